@@ -1,0 +1,25 @@
+"""What the inner modules may say to the person who watches, without knowing who that is.
+
+The two front doors implement it: `action.py` with workflow commands, `cli.py` with a terminal.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class Console(Protocol):
+    def group(self, title: str) -> AbstractContextManager[None]:
+        """Fold what is said inside under a title."""
+
+    def info(self, text: str) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def warning(self, text: str) -> None: ...
+
+    def mask(self, secret: str) -> None:
+        """Hide a secret, and its encoded forms, from everything that is said from now on."""
+
+    def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Show lines that other people's code wrote; nothing in them is taken as a command."""

@@ -1,0 +1,65 @@
+"""Google's hosts, or the emulator's: the only place that knows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gar_publish.errors import BadInput
+
+EMULATOR_VARIABLE = "GAR_EMULATOR_HOST"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where each Google service answers.
+
+    The emulator serves every host below one address, with the host's name as the first part of the path:
+    `http://127.0.0.1:8085/sts.googleapis.com/v1/token`.
+
+    Attributes:
+        emulator: The emulator's address without a trailing slash, or None for Google's own hosts.
+    """
+
+    emulator: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Endpoints":
+        address = environment.get(EMULATOR_VARIABLE, "").strip().rstrip("/")
+        if not address:
+            return cls()
+        if "://" not in address:
+            address = f"http://{address}"
+        if not address.startswith(("http://", "https://")):
+            raise BadInput(
+                f"{EMULATOR_VARIABLE} is not the address of an emulator: {address}",
+                fix=f"export {EMULATOR_VARIABLE}=http://127.0.0.1:8085, or unset it to talk to Google",
+                anchor="emulator-address",
+            )
+        return cls(address)
+
+    def host(self, name: str) -> str:
+        """The base URL of the host `name`, without a trailing slash."""
+        return f"{self.emulator}/{name}" if self.emulator else f"https://{name}"
+
+    @property
+    def sts(self) -> str:
+        """https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token"""
+        return f"{self.host('sts.googleapis.com')}/v1/token"
+
+    @property
+    def oauth(self) -> str:
+        """https://developers.google.com/identity/protocols/oauth2/service-account"""
+        return f"{self.host('oauth2.googleapis.com')}/token"
+
+    def impersonation(self, service_account: str) -> str:
+        """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken"""
+        base = self.host("iamcredentials.googleapis.com")
+        return f"{base}/v1/projects/-/serviceAccounts/{service_account}:generateAccessToken"
+
+    @property
+    def artifact_registry(self) -> str:
+        """https://cloud.google.com/artifact-registry/docs/reference/rest"""
+        return f"{self.host('artifactregistry.googleapis.com')}/v1"
+
+    def python_registry(self, location: str) -> str:
+        """The host that takes uploads and serves the simple index of one location."""
+        return self.host(f"{location}-python.pkg.dev")
