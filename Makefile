@@ -1,0 +1,44 @@
+# Every target makes the environment that it needs, once, in .venv. Only python3 (3.11 or later, with venv) and git are needed.
+
+.PHONY: demo test lint lock
+.DELETE_ON_ERROR:
+
+# Publish examples/hello to an emulator, and install it back.
+demo: .venv/demo.stamp
+	.venv/bin/gar-publish demo
+
+# Run all tests. Those that need a Docker engine are skipped without one, or fail where REQUIRE_DOCKER=1.
+test: .venv/dev.stamp
+	.venv/bin/python -m pytest $(PYTEST)
+
+# Check style, format and types.
+lint: .venv/dev.stamp
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+# Resolve every lock file anew, to the newest versions that fit.
+lock: .venv/uv.stamp
+	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in --all-extras -o requirements/dev.txt
+	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra emulator -o requirements/demo.txt
+	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra action \
+		--excludes requirements/action-excludes.txt -o requirements/action.txt
+
+# No index address, local wheel or setting of this machine may reach a lock file.
+COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+.venv/uv.stamp: requirements/build.txt
+	python3 -m venv --clear .venv
+	.venv/bin/python -m pip --quiet install --require-hashes -r requirements/build.txt
+	touch $@
+
+.venv/demo.stamp: .venv/uv.stamp requirements/demo.txt pyproject.toml
+	.venv/bin/uv pip install --quiet --require-hashes -r requirements/demo.txt
+	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev.stamp: .venv/demo.stamp requirements/dev.txt
+	.venv/bin/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
