@@ -8,7 +8,7 @@ COPY requirements requirements
 RUN python3 -m venv /tools \
     && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && python3 -m venv --without-pip /app/venv \
-    && /tools/bin/uv pip install --no-cache --compile-bytecode --python /app/venv \
+    && /tools/bin/uv pip install --no-cache --compile-bytecode --python /app/venv --no-deps \
         --require-hashes -r requirements/action.txt
 COPY . .
 RUN /tools/bin/hatchling build -t wheel -d dist \

@@ -19,7 +19,7 @@ lint: .venv/dev.stamp
 
 # Resolve every lock file anew, to the newest versions that fit.
 lock: .venv/uv.stamp
-	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in --all-extras -o requirements/dev.txt
+	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in requirements/build.in --all-extras -o requirements/dev.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra emulator -o requirements/demo.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra action \
@@ -35,10 +35,10 @@ COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --ge
 	touch $@
 
 .venv/demo.stamp: .venv/uv.stamp requirements/demo.txt pyproject.toml
-	.venv/bin/uv pip install --quiet --require-hashes -r requirements/demo.txt
+	.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
 	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 .venv/dev.stamp: .venv/demo.stamp requirements/dev.txt
-	.venv/bin/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	touch $@
