@@ -1,0 +1,59 @@
+"""Who publishes: access tokens of one identity, from any of the kinds that the contract names."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import requests
+
+from gar_publish.console import Console
+from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource
+from gar_publish.endpoints import Endpoints
+from gar_publish.http import Patience
+from gar_publish.settings import Ambient, Credential, Federation, GivenToken, Key
+
+__all__ = ["Token", "TokenSource", "open_source"]
+
+
+def open_source(
+    credential: Credential,
+    *,
+    endpoints: Endpoints,
+    session: requests.Session,
+    patience: Patience,
+    console: Console,
+    environment: Mapping[str, str],
+) -> TokenSource:
+    """Open the one source of tokens that the settings name; only an ambient one is looked for at once.
+
+    Args:
+        credential: What the settings name.
+        endpoints: Google's hosts, or the emulator's.
+        session: What requests are made with.
+        patience: How long to insist on an answer.
+        console: Learns every token before anybody else, to mask it.
+        environment: Where ambient credentials are looked for.
+
+    Raises:
+        BadInput: A credentials file is not one.
+        CredentialsFailure: There are no ambient credentials.
+    """
+    if isinstance(credential, GivenToken):
+        console.mask(credential.value)
+        return GivenSource(credential.value)
+    from gar_publish.credentials.exchange import Exchange  # noqa: PLC0415 - a given token needs none of it
+
+    exchange = Exchange(endpoints, session, patience, console)
+    match credential:
+        case Federation():
+            from gar_publish.credentials import federation  # noqa: PLC0415
+
+            console.mask(credential.request_token)
+            return FreshSource("workload identity", partial(federation.fetch, credential, exchange))
+        case Key():
+            from gar_publish.credentials import key  # noqa: PLC0415
+
+            return FreshSource("service-account key", partial(key.fetch, credential.info, exchange))
+        case Ambient():
+            from gar_publish.credentials import ambient  # noqa: PLC0415
+
+            return ambient.open_ambient(exchange, environment)

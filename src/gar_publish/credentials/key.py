@@ -1,0 +1,52 @@
+"""A service-account key: a signed assertion for an access token (RFC 7523)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gar_publish.credentials.exchange import Exchange, refresh
+from gar_publish.credentials.explain import project_of
+from gar_publish.credentials.source import Token
+from gar_publish.errors import BadInput
+
+
+def fetch(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
+    """Exchange an assertion that the key signs for an access token.
+
+    The key's own `token_uri` is not used: anybody could have written it.
+
+    Raises:
+        BadInput: The private key cannot be read.
+        CredentialsFailure: The key is refused.
+        Unreachable: The token service does not answer.
+    """
+    exchange = replace(exchange, names=names(info))
+    return refresh(credentials(info, exchange, scope), exchange)
+
+
+def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
+    """google-auth's credentials of a key.
+
+    Raises:
+        BadInput: The private key cannot be read.
+    """
+    from google.oauth2 import service_account  # noqa: PLC0415 - slow to import
+
+    needed = {name: info[name] for name in ("client_email", "private_key", "private_key_id")}
+    try:
+        return service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call] # google-auth has no types
+            {**needed, "token_uri": exchange.endpoints.oauth}, scopes=[scope]
+        )
+    except (ValueError, TypeError):
+        raise BadInput(
+            f"The private key {needed['private_key_id']} of {needed['client_email']} cannot be read.",
+            cause="the key was cut off, or its line breaks were lost when it was pasted",
+            fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
+            anchor="key-format",
+        ) from None
+
+
+def names(info: Mapping[str, Any]) -> dict[str, str]:
+    """What failures of a key name."""
+    account = str(info["client_email"])
+    return {"service_account": account, "key_id": str(info["private_key_id"]), "project": project_of(account)}

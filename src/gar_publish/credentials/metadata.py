@@ -1,0 +1,71 @@
+"""The metadata server of Compute Engine, GKE, Cloud Run and Cloud Build: a token for the attached account.
+
+https://cloud.google.com/compute/docs/access/authenticate-workloads
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from gar_publish.credentials.exchange import Exchange
+from gar_publish.credentials.source import FreshSource, Token
+from gar_publish.errors import CredentialsFailure
+
+_HEADERS = {"Metadata-Flavor": "Google"}
+_NO_PROXY: dict[str, Any] = {"http": None, "all": None}
+_PING_SECONDS = 1.0
+
+
+class MetadataSource(FreshSource):
+    """The attached account's tokens."""
+
+    def read_only(self) -> FreshSource | None:
+        """None where this server ignores scopes: then it gives its cached token again."""
+        narrow = super().read_only()
+        return narrow if narrow and narrow.token().value != self.token().value else None
+
+
+def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
+    """The metadata server's base URL; None where there is none, which takes a second to know.
+
+    `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
+    """
+    if environment.get("NO_GCE_CHECK", "").lower() == "true":
+        return None
+    base = (
+        exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
+    )
+    try:
+        answer = exchange.session.get(
+            f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
+        )
+    except requests.RequestException:
+        return None
+    return base if answer.headers.get("Metadata-Flavor") == "Google" else None
+
+
+def fetch(base: str, exchange: Exchange, scope: str) -> Token:
+    """Ask for a token of the default account.
+
+    Raises:
+        CredentialsFailure: No account is attached.
+        Unreachable: The server does not answer.
+    """
+    asked_at = datetime.now(UTC)
+    answer = exchange.get_json(
+        f"{base}/computeMetadata/v1/instance/service-accounts/default/token?scopes={quote(scope, safe='')}",
+        headers=_HEADERS,
+        proxies=_NO_PROXY,
+    )
+    value, seconds = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(value, str) or not isinstance(seconds, int):
+        raise CredentialsFailure(
+            "The metadata server answered, but not with a token.",
+            fix="attach a service account to this machine",
+            anchor="metadata-account",
+        )
+    exchange.console.mask(value)
+    return Token(value, asked_at + timedelta(seconds=seconds))
