@@ -162,9 +162,9 @@ class HostAuth(AuthBase):
 
 
 def refused_token(response: requests.Response) -> str:
-    """The token that `HostAuth` sent with the request of this answer: what `TokenSource.renew` asks for."""
-    encoded = response.request.headers.get("Authorization", "").partition(" ")[2]
-    return base64.b64decode(encoded).decode().partition(":")[2]
+    """The token that was sent with the request of this answer: what `TokenSource.renew` asks for."""
+    scheme, _, sent = response.request.headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
 
 
 def refuse_plain_http(url: str, emulator: str | None = None) -> None:

@@ -47,11 +47,7 @@ def open_ambient(exchange: Exchange, environment: Mapping[str, str]) -> TokenSou
     raise CredentialsFailure(
         "There are no credentials: no input names any, and this machine offers none.",
         cause="looked for "
-        + (
-            f"{VARIABLE}, gcloud's files, a metadata server and gcloud itself"
-            if real
-            else "a metadata server"
-        ),
+        + (f"{VARIABLE}, gcloud's files, a metadata server and gcloud itself" if real else "a metadata server"),
         fix="one of these\n"
         "  in GitHub Actions: set `workload-identity-provider`, and the permission `id-token: write`\n"
         "  in a shell: gcloud auth login\n"
@@ -213,9 +209,7 @@ def _impersonated(info: Mapping[str, Any]) -> str:
 
 
 def _external_names(info: Mapping[str, Any]) -> dict[str, str]:
-    return federation.names(
-        info["audience"].removeprefix("//iam.googleapis.com/"), _impersonated(info) or None
-    )
+    return federation.names(info["audience"].removeprefix("//iam.googleapis.com/"), _impersonated(info) or None)
 
 
 def _user_names(info: Mapping[str, Any]) -> dict[str, str]:

@@ -87,9 +87,7 @@ class Exchange:
         def call() -> requests.Response:
             response = self.session.request(method, self._kept_in(url), allow_redirects=False, **options)
             if response.status_code == requests.codes.ok and not is_proper(response):
-                raise requests.exceptions.ContentDecodingError(
-                    "an answer that is no token", response=response
-                )
+                raise requests.exceptions.ContentDecodingError("an answer that is no token", response=response)
             return response
 
         response = persist(

@@ -239,9 +239,7 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
     )
 
 
-_UNKNOWN = Reason(
-    "", "", "gar-publish doctor names the link of the chain that is broken", "credentials-refused"
-)
+_UNKNOWN = Reason("", "", "gar-publish doctor names the link of the chain that is broken", "credentials-refused")
 
 
 class _Names(defaultdict[str, str]):

@@ -72,9 +72,7 @@ class _Supplier:
         known = self.exchange.names
         known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
         known["issuer"] = str(claims.get("iss", "ISSUER"))
-        known["member"] = known["member"].replace(
-            "OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY"))
-        )
+        known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
         return token
 
 

@@ -35,9 +35,7 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     """
     if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
-    base = (
-        exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
-    )
+    base = exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
     try:
         answer = exchange.session.get(
             f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
