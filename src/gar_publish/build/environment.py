@@ -1,0 +1,209 @@
+"""The isolated environments that build backends live in, made by uv.
+
+One is made for each set of requirements and never changed, so that projects with the same requirements share
+it, and uv, which asks an environment's Python about itself, only ever asks one in which nothing is installed
+yet: no code of a package runs with the installer's rights.
+"""
+
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from gar_publish.build import variables
+from gar_publish.build.sandbox import Sandbox
+from gar_publish.errors import BuildFailure, Failure, Unreachable
+
+PrivateIndex = Callable[[Collection[str]], str | None]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, as `build.env.IsolatedEnv` wants it."""
+
+    folder: Path
+    path: str
+
+    @property
+    def _programs(self) -> Path:
+        return self.folder / ("Scripts" if sys.platform == "win32" else "bin")
+
+    @property
+    def python_executable(self) -> str:
+        return str(self._programs / ("python.exe" if sys.platform == "win32" else "python"))
+
+    def make_extra_environ(self) -> Mapping[str, str]:
+        return {"PATH": f"{self._programs}{';' if sys.platform == 'win32' else ':'}{self.path}"}
+
+
+class Environments:
+    """All environments of a run.
+
+    Args:
+        sandbox: Where backends run.
+        environment: The whole environment that gar-publish was started with.
+        private_index: Given the normalised names of requirements, the URL of an index with a read-only
+            credential where one of them lives in the private repository, else None. What that index has wins
+            over other indexes, as uv has it (its `first-index` strategy), so nobody can put a package of the
+            same name on PyPI.
+    """
+
+    def __init__(self, sandbox: Sandbox, environment: Mapping[str, str], *, private_index: PrivateIndex) -> None:
+        self._sandbox = sandbox
+        self._variables = variables.for_installer(environment) | {
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "NO_COLOR": "1",
+        }
+        self._private_index = private_index
+        self._made: dict[frozenset[str], Environment] = {}
+
+    def get(self, requirements: Collection[str], *, project: str) -> Environment:
+        """The environment that holds these requirements.
+
+        Args:
+            requirements: PEP 508 strings, from a pyproject.toml or from a backend; not yet checked.
+            project: How the user calls the project, for messages.
+
+        Raises:
+            BuildFailure: A requirement is malformed or cannot be installed.
+            Unreachable: A package index cannot be reached.
+        """
+        parsed = [_parse(requirement, project) for requirement in requirements]
+        key = frozenset(str(requirement) for requirement in parsed)
+        if key not in self._made:
+            self._made[key] = self._make(parsed, project)
+        return self._made[key]
+
+    def _make(self, requirements: Collection[Requirement], project: str) -> Environment:
+        """Wheels are unpacked by gar-publish itself; what has to be built first is built in the sandbox.
+
+        Only the first way has the credential. A requirement with a URL of its own goes the second way at
+        once: what is behind it (git, a local file) is not to be fetched with root's rights.
+        """
+        names = [str(requirement) for requirement in requirements]
+        environment = self._empty()
+        if not requirements:
+            return environment
+        if not any(requirement.url for requirement in requirements):
+            private = self._private_index({canonicalize_name(requirement.name) for requirement in requirements})
+            output = self._install_wheels(environment, names, private)
+            if output is None:
+                return environment
+            if "--no-build" not in output:
+                raise _not_installed(output, project)
+        environment = self._empty()
+        self._build_and_install(environment, names, project)
+        return environment
+
+    def _empty(self) -> Environment:
+        folder = self._sandbox.scratch / f"environment-{len(list(self._sandbox.scratch.iterdir()))}"
+        output = self._uv(["venv", "--no-project", "--python", sys.executable, folder])
+        if output is not None:
+            raise BuildFailure(
+                "No virtual environment could be made for the build.",
+                fix="Check the free space of the temporary folder (TMPDIR).",
+                anchor="build-environment",
+                detail=output,
+            )
+        return Environment(folder, self._sandbox.variables.get("PATH", ""))
+
+    def _install_wheels(self, environment: Environment, names: list[str], private: str | None) -> str | None:
+        """What uv says where it fails, else None."""
+        index = {}
+        if private is not None:
+            others = self._variables.get("UV_INDEX", "")
+            index = {"UV_INDEX": f"{private} {others}".strip()}
+        output = self._uv(["pip", "install", "--no-build", *_into(environment, names)], index)
+        return output if output is None or private is None else _scrub(output, private)
+
+    def _build_and_install(self, environment: Environment, names: list[str], project: str) -> None:
+        self._sandbox.give(environment.folder)
+        lines: list[str] = []
+        extra = self._variables
+        if self._sandbox.user is not None:
+            extra = {name: value for name, value in extra.items() if name != "UV_CACHE_DIR"}
+        try:
+            self._sandbox.run(
+                [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],
+                cwd=_root(environment),
+                extra={**extra, **self._sandbox.variables},
+                show=lines.append,
+            )
+        except subprocess.CalledProcessError as error:
+            raise _not_installed("\n".join(lines), project) from error
+
+    def _uv(self, arguments: list[str | Path], extra: Mapping[str, str] | None = None) -> str | None:
+        """Run uv as gar-publish itself; what it says where it fails, else None.
+
+        It runs in the root folder, since uv obeys a uv.toml or pyproject.toml in any folder above, and
+        everybody may write one into the temporary folder.
+        """
+        done = subprocess.run(
+            [uv.find_uv_bin(), *arguments],
+            cwd=self._sandbox.scratch.anchor,
+            env={**self._variables, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            umask=0o022,
+        )
+        return None if done.returncode == 0 else done.stdout
+
+
+def _root(environment: Environment) -> Path:
+    return Path(environment.folder.anchor)
+
+
+def _into(environment: Environment, names: list[str]) -> list[str | Path]:
+    return ["--python", environment.python_executable, "--", *names]
+
+
+def _parse(requirement: str, project: str) -> Requirement:
+    try:
+        return Requirement(requirement)
+    except InvalidRequirement as error:
+        raise BuildFailure(
+            f"{requirement!r}, which {project} needs for its build, is not a requirement: {error}.".replace("\n", " "),
+            fix="Correct `requires` in the [build-system] table of its pyproject.toml.",
+            anchor="build-requirements",
+        ) from error
+
+
+def _scrub(text: str, url: str) -> str:
+    """Take the credential of a URL out of a text, in whichever form it is written."""
+    parts = urllib.parse.urlsplit(url)
+    for secret in {parts.password, parts.username, urllib.parse.unquote(parts.password or "")}:
+        if secret and secret != "oauth2accesstoken":  # noqa: S105 - the user name that goes with every token
+            text = text.replace(secret, "***")
+    return text
+
+
+def _not_installed(output: str, project: str) -> Failure:
+    """The failure that uv's words mean."""
+    if "Failed to fetch" in output or "error sending request" in output:
+        return Unreachable(
+            f"What {project} needs for its build could not be fetched.",
+            cause="A package index cannot be reached from here, or refuses.",
+            fix="Check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX where they are set.",
+            anchor="build-requirements",
+            detail=output,
+        )
+    return BuildFailure(
+        f"What {project} needs for its build could not be installed.",
+        cause="A name or version in `requires` of its [build-system] table that no index has for this Python"
+        f" ({sys.version_info.major}.{sys.version_info.minor}).",
+        fix="Correct `requires`. A private one has to be a wheel in the repository that is published to.",
+        anchor="build-requirements",
+        detail=output,
+    )

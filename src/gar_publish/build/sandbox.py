@@ -1,0 +1,282 @@
+"""As whom, where and with what other people's code runs.
+
+A user's own build runs in place, as that user: it could run the same code anyway. Root's build (a container
+action, a Cloud Build step) runs as `nobody` on a copy. Not as the owner of the workspace in place: the
+runner's files that set variables and paths of later steps belong to that owner, and so does what other steps
+keep on disk.
+"""
+
+import contextlib
+import ctypes
+import errno
+import functools
+import operator
+import os
+import queue
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import pyproject_hooks
+
+from gar_publish.build import source, variables
+from gar_publish.console import Console
+from gar_publish.errors import BuildFailure
+
+Show = Callable[[str], None]
+
+_LONGEST_LINE = 64 * 1024
+_PR_SET_DUMPABLE = 4
+_RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
+_SECRET_FILES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_GHA_CREDS_PATH",
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+)
+_HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
+
+
+class User(NamedTuple):
+    """A user of the operating system who may do nothing."""
+
+    uid: int
+    gid: int
+
+
+class Sandbox:
+    """Where other people's code runs.
+
+    Args:
+        scratch: A folder of this run, which only gar-publish can write.
+        user: As whom; None is the user who started gar-publish.
+        environment: The whole environment that gar-publish was started with.
+    """
+
+    def __init__(self, scratch: Path, user: User | None, environment: Mapping[str, str]) -> None:
+        self.scratch = scratch
+        self.user = user
+        self.variables = variables.for_backend(environment, personal=user is None)
+        self._secrets = frozenset(Path(environment[name]).resolve() for name in _SECRET_FILES if environment.get(name))
+        self._copies: dict[Path, Path] = {}
+        if user is not None:
+            home = self.folder("home")
+            self.variables |= {
+                "HOME": str(home),
+                "USER": "nobody",
+                "LOGNAME": "nobody",
+                "TMPDIR": str(self.folder("tmp")),
+                "PYTHONPYCACHEPREFIX": str(home / "pycache"),  # nobody can write into the build environment
+            }
+
+    def folder(self, kind: str) -> Path:
+        """A new folder that the code may write."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.scratch))
+        self.give(folder)
+        return folder
+
+    def give(self, path: Path) -> None:
+        """Make the code's user the owner of a file, or of a folder and everything in it."""
+        if self.user is None:
+            return
+        os.chown(path, *self.user, follow_symlinks=False)
+        for folder, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                os.chown(Path(folder, name), *self.user, follow_symlinks=False)
+
+    def source(self, folder: Path) -> Path:
+        """The project as the build may see it: itself, or its place in the one copy of its checkout."""
+        if self.user is None:
+            return folder
+        top = source.top(folder)
+        if top not in self._copies:
+            copy = self.scratch / f"source-{len(self._copies)}" / (top.name or "source")
+            copy.parent.mkdir()
+            source.copy(top, copy, leave_out=self._secrets)
+            self.give(copy)
+            self._copies[top] = copy
+        return self._copies[top] / folder.relative_to(top)
+
+    def run(
+        self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
+    ) -> None:
+        """Run a program to its end, then end what it left running.
+
+        Args:
+            command: The program and its arguments.
+            cwd: Where.
+            extra: Variables on top of the sandbox's own.
+            show: Is given each line that the program writes, as it comes.
+
+        Raises:
+            subprocess.CalledProcessError: The program failed.
+            OSError: It could not be started.
+        """
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**self.variables, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **_as_user(self.user),
+        )
+        try:
+            for line in _lines(process):
+                show(line)
+            process.wait()
+        finally:
+            _end(process)
+            process.wait()
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+
+
+@contextlib.contextmanager
+def open_sandbox(environment: Mapping[str, str], *, console: Console, insist: bool) -> Iterator[Sandbox]:
+    """Make the sandbox for one run, and take it away afterwards.
+
+    Args:
+        environment: The whole environment that gar-publish was started with.
+        console: Hears a warning when root's build cannot run as `nobody`.
+        insist: Fail rather than build as root. True in the container: there it is our own mistake.
+
+    Raises:
+        BuildFailure: Root's build cannot run as `nobody`, and `insist`.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="gar-publish-"))
+    try:
+        user = _unprivileged(scratch, environment, console=console, insist=insist)
+        with _shut(environment if insist else {}, scratch):
+            yield Sandbox(scratch, user, environment)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def hide_this_process() -> None:
+    """Keep processes of the same user from reading this one's memory and environment (Linux; else nothing).
+
+    Source: `man 2 prctl`, PR_SET_DUMPABLE. A started program is readable again, so this holds for gar-publish
+        alone.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def open_regular(file: Path) -> IO[bytes]:
+    """Open a file that other people's code made: never through a link, and never a pipe that blocks.
+
+    Raises:
+        OSError: It is no regular file, or cannot be read.
+    """
+    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    descriptor = os.open(file, functools.reduce(operator.or_, flags, os.O_RDONLY))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is not a regular file", str(file))
+    return os.fdopen(descriptor, "rb")
+
+
+def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Console, insist: bool) -> User | None:
+    """`nobody`, where gar-publish runs as root; tried out, since Python may be below /root."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    import pwd  # noqa: PLC0415 - not there on Windows
+
+    scratch.chmod(0o755)
+    try:
+        entry = pwd.getpwnam("nobody")
+        user = User(entry.pw_uid, entry.pw_gid)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import os, sys; os.listdir(sys.argv[1]); open(sys.argv[2])",
+                scratch,
+                _HOOK_SCRIPT,
+            ],
+            env=variables.for_backend(environment, personal=False),
+            cwd="/",
+            capture_output=True,
+            check=True,
+            text=True,
+            **_as_user(user),
+        )
+    except (KeyError, OSError, subprocess.CalledProcessError) as error:
+        if insist:
+            raise BuildFailure(
+                "The build cannot run as the user nobody, and it must not run as root.",
+                cause=f"That user cannot run {sys.executable}, or cannot reach the temporary folder {scratch}.",
+                fix="Use an image in which every user can run Python, and leave TMPDIR at its default.",
+                anchor="build-as-root",
+                detail=str(getattr(error, "stderr", None) or error),
+            ) from error
+        console.warning(
+            f"The build runs as root: the user nobody, who would else run it, cannot run {sys.executable}."
+            " A build runs other people's code; start gar-publish as a user without rights, or with a Python that"
+            " every user can run."
+        )
+        return None
+    return user
+
+
+def _as_user(user: User | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
+
+
+@contextlib.contextmanager
+def _shut(environment: Mapping[str, str], scratch: Path) -> Iterator[None]:
+    """Close the folders above the workspace and the runner's files to all but root, as long as a build runs.
+
+    In a container action they are mounted below `/github`, readable for everybody: the workspace with the
+    token of actions/checkout, the runner's temporary folder with that of its newer versions.
+    """
+    needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), _HOOK_SCRIPT]
+    files = [Path(environment[f"GITHUB_{name}"]) for name in _RUNNERS_FILES if environment.get(f"GITHUB_{name}")]
+    with contextlib.ExitStack() as stack:
+        for folder in {file.resolve().parent for file in files}:
+            if not any(path.resolve().is_relative_to(folder) for path in needed) and folder.is_dir():
+                stack.callback(folder.chmod, stat.S_IMODE(folder.stat().st_mode))
+                folder.chmod(0o700)
+        yield
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
+    stream = cast("IO[bytes]", process.stdout)
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(stream, lines), daemon=True)
+    reader.start()
+
+    def watch() -> None:
+        process.wait()
+        _end(process)
+        reader.join(timeout=1)
+        lines.put(None)
+
+    threading.Thread(target=watch, daemon=True).start()
+    yield from iter(lines.get, None)
+
+
+def _read(stream: IO[bytes], lines: "queue.SimpleQueue[str | None]") -> None:
+    with stream:
+        while line := stream.readline(_LONGEST_LINE):
+            lines.put(line.decode(errors="replace").rstrip("\r\n"))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program together with everything that is still in its process group."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

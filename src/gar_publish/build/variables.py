@@ -1,0 +1,57 @@
+"""Which environment variables other people's code gets: an allow-list each for build backends and for the
+installer.
+
+An allow-list, since nobody can list every variable that may hold a secret. What the runner (`INPUT_*`,
+`ACTIONS_*`, `GITHUB_*`), Google's tools (`GOOGLE_*`, `CLOUDSDK_*`) and package indexes (`UV_*`, `PIP_*`) are
+told stays out.
+"""
+
+import re
+from collections.abc import Mapping
+
+_COMMON = r"""
+    PATH | LANG | LC_\w+ | TZ | CI |
+    SSL_CERT_FILE | SSL_CERT_DIR | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE | PIP_CERT |
+    SYSTEMROOT | SYSTEMDRIVE | WINDIR | COMSPEC | PATHEXT | PROGRAMDATA | PROGRAMFILES(\(X86\))? |
+    NUMBER_OF_PROCESSORS | PROCESSOR_ARCHITECTURE
+"""
+_PERSONAL = r"HOME | USER | LOGNAME | TMPDIR | TEMP | TMP | USERPROFILE | APPDATA | LOCALAPPDATA"
+
+_BACKEND = re.compile(
+    rf"""{_COMMON} |
+    CC | CXX | CFLAGS | CXXFLAGS | CPPFLAGS | LDFLAGS | ARCHFLAGS | MACOSX_DEPLOYMENT_TARGET | SDKROOT |
+    PKG_CONFIG_PATH | CMAKE_ARGS | CMAKE_PREFIX_PATH | INCLUDE | LIB | LIBPATH |
+    RUSTUP_HOME | CARGO_HOME | RUSTFLAGS | CARGO_BUILD_(TARGET|JOBS|RUSTFLAGS) |
+    SETUPTOOLS_SCM_PRETEND_VERSION\w* | HATCH_BUILD_\w+ | PDM_BUILD_SCM_VERSION | PBR_VERSION |
+    POETRY_DYNAMIC_VERSIONING_BYPASS | UV_DYNAMIC_VERSIONING_BYPASS""",
+    re.VERBOSE,
+)
+_PERSONAL_ONLY = re.compile(_PERSONAL, re.VERBOSE)
+_INSTALLER = re.compile(
+    rf"""{_COMMON} | {_PERSONAL} | XDG_(CACHE|CONFIG|DATA)_(HOME|DIRS) |
+    UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|INDEX_\w+_(USERNAME|PASSWORD)) |
+    UV_(OFFLINE|CACHE_DIR|NO_CACHE|NATIVE_TLS|SYSTEM_CERTS|CONFIG_FILE|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY)
+    | UV_(LINK_MODE|EXCLUDE_NEWER|INSECURE_HOST) |
+    (HTTP|HTTPS|ALL|NO)_PROXY""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, str]:
+    """What a build backend gets.
+
+    Args:
+        environment: The whole environment that gar-publish was started with.
+        personal: Whether the backend runs as the very user who started gar-publish, so that HOME and the like
+            hold.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if _BACKEND.fullmatch(name) or (personal and _PERSONAL_ONLY.fullmatch(name))
+    }
+
+
+def for_installer(environment: Mapping[str, str]) -> dict[str, str]:
+    """What uv gets when it installs build requirements: beside the common ones, where packages come from."""
+    return {name: value for name, value in environment.items() if _INSTALLER.fullmatch(name)}

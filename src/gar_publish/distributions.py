@@ -1,0 +1,241 @@
+"""Built files: what they are, and every check that can be made before the first byte leaves."""
+
+import email.message
+import filecmp
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from gar_publish.errors import BadInput, BuildFailure
+from gar_publish.projects import is_glob, matches
+
+if TYPE_CHECKING:
+    from twine.package import PackageFile
+
+_UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, LookupError, ValueError)
+_NEVER_RENDERED = {"text/plain", "text/markdown"}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A wheel or an sdist that has passed all checks.
+
+    Args:
+        path: Where it is.
+        name: The normalised name (PEP 503).
+        version: As the metadata spell it.
+        kind: Wheel or sdist.
+        size: In bytes.
+        sha256: As hexadecimal digits.
+        requires_python: A version specifier, where it has one.
+        platforms: A wheel's platform tags (PEP 425); empty for an sdist.
+        package: What twine uploads.
+    """
+
+    path: Path
+    name: str
+    version: str
+    kind: Literal["wheel", "sdist"]
+    size: int
+    sha256: str
+    requires_python: str | None
+    platforms: frozenset[str]
+    package: "PackageFile" = field(repr=False, compare=False)
+
+    @property
+    def filename(self) -> str:
+        return self.path.name
+
+
+def read(path: Path) -> Distribution:
+    """Read and check a file.
+
+    Its name has to be one (PEP 427, PEP 625) and agree with the metadata; the metadata have to be valid, and
+    the readme has to render (the rules of `twine check`). A version with an epoch is refused: Artifact
+    Registry takes none.
+
+    Raises:
+        BuildFailure: The file must not be published.
+    """
+    from twine.exceptions import InvalidDistribution  # noqa: PLC0415 - twine takes long to import
+    from twine.package import PackageFile  # noqa: PLC0415
+
+    name, version, platforms = _parse(path)
+    try:
+        package = PackageFile.from_filename(str(path), comment=None)
+    except (InvalidDistribution, *_UNREADABLE) as error:
+        raise BuildFailure(
+            f"{path.name} has no valid metadata.",
+            cause="The file is damaged, or the backend that made it is too old or too new.",
+            fix="Correct what is wrong in the project's pyproject.toml (or setup.py), and build it again.",
+            anchor="bad-metadata",
+            detail=str(error),
+        ) from error
+    inside = canonicalize_name(package.metadata["name"]), Version(package.version)
+    if inside != (name, version):
+        raise BuildFailure(
+            f"{path.name} is not what it says: its metadata are those of {inside[0]} {inside[1]}.",
+            cause="The file was renamed after it was built.",
+            fix="Set name and version in the project, and build it again.",
+            anchor="bad-metadata",
+        )
+    if version.epoch:
+        raise BuildFailure(
+            f"{path.name} has a version with an epoch ({version}).",
+            cause="Artifact Registry refuses such versions.",
+            fix=f"Use a version without `{version.epoch}!`.",
+            anchor="version-epoch",
+        )
+    _check_readme(path.name, package)
+    return Distribution(
+        path=path,
+        name=name,
+        version=package.version,
+        kind="wheel" if path.suffix == ".whl" else "sdist",
+        size=path.stat().st_size,
+        sha256=str(package.sha2_digest),
+        requires_python=package.metadata.get("requires_python"),
+        platforms=platforms,
+        package=package,
+    )
+
+
+def warnings(distribution: Distribution) -> list[str]:
+    """What a user should know about a distribution that may be published all the same."""
+    if not any(platform.startswith("linux_") for platform in distribution.platforms):
+        return []
+    return [
+        (
+            f"{distribution.filename} was compiled for this machine (its platform tag is `linux_*`), and may fail"
+            " where the C library is another. Build portable wheels with cibuildwheel, and name them in `dist`."
+        )
+    ]
+
+
+def check_expected(distributions: Iterable[Distribution], expected: str) -> None:
+    """Refuse to publish anything but the expected version.
+
+    Args:
+        distributions: What is to be published.
+        expected: A version, with or without a leading `v`; compared as PEP 440 has it.
+
+    Raises:
+        BadInput: It is no version, or a distribution has another one.
+    """
+    try:
+        version = Version(expected)
+    except InvalidVersion as error:
+        raise BadInput(
+            f"`expected-version` is {expected!r}, which is no version.",
+            cause="It may be a branch name: the step runs for more than tags.",
+            fix="Give a version such as 1.2.3 or a tag such as v1.2.3.",
+            anchor="expected-version",
+        ) from error
+    others = [f"{d.filename} ({d.version})" for d in distributions if Version(d.version) != version]
+    if others:
+        raise BadInput(
+            f"Version {version} is expected, and this is not it: {', '.join(others)}.",
+            cause="The tag and the version in the project differ.",
+            fix="Set the project's version to the tag's, or move the tag; then run it again.",
+            anchor="expected-version",
+        )
+
+
+def collect(patterns: Sequence[str], root: Path) -> list[Path]:
+    """The distributions that the `dist` input names.
+
+    What lies beside them (checksums, signatures, attestations, other folders) is passed over.
+
+    Args:
+        patterns: Files, folders or globs, relative to `root` unless absolute.
+        root: The folder that the user stands in.
+
+    Raises:
+        BadInput: A pattern names no distribution, or two different files have one name.
+    """
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        named = root / pattern
+        if is_glob(pattern, root):
+            candidates = matches(pattern, root)
+        else:
+            candidates = sorted(named.iterdir()) if named.is_dir() else [named]
+        files = [file for file in candidates if file.is_file() and _is_distribution(file.name)]
+        if not files:
+            raise BadInput(
+                f"{pattern!r} in `dist` names no wheel and no sdist.",
+                cause=f"It was looked up in {root}. A spelling mistake, or the step that builds did not run in this"
+                " job: actions/download-artifact brings the files of another.",
+                fix="Give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line.",
+                anchor="no-distributions",
+            )
+        for file in files:
+            other = found.setdefault(file.name, file)
+            if not filecmp.cmp(other, file, shallow=False):
+                raise BadInput(
+                    f"Two different files are called {file.name}: {other} and {file}.",
+                    fix="Name only one of them in `dist`.",
+                    anchor="same-name-twice",
+                )
+    return list(found.values())
+
+
+def _is_distribution(filename: str) -> bool:
+    if filename.endswith(".zip"):  # an sdist may be one, and so may anything else
+        try:
+            parse_sdist_filename(filename)
+        except (InvalidSdistFilename, InvalidVersion):
+            return False
+        return True
+    return filename.endswith((".whl", ".tar.gz"))
+
+
+def _parse(path: Path) -> tuple[str, Version, frozenset[str]]:
+    try:
+        if path.suffix == ".whl":
+            name, version, _, tags = parse_wheel_filename(path.name)
+            return name, version, frozenset(tag.platform for tag in tags)
+        name, version = parse_sdist_filename(path.name)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
+        raise BuildFailure(
+            f"{path.name} is no name of a wheel or an sdist.",
+            cause="The file was renamed after it was built.",
+            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
+            anchor="bad-metadata",
+            detail=str(error),
+        ) from error
+    return name, version, frozenset()
+
+
+def _check_readme(filename: str, package: "PackageFile") -> None:
+    """The rule of `twine check`: what is no plain text and no Markdown has to render as reStructuredText."""
+    description = package.metadata.get("description")
+    content = email.message.EmailMessage()
+    content["content-type"] = package.metadata.get("description_content_type") or "text/x-rst"
+    if not description or description.rstrip() == "UNKNOWN" or content.get_content_type() in _NEVER_RENDERED:
+        return
+    from readme_renderer import rst  # noqa: PLC0415 - docutils takes long to import
+
+    said = io.StringIO()
+    if rst.render(description, stream=said, **content["content-type"].params) is None:
+        raise BuildFailure(
+            f"The readme in {filename} does not render as reStructuredText.",
+            cause="It has errors, or it is Markdown and the project does not say so.",
+            fix='Correct it, or set its type: `readme = "README.md"`, or `long_description_content_type`.',
+            anchor="bad-metadata",
+            detail=said.getvalue(),
+        )
