@@ -1,0 +1,47 @@
+"""The shapes in which Google says no."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+
+class Refusal(Exception):
+    """Ends a request with the response that it carries."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def text(status: int, body: str, headers: Mapping[str, str] | None = None) -> Refusal:
+    return Refusal(PlainTextResponse(f"{body}\n", status, headers))
+
+
+def oauth(status: int, error: str, description: str) -> Refusal:
+    """The shape of RFC 6749 section 5.2, as STS and OAuth answer."""
+    return Refusal(JSONResponse({"error": error, "error_description": description}, status))
+
+
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+}
+
+
+def api(code: int, message: str, *, reason: str = "", domain: str = "", **metadata: str) -> Refusal:
+    """The envelope of google.rpc.Status: https://cloud.google.com/apis/design/errors"""
+    error: dict[str, Any] = {"code": code, "message": message, "status": _STATUS[code]}
+    if reason:
+        error["details"] = [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": reason,
+                "domain": domain,
+                "metadata": metadata,
+            }
+        ]
+    return Refusal(JSONResponse({"error": error}, code))

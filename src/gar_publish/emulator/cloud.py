@@ -1,0 +1,148 @@
+"""What every emulated service shares: the world, the keys, the registry's contents, and the one permission check."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from starlette.requests import Request
+
+from gar_publish.emulator.answers import api
+from gar_publish.emulator.iam import Binding, allowed, in_scope
+from gar_publish.emulator.keys import Identity, Keys
+from gar_publish.emulator.store import Store
+from gar_publish.emulator.switches import Switches
+from gar_publish.emulator.world import Account, Project, Repository, World
+
+
+class Cloud:
+    """One emulated Google.
+
+    Args:
+        world: What exists at the start.
+        data: The folder that holds everything that is made later.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, world: World, data: Path, clock: Callable[[], float] = time.time) -> None:
+        self.world = world
+        self.clock = clock
+        self.keys = Keys(data / "keys", clock)
+        self.store = Store(data / "repositories", clock)
+        self._bindings = world.bindings + tuple(
+            Binding("allUsers", "roles/artifactregistry.reader", repository.resource)
+            for repository in world.repositories
+            if repository.public
+        )
+        for key in world.keys:
+            self.keys.account_key(key.account)
+
+    @property
+    def switches(self) -> Switches:
+        return self.world.switches
+
+    def switch(self, **changes: object) -> None:
+        """Change switches while the emulator runs."""
+        self.world = replace(self.world, switches=replace(self.world.switches, **changes))  # type: ignore[arg-type] # checked by the dataclass
+
+    # What exists
+
+    def project(self, name: str) -> Project | None:
+        """A project by id or number."""
+        return next((item for item in self.world.projects if name in {item.id, str(item.number)}), None)
+
+    def account(self, email: str) -> Account | None:
+        return next((item for item in self.world.accounts if item.email == email and not item.deleted), None)
+
+    @property
+    def repositories(self) -> list[Repository]:
+        declared = {item.resource: item for item in self.world.repositories}
+        return list({**self.store.repositories, **declared}.values())
+
+    def repository(self, project: str, location: str, name: str) -> Repository | None:
+        wanted = Repository(project, location, name).resource
+        return next((item for item in self.repositories if item.resource == wanted), None)
+
+    # Who may do what
+
+    def permits(self, who: Identity | None, permission: str, resource: str) -> bool:
+        """Whether an identity (None: anybody) holds a permission; scopes are another matter."""
+        members = who.members if who else frozenset({"allUsers"})
+        return allowed(self._bindings, members, permission, resource)
+
+    def speaks_for(self, token: str) -> Identity | None:
+        """The identity behind an access token; None where the token or its account is not good."""
+        who = self.keys.read_access_token(token)
+        if who and who.principal.startswith("serviceAccount:"):
+            account = self.account(who.principal.partition(":")[2])
+            if account is None or account.disabled:
+                return None
+        return who
+
+    def bearer(self, request: Request) -> Identity:
+        """Whom a call of a Google API comes from.
+
+        Raises:
+            Refusal: 401, without a token or with a bad one.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not token:
+            raise api(
+                401,
+                "Request is missing required authentication credential. Expected OAuth 2 access token, "
+                "login cookie or other valid authentication credential. "
+                "See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+                reason="CREDENTIALS_MISSING",
+                domain="googleapis.com",
+            )
+        who = self.speaks_for(token.strip()) if scheme.lower() == "bearer" else None
+        if who is None:
+            raise api(
+                401,
+                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
+                "login cookie or other valid authentication credential. "
+                "See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+            )
+        request.scope["principal"] = who.principal
+        return who
+
+    def demand(self, request: Request, permission: str, resource: str) -> Identity:
+        """Refuse a call of a Google API unless its token may do `permission` on `resource`.
+
+        Raises:
+            Refusal: 401 or 403.
+        """
+        who = self.bearer(request)
+        if not in_scope(who.scopes, permission):
+            raise api(
+                403,
+                "Request had insufficient authentication scopes.",
+                reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+                domain="googleapis.com",
+                service=permission.partition(".")[0] + ".googleapis.com",
+            )
+        if not self.permits(who, permission, resource):
+            service = permission.partition(".")[0] + ".googleapis.com"
+            raise api(
+                403,
+                f"Permission '{permission}' denied on resource '//{service}/{resource}' (or it may not exist).",
+                reason="IAM_PERMISSION_DENIED",
+                domain=service,
+                permission=permission,
+                resource=resource,
+            )
+        return who
+
+    def absence(self, who: Identity | None, permission: str, repository: Repository) -> Literal[403, 404]:
+        """How a repository that is not there is answered: hidden from those who could not use it anyway."""
+        fixed = self.switches.missing_repository
+        if fixed == "by-rights":
+            return 404 if self.permits(who, permission, f"projects/{repository.project}") else 403
+        return 404 if fixed == "404" else 403
+
+
+def steady_id(text: str) -> str:
+    """A number, as GitHub gives to owners and repositories, that is always the same for the same name."""
+    return str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16))

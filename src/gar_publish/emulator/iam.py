@@ -1,0 +1,88 @@
+"""Who may do what: roles, permissions and bindings."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+_READ = frozenset(
+    f"artifactregistry.{permission}"
+    for permission in (
+        "files.download",
+        "files.get",
+        "files.list",
+        "locations.get",
+        "locations.list",
+        "packages.get",
+        "packages.list",
+        "pythonpackages.get",
+        "pythonpackages.list",
+        "repositories.downloadArtifacts",
+        "repositories.get",
+        "repositories.list",
+        "versions.get",
+        "versions.list",
+    )
+)
+_WRITE = _READ | {"artifactregistry.repositories.uploadArtifacts"}
+_DELETE = _WRITE | {f"artifactregistry.{kind}.delete" for kind in ("files", "packages", "versions")}
+_ADMIN = _DELETE | {f"artifactregistry.repositories.{verb}" for verb in ("create", "delete", "update")}
+_PROJECT = frozenset({"resourcemanager.projects.get"})
+_IMPERSONATE = frozenset({"iam.serviceAccounts.getAccessToken"})
+
+#: https://cloud.google.com/iam/docs/roles-permissions/artifactregistry, as far as the emulator asks for them.
+ROLES: dict[str, frozenset[str]] = {
+    "roles/artifactregistry.reader": _READ,
+    "roles/artifactregistry.writer": _WRITE,
+    "roles/artifactregistry.createOnPushWriter": _WRITE,
+    "roles/artifactregistry.repoAdmin": _DELETE,
+    "roles/artifactregistry.admin": _ADMIN,
+    "roles/browser": _PROJECT,
+    "roles/viewer": _READ | _PROJECT,
+    "roles/editor": _ADMIN | _PROJECT,
+    "roles/owner": _ADMIN | _PROJECT,
+    "roles/iam.serviceAccountTokenCreator": _IMPERSONATE,
+    "roles/iam.workloadIdentityUser": _IMPERSONATE,
+}
+
+SCOPE = "https://www.googleapis.com/auth/"
+CLOUD_PLATFORM = f"{SCOPE}cloud-platform"
+READ_ONLY = f"{SCOPE}cloud-platform.read-only"
+IAM = f"{SCOPE}iam"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A member has a role on a resource and on everything below it.
+
+    Attributes:
+        member: `serviceAccount:EMAIL`, `user:EMAIL`, `principal://…`, `principalSet://…`, `allUsers` or
+            `allAuthenticatedUsers`.
+        role: `roles/…`.
+        resource: `projects/P`, `projects/P/locations/L/repositories/R` or `projects/P/serviceAccounts/EMAIL`.
+    """
+
+    member: str
+    role: str
+    resource: str
+
+    def covers(self, resource: str) -> bool:
+        return f"{resource}/".startswith(f"{self.resource}/")
+
+
+def allowed(bindings: Iterable[Binding], members: Collection[str], permission: str, resource: str) -> bool:
+    """Whether one of the members has the permission on the resource."""
+    return any(
+        binding.member in members and permission in ROLES[binding.role] and binding.covers(resource)
+        for binding in bindings
+    )
+
+
+def in_scope(scopes: Collection[str], permission: str) -> bool:
+    """Whether a token with these scopes may be used for the permission at all.
+
+    https://developers.google.com/identity/protocols/oauth2/scopes
+    """
+    if CLOUD_PLATFORM in scopes:
+        return True
+    if permission.startswith("iam."):
+        return IAM in scopes
+    return READ_ONLY in scopes and permission in ROLES["roles/viewer"]

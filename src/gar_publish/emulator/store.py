@@ -1,0 +1,124 @@
+"""The registry's files on disk, plain enough to look at.
+
+`LOCATION/PROJECT/REPOSITORY/PACKAGE/FILE` holds the bytes and `FILE.json` beside it what is known of them. A file is
+there as soon as its JSON is, and both come into place by renaming, so that a crash leaves nothing half done.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gar_publish.emulator.world import Repository
+
+
+class AlreadyExists(Exception):
+    """The repository holds a file of that name."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A distribution in a repository.
+
+    Attributes:
+        package: The project's name, normalised (PEP 503).
+        created: Seconds since the epoch.
+    """
+
+    package: str
+    version: str
+    filename: str
+    size: int
+    sha256: str
+    md5: str
+    requires_python: str
+    created: float
+
+    @property
+    def created_at(self) -> str:
+        return rfc3339(self.created)
+
+
+class Store:
+    """Every repository's files, and the repositories that were made while the emulator ran."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._incoming = folder / ".incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+        self.repositories: dict[str, Repository] = {}
+        self._files: dict[str, dict[str, StoredFile]] = {}
+        for record in folder.glob("*/*/*/repository.json"):
+            repository = Repository(**json.loads(record.read_text("utf-8")))
+            self.repositories[repository.resource] = repository
+        for record in folder.glob("*/*/*/*/*.json"):
+            location, project, name, _, _ = record.relative_to(folder).parts
+            stored = StoredFile(**json.loads(record.read_text("utf-8")))
+            self._of(Repository(project, location, name))[stored.filename] = stored
+
+    def draft(self) -> Path:
+        """A new place for the bytes of an upload, on the same file system as their final one."""
+        return self._incoming / secrets.token_hex(8)
+
+    def add(self, repository: Repository, draft: Path, stored: StoredFile) -> None:
+        """Move a draft into a repository.
+
+        Raises:
+            AlreadyExists: The repository holds a file of that name; the draft is left as it is.
+        """
+        target = self.path(repository, stored)
+        record = self.draft()
+        record.write_text(json.dumps(asdict(stored), indent=2), "utf-8")
+        with self._lock:
+            files = self._of(repository)
+            if stored.filename in files:
+                record.unlink()
+                raise AlreadyExists(stored.filename)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+            record.replace(target.with_name(f"{target.name}.json"))
+            files[stored.filename] = stored
+
+    def remove(self, repository: Repository, stored: StoredFile) -> None:
+        target = self.path(repository, stored)
+        with self._lock:
+            self._of(repository).pop(stored.filename, None)
+            target.with_name(f"{target.name}.json").unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+
+    def create(self, repository: Repository) -> None:
+        folder = self._place(repository)
+        record = self.draft()
+        record.write_text(json.dumps(asdict(repository), indent=2), "utf-8")
+        with self._lock:
+            folder.mkdir(parents=True, exist_ok=True)
+            record.replace(folder / "repository.json")
+            self.repositories[repository.resource] = repository
+
+    def files(self, repository: Repository) -> list[StoredFile]:
+        with self._lock:
+            return sorted(self._of(repository).values(), key=lambda stored: (stored.package, stored.filename))
+
+    def find(self, repository: Repository, filename: str) -> StoredFile | None:
+        with self._lock:
+            return self._of(repository).get(filename)
+
+    def path(self, repository: Repository, stored: StoredFile) -> Path:
+        return self._place(repository) / stored.package / stored.filename
+
+    def _place(self, repository: Repository) -> Path:
+        return self._folder / repository.location / repository.project / repository.name
+
+    def _of(self, repository: Repository) -> dict[str, StoredFile]:
+        return self._files.setdefault(repository.resource, {})
+
+
+def rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

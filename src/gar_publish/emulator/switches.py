@@ -1,0 +1,47 @@
+"""What nobody outside Google could look up: the emulator's guess, and the way to try the other answer."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The `[switches]` table of a world file, with dashes for underscores. `docs/fidelity.md` explains each.
+
+    Attributes:
+        attribute_condition_status: HTTP status when an attribute condition is false (401 or 400).
+        bearer_tokens: Whether the Python host takes `Authorization: Bearer`.
+        check_digests: Whether an upload whose digests do not fit its bytes is refused.
+        duplicate_identical: Whether the same bytes under the same name are accepted once more.
+        duplicate_early: Whether a duplicate is answered, and the connection closed, before the body is read.
+        duplicate_status: HTTP status for a file name that exists already (400 or 409).
+        federated_lifetime: Seconds that a token from the token exchange lives.
+        federated_tokens: Whether the Python host takes a federated token without impersonation.
+        immutable_subject: Whether `sub` carries ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories made after
+            2026-07-15.
+        index_delay: Seconds until an uploaded file is seen in the index and can be downloaded.
+        json_index: Whether the index speaks JSON (PEP 691) to those who ask for it.
+        max_upload_size: Bytes that a file may have; 0 for no limit.
+        missing_repository: `by-rights` (404 to those who may write to the whole project, else 403), `403` or `404`.
+        read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
+        requires_python: Whether the index carries `data-requires-python`.
+        upload_status: HTTP status of an upload that was taken.
+        wrong_repository_status: HTTP status for a repository of another format or mode.
+    """
+
+    attribute_condition_status: int = 401
+    bearer_tokens: bool = True
+    check_digests: bool = True
+    duplicate_identical: bool = False
+    duplicate_early: bool = False
+    duplicate_status: int = 400
+    federated_lifetime: int = 3600
+    federated_tokens: bool = True
+    immutable_subject: bool = False
+    index_delay: float = 0.0
+    json_index: bool = False
+    max_upload_size: int = 0
+    missing_repository: str = "by-rights"
+    read_only_scope: bool = True
+    requires_python: bool = True
+    upload_status: int = 200
+    wrong_repository_status: int = 400

@@ -1,0 +1,242 @@
+"""What exists in the emulated Google: projects, repositories, pools, accounts, keys, and who may do what."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from gar_publish.emulator.iam import CLOUD_PLATFORM, ROLES, Binding
+from gar_publish.emulator.switches import Switches
+from gar_publish.errors import BadInput
+
+MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
+FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository; with `public`, everybody may read it (allUsers as reader)."""
+
+    project: str
+    location: str
+    name: str
+    format: str = "PYTHON"
+    mode: str = "STANDARD_REPOSITORY"
+    description: str = ""
+    public: bool = False
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}/repositories/{self.name}"
+
+
+@dataclass(frozen=True)
+class Pool:
+    project: str
+    id: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An OIDC provider of a workload identity pool.
+
+    Attributes:
+        mapping: CEL expressions by attribute, `google.subject` among them.
+        condition: A CEL expression that must be true; empty for none.
+        jwks: The issuer's keys as JSON, where the issuer is not the emulator's own GitHub.
+    """
+
+    project: str
+    pool: str
+    id: str
+    issuer: str
+    mapping: Mapping[str, str]
+    condition: str = ""
+    allowed_audiences: tuple[str, ...] = ()
+    jwks: str = ""
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """A service account; a deleted one is known to nobody but its keys."""
+
+    email: str
+    disabled: bool = False
+    deleted: bool = False
+
+    @property
+    def project(self) -> str:
+        return self.email.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/serviceAccounts/{self.email}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a service account; its JSON is made in the data folder."""
+
+    account: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Ambient:
+    """The account that the metadata server speaks for."""
+
+    account: str
+    scopes: tuple[str, ...] = (CLOUD_PLATFORM,)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that the emulator knows at its start."""
+
+    projects: tuple[Project, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    keys: tuple[Key, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    ambient: Ambient | None = None
+    switches: Switches = field(default_factory=Switches)
+
+    @classmethod
+    def default(cls) -> "World":
+        """The world of the documentation: project `demo-project` with the repository `python`."""
+        return cls.parse(files(__package__).joinpath("default.toml").read_text("utf-8"), "default.toml")
+
+    @classmethod
+    def load(cls, file: Path) -> "World":
+        """Read a world file (TOML).
+
+        Raises:
+            BadInput: The file cannot be read, or something in it cannot be understood or does not exist.
+        """
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _bad(str(file), f"cannot be read: {error}") from error
+        world = cls.parse(text, str(file))
+        for provider in world.providers:
+            _check_expressions(provider, str(file))
+        return world
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> "World":
+        try:
+            raw = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _bad(source, f"is not TOML: {error}") from error
+        tables: dict[str, Any] = {
+            "projects": Project,
+            "repositories": Repository,
+            "pools": Pool,
+            "providers": Provider,
+            "accounts": Account,
+            "keys": Key,
+            "bindings": Binding,
+        }
+        singles: dict[str, Any] = {"ambient": Ambient, "switches": Switches}
+        values: dict[str, Any] = {}
+        for name, content in raw.items():
+            if name in tables:
+                if not isinstance(content, list):
+                    raise _bad(source, f"has [{name}] where [[{name}]] is meant")
+                values[name] = tuple(
+                    _record(tables[name], entry, f"{source}: [[{name}]] number {number}")
+                    for number, entry in enumerate(content, 1)
+                )
+            elif name in singles:
+                values[name] = _record(singles[name], content, f"{source}: [{name}]")
+            else:
+                raise _bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
+        world = cls(**values)
+        world._check(source)
+        return world
+
+    def _check(self, source: str) -> None:
+        projects = {project.id for project in self.projects}
+        accounts = {account.email for account in self.accounts}
+        pools = {(pool.project, pool.id) for pool in self.pools}
+        for project in [*(item.project for item in self.repositories), *(item.project for item in self.pools)]:
+            if project not in projects:
+                raise _bad(source, f"names a project that it does not declare: {project}")
+        for repository in self.repositories:
+            if repository.format not in FORMATS or repository.mode not in MODES:
+                raise _bad(source, f"gives {repository.name} an unknown format or mode")
+        for provider in self.providers:
+            if (provider.project, provider.pool) not in pools:
+                raise _bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
+            if "google.subject" not in provider.mapping:
+                raise _bad(source, f"does not map google.subject in the provider {provider.id}")
+        named = [key.account for key in self.keys] + ([self.ambient.account] if self.ambient else [])
+        for account in named:
+            if account not in accounts:
+                raise _bad(source, f"names an account that it does not declare: {account}")
+        for binding in self.bindings:
+            if binding.role not in ROLES:
+                raise _bad(source, f"binds a role that the emulator does not know: {binding.role}")
+        if self.switches.missing_repository not in {"by-rights", "403", "404"}:
+            raise _bad(source, "must set missing-repository to by-rights, 403 or 404")
+
+
+R = TypeVar("R")
+
+
+def _record(kind: type[R], raw: Any, where: str) -> R:
+    """One dataclass from one TOML table, dashes for underscores, nothing unknown and nothing missing."""
+    if not isinstance(raw, dict):
+        raise _bad(where, "is not a table")
+    hints = get_type_hints(kind)
+    known = {item.name.replace("_", "-"): item for item in fields(kind)}  # type: ignore[arg-type] # dataclasses only
+    for name in raw:
+        if name not in known:
+            raise _bad(where, f"has an unknown entry, {name}; known are {', '.join(known)}")
+    for name, item in known.items():
+        if name not in raw and item.default is MISSING and item.default_factory is MISSING:
+            raise _bad(where, f"lacks {name}")
+    return kind(**{known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw})
+
+
+def _value(raw: Any, kind: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_value(item, get_args(kind)[0], where) for item in raw)
+    if origin is Mapping and isinstance(raw, dict):
+        return MappingProxyType({name: _value(item, str, where) for name, item in raw.items()})
+    if kind is float and type(raw) is int:
+        return float(raw)
+    if origin is None and type(raw) is kind:
+        return raw
+    raise _bad(where, f"has a value of the wrong type: {raw!r}")
+
+
+def _check_expressions(provider: Provider, source: str) -> None:
+    from gar_publish.emulator.attributes import check  # noqa: PLC0415 - loads CEL, for world files only
+
+    for expression in (*provider.mapping.values(), provider.condition):
+        problem = check(expression) if expression else ""
+        if problem:
+            raise _bad(source, f"has an expression that is not CEL: {expression} ({problem})")
+
+
+def _bad(source: str, what: str) -> BadInput:
+    return BadInput(
+        f"The world file cannot be used: {source} {what}.",
+        fix="start from the default world, which docs/fidelity.md shows, and change one thing at a time",
+        anchor="world-file",
+    )
