@@ -3,9 +3,11 @@
 The two front doors implement it: `action.py` with workflow commands, `cli.py` with a terminal.
 """
 
+import base64
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
+from urllib.parse import quote
 
 
 class Console(Protocol):
@@ -23,3 +25,10 @@ class Console(Protocol):
 
     def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
         """Show lines that other people's code wrote; nothing in them is taken as a command."""
+
+
+def encoded_forms(secret: str) -> list[str]:
+    """A secret as it stands, and as it looks in URLs and in headers."""
+    encoded = base64.b64encode(secret.encode()).decode()
+    basic = base64.b64encode(f"oauth2accesstoken:{secret}".encode()).decode()
+    return sorted({secret, quote(secret, safe=""), encoded, basic} - {""})

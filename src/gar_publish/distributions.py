@@ -161,7 +161,7 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
     What lies beside them (checksums, signatures, attestations, other folders) is passed over.
 
     Args:
-        patterns: Files, folders or globs, relative to `root` unless absolute.
+        patterns: Files, folders or globs of either, relative to `root` unless absolute.
         root: The folder that the user stands in.
 
     Raises:
@@ -169,12 +169,8 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
-        named = root / pattern
-        if is_glob(pattern, root):
-            candidates = matches(pattern, root)
-        else:
-            candidates = sorted(named.iterdir()) if named.is_dir() else [named]
-        files = [file for file in candidates if file.is_file() and _is_distribution(file.name)]
+        named = matches(pattern, root) if is_glob(pattern, root) else [root / pattern]
+        files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
         if not files:
             raise BadInput(
                 f"{pattern!r} in `dist` names no wheel and no sdist.",
@@ -192,6 +188,10 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
                     anchor="same-name-twice",
                 )
     return list(found.values())
+
+
+def _among(files: Iterable[Path]) -> list[Path]:
+    return sorted(file for file in files if file.is_file() and _is_distribution(file.name))
 
 
 def _is_distribution(filename: str) -> bool:

@@ -87,3 +87,8 @@ class Interrupted(Failure):
     """The run was cancelled (SIGINT or SIGTERM)."""
 
     exit_code = 130
+
+
+def cancelled() -> Failure:
+    """What both front doors say when a run is stopped."""
+    return Interrupted("The run was cancelled.", fix="run it again: what has landed is skipped", anchor="interrupted")

@@ -167,6 +167,18 @@ def refused_token(response: requests.Response) -> str:
     return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
 
 
+def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
+    """Make a request that `HostAuth` authorises; where its token is refused (401), once more with another."""
+    response = call()
+    if response.status_code != requests.codes.unauthorized:
+        return response
+    refused = refused_token(response)
+    if source.renew(refused).value == refused:
+        return response
+    response.close()
+    return call()
+
+
 def refuse_plain_http(url: str, emulator: str | None = None) -> None:
     """Let no credential out unencrypted.
 

@@ -68,9 +68,7 @@ class Repository:
             case [name]:
                 if not project or not location:
                     missing = " and ".join(
-                        f"`{which}`"
-                        for which, given in (("project", project), ("location", location))
-                        if not given
+                        f"`{which}`" for which, given in (("project", project), ("location", location)) if not given
                     )
                     raise BadInput(
                         f"`repository` is the bare name {name!r}, and {missing} is missing.",

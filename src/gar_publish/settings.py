@@ -43,15 +43,11 @@ CREDENTIAL_INPUTS = (
         "",
         "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER",
     ),
-    Input(
-        "service-account", "", "Impersonate this account; without it the federated identity is used directly"
-    ),
+    Input("service-account", "", "Impersonate this account; without it the federated identity is used directly"),
     Input("credentials-json", "", "A service-account key: raw JSON or base64 of it", "secret"),
     Input("access-token", "", "A token that another step already made", "secret"),
 )
-INDEX_TOKEN_INPUT = Input(
-    "index-token", "auto", "What the ready line carries: read-only, publisher, none or auto"
-)
+INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
 PUBLISH_INPUTS = (
     Input("packages", ".", "Project folders or globs, one a line", "lines"),
     Input("dist", "", "Files, folders or globs that are built already; then nothing is built", "lines"),
@@ -144,15 +140,16 @@ class Settings:
             CredentialsFailure: Workload identity is asked for where the job may not have it.
         """
         get = _reader(inputs)
+        credential = read_credential(inputs, environment)
         return cls(
             repository=read_repository(inputs, endpoints),
-            credential=read_credential(inputs, environment),
+            credential=credential,
             packages=_lines(get("packages")),
             dist=_lines(get("dist")),
             formats=_formats(get("formats")),
             if_exists=_choice("if-exists", get("if-exists"), get_args(IfExists)),
             expected_version=_version(get("expected-version")),
-            index_token=read_index_token(inputs),
+            index_token=read_index_token(inputs, credential),
             dry_run=_boolean("dry-run", get("dry-run")),
             verify=_boolean("verify", get("verify")),
             create_repository=_boolean("create-repository", get("create-repository")),
@@ -164,13 +161,20 @@ class Settings:
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:
     """The repository that the three inputs `repository`, `project` and `location` name."""
     get = _reader(inputs)
-    return Repository.parse(
-        get("repository"), project=get("project"), location=get("location"), endpoints=endpoints
-    )
+    return Repository.parse(get("repository"), project=get("project"), location=get("location"), endpoints=endpoints)
 
 
-def read_index_token(inputs: Mapping[str, str]) -> IndexToken:
-    return _choice("index-token", _reader(inputs)("index-token"), get_args(IndexToken))
+def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:
+    """What the ready line is to carry."""
+    wanted: IndexToken = _choice("index-token", _reader(inputs)("index-token"), get_args(IndexToken))
+    if wanted == "read-only" and isinstance(credential, GivenToken):
+        raise BadInput(
+            "`index-token: read-only` cannot be had with `access-token`.",
+            cause="a token that was given cannot be made weaker",
+            fix="use `workload-identity-provider` or `credentials-json`, or set `index-token: none`",
+            anchor="index-token",
+        )
+    return wanted
 
 
 def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -> Credential:
@@ -202,11 +206,7 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
         raise BadInput(
             "`service-account` is given, but `workload-identity-provider` is missing.",
             cause="an account is impersonated by a federated identity; "
-            + (
-                f"`{given[0]}` brings an identity of its own"
-                if given
-                else "without the provider there is none"
-            ),
+            + (f"`{given[0]}` brings an identity of its own" if given else "without the provider there is none"),
             fix="set `workload-identity-provider`"
             + (f", or remove `service-account` and keep `{given[0]}`" if given else ""),
             anchor="one-credential",
@@ -257,9 +257,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
             anchor="key-format",
         )
     missing = [
-        part
-        for part in ("client_email", "private_key", "private_key_id")
-        if not isinstance(info.get(part), str)
+        part for part in ("client_email", "private_key", "private_key_id") if not isinstance(info.get(part), str)
     ]
     if missing:
         raise BadInput(
@@ -327,9 +325,7 @@ def _lines(text: str) -> tuple[str, ...]:
 
 def _boolean(name: str, text: str) -> bool:
     if text not in _BOOLEANS:
-        raise BadInput(
-            f"`{name}` is {text!r}; it takes true or false.", fix=f"{name}: true", anchor="booleans"
-        )
+        raise BadInput(f"`{name}` is {text!r}; it takes true or false.", fix=f"{name}: true", anchor="booleans")
     return _BOOLEANS[text]
 
 
@@ -349,9 +345,7 @@ def _formats(text: str) -> frozenset[Format]:
 
 def _count(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,3}", text):
-        raise BadInput(
-            f"`{name}` is {text!r}; it takes a number from 0 to 999.", fix=f"{name}: 0", anchor="choices"
-        )
+        raise BadInput(f"`{name}` is {text!r}; it takes a number from 0 to 999.", fix=f"{name}: 0", anchor="choices")
     return int(text)
 
 

@@ -1,0 +1,73 @@
+"""Who reads and who writes: the publishing identity, and a weaker one for everything that only reads."""
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+
+from gar_publish.console import Console
+from gar_publish.credentials import Token, TokenSource
+from gar_publish.errors import CredentialsFailure, RegistryRefused
+from gar_publish.index import Index, IndexFile
+from gar_publish.settings import IndexToken
+
+
+class Access:
+    """One repository's index, read with the weakest token that the registry takes.
+
+    The token that reads is the one that the ready line hands out, so what was read with it here can be
+    installed with it there.
+
+    Args:
+        source: The publishing identity.
+        wanted: What the ready line is to carry.
+        open_index: Makes the index as one identity sees it.
+        console: Told when the publishing token has to serve for reading.
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        wanted: IndexToken,
+        open_index: Callable[[TokenSource], Index],
+        console: Console,
+    ) -> None:
+        self.source = source
+        self._wanted = wanted
+        self._open_index = open_index
+        self._console = console
+        self._lock = Lock()
+        weaker = source.read_only() if wanted in {"auto", "read-only"} else None
+        self._reader = weaker or source
+        self.index = open_index(self._reader)
+
+    def files(self, name: str) -> Mapping[str, IndexFile]:
+        """What the index lists for a project. Under `auto`, settles on the first call who reads.
+
+        Raises:
+            Failure: Neither identity may read, or the index cannot be reached.
+        """
+        with self._lock:
+            index, may_fall_back = self.index, self._wanted == "auto" and self._reader is not self.source
+        try:
+            return index.files(name)
+        except (CredentialsFailure, RegistryRefused):
+            if not may_fall_back:
+                raise
+        listed = self._open_index(self.source).files(name)
+        with self._lock:
+            self._reader, self.index = self.source, self._open_index(self.source)
+        return listed
+
+    def line_token(self) -> Token | None:
+        """The token for the ready line; None where none is wanted."""
+        if self._wanted == "none":
+            return None
+        if self._wanted == "auto" and self._reader is self.source:
+            self._console.warning(
+                "The ready line carries the publishing token, for no read-only one could be had. "
+                "Set `index-token: publisher` to accept that, or `index-token: none`."
+            )
+        return self._reader.token()
+
+    def reading_token(self) -> Token:
+        """The token that reads, for the installer of build requirements."""
+        return self._reader.token()

@@ -1,0 +1,181 @@
+"""The front door for the runner: `INPUT_*` in; outputs, masks, annotations and the step summary out.
+
+See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+import os
+import secrets
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from actions_toolkit import command, core
+
+from gar_publish.build.sandbox import hide_this_process
+from gar_publish.console import encoded_forms
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure, cancelled
+from gar_publish.http import Patience
+from gar_publish.pipeline import Surroundings, publish
+from gar_publish.report import Report, failure_as_markdown
+from gar_publish.settings import INPUTS, GivenToken, Key, Settings
+
+_SUMMARY_LIMIT = 1024 * 1024
+_SHORTEST_KEY_LINE = 32
+
+
+class RunnerConsole:
+    """Says things in workflow commands. May be shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._fence: str | None = None
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        self._command(lambda: core.start_group(title))
+        try:
+            yield
+        finally:
+            self._command(core.end_group)
+
+    def info(self, text: str) -> None:
+        with self._lock:
+            if "::" in text or "##[" in text:
+                with self.foreign() as say:
+                    say(text)
+            else:
+                self._say(text)
+
+    def notice(self, text: str) -> None:
+        self._command(lambda: core.notice(text))
+
+    def warning(self, text: str) -> None:
+        self._command(lambda: core.warning(text))
+
+    def error(self, failure: Failure) -> None:
+        self._command(lambda: core.error(failure.explain(), title=failure.what))
+
+    def mask(self, secret: str) -> None:
+        for form in encoded_forms(secret):
+            self._command(lambda form=form: core.set_secret(form))  # type: ignore[misc]
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        """Between two fences the runner takes no line as a command."""
+        with self._lock:
+            outer, self._fence = self._fence, self._fence or secrets.token_hex(16)
+            if not outer:
+                command.issue("stop-commands", self._fence)
+        try:
+            yield self._say
+        finally:
+            with self._lock:
+                if not outer:
+                    command.issue(self._fence)
+                    self._fence = None
+                sys.stdout.flush()
+
+    def _say(self, line: str) -> None:
+        with self._lock:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+    def _command(self, issue: Callable[[], None]) -> None:
+        """Issue a command, lifting a fence that another thread put up."""
+        with self._lock:
+            if self._fence:
+                command.issue(self._fence)
+            issue()
+            if self._fence:
+                command.issue("stop-commands", self._fence)
+            sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the action.
+
+    Returns:
+        The exit code of the contract.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    hide_this_process()
+    console = RunnerConsole()
+    inputs = {each.name: core.get_input(each.name) for each in INPUTS}
+    try:
+        return _run(inputs, dict(os.environ), console)
+    except Failure as failure:
+        return _fail(failure, console)
+    except KeyboardInterrupt:
+        return _fail(cancelled(), console)
+    except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
+        console.info(traceback.format_exc())
+        core.error("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
+        return 1
+
+
+def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
+    endpoints = Endpoints.from_environment(environment)
+    if endpoints.emulator:
+        console.notice(f"Talking to the emulator at {endpoints.emulator}, not to Google.")
+    settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+    _mask_given(settings, console)
+    around = Surroundings(
+        workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
+        environment=environment,
+        endpoints=endpoints,
+        console=console,
+        patience=Patience(),
+        container=True,
+    )
+    report = publish(settings, around)
+    _hand_out(report, settings, console)
+    if report.failure:
+        console.error(report.failure)
+        return report.failure.exit_code
+    return 0
+
+
+def _mask_given(settings: Settings, console: RunnerConsole) -> None:
+    match settings.credential:
+        case GivenToken(value):
+            console.mask(value)
+        case Key(info):
+            # The runner masks what stands in a secret; of base64 it does not know what is inside.
+            for line in str(info["private_key"]).splitlines():
+                if len(line) >= _SHORTEST_KEY_LINE and not line.startswith("-----"):
+                    console.mask(line)
+
+
+def _hand_out(report: Report, settings: Settings, console: RunnerConsole) -> None:
+    for line in report.as_text().splitlines():
+        console.info(line)
+    if report.index_token:
+        console.mask(report.index_token)
+    for name, value in report.outputs().items():
+        core.set_output(name, value)
+    if settings.summary:
+        _summarise(report.as_markdown())
+
+
+def _fail(failure: Failure, console: RunnerConsole) -> int:
+    console.error(failure)
+    console.info(failure.explain())
+    _summarise(failure_as_markdown(failure))
+    return failure.exit_code
+
+
+def _summarise(markdown: str) -> None:
+    """Append to the step summary; over 1,024 KiB the runner would drop all of it."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path and len(markdown.encode()) < _SUMMARY_LIMIT:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{markdown}\n")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

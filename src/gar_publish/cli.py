@@ -1,0 +1,281 @@
+"""The front door for people, for Cloud Build and for any other machine."""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from gar_publish import __version__
+from gar_publish.console import encoded_forms
+from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
+from gar_publish.errors import BadInput, Failure, cancelled
+from gar_publish.settings import (
+    CREDENTIAL_INPUTS,
+    INDEX_TOKEN_INPUT,
+    INPUTS,
+    PUBLISH_INPUTS,
+    REPOSITORY_INPUTS,
+    Input,
+    Settings,
+    read_credential,
+    read_index_token,
+    read_repository,
+)
+
+if TYPE_CHECKING:
+    from gar_publish.pipeline import Surroundings
+
+
+class TerminalConsole:
+    """Talks to a person on standard error, so that standard output holds results alone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._secrets: set[str] = set()
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        self.info(title)
+        yield
+
+    def info(self, text: str) -> None:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def notice(self, text: str) -> None:
+        self.info(f"note: {text}")
+
+    def warning(self, text: str) -> None:
+        self.info(f"warning: {text}")
+
+    def error(self, failure: Failure) -> None:
+        self.info(f"error: {failure.explain()}")
+
+    def mask(self, secret: str) -> None:
+        self._secrets.update(encoded_forms(secret))
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        yield lambda line: self.info(f"  {line}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code of the contract.
+    """
+    options = vars(_parser().parse_args(arguments))
+    console = TerminalConsole(sys.stderr)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        run: Callable[[Mapping[str, object], Mapping[str, str], TerminalConsole], int] = options["run"]
+        return run(options, dict(os.environ), console)
+    except Failure as failure:
+        console.error(failure)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        console.error(cancelled())
+        return cancelled().exit_code
+    except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
+        console.info(traceback.format_exc())
+        console.info("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
+        return 1
+
+
+def publish(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish publish`: the action, in a shell."""
+    from gar_publish.pipeline import publish as run_pipeline  # noqa: PLC0415 - other commands do without
+
+    around = _surroundings(environment, console)
+    json_file = options["json"]
+    try:
+        settings = Settings.from_inputs(
+            _inputs(options, sys.stdin), environment=environment, endpoints=around.endpoints
+        )
+        report = run_pipeline(settings, around)
+    except Failure as failure:
+        if isinstance(json_file, str):
+            from gar_publish.report import failure_as_json_text  # noqa: PLC0415
+
+            _write(json_file, failure_as_json_text(failure))
+        raise
+    console.info(report.as_text())
+    if isinstance(json_file, str):
+        _write(json_file, report.as_json())
+    if settings.summary and "GITHUB_STEP_SUMMARY" in environment:
+        with Path(environment["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
+            file.write(report.as_markdown())
+    if report.failure:
+        raise report.failure
+    console.info(
+        f"\nTo install: pip install $(gar-publish index-url --repository {settings.repository} …) "
+        + " ".join(report.outputs()["requirements"].split("\n"))
+    )
+    return 0
+
+
+def index_url(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish index-url`: the ready line alone, on standard output."""
+    from gar_publish.install import extra_index_line  # noqa: PLC0415 - other commands do without
+    from gar_publish.pipeline import open_access  # noqa: PLC0415
+
+    around = _surroundings(environment, console)
+    inputs = _inputs(options, sys.stdin)
+    repository = read_repository(inputs, around.endpoints)
+    credential = read_credential(inputs, environment)
+    access = open_access(repository, credential, read_index_token(inputs, credential), around)
+    token = access.line_token()
+    print(extra_index_line(repository.index_url, token.value) if token else f"--extra-index-url {repository.index_url}")
+    return 0
+
+
+def emulator(options: Mapping[str, object], _: Mapping[str, str], __: TerminalConsole) -> int:
+    """`gar-publish emulator`: a local Artifact Registry with everything around it."""
+    with _emulator_extra():
+        from gar_publish.emulator import command  # noqa: PLC0415 - an extra
+
+        wanted: dict[str, Any] = {name: options[name] for name in ("host", "port", "data", "world", "tls")}
+        command.run(**wanted, out=lambda line: print(line, flush=True))
+    return 0
+
+
+def demo(_: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish demo`: the whole main job against an emulator of its own."""
+    with _emulator_extra():
+        from gar_publish.demo import run  # noqa: PLC0415 - an extra
+
+        return run(environment, console)
+
+
+@contextmanager
+def _emulator_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"The emulator is not installed ({error.name} is missing).",
+            fix="pip install 'gar-publish[emulator]'",
+            anchor="emulator-extra",
+        ) from None
+
+
+def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "Surroundings":
+    from gar_publish.build.sandbox import hide_this_process  # noqa: PLC0415 - keeps `--help` quick
+    from gar_publish.http import Patience  # noqa: PLC0415
+    from gar_publish.pipeline import Surroundings  # noqa: PLC0415
+
+    hide_this_process()
+    endpoints = Endpoints.from_environment(environment)
+    if endpoints.emulator:
+        console.notice(f"{EMULATOR_VARIABLE} is set: talking to the emulator at {endpoints.emulator}, not to Google.")
+    return Surroundings(Path.cwd(), environment, endpoints, console, Patience())
+
+
+def _inputs(options: Mapping[str, object], stdin: TextIO) -> dict[str, str]:
+    """The options as inputs. A secret is never on the command line: its option names a file, or - for input."""
+    inputs = {}
+    for each in INPUTS:
+        value = options.get(each.name)
+        if value in (None, []):
+            continue
+        if isinstance(value, bool):
+            inputs[each.name] = "true" if value else "false"
+        elif isinstance(value, list):
+            inputs[each.name] = "\n".join(value)
+        else:
+            inputs[each.name] = _read_secret(each, str(value), stdin) if each.kind == "secret" else str(value)
+    folders = options.get("folders")
+    if isinstance(folders, list) and folders:
+        inputs["packages"] = "\n".join(folders)
+    return inputs
+
+
+def _read_secret(secret: Input, file: str, stdin: TextIO) -> str:
+    if file == "-":
+        return stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise BadInput(
+            f"`--{secret.name}` takes a file that can be read, or - for standard input.",
+            cause="a secret on a command line can be seen by every user of the machine, so it is not taken there",
+            fix=f"gcloud auth print-access-token | gar-publish … --{secret.name} -"
+            if secret.name == "access-token"
+            else f"gar-publish … --{secret.name} key.json",
+            anchor="secret-files",
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gar-publish",
+        description="Publish Python packages to Google Artifact Registry in one step, and install them with one line.",
+    )
+    parser.add_argument("--version", action="version", version=f"gar-publish {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("publish", help="build and publish")
+    command.set_defaults(run=publish)
+    command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
+    command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
+    _add_inputs(command, REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS)
+
+    command = commands.add_parser("index-url", help="print the line that lets pip and uv install from the repository")
+    command.set_defaults(run=index_url)
+    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT))
+
+    command = commands.add_parser("emulator", help="run a local Artifact Registry")
+    command.set_defaults(run=emulator)
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=8085, help="port to listen on, 0 picks one (default: 8085)")
+    command.add_argument("--data", type=Path, default=Path(".gar-publish"), help="folder that keeps the state")
+    command.add_argument("--world", type=Path, help="a world file (TOML) instead of the default world")
+    command.add_argument(
+        "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
+    )
+
+    command = commands.add_parser("demo", help="publish and install an example against an emulator")
+    command.set_defaults(run=demo)
+    return parser
+
+
+def _add_inputs(command: argparse.ArgumentParser, inputs: Sequence[Input]) -> None:
+    for each in inputs:
+        help_ = f"{each.help} (default: {each.default})" if each.default else each.help
+        if each.kind == "flag":
+            command.add_argument(
+                f"--{each.name}",
+                dest=each.name,
+                action=argparse.BooleanOptionalAction,
+                default=None,
+                help=help_,
+            )
+        elif each.kind == "lines":
+            command.add_argument(f"--{each.name}", dest=each.name, action="append", default=[], help=help_)
+        elif each.kind == "secret":
+            command.add_argument(f"--{each.name}", dest=each.name, metavar="FILE", help=f"{help_}: a file, or -")
+        else:
+            command.add_argument(f"--{each.name}", dest=each.name, help=help_)
+
+
+def _write(file: str, text: str) -> None:
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).write_text(text, encoding="utf-8")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

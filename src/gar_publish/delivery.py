@@ -1,0 +1,144 @@
+"""From checked files to a registry that holds them: compare, upload in order, read back."""
+
+import contextlib
+import graphlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from gar_publish.access import Access
+from gar_publish.distributions import Distribution
+from gar_publish.errors import Failure, RegistryRefused
+from gar_publish.index import IndexFile
+from gar_publish.report import PublishedFile
+from gar_publish.settings import IfExists
+from gar_publish.upload import Uploader, compare
+
+_LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between looks into an index that lags behind its uploads; about 30 in all."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Brings one run's files into the registry.
+
+    Attributes:
+        access: Who reads.
+        uploader: Who writes.
+        verify: Whether to read every file back.
+        pool: Where files are compared and sent side by side.
+        sleep: Waits for a number of seconds.
+    """
+
+    access: Access
+    uploader: Uploader
+    verify: bool
+    pool: Executor
+    sleep: Callable[[float], None]
+
+    def carry_out(self, files: Sequence[PublishedFile]) -> tuple[list[PublishedFile], Failure | None]:
+        """Upload what is to be uploaded, dependencies before dependents, and read it back.
+
+        Returns:
+            Every file with what became of it, and the first failure, after which no dependent was tried.
+        """
+        by_path = {each.distribution.path: each for each in files}
+        failure = None
+        for wave in in_waves([each.distribution for each in files]):
+            todo = [by_path[each.path] for each in wave]
+            if failure:
+                done = [replace(each, status="not tried") if each.status == "would upload" else each for each in todo]
+            else:
+                results = list(self.pool.map(self._deliver, todo))
+                done = [file for file, _ in results]
+                failure = next((failed for _, failed in results if failed), None)
+            by_path |= {each.distribution.path: each for each in done}
+        return list(by_path.values()), failure
+
+    def _deliver(self, file: PublishedFile) -> tuple[PublishedFile, Failure | None]:
+        try:
+            if file.status == "would upload":
+                file = replace(file, status=self.uploader.upload(file.distribution))
+            if self.verify and file.status != "skipped":
+                file = replace(file, url=self._read_back(file.distribution))
+        except Failure as failure:
+            return replace(file, status="failed"), failure
+        return file, None
+
+    def _read_back(self, distribution: Distribution) -> str:
+        listed = self._find(distribution)
+        for seconds in _LAG_WAITS:
+            if listed:
+                break
+            self.sleep(seconds)
+            listed = self._find(distribution)
+        if not listed:
+            raise RegistryRefused(
+                f"{distribution.filename} was uploaded, but the index does not list it after {sum(_LAG_WAITS):.0f} s.",
+                cause="the index lags behind, or the upload went to another repository than the index shows",
+                fix="run again: what is there is skipped; or set `verify: false`",
+                anchor="read-back",
+            )
+        theirs = self.access.index.read_sha256(listed)
+        if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
+            raise RegistryRefused(
+                f"{distribution.filename} came back from the index with other bytes: sha256 {theirs}, "
+                f"sent was {distribution.sha256}.",
+                cause="something between this machine and the registry changes files",
+                fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
+                anchor="read-back",
+            )
+        return listed.url
+
+    def _find(self, distribution: Distribution) -> IndexFile | None:
+        return self.access.index.files(distribution.name).get(distribution.filename)
+
+
+def compare_all(
+    found: Sequence[Distribution], *, access: Access, if_exists: IfExists, pool: Executor
+) -> list[PublishedFile]:
+    """Decide for each file before the first byte leaves.
+
+    Raises:
+        Failure: A file must not be published, or the index cannot be read.
+    """
+    names = sorted({each.name for each in found})
+    listed = dict(zip(names, pool.map(access.files, names), strict=True))
+    return [
+        PublishedFile(
+            each,
+            compare(each, listed[each.name], if_exists, access.index),
+            listed[each.name][each.filename].url if each.filename in listed[each.name] else "",
+        )
+        for each in found
+    ]
+
+
+def in_waves(found: Sequence[Distribution]) -> Iterator[list[Distribution]]:
+    """Group files so that every package comes after those of this run that it requires.
+
+    Packages that require each other in a circle come together.
+    """
+    names = {each.name for each in found}
+    graph = {name: set[str]() for name in names}
+    for each in found:
+        graph[each.name] |= {required for required in _required(each) if required in names} - {each.name}
+    sorter = graphlib.TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError:
+        yield list(found)
+        return
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        yield [each for each in found if each.name in ready]
+        sorter.done(*ready)
+
+
+def _required(distribution: Distribution) -> Iterator[str]:
+    for line in distribution.package.metadata.get("requires_dist") or []:
+        with contextlib.suppress(InvalidRequirement):
+            yield canonicalize_name(Requirement(line).name)

@@ -1,0 +1,158 @@
+"""The read side of the registry: which files it holds, with which bytes."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import requests
+
+from gar_publish.credentials import TokenSource
+from gar_publish.errors import Failure, RegistryRefused
+from gar_publish.http import HostAuth, Patience, persist, with_renewal
+from gar_publish.refusals import explain_refusal, server_text
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
+_PAGE_LIMIT = 64 * 1024 * 1024
+_BLOCK = 1024 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """A file as the simple index lists it.
+
+    Attributes:
+        filename: The distribution's file name.
+        url: Where its bytes are, absolute and without a fragment.
+        sha256: Its hash in lower-case hex, or None where the index gives none.
+    """
+
+    filename: str
+    url: str
+    sha256: str | None
+
+
+class Index:
+    """A simple repository (PEP 503 as HTML, PEP 691 as JSON), read with one credential."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: requests.Session,
+        source: TokenSource,
+        patience: Patience,
+        on_wait: Callable[[str], None],
+    ) -> None:
+        self.url = url
+        self._session = session
+        self._source = source
+        self._auth = HostAuth(url, source)
+        self._patience = patience
+        self._on_wait = on_wait
+
+    def files(self, name: str) -> Mapping[str, IndexFile]:
+        """The files of the project `name` (normalised) by file name; none where the index does not know it.
+
+        Raises:
+            Failure: The index refuses, or cannot be reached.
+        """
+        url = f"{self.url}{name}/"
+        with self._get(url, f"look up {name}", accept=_ACCEPT) as response:
+            if response.status_code == requests.codes.not_found:
+                return {}
+            self._check(response)
+            body = response.raw.read(_PAGE_LIMIT, decode_content=True)
+            kind = response.headers.get("Content-Type", "")
+        return parse_json(body, url) if "json" in kind else parse_html(body, url)
+
+    def read_sha256(self, file: IndexFile) -> str:
+        """Download a file and hash what came.
+
+        Raises:
+            Failure: It cannot be read.
+        """
+        with self._get(file.url, f"read {file.filename} back") as response:
+            self._check(response)
+            digest = hashlib.sha256()
+            for block in response.iter_content(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def _get(self, url: str, what: str, accept: str = "*/*") -> requests.Response:
+        # Files are compared as they are: no content coding on the way.
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        return persist(
+            lambda: with_renewal(
+                lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
+            ),
+            patience=self._patience,
+            what=what,
+            on_wait=self._on_wait,
+        )
+
+    def _check(self, response: requests.Response) -> None:
+        if not response.ok:
+            raise explain_refusal(response, server_text(response), action="read")
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.hrefs += [value for key, value in attrs if key == "href" and value]
+
+
+def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
+    """The links of a PEP 503 page; `url` is what relative ones start from."""
+    parser = _Links()
+    parser.feed(body.decode("utf-8", "replace"))
+    parser.close()
+    files = {}
+    for href in parser.hrefs:
+        target, fragment = urldefrag(urljoin(url, href))
+        algorithm, _, value = fragment.partition("=")
+        filename = unquote(urlsplit(target).path.rpartition("/")[2])
+        files[filename] = IndexFile(filename, target, _sha256(value) if algorithm == "sha256" else None)
+    return files
+
+
+def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
+    """The files of a PEP 691 page; `url` is what relative ones start from.
+
+    Raises:
+        RegistryRefused: It is not such a page.
+    """
+    import json  # noqa: PLC0415 - only an index that answers JSON needs it
+
+    try:
+        listed = json.loads(body)["files"]
+        return {
+            each["filename"]: IndexFile(
+                each["filename"],
+                urldefrag(urljoin(url, each["url"])).url,
+                _sha256(each.get("hashes", {}).get("sha256")),
+            )
+            for each in listed
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _not_an_index(url) from None
+
+
+def _sha256(value: object) -> str | None:
+    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value.lower()) else None
+
+
+def _not_an_index(url: str) -> Failure:
+    return RegistryRefused(
+        f"{url} answered with something that is not a simple index.",
+        cause="a proxy or a login page answered in the registry's place, or the URL is not an index",
+        fix=f"open {url} in a browser, and compare `repository` with what you see",
+        anchor="not-an-index",
+    )

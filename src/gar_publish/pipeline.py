@@ -1,0 +1,169 @@
+"""The flow of a publishing run, and nothing else."""
+
+import tempfile
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gar_publish import build, distributions, projects
+from gar_publish.access import Access
+from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.console import Console
+from gar_publish.credentials import TokenSource, open_source
+from gar_publish.delivery import Delivery, compare_all
+from gar_publish.distributions import Distribution
+from gar_publish.endpoints import Endpoints
+from gar_publish.http import Patience, new_session, refuse_plain_http
+from gar_publish.index import Index
+from gar_publish.install import url_with_token
+from gar_publish.report import Report
+from gar_publish.repository import Repository
+from gar_publish.settings import Credential, IndexToken, Settings
+from gar_publish.upload import Uploader
+
+_UPLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a run happens.
+
+    Attributes:
+        workspace: The folder that `packages` and `dist` start from.
+        environment: The environment's variables.
+        endpoints: Google's hosts, or the emulator's.
+        console: Who watches.
+        patience: How long servers are asked again.
+        container: Whether the run has a container to itself, where a build must never run as root.
+    """
+
+    workspace: Path
+    environment: Mapping[str, str]
+    endpoints: Endpoints
+    console: Console
+    patience: Patience
+    container: bool = False
+
+
+def publish(settings: Settings, around: Surroundings) -> Report:
+    """Build, check, compare, upload and read back; the tokens are fetched while the build runs.
+
+    Returns:
+        What happened. A failure after the first byte left is in it, beside what was published before.
+
+    Raises:
+        Failure: Something was wrong before the first byte left; nothing was uploaded.
+    """
+    refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
+    with (
+        tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch,
+        ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE) as pool,
+    ):
+        opening = pool.submit(_open_access_and_check, settings, around)
+        found = _distributions(settings, around, Path(scratch), opening)
+        access = opening.result()
+        files = compare_all(found, access=access, if_exists=settings.if_exists, pool=pool)
+        failure = None
+        if not settings.dry_run:
+            uploader = Uploader(
+                settings.repository.upload_url,
+                session=new_session(),
+                source=access.source,
+                index=access.index,
+                patience=around.patience,
+                on_wait=around.console.info,
+            )
+            delivery = Delivery(access, uploader, settings.verify, pool, around.patience.sleep)
+            files, failure = delivery.carry_out(files)
+        token = access.line_token()
+        return Report(
+            repository=settings.repository,
+            files=tuple(files),
+            dry_run=settings.dry_run,
+            verified=settings.verify and not settings.dry_run and not failure,
+            index_token=token.value if token else "",
+            token_expires_at=token.expires_at if token else None,
+            failure=failure,
+        )
+
+
+def open_access(
+    repository: Repository, credential: Credential, index_token: IndexToken, around: Surroundings
+) -> Access:
+    """Find out who publishes and who reads, and get the first token.
+
+    Raises:
+        Failure: There is no token to be had.
+    """
+    refuse_plain_http(repository.upload_url, around.endpoints.emulator)
+    source = open_source(
+        credential,
+        endpoints=around.endpoints,
+        session=new_session(),
+        patience=around.patience,
+        console=around.console,
+        environment=around.environment,
+    )
+    source.token()
+
+    def open_index(reader: TokenSource) -> Index:
+        return Index(
+            repository.index_url,
+            session=new_session(),
+            source=reader,
+            patience=around.patience,
+            on_wait=around.console.info,
+        )
+
+    return Access(source, index_token, open_index, around.console)
+
+
+def _open_access_and_check(settings: Settings, around: Surroundings) -> Access:
+    access = open_access(settings.repository, settings.credential, settings.index_token, around)
+    if settings.repository.resource:
+        api = RepositoryApi(
+            settings.repository,
+            endpoints=around.endpoints,
+            session=new_session(),
+            source=access.source,
+            patience=around.patience,
+            on_wait=around.console.info,
+        )
+        api.check(create=settings.create_repository and not settings.dry_run)
+    return access
+
+
+def _distributions(
+    settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]"
+) -> list[Distribution]:
+    """Collect or build, and check everything that can be checked before the first byte leaves."""
+    if settings.dist:
+        paths = distributions.collect(settings.dist, around.workspace)
+    else:
+        built = build.build(
+            projects.find(settings.packages, around.workspace),
+            formats=settings.formats,
+            out=scratch,
+            workspace=around.workspace,
+            console=around.console,
+            environment=around.environment,
+            private_index=lambda names: _private_index(settings.repository, opening, names),
+            insist=around.container,
+        )
+        paths = [path for each in built for path in each.files]
+    found = [distributions.read(path) for path in paths]
+    if settings.expected_version is not None:
+        distributions.check_expected(found, str(settings.expected_version))
+    for each in found:
+        for warning in distributions.warnings(each):
+            around.console.warning(warning)
+    return found
+
+
+def _private_index(repository: Repository, opening: "Future[Access]", names: Collection[str]) -> str | None:
+    """The repository's index with a reading token, if it holds any of these build requirements."""
+    access = opening.result()
+    if not any(access.files(name) for name in names):
+        return None
+    return url_with_token(repository.index_url, access.reading_token().value)

@@ -1,0 +1,107 @@
+"""What the registry's refusals mean.
+
+Google's own words are kept as the detail of each failure; statuses and texts as `docs/fidelity.md` tells them.
+"""
+
+import re
+
+import requests
+
+from gar_publish.errors import CredentialsFailure, Failure, RegistryRefused
+
+_DETAIL_LIMIT = 2000
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\uffff\n]")
+_ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
+_LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+)/)?([^/]+)/([^/]+)/")
+
+
+def explain_refusal(response: requests.Response, detail: str, *, action: str) -> Failure:
+    """Turn an answer that is not success into the failure that says what to do.
+
+    Args:
+        response: The registry's answer.
+        detail: What it says, as `server_text` gives it.
+        action: What was tried: "read" or "upload".
+    """
+    status = response.status_code
+    host = _host(response)
+    if "SERVICE_DISABLED" in detail or "has not been used in project" in detail:
+        return RegistryRefused(
+            "The Artifact Registry API is switched off in this project.",
+            fix="gcloud services enable artifactregistry.googleapis.com",
+            anchor="api-disabled",
+            detail=detail,
+        )
+    match status:
+        case 401:
+            return CredentialsFailure(
+                f"{host} does not accept the token (401).",
+                cause="the token has expired, was cut off, or was made for something else",
+                fix="run again with a fresh token: gcloud auth print-access-token",
+                anchor="registry-401",
+                detail=detail,
+            )
+        case 403:
+            return RegistryRefused(
+                f"{host} refuses to {action} (403).",
+                cause=f"the identity lacks {_ROLES[action]} on this repository; Google answers the same where the "
+                "repository does not exist, or lies in another location or project",
+                fix=_grant(response, _ROLES[action]),
+                anchor="registry-403",
+                detail=detail,
+            )
+        case 404:
+            return RegistryRefused(
+                f"{host} does not have this repository (404).",
+                cause="a wrong project, location or repository name",
+                fix=_list(response),
+                anchor="repository-missing",
+                detail=detail,
+            )
+        case status if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
+            return RegistryRefused(
+                f"{host} sends this request elsewhere ({status}), and credentials follow no redirect.",
+                cause="the URL lacks its last /, or a proxy stands in between",
+                fix="give `repository` as LOCATION/PROJECT/REPOSITORY",
+                anchor="redirect",
+                detail=response.headers.get("Location", "").partition("?")[0],
+            )
+    return RegistryRefused(
+        f"{host} refused to {action} (status {status}).",
+        fix="read its answer above; if it says nothing, try again with `dry-run: true`",
+        anchor="registry-refused",
+        detail=detail,
+    )
+
+
+def server_text(response: requests.Response) -> str:
+    """The start of an answer's body as plain text: no markup, no control characters, never more than 2,000."""
+    raw: bytes = next(response.iter_content(_DETAIL_LIMIT * 4), b"")
+    text = raw[: _DETAIL_LIMIT * 4].decode("utf-8", "replace")
+    if "<html" in text.lower() or "<!doctype" in text.lower():
+        text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+        text = " ".join(text.split())
+    return _UNPRINTABLE.sub("", text)[:_DETAIL_LIMIT].strip()
+
+
+def _host(response: requests.Response) -> str:
+    found = _LOCATED.search(response.url)
+    return f"{found[1]}-python.pkg.dev" if found else response.url.split("/")[2].rpartition("@")[2]
+
+
+def _grant(response: requests.Response, role: str) -> str:
+    found = _LOCATED.search(response.url)
+    if not found:
+        return "ask the owner of the index for access"
+    location, domain, project, name = found.groups()
+    return (
+        f"gcloud artifacts repositories add-iam-policy-binding {name} --location={location} "
+        f"--project={f'{domain}:' if domain else ''}{project} --member=MEMBER --role={role}"
+    )
+
+
+def _list(response: requests.Response) -> str:
+    found = _LOCATED.search(response.url)
+    if not found:
+        return "compare `repository` with the index's own address"
+    return f"gcloud artifacts repositories list --project={found[3]}"

@@ -1,0 +1,209 @@
+"""What happened: the one value that outputs, summary, console and JSON are made from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from gar_publish.distributions import Distribution
+from gar_publish.errors import Failure
+from gar_publish.install import extra_index_line, requirements, requirements_hashed
+from gar_publish.repository import Repository
+from gar_publish.upload import Status
+
+_CONFUSION = (
+    "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
+    "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only index."
+)
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file, and what became of it.
+
+    Attributes:
+        distribution: The file.
+        status: What became of it.
+        url: Where the index serves it; empty where it was not read back.
+    """
+
+    distribution: Distribution
+    status: Status
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one publishing run.
+
+    Attributes:
+        repository: Where to.
+        files: Every file of the run.
+        dry_run: Whether uploading was left out on purpose.
+        verified: Whether every file was read back and its bytes compared.
+        index_token: The token for the ready line; empty where none is handed out.
+        token_expires_at: When that token ends, where that is known.
+        failure: What stopped the run after the first byte left; None where nothing did.
+    """
+
+    repository: Repository
+    files: tuple[PublishedFile, ...]
+    dry_run: bool
+    verified: bool
+    index_token: str = field(repr=False)
+    token_expires_at: datetime | None
+    failure: Failure | None = None
+
+    @property
+    def distributions(self) -> list[Distribution]:
+        return [each.distribution for each in self.files]
+
+    @property
+    def published(self) -> bool:
+        return any(each.status == "uploaded" for each in self.files)
+
+    @property
+    def extra_index_url(self) -> str:
+        return extra_index_line(self.repository.index_url, self.index_token) if self.index_token else ""
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """Each package with its files, as the output `packages` has it."""
+        return [
+            {
+                "name": name,
+                "version": version,
+                "files": [
+                    {
+                        "filename": each.distribution.filename,
+                        "sha256": each.distribution.sha256,
+                        "size": each.distribution.size,
+                        "url": each.url,
+                        "status": each.status,
+                    }
+                    for each in files
+                ],
+            }
+            for (name, version), files in groupby(sorted(self.files, key=_package), key=_package)
+        ]
+
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of `action.yml`; the first alone is a secret."""
+        packages = self.packages
+        only = packages[0] if len(packages) == 1 else {"name": "", "version": ""}
+        return {
+            "extra-index-url": self.extra_index_url,
+            "index-url": self.repository.index_url,
+            "requirements": requirements(self.distributions),
+            "requirements-hashed": requirements_hashed(self.distributions),
+            "packages": json.dumps(packages, separators=(",", ":")),
+            "name": only["name"],
+            "version": only["version"],
+            "published": "true" if self.published else "false",
+            "token-expires-at": _rfc3339(self.token_expires_at) if self.index_token else "",
+        }
+
+    def as_json(self) -> str:
+        """The whole report without its secret, for `--json`."""
+        public: dict[str, Any] = {name: text for name, text in self.outputs().items() if name != "extra-index-url"}
+        public |= {
+            "packages": self.packages,
+            "published": self.published,
+            "repository": str(self.repository),
+            "dry-run": self.dry_run,
+            "verified": self.verified,
+        }
+        if self.failure:
+            public["failure"] = failure_as_json(self.failure)
+        return json.dumps(public, indent=2) + "\n"
+
+    def as_text(self) -> str:
+        """A line for each file."""
+        width = max((len(each.status) for each in self.files), default=0)
+        lines = [
+            f"{each.status:<{width}}  {each.distribution.filename}  {human_size(each.distribution.size)}  "
+            f"sha256 {each.distribution.sha256}"
+            for each in self.files
+        ]
+        return "\n".join(lines)
+
+    def as_markdown(self) -> str:
+        """The step summary."""
+        title = "Would publish to" if self.dry_run else "Published to"
+        rows = [
+            f"| {each['name']} | {each['version']} | `{file['filename']}` | {human_size(file['size'])} "
+            f"| `{file['sha256']}` | {file['status']} |"
+            for each in self.packages
+            for file in each["files"]
+        ]
+        parts = [
+            f"### {title} `{self.repository}`",
+            "",
+            "| package | version | file | size | SHA-256 | status |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+        if self.failure:
+            parts += [failure_as_markdown(self.failure), ""]
+        if self.verified:
+            parts += ["Every file was read back from the index, and its SHA-256 is the one above.", ""]
+        if not self.dry_run and not self.failure:
+            parts += self._how_to_install()
+        return "\n".join(parts)
+
+    def _how_to_install(self) -> list[str]:
+        pins = " ".join(requirements(self.distributions).split("\n"))
+        return [
+            "Install in a later step of the same job (`id` is that of the publishing step):",
+            "",
+            "```sh",
+            f"pip install ${{{{ steps.id.outputs.extra-index-url }}}} {pins}",
+            "```",
+            "",
+            f"Anywhere else, with a token of your own: `{self.repository.index_url}`",
+            "",
+            _CONFUSION,
+            "",
+        ]
+
+
+def failure_as_markdown(failure: Failure) -> str:
+    """A failure for the step summary."""
+    fence = "````"
+    return f"### {failure.what}\n\n{fence}text\n{failure.explain().replace(fence, '')}\n{fence}\n"
+
+
+def failure_as_json_text(failure: Failure) -> str:
+    """What `--json` holds where the run stopped before there was a report."""
+    return json.dumps({"failure": failure_as_json(failure)}, indent=2) + "\n"
+
+
+def failure_as_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "cause": failure.cause,
+        "fix": failure.fix,
+        "detail": failure.detail,
+        "docs": failure.docs,
+        "exit-code": failure.exit_code,
+    }
+
+
+def human_size(size: int) -> str:
+    """A number of bytes for people: 812 B, 3.4 kB, 1.2 MB (powers of 1,000)."""
+    amount, units = float(size), ["B", "kB", "MB", "GB"]
+    while amount >= 1000 and len(units) > 1:  # noqa: PLR2004 - see above
+        amount /= 1000
+        units.pop(0)
+    return f"{size} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def _package(file: PublishedFile) -> tuple[str, str]:
+    return file.distribution.name, file.distribution.version
+
+
+def _rfc3339(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
