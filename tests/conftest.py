@@ -1,0 +1,146 @@
+"""What tests share: a clean environment, emulators, Docker, and the search for leaks after every test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from gar_publish.emulator import Emulator
+from tests.leaks import Leaks, Listener
+
+ROOT = Path(__file__).parent.parent
+PASSED_ON = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+"""Variables of this machine that a process needs to run and to reach PyPI."""
+
+MEANT = ("ACTIONS_", "CLOUDSDK_", "GAR_", "GITHUB_", "GOOGLE_", "INPUT_", "PIP_", "RUNNER_", "TWINE_", "UV_")
+"""Beginnings of variables that mean something to gar-publish or its tools: no test inherits them."""
+
+BASE_IMAGE = "gar-publish-base:trixie"
+
+
+@pytest.fixture(scope="session")
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    listener.start()
+    yield listener
+    listener.stop()
+
+
+@pytest.fixture(autouse=True)
+def leaks(
+    request: pytest.FixtureRequest,
+    listener: Listener,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Leaks]:
+    """Fails the test if it, or anything that it started, let a secret out."""
+    temporary = tmp_path_factory.mktemp("tmp")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    listener.leaks = leaks = Leaks()
+    yield leaks
+    for phase, stream, said in request.node._report_sections:
+        leaks.hear(f"{stream} of the test's {phase}", said)
+    if found := leaks.findings(tmp_path, temporary):
+        pytest.fail("secrets leaked:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(MEANT) and name not in PASSED_ON:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What uv and pip downloaded already, for all tests of the session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def clean_env(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, str]:
+    """The environment of a process that a test starts: nothing of this machine but the way to PyPI."""
+    home = tmp_path_factory.mktemp("home")
+    return {
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "HOME": str(home),
+        "TMPDIR": tempfile.gettempdir(),
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_CACHE_DIR": str(cache / "uv"),
+    }
+
+
+@pytest.fixture
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator with the default world, of this test alone."""
+    with Emulator(data=tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> Iterator[docker.DockerClient]:
+    """The Docker engine; without one, tests fail where REQUIRE_DOCKER=1 and are skipped elsewhere."""
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except docker.errors.DockerException as error:
+        reason = f"no Docker engine answers: {error}"
+        if os.environ.get("REQUIRE_DOCKER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def base_image(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What stands in for the Dockerfile's BASE_IMAGE: the local Debian, or the real one where there is none.
+
+    It trusts the certificate authorities of this machine, so that builds reach PyPI as this machine does.
+    """
+    try:
+        docker_client.images.get(BASE_IMAGE)
+        parent = BASE_IMAGE
+    except docker.errors.ImageNotFound:
+        parent = (ROOT / "Dockerfile").read_text().partition("ARG BASE_IMAGE=")[2].split()[0]
+    context = tmp_path_factory.mktemp("base")
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    shutil.copy(os.environ.get("SSL_CERT_FILE", bundle), context / "ca.crt")
+    (context / "Dockerfile").write_text(
+        f"FROM {parent}\nCOPY ca.crt {bundle}\n"
+        f"ENV SSL_CERT_FILE={bundle} REQUESTS_CA_BUNDLE={bundle} PIP_CERT={bundle} PIP_ROOT_USER_ACTION=ignore\n"
+    )
+    return _build(docker_client, context, "gar-publish-test-base")
+
+
+@pytest.fixture(scope="session")
+def image(docker_client: docker.DockerClient, base_image: str) -> str:
+    """The real Dockerfile, built on the base image."""
+    return _build(docker_client, ROOT, "gar-publish-test-image", {"BASE_IMAGE": base_image})
+
+
+@pytest.fixture(scope="session")
+def docker_network(docker_client: docker.DockerClient) -> Iterator[Any]:
+    """A Docker network of this session."""
+    network = docker_client.networks.create(f"gar-publish-test-{uuid.uuid4().hex[:12]}")
+    yield network
+    network.remove()
+
+
+def _build(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
+    try:
+        client.images.build(path=str(context), tag=tag, buildargs=arguments, rm=True)
+    except docker.errors.BuildError as error:
+        lines = [str(part.get("stream") or part.get("error") or "").rstrip() for part in error.build_log]
+        pytest.fail("\n".join(["the image cannot be built:", *lines]), pytrace=False)
+    return tag

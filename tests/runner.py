@@ -1,0 +1,184 @@
+"""What GitHub's runner (2.336.0) does around a container action, as far as an action can notice."""
+
+import base64
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import docker
+import yaml
+
+from tests.leaks import Leaks, Listener
+
+ACTION = Path(__file__).parent.parent / "action.yml"
+OWNER = 1001 if os.geteuid() == 0 else os.getuid()
+"""Who owns the workspace on a hosted runner; anybody but root."""
+
+FILES = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that has run."""
+
+    exit_code: int
+    log: str
+    files: Mapping[str, str]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return read_file_command(self.files["OUTPUT"])
+
+    @property
+    def summary(self) -> str:
+        return self.files["STEP_SUMMARY"]
+
+    @property
+    def dropped(self) -> set[str]:
+        """The outputs that would not become job outputs."""
+        masker = Masker(self.log)
+        return {name for name, value in self.outputs.items() if masker.mask(value) != value}
+
+
+class Masker:
+    """The runner's secret masker, fed with the `::add-mask::` commands of a log.
+
+    Each value is masked as it is, each of its lines as well, and each in the encodings of `ValueEncoders.cs` (all but
+    the two for PowerShell's ampersand).
+    """
+
+    def __init__(self, log: str) -> None:
+        self.values: set[str] = set()
+        for command in re.findall(r"^::add-mask::(.*)$", log, re.MULTILINE):
+            value = command.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+            for line in {value, *(line.strip() for line in re.split(r"[\r\n]", value))}:
+                if line:
+                    self.values |= self._encoded(line)
+
+    @staticmethod
+    def _encoded(value: str) -> set[str]:
+        raw = value.encode()
+        shifted = {base64.b64encode(raw[shift:]).decode() for shift in range(3) if len(raw) > shift}
+        return {
+            value,
+            *shifted,
+            quote(value, safe="-_.~"),
+            json.dumps(value)[1:-1],
+            escape(value),
+            value.replace("\\", "\\\\").replace('"', '\\"'),
+            value.replace("'", "''"),
+            value[1:-1] if len(value) > 2 and value[0] == value[-1] == '"' else value,
+        }
+
+    def mask(self, text: str) -> str:
+        for value in self.values:
+            text = text.replace(value, "***")
+        return text
+
+
+def read_file_command(text: str) -> dict[str, str]:
+    """`NAME=VALUE` lines and heredocs, read as `FileCommandManager.cs` reads them."""
+    found: dict[str, str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        equals, heredoc = line.find("="), line.find("<<")
+        if heredoc >= 0 and (equals < 0 or heredoc < equals):
+            name, _, end = line.partition("<<")
+            value = []
+            while (part := next(lines)) != end:
+                value.append(part)
+            found[name] = "\n".join(value)
+        elif line:
+            name, _, found[name] = line.partition("=")
+    return found
+
+
+def give_to_owner(folder: Path) -> None:
+    """Make everything belong to whom the workspace belongs to on a runner."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, OWNER, OWNER, follow_symlinks=False)
+
+
+class Runner:
+    """Runs the image as a step of a job.
+
+    Args:
+        client: The Docker engine.
+        image: The action's image.
+        folder: An empty folder for everything that the runner keeps.
+        options: More for `docker run`: network, volumes.
+    """
+
+    def __init__(
+        self, client: docker.DockerClient, image: str, folder: Path, listener: Listener, **options: Any
+    ) -> None:
+        self._client = client
+        self._image = image
+        self._folder = folder
+        self._listener = listener
+        self._volumes = options.pop("volumes", {})
+        self._options = options
+        for name in ("workspace", "home", "runner_temp", "file_commands", "workflow"):
+            (folder / name).mkdir()
+        (folder / "workflow" / "event.json").write_text("{}")
+        give_to_owner(folder)
+
+    @property
+    def workspace(self) -> Path:
+        return self._folder / "workspace"
+
+    @property
+    def file_commands(self) -> Path:
+        return self._folder / "file_commands"
+
+    def run(self, inputs: Mapping[str, str], environment: Mapping[str, str], leaks: Leaks) -> Step:
+        """Run one step with its inputs (`with:`) and the job's variables."""
+        for name in FILES:
+            (self.file_commands / name.lower()).write_text("")
+        give_to_owner(self._folder)
+        declared = yaml.safe_load(ACTION.read_text())["inputs"]
+        given = {name: str(inputs.get(name, about.get("default", ""))) for name, about in declared.items()}
+        assert given.keys() >= inputs.keys()
+        container = self._client.containers.run(
+            self._image,
+            detach=True,
+            working_dir="/github/workspace",
+            volumes=[
+                *(f"{folder}:/github/{folder.name}" for folder in self._folder.iterdir()),
+                "/var/run/docker.sock:/var/run/docker.sock",
+                *self._volumes,
+            ],
+            environment={
+                "CI": "true",
+                "HOME": "/github/home",
+                "RUNNER_OS": "Linux",
+                "RUNNER_TEMP": "/github/runner_temp",
+                "GITHUB_ACTIONS": "true",
+                "GITHUB_WORKSPACE": "/github/workspace",
+                "GITHUB_EVENT_PATH": "/github/workflow/event.json",
+                "GITHUB_REPOSITORY": "octo-org/hello",
+                **{f"GITHUB_{name}": f"/github/file_commands/{name.lower()}" for name in FILES},
+                **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+                **environment,
+            },
+            **self._options,
+        )
+        try:
+            container.reload()
+            self._listener.watch_container(container.attrs["State"]["Pid"])
+            code = container.wait()["StatusCode"]
+            log = container.logs().decode()
+        finally:
+            container.remove(force=True)
+        step = Step(code, log, {name: (self.file_commands / name.lower()).read_text() for name in FILES})
+        leaks.hear("the step's log", log)
+        for name, text in step.files.items():
+            leaks.hear(f"GITHUB_{name}", text)
+        return step
