@@ -1,6 +1,7 @@
 """The one session factory, the one retry policy, and the one way a token gets onto a request."""
 
 import base64
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ TIMEOUTS = (10.0, 90.0)
 
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_ASKED = 60.0
+_CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _TRANSIENT = (
     requests.ConnectionError,
@@ -275,7 +277,7 @@ def _describe(state: "RetryCallState") -> tuple[str, str]:
     if isinstance(error, requests.Timeout):
         return host, "no answer in time"
     inner = error.args[0] if error.args else error
-    return host, str(getattr(inner, "reason", inner)).rpartition(": ")[2]
+    return host, _CONNECTION.sub("", str(getattr(inner, "reason", inner)))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -39,7 +39,7 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
     """
     command = [program, "config", "config-helper", "--format=json(credential)", "--min-expiry=10m"]
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own gcloud
+        done = subprocess.run(
             command,
             env={**environment, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,150 @@
+"""A local HTTP server that answers by script, and a console that remembers."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request that came in."""
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.path).query)
+
+    @property
+    def form(self) -> dict[str, list[str]]:
+        return parse_qs(self.body.decode())
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer. `cut` bytes of the body are promised, and never sent; `drop` closes without an answer."""
+
+    status: int = 200
+    body: str | bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int = 0
+    drop: bool = False
+
+
+Script = Reply | Callable[[Seen], Reply]
+
+
+class ScriptedServer:
+    """Answers each path by its script: one reply after the other, the last one for ever."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.seen: list[Seen] = []
+        self._scripts: dict[str, list[Script]] = {}
+        self._lock = threading.Lock()
+
+    def on(self, start: str, *replies: Script) -> None:
+        """Answer the paths that start so; the longest start counts."""
+        self._scripts[start] = list(replies)
+
+    def asked(self, start: str) -> list[Seen]:
+        return [each for each in self.seen if each.path.startswith(start)]
+
+    def answer(self, seen: Seen) -> Reply:
+        with self._lock:
+            self.seen.append(seen)
+            starts = [start for start in self._scripts if seen.path.startswith(start)]
+            if not starts:
+                return Reply(404, f"no script for {seen.path}")
+            script = self._scripts[max(starts, key=len)]
+            reply = script[0] if len(script) == 1 else script.pop(0)
+        return reply(seen) if callable(reply) else reply
+
+
+@contextmanager
+def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            reply = server.answer(Seen(self.command, self.path, self.headers, self.rfile.read(length)))
+            if reply.drop:
+                self.close_connection = True
+                return
+            body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+            self.send_response_only(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body) + reply.cut))
+            self.end_headers()
+            self.wfile.write(body)
+            if reply.cut:
+                self.close_connection = True
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Listener(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Clients of these tests hang up at will."""
+
+    with Listener(("127.0.0.1", 0), Handler) as listener:
+        if tls:
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+        server = ScriptedServer(f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}")
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        listener.shutdown()
+        thread.join()
+
+
+@dataclass
+class Memory:
+    """A console that remembers what it was told."""
+
+    said: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
+
+    def group(self, title: str) -> nullcontext[None]:
+        self.said.append(title)
+        return nullcontext()
+
+    def info(self, text: str) -> None:
+        self.said.append(text)
+
+    notice = warning = info
+
+    def mask(self, secret: str) -> None:
+        self.masked.append(secret)
+
+    def foreign(self) -> nullcontext[Callable[[str], None]]:
+        return nullcontext(self.info)
+
+
+@dataclass
+class Time:
+    """A clock that only sleeping moves."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
