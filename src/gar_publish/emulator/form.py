@@ -1,7 +1,7 @@
 """The upload form, read as it arrives: fields into memory, the file's bytes to disk."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,21 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     filename: str = ""
     size: int = 0
-    sha256: Any = field(default_factory=hashlib.sha256)
-    md5: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
-    blake2: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=32))
+    _hashes: Mapping[str, Any] = field(
+        default_factory=lambda: {
+            "sha256": hashlib.sha256(),
+            "md5": hashlib.md5(usedforsecurity=False),
+            "blake2_256": hashlib.blake2b(digest_size=32),
+        }
+    )
+
+    def digests(self) -> dict[str, str]:
+        """The hexadecimal digests of the file part, named as the form's fields name them."""
+        return {name: digest.hexdigest() for name, digest in self._hashes.items()}
+
+    def hash(self, data: bytes) -> None:
+        for digest in self._hashes.values():
+            digest.update(data)
 
 
 async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> AsyncGenerator[Form, None]:
@@ -56,8 +68,7 @@ async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> As
         def flush() -> None:
             data = bytes(parts.pending)
             parts.pending.clear()
-            for digest in (form.sha256, form.md5, form.blake2):
-                digest.update(data)
+            form.hash(data)
             stream.write(data)
 
         try:

@@ -18,24 +18,37 @@ LIFETIME = 3599
 
 
 def routes(cloud: Cloud) -> list[Route]:
-    async def ping(_: Request) -> Response:
-        if cloud.world.ambient is None:
+    server = MetadataServer(cloud)
+    return [
+        Route("/", server.ping),
+        Route("/computeMetadata/v1/instance/service-accounts/{account}/token", server.token),
+        Route("/computeMetadata/v1/{key:path}", server.value),
+        Route("/computeMetadata/v1", server.value),
+    ]
+
+
+class MetadataServer:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def ping(self, _: Request) -> Response:
+        if self._cloud.world.ambient is None:
             raise text(404, "This world has no ambient account.")
         return PlainTextResponse("computeMetadata/\n", headers={**FLAVOR, "Content-Type": "application/text"})
 
-    async def token(request: Request) -> Response:
-        ambient = _tree(cloud, request)["instance"]["service-accounts"].get(request.path_params["account"])
+    async def token(self, request: Request) -> Response:
+        ambient = self._tree(request)["instance"]["service-accounts"].get(request.path_params["account"])
         if ambient is None:
             raise text(404, "Not Found", FLAVOR)
         asked = [scope for scope in request.query_params.get("scopes", "").split(",") if scope]
         principal = f"serviceAccount:{ambient['email']}"
         request.scope["principal"] = principal
-        access = cloud.keys.access_token(principal, frozenset(asked or ambient["scopes"]), LIFETIME)
+        access = self._cloud.keys.access_token(principal, frozenset(asked or ambient["scopes"]), LIFETIME)
         return JSONResponse({"access_token": access, "expires_in": LIFETIME, "token_type": "Bearer"}, headers=FLAVOR)
 
-    async def value(request: Request) -> Response:
-        node: Any = _tree(cloud, request)
-        for part in request.path_params["key"].strip("/").split("/"):
+    async def value(self, request: Request) -> Response:
+        node: Any = self._tree(request)
+        for part in request.path_params.get("key", "").split("/"):
             if part:
                 node = node.get(part) if isinstance(node, dict) else None
         if node is None:
@@ -48,36 +61,27 @@ def routes(cloud: Cloud) -> list[Route]:
             node = "".join(f"{item}\n" for item in node)
         return PlainTextResponse(node, headers={**FLAVOR, "Content-Type": "application/text"})
 
-    return [
-        Route("/", ping),
-        Route("/computeMetadata/v1/instance/service-accounts/{account}/token", token),
-        Route("/computeMetadata/v1/{key:path}", value),
-        Route("/computeMetadata/v1", value),
-    ]
+    def _tree(self, request: Request) -> dict[str, Any]:
+        """The values that the server gives out.
 
-
-def _tree(cloud: Cloud, request: Request) -> dict[str, Any]:
-    """The values that the server gives out.
-
-    Raises:
-        Refusal: 403 without the header that a browser cannot be made to send, 404 without an ambient account.
-    """
-    request.path_params.setdefault("key", "")
-    if request.headers.get("metadata-flavor") != "Google":
-        raise text(403, "Missing Metadata-Flavor:Google header.", FLAVOR)
-    ambient = cloud.world.ambient
-    account = cloud.account(ambient.account) if ambient else None
-    if ambient is None or account is None:
-        raise text(404, "This world has no ambient account.")
-    project = cloud.project(account.project)
-    number = str(project.number) if project else "0"
-    entry = {"aliases": ["default"], "email": account.email, "scopes": list(ambient.scopes)}
-    return {
-        "instance": {
-            "id": "1",
-            "zone": f"projects/{number}/zones/us-central1-a",
-            "service-accounts": {"default": entry, account.email: entry},
-        },
-        "project": {"project-id": account.project, "numeric-project-id": number},
-        "universe": {"universe-domain": "googleapis.com"},
-    }
+        Raises:
+            Refusal: 403 without the header that a browser cannot be made to send, 404 without an ambient account.
+        """
+        if request.headers.get("metadata-flavor") != "Google":
+            raise text(403, "Missing Metadata-Flavor:Google header.", FLAVOR)
+        ambient = self._cloud.world.ambient
+        account = self._cloud.account(ambient.account) if ambient else None
+        if ambient is None or account is None:
+            raise text(404, "This world has no ambient account.")
+        project = self._cloud.project(account.project)
+        number = str(project.number) if project else "0"
+        entry = {"aliases": ["default"], "email": account.email, "scopes": list(ambient.scopes)}
+        return {
+            "instance": {
+                "id": "1",
+                "zone": f"projects/{number}/zones/us-central1-a",
+                "service-accounts": {"default": entry, account.email: entry},
+            },
+            "project": {"project-id": account.project, "numeric-project-id": number},
+            "universe": {"universe-domain": "googleapis.com"},
+        }

@@ -8,193 +8,233 @@ import binascii
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator.answers import api
+from gar_publish.emulator import resources
+from gar_publish.emulator.answers import Refusal, api
 from gar_publish.emulator.cloud import Cloud
-from gar_publish.emulator.iam import in_scope
+from gar_publish.emulator.resources import Item
 from gar_publish.emulator.store import StoredFile
 from gar_publish.emulator.world import FORMATS, MODES, Repository
 
 HOST = "artifactregistry.googleapis.com"
 LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
 PAGE_SIZE = 1000
-Item = dict[str, Any]
+TYPE = "type.googleapis.com/google.devtools.artifactregistry.v1"
+#: When everything that a world file declares was made.
+EPOCH = "2026-01-01T00:00:00.000000Z"
 
 
-def routes(cloud: Cloud) -> list[Route]:  # noqa: C901, PLR0915 - one small function for each call
-    operations: dict[str, Item] = {}
+View = Callable[[Repository, list[StoredFile]], list[Item]]
 
-    def repository_of(request: Request, permission: str) -> Repository:
-        wanted = Repository(*(request.path_params[name] for name in ("project", "location", "repository")))
-        found = cloud.repository(wanted.project, wanted.location, wanted.name)
-        permission = f"artifactregistry.{permission}"
-        who = cloud.bearer(request)
-        if found is None and in_scope(who.scopes, permission) and cloud.absence(who, permission, wanted) == 404:  # noqa: PLR2004
-            raise api(404, f"Repository does not exist: {wanted.resource}")
-        cloud.demand(request, permission, wanted.resource)
-        if found is None:
-            raise api(404, f"Repository does not exist: {wanted.resource}")
-        return found
 
-    def operation(request: Request, kind: str, response: Item, metadata: Item | None = None) -> Response:
-        parent = f"projects/{request.path_params['project']}/locations/{request.path_params['location']}"
-        name = f"{parent}/operations/{uuid4()}"
-        started = {"name": name, "metadata": {"@type": f"type.googleapis.com/{kind}", **(metadata or {})}}
-        operations[name] = {**started, "done": True, "response": response}
-        return JSONResponse(started)
+def routes(cloud: Cloud) -> list[Route]:
+    service = ArtifactRegistry(cloud)
+    location = "/{api}/projects/{project}/locations/{location}"
+    one = f"{location}/repositories/{{repository}}"
+    return [
+        Route("/{api}/projects/{project}/locations", service.list_locations),
+        Route(f"{location}/operations/{{operation}}", service.get_operation),
+        Route(f"{location}/repositories", service.list_repositories),
+        Route(f"{location}/repositories", service.create_repository, methods=["POST"]),
+        Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
+        Route(one, service.get_repository),
+        Route(f"{one}/files", service.list_files),
+        Route(f"{one}/files/{{file:path}}:download", service.download_file),
+        Route(f"{one}/files/{{file:path}}", service.get_file),
+        Route(f"{one}/files/{{file:path}}", service.delete_file, methods=["DELETE"]),
+        *service.views(f"{one}/packages", "package", "packages", resources.packages),
+        *service.views(f"{one}/packages/{{package}}/versions", "version", "versions", resources.versions),
+        *service.views(f"{one}/pythonPackages", "python", "pythonpackages", resources.python_packages),
+    ]
 
-    def deletion(request: Request, repository: Repository, files: list[StoredFile]) -> Response:
-        for stored in files:
-            cloud.store.remove(repository, stored)
-        empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-        return operation(request, "google.devtools.artifactregistry.v1.OperationMetadata", empty)
+
+class ArtifactRegistry:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._operations: dict[str, Item] = {}
 
     # Locations and operations
 
-    async def list_locations(request: Request) -> Response:
+    async def list_locations(self, request: Request) -> Response:
         project = request.path_params["project"]
-        cloud.bearer(request)
-        used = {item.location for item in cloud.repositories if item.project == project}
-        return _listing(request, "locations", [_location(project, name) for name in sorted({*used, *LOCATIONS})])
+        self._cloud.bearer(request)
+        used = {item.location for item in self._cloud.repositories if item.project == project}
+        return _listing(
+            request,
+            "locations",
+            [
+                {"name": f"projects/{project}/locations/{name}", "locationId": name, "displayName": name}
+                for name in {*used, *LOCATIONS}
+            ],
+        )
 
-    async def get_location(request: Request) -> Response:
-        cloud.bearer(request)
-        return JSONResponse(_location(request.path_params["project"], request.path_params["location"]))
-
-    async def get_operation(request: Request) -> Response:
-        cloud.bearer(request)
-        found = operations.get(request.url.path.partition("/v1/")[2])
+    async def get_operation(self, request: Request) -> Response:
+        self._cloud.bearer(request)
+        found = self._operations.get(_resource(request))
         if found is None:
-            raise api(404, "Requested entity was not found.")
+            raise _not_found()
         return JSONResponse(found)
+
+    def _started(self, request: Request, response: Item) -> Response:
+        """A long-running operation, which is done when it is asked for: https://google.aip.dev/151"""
+        parent = f"projects/{request.path_params['project']}/locations/{request.path_params['location']}"
+        operation: Item = {"name": f"{parent}/operations/{uuid4()}", "metadata": {"@type": f"{TYPE}.OperationMetadata"}}
+        self._operations[operation["name"]] = {**operation, "done": True, "response": response}
+        return JSONResponse(operation)
 
     # Repositories
 
-    async def list_repositories(request: Request) -> Response:
-        project, location = request.path_params["project"], request.path_params["location"]
-        cloud.demand(request, "artifactregistry.repositories.list", f"projects/{project}")
-        found = [item for item in cloud.repositories if (item.project, item.location) == (project, location)]
-        return _listing(request, "repositories", [_repository(cloud, item) for item in found])
+    def _repository(self, request: Request, permission: str) -> Repository:
+        """The repository that a call is about, once the call is permitted.
 
-    async def get_repository(request: Request) -> Response:
-        return JSONResponse(_repository(cloud, repository_of(request, "repositories.get")))
+        Raises:
+            Refusal: 401, 403 or 404.
+        """
+        permission = f"artifactregistry.{permission}"
+        wanted = _wanted(request)
+        found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
+        if found is None and self._cloud.absence(self._cloud.bearer(request), permission, wanted) == 404:  # noqa: PLR2004
+            raise _not_found()
+        self._cloud.demand(request, permission, wanted.resource)
+        if found is None:
+            raise api(403, f"Permission '{permission}' denied on '{wanted.resource}' (or it may not exist).")
+        return found
 
-    async def create_repository(request: Request) -> Response:
+    async def list_repositories(self, request: Request) -> Response:
         project, location = request.path_params["project"], request.path_params["location"]
-        cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
+        self._cloud.demand(request, "artifactregistry.repositories.list", f"projects/{project}")
+        found = [item for item in self._cloud.repositories if (item.project, item.location) == (project, location)]
+        return _listing(request, "repositories", [self._described(item) for item in found])
+
+    async def get_repository(self, request: Request) -> Response:
+        return JSONResponse(self._described(self._repository(request, "repositories.get")))
+
+    async def create_repository(self, request: Request) -> Response:
+        project, location = request.path_params["project"], request.path_params["location"]
+        self._cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
         name = request.query_params.get("repositoryId", "")
         body = await _body(request)
         kind, mode = body.get("format", ""), body.get("mode", "STANDARD_REPOSITORY")
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
             raise api(400, "Request contains an invalid argument.")
-        if cloud.repository(project, location, name):
+        if self._cloud.repository(project, location, name):
             raise api(409, "the repository already exists")
         made = Repository(project, location, name, kind, mode, str(body.get("description", "")))
-        cloud.store.create(made)
-        response = {
-            "@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository",
-            **_repository(cloud, made),
-        }
-        return operation(request, "google.devtools.artifactregistry.v1.OperationMetadata", response)
+        self._cloud.store.create(made)
+        return self._started(request, {"@type": f"{TYPE}.Repository", **self._described(made)})
 
-    async def test_permissions(request: Request) -> Response:
-        who = cloud.bearer(request)
-        wanted = Repository(*(request.path_params[name] for name in ("project", "location", "repository")))
-        found = cloud.repository(wanted.project, wanted.location, wanted.name)
-        if found is None and cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004
-            raise api(404, f"Repository does not exist: {wanted.resource}")
+    async def test_permissions(self, request: Request) -> Response:
+        who = self._cloud.bearer(request)
+        wanted = _wanted(request)
+        found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
+        if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004
+            raise _not_found()
         asked = (await _body(request)).get("permissions", [])
-        held = [name for name in asked if found and cloud.permits(who, str(name), wanted.resource)]
+        held = [name for name in asked if found and self._cloud.permits(who, str(name), wanted.resource)]
         return JSONResponse({"permissions": held} if held else {})
+
+    def _described(self, repository: Repository) -> Item:
+        files = self._cloud.store.files(repository)
+        host = f"{repository.location}-{repository.format.lower()}.pkg.dev"
+        item: Item = {
+            "name": repository.resource,
+            "format": repository.format,
+            "mode": repository.mode,
+            "createTime": EPOCH,
+            "updateTime": max((stored.created_at for stored in files), default=EPOCH),
+            "registryUri": f"{host}/{repository.project}/{repository.name}",
+        }
+        if repository.description:
+            item["description"] = repository.description
+        if files:
+            item["sizeBytes"] = str(sum(stored.size for stored in files))
+        return item
 
     # Files
 
-    async def list_files(request: Request) -> Response:
-        repository = repository_of(request, "files.list")
-        items = [_file(repository, stored) for stored in cloud.store.files(repository)]
-        return _listing(request, "files", [item for item in items if _passes(request, item)])
+    async def list_files(self, request: Request) -> Response:
+        repository = self._repository(request, "files.list")
+        return _listing(
+            request, "files", [resources.file(repository, item) for item in self._cloud.store.files(repository)]
+        )
 
-    def file_of(request: Request, repository: Repository) -> StoredFile:
-        package, _, filename = request.path_params["file"].partition("/")
-        stored = cloud.store.find(repository, filename)
-        if stored is None or stored.package != package:
-            raise api(404, "Requested entity was not found.")
-        return stored
+    async def get_file(self, request: Request) -> Response:
+        repository = self._repository(request, "files.get")
+        return JSONResponse(resources.file(repository, self._file(request, repository)))
 
-    async def get_file(request: Request) -> Response:
-        repository = repository_of(request, "files.get")
-        return JSONResponse(_file(repository, file_of(request, repository)))
-
-    async def download_file(request: Request) -> Response:
-        repository = repository_of(request, "files.download")
-        stored = file_of(request, repository)
+    async def download_file(self, request: Request) -> Response:
+        repository = self._repository(request, "files.download")
+        stored = self._file(request, repository)
         if request.query_params.get("alt") != "media":
             return JSONResponse({})
-        return FileResponse(cloud.store.path(repository, stored), media_type="application/octet-stream")
+        return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
 
-    async def delete_file(request: Request) -> Response:
-        repository = repository_of(request, "files.delete")
-        return deletion(request, repository, [file_of(request, repository)])
+    async def delete_file(self, request: Request) -> Response:
+        repository = self._repository(request, "files.delete")
+        return self._delete(request, repository, [self._file(request, repository)])
 
-    # Packages, versions, pythonPackages: views of the files
+    def _file(self, request: Request, repository: Repository) -> StoredFile:
+        package, _, filename = request.path_params["file"].partition("/")
+        stored = self._cloud.store.find(repository, filename)
+        if stored is None or stored.package != package:
+            raise _not_found()
+        return stored
 
-    def view(kind: str, permission: str, describe: Callable[[Repository, list[StoredFile]], list[Item]]) -> Any:
+    def _delete(self, request: Request, repository: Repository, files: list[StoredFile]) -> Response:
+        if not files:
+            raise _not_found()
+        for stored in files:
+            self._cloud.store.remove(repository, stored)
+        return self._started(request, {"@type": "type.googleapis.com/google.protobuf.Empty"})
+
+    # Packages, versions and pythonPackages: views of the files
+
+    def views(self, path: str, parameter: str, permission: str, view: View) -> list[Route]:
+        """The routes that list, get and (but for pythonPackages) delete what a view shows."""
+
+        def chosen(request: Request, verb: str) -> tuple[Repository, list[StoredFile]]:
+            repository = self._repository(request, f"{permission}.{verb}")
+            package, version = request.path_params.get("package"), request.path_params.get("version")
+            return repository, [
+                stored
+                for stored in self._cloud.store.files(repository)
+                if package in {None, stored.package} and version in {None, stored.version}
+            ]
+
         async def listing(request: Request) -> Response:
-            repository = repository_of(request, f"{permission}.list")
-            items = describe(repository, _chosen(cloud, request, repository))
-            return _listing(request, kind, [item for item in items if _passes(request, item)])
+            return _listing(request, path.rpartition("/")[2], view(*chosen(request, "list")))
 
         async def getting(request: Request) -> Response:
-            repository = repository_of(request, f"{permission}.get")
-            wanted = request.url.path.partition("/v1/")[2]
-            for item in describe(repository, _chosen(cloud, request, repository)):
-                if item["name"] == wanted:
+            for item in view(*chosen(request, "get")):
+                if item["name"] == _resource(request):
                     return JSONResponse(item)
-            raise api(404, "Requested entity was not found.")
+            raise _not_found()
 
         async def deleting(request: Request) -> Response:
-            repository = repository_of(request, f"{permission}.delete")
-            files = _chosen(cloud, request, repository)
-            if not files:
-                raise api(404, "Requested entity was not found.")
-            return deletion(request, repository, files)
+            return self._delete(request, *chosen(request, "delete"))
 
-        return listing, getting, deleting
+        one = f"{path}/{{{parameter}}}"
+        routes = [Route(path, listing), Route(one, getting)]
+        return routes if view is resources.python_packages else [*routes, Route(one, deleting, methods=["DELETE"])]
 
-    packages = view("packages", "packages", _packages)
-    versions = view("versions", "versions", _versions)
-    python = view("pythonPackages", "pythonpackages", _python_packages)
 
-    location = "/v1/projects/{project}/locations/{location}"
-    one = f"{location}/repositories/{{repository}}"
-    package = f"{one}/packages/{{package}}"
-    return [
-        Route("/v1/projects/{project}/locations", list_locations),
-        Route(location, get_location),
-        Route(f"{location}/operations/{{operation}}", get_operation),
-        Route(f"{location}/repositories", list_repositories),
-        Route(f"{location}/repositories", create_repository, methods=["POST"]),
-        Route(f"{one}:testIamPermissions", test_permissions, methods=["POST"]),
-        Route(one, get_repository),
-        Route(f"{one}/files", list_files),
-        Route(f"{one}/files/{{file:path}}:download", download_file),
-        Route(f"{one}/files/{{file:path}}", get_file),
-        Route(f"{one}/files/{{file:path}}", delete_file, methods=["DELETE"]),
-        Route(f"{one}/packages", packages[0]),
-        Route(package, packages[1]),
-        Route(package, packages[2], methods=["DELETE"]),
-        Route(f"{package}/versions", versions[0]),
-        Route(f"{package}/versions/{{version}}", versions[1]),
-        Route(f"{package}/versions/{{version}}", versions[2], methods=["DELETE"]),
-        Route(f"{one}/pythonPackages", python[0]),
-        Route(f"{one}/pythonPackages/{{python}}", python[1]),
-    ]
+def _wanted(request: Request) -> Repository:
+    return Repository(*(request.path_params[name] for name in ("project", "location", "repository")))
+
+
+def _resource(request: Request) -> str:
+    """The resource name in the path of a call, without the API's version."""
+    path = str(request.scope["path"]).removeprefix(request.scope["root_path"])
+    return path.removeprefix(f"/{request.path_params['api']}/")
+
+
+def _not_found() -> Refusal:
+    return api(404, "Requested entity was not found.")
 
 
 async def _body(request: Request) -> Item:
@@ -208,13 +248,13 @@ async def _body(request: Request) -> Item:
 
 
 def _listing(request: Request, kind: str, items: list[Item]) -> Response:
-    """One page of a list, in the order of the names: https://google.aip.dev/158"""
+    """One page of what passes the filter, in the order of the names: https://google.aip.dev/158"""
     try:
         size = min(int(request.query_params.get("pageSize") or 0) or PAGE_SIZE, PAGE_SIZE)
         start = base64.urlsafe_b64decode(request.query_params.get("pageToken", "")).decode()
     except (ValueError, binascii.Error):
         raise api(400, "Request contains an invalid argument.") from None
-    ordered = sorted(items, key=lambda item: str(item["name"]))
+    ordered = sorted((item for item in items if _passes(request, item)), key=lambda item: str(item["name"]))
     rest = [item for item in ordered if item["name"] > start]
     answer: Item = {kind: rest[:size]} if rest else {}
     if len(rest) > size:
@@ -229,92 +269,3 @@ def _passes(request: Request, item: Item) -> bool:
         if not re.fullmatch(pattern, str(item.get(field, ""))):
             return False
     return True
-
-
-def _chosen(cloud: Cloud, request: Request, repository: Repository) -> list[StoredFile]:
-    """The files below the package and version that the path names."""
-    package, version = request.path_params.get("package"), request.path_params.get("version")
-    return [
-        stored
-        for stored in cloud.store.files(repository)
-        if package in {None, stored.package} and version in {None, stored.version}
-    ]
-
-
-def _location(project: str, name: str) -> Item:
-    return {"name": f"projects/{project}/locations/{name}", "locationId": name, "displayName": name}
-
-
-def _repository(cloud: Cloud, repository: Repository) -> Item:
-    files = cloud.store.files(repository)
-    host = f"{repository.location}-{repository.format.lower()}.pkg.dev"
-    item: Item = {
-        "name": repository.resource,
-        "format": repository.format,
-        "mode": repository.mode,
-        "createTime": "2026-01-01T00:00:00.000000Z",
-        "updateTime": max((stored.created_at for stored in files), default="2026-01-01T00:00:00.000000Z"),
-        "registryUri": f"{host}/{repository.project}/{repository.name}",
-    }
-    if repository.description:
-        item["description"] = repository.description
-    if files:
-        item["sizeBytes"] = str(sum(stored.size for stored in files))
-    return item
-
-
-def _file(repository: Repository, stored: StoredFile) -> Item:
-    escaped = f"{stored.package}/{stored.filename}".replace("/", "%2F").replace("+", "%2B").replace("^", "%5E")
-    return {
-        "name": f"{repository.resource}/files/{escaped}",
-        "sizeBytes": str(stored.size),
-        "hashes": [
-            {"type": kind, "value": base64.b64encode(bytes.fromhex(value)).decode()}
-            for kind, value in (("SHA256", stored.sha256), ("MD5", stored.md5))
-        ],
-        "createTime": stored.created_at,
-        "updateTime": stored.created_at,
-        "owner": f"{repository.resource}/packages/{stored.package}/versions/{stored.version}",
-    }
-
-
-def _packages(repository: Repository, files: list[StoredFile]) -> list[Item]:
-    return [
-        {"name": f"{repository.resource}/packages/{package}", "displayName": package, **_times(group)}
-        for (package,), group in _grouped(files, "package")
-    ]
-
-
-def _versions(repository: Repository, files: list[StoredFile]) -> list[Item]:
-    return [
-        {"name": f"{repository.resource}/packages/{package}/versions/{version}", **_times(group)}
-        for (package, version), group in _grouped(files, "package", "version")
-    ]
-
-
-def _python_packages(repository: Repository, files: list[StoredFile]) -> list[Item]:
-    host = f"{repository.location}-python.pkg.dev"
-    return [
-        {
-            "name": f"{repository.resource}/pythonPackages/{package}:{version}",
-            "uri": f"{host}/{repository.project}/{repository.name}/{package}/{group[0].filename}",
-            "packageName": package,
-            "version": version,
-            **_times(group),
-        }
-        for (package, version), group in _grouped(files, "package", "version")
-    ]
-
-
-def _grouped(files: list[StoredFile], *names: str) -> list[tuple[tuple[str, ...], list[StoredFile]]]:
-    groups: dict[tuple[str, ...], list[StoredFile]] = {}
-    for stored in files:
-        groups.setdefault(tuple(getattr(stored, name) for name in names), []).append(stored)
-    return list(groups.items())
-
-
-def _times(files: list[StoredFile]) -> Item:
-    return {
-        "createTime": min(stored.created_at for stored in files),
-        "updateTime": max(stored.created_at for stored in files),
-    }

@@ -2,15 +2,14 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gar_publish.emulator.iam import CLOUD_PLATFORM, ROLES, Binding
 from gar_publish.emulator.switches import Switches
-from gar_publish.errors import BadInput
+from gar_publish.emulator.tables import bad, record
 
 MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
 FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
@@ -129,7 +128,7 @@ class World:
         try:
             text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise _bad(str(file), f"cannot be read: {error}") from error
+            raise bad(str(file), f"cannot be read: {error}") from error
         world = cls.parse(text, str(file))
         for provider in world.providers:
             _check_expressions(provider, str(file))
@@ -140,7 +139,7 @@ class World:
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise _bad(source, f"is not TOML: {error}") from error
+            raise bad(source, f"is not TOML: {error}") from error
         tables: dict[str, Any] = {
             "projects": Project,
             "repositories": Repository,
@@ -155,74 +154,43 @@ class World:
         for name, content in raw.items():
             if name in tables:
                 if not isinstance(content, list):
-                    raise _bad(source, f"has [{name}] where [[{name}]] is meant")
+                    raise bad(source, f"has [{name}] where [[{name}]] is meant")
                 values[name] = tuple(
-                    _record(tables[name], entry, f"{source}: [[{name}]] number {number}")
+                    record(tables[name], entry, f"{source}: [[{name}]] number {number}")
                     for number, entry in enumerate(content, 1)
                 )
             elif name in singles:
-                values[name] = _record(singles[name], content, f"{source}: [{name}]")
+                values[name] = record(singles[name], content, f"{source}: [{name}]")
             else:
-                raise _bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
+                raise bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
         world = cls(**values)
         world._check(source)
         return world
 
     def _check(self, source: str) -> None:
-        projects = {project.id for project in self.projects}
-        accounts = {account.email for account in self.accounts}
-        pools = {(pool.project, pool.id) for pool in self.pools}
-        for project in [*(item.project for item in self.repositories), *(item.project for item in self.pools)]:
-            if project not in projects:
-                raise _bad(source, f"names a project that it does not declare: {project}")
+        """Refuse a world that names what it does not declare."""
+        declared = {"project": {item.id for item in self.projects}, "account": {item.email for item in self.accounts}}
+        named = [
+            *(("project", item.project) for item in self.repositories),
+            *(("project", item.project) for item in self.pools),
+            *(("account", item.account) for item in self.keys),
+            *(("account", item.account) for item in [self.ambient] if item),
+        ]
+        for kind, name in named:
+            if name not in declared[kind]:
+                raise bad(source, f"names {kind} {name} without declaring it")
         for repository in self.repositories:
             if repository.format not in FORMATS or repository.mode not in MODES:
-                raise _bad(source, f"gives {repository.name} an unknown format or mode")
+                raise bad(source, f"gives {repository.name} an unknown format or mode")
         for provider in self.providers:
-            if (provider.project, provider.pool) not in pools:
-                raise _bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
+            if not any((pool.project, pool.id) == (provider.project, provider.pool) for pool in self.pools):
+                raise bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
             if "google.subject" not in provider.mapping:
-                raise _bad(source, f"does not map google.subject in the provider {provider.id}")
-        named = [key.account for key in self.keys] + ([self.ambient.account] if self.ambient else [])
-        for account in named:
-            if account not in accounts:
-                raise _bad(source, f"names an account that it does not declare: {account}")
-        for binding in self.bindings:
-            if binding.role not in ROLES:
-                raise _bad(source, f"binds a role that the emulator does not know: {binding.role}")
+                raise bad(source, f"does not map google.subject in the provider {provider.id}")
+        for role in {binding.role for binding in self.bindings} - set(ROLES):
+            raise bad(source, f"binds a role that the emulator does not know: {role}")
         if self.switches.missing_repository not in {"by-rights", "403", "404"}:
-            raise _bad(source, "must set missing-repository to by-rights, 403 or 404")
-
-
-R = TypeVar("R")
-
-
-def _record(kind: type[R], raw: Any, where: str) -> R:
-    """One dataclass from one TOML table, dashes for underscores, nothing unknown and nothing missing."""
-    if not isinstance(raw, dict):
-        raise _bad(where, "is not a table")
-    hints = get_type_hints(kind)
-    known = {item.name.replace("_", "-"): item for item in fields(kind)}  # type: ignore[arg-type] # dataclasses only
-    for name in raw:
-        if name not in known:
-            raise _bad(where, f"has an unknown entry, {name}; known are {', '.join(known)}")
-    for name, item in known.items():
-        if name not in raw and item.default is MISSING and item.default_factory is MISSING:
-            raise _bad(where, f"lacks {name}")
-    return kind(**{known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw})
-
-
-def _value(raw: Any, kind: Any, where: str) -> Any:
-    origin = get_origin(kind)
-    if origin is tuple and isinstance(raw, list):
-        return tuple(_value(item, get_args(kind)[0], where) for item in raw)
-    if origin is Mapping and isinstance(raw, dict):
-        return MappingProxyType({name: _value(item, str, where) for name, item in raw.items()})
-    if kind is float and type(raw) is int:
-        return float(raw)
-    if origin is None and type(raw) is kind:
-        return raw
-    raise _bad(where, f"has a value of the wrong type: {raw!r}")
+            raise bad(source, "must set missing-repository to by-rights, 403 or 404")
 
 
 def _check_expressions(provider: Provider, source: str) -> None:
@@ -231,12 +199,4 @@ def _check_expressions(provider: Provider, source: str) -> None:
     for expression in (*provider.mapping.values(), provider.condition):
         problem = check(expression) if expression else ""
         if problem:
-            raise _bad(source, f"has an expression that is not CEL: {expression} ({problem})")
-
-
-def _bad(source: str, what: str) -> BadInput:
-    return BadInput(
-        f"The world file cannot be used: {source} {what}.",
-        fix="start from the default world, which docs/fidelity.md shows, and change one thing at a time",
-        anchor="world-file",
-    )
+            raise bad(source, f"has an expression that is not CEL: {expression} ({problem})")

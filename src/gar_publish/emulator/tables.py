@@ -1,0 +1,50 @@
+"""TOML tables as dataclasses: dashes for underscores, nothing unknown, nothing missing, nothing of another type."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from types import MappingProxyType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from gar_publish.errors import BadInput
+
+R = TypeVar("R")
+
+
+def record(kind: type[R], raw: Any, where: str) -> R:
+    """One dataclass from one TOML table.
+
+    Raises:
+        BadInput: The table does not fit; `where` says which it is.
+    """
+    if not isinstance(raw, dict):
+        raise bad(where, "is not a table")
+    hints = get_type_hints(kind)
+    known = {item.name.replace("_", "-"): item for item in fields(kind)}  # type: ignore[arg-type] # dataclasses only
+    for name in raw:
+        if name not in known:
+            raise bad(where, f"has an unknown entry, {name}; known are {', '.join(known)}")
+    for name, item in known.items():
+        if name not in raw and item.default is MISSING and item.default_factory is MISSING:
+            raise bad(where, f"lacks {name}")
+    return kind(**{known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw})
+
+
+def _value(raw: Any, kind: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_value(item, get_args(kind)[0], where) for item in raw)
+    if origin is Mapping and isinstance(raw, dict):
+        return MappingProxyType({name: _value(item, str, where) for name, item in raw.items()})
+    if kind is float and type(raw) is int:
+        return float(raw)
+    if origin is None and type(raw) is kind:
+        return raw
+    raise bad(where, f"has a value of the wrong type: {raw!r}")
+
+
+def bad(source: str, what: str) -> BadInput:
+    return BadInput(
+        f"The world file cannot be used: {source} {what}.",
+        fix="start from the default world, which docs/fidelity.md shows, and change one thing at a time",
+        anchor="world-file",
+    )
