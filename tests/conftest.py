@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -44,8 +45,10 @@ def leaks(
     temporary = tmp_path_factory.mktemp("tmp")
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    listener.leaks = leaks = Leaks()
+    leaks = listener.leaks
     yield leaks
+    # What fixtures of modules and of the session do from now on is the next test's.
+    listener.leaks = Leaks()
     for phase, stream, said in request.node._report_sections:
         leaks.hear(f"{stream} of the test's {phase}", said)
     if found := leaks.findings(tmp_path, temporary):
@@ -60,24 +63,26 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What uv and pip downloaded already, for all tests of the session."""
-    return tmp_path_factory.mktemp("cache")
+def session_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that a test starts: nothing of this machine but the way to PyPI.
+
+    What uv and pip download is kept for the whole session.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    return {
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "HOME": str(folder),
+        "PIP_CACHE_DIR": str(folder / "pip"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_CACHE_DIR": str(folder / "uv"),
+    }
 
 
 @pytest.fixture
-def clean_env(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, str]:
-    """The environment of a process that a test starts: nothing of this machine but the way to PyPI."""
-    home = tmp_path_factory.mktemp("home")
-    return {
-        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
-        "HOME": str(home),
-        "TMPDIR": tempfile.gettempdir(),
-        "PIP_CACHE_DIR": str(cache / "pip"),
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "UV_CACHE_DIR": str(cache / "uv"),
-    }
+def clean_env(session_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The same with a home of the test's own, and temporary files where leaks are looked for."""
+    return {**session_env, "HOME": str(tmp_path_factory.mktemp("home")), "TMPDIR": tempfile.gettempdir()}
 
 
 @pytest.fixture
@@ -135,6 +140,21 @@ def docker_network(docker_client: docker.DockerClient) -> Iterator[Any]:
     network = docker_client.networks.create(f"gar-publish-test-{uuid.uuid4().hex[:12]}")
     yield network
     network.remove()
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy the files of a checkout, without history and without what git ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=source,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, target / name)
 
 
 def _build(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
