@@ -1,7 +1,7 @@
 import base64
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import socket
@@ -196,6 +196,12 @@ class TestTrust:
 
 
 class TestPersist:
+    @pytest.fixture
+    def ask(
+        self, server: ScriptedServer, session: requests.Session, patience: Patience
+    ) -> Callable[[], requests.Response]:
+        return lambda: persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
     def test_transient_status(
         self, status: int, server: ScriptedServer, session: requests.Session, patience: Patience
@@ -210,11 +216,9 @@ class TestPersist:
         assert waits[0].endswith(" s to look")
 
     @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 413, 501])
-    def test_final_status(
-        self, status: int, server: ScriptedServer, session: requests.Session, patience: Patience
-    ) -> None:
+    def test_final_status(self, status: int, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
         server.on("/", Reply(status), Reply(418))
-        response = persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+        response = ask()
         assert response.status_code == status
 
     @pytest.mark.parametrize(
@@ -226,11 +230,9 @@ class TestPersist:
         ],
         ids=["dropped", "cut", "garbled"],
     )
-    def test_transient_fault(
-        self, fault: Reply, server: ScriptedServer, session: requests.Session, patience: Patience
-    ) -> None:
+    def test_transient_fault(self, fault: Reply, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
         server.on("/", fault, Reply(200, "whole"))
-        response = persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+        response = ask()
         assert response.text == "whole"
 
     def test_nobody_listens(self, session: requests.Session, patience: Patience, time: Time) -> None:
@@ -293,12 +295,11 @@ class TestPersist:
         headers: dict[str, str],
         seconds: float,
         server: ScriptedServer,
-        session: requests.Session,
-        patience: Patience,
+        ask: Callable[[], requests.Response],
         time: Time,
     ) -> None:
         server.on("/", Reply(429, headers=headers), Reply(200))
-        persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+        ask()
         assert time.slept == [seconds]
 
     @pytest.mark.parametrize(
@@ -315,20 +316,17 @@ class TestPersist:
         self,
         headers: dict[str, str],
         server: ScriptedServer,
-        session: requests.Session,
-        patience: Patience,
+        ask: Callable[[], requests.Response],
         time: Time,
     ) -> None:
         server.on("/", Reply(503, headers=headers), Reply(200))
-        persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+        ask()
         assert 0 <= time.slept[0] <= 1
 
-    def test_bounded_in_all(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
-    ) -> None:
+    def test_bounded_in_all(self, server: ScriptedServer, ask: Callable[[], requests.Response], time: Time) -> None:
         server.on("/", Reply(503, headers={"Retry-After": "50"}))
         with pytest.raises(Unreachable, match="3 times in 100 s"):
-            persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+            ask()
         assert time.slept == [50, 50]
 
 
