@@ -107,14 +107,14 @@ def compare_all(
     """
     names = sorted({each.name for each in found})
     listed = dict(zip(names, pool.map(access.files, names), strict=True))
-    return [
-        PublishedFile(
-            each,
-            compare(each, listed[each.name], if_exists, access.index),
-            listed[each.name][each.filename].url if each.filename in listed[each.name] else "",
-        )
-        for each in found
-    ]
+
+    def decide(distribution: Distribution) -> PublishedFile:
+        present = listed[distribution.name].get(distribution.filename)
+        status = compare(distribution, listed[distribution.name], if_exists, access.index)
+        theirs = (present.sha256 or access.index.read_sha256(present)) if present and status == "skipped" else None
+        return PublishedFile(distribution, status, theirs or distribution.sha256, present.url if present else "")
+
+    return [decide(each) for each in found]
 
 
 def in_waves(found: Sequence[Distribution]) -> Iterator[list[Distribution]]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from typing import TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import requests
@@ -18,6 +19,8 @@ _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _PAGE_LIMIT = 64 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,12 @@ class Index:
             Failure: The index refuses, or cannot be reached.
         """
         url = f"{self.url}{name}/"
-        with self._get(url, f"look up {name}", accept=_ACCEPT) as response:
-            if response.status_code == requests.codes.not_found:
-                return {}
-            self._check(response)
-            body = response.raw.read(_PAGE_LIMIT, decode_content=True)
-            kind = response.headers.get("Content-Type", "")
-        return parse_json(body, url) if "json" in kind else parse_html(body, url)
+        response, page = self._get(url, f"look up {name}", _read_page, accept=_ACCEPT)
+        if response.status_code == requests.codes.not_found:
+            return {}
+        if page is None:
+            raise explain_refusal(response, server_text(response), action="read")
+        return parse_json(page, url) if "json" in response.headers.get("Content-Type", "") else parse_html(page, url)
 
     def read_sha256(self, file: IndexFile) -> str:
         """Download a file and hash what came.
@@ -75,28 +77,46 @@ class Index:
         Raises:
             Failure: It cannot be read.
         """
-        with self._get(file.url, f"read {file.filename} back") as response:
-            self._check(response)
-            digest = hashlib.sha256()
-            for block in response.iter_content(_BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
+        response, sha256 = self._get(file.url, f"read {file.filename} back", _hash)
+        if sha256 is None:
+            raise explain_refusal(response, server_text(response), action="read")
+        return sha256
 
-    def _get(self, url: str, what: str, accept: str = "*/*") -> requests.Response:
+    def _get(
+        self, url: str, what: str, take: Callable[[requests.Response], Taken], accept: str = "*/*"
+    ) -> tuple[requests.Response, Taken | None]:
+        """Ask, and take the body of a good answer; one that breaks off is asked for again."""
         # Files are compared as they are: no content coding on the way.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        return persist(
-            lambda: with_renewal(
-                lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
-            ),
-            patience=self._patience,
-            what=what,
-            on_wait=self._on_wait,
-        )
+        taken: Taken | None = None
 
-    def _check(self, response: requests.Response) -> None:
-        if not response.ok:
-            raise explain_refusal(response, server_text(response), action="read")
+        def ask() -> requests.Response:
+            nonlocal taken
+            response = with_renewal(
+                lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
+            )
+            if response.ok:
+                with response:
+                    taken = take(response)
+            return response
+
+        return persist(ask, patience=self._patience, what=what, on_wait=self._on_wait), taken
+
+
+def _read_page(response: requests.Response) -> bytes:
+    page = b""
+    for block in response.iter_content(_BLOCK):
+        page += block
+        if len(page) > _PAGE_LIMIT:
+            raise _not_an_index(response.url)
+    return page
+
+
+def _hash(response: requests.Response) -> str:
+    digest = hashlib.sha256()
+    for block in response.iter_content(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 class _Links(HTMLParser):

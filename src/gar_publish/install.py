@@ -1,9 +1,7 @@
 """How to install what was published: the ready line and the pins."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
-
-from gar_publish.distributions import Distribution
 
 USERNAME = "oauth2accesstoken"
 
@@ -19,19 +17,14 @@ def extra_index_line(index_url: str, token: str) -> str:
     return f"--extra-index-url {url_with_token(index_url, token)}"
 
 
-def requirements(distributions: Iterable[Distribution]) -> str:
-    """One `name==version` a line."""
-    return "\n".join(sorted({f"{each.name}=={each.version}" for each in distributions}))
-
-
-def requirements_hashed(distributions: Iterable[Distribution]) -> str:
-    """The same with the hash of every file, for `pip install --require-hashes`.
+def requirements_hashed(pins: Mapping[str, Collection[str]]) -> str:
+    """A requirements file for `pip install --require-hashes`.
 
     See https://pip.pypa.io/en/stable/topics/secure-installs/
+
+    Args:
+        pins: The SHA-256 hashes, in hex, of each `name==version`.
     """
-    hashes: dict[str, set[str]] = {}
-    for each in distributions:
-        hashes.setdefault(f"{each.name}=={each.version}", set()).add(each.sha256)
     return "\n".join(
-        f"{pin} " + " ".join(f"--hash=sha256:{sha256}" for sha256 in sorted(hashes[pin])) for pin in sorted(hashes)
+        " ".join([pin, *(f"--hash=sha256:{sha256}" for sha256 in sorted(hashes))]) for pin, hashes in pins.items()
     )

@@ -9,13 +9,13 @@ from typing import Any
 
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure
-from gar_publish.install import extra_index_line, requirements, requirements_hashed
+from gar_publish.install import extra_index_line, requirements_hashed
 from gar_publish.repository import Repository
 from gar_publish.upload import Status
 
 _CONFUSION = (
     "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
-    "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only index."
+    "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only one."
 )
 
 
@@ -26,11 +26,13 @@ class PublishedFile:
     Attributes:
         distribution: The file.
         status: What became of it.
+        sha256: The hash of the registry's file: that of `distribution`, but for one that was skipped unseen.
         url: Where the index serves it; empty where it was not read back.
     """
 
     distribution: Distribution
     status: Status
+    sha256: str
     url: str = ""
 
 
@@ -57,8 +59,12 @@ class Report:
     failure: Failure | None = None
 
     @property
-    def distributions(self) -> list[Distribution]:
-        return [each.distribution for each in self.files]
+    def pins(self) -> Mapping[str, list[str]]:
+        """The hashes of each `name==version`."""
+        pins: dict[str, list[str]] = {}
+        for each in sorted(self.files, key=_package):
+            pins.setdefault("{}=={}".format(*_package(each)), []).append(each.sha256)
+        return pins
 
     @property
     def published(self) -> bool:
@@ -78,7 +84,7 @@ class Report:
                 "files": [
                     {
                         "filename": each.distribution.filename,
-                        "sha256": each.distribution.sha256,
+                        "sha256": each.sha256,
                         "size": each.distribution.size,
                         "url": each.url,
                         "status": each.status,
@@ -96,8 +102,8 @@ class Report:
         return {
             "extra-index-url": self.extra_index_url,
             "index-url": self.repository.index_url,
-            "requirements": requirements(self.distributions),
-            "requirements-hashed": requirements_hashed(self.distributions),
+            "requirements": "\n".join(self.pins),
+            "requirements-hashed": requirements_hashed(self.pins),
             "packages": json.dumps(packages, separators=(",", ":")),
             "name": only["name"],
             "version": only["version"],
@@ -124,7 +130,7 @@ class Report:
         width = max((len(each.status) for each in self.files), default=0)
         lines = [
             f"{each.status:<{width}}  {each.distribution.filename}  {human_size(each.distribution.size)}  "
-            f"sha256 {each.distribution.sha256}"
+            f"sha256 {each.sha256}"
             for each in self.files
         ]
         return "\n".join(lines)
@@ -155,7 +161,7 @@ class Report:
         return "\n".join(parts)
 
     def _how_to_install(self) -> list[str]:
-        pins = " ".join(requirements(self.distributions).split("\n"))
+        pins = " ".join(self.pins)
         return [
             "Install in a later step of the same job (`id` is that of the publishing step):",
             "",

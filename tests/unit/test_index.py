@@ -1,0 +1,115 @@
+import hashlib
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from gar_publish.credentials.source import GivenSource
+from gar_publish.errors import CredentialsFailure, RegistryRefused, Unreachable
+from gar_publish.http import Patience, new_session
+from gar_publish.index import Index, IndexFile, parse_html, parse_json
+from tests.unit.servers import Reply, ScriptedServer, Time, serve
+
+URL = "https://us-python.pkg.dev/p/r/simple/sample/"
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with serve() as running:
+        yield running
+
+
+def open_index(server: ScriptedServer) -> Index:
+    time = Time()
+    return Index(
+        f"{server.url}/simple/",
+        session=new_session(),
+        source=GivenSource("ya29.given"),
+        patience=Patience(tries=3, sleep=time.sleep, clock=time.clock),
+        on_wait=lambda _: None,
+    )
+
+
+def test_links_of_a_page_become_files() -> None:
+    page = f"""<!DOCTYPE html><a href="../../sample/sample-1.0-py3-none-any.whl#sha256={SHA}">x</a>
+    <a href="https://elsewhere.example/sample-1.0.tar.gz">y</a><a name="nothing">z</a>
+    <a href="sample-1.0%2Blocal-py3-none-any.whl#md5=1">w</a>""".encode()
+    assert parse_html(page, URL) == {
+        "sample-1.0-py3-none-any.whl": IndexFile(
+            "sample-1.0-py3-none-any.whl", "https://us-python.pkg.dev/p/r/sample/sample-1.0-py3-none-any.whl", SHA
+        ),
+        "sample-1.0.tar.gz": IndexFile("sample-1.0.tar.gz", "https://elsewhere.example/sample-1.0.tar.gz", None),
+        "sample-1.0+local-py3-none-any.whl": IndexFile(
+            "sample-1.0+local-py3-none-any.whl", f"{URL}sample-1.0%2Blocal-py3-none-any.whl", None
+        ),
+    }
+
+
+def test_a_json_page_says_the_same() -> None:
+    files = [
+        {"filename": "a.whl", "url": "../../sample/a.whl", "hashes": {"sha256": SHA.upper()}},
+        {"filename": "b.whl", "url": "/b.whl", "hashes": {}},
+    ]
+    assert parse_json(json.dumps({"files": files}).encode(), URL) == {
+        "a.whl": IndexFile("a.whl", "https://us-python.pkg.dev/p/r/sample/a.whl", SHA),
+        "b.whl": IndexFile("b.whl", "https://us-python.pkg.dev/b.whl", None),
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"files": 1}', b'{"files": [{"filename": "a"}]}', b"\xff"])
+def test_json_that_is_no_page_is_refused(body: bytes) -> None:
+    with pytest.raises(RegistryRefused, match="not a simple index"):
+        parse_json(body, URL)
+
+
+def test_the_index_is_asked_with_the_token(server: ScriptedServer) -> None:
+    server.on("/simple/sample/", Reply(200, f'<a href="/f/sample-1.0.tar.gz#sha256={SHA}">'))
+    assert open_index(server).files("sample")["sample-1.0.tar.gz"].sha256 == SHA
+    assert server.seen[0].headers["Authorization"].startswith("Basic ")
+
+
+def test_an_unknown_project_has_no_files(server: ScriptedServer) -> None:
+    assert open_index(server).files("sample") == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, CredentialsFailure), (403, RegistryRefused), (418, RegistryRefused)]
+)
+def test_a_refusal_keeps_the_servers_words(server: ScriptedServer, status: int, kind: type[Exception]) -> None:
+    server.on("/simple/", Reply(status, "<html><body><h1>No</h1>\x1b[31mway</body></html>"))
+    with pytest.raises(kind) as caught:
+        open_index(server).files("sample")
+    assert getattr(caught.value, "detail", None) == "No [31mway"
+
+
+def test_a_fault_that_passes_is_come_through(server: ScriptedServer) -> None:
+    server.on("/simple/", Reply(503), Reply(drop=True), Reply(200, ""))
+    assert open_index(server).files("sample") == {}
+
+
+def test_a_fault_that_stays_is_said(server: ScriptedServer) -> None:
+    server.on("/simple/", Reply(502))
+    with pytest.raises(Unreachable, match="look up sample"):
+        open_index(server).files("sample")
+
+
+def test_a_file_is_read_back_and_hashed(server: ScriptedServer) -> None:
+    server.on("/f/a.whl", Reply(200, b"bytes"))
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
+    assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_no_token_goes_to_another_host(server: ScriptedServer) -> None:
+    with serve() as other:
+        other.on("/a.whl", Reply(200, b"bytes"))
+        open_index(server).read_sha256(IndexFile("a.whl", f"{other.url}/a.whl", None))
+        assert other.seen[0].headers["Authorization"] is None
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(server: ScriptedServer) -> None:
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
+    server.on("/f/a.whl", Reply(200, b"by", cut=3), Reply(200, b"bytes"))
+    assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
+    server.on("/simple/", Reply(200, b"<a", cut=3), Reply(200, b""))
+    assert open_index(server).files("sample") == {}

@@ -1,0 +1,50 @@
+import io
+
+import requests
+
+from gar_publish.refusals import explain_refusal, server_text
+
+
+def answer(
+    status: int, url: str = "https://us-python.pkg.dev/p/r/", body: bytes = b"", **headers: str
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response.url, response.raw = status, url, io.BytesIO(body)
+    response.headers.update(headers)
+    return response
+
+
+def test_a_forbidden_upload_names_the_role_and_the_command() -> None:
+    failure = explain_refusal(answer(403), "Permission denied", action="upload")
+    assert failure.fix == (
+        "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
+        "--member=MEMBER --role=roles/artifactregistry.writer"
+    )
+    assert failure.exit_code == 6
+    assert failure.detail == "Permission denied"
+
+
+def test_a_switched_off_api_is_said_whatever_the_status() -> None:
+    failure = explain_refusal(answer(403), '{"reason": "SERVICE_DISABLED"}', action="read")
+    assert "gcloud services enable" in failure.fix
+
+
+def test_the_emulator_is_called_by_the_host_that_it_plays() -> None:
+    url = "http://127.0.0.1:1/us-python.pkg.dev/p/r/"
+    assert explain_refusal(answer(401, url), "", action="read").what.startswith("us-python.pkg.dev does not accept")
+
+
+def test_another_index_is_called_by_its_host_without_user_information() -> None:
+    failure = explain_refusal(answer(403, "http://user:pw@localhost:80/x"), "", action="read")
+    assert failure.what.startswith("localhost:80 refuses")
+
+
+def test_an_html_answer_becomes_plain_text() -> None:
+    body = b"<html><head><style>p {}</style></head><body><p>Sorry,\n <b>no</b>.</p></body></html>"
+    assert server_text(answer(500, body=body)) == "Sorry, no ."
+
+
+def test_an_answer_is_cut_and_cannot_command_a_terminal() -> None:
+    text = server_text(answer(500, body=b"\x1b[2J" + b"x" * 100_000))
+    assert len(text) <= 2000
+    assert text.startswith("[2Jx")

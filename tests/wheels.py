@@ -1,0 +1,43 @@
+"""Small distributions without a backend, for tests in which building is not the point."""
+
+import base64
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def make_wheel(
+    folder: Path,
+    name: str = "sample",
+    version: str = "1.0",
+    *,
+    requires: Sequence[str] = (),
+    content: str = "",
+    tag: str = "py3-none-any",
+    metadata: str = "",
+) -> Path:
+    """Write a valid wheel of one module and return its path.
+
+    The same arguments give the same bytes. `metadata` takes the place of the generated METADATA.
+    """
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    required = "".join(f"Requires-Dist: {each}\n" for each in requires)
+    members = {
+        f"{module}.py": content,
+        f"{info}/METADATA": metadata or f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = "".join(f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in members.items())
+    members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{module}-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for member, text in members.items():
+            wheel.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
