@@ -34,6 +34,7 @@ Show = Callable[[str], None]
 
 _LONGEST_LINE = 64 * 1024
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
 _SECRET_FILES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -152,11 +153,16 @@ def open_sandbox(environment: Mapping[str, str], *, console: Console, insist: bo
         BuildFailure: Root's build cannot run as `nobody`, and `insist`.
     """
     scratch = Path(tempfile.mkdtemp(prefix="gar-publish-"))
+    user = None
     try:
         user = _unprivileged(scratch, environment, console=console, insist=insist)
+        if user is not None:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         with _shut(environment if insist else {}, scratch):
             yield Sandbox(scratch, user, environment)
     finally:
+        if user is not None:
+            _end_stragglers(user)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -166,8 +172,12 @@ def hide_this_process() -> None:
     Source: `man 2 prctl`, PR_SET_DUMPABLE. A started program is readable again, so this holds for gar-publish
         alone.
     """
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def open_regular(file: Path) -> IO[bytes]:
@@ -280,3 +290,25 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_stragglers(user: User) -> None:
+    """Kill what left its process group to outlive the build (Linux).
+
+    Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
+    is killed here, in their turn.
+    """
+    while stragglers := [pid for pid in _children() if Path(f"/proc/{pid}").stat().st_uid == user.uid]:
+        for pid in stragglers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children() -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]  # man 5 proc: "PID (NAME) STATE PPID"
+            if int(parent) == os.getpid():
+                yield int(process.name)

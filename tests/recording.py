@@ -1,0 +1,33 @@
+"""A console that only remembers."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+
+class RecordingConsole:
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        self.said.append(("group", title))
+        yield
+
+    def info(self, text: str) -> None:
+        self.said.append(("info", text))
+
+    def notice(self, text: str) -> None:
+        self.said.append(("notice", text))
+
+    def warning(self, text: str) -> None:
+        self.said.append(("warning", text))
+
+    def mask(self, secret: str) -> None:
+        self.said.append(("mask", secret))
+
+    @contextlib.contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        yield lambda line: self.said.append(("foreign", line))
+
+    def of(self, kind: str) -> list[str]:
+        return [text for said_as, text in self.said if said_as == kind]
