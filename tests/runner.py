@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,10 @@ class Masker:
 
     def __init__(self, log: str) -> None:
         self.values: set[str] = set()
-        for command in re.findall(r"^::add-mask::(.*)$", log, re.MULTILINE):
-            value = command.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+        for name, text in commands(log):
+            if name != "add-mask":
+                continue
+            value = text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
             for line in {value, *(line.strip() for line in re.split(r"[\r\n]", value))}:
                 if line:
                     self.values |= self._encoded(line)
@@ -80,6 +82,22 @@ class Masker:
         for value in self.values:
             text = text.replace(value, "***")
         return text
+
+
+def commands(log: str) -> Iterator[tuple[str, str]]:
+    """The workflow commands of a log that the runner obeys, as `ActionCommandManager.cs` reads them: name and value."""
+    resume = ""
+    for line in log.splitlines():
+        command = re.match(r"\s*::([^:\s]+)([^:]*)::(.*)", line) or re.match(r".*##\[([^\]\s]+)([^\]]*)\](.*)", line)
+        if not command:
+            continue
+        name, _, value = command.groups()
+        if resume:
+            resume = "" if name == resume else resume
+        elif name == "stop-commands":
+            resume = value
+        else:
+            yield name, value
 
 
 def read_file_command(text: str) -> dict[str, str]:

@@ -1,0 +1,240 @@
+"""The image, run as the runner runs it, with production host names over TLS and no override in the code path."""
+
+import base64
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote
+
+import docker
+import pytest
+
+from tests.conftest import ROOT, copy_tree
+from tests.e2e.conftest import Production
+from tests.leaks import Leaks
+from tests.runner import OWNER, Runner, Step, commands, give_to_owner
+
+pytestmark = pytest.mark.docker
+
+REPOSITORY = "us-central1/demo-project/python"
+INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+Write = Callable[[str, str], Path]
+
+
+def _owners(folder: Path) -> set[int]:
+    return {path.lstat().st_uid for path in [folder, *folder.rglob("*")]}
+
+
+def _publish(
+    runner: Runner, leaks: Leaks, inputs: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+) -> Step:
+    step = runner.run({"repository": REPOSITORY, **(inputs or {})}, environment or {}, leaks)
+    assert step.exit_code == 0, step.log
+    return step
+
+
+def _credential(kind: str, production: Production, workspace: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The inputs and the environment that bring one kind of credential."""
+    emulator = production.emulator
+    key, job = json.dumps(emulator.key(PUBLISHER), indent=2), emulator.job()
+    kinds: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+        "workload identity": ({"workload-identity-provider": PROVIDER}, job),
+        "workload identity with impersonation": (
+            {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER},
+            job,
+        ),
+        "key": ({"credentials-json": key}, {}),
+        "key in base64": ({"credentials-json": base64.b64encode(key.encode()).decode()}, {}),
+        "access token": ({"access-token": emulator.access_token(PUBLISHER)}, {}),
+        "metadata server": ({}, {}),
+    }
+    if kind in kinds:
+        return kinds[kind]
+    file = workspace / "gha-creds-0123456789abcdef.json"
+    file.write_text(json.dumps(_auths_file(job, impersonated=kind.endswith("impersonation"))))
+    return {}, {"GOOGLE_APPLICATION_CREDENTIALS": f"/github/workspace/{file.name}", **job}
+
+
+def _auths_file(job: Mapping[str, str], *, impersonated: bool) -> dict[str, object]:
+    """What google-github-actions/auth writes (v3, `src/client/workload_identity_federation.ts`)."""
+    audience = quote(f"https://iam.googleapis.com/{PROVIDER}", safe="")
+    impersonation = {
+        "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
+        f"{PUBLISHER}:generateAccessToken"
+    }
+    return {
+        "universe_domain": "googleapis.com",
+        "type": "external_account",
+        "audience": f"//iam.googleapis.com/{PROVIDER}",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": {
+            "url": f"{job['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={audience}",
+            "headers": {"Authorization": f"Bearer {job['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"},
+            "format": {"type": "json", "subject_token_field_name": "value"},
+        },
+        **(impersonation if impersonated else {}),
+    }
+
+
+KINDS = [
+    "workload identity",
+    "workload identity with impersonation",
+    "key",
+    "key in base64",
+    "access token",
+    "metadata server",
+    "google-github-actions/auth",
+    "google-github-actions/auth with impersonation",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_credential_publishes(
+    kind: str, production: Production, runner: Runner, project: Write, leaks: Leaks
+) -> None:
+    version = f"1.{KINDS.index(kind)}"
+    workspace = project("hello_image", version)
+    inputs, environment = _credential(kind, production, workspace)
+    step = _publish(runner, leaks, inputs, environment)
+
+    (wheel,) = workspace.glob("dist/*")
+    assert production.emulator.read(wheel.name) == wheel.read_bytes()
+    assert _owners(workspace) == {OWNER}
+
+    outputs = step.outputs
+    assert {name: outputs[name] for name in ("index-url", "requirements", "name", "version", "published")} == {
+        "index-url": INDEX,
+        "requirements": f"hello-image=={version}",
+        "name": "hello-image",
+        "version": version,
+        "published": "true",
+    }
+    assert outputs["extra-index-url"].startswith("--extra-index-url https://oauth2accesstoken:ya29.")
+    assert outputs["extra-index-url"].endswith(f"@{INDEX.removeprefix('https://')}")
+    assert wheel.name in outputs["packages"]
+    assert wheel.name in step.summary
+    assert step.dropped == {"extra-index-url"}
+
+
+def test_a_second_run_finds_the_same_bytes(
+    production: Production, runner: Runner, project: Write, leaks: Leaks
+) -> None:
+    project("hello_again", "1.0")
+    token = {"access-token": production.emulator.access_token(PUBLISHER)}
+    assert _publish(runner, leaks, token).outputs["published"] == "true"
+    assert _publish(runner, leaks, token).outputs["published"] == "false"
+
+
+def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
+    production: Production, runner: Runner, project: Write, leaks: Leaks
+) -> None:
+    project("hello_refused", "1.0")
+    inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
+    step = runner.run(inputs, production.emulator.job(repository="mallory/hello"), leaks)
+    assert step.exit_code == 3
+    assert "\n::error " in step.log
+    assert step.summary
+    assert "Traceback" not in step.log
+    assert step.outputs == {}
+    assert not [file for file in production.emulator.files() if file.package == "hello-refused"]
+
+
+def test_versions_from_git_need_no_safe_directory(production: Production, runner: Runner, leaks: Leaks) -> None:
+    """setuptools-scm asks git, and git refuses a checkout of another owner ("dubious ownership")."""
+    workspace = runner.workspace
+    (workspace / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools>=80", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "hello-scm"\ndynamic = ["version"]\n[tool.setuptools]\npy-modules = ["hello_scm"]\n'
+        "[tool.setuptools_scm]\n"
+    )
+    (workspace / "hello_scm.py").touch()
+    (workspace / ".gitignore").write_text("dist\n")
+    author = ["-c", "user.name=octocat", "-c", "user.email=octocat@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "Start"], [*author, "tag", "v2.3.4"]):
+        subprocess.run(["git", "-c", "safe.directory=*", *command], cwd=workspace, check=True)
+    when = subprocess.run(
+        ["git", "-c", "safe.directory=*", "log", "-1", "--format=%ct"], cwd=workspace, check=True, capture_output=True
+    )
+
+    token = production.emulator.access_token(PUBLISHER)
+    step = _publish(runner, leaks, {"access-token": token, "expected-version": "v2.3.4", "formats": "wheel, sdist"})
+    assert step.outputs["requirements"] == "hello-scm==2.3.4"
+    assert "dubious" not in step.log
+    assert _owners(workspace) == {OWNER}
+    with zipfile.ZipFile(BytesIO(production.emulator.read("hello_scm-2.3.4-py3-none-any.whl"))) as wheel:
+        built = datetime(*wheel.infolist()[0].date_time, tzinfo=UTC)
+    assert abs(built.timestamp() - int(when.stdout)) <= 2  # a zip file counts in steps of two seconds
+
+
+def test_a_build_that_attacks_finds_and_changes_nothing(
+    production: Production, runner: Runner, docker_client: docker.DockerClient, leaks: Leaks
+) -> None:
+    workspace = runner.workspace
+    copy_tree(ROOT / "tests/e2e/projects/attacker", workspace)
+    canary = "canary-3f9a61c2d7e84b05"
+    inputs, environment = _credential("google-github-actions/auth", production, workspace)
+    secrets = {
+        "ACTIONS_RUNTIME_TOKEN": canary,
+        "ACTIONS_CACHE_URL": f"https://cache.example/{canary}",
+        "INPUT_OTHER": canary,
+        "MY_SECRET": canary,
+    }
+    for name, content in {"home/.netrc": canary, "runner_temp/secret": canary, "workflow/event.json": canary}.items():
+        (runner.workspace.parent / name).write_text(content)
+    give_to_owner(runner.workspace.parent)
+    places = [f"/github/file_commands/{name}" for name in ("output", "env", "path", "state", "step_summary")]
+    (workspace / "targets.json").write_text(
+        json.dumps(
+            {"read": ["/github", "/var/run/docker.sock"], "write": [*places, "/github/workspace/pyproject.toml"]}
+        )
+    )
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    containers = {container.id for container in docker_client.containers.list(all=True)}
+
+    step = _publish(runner, leaks, inputs, {**environment, **secrets})
+
+    (wheel,) = workspace.glob("dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("loot.json"))
+        text = archive.read(name).decode()
+    assert canary not in text
+    assert "ya29." not in text
+    assert environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] not in text
+    loot = json.loads(text)
+    assert loot["user"]["uid"] not in {0, OWNER}
+    assert loot["written"] == []
+    assert loot["sockets"] == []
+    after = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    assert after.keys() - before.keys() == {wheel}
+    assert {path: after[path] for path in before} == before
+    assert _owners(workspace) == {OWNER}
+    assert step.files["ENV"] == step.files["PATH"] == step.files["STATE"] == ""
+    assert not [command for command in commands(step.log) if "attack" in str(command)]
+    assert {container.id for container in docker_client.containers.list(all=True)} <= containers
+    assert step.dropped == {"extra-index-url"}
+
+
+def test_the_image_is_clean(docker_client: docker.DockerClient, image: str) -> None:
+    """No cache, no build tools, compiled, and everybody can run it; root stays root."""
+    script = (
+        "import pathlib, gar_publish, importlib.util as u, os\n"
+        "folder = pathlib.Path(gar_publish.__file__).parent\n"
+        "print(os.getuid(), len(list(folder.glob('__pycache__/*.pyc'))), pathlib.Path('/tools').exists())\n"
+        "print([name for name in ('github', 'keyring', 'pip', 'hatchling') if u.find_spec(name)])\n"
+    )
+    for user in ("root", "nobody"):
+        said = docker_client.containers.run(
+            image, ["-c", script], entrypoint="/app/venv/bin/python", user=user, remove=True, network_mode="none"
+        )
+        first, second = said.decode().splitlines()
+        uid, compiled, tools = first.split()
+        assert (uid == "0") == (user == "root")
+        assert int(compiled) > 10
+        assert (tools, second) == ("False", "[]")
