@@ -30,7 +30,7 @@ class Cloud:
         self.world = world
         self.clock = clock
         self.keys = Keys(data / "keys", clock)
-        self.store = Store(data / "repositories", clock)
+        self.store = Store(data / "repositories")
         self._bindings = world.bindings + tuple(
             Binding("allUsers", "roles/artifactregistry.reader", repository.resource)
             for repository in world.repositories

@@ -7,7 +7,6 @@ there as soon as its JSON is, and both come into place by renaming, so that a cr
 import json
 import secrets
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,9 +44,8 @@ class StoredFile:
 class Store:
     """Every repository's files, and the repositories that were made while the emulator ran."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._clock = clock
         self._lock = threading.Lock()
         self._incoming = folder / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)

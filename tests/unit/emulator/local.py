@@ -1,0 +1,99 @@
+"""A running emulator and a client that talks to it as the tests need."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from gar_publish.emulator import Emulator
+
+AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+POOL = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+READER = "reader@demo-project.iam.gserviceaccount.com"
+PYTHON = "projects/demo-project/locations/us-central1/repositories/python"
+SCOPE = "https://www.googleapis.com/auth/"
+CLOUD_PLATFORM = f"{SCOPE}cloud-platform"
+READ_ONLY = f"{SCOPE}cloud-platform.read-only"
+
+
+@dataclass
+class Clock:
+    """Stands still until it is moved."""
+
+    now: float
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Local:
+    emulator: Emulator
+    session: requests.Session
+
+    def url(self, host: str, path: str) -> str:
+        return f"{self.emulator.address(host)}{path}"
+
+    def token(self, account: str = PUBLISHER, **options: Any) -> str:
+        return self.emulator.access_token(account, **options)
+
+    # GitHub and STS
+
+    def id_token(self, audience: str = f"https:{AUDIENCE}", **claims: str) -> str:
+        job = self.emulator.job(**claims)
+        answer = self.session.get(
+            f"{job['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={audience}",
+            headers={"Authorization": f"bearer {job['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"},
+        )
+        answer.raise_for_status()
+        return str(answer.json()["value"])
+
+    def exchange(self, subject_token: str, **fields: str) -> requests.Response:
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "audience": AUDIENCE,
+            "scope": CLOUD_PLATFORM,
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "subject_token": subject_token,
+            **fields,
+        }
+        return self.session.post(self.url("sts.googleapis.com", "/v1/token"), data=form)
+
+    # The Python host
+
+    def upload(
+        self,
+        file: Path,
+        token: str | None = None,
+        *,
+        repository: str = "us-central1/demo-project/python",
+        auth: tuple[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        **fields: str,
+    ) -> requests.Response:
+        location, project, name = repository.split("/")
+        package, version = file.name.removesuffix(".tar.gz").split("-")[:2]
+        form = {":action": "file_upload", "name": package, "version": version, **fields}
+        with file.open("rb") as content:
+            return self.session.post(
+                self.url(f"{location}-python.pkg.dev", f"/{project}/{name}/"),
+                data=form,
+                files={"content": (file.name, content)},
+                auth=("oauth2accesstoken", token) if token else auth,
+                headers=headers,
+            )
+
+    def get(
+        self, path: str, token: str | None = None, *, location: str = "us-central1", **options: Any
+    ) -> requests.Response:
+        options.setdefault("auth", ("oauth2accesstoken", token) if token else None)
+        return self.session.get(self.url(f"{location}-python.pkg.dev", path), **options)
+
+    # Google's APIs
+
+    def api(self, method: str, host: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.session.request(method, self.url(host, path), headers=headers, **options)
