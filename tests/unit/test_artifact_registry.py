@@ -1,0 +1,113 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.credentials.source import GivenSource
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import RegistryRefused, Unreachable
+from gar_publish.http import Patience, new_session
+from gar_publish.repository import Repository
+from tests.unit.servers import Reply, ScriptedServer, Time, serve
+
+API = "/artifactregistry.googleapis.com/v1"
+PARENT = f"{API}/projects/demo-project/locations/us/repositories"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def api(server: ScriptedServer, time: Time) -> RepositoryApi:
+    endpoints = Endpoints(server.url)
+    return RepositoryApi(
+        Repository.parse("us/demo-project/python", endpoints=endpoints),
+        endpoints=endpoints,
+        session=new_session(),
+        source=GivenSource("ya29.given"),
+        patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
+        on_wait=lambda _: None,
+    )
+
+
+def found(**body: str) -> Reply:
+    return Reply(200, json.dumps({"format": "PYTHON", "mode": "STANDARD_REPOSITORY", **body}))
+
+
+def test_a_standard_python_repository_is_fine(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", found())
+    api.check(create=False)
+    assert server.seen[0].headers["Authorization"] == "Bearer ya29.given"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"format": "DOCKER"}, "format DOCKER, not PYTHON"),
+        ({"mode": "VIRTUAL_REPOSITORY"}, "is a virtual repository"),
+        ({"mode": "REMOTE_REPOSITORY"}, "is a remote repository"),
+    ],
+)
+def test_one_that_takes_no_uploads_is_refused(
+    server: ScriptedServer, api: RepositoryApi, body: dict[str, str], says: str
+) -> None:
+    server.on(f"{PARENT}/python", found(**body))
+    with pytest.raises(RegistryRefused, match=says):
+        api.check(create=True)
+
+
+def test_a_missing_one_is_said_with_the_command_that_creates_it(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(API, Reply(404, '{"error": {"message": "Requested entity was not found."}}'))
+    with pytest.raises(RegistryRefused, match="does not exist") as caught:
+        api.check(create=False)
+    assert "gcloud artifacts repositories create python --repository-format=python" in caught.value.fix
+    assert "--location=us --project=demo-project" in caught.value.fix
+
+
+@pytest.mark.parametrize("reply", [Reply(403, "denied"), Reply(401), Reply(503)])
+def test_an_answer_that_proves_nothing_stops_nothing(server: ScriptedServer, api: RepositoryApi, reply: Reply) -> None:
+    server.on(API, reply)
+    api.check(create=False)
+
+
+def test_a_missing_one_is_created_and_waited_for(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
+    operation = {"name": "projects/demo-project/locations/us/operations/1"}
+    server.on(f"{PARENT}/python", Reply(404))
+    server.on(f"{PARENT}?repositoryId=python", Reply(200, json.dumps(operation)))
+    done = Reply(200, json.dumps({**operation, "done": True}))
+    server.on(f"{API}/{operation['name']}", Reply(200, json.dumps(operation)), done)
+    api.check(create=True)
+    assert time.slept == [0.5, 1]
+    assert json.loads(server.asked(f"{PARENT}?")[0].body) == {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
+
+
+def test_one_that_another_run_created_meanwhile_is_used(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(404))
+    server.on(f"{PARENT}?", Reply(409, "exists"))
+    api.check(create=True)
+
+
+@pytest.mark.parametrize(
+    "answer", [Reply(403, "denied"), Reply(200, json.dumps({"done": True, "error": {"message": "denied"}}))]
+)
+def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: RepositoryApi, answer: Reply) -> None:
+    server.on(f"{PARENT}/python", Reply(404))
+    server.on(f"{PARENT}?", answer)
+    with pytest.raises(RegistryRefused, match="could not be created") as caught:
+        api.check(create=True)
+    assert caught.value.detail == "denied"
+
+
+def test_an_outage_stops_what_has_to_create(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(API, Reply(503))
+    with pytest.raises(Unreachable):
+        api.check(create=True)
