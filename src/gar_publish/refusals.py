@@ -12,7 +12,8 @@ from gar_publish.errors import CredentialsFailure, Failure, RegistryRefused
 _DETAIL_LIMIT = 2000
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\uffff\n]")
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
-_LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+)/)?([^/]+)/([^/]+)/")
+# A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.
+_LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+\.[^/]+)/)?([^/]+)/([^/]+)/")
 
 
 def explain_refusal(response: requests.Response, detail: str, *, action: str) -> Failure:
