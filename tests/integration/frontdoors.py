@@ -1,0 +1,119 @@
+"""Runs the two front doors as processes of their own, and reads what they say."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.app import Seen
+from gar_publish.settings import INPUTS
+from tests.conftest import ROOT
+from tests.runner import read_file_command
+
+REPOSITORY = "us-central1/demo-project/python"
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+READER = "reader@demo-project.iam.gserviceaccount.com"
+FOREIGN = "  "
+"""What stands before each line of other people's code on a terminal."""
+
+_HURRIED = "import sys, time; time.sleep = lambda _: None; from gar_publish.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A process that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """Each error message whole, as the command writes it."""
+        return re.findall(r"^error: (.*?^More: \S+)$", self.err, re.MULTILINE | re.DOTALL)
+
+    @property
+    def warnings(self) -> list[str]:
+        return re.findall(r"^warning: (.*)$", self.err, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a workflow that has run."""
+
+    code: int
+    log: str
+    outputs: Mapping[str, str]
+    summary: str
+
+    @property
+    def errors(self) -> list[str]:
+        """Each error annotation, with the runner's escapes undone."""
+        found = re.findall(r"^::error title=[^:]*::(.*)$", self.log, re.MULTILINE)
+        return [text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%") for text in found]
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Both front doors, opened in one folder and one environment."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def command(self, *arguments: str | Path, given: str | None = None, hurried: bool = False, **more: str) -> Done:
+        """Run the command; `given` is its standard input, `more` its further variables.
+
+        Hurried, it waits for nothing between its tries.
+        """
+        start = ["-c", _HURRIED] if hurried else ["-m", "gar_publish.cli"]
+        done = self._run([*start, *arguments], given, more)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def publish(self, *arguments: str | Path, given: str | None = None, hurried: bool = False, **more: str) -> Done:
+        return self.command("publish", *arguments, given=given, hurried=hurried, **more)
+
+    def action(self, inputs: Mapping[str, str], **more: str) -> Step:
+        """Run the action as the runner does, with every input that action.yml declares."""
+        files = {name: self.folder.parent / f"runner-{name.lower()}" for name in ("OUTPUT", "STEP_SUMMARY")}
+        for file in files.values():
+            file.write_text("")
+        variables = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.folder),
+            **{f"GITHUB_{name}": str(file) for name, file in files.items()},
+            **{f"INPUT_{each.name.upper()}": inputs.get(each.name, each.default) for each in INPUTS},
+            **more,
+        }
+        done = self._run([ROOT / "entrypoint.py"], None, variables)
+        assert done.stderr == ""
+        outputs = read_file_command(files["OUTPUT"].read_text())
+        return Step(done.returncode, done.stdout, outputs, files["STEP_SUMMARY"].read_text())
+
+    def _run(
+        self, arguments: Sequence[str | Path], given: str | None, more: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        where: dict[str, Any] = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **where,
+        )
+
+
+def uploads(emulator: Emulator) -> list[Seen]:
+    """The uploads that the emulator took, in their order."""
+    return [
+        seen
+        for seen in emulator.requests
+        if seen.method == "POST" and seen.host.endswith("-python.pkg.dev") and seen.status < 300
+    ]

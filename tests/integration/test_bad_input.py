@@ -1,0 +1,491 @@
+"""Whatever a user gets wrong: the exit code of the contract, one message that helps, and nothing uploaded."""
+
+import base64
+import json
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.iam import Binding
+from gar_publish.emulator.world import Account, Key, Provider, Repository
+from gar_publish.errors import DOCS
+from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, uploads
+from tests.wheels import make_wheel
+
+OWNER = "owner@demo-project.iam.gserviceaccount.com"
+"""May do everything in the project."""
+WRITER = "writer@demo-project.iam.gserviceaccount.com"
+"""May read and upload in the whole project."""
+STRANGER = "stranger@demo-project.iam.gserviceaccount.com"
+"""May do nothing."""
+DISABLED = "disabled@demo-project.iam.gserviceaccount.com"
+KEYLESS = "keyless@demo-project.iam.gserviceaccount.com"
+POOL = PROVIDER.rpartition("/")[0]
+FLAGS = {"create-repository"}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One mistake.
+
+    Attributes:
+        code: The exit code.
+        anchor: Where the documentation says more.
+        says: What the message's first sentence names.
+        fix: What the way out names.
+        where: The repository, as options.
+        who: The credential, as options.
+        what: What is published, as options.
+        more: Environment variables on top.
+        make: Writes the files that the mistake is about.
+        shows: What the message quotes from the other side.
+    """
+
+    code: int
+    anchor: str
+    says: str
+    fix: str
+    where: str = f"--repository {REPOSITORY}"
+    who: str = "--access-token publisher.token"
+    what: str = "--dist dist"
+    more: Mapping[str, str] | None = None
+    make: Callable[[Path], object] = lambda _: None
+    shows: str = ""
+
+    @property
+    def options(self) -> list[str]:
+        return shlex.split(f"{self.where} {self.who} {self.what}")
+
+    def inputs(self, folder: Path) -> dict[str, str]:
+        """The same as inputs of the action."""
+        inputs: dict[str, str] = {}
+        for name, value in _pairs(self.options):
+            secret = name in {"access-token", "credentials-json"}
+            value = (folder / value).read_text() if secret else value
+            inputs[name] = f"{inputs[name]}\n{value}" if name in inputs else value
+        return inputs
+
+
+def _pairs(options: list[str]) -> Iterator[tuple[str, str]]:
+    rest = iter(options)
+    for option in rest:
+        name, equals, value = option.removeprefix("--").partition("=")
+        yield name, value if equals else "true" if name in FLAGS else next(rest)
+
+
+def wheel(**about: str) -> Callable[[Path], object]:
+    return lambda folder: make_wheel(folder / "other", **about)
+
+
+def text(name: str, content: str) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+    return write
+
+
+def project(backend: str, table: str = 'requires = []\nbackend-path = ["."]') -> Callable[[Path], object]:
+    """A project with a build backend of its own: nothing is fetched for its build."""
+
+    def write(folder: Path) -> None:
+        text("broken/pyproject.toml", f'[build-system]\nbuild-backend = "backend"\n{table}\n')(folder)
+        text("broken/backend.py", backend)(folder)
+
+    return write
+
+
+FAILING = """
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    print("the flux capacitor is missing")
+    raise SystemExit(3)
+"""
+COMPILING = """
+import subprocess
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    subprocess.run("gcc -c flux.c", shell=True, check=True)
+"""
+
+# fmt: off
+SETTINGS = {
+    "repository in a wrong form": Bad(
+        2, "repository-form", "`repository` has no form that is known: demo/python", "LOCATION/PROJECT/REPOSITORY",
+        where="--repository demo/python",
+    ),
+    "no repository": Bad(2, "repository-form", "`repository` is missing", "LOCATION/PROJECT/REPOSITORY", where=""),
+    "bare repository without a location": Bad(
+        2, "repository-form", "the bare name 'python', and `location` is missing", "us-central1/my-project/python",
+        where="--repository python --project demo-project",
+    ),
+    "location that cannot be one": Bad(
+        2, "repository-location", "'US_Central' cannot be a location", "gcloud artifacts locations list",
+        where="--repository US_Central/demo-project/python",
+    ),
+    "zone for a location": Bad(
+        2, "repository-location", "us-central1-a is a zone", "us-central1",
+        where="--repository us-central1-a/demo-project/python",
+    ),
+    "password in the URL": Bad(
+        2, "repository-form", "holds a user name or a password", "access-token",
+        where="--repository https://me:secretsecret@us-central1-python.pkg.dev/demo-project/python/",
+    ),
+    "plain HTTP": Bad(
+        2, "plain-http", "http://packages.example is not encrypted", "https://packages.example",
+        where="--repository http://packages.example/simple/",
+    ),
+    "key that is no JSON": Bad(
+        2, "key-format", "`credentials-json` is neither JSON nor base64", "gh secret set",
+        who="--credentials-json bad.json", make=text("bad.json", "-----BEGIN PRIVATE KEY-----"),
+    ),
+    "key that is broken JSON": Bad(
+        2, "key-format", "`credentials-json` is not valid JSON", "gh secret set",
+        who="--credentials-json bad.json", make=text("bad.json", '{"type": "service_account", '),
+    ),
+    "truncated base64": Bad(
+        2, "key-format", "`credentials-json` is n", "gh secret set",
+        who="--credentials-json truncated.b64",
+    ),
+    "key of another type": Bad(
+        2, "key-format", "a credential of type 'authorized_user'", "gcloud iam service-accounts keys create",
+        who="--credentials-json bad.json", make=text("bad.json", '{"type": "authorized_user"}'),
+    ),
+    "key without its private half": Bad(
+        2, "key-format", "without private_key", "gh secret set",
+        who="--credentials-json bad.json",
+        make=text("bad.json", '{"type": "service_account", "client_email": "a@b", "private_key_id": "1"}'),
+    ),
+    "key that is cut off inside": Bad(
+        2, "key-format", f"of {PUBLISHER} cannot be read", "gh secret set", who="--credentials-json cut.json",
+    ),
+    "provider with a project id": Bad(
+        2, "provider-name", "names the project by its id (demo-project)", "gcloud projects describe demo-project",
+        who=f"--workload-identity-provider {PROVIDER.replace('123456789012', 'demo-project')}",
+    ),
+    "pool for a provider": Bad(
+        2, "provider-name", "is not the full name of a provider", "providers describe",
+        who=f"--workload-identity-provider {POOL.removesuffix('/providers')}",
+    ),
+    "both kinds": Bad(
+        2, "one-credential", "`workload-identity-provider` and `credentials-json` are both given", "keep one",
+        who=f"--workload-identity-provider {PROVIDER} --credentials-json publisher.json",
+    ),
+    "half a kind": Bad(
+        2, "one-credential", "`workload-identity-provider` is missing", "set `workload-identity-provider`",
+        who=f"--service-account {PUBLISHER}",
+    ),
+    "account that is no address": Bad(
+        2, "service-account", "`service-account` is not an e-mail address: publisher", "iam.gserviceaccount.com",
+        who=f"--workload-identity-provider {PROVIDER} --service-account publisher",
+    ),
+    "a header for a token": Bad(
+        2, "access-token", "`access-token` holds blanks", "gcloud auth print-access-token",
+        who="--access-token bearer.token", make=text("bearer.token", "Bearer made-up-token"),
+    ),
+    "read-only line from a given token": Bad(
+        2, "index-token", "`index-token: read-only` cannot be had", "index-token: none",
+        what="--dist dist --index-token read-only",
+    ),
+    "unknown format": Bad(
+        2, "choices", "`formats` is 'egg'", "formats: wheel", what="--dist dist --formats egg",
+    ),
+    "unknown choice": Bad(
+        2, "choices", "`if-exists` is 'overwrite'; it takes one of skip-identical, skip, fail", "skip-identical",
+        what="--dist dist --if-exists overwrite",
+    ),
+    "jobs that are no number": Bad(2, "choices", "`jobs` is 'many'", "jobs: 0", what="--dist dist --jobs many"),
+    "expected version that is none": Bad(
+        2, "expected-version", "`expected-version` is not a version: main", "packaging.python.org",
+        what="--dist dist --expected-version main",
+    ),
+    "no OIDC": Bad(
+        3, "id-token-permission", "may not ask GitHub for an identity token", "id-token: write",
+        who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_URL": ""},
+    ),
+}
+"""Found before the first request."""
+
+ACTION_ONLY = {
+    "boolean typo": Bad(2, "booleans", "`dry-run` is 'ture'; it takes true or false", "dry-run: true",
+                        what="--dist dist --dry-run=ture"),
+    "another language's boolean": Bad(2, "booleans", "`verify` is 'yes'", "verify: true",
+                                      what="--dist dist --verify=yes"),
+}
+
+FILES = {
+    "folder without a project": Bad(
+        2, "no-project", "'dist' holds no Python project", "project's own folder", what="--packages dist",
+    ),
+    "folder that is not there": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
+    "glob that matches nothing": Bad(
+        2, "no-project", "'packages/*' matches no Python project", "actions/checkout", what="--packages packages/*",
+    ),
+    "invalid pyproject.toml": Bad(
+        2, "invalid-pyproject", "broken/pyproject.toml is not valid TOML", "Correct the file",
+        what="--packages broken", make=text("broken/pyproject.toml", "[project\nname = 'hello'"),
+    ),
+    "dist that matches nothing": Bad(
+        2, "no-distributions", "'wheels/*.whl' in `dist` names no wheel", "*.whl", what="--dist wheels/*.whl",
+    ),
+    "wrong expected-version": Bad(
+        2, "expected-version", "1.0", "tag", what="--dist dist --expected-version v1.0.1",
+    ),
+    "no metadata": Bad(
+        4, "bad-metadata", "sample-1.0-py3-none-any.whl has no valid metadata", "pyproject.toml",
+        what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\n"),
+    ),
+    "damaged wheel": Bad(
+        4, "bad-metadata", "sample-1.0-py3-none-any.whl has no valid metadata", "build it again",
+        what="--dist other", make=text("other/sample-1.0-py3-none-any.whl", "PK"),
+    ),
+    "metadata of another project": Bad(
+        4, "bad-metadata", "its metadata are those of other 2.0", "build it again",
+        what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\nName: other\nVersion: 2.0\n"),
+    ),
+    "readme that does not render": Bad(
+        4, "bad-metadata", "does not render as reStructuredText", "README.md", what="--dist other",
+        make=wheel(metadata="Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n\nTitle\n=\n\n.. nothing::\n"),
+    ),
+    "version with an epoch": Bad(
+        4, "version-epoch", "has a version with an epoch (1!1.0)", "without `1!`",
+        what="--dist other", make=wheel(version="1!1.0"),
+    ),
+}
+"""Found in the files, while credentials are looked at."""
+
+BUILDS = {
+    "failing backend": Bad(
+        4, "build-failed", "The build of broken failed (wheel)", "python -m build",
+        what="--packages broken", make=project(FAILING), shows="the flux capacitor is missing",
+    ),
+    "missing backend": Bad(
+        4, "build-backend", "The build backend of broken could not be imported", "[build-system]",
+        what="--packages broken", make=project("", "requires = []"),
+    ),
+    "malformed [build-system]": Bad(
+        2, "invalid-pyproject", "The [build-system] table of broken is malformed", "pyproject.toml",
+        what="--packages broken", make=project("", 'requires = "setuptools"'),
+    ),
+    "malformed build requirement": Bad(
+        4, "build-requirements", "'flux=>1'", "Correct `requires`",
+        what="--packages broken", make=project("", 'requires = ["flux=>1"]'),
+    ),
+    "a compiler is needed": Bad(
+        4, "needs-a-compiler", "broken needs a compiler", "cibuildwheel in a step before, and name them in `dist`",
+        what="--packages broken", make=project(COMPILING), more={"PATH": "/nowhere"}, shows="gcc",
+    ),
+}
+
+CREDENTIALS = {
+    "expired token": Bad(
+        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (401)", "fresh token",
+        who="--access-token expired.token",
+    ),
+    "garbage token": Bad(
+        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (401)", "fresh token",
+        who="--access-token garbage.token", make=text("garbage.token", "ya29.garbage"),
+    ),
+    "deleted key": Bad(
+        3, "key-deleted", f"Google does not accept the credential of {KEYLESS}", f"keys list --iam-account={KEYLESS}",
+        who="--credentials-json keyless.json", shows="Invalid JWT Signature",
+    ),
+    "disabled account": Bad(
+        3, "account-disabled", f"Google does not accept the credential of {DISABLED}",
+        f"gcloud iam service-accounts enable {DISABLED}",
+        who="--credentials-json disabled.json", shows="account disabled",
+    ),
+    "job of another owner": Bad(
+        3, "attribute-condition", "does not accept this identity", f"providers describe {PROVIDER}",
+        who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "{stranger}"},
+        shows="attribute condition",
+    ),
+    "provider that is not there": Bad(
+        3, "provider-missing", "does not accept this identity", "providers describe",
+        who=f"--workload-identity-provider {POOL}/gitlab",
+    ),
+    "provider with an audience of its own": Bad(
+        3, "audience", "does not accept this identity", f"--allowed-audiences=https://iam.googleapis.com/{POOL}/own",
+        who=f"--workload-identity-provider {POOL}/own",
+    ),
+    "request token that is over": Bad(
+        3, "id-token-permission", "GitHub does not issue an identity token", "id-token: write",
+        who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "over-and-out"},
+    ),
+    "account that may not be impersonated": Bad(
+        3, "impersonation-denied", f"Google does not let this identity act as {READER}",
+        f"gcloud iam service-accounts add-iam-policy-binding {READER}",
+        who=f"--workload-identity-provider {PROVIDER} --service-account {READER}",
+    ),
+    "nothing ambient": Bad(
+        3, "no-credentials", "There are no credentials", "workload-identity-provider", who="",
+        more={"NO_GCE_CHECK": "true"},
+    ),
+    "credentials file that is not there": Bad(
+        2, "credentials-file", "nowhere.json cannot be read", "unset GOOGLE_APPLICATION_CREDENTIALS", who="",
+        more={"GOOGLE_APPLICATION_CREDENTIALS": "nowhere.json"},
+    ),
+}
+
+REGISTRY = {
+    "reader": Bad(
+        6, "registry-403", "us-central1-python.pkg.dev refuses to upload (403)",
+        "add-iam-policy-binding python --location=us-central1 --project=demo-project",
+        who="--access-token reader.token", shows="artifactregistry.repositories.uploadArtifacts",
+    ),
+    "stranger": Bad(
+        6, "registry-403", "us-central1-python.pkg.dev refuses to read (403)", "roles/artifactregistry.reader",
+        who="--credentials-json stranger.json",
+    ),
+    "missing repository": Bad(
+        6, "repository-missing", "The repository us-central1/demo-project/pithon does not exist",
+        "gcloud artifacts repositories create pithon --repository-format=python",
+        where="--repository us-central1/demo-project/pithon", who="--access-token owner.token",
+    ),
+    "missing repository, for one who may not know": Bad(
+        6, "registry-403", "refuses to read (403)", "add-iam-policy-binding pithon",
+        where="--repository us-central1/demo-project/pithon",
+    ),
+    "unknown location": Bad(
+        6, "repository-missing", "The repository us-central9/demo-project/python does not exist",
+        "--location=us-central9", where="--repository us-central9/demo-project/python", who="--access-token owner.token",
+    ),
+    "Docker repository": Bad(
+        6, "repository-format", "us-central1/demo-project/images is a repository of format DOCKER",
+        "--repository-format=python",
+        where="--repository us-central1/demo-project/images", who="--access-token owner.token",
+    ),
+    "virtual repository": Bad(
+        6, "repository-mode", "us-central1/demo-project/all is a virtual repository", "repositories describe all",
+        where="--repository us-central1/demo-project/all", who="--access-token owner.token",
+    ),
+    "remote repository": Bad(
+        6, "repository-mode", "us-central1/demo-project/mirror is a remote repository", "repositories describe mirror",
+        where="--repository us-central1/demo-project/mirror", who="--access-token owner.token",
+    ),
+    "other bytes": Bad(
+        5, "other-bytes", "The registry holds taken-1.0-py3-none-any.whl already, with other bytes",
+        "raise the version of taken, or set `if-exists: skip`",
+        what="--dist other", make=wheel(name="taken", content="changed = True\n"),
+    ),
+    "the same bytes, under if-exists: fail": Bad(
+        5, "other-bytes", "The registry holds taken-1.0-py3-none-any.whl already", "raise the version of taken",
+        what="--dist other --if-exists fail", make=wheel(name="taken"),
+    ),
+    "creating a repository as a writer": Bad(
+        6, "create-repository", "us-central1/demo-project/new is missing and could not be created", "repositories create new",
+        where="--repository us-central1/demo-project/new --create-repository", who="--access-token writer.token",
+    ),
+}
+# fmt: on
+
+
+def given(cases: Mapping[str, Bad]) -> list[Any]:
+    return [pytest.param(bad, id=name) for name, bad in cases.items()]
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Iterator[Emulator]:
+    """One emulator for all mistakes: none of them changes anything."""
+    world = World.default()
+    (github,) = world.providers
+    own = Provider("demo-project", "github", "own", github.issuer, github.mapping, allowed_audiences=("mine",))
+    world = replace(
+        world,
+        repositories=(
+            *world.repositories,
+            Repository("demo-project", "us-central1", "images", format="DOCKER"),
+            Repository("demo-project", "us-central1", "all", mode="VIRTUAL_REPOSITORY"),
+            Repository("demo-project", "us-central1", "mirror", mode="REMOTE_REPOSITORY"),
+        ),
+        providers=(github, own),
+        accounts=(
+            *world.accounts,
+            *(Account(email) for email in (OWNER, WRITER, STRANGER, KEYLESS)),
+            Account(DISABLED, disabled=True),
+        ),
+        keys=(*world.keys, Key(DISABLED), Key(STRANGER)),
+        bindings=(
+            *world.bindings,
+            Binding(f"serviceAccount:{OWNER}", "roles/owner", "projects/demo-project"),
+            Binding(f"serviceAccount:{WRITER}", "roles/artifactregistry.writer", "projects/demo-project"),
+        ),
+    )
+    taken = make_wheel(tmp_path_factory.mktemp("taken"), "taken")
+    with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
+        token = running.access_token(PUBLISHER)
+        environment = {**session_env, **running.exports()}
+        done = Doors(taken.parent, environment).publish(
+            "--repository", REPOSITORY, "--access-token", "-", "--dist", ".", given=token
+        )
+        assert done.code == 0, done.err
+        yield running
+
+
+@pytest.fixture
+def doors(doors: Doors, emulator: Emulator) -> Doors:
+    """The folder holds something to publish, and the credentials that the mistakes name."""
+    make_wheel(doors.folder / "dist", "hello")
+    for name, email in {"publisher": PUBLISHER, "reader": READER, "owner": OWNER, "writer": WRITER}.items():
+        (doors.folder / f"{name}.token").write_text(emulator.access_token(email))
+    (doors.folder / "expired.token").write_text(emulator.access_token(PUBLISHER, lifetime=-1))
+    for name, email in {"publisher": PUBLISHER, "stranger": STRANGER, "keyless": KEYLESS, "disabled": DISABLED}.items():
+        (doors.folder / f"{name}.json").write_text(json.dumps(emulator.key(email)))
+    key = emulator.key(PUBLISHER)
+    (doors.folder / "cut.json").write_text(json.dumps(key | {"private_key": key["private_key"][:900]}))
+    (doors.folder / "truncated.b64").write_text(base64.b64encode(json.dumps(key).encode()).decode()[:-700])
+    return doors
+
+
+def environment(bad: Bad, emulator: Emulator) -> dict[str, str]:
+    stranger = emulator.job(repository="stranger/hello")["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+    return {name: stranger if value == "{stranger}" else value for name, value in (bad.more or {}).items()}
+
+
+def check_message(message: str, bad: Bad) -> None:
+    """What happened, in one sentence that names the thing; then what mends it, and where to read on."""
+    what, *_ = message.splitlines()
+    assert bad.says in what
+    fix = message.partition("\nTo mend it: ")[2].partition("\nMore: ")[0]
+    assert bad.fix in fix
+    assert message.endswith(f"\nMore: {DOCS}#{bad.anchor}")
+    assert bad.shows in message
+
+
+@pytest.mark.parametrize("bad", given(SETTINGS | FILES | BUILDS | CREDENTIALS | REGISTRY))
+def test_command(bad: Bad, doors: Doors, emulator: Emulator) -> None:
+    bad.make(doors.folder)
+    before, requests = uploads(emulator), emulator.requests
+
+    done = doors.publish(*bad.options, "--json", "-", **environment(bad, emulator))
+
+    assert done.code == bad.code, done.err
+    (message,) = done.errors
+    check_message(message, bad)
+    assert "\nTraceback" not in done.err
+    failure = json.loads(done.out)["failure"]
+    assert failure["exit-code"] == bad.code
+    assert failure["docs"] == f"{DOCS}#{bad.anchor}"
+    assert bad.says in failure["what"]
+    assert bad.fix in failure["fix"]
+    assert uploads(emulator) == before
+    assert bad not in SETTINGS.values() or emulator.requests == requests
+
+
+@pytest.mark.parametrize("bad", given(SETTINGS | ACTION_ONLY | FILES | CREDENTIALS | REGISTRY))
+def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
+    bad.make(doors.folder)
+    before = uploads(emulator)
+
+    step = doors.action(bad.inputs(doors.folder), **environment(bad, emulator))
+
+    assert step.code == bad.code, step.log
+    (message,) = step.errors
+    check_message(message, bad)
+    assert "Traceback" not in step.log
+    assert bad.says in step.summary
+    assert bad.fix in step.summary
+    assert uploads(emulator) == before
