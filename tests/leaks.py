@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 BEGINNINGS = {
     "ya29.eyJwcmluY2lwYWwiOi": "access token",
     "ya29.d.eyJwcmluY2lwYWwiOi": "federated access token",
-    "eyJhbGciOiJSUzI1NiIs": "identity token",
-    "eyJhbGciOiJIUzI1NiIs": "request token",
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6I": "identity token",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqb2IiOn": "request token",
 }
 """How every token of the emulator begins, whichever process it runs in."""
 
@@ -124,7 +124,11 @@ class Leaks:
 
     def _files(self, folder: Path) -> Iterator[tuple[str, bytes]]:
         for parent, folders, names in os.walk(folder):
-            folders[:] = [name for name in folders if os.path.realpath(f"{parent}/{name}") not in self._own]
+            folders[:] = [
+                name
+                for name in folders
+                if name != "site-packages" and os.path.realpath(f"{parent}/{name}") not in self._own
+            ]
             for name in names:
                 path = Path(parent, name)
                 if path.is_symlink() or not path.is_file() or os.path.realpath(path) in self._own:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gar_publish.emulator import Emulator
 from tests.leaks import Leaks
 
 SECRET = "ya29.c/Made>>>up~~~for???this_test=0123456789"
@@ -115,3 +116,16 @@ def test_hears_what_a_process_says_leaves_and_starts(leaks: Leaks, tmp_path: Pat
     ]
     assert len(found) == len(starts)
     assert all(line.startswith(start) for line, start in zip(found, starts, strict=True))
+
+
+def test_finds_every_token_of_an_emulator_in_another_process(tmp_path: Path) -> None:
+    with Emulator(data=tmp_path) as emulator:
+        for kind, token in {
+            "access token": emulator.access_token("publisher@demo-project.iam.gserviceaccount.com"),
+            "federated access token": emulator.access_token("principal://iam.googleapis.com/x"),
+            "request token": emulator.job()["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
+            "identity token": emulator.cloud.keys.id_token({"sub": "repo"}),
+        }.items():
+            stranger = Leaks()
+            stranger.hear("the log", base64.b64encode(f"user:{token}".encode()))
+            assert stranger.findings() == [f"the log holds a {kind} (base64)"]

@@ -60,14 +60,14 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
         # The line goes in as a requirements file on standard input, so that its token is in no argument.
         code = subprocess.run(
-            [*pip, "-r", "/dev/stdin"], input=f"{line}\n{_PACKAGE}\n", text=True, env=around, check=False
+            [*pip, "-r", "/dev/stdin"], input=f"{line}\n{_PACKAGE}\n", text=True, env=dict(environment), check=False
         ).returncode
         if code:
             return code
         console.info(f"$ python -c 'import {_MODULE}'")
         shown = subprocess.run(
             [python, "-c", f"import {_MODULE}; print({_MODULE}.__file__); print({_MODULE}.greet('world'))"],
-            env=around,
+            env=dict(environment),
             text=True,
             capture_output=True,
             check=False,
