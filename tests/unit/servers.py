@@ -117,7 +117,7 @@ class Memory:
     """A console that remembers what it was told."""
 
     said: list[str] = field(default_factory=list)
-    masked: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list, repr=False)
 
     def group(self, title: str) -> nullcontext[None]:
         self.said.append(title)

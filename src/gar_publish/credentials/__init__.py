@@ -52,7 +52,7 @@ def open_source(
         case Key():
             from gar_publish.credentials import key  # noqa: PLC0415
 
-            return FreshSource("service-account key", partial(key.fetch, credential.info, exchange))
+            return FreshSource("service-account key", partial(key.fetch, credential, exchange))
         case Ambient():
             from gar_publish.credentials import ambient  # noqa: PLC0415
 

@@ -65,7 +65,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
     """
     info = _read(path)
     kind = info.get("type")
-    if kind not in _NAMES:
+    if not isinstance(kind, str) or kind not in _NAMES:
         raise BadInput(
             f"{path} is not a credentials file that can be used here.",
             cause=f"its type is {kind!r}; known are {', '.join(_NAMES)}",

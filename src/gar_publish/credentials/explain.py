@@ -227,7 +227,8 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
     """
     service = next((each for each in _SERVICES if re.search(each.url, response.url)), _OTHER)
     body = _TOKENS.sub("[hidden]", server_text(response))
-    seen = f"HTTP {response.status_code}\n{body}"
+    words = _words(response) or body
+    seen = f"HTTP {response.status_code}\n{words}\n{body}"
     reason = next((each for each in service.reasons if re.search(each.says, seen, re.IGNORECASE)), _UNKNOWN)
     known = _Names(names)
     return CredentialsFailure(
@@ -235,7 +236,7 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
         cause=reason.cause.format_map(known),
         fix=reason.fix.format_map(known),
         anchor=reason.anchor,
-        detail=_words(response) or body,
+        detail=words,
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
+from gar_publish.errors import CredentialsFailure
 from gar_publish.http import refuse_plain_http
 from gar_publish.settings import Federation
 
@@ -83,7 +84,16 @@ def _ask_github(federation: Federation, exchange: Exchange) -> str:
         with_audience(federation.request_url, f"https://iam.googleapis.com/{federation.provider}"),
         headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},
     )
-    return str(answer.get("value", ""))
+    token = answer.get("value")
+    if not isinstance(token, str) or not token:
+        raise CredentialsFailure(
+            "GitHub answered, but not with an identity token.",
+            cause="the job lacks the permission `id-token: write`, or something else answers at "
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            fix="add to the job\n    permissions:\n      contents: read\n      id-token: write",
+            anchor="id-token-permission",
+        )
+    return token
 
 
 def with_audience(url: str, audience: str) -> str:

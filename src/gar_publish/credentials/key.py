@@ -8,9 +8,10 @@ from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
 from gar_publish.errors import BadInput
+from gar_publish.settings import Key
 
 
-def fetch(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
+def fetch(key: Key, exchange: Exchange, scope: str) -> Token:
     """Exchange an assertion that the key signs for an access token.
 
     The key's own `token_uri` is not used: anybody could have written it.
@@ -20,8 +21,8 @@ def fetch(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
         CredentialsFailure: The key is refused.
         Unreachable: The token service does not answer.
     """
-    exchange = replace(exchange, names=names(info))
-    return refresh(credentials(info, exchange, scope), exchange)
+    exchange = replace(exchange, names=names(key.info))
+    return refresh(credentials(key.info, exchange, scope), exchange)
 
 
 def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
