@@ -1,0 +1,209 @@
+"""Reading, checking and collecting built files."""
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gar_publish import distributions
+from gar_publish.errors import BadInput, BuildFailure
+from tests.wheels import make_wheel
+
+METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
+
+
+def sdist(folder: Path, filename: str = "sample-1.0.tar.gz", metadata: str = METADATA) -> Path:
+    path = folder / filename
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in {"PKG-INFO": metadata, "pyproject.toml": ""}.items():
+            entry = tarfile.TarInfo(f"sample-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+def test_a_wheel(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.1\nName: My.Sample\nVersion: 1.0.0+cu118\nRequires-Python: >=3.11\n"
+    path = make_wheel(tmp_path, "my_sample", "1.0.0+cu118", metadata=metadata)
+    read = distributions.read(path)
+    assert (read.name, read.version, read.kind) == ("my-sample", "1.0.0+cu118", "wheel")
+    assert read.filename == "my_sample-1.0.0+cu118-py3-none-any.whl"
+    assert read.size == path.stat().st_size
+    assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read.requires_python == ">=3.11"
+    assert read.package.metadata_dictionary()["name"] == "My.Sample"
+
+
+@pytest.mark.parametrize("filename", ["sample-1.0.tar.gz", "Sample-1.0.0.tar.gz"])
+def test_an_sdist(tmp_path: Path, filename: str) -> None:
+    read = distributions.read(sdist(tmp_path, filename))
+    assert (read.name, read.version, read.kind, read.requires_python) == ("sample", "1.0", "sdist", None)
+    assert read.platforms == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("Metadata-Version: 2.1\nName: sample\nVersion: one\n", "'one' is invalid"),
+        ("Metadata-Version: 2.1\nVersion: 1.0\n", "name"),
+        ("Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nRequires-Dist: ==1\n", "requires-dist"),
+        ("Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nFavourite-Colour: blue\n", "favourite-colour"),
+        ("Metadata-Version: nine\nName: sample\nVersion: 1.0\n", "nine"),
+        ("Name: sample\nVersion: 1.0\n", "Metadata-Version"),
+    ],
+)
+def test_bad_metadata(tmp_path: Path, metadata: str, said: str) -> None:
+    with pytest.raises(BuildFailure, match="no valid metadata") as caught:
+        distributions.read(make_wheel(tmp_path, metadata=metadata))
+    assert said in caught.value.detail
+    assert caught.value.anchor == "bad-metadata"
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+@pytest.mark.parametrize("damage", ["garbage", "cut", "empty"])
+def test_a_damaged_file(tmp_path: Path, kind: str, damage: str) -> None:
+    path = make_wheel(tmp_path) if kind == "wheel" else sdist(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes({"garbage": b"\0" * 100, "cut": content[: len(content) // 2], "empty": b""}[damage])
+    with pytest.raises(BuildFailure) as caught:
+        distributions.read(path)
+    assert caught.value.anchor == "bad-metadata"
+
+
+def test_an_archive_without_members(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "sample-1.0.zip", "w"):
+        pass
+    with pytest.raises(BuildFailure):
+        distributions.read(tmp_path / "sample-1.0.zip")
+
+
+@pytest.mark.parametrize("filename", ["sample.whl", "sample-1.0.whl", "sample-one-py3-none-any.whl", "sample.tar.gz"])
+def test_a_name_that_is_none(tmp_path: Path, filename: str) -> None:
+    make_wheel(tmp_path).rename(tmp_path / filename)
+    with pytest.raises(BuildFailure, match="is no name of a wheel or an sdist"):
+        distributions.read(tmp_path / filename)
+
+
+@pytest.mark.parametrize("filename", ["sample-1.1-py3-none-any.whl", "other-1.0-py3-none-any.whl"])
+def test_a_name_that_lies(tmp_path: Path, filename: str) -> None:
+    make_wheel(tmp_path).rename(tmp_path / filename)
+    with pytest.raises(BuildFailure, match=r"its metadata are those of sample 1\.0"):
+        distributions.read(tmp_path / filename)
+
+
+def test_an_epoch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        distributions.read(make_wheel(tmp_path, version="2!1.0"))
+    assert caught.value.anchor == "version-epoch"
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "Description-Content-Type: text/x-rst\n\nTitle\n=====\n\nfine\n",
+        "Description-Content-Type: text/markdown; charset=UTF-8; variant=GFM\n\n# `broken\n",
+        "Description-Content-Type: text/plain\n\n.. broken::\n",
+        "\nno type, but fine\n",
+        "\nUNKNOWN\n",
+        "",
+    ],
+)
+def test_readmes(tmp_path: Path, readme: str) -> None:
+    assert distributions.read(make_wheel(tmp_path, metadata=METADATA + readme)).name == "sample"
+
+
+@pytest.mark.parametrize("kind", ["Description-Content-Type: text/x-rst\n", ""])
+def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
+    readme = "\nTitle\n===\n\n.. raw:: html\n\n   <b>\n\n`broken <\n\n.. nothing::\n"
+    with pytest.raises(BuildFailure, match="does not render") as caught:
+        distributions.read(make_wheel(tmp_path, metadata=METADATA + kind + readme))
+    assert '"raw" directive disabled' in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("tag", "warned"),
+    [
+        ("cp311-cp311-linux_x86_64", True),
+        ("cp311-cp311-manylinux_2_17_x86_64.linux_x86_64", True),
+        ("cp311-cp311-manylinux_2_17_x86_64", False),
+        ("cp311-cp311-musllinux_1_2_aarch64", False),
+        ("py3-none-any", False),
+        ("cp311-cp311-macosx_11_0_arm64", False),
+    ],
+)
+def test_a_wheel_for_this_machine_only(tmp_path: Path, tag: str, *, warned: bool) -> None:
+    said = distributions.warnings(distributions.read(make_wheel(tmp_path, tag=tag)))
+    assert ["cibuildwheel" in text for text in said] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize("expected", ["1.0", "v1.0", "1.0.0", " V1.0"])
+def test_the_expected_version(tmp_path: Path, expected: str) -> None:
+    distributions.check_expected([distributions.read(make_wheel(tmp_path))], expected)
+
+
+@pytest.mark.parametrize("expected", ["1.0.1", "v2", "1.0+local", "1.0rc1", "main"])
+def test_another_version(tmp_path: Path, expected: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        distributions.check_expected([distributions.read(make_wheel(tmp_path))], expected)
+    assert caught.value.anchor == "expected-version"
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    """A `dist` folder as it is after building, signing and attesting."""
+    folder = tmp_path / "dist"
+    make_wheel(folder)
+    sdist(folder)
+    for stray in (
+        ".gitignore",
+        ".DS_Store",
+        "SHA256SUMS",
+        "report-of-tests.zip",
+        "sample-1.0-py3-none-any.whl.asc",
+        "sample-1.0-py3-none-any.whl.publish.attestation",
+        "sample-1.0.tar.gz.attestation",
+    ):
+        (folder / stray).touch()
+    make_wheel(folder / "old", version="0.9")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ["dist"],
+        ["dist/"],
+        ["dist/*"],
+        ["d*t"],
+        ["dist/*.whl", "dist/*.tar.gz"],
+        ["dist/sample-1.0-py3-none-any.whl", "dist/sample-1.0.tar.gz"],
+        ["dist", "dist/*", "dist/../dist"],
+    ],
+)
+def test_strays_are_passed_over_and_nothing_is_taken_twice(dist: Path, patterns: list[str]) -> None:
+    names = [path.name for path in distributions.collect(patterns, dist.parent)]
+    assert names == ["sample-1.0-py3-none-any.whl", "sample-1.0.tar.gz"]
+
+
+def test_an_absolute_pattern(dist: Path, tmp_path: Path) -> None:
+    assert distributions.collect([f"{dist}/*.whl"], tmp_path / "elsewhere") == [dist / "sample-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize("pattern", ["nothing", "nothing/*.whl", "dist/SHA256SUMS", "dist/*.egg", "."])
+def test_a_pattern_that_names_nothing(dist: Path, pattern: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        distributions.collect(["dist", pattern], dist.parent)
+    assert repr(pattern) in caught.value.what
+    assert caught.value.anchor == "no-distributions"
+
+
+def test_two_files_of_one_name(dist: Path) -> None:
+    make_wheel(dist.parent / "same")
+    assert len(distributions.collect(["dist", "same"], dist.parent)) == 2
+    make_wheel(dist.parent / "other", content="x = 1")
+    with pytest.raises(BadInput) as caught:
+        distributions.collect(["dist", "other"], dist.parent)
+    assert caught.value.anchor == "same-name-twice"
