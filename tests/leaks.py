@@ -80,6 +80,7 @@ class Leaks:
         self._secrets = dict(BEGINNINGS)
         self._heard: list[tuple[str, bytes]] = []
         self._own: set[str] = set()
+        self._excused: list[str] = []
 
     def know(self, secret: str, kind: str) -> None:
         """Look for this secret from now on. Of a PEM key, each line is one; of a JWT, the signature alone as well."""
@@ -96,6 +97,10 @@ class Leaks:
         """Leave out a file or folder that the test made to hold a secret."""
         self._own.add(os.path.realpath(path))
 
+    def excuse(self, part: str) -> None:
+        """Leave out what was heard of places with this in their name; say why where you do."""
+        self._excused.append(part)
+
     def forget(self) -> None:
         """Forget what was heard: for tests of this scanner."""
         self._secrets.clear()
@@ -111,7 +116,8 @@ class Leaks:
             for secret, kind in self._secrets.items()
             for form, name in encodings(secret).items()
         }
-        places = [*self._heard, *(place for folder in folders for place in self._files(folder))]
+        heard = [place for place in self._heard if not any(part in place[0] for part in self._excused)]
+        places = [*heard, *(place for folder in folders for place in self._files(folder))]
         return sorted(
             {
                 f"{where} holds a {kind}"
@@ -218,7 +224,7 @@ class Listener:
                     argv = _read(pid, "cmdline")
                     # A child that has not yet become another program still shows its parent's environment.
                     if argv and argv not in (ours.get(pid), ours[parent]):
-                        name = argv.replace(b"\0", b" ")[:60].decode(errors="replace")
+                        name = argv.replace(b"\0", b" ")[:200].decode(errors="replace")
                         self.leaks.hear(f"the argument vector of {name}", argv)
                         self.leaks.hear(f"the environment of {name}", _read(pid, "environ").replace(b"\0", b"\n"))
                     ours[pid] = argv
