@@ -65,31 +65,41 @@ class Doors:
     folder: Path
     environment: Mapping[str, str]
 
-    def command(self, *arguments: str | Path, given: str | None = None, hurried: bool = False, **more: str) -> Done:
-        """Run the command; `given` is its standard input, `more` its further variables.
+    def command(
+        self,
+        *arguments: str | Path,
+        given: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        hurried: bool = False,
+    ) -> Done:
+        """Run the command.
 
-        Hurried, it waits for nothing between its tries.
+        Args:
+            arguments: The command line.
+            given: The standard input.
+            variables: More of the environment.
+            hurried: Whether to wait for nothing between two tries.
         """
         start = ["-c", _HURRIED] if hurried else ["-m", "gar_publish.cli"]
-        done = self._run([*start, *arguments], given, more)
+        done = self._run([*start, *arguments], given, variables or {})
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def publish(self, *arguments: str | Path, given: str | None = None, hurried: bool = False, **more: str) -> Done:
-        return self.command("publish", *arguments, given=given, hurried=hurried, **more)
-
-    def action(self, inputs: Mapping[str, str], **more: str) -> Step:
+    def action(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
         """Run the action as the runner does, with every input that action.yml declares."""
         files = {name: self.folder.parent / f"runner-{name.lower()}" for name in ("OUTPUT", "STEP_SUMMARY")}
         for file in files.values():
             file.write_text("")
-        variables = {
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_WORKSPACE": str(self.folder),
-            **{f"GITHUB_{name}": str(file) for name, file in files.items()},
-            **{f"INPUT_{each.name.upper()}": inputs.get(each.name, each.default) for each in INPUTS},
-            **more,
-        }
-        done = self._run([ROOT / "entrypoint.py"], None, variables)
+        done = self._run(
+            [ROOT / "entrypoint.py"],
+            None,
+            {
+                "GITHUB_ACTIONS": "true",
+                "GITHUB_WORKSPACE": str(self.folder),
+                **{f"GITHUB_{name}": str(file) for name, file in files.items()},
+                **{f"INPUT_{each.name.upper()}": inputs.get(each.name, each.default) for each in INPUTS},
+                **(variables or {}),
+            },
+        )
         assert done.stderr == ""
         outputs = read_file_command(files["OUTPUT"].read_text())
         return Step(done.returncode, done.stdout, outputs, files["STEP_SUMMARY"].read_text())

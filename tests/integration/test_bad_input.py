@@ -66,8 +66,7 @@ class Bad:
         inputs: dict[str, str] = {}
         for name, value in _pairs(self.options):
             secret = name in {"access-token", "credentials-json"}
-            value = (folder / value).read_text() if secret else value
-            inputs[name] = f"{inputs[name]}\n{value}" if name in inputs else value
+            inputs[name] = (folder / value).read_text() if secret else value
         return inputs
 
 
@@ -351,7 +350,8 @@ REGISTRY = {
     ),
     "unknown location": Bad(
         6, "repository-missing", "The repository us-central9/demo-project/python does not exist",
-        "--location=us-central9", where="--repository us-central9/demo-project/python", who="--access-token owner.token",
+        "--location=us-central9",
+        where="--repository us-central9/demo-project/python", who="--access-token owner.token",
     ),
     "Docker repository": Bad(
         6, "repository-format", "us-central1/demo-project/images is a repository of format DOCKER",
@@ -376,7 +376,8 @@ REGISTRY = {
         what="--dist other --if-exists fail", make=wheel(name="taken"),
     ),
     "creating a repository as a writer": Bad(
-        6, "create-repository", "us-central1/demo-project/new is missing and could not be created", "repositories create new",
+        6, "create-repository", "us-central1/demo-project/new is missing and could not be created",
+        "repositories create new",
         where="--repository us-central1/demo-project/new --create-repository", who="--access-token writer.token",
     ),
 }
@@ -460,7 +461,7 @@ def test_command(bad: Bad, doors: Doors, emulator: Emulator) -> None:
     bad.make(doors.folder)
     before, requests = uploads(emulator), emulator.requests
 
-    done = doors.publish(*bad.options, "--json", "-", **environment(bad, emulator))
+    done = doors.command("publish", *bad.options, "--json", "-", variables=environment(bad, emulator))
 
     assert done.code == bad.code, done.err
     (message,) = done.errors
@@ -480,7 +481,7 @@ def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
     bad.make(doors.folder)
     before = uploads(emulator)
 
-    step = doors.action(bad.inputs(doors.folder), **environment(bad, emulator))
+    step = doors.action(bad.inputs(doors.folder), variables=environment(bad, emulator))
 
     assert step.code == bad.code, step.log
     (message,) = step.errors
@@ -489,3 +490,33 @@ def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
     assert bad.says in step.summary
     assert bad.fix in step.summary
     assert uploads(emulator) == before
+
+
+def test_server_that_does_not_answer(doors: Doors) -> None:
+    """Asked again and again, here without waiting."""
+    done = doors.command(
+        "publish",
+        *("--repository", REPOSITORY, "--access-token", "publisher.token", "--dist", "dist", "--json", "-"),
+        hurried=True,
+        variables={"GAR_EMULATOR_HOST": "http://127.0.0.1:9"},
+    )
+    assert done.code == 7
+    (message,) = done.errors
+    assert "asked 127.0.0.1:9 6 times" in message
+    assert message.endswith("#unreachable")
+    assert "To mend it: run the same command again later" in message
+    assert json.loads(done.out)["failure"]["exit-code"] == 7
+
+
+def test_server_whose_certificate_nobody_knows(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Emulator(data=tmp_path_factory.mktemp("tls"), tls=True) as emulator:
+        done = doors.command(
+            "publish",
+            *("--repository", REPOSITORY, "--credentials-json", "publisher.json", "--dist", "dist"),
+            variables={"GAR_EMULATOR_HOST": emulator.url},
+        )
+    assert done.code == 7
+    (message,) = done.errors
+    assert "export REQUESTS_CA_BUNDLE" in message
+    assert message.endswith("#untrusted-certificate")
+    assert emulator.requests == []
