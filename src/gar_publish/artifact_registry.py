@@ -53,7 +53,7 @@ class RepositoryApi:
             return
         if response.status_code == requests.codes.not_found:
             if not create:
-                raise self._missing(server_text(response))
+                raise self._missing(_said(response))
             self._create()
         elif response.ok:
             self._check_kind(response.json())
@@ -92,7 +92,7 @@ class RepositoryApi:
                     f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"
                 ),
                 anchor="create-repository",
-                detail=server_text(response),
+                detail=_said(response),
             )
         operation = response.json()
         for seconds in (0.5, 1, 2, 4, 8, 15, 30):
@@ -142,3 +142,11 @@ class RepositoryApi:
 
     def _gcloud(self, command: str) -> str:
         return f"{command} --location={self._repository.location} --project={self._repository.project}"
+
+
+def _said(response: requests.Response) -> str:
+    """An error's message (https://google.aip.dev/193), or whatever else stands there."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return server_text(response)

@@ -76,7 +76,7 @@ def publish(settings: Settings, around: Surroundings) -> Report:
             )
             delivery = Delivery(access, uploader, settings.verify, pool, around.patience.sleep)
             files, failure = delivery.carry_out(files)
-        token = access.line_token()
+        token = None if failure else access.line_token()
         return Report(
             repository=settings.repository,
             files=tuple(files),
