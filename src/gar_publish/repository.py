@@ -67,11 +67,11 @@ class Repository:
         match parts:
             case [name]:
                 if not project or not location:
-                    missing = " and ".join(
-                        f"`{which}`" for which, given in (("project", project), ("location", location)) if not given
-                    )
+                    given = {"`project`": project, "`location`": location}
+                    missing = " and ".join(which for which, value in given.items() if not value)
+                    verb = "is" if any(given.values()) else "are"
                     raise BadInput(
-                        f"`repository` is the bare name {name!r}, and {missing} is missing.",
+                        f"`repository` is the bare name {name!r}, and {missing} {verb} missing.",
                         fix=f"set {missing}, or give `repository` as us-central1/my-project/{name}",
                         anchor="repository-form",
                     )

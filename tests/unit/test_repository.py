@@ -57,7 +57,7 @@ def test_the_emulator_takes_the_place_of_the_host() -> None:
     ("text", "says"),
     [
         ("", "missing"),
-        ("python", "`project` and `location` is missing"),
+        ("python", "`project` and `location` are missing"),
         ("demo-project/python", "no form that is known"),
         ("a/b/c/d", "no form that is known"),
         ("us-central1-a/demo-project/python", "is a zone"),
