@@ -419,7 +419,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
     with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
         token = running.access_token(PUBLISHER)
         environment = {**session_env, **running.exports()}
-        done = Doors(taken.parent, environment).publish(
+        done = Doors(taken.parent, environment).command(
             "--repository", REPOSITORY, "--access-token", "-", "--dist", ".", given=token
         )
         assert done.code == 0, done.err
