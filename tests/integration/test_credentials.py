@@ -1,0 +1,185 @@
+"""Every kind of credential, from the input to a token that the registry takes or refuses."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from gar_publish.credentials import TokenSource, open_source
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.world import Key as WorldKey
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import CredentialsFailure
+from gar_publish.http import HostAuth, Patience, new_session
+from gar_publish.settings import read_credential
+from tests.unit.servers import Memory
+
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+READER = "reader@demo-project.iam.gserviceaccount.com"
+
+MAY_UPLOAD, MAY_READ, UNKNOWN = 400, 403, 401
+"""What an empty upload is answered with: it is empty, it may not be, or nobody knows who asks."""
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with new_session() as session:
+        yield session
+
+
+@pytest.fixture
+def console() -> Memory:
+    return Memory()
+
+
+Open = Callable[..., TokenSource]
+Rights = Callable[[TokenSource], int]
+Check = Callable[[TokenSource], None]
+
+
+@pytest.fixture
+def opened(emulator: Emulator, session: requests.Session, console: Memory) -> Open:
+    def opened(environment: Mapping[str, str] | None = None, **inputs: str) -> TokenSource:
+        environment = emulator.job() if environment is None else environment
+        return open_source(
+            read_credential({name.replace("_", "-"): value for name, value in inputs.items()}, environment),
+            endpoints=Endpoints(emulator.url),
+            session=session,
+            patience=Patience(tries=1),
+            console=console,
+            environment=environment,
+        )
+
+    return opened
+
+
+@pytest.fixture
+def rights(emulator: Emulator, session: requests.Session) -> Rights:
+    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
+    return lambda source: session.post(url, files={"a": b""}, auth=HostAuth(url, source)).status_code
+
+
+@pytest.fixture
+def can_publish(rights: Rights, console: Memory) -> Check:
+    """Checks that a source's tokens may upload, that the read-only ones may not, and that both were masked."""
+
+    def can_publish(source: TokenSource) -> None:
+        assert rights(source) == MAY_UPLOAD
+        assert source.token().value in console.masked
+        assert source.renew(source.token().value).value in console.masked
+        reader = source.read_only()
+        assert reader
+        assert rights(reader) == MAY_READ
+        assert reader.token().value in console.masked
+
+    return can_publish
+
+
+def test_workload_identity(opened: Open, can_publish: Check) -> None:
+    can_publish(opened(workload_identity_provider=PROVIDER))
+
+
+def test_workload_identity_with_impersonation(opened: Open, can_publish: Check, emulator: Emulator) -> None:
+    source = opened(workload_identity_provider=PROVIDER, service_account=PUBLISHER)
+    can_publish(source)
+    asked = [seen.path for seen in emulator.requests if "idtoken" in seen.path]
+    assert len(asked) == 3, "a fresh subject token for each exchange"
+
+
+def test_key(opened: Open, can_publish: Check, emulator: Emulator) -> None:
+    can_publish(opened(credentials_json=json.dumps(emulator.key(PUBLISHER))))
+
+
+def test_given_token(opened: Open, rights: Rights, console: Memory, emulator: Emulator) -> None:
+    source = opened(access_token=emulator.access_token(PUBLISHER))
+    assert rights(source) == MAY_UPLOAD
+    assert console.masked == [source.token().value]
+
+
+def test_metadata_server(opened: Open, can_publish: Check) -> None:
+    source = opened({})
+    assert source.kind == "metadata server"
+    can_publish(source)
+
+
+def test_key_file(opened: Open, can_publish: Check, emulator: Emulator) -> None:
+    source = opened({"GOOGLE_APPLICATION_CREDENTIALS": str(emulator.key_file(PUBLISHER))})
+    can_publish(source)
+
+
+@pytest.mark.parametrize("account", [None, PUBLISHER])
+def test_file_of_google_github_actions_auth(
+    account: str | None, opened: Open, can_publish: Check, emulator: Emulator, tmp_path: Path
+) -> None:
+    """https://github.com/google-github-actions/auth/blob/main/src/client/workload_identity_federation.ts"""
+    job = emulator.job()
+    url = job["ACTIONS_ID_TOKEN_REQUEST_URL"]
+    info = {
+        "type": "external_account",
+        "audience": f"//iam.googleapis.com/{PROVIDER}",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": {
+            "url": f"{url}&audience=https%3A%2F%2Fiam.googleapis.com%2F{PROVIDER.replace('/', '%2F')}",
+            "headers": {"Authorization": f"Bearer {job['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"},
+            "format": {"type": "json", "subject_token_field_name": "value"},
+        },
+    }
+    if account:
+        info["service_account_impersonation_url"] = (
+            f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+        )
+    file = tmp_path / "gha-creds.json"
+    file.write_text(json.dumps(info))
+    can_publish(opened({"GOOGLE_APPLICATION_CREDENTIALS": str(file)}))
+    file.unlink()
+
+
+def test_reader_may_only_read(opened: Open, rights: Rights, emulator: Emulator) -> None:
+    assert rights(opened(access_token=emulator.access_token(READER))) == MAY_READ
+
+
+def test_senseless_token(opened: Open, rights: Rights) -> None:
+    assert rights(opened(access_token="senseless")) == UNKNOWN
+
+
+class TestRefused:
+    def refusal(self, source: TokenSource) -> CredentialsFailure:
+        with pytest.raises(CredentialsFailure) as caught:
+            source.token()
+        return caught.value
+
+    def test_condition(self, opened: Open, emulator: Emulator) -> None:
+        job = emulator.job(repository="evil-org/hello", repository_owner="evil-org")
+        failure = self.refusal(opened(job, workload_identity_provider=PROVIDER))
+        assert failure.anchor == "attribute-condition"
+        assert "repository_owner=evil-org" in failure.cause
+
+    def test_unknown_provider(self, opened: Open) -> None:
+        failure = self.refusal(opened(workload_identity_provider=f"{PROVIDER}-2"))
+        assert failure.anchor == "provider-missing"
+        assert f"{PROVIDER}-2" in failure.fix
+
+    @pytest.mark.parametrize("account", [READER, "nobody@demo-project.iam.gserviceaccount.com"])
+    def test_impersonation(self, account: str, opened: Open) -> None:
+        failure = self.refusal(opened(workload_identity_provider=PROVIDER, service_account=account))
+        assert failure.anchor == "impersonation-denied"
+        assert f"add-iam-policy-binding {account} --project=demo-project" in failure.fix
+        assert "attribute.repository/octo-org/" in failure.fix
+
+    def test_request_token(self, opened: Open, emulator: Emulator) -> None:
+        job = {**emulator.job(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-another-job"}
+        failure = self.refusal(opened(job, workload_identity_provider=PROVIDER))
+        assert failure.anchor == "id-token-permission"
+
+    def test_deleted_key(self, opened: Open, emulator: Emulator) -> None:
+        key = emulator.key(PUBLISHER)
+        world = emulator.cloud.world
+        emulator.cloud.world = replace(world, keys=(WorldKey(PUBLISHER, disabled=True),))
+        failure = self.refusal(opened(credentials_json=json.dumps(key)))
+        assert failure.anchor == "key-deleted"
+        assert key["private_key_id"] in failure.cause
