@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,7 +113,7 @@ def test_nothing_stays(tmp_path: Path, console: RecordingConsole) -> None:
 
 
 @pytest.fixture
-def console() -> Iterator[RecordingConsole]:
+def console() -> RecordingConsole:
     return RecordingConsole()
 
 

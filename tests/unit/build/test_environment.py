@@ -1,0 +1,190 @@
+"""Making build environments, with a real uv and indexes of our own."""
+
+import base64
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from gar_publish.build.environment import Environments
+from gar_publish.build.sandbox import Sandbox
+from gar_publish.errors import BuildFailure, Unreachable
+from tests.unit.servers import Reply, serve
+from tests.wheels import make_wheel
+
+TOKEN = "canary-read-only-0d9f"
+
+
+class Index:
+    """A simple index of wheels; with a token, it answers to nobody else."""
+
+    def __init__(self, folder: Path, *wheels: Path, token: str | None = None) -> None:
+        self.authorizations: list[str | None] = []
+        basic = base64.b64encode(f"oauth2accesstoken:{token}".encode()).decode()
+        for wheel in wheels:
+            place = folder / "simple" / wheel.name.partition("-")[0]
+            place.mkdir(parents=True)
+            shutil.copy(wheel, place)
+            (place / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{wheel.name}">{wheel.name}</a>')
+
+        class Handler(SimpleHTTPRequestHandler):
+            def __init__(handler, *arguments: Any) -> None:  # noqa: N805 - self is the index
+                super().__init__(*arguments, directory=str(folder))
+
+            def send_head(handler) -> Any:  # noqa: N805
+                authorization = handler.headers["Authorization"]
+                self.authorizations.append(authorization)
+                if token and authorization != f"Basic {basic}":
+                    return handler.send_error(HTTPStatus.UNAUTHORIZED)
+                return super().send_head()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        folder.mkdir(exist_ok=True)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def url(self, token: str | None = None) -> str:
+        user = f"oauth2accesstoken:{token}@" if token else ""
+        return f"http://{user}127.0.0.1:{self.server.server_port}/simple/"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    """An index with the package `sample`, whose wheel is all right."""
+    with Index(tmp_path / "index", make_wheel(tmp_path / "wheels", "sample")) as running:
+        yield running
+
+
+@pytest.fixture
+def variables(clean_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    return {**clean_env, "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "0"}
+
+
+def environments(
+    tmp_path: Path, variables: dict[str, str], *, private: str | None = None, asked: list[Collection[str]] | None = None
+) -> Environments:
+    def private_index(names: Collection[str]) -> str | None:
+        if asked is not None:
+            asked.append(names)
+        return private
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Environments(Sandbox(scratch, None, variables), variables, private_index=private_index)
+
+
+def run(python: str, script: str) -> str:
+    return subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    first = made.get({"sample >= 1"}, project="one")
+    assert made.get(["sample>=1"], project="two") is first
+    assert made.get([], project="three") is not first
+    assert run(first.python_executable, "import sample, sys; print(sys.prefix)") == str(first.folder)
+    assert first.make_extra_environ()["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
+
+
+def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) -> None:
+    """A package of the same name and a higher version elsewhere is no way in."""
+    mine = make_wheel(tmp_path / "mine", "sample", "1.0", requires=["other"], content="origin = 'private'")
+    evil = make_wheel(tmp_path / "evil", "sample", "9.0", content="origin = 'public'")
+    other = make_wheel(tmp_path / "wheels", "other")
+    asked: list[Collection[str]] = []
+    with Index(tmp_path / "2", mine, token=TOKEN) as private, Index(tmp_path / "1", evil, other) as public:
+        given = {**variables, "UV_DEFAULT_INDEX": public.url()}
+        made = environments(tmp_path, given, private=private.url(TOKEN), asked=asked)
+        python = made.get(["Sample"], project="one").python_executable
+    assert run(python, "import sample, other; print(sample.origin)") == "private"
+    assert asked == [{"sample"}]
+    assert set(public.authorizations) == {None}
+
+
+def test_what_uv_says_holds_no_credential(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    with Index(tmp_path / "private", token="another") as private:
+        given = {**variables, "UV_DEFAULT_INDEX": index.url()}
+        made = environments(tmp_path, given, private=private.url(TOKEN))
+        with pytest.raises((BuildFailure, Unreachable)) as caught:
+            made.get(["sample"], project="one")
+    assert any(private.authorizations)
+    assert TOKEN not in caught.value.explain()
+
+
+def test_a_requirement_that_nobody_has(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    with pytest.raises(BuildFailure) as caught:
+        made.get(["nobodys"], project="one")
+    assert caught.value.anchor == "build-requirements"
+    assert "nobodys was not found" in caught.value.detail
+
+
+def test_an_index_out_of_reach(tmp_path: Path, variables: dict[str, str]) -> None:
+    with serve() as server:
+        server.on("/", Reply(drop=True))
+        made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": f"{server.url}/simple/"})
+        with pytest.raises(Unreachable):
+            made.get(["sample"], project="one")
+
+
+@pytest.mark.parametrize("requirement", ["--index-url=http://evil/", "-r /etc/passwd", "sample=>1", "", "a\n--pre"])
+def test_what_is_no_requirement_never_reaches_uv(
+    tmp_path: Path, variables: dict[str, str], index: Index, requirement: str
+) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    with pytest.raises(BuildFailure, match="is not a requirement"):
+        made.get([requirement], project="one")
+    assert index.authorizations == []
+
+
+def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    (tmp_path / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple/"\nno-such-setting = 1\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.uv]\nindex-url = "http://127.0.0.1:9/simple/"\n')
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    assert run(made.get(["sample"], project="one").python_executable, "import sample") == ""
+
+
+BACKEND = """
+import os, pathlib, zipfile
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    assert "UV_INDEX" not in os.environ, "the installer's index"
+    name = "sample-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(wheel_directory, name), "w") as archive:
+        archive.writestr("sample.py", "origin = 'built'")
+        archive.writestr("sample-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: sample\\nVersion: 1.0\\n")
+        archive.writestr("sample-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        archive.writestr("sample-1.0.dist-info/RECORD", "")
+    return name
+"""
+
+
+def test_a_requirement_with_an_address_of_its_own_is_built_without_a_credential(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "backend.py").write_text(BACKEND)
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    asked: list[Collection[str]] = []
+    made = environments(tmp_path, variables, private=f"http://x:{TOKEN}@127.0.0.1:9/simple/", asked=asked)
+    python = made.get([f"sample @ {project.as_uri()}"], project="one").python_executable
+    assert run(python, "import sample; print(sample.origin)") == "built"
+    assert asked == []
