@@ -420,7 +420,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
         token = running.access_token(PUBLISHER)
         environment = {**session_env, **running.exports()}
         done = Doors(taken.parent, environment).command(
-            "--repository", REPOSITORY, "--access-token", "-", "--dist", ".", given=token
+            "publish", "--repository", REPOSITORY, "--access-token", "-", "--dist", ".", given=token
         )
         assert done.code == 0, done.err
         yield running
