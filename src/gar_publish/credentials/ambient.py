@@ -39,21 +39,29 @@ def open_ambient(exchange: Exchange, environment: Mapping[str, str]) -> TokenSou
     if base := metadata.find(exchange, environment):
         return metadata.MetadataSource("metadata server", lambda scope: metadata.fetch(base, exchange, scope))
     if real and (program := gcloud.find(environment)):
-        return FreshSource(
-            "gcloud login",
-            lambda _scope: gcloud.fetch(program, environment, exchange.console),
-            narrows=False,
+        source = FreshSource(
+            "gcloud login", lambda _scope: gcloud.fetch(program, environment, exchange.console), narrows=False
         )
-    raise CredentialsFailure(
+        try:
+            source.token()
+        except CredentialsFailure as failure:
+            raise _nothing(real=real, detail=failure.detail) from None
+        return source
+    raise _nothing(real=real)
+
+
+def _nothing(*, real: bool, detail: str = "") -> CredentialsFailure:
+    return CredentialsFailure(
         "There are no credentials: no input names any, and this machine offers none.",
-        cause="looked for "
-        + (f"{VARIABLE}, gcloud's files, a metadata server and gcloud itself" if real else "a metadata server"),
+        cause=f"looked for {VARIABLE}, "
+        + ("gcloud's files, a metadata server and gcloud itself" if real else "and for a metadata server"),
         fix="one of these\n"
         "  in GitHub Actions: set `workload-identity-provider`, and the permission `id-token: write`\n"
         "  in a shell: gcloud auth login\n"
         "  on Cloud Build, Compute Engine, GKE or Cloud Run: attach a service account\n"
         "  anywhere: set `access-token` to what `gcloud auth print-access-token` prints",
         anchor="no-credentials",
+        detail=detail,
     )
 
 

@@ -15,6 +15,9 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
 from gar_publish.http import Patience, persist
 
+_TIMEOUTS = (10.0, 30.0)
+"""Seconds for a connection, and for the answer: no token takes as long as an upload."""
+
 _SECRETS = ("access_token", "accessToken", "id_token", "value")
 """The fields that hold a token in the answers of STS and OAuth, IAM Credentials, OAuth, and GitHub."""
 
@@ -48,7 +51,7 @@ class Exchange:
         method: str = "GET",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - google-auth passes its own; the session's is meant
+        timeout: float | None = None,  # noqa: ARG002 - google-auth's own is 120 s
         **_: Any,
     ) -> Answer:
         """Make one request of google-auth, and have it succeed.
@@ -85,7 +88,9 @@ class Exchange:
         """
 
         def call() -> requests.Response:
-            response = self.session.request(method, self._kept_in(url), allow_redirects=False, **options)
+            response = self.session.request(
+                method, self._kept_in(url), allow_redirects=False, timeout=_TIMEOUTS, **options
+            )
             if response.status_code == requests.codes.ok and not is_proper(response):
                 raise requests.exceptions.ContentDecodingError("an answer that is no token", response=response)
             return response
@@ -133,7 +138,7 @@ def _strange(words: str) -> CredentialsFailure:
     return CredentialsFailure(
         "A token service answered, but not with a token.",
         cause="a proxy that changes answers, or an identity that may not have this scope",
-        fix="gar-publish doctor names the link of the chain that is broken",
+        fix="run it again; if the answer stays the same, make a token another way, and set `access-token`",
         anchor="strange-token",
         detail=words,
     )

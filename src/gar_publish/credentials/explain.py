@@ -240,7 +240,12 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
     )
 
 
-_UNKNOWN = Reason("", "", "gar-publish doctor names the link of the chain that is broken", "credentials-refused")
+_UNKNOWN = Reason(
+    "",
+    "",
+    "run it again; if the answer stays the same, look at the identity in Google Cloud's console",
+    "credentials-refused",
+)
 
 
 class _Names(defaultdict[str, str]):

@@ -288,6 +288,11 @@ class TestOrder:
         assert person.token().value == "tok-1"
         assert person.read_only() is None
 
+        everything |= put_gcloud(tmp_path, "sys.exit('You do not currently have an active account selected.')")
+        with pytest.raises(CredentialsFailure, match="no credentials") as caught:
+            open_ambient(real, everything)
+        assert "active account" in caught.value.detail
+
         everything["PATH"] = ""
         with pytest.raises(CredentialsFailure) as caught:
             open_ambient(real, everything)
@@ -302,4 +307,4 @@ class TestOrder:
         everything["NO_GCE_CHECK"] = "true"
         with pytest.raises(CredentialsFailure) as caught:
             open_ambient(exchange, everything)
-        assert caught.value.cause == "looked for a metadata server"
+        assert caught.value.cause == "looked for GOOGLE_APPLICATION_CREDENTIALS, and for a metadata server"

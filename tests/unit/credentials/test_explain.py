@@ -136,7 +136,7 @@ CASES = [
         "keys",
     ),
     Case(STS, 403, DISABLED, "api-disabled", "gcloud services enable sts.googleapis.com", "switched off"),
-    Case(STS, 418, "teapot", "credentials-refused", "doctor", ""),
+    Case(STS, 418, "teapot", "credentials-refused", "run it again", ""),
     Case(
         IAM,
         403,
@@ -227,9 +227,9 @@ CASES = [
         "scope",
     ),
     Case(GITHUB, 403, "Forbidden", "id-token-permission", "id-token: write", "permission"),
-    Case(GITHUB, 404, "Not found", "credentials-refused", "doctor", ""),
+    Case(GITHUB, 404, "Not found", "credentials-refused", "run it again", ""),
     Case(METADATA, 404, "Not found", "metadata-account", "cloudbuild.yaml", "no service account"),
-    Case("https://idp.example/", 400, "no", "credentials-refused", "doctor", ""),
+    Case("https://idp.example/", 400, "no", "credentials-refused", "run it again", ""),
 ]
 
 
