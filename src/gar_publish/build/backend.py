@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import stat
 import subprocess
 import warnings
 from collections import deque
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import build
 from build import ProjectBuilder
+from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
 from gar_publish.build.environment import Environments
 from gar_publish.build.sandbox import Sandbox, Show, open_regular
@@ -28,16 +28,22 @@ import sys, tarfile
 how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
 """
+_TOOL = r"(\S*[/-])?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?"
 _NO_COMPILER = re.compile(
-    r"""error:\ command\ '\S*?(gcc|cc|clang|g\+\+|c\+\+|cl\.exe)'\ failed:\ No\ such\ file |
-    (gcc|cc|clang|g\+\+|c\+\+|gfortran|rustc|cargo|cmake|ninja|make):\ (command\ )?not\ found |
-    No\ such\ file\ or\ directory:\ '(\S*/)?(gcc|cc|clang|g\+\+|c\+\+|gfortran|rustc|cargo|cmake|make)' |
-    Microsoft\ Visual\ C\+\+\ 14 | can't\ find\ Rust\ compiler | Unknown\ compiler\(s\) |
-    (rustc,\ the\ rust\ compiler,\ is\ not\ installed) | Cargo,\ the\ Rust\ package\ manager,\ is\ not\
-    installed | No\ CMAKE_C(XX)?_COMPILER\ could\ be\ found | Could\ not\ find\ compiler | unable\ to\
-    execute\ '\S+' |
-    fatal\ error:\ Python\.h""",
-    re.VERBOSE | re.IGNORECASE,
+    "|".join(
+        [
+            rf"command '{_TOOL}' failed: No such file",
+            rf"unable to execute '{_TOOL}'",
+            rf"{_TOOL}: (command )?not found",
+            rf"No such file or directory: '{_TOOL}'",
+            r"Microsoft Visual C\+\+ 14",
+            r"can't find Rust compiler",
+            r"Cargo, the Rust package manager, is not installed",
+            r"Unknown compiler\(s\)",
+            r"No CMAKE_\w+_COMPILER could be found",
+            r"fatal error: Python\.h",
+        ]
+    )
 )
 
 
@@ -79,33 +85,29 @@ class Backend:
             BadInput: The [build-system] table is malformed.
             BuildFailure: The backend cannot be had, or it failed.
         """
+        requires = self._requires()
+        folder = self._sandbox.folder("built")
         try:
-            return self._make(kind)
-        except build.BuildBackendException as error:
+            more = self._builder(requires).get_requires_for_build(kind)
+            made = folder / Path(self._builder(requires | more).build(kind, folder)).name
+            open_regular(made).close()
+        except (build.BuildBackendException, OSError, TypeError) as error:
             raise self._failure(kind, error) from error
-        except build.BuildException as error:
+        return made
+
+    def _requires(self) -> set[str]:
+        """What the [build-system] table requires."""
+        try:
+            with warnings.catch_warnings(record=True) as typos:
+                warnings.simplefilter("always")
+                return ProjectBuilder(self._tree).build_system_requires
+        except (build.BuildException, ValueError) as error:
             raise BadInput(
                 f"The [build-system] table of {self._label} is malformed: {error}.",
                 fix="Correct its pyproject.toml.",
                 anchor="invalid-pyproject",
+                detail="\n".join(str(typo.message) for typo in typos),
             ) from error
-
-    def _make(self, kind: Kind) -> Path:
-        with warnings.catch_warnings(record=True) as typos:
-            warnings.simplefilter("always")
-            requires = ProjectBuilder(self._tree).build_system_requires
-        for typo in typos:
-            self._show(str(typo.message))
-        more = self._strings(self._builder(requires).get_requires_for_build(kind))
-        folder = self._sandbox.folder("built")
-        made = Path(self._builder(requires | more).build(kind, folder))
-        if made.parent != folder or not stat.S_ISREG(made.lstat().st_mode):
-            raise BuildFailure(
-                f"The build backend of {self._label} did not make the {kind} where it was asked to.",
-                fix="Report it to the backend's authors.",
-                anchor="build-failed",
-            )
-        return made
 
     def unpack(self, sdist: Path) -> Path:
         """The source tree inside an sdist that this backend made.
@@ -153,9 +155,6 @@ class Backend:
         self._said.append(line)
         self._show(line)
 
-    def _strings(self, values: Collection[Any]) -> set[str]:
-        return {str(value) for value in values}
-
     def _failure(self, kind: Kind, error: Exception) -> Failure:
         said = "\n".join(self._said)
         cause = error.exception if isinstance(error, build.BuildBackendException) else error
@@ -167,7 +166,7 @@ class Backend:
                 anchor="needs-a-compiler",
                 detail=said,
             )
-        if type(cause).__name__ == "BackendUnavailable":
+        if isinstance(cause, BackendUnavailable):
             return BuildFailure(
                 f"The build backend of {self._label} could not be imported.",
                 cause="`build-backend` is misspelt, or the package that holds it is missing in `requires`.",
@@ -175,7 +174,7 @@ class Backend:
                 anchor="build-backend",
                 detail=str(cause),
             )
-        if type(cause).__name__ == "UnsupportedOperation":
+        if isinstance(cause, UnsupportedOperation):
             return BuildFailure(
                 f"The build backend of {self._label} says that it cannot make a {kind} here.",
                 fix="Ask for the other kind in `formats`.",

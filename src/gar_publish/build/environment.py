@@ -172,7 +172,7 @@ def _into(environment: Environment, names: list[str]) -> list[str | Path]:
 def _parse(requirement: str, project: str) -> Requirement:
     try:
         return Requirement(requirement)
-    except InvalidRequirement as error:
+    except (InvalidRequirement, TypeError) as error:
         raise BuildFailure(
             f"{requirement!r}, which {project} needs for its build, is not a requirement: {error}.".replace("\n", " "),
             fix="Correct `requires` in the [build-system] table of its pyproject.toml.",

@@ -1,0 +1,178 @@
+"""Real build backends, fetched from PyPI, and what comes out of them."""
+
+import os
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gar_publish import build, distributions, projects
+from gar_publish.errors import BuildFailure
+from tests.recording import RecordingConsole
+
+Made = Callable[..., list[Path]]
+BACKENDS = {
+    "setuptools": ('["setuptools>=77"]', "setuptools.build_meta"),
+    "hatchling": ('["hatchling"]', "hatchling.build"),
+    "flit-core": ('["flit_core>=3.11"]', "flit_core.buildapi"),
+    "poetry-core": ('["poetry-core>=2"]', "poetry.core.masonry.api"),
+    "pdm-backend": ('["pdm-backend"]', "pdm.backend"),
+    "uv-build": ('["uv_build"]', "uv_build"),
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    (tmp_path / "workspace").mkdir()
+    return tmp_path / "workspace"
+
+
+@pytest.fixture
+def console() -> RecordingConsole:
+    return RecordingConsole()
+
+
+@pytest.fixture
+def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: RecordingConsole) -> Made:
+    def made(*formats: build.Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
+        out = tmp_path / "out"
+        out.mkdir()
+        built = build.build(
+            projects.find(packages, workspace),
+            formats=formats,
+            out=out,
+            workspace=workspace,
+            environment={**clean_env, **variables},
+            console=console,
+        )
+        return [file for each in built for file in each.files]
+
+    return made
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_backend(name: str, workspace: Path, made: Made) -> None:
+    requires, backend = BACKENDS[name]
+    module = f"made_by_{name.replace('-', '_')}"
+    (workspace / "src" / module).mkdir(parents=True)
+    (workspace / "src" / module / "__init__.py").write_text("answer = 42\n")
+    (workspace / "README.md").write_text("# Made\n")
+    (workspace / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = {requires}\nbuild-backend = "{backend}"\n'
+        f'[project]\nname = "{module}"\nversion = "1.0"\ndescription = "x"\nreadme = "README.md"\n'
+        'requires-python = ">=3.11"\n'
+    )
+    sdist, wheel = made("wheel", "sdist", SOURCE_DATE_EPOCH="1700000000")
+    assert [sdist.name, wheel.name] == [f"{module}-1.0.tar.gz", f"{module}-1.0-py3-none-any.whl"]
+    assert {file.name for file in (workspace / "dist").iterdir()} == {sdist.name, wheel.name}
+    for file in (sdist, wheel):
+        assert distributions.read(file).version == "1.0"
+    with zipfile.ZipFile(wheel) as archive:
+        assert f"{module}/__init__.py" in archive.namelist()
+
+
+def test_setup_py_only(workspace: Path, made: Made, console: RecordingConsole) -> None:
+    (workspace / "setup.py").write_text(
+        "from setuptools import setup\nprint('hello from setup.py')\n"
+        "setup(name='old', version='0.1', py_modules=['old'])\n"
+    )
+    (workspace / "old.py").touch()
+    (wheel,) = made("wheel")
+    assert wheel.name == "old-0.1-py3-none-any.whl"
+    assert "hello from setup.py" in console.of("foreign")
+    assert console.of("group") == ["Build ."]
+
+
+def test_setuptools_scm_below_the_top_of_the_checkout(workspace: Path, made: Made) -> None:
+    (workspace / "packages/one").mkdir(parents=True)
+    (workspace / "packages/one/one.py").touch()
+    (workspace / "packages/one/pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools>=77", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "one"\ndynamic = ["version"]\n[tool.setuptools]\npy-modules = ["one"]\n'
+        '[tool.setuptools_scm]\nroot = "../.."\n'
+    )
+    commit(workspace, "2024-05-06T07:08:10+00:00")
+    subprocess.run(["git", "tag", "v4.5.6"], cwd=workspace, check=True)
+    sdist, wheel = made("sdist", "wheel", packages=("packages/*",))
+    assert [sdist.name, wheel.name] == ["one-4.5.6.tar.gz", "one-4.5.6-py3-none-any.whl"]
+    with zipfile.ZipFile(wheel) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(2024, 5, 6, 7, 8, 10)}
+
+
+DATED = """
+import os, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(folder + "/a-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("epoch", os.environ.get("SOURCE_DATE_EPOCH", "none"))
+    return "a-1.0-py3-none-any.whl"
+"""
+
+
+@pytest.mark.parametrize(
+    ("date", "given", "epoch"),
+    [
+        ("2024-05-06T07:08:10+00:00", None, "1714979290"),
+        ("2024-05-06T07:08:10+00:00", "1700000000", "1700000000"),
+        ("2024-05-06T07:08:10+00:00", "yesterday", "1714979290"),
+        (None, None, "none"),
+        (None, "1700000000", "1700000000"),
+    ],
+)
+def test_the_source_date(workspace: Path, made: Made, date: str | None, given: str | None, epoch: str) -> None:
+    (workspace / "backend.py").write_text(DATED)
+    (workspace / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    if date:
+        commit(workspace, date)
+    (wheel,) = made("wheel", **({"SOURCE_DATE_EPOCH": given} if given else {}))
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read("epoch").decode() == epoch
+
+
+def test_a_requirement_that_is_an_sdist_only(workspace: Path, made: Made) -> None:
+    (workspace / "backend.py").write_text(f"import docopt\n{DATED}")
+    (workspace / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["docopt==0.6.2"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (wheel,) = made("wheel")
+    assert wheel.name == "a-1.0-py3-none-any.whl"
+
+
+def test_a_requirement_that_only_the_backend_knows_of(workspace: Path, made: Made) -> None:
+    more = "def get_requires_for_build_wheel(config_settings=None): return ['iniconfig']\n"
+    (workspace / "backend.py").write_text(more + DATED.replace("    with", "    import iniconfig\n    with"))
+    (workspace / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (wheel,) = made("wheel")
+    assert wheel.name == "a-1.0-py3-none-any.whl"
+
+
+def test_an_extension_without_a_compiler(workspace: Path, made: Made) -> None:
+    (workspace / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='fast', version='1', ext_modules=[Extension('fast', ['fast.c'])])\n"
+    )
+    (workspace / "fast.c").write_text("int x;\n")
+    with pytest.raises(BuildFailure) as caught:
+        made("wheel", CC="no-such-gcc")
+    assert caught.value.anchor == "needs-a-compiler"
+
+
+def test_an_sdist_alone(workspace: Path, made: Made) -> None:
+    (workspace / "setup.py").write_text("from setuptools import setup\nsetup(name='old', version='0.1')\n")
+    (sdist,) = made("sdist")
+    with tarfile.open(sdist) as archive:
+        assert "old-0.1/PKG-INFO" in archive.getnames()
+    assert sdist.stat().st_mode & 0o777 == 0o644 or os.name == "nt"
+
+
+def commit(folder: Path, date: str) -> None:
+    environment = {**os.environ, "GIT_COMMITTER_DATE": date, "GIT_AUTHOR_DATE": date}
+    person = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"]):
+        subprocess.run(["git", *arguments], cwd=folder, env=environment, check=True)
