@@ -1,7 +1,9 @@
 """A running emulator and a client that talks to it as the tests need."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -72,7 +74,7 @@ class Local:
         repository: str = "us-central1/demo-project/python",
         auth: tuple[str, str] | None = None,
         headers: dict[str, str] | None = None,
-        **fields: str,
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> requests.Response:
         location, project, name = repository.split("/")
         package, version = file.name.removesuffix(".tar.gz").split("-")[:2]

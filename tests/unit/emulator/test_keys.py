@@ -8,6 +8,8 @@ import pytest
 from gar_publish.emulator.keys import Keys, decode_basic, identity
 from tests.unit.emulator.local import CLOUD_PLATFORM, POOL, PUBLISHER, Clock
 
+SCOPES = frozenset({CLOUD_PLATFORM})
+
 
 @pytest.fixture
 def made(data: Path, clock: Clock) -> Keys:
@@ -15,10 +17,10 @@ def made(data: Path, clock: Clock) -> Keys:
 
 
 def test_access_token_survives_a_restart(made: Keys, data: Path, clock: Clock) -> None:
-    token = made.access_token("user:a@example.com", frozenset({CLOUD_PLATFORM}), 60)
+    token = made.access_token("user:a@example.com", SCOPES, 60)
     who = Keys(data / "keys", clock).read_access_token(token)
     assert who
-    assert (who.principal, who.scopes) == ("user:a@example.com", {CLOUD_PLATFORM})
+    assert (who.principal, who.scopes) == ("user:a@example.com", SCOPES)
     assert token.startswith("ya29.")
 
 

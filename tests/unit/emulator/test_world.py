@@ -72,10 +72,8 @@ public = true
         ("[switches]\nmissing-repository = '500'", "by-rights, 403 or 404"),
         ("[switches]\njson-index = 1", "wrong type: 1"),
         (
-            (
-                "[[projects]]\nid='p'\nnumber=1\n[[repositories]]\nproject='p'\nlocation='us'\nname='r'\nformat='PIP'",
-                "unknown format",
-            ),
+            "[[projects]]\nid='p'\nnumber=1\n[[repositories]]\nproject='p'\nlocation='us'\nname='r'\nformat='PIP'",
+            "unknown format",
         ),
         (
             "[[providers]]\nproject='p'\npool='x'\nid='y'\nissuer='https://i'\nmapping={'google.subject'='assertion.sub'}",
