@@ -125,6 +125,23 @@ def test_two_builds_are_the_same_bytes(room: Path, run: Run) -> None:
     assert Path(second).read_bytes() == before
 
 
+def test_a_requirement_that_has_to_be_built_is_built_as_nobody(room: Path, run: Run) -> None:
+    project = room / "github/workspace"
+    (project / "backend.py").write_text(
+        "import os, zipfile, docopt\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    print(os.stat(docopt.__file__).st_uid)\n"
+        "    zipfile.ZipFile(folder + '/a-1.0-py3-none-any.whl', 'w').close()\n"
+        "    return 'a-1.0-py3-none-any.whl'\n"
+    )
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["docopt==0.6.2"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    result = run(insist=True)
+    assert result["failure"] is None
+    assert ["foreign", str(NOBODY)] in result["said"]
+
+
 def test_an_attacker_finds_and_changes_nothing(room: Path, run: Run) -> None:
     workspace = _workspace(room)
     shutil.copytree(ATTACKER, workspace / "packages/attacker")

@@ -126,14 +126,14 @@ class Environments:
     def _build_and_install(self, environment: Environment, names: list[str], project: str) -> None:
         self._sandbox.give(environment.folder)
         lines: list[str] = []
-        extra = self._variables
+        given = variables.without_credentials(self._variables)
         if self._sandbox.user is not None:
-            extra = {name: value for name, value in extra.items() if name != "UV_CACHE_DIR"}
+            given.pop("UV_CACHE_DIR", None)  # it is root's
         try:
             self._sandbox.run(
                 [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],
                 cwd=_root(environment),
-                extra={**extra, **self._sandbox.variables},
+                extra={**given, **self._sandbox.variables},
                 show=lines.append,
             )
         except subprocess.CalledProcessError as error:

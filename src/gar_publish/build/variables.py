@@ -55,3 +55,12 @@ def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, 
 def for_installer(environment: Mapping[str, str]) -> dict[str, str]:
     """What uv gets when it installs build requirements: beside the common ones, where packages come from."""
     return {name: value for name, value in environment.items() if _INSTALLER.fullmatch(name)}
+
+
+def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that hold neither a password nor a URL with one."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.endswith(("_USERNAME", "_PASSWORD")) and not re.search(r"://[^/\s]*@", value)
+    }

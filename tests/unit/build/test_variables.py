@@ -91,6 +91,16 @@ def test_the_installer_does_not_get(name: str) -> None:
     assert variables.for_installer({name: "x"}) == {}
 
 
+def test_what_holds_a_credential() -> None:
+    kept = {"UV_INDEX": "https://host/simple/", "HTTPS_PROXY": "http://proxy:3128", "UV_FIND_LINKS": "/a@b"}
+    dropped = {
+        "UV_INDEX_MINE_PASSWORD": "x",
+        "UV_EXTRA_INDEX_URL": "https://host/simple/ https://me:x@host/simple/",
+        "ALL_PROXY": "socks5://x@proxy",
+    }
+    assert variables.without_credentials(kept | dropped) == kept
+
+
 @pytest.mark.parametrize("name", [*FOR_INSTALLER, *PERSONAL, "PATH", "SSL_CERT_FILE"])
 def test_the_installer_gets(name: str) -> None:
     assert variables.for_installer({name: "x"}) == {name: "x"}
