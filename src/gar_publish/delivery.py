@@ -2,7 +2,7 @@
 
 import contextlib
 import graphlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -12,13 +12,9 @@ from packaging.utils import canonicalize_name
 from gar_publish.access import Access
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.index import IndexFile
 from gar_publish.report import PublishedFile
 from gar_publish.settings import IfExists
 from gar_publish.upload import Uploader, compare
-
-_LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds between looks into an index that lags behind its uploads; about 30 in all."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +26,12 @@ class Delivery:
         uploader: Who writes.
         verify: Whether to read every file back.
         pool: Where files are compared and sent side by side.
-        sleep: Waits for a number of seconds.
     """
 
     access: Access
     uploader: Uploader
     verify: bool
     pool: Executor
-    sleep: Callable[[float], None]
 
     def carry_out(self, files: Sequence[PublishedFile]) -> tuple[list[PublishedFile], Failure | None]:
         """Upload what is to be uploaded, dependencies before dependents, and read it back.
@@ -69,15 +63,10 @@ class Delivery:
         return file, None
 
     def _read_back(self, distribution: Distribution) -> str:
-        listed = self._find(distribution)
-        for seconds in _LAG_WAITS:
-            if listed:
-                break
-            self.sleep(seconds)
-            listed = self._find(distribution)
+        listed = self.access.index.find(distribution.name, distribution.filename)
         if not listed:
             raise RegistryRefused(
-                f"{distribution.filename} was uploaded, but the index does not list it after {sum(_LAG_WAITS):.0f} s.",
+                f"{distribution.filename} was uploaded, but the index does not list it.",
                 cause="the index lags behind, or the upload went to another repository than the index shows",
                 fix="run again: what is there is skipped; or set `verify: false`",
                 anchor="read-back",
@@ -92,9 +81,6 @@ class Delivery:
                 anchor="read-back",
             )
         return listed.url
-
-    def _find(self, distribution: Distribution) -> IndexFile | None:
-        return self.access.index.files(distribution.name).get(distribution.filename)
 
 
 def compare_all(

@@ -18,6 +18,8 @@ from gar_publish.refusals import explain_refusal, server_text
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _PAGE_LIMIT = 64 * 1024 * 1024
 _BLOCK = 1024 * 1024
+_LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between looks into an index that lags behind its uploads; about 30 in all."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Taken = TypeVar("Taken")
@@ -70,6 +72,18 @@ class Index:
         if page is None:
             raise explain_refusal(response, server_text(response), action="read")
         return parse_json(page, url) if "json" in response.headers.get("Content-Type", "") else parse_html(page, url)
+
+    def find(self, name: str, filename: str) -> IndexFile | None:
+        """A file that was uploaded a moment ago, waiting up to half a minute for an index that lags behind.
+
+        Raises:
+            Failure: The index refuses, or cannot be reached.
+        """
+        for seconds in _LAG_WAITS:
+            if listed := self.files(name).get(filename):
+                return listed
+            self._patience.sleep(seconds)
+        return self.files(name).get(filename)
 
     def read_sha256(self, file: IndexFile) -> str:
         """Download a file and hash what came.

@@ -9,7 +9,7 @@ from requests.auth import AuthBase
 
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Conflict, Failure, Unreachable
+from gar_publish.errors import Conflict, Failure, RegistryRefused, Unreachable
 from gar_publish.http import HostAuth, Patience, persist, with_renewal
 from gar_publish.index import Index, IndexFile
 from gar_publish.refusals import explain_refusal, server_text
@@ -68,9 +68,17 @@ class Uploader:
             said = server_text(response)
             if not _exists_already(response, said):
                 raise explain_refusal(response, said, action="upload")
-        if self._holds(distribution):
+        listed = self._index.find(distribution.name, distribution.filename)
+        if listed is None:
+            raise RegistryRefused(
+                f"The registry says that it holds {distribution.filename} already, but its index does not list it.",
+                cause="the file was uploaded a moment ago, and the index lags behind",
+                fix="run again in a minute: the same bytes are skipped",
+                anchor="read-back",
+            )
+        if same_bytes(distribution, listed, self._index):
             return "identical"
-        raise conflict(distribution, None)
+        raise conflict(distribution, listed)
 
     def _holds(self, distribution: Distribution) -> bool:
         listed = self._index.files(distribution.name).get(distribution.filename)
@@ -82,8 +90,8 @@ def same_bytes(distribution: Distribution, listed: IndexFile, index: Index) -> b
     return (listed.sha256 or index.read_sha256(listed)) == distribution.sha256
 
 
-def conflict(distribution: Distribution, listed: IndexFile | None) -> Failure:
-    theirs = f" (sha256 {listed.sha256})" if listed and listed.sha256 else ""
+def conflict(distribution: Distribution, listed: IndexFile) -> Failure:
+    theirs = f" (sha256 {listed.sha256})" if listed.sha256 else ""
     return Conflict(
         f"The registry holds {distribution.filename} already, with other bytes{theirs} "
         f"than this one (sha256 {distribution.sha256}).",

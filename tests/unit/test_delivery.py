@@ -82,7 +82,7 @@ class Bench:
 
     def deliver(self, found: list[Distribution], *, verify: bool = True) -> tuple[dict[str, str], Failure | None]:
         files = compare_all(found, access=self.access, if_exists="skip-identical", pool=self.pool)
-        done, failure = Delivery(self.access, self.uploader, verify, self.pool, self.time.sleep).carry_out(files)
+        done, failure = Delivery(self.access, self.uploader, verify, self.pool).carry_out(files)
         return {each.distribution.name: each.status for each in done}, failure
 
 
