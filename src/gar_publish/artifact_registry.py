@@ -36,7 +36,7 @@ class RepositoryApi:
         self._patience = patience
         self._on_wait = on_wait
 
-    def check(self, *, create: bool) -> None:
+    def check(self, *, create: bool, dry_run: bool = False) -> None:
         """See to it that uploads can work, as far as this identity may know.
 
         An identity that may upload need not be allowed to ask, and some networks reach only `pkg.dev`: such an
@@ -54,7 +54,8 @@ class RepositoryApi:
         if response.status_code == requests.codes.not_found:
             if not create:
                 raise self._missing(_said(response))
-            self._create()
+            if not dry_run:
+                self._create()
         elif response.ok:
             self._check_kind(response.json())
 

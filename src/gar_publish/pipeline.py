@@ -74,7 +74,7 @@ def publish(settings: Settings, around: Surroundings) -> Report:
                 patience=around.patience,
                 on_wait=around.console.info,
             )
-            delivery = Delivery(access, uploader, settings.verify, pool, around.patience.sleep)
+            delivery = Delivery(access, uploader, settings.verify, pool)
             files, failure = delivery.carry_out(files)
         token = None if failure else access.line_token()
         return Report(
@@ -130,7 +130,7 @@ def _open_access_and_check(settings: Settings, around: Surroundings) -> Access:
             patience=around.patience,
             on_wait=around.console.info,
         )
-        api.check(create=settings.create_repository and not settings.dry_run)
+        api.check(create=settings.create_repository, dry_run=settings.dry_run)
     return access
 
 
