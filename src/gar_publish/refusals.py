@@ -42,6 +42,15 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
                 anchor="registry-401",
                 detail=detail,
             )
+        case 403 if "insufficient authentication scopes" in detail:
+            return RegistryRefused(
+                f"{host} refuses to {action}: the scopes of the token do not reach that far (403).",
+                cause="the token was made for less than https://www.googleapis.com/auth/cloud-platform, or this "
+                "registry takes no read-only ones",
+                fix="make the token with the scope cloud-platform; under `index-token: read-only`, set that to auto",
+                anchor="registry-403",
+                detail=detail,
+            )
         case 403:
             return RegistryRefused(
                 f"{host} refuses to {action} (403).",
