@@ -127,3 +127,23 @@ def uploads(emulator: Emulator) -> list[Seen]:
         for seen in emulator.requests
         if seen.method == "POST" and seen.host.endswith("-python.pkg.dev") and seen.status < 300
     ]
+
+
+def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] = ()) -> Path:
+    """Have real pip install from the ready line into a new folder.
+
+    The line goes in as a requirements file: its token is in no argument, and the emulator's variables in none of its
+    processes.
+    """
+    target = doors.folder.parent / "installed"
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--target", target, *options]
+    done = subprocess.run(
+        [*command, "-r", "/dev/stdin"],
+        input="\n".join([line, *requirements]),
+        env={name: value for name, value in doors.environment.items() if not name.startswith("ACTIONS_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target

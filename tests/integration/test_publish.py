@@ -1,0 +1,557 @@
+"""Publishing from one end to the other, through the real front doors, against the emulator."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.iam import READ_ONLY, Binding
+from gar_publish.emulator.world import Account
+from tests.conftest import ROOT
+from tests.integration.frontdoors import (
+    PROVIDER,
+    PUBLISHER,
+    READER,
+    REPOSITORY,
+    Done,
+    Doors,
+    Step,
+    install,
+    uploads,
+)
+from tests.runner import Masker
+from tests.wheels import make_wheel
+
+PUBLISH = ("publish", "--repository", REPOSITORY)
+DIRECT = ("--workload-identity-provider", PROVIDER)
+HELLO = "hello-1.0-py3-none-any.whl"
+
+
+def publish(doors: Doors, *more: str, who: Sequence[str] = DIRECT, **options: Any) -> tuple[Done, dict[str, Any]]:
+    """Run `gar-publish publish`, and read its report."""
+    done = doors.command(*PUBLISH, *who, "--json", "-", *more, **options)
+    return done, json.loads(done.out)
+
+
+def statuses(report: dict[str, Any]) -> dict[str, str]:
+    return {file["filename"]: file["status"] for package in report["packages"] for file in package["files"]}
+
+
+def write_project(folder: Path, requires: str, backend: str, **files: str) -> None:
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "{backend}"\n'
+        '[project]\nname = "sample"\nversion = "1.2.3"\ndescription = "A sample."\nrequires-python = ">=3.9"\n'
+    )
+    (folder / "sample.py").write_text('"""A sample."""\n')
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+class TestBuild:
+    def test_again_from_the_same_commit_publishes_nothing_new(self, doors: Doors, emulator: Emulator) -> None:
+        """Setuptools writes the files' times into its wheels, but for SOURCE_DATE_EPOCH."""
+        write_project(doors.folder / "sample", "setuptools", "setuptools.build_meta")
+        for command in ("init", "add .", "-c user.name=me -c user.email=me@example.com commit -m first"):
+            subprocess.run(["git", "-C", doors.folder, *command.split()], check=True, capture_output=True)
+
+        done, report = publish(doors, "sample")
+
+        assert done.code == 0, done.err
+        assert report["published"] is True
+        (first,) = uploads(emulator)
+
+        built = doors.folder / "sample"
+        for rubbish in ("dist", "build", "sample.egg-info"):
+            shutil.rmtree(built / rubbish, ignore_errors=True)
+        for file in built.iterdir():
+            os.utime(file, (1_900_000_000, 1_900_000_000))
+        done, report = publish(doors, "sample")
+        assert done.code == 0, done.err
+        assert report["published"] is False
+        assert statuses(report) == {"sample-1.2.3-py3-none-any.whl": "identical"}
+        assert uploads(emulator) == [first]
+
+    def test_wheel_and_sdist(self, doors: Doors, emulator: Emulator) -> None:
+        write_project(doors.folder / "sample", "flit_core", "flit_core.buildapi")
+        done, report = publish(doors, "sample", "--formats", "wheel, sdist", "--expected-version", "v1.2.3")
+        assert done.code == 0, done.err
+        names = ["sample-1.2.3-py3-none-any.whl", "sample-1.2.3.tar.gz"]
+        assert sorted(statuses(report)) == names
+        assert [file.filename for file in emulator.files()] == names
+        assert sorted(file.name for file in (doors.folder / "sample/dist").iterdir()) == names
+        for file in report["packages"][0]["files"]:
+            assert hashlib.sha256(emulator.read(file["filename"])).hexdigest() == file["sha256"]
+            assert len(emulator.read(file["filename"])) == file["size"]
+            assert file["url"].endswith(f"/demo-project/python/sample/{file['filename']}")
+
+    def test_build_backend_from_the_same_private_repository(self, doors: Doors, emulator: Emulator) -> None:
+        """The installer has a credential; the backend finds none, and copies its environment into the log."""
+        backend = (
+            "import os, pathlib, sys, zipfile\n"
+            "def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n"
+            "    for name, value in sorted(os.environ.items()):\n"
+            "        print('environment:', name, value)\n"
+            "    print('arguments:', sys.argv)\n"
+            f"    data = {make_wheel(doors.folder / 'made', 'sample', '1.2.3').read_bytes()!r}\n"
+            "    pathlib.Path(wheel_directory, 'sample-1.2.3-py3-none-any.whl').write_bytes(data)\n"
+            "    return 'sample-1.2.3-py3-none-any.whl'\n"
+        )
+        make_wheel(doors.folder / "dist", "tiny-backend", content=backend)
+        done, _ = publish(doors, "--dist", "dist")
+        assert done.code == 0, done.err
+        write_project(doors.folder / "sample", "tiny-backend", "tiny_backend")
+
+        done, report = publish(doors, "sample")
+
+        assert done.code == 0, done.err
+        assert statuses(report) == {"sample-1.2.3-py3-none-any.whl": "uploaded"}
+        assert any(seen.path.endswith("/tiny_backend-1.0-py3-none-any.whl") for seen in emulator.requests)
+        names = set(re.findall(r"^  environment: (\w+)", done.err, re.MULTILINE))
+        assert "PATH" in names
+        assert not {name for name in names if re.match("ACTIONS_|GAR_|GCE_|GITHUB_|INPUT_|PIP_CONFIG|UV_", name)}
+        assert "oauth2accesstoken" not in done.err
+
+    def test_wheel_for_this_machine_alone_gets_a_warning(self, doors: Doors) -> None:
+        make_wheel(doors.folder / "dist", "hello", tag="cp311-cp311-linux_x86_64")
+        done, _ = publish(doors, "--dist", "dist")
+        assert done.code == 0
+        (warning,) = done.warnings
+        assert "cibuildwheel" in warning
+        assert "`dist`" in warning
+
+
+@pytest.fixture
+def hello(doors: Doors) -> Doors:
+    """A folder with one wheel in `dist`."""
+    make_wheel(doors.folder / "dist", "hello")
+    return doors
+
+
+class TestCredentials:
+    """Every kind, through the command."""
+
+    def test_workload_identity(self, hello: Doors, emulator: Emulator) -> None:
+        done, _ = publish(hello, "--dist", "dist")
+        assert done.code == 0, done.err
+        (upload,) = uploads(emulator)
+        assert upload.principal.endswith(
+            "/workloadIdentityPools/github/subject/repo:octo-org/hello:ref:refs/heads/main"
+        )
+
+    @pytest.mark.parametrize("form", ["raw", "base64"])
+    def test_key(self, hello: Doors, emulator: Emulator, form: str) -> None:
+        key = json.dumps(emulator.key(PUBLISHER))
+        given = base64.b64encode(key.encode()).decode() if form == "base64" else key
+        self.check(hello, emulator, "--credentials-json", "-", given=given)
+
+    def test_impersonation(self, hello: Doors, emulator: Emulator) -> None:
+        self.check(hello, emulator, *DIRECT, "--service-account", PUBLISHER)
+
+    def test_given_token(self, hello: Doors, emulator: Emulator) -> None:
+        self.check(hello, emulator, "--access-token", "-", given=f"{emulator.access_token(PUBLISHER)}\n")
+
+    def test_metadata_server(self, hello: Doors, emulator: Emulator) -> None:
+        self.check(hello, emulator)
+        assert any(seen.host == "metadata.google.internal" for seen in emulator.requests)
+
+    def test_google_application_credentials(self, hello: Doors, emulator: Emulator) -> None:
+        variables = {"GOOGLE_APPLICATION_CREDENTIALS": str(emulator.key_file(PUBLISHER))}
+        self.check(hello, emulator, variables=variables)
+        assert not any(seen.host == "metadata.google.internal" for seen in emulator.requests)
+
+    def check(self, hello: Doors, emulator: Emulator, *who: str, **options: Any) -> None:
+        done, report = publish(hello, "--dist", "dist", who=who, **options)
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "uploaded"}
+        assert [upload.principal for upload in uploads(emulator)] == [f"serviceAccount:{PUBLISHER}"]
+
+
+class TestWhatIsThere:
+    @pytest.fixture(autouse=True)
+    def _published(self, hello: Doors) -> None:
+        done, _ = publish(hello, "--dist", "dist")
+        assert done.code == 0, done.err
+
+    def test_same_bytes(self, hello: Doors, emulator: Emulator) -> None:
+        done, report = publish(hello, "--dist", "dist")
+        assert done.code == 0
+        assert report["published"] is False
+        assert report["verified"] is True
+        assert statuses(report) == {HELLO: "identical"}
+        assert len(uploads(emulator)) == 1
+
+    def test_other_bytes(self, hello: Doors, emulator: Emulator) -> None:
+        make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
+        make_wheel(hello.folder / "dist", "another")
+        done, report = publish(hello, "--dist", "dist")
+        assert done.code == 5
+        assert report["failure"]["exit-code"] == 5
+        assert len(uploads(emulator)) == 1, "nothing of a run with a conflict is uploaded"
+
+    def test_other_bytes_under_skip(self, hello: Doors, emulator: Emulator) -> None:
+        theirs = hashlib.sha256(emulator.read(HELLO)).hexdigest()
+        make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
+        done, report = publish(hello, "--dist", "dist", "--if-exists", "skip")
+        assert done.code == 0
+        assert statuses(report) == {HELLO: "skipped"}
+        assert report["requirements-hashed"] == f"hello==1.0 --hash=sha256:{theirs}", "what pip will really get"
+
+    def test_same_bytes_under_fail(self, hello: Doors) -> None:
+        done, _ = publish(hello, "--dist", "dist", "--if-exists", "fail")
+        assert done.code == 5
+
+    @pytest.mark.parametrize("status", [400, 409])
+    def test_index_that_lags_behind(self, hello: Doors, emulator: Emulator, status: int) -> None:
+        """The file is there, the index does not list it: nobody can say that its bytes are others."""
+        emulator.cloud.switch(index_delay=1000.0, duplicate_status=status)
+        done, report = publish(hello, "--dist", "dist", hurried=True)
+        assert done.code == 6
+        assert "does not list it" in report["failure"]["what"]
+
+    def test_corrupted_in_the_registry(self, hello: Doors, emulator: Emulator) -> None:
+        """The index tells the hash of what was uploaded; only reading back finds that the bytes are others."""
+        stored = emulator.cloud.store.find(emulator.cloud.world.repositories[0], HELLO)
+        assert stored
+        path = emulator.cloud.store.path(emulator.cloud.world.repositories[0], stored)
+        path.write_bytes(b"rotten" + path.read_bytes()[6:])
+
+        done, report = publish(hello, "--dist", "dist")
+        assert done.code == 6
+        assert f"{HELLO} came back from the index with other bytes" in done.errors[0]
+        assert report["verified"] is False
+
+        done, report = publish(hello, "--dist", "dist", "--no-verify")
+        assert done.code == 0
+        assert report["verified"] is False
+
+
+class TestDryRun:
+    def test_says_what_would_happen(self, hello: Doors, emulator: Emulator) -> None:
+        done, report = publish(hello, "--dist", "dist", "--dry-run")
+        assert done.code == 0, done.err
+        assert report["dry-run"] is True
+        assert report["published"] is False
+        assert statuses(report) == {HELLO: "would upload"}
+        assert f"would upload  {HELLO}" in done.err
+        assert uploads(emulator) == []
+        assert emulator.files() == []
+
+    def test_finds_what_would_fail(self, hello: Doors, emulator: Emulator) -> None:
+        publish(hello, "--dist", "dist")
+        make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
+        done, _ = publish(hello, "--dist", "dist", "--dry-run")
+        assert done.code == 5
+        assert len(uploads(emulator)) == 1
+
+
+class TestCreateRepository:
+    NEW = "us-central1/demo-project/brand-new"
+
+    @pytest.fixture
+    def emulator(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+        admin = "admin@demo-project.iam.gserviceaccount.com"
+        world = World.default()
+        world = replace(
+            world,
+            accounts=(*world.accounts, Account(admin)),
+            bindings=(
+                *world.bindings,
+                Binding(f"serviceAccount:{admin}", "roles/artifactregistry.admin", "projects/demo-project"),
+            ),
+            ambient=replace(world.ambient, account=admin) if world.ambient else None,
+        )
+        with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
+            yield running
+
+    def create(self, hello: Doors, *more: str) -> tuple[Done, dict[str, Any]]:
+        done = hello.command(
+            "publish", "--repository", self.NEW, "--dist", "dist", "--create-repository", "--json", "-", *more
+        )
+        return done, json.loads(done.out)
+
+    def test_creates_it_once(self, hello: Doors, emulator: Emulator) -> None:
+        done, report = self.create(hello)
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "uploaded"}
+        (made,) = [each for each in emulator.cloud.repositories if each.name == "brand-new"]
+        assert (made.format, made.mode) == ("PYTHON", "STANDARD_REPOSITORY")
+        done, report = self.create(hello)
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "identical"}
+
+    def test_dry_run_creates_nothing(self, hello: Doors, emulator: Emulator) -> None:
+        done, report = self.create(hello, "--dry-run")
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "would upload"}
+        assert [each.name for each in emulator.cloud.repositories] == ["python"]
+
+
+class TestSeveral:
+    """app requires lib, lib requires core; `dist` names them in the worst order."""
+
+    @pytest.fixture
+    def several(self, doors: Doors) -> Doors:
+        make_wheel(doors.folder / "dist", "app", requires=["lib>=1", "requests"])
+        make_wheel(doors.folder / "dist", "lib", requires=["core; python_version >= '3'"], content="#" * 5000)
+        make_wheel(doors.folder / "dist", "zore", requires=[])
+        make_wheel(doors.folder / "dist", "core")
+        (doors.folder / "dist/.gitignore").write_text("*")
+        (doors.folder / "dist/core-1.0-py3-none-any.whl.publish.attestation").write_text("{}")
+        (doors.folder / "dist/SHA256SUMS").write_text("")
+        (doors.folder / "dist/reports").mkdir()
+        return doors
+
+    def test_dependencies_come_first(self, several: Doors, emulator: Emulator) -> None:
+        emulator.cloud.switch(max_upload_size=4000)
+        done, report = publish(several, "--dist", "dist")
+        assert done.code == 6
+        assert statuses(report) == {
+            "core-1.0-py3-none-any.whl": "uploaded",
+            "zore-1.0-py3-none-any.whl": "uploaded",
+            "lib-1.0-py3-none-any.whl": "failed",
+            "app-1.0-py3-none-any.whl": "not tried",
+        }
+        assert report["failure"]["exit-code"] == 6
+        assert report["published"] is True
+        assert {stored.package for stored in emulator.files()} == {"core", "zore"}
+
+        emulator.cloud.switch(max_upload_size=0)
+        done, report = publish(several, "--dist", "dist")
+        assert done.code == 0, done.err
+        assert statuses(report) == {
+            "core-1.0-py3-none-any.whl": "identical",
+            "zore-1.0-py3-none-any.whl": "identical",
+            "lib-1.0-py3-none-any.whl": "uploaded",
+            "app-1.0-py3-none-any.whl": "uploaded",
+        }
+        created = {stored.package: stored.created for stored in emulator.files()}
+        assert created["core"] < created["lib"] < created["app"]
+        assert report["requirements"].splitlines() == ["app==1.0", "core==1.0", "lib==1.0", "zore==1.0"]
+        assert report["name"] == report["version"] == ""
+
+    def test_one_at_a_time(self, several: Doors, emulator: Emulator) -> None:
+        done, _ = publish(several, "--dist", "dist", "--jobs", "1")
+        assert done.code == 0, done.err
+        assert len(uploads(emulator)) == 4
+
+
+class TestTokenThatEndsInTheMiddle:
+    """Two hours pass on Google's side as soon as the first file has arrived."""
+
+    @pytest.fixture
+    def emulator(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+        def clock() -> float:
+            return time.time() + (7200 if emulator.files() else 0)
+
+        emulator = Emulator(data=tmp_path_factory.mktemp("emulator"), clock=clock)
+        with emulator:
+            yield emulator
+
+    @pytest.mark.parametrize("account", [(), ("--service-account", PUBLISHER)])
+    def test_another_is_fetched(self, doors: Doors, emulator: Emulator, account: Sequence[str]) -> None:
+        make_wheel(doors.folder / "dist", "lib")
+        make_wheel(doors.folder / "dist", "app", requires=["lib"])
+        done, report = publish(doors, "--dist", "dist", who=[*DIRECT, *account])
+        assert done.code == 0, done.err
+        assert set(statuses(report).values()) == {"uploaded"}
+        answers = [seen.status for seen in emulator.requests if seen.host == "us-central1-python.pkg.dev"]
+        assert 401 in answers, "the old token was tried and refused"
+
+    def test_given_token_cannot_be_renewed(self, doors: Doors, emulator: Emulator) -> None:
+        make_wheel(doors.folder / "dist", "lib")
+        make_wheel(doors.folder / "dist", "app", requires=["lib"])
+        given = emulator.access_token(PUBLISHER)
+        done, report = publish(doors, "--dist", "dist", who=["--access-token", "-"], given=given)
+        assert done.code == 3
+        assert report["failure"]["docs"].endswith("#registry-401")
+        assert statuses(report)["app-1.0-py3-none-any.whl"] == "not tried"
+
+
+class TestLine:
+    """The ready line: what the action hands to later steps."""
+
+    def act(self, hello: Doors, **inputs: str) -> Step:
+        given = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}
+        step = hello.action(given | {name.replace("_", "-"): value for name, value in inputs.items()})
+        assert step.code == 0, step.log
+        return step
+
+    def rights(self, step: Step, emulator: Emulator) -> tuple[int, int]:
+        """How reading, and how an empty upload, is answered."""
+        url = step.outputs["extra-index-url"].partition("--extra-index-url ")[2]
+        auth = ("oauth2accesstoken", url.partition("oauth2accesstoken:")[2].partition("@")[0])
+        upload = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
+        return (
+            requests.get(f"{upload}simple/hello/", auth=auth, timeout=10).status_code,
+            requests.post(upload, files={"a": b""}, auth=auth, timeout=10).status_code,
+        )
+
+    @pytest.mark.parametrize("wanted", ["auto", "read-only"])
+    @pytest.mark.parametrize("account", ["", PUBLISHER])
+    def test_installs_and_cannot_upload(self, hello: Doors, emulator: Emulator, wanted: str, account: str) -> None:
+        step = self.act(hello, index_token=wanted, service_account=account)
+        assert self.rights(step, emulator) == (200, 403)
+        assert "::warning" not in step.log
+        installed = install(hello, step.outputs["extra-index-url"], "hello==1.0")
+        assert (installed / "hello.py").is_file()
+
+    def test_publisher(self, hello: Doors, emulator: Emulator) -> None:
+        step = self.act(hello, index_token="publisher")
+        assert self.rights(step, emulator) == (200, 400)
+        assert "::warning" not in step.log
+
+    def test_auto_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
+        emulator.cloud.switch(read_only_scope=False)
+        step = self.act(hello)
+        assert self.rights(step, emulator) == (200, 400)
+        assert step.log.count("::warning") == 1
+        assert "::warning::The ready line carries the publishing token" in step.log
+
+    def test_read_only_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
+        emulator.cloud.switch(read_only_scope=False)
+        step = hello.action(
+            {
+                "repository": REPOSITORY,
+                "workload-identity-provider": PROVIDER,
+                "dist": "dist",
+                "index-token": "read-only",
+            }
+        )
+        assert step.code == 6
+        (message,) = step.errors
+        assert "the scopes of the token do not reach that far" in message
+        assert "set that to auto" in message
+        assert uploads(emulator) == []
+
+    def test_auto_with_a_given_token(self, hello: Doors, emulator: Emulator) -> None:
+        given = {"workload_identity_provider": "", "access_token": emulator.access_token(PUBLISHER)}
+        step = self.act(hello, **given)
+        assert self.rights(step, emulator) == (200, 400)
+        assert "::warning::The ready line carries the publishing token" in step.log
+
+    def test_none(self, hello: Doors, emulator: Emulator) -> None:
+        step = self.act(hello, index_token="none")
+        assert step.outputs["extra-index-url"] == ""
+        assert step.outputs["token-expires-at"] == ""
+        assert "::warning" not in step.log
+        asked = [seen for seen in emulator.requests if seen.host == "sts.googleapis.com"]
+        assert len(asked) == 1, "no token that nobody uses"
+
+    def test_command(self, hello: Doors) -> None:
+        publish(hello, "--dist", "dist")
+        done = hello.command("index-url", "--repository", REPOSITORY, *DIRECT)
+        assert done.code == 0, done.err
+        assert (install(hello, done.out, "hello") / "hello.py").is_file()
+
+    def test_command_as_a_reader(self, hello: Doors, emulator: Emulator) -> None:
+        publish(hello, "--dist", "dist")
+        options = ("--repository", REPOSITORY, "--access-token", "-", "--index-token", "publisher")
+        done = hello.command("index-url", *options, given=emulator.access_token(READER, scopes=[READ_ONLY]))
+        assert (install(hello, done.out, "hello") / "hello.py").is_file()
+
+    def test_command_without_a_token(self, hello: Doors, emulator: Emulator) -> None:
+        done = hello.command("index-url", "--repository", REPOSITORY, *DIRECT, "--index-token", "none")
+        assert done.out == (
+            f"--extra-index-url {emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/\n"
+        )
+
+
+class TestOutputs:
+    def test_of_the_action(self, hello: Doors, emulator: Emulator) -> None:
+        sha256 = hashlib.sha256((hello.folder / "dist" / HELLO).read_bytes()).hexdigest()
+        index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+
+        step = hello.action(
+            {
+                "repository": "projects/demo-project/locations/us-central1/repositories/python",
+                "credentials-json": json.dumps(emulator.key(PUBLISHER), indent=2),
+                "dist": "dist/*.whl\n",
+            }
+        )
+
+        assert step.code == 0, step.log
+        outputs = dict(step.outputs)
+        assert list(outputs) == list(yaml.safe_load((ROOT / "action.yml").read_text())["outputs"])
+        assert Masker(step.log).mask(outputs["extra-index-url"]) != outputs.pop("extra-index-url")
+        assert {name: Masker(step.log).mask(value) for name, value in outputs.items()} == outputs
+        (package,) = json.loads(outputs.pop("packages"))
+        assert package.pop("files") == [
+            {
+                "filename": HELLO,
+                "sha256": sha256,
+                "size": (hello.folder / "dist" / HELLO).stat().st_size,
+                "url": index.replace("/simple/", f"/hello/{HELLO}"),
+                "status": "uploaded",
+            }
+        ]
+        assert package == {"name": "hello", "version": "1.0"}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", outputs.pop("token-expires-at"))
+        assert outputs == {
+            "index-url": index,
+            "requirements": "hello==1.0",
+            "requirements-hashed": f"hello==1.0 --hash=sha256:{sha256}",
+            "name": "hello",
+            "version": "1.0",
+            "published": "true",
+        }
+        assert step.summary.startswith(f"### Published to `{REPOSITORY}`\n")
+        assert f"| hello | 1.0 | `{HELLO}` |" in step.summary
+        assert f"| `{sha256}` | uploaded |" in step.summary
+        assert "Every file was read back" in step.summary
+        assert "pip install ${{ steps.id.outputs.extra-index-url }} hello==1.0" in step.summary
+
+    def test_no_summary(self, hello: Doors) -> None:
+        inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "summary": "false"}
+        step = hello.action(inputs)
+        assert step.code == 0
+        assert step.summary == ""
+
+    def test_summary_of_a_run_that_stopped_midway(self, hello: Doors, emulator: Emulator) -> None:
+        make_wheel(hello.folder / "dist", "lib", requires=["hello"], content="#" * 5000)
+        emulator.cloud.switch(max_upload_size=4000)
+        step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"})
+        assert step.code == 6
+        assert len(step.errors) == 1
+        assert step.outputs["published"] == "true"
+        assert step.outputs["extra-index-url"] == ""
+        assert "| uploaded |" in step.summary
+        assert "| failed |" in step.summary
+        assert "lib-1.0-py3-none-any.whl" in step.summary
+
+    def test_json_file(self, hello: Doors) -> None:
+        done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", "--json", "report.json")
+        assert done.code == 0
+        assert done.out == ""
+        report = json.loads((hello.folder / "report.json").read_text())
+        assert list(report) == [
+            *("index-url", "requirements", "requirements-hashed", "packages", "name", "version", "published"),
+            *("token-expires-at", "repository", "dry-run", "verified"),
+        ]
+        assert report["repository"] == REPOSITORY
+
+    def test_hashes_are_those_that_pip_requires(self, hello: Doors) -> None:
+        _, report = publish(hello, "--dist", "dist")
+        line = hello.command("index-url", "--repository", REPOSITORY, *DIRECT).out
+        installed = install(hello, line, report["requirements-hashed"], options=["--require-hashes"])
+        assert (installed / "hello.py").is_file()
+
+    def test_index_that_lags_behind_its_uploads(self, hello: Doors, emulator: Emulator) -> None:
+        emulator.cloud.switch(index_delay=1000.0)
+        done, report = publish(hello, "--dist", "dist", hurried=True)
+        assert done.code == 6
+        assert "was uploaded, but the index does not list it" in report["failure"]["what"]
+        assert "verify: false" in report["failure"]["fix"]
