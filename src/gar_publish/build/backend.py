@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import warnings
 from collections import deque
@@ -137,9 +136,7 @@ class Backend:
         is no link or pipe, and holds none of the warnings that pyproject_hooks would raise in this process.
         """
         *command, control = cmd
-        folder = self._sandbox.folder("hook")
-        given = Path(shutil.copy(Path(control, "input.json"), folder))
-        self._sandbox.give(given)
+        folder = self._sandbox.folder("hook", Path(control, "input.json"))
         self._sandbox.run(
             [*command, folder],
             cwd=Path(cwd or self._tree),

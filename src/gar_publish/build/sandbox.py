@@ -76,20 +76,26 @@ class Sandbox:
                 "PYTHONPYCACHEPREFIX": str(home / "pycache"),  # nobody can write into the build environment
             }
 
-    def folder(self, kind: str) -> Path:
-        """A new folder that the code may write."""
+    def folder(self, kind: str, *files: Path) -> Path:
+        """A new folder that the code may write, with copies of these files in it."""
         folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.scratch))
+        for file in files:
+            shutil.copy(file, folder)
         self.give(folder)
         return folder
 
-    def give(self, path: Path) -> None:
-        """Make the code's user the owner of a file, or of a folder and everything in it."""
+    def give(self, folder: Path) -> None:
+        """Make the code's user the owner of a folder and of everything in it.
+
+        From the inside out: what may still be running must not be able to put another file in the place of one that
+        is about to be given.
+        """
         if self.user is None:
             return
-        os.chown(path, *self.user, follow_symlinks=False)
-        for folder, folders, files in os.walk(path):
+        for parent, folders, files in os.walk(folder, topdown=False):
             for name in (*folders, *files):
-                os.chown(Path(folder, name), *self.user, follow_symlinks=False)
+                os.chown(Path(parent, name), *self.user, follow_symlinks=False)
+        os.chown(folder, *self.user)
 
     def source(self, folder: Path) -> Path:
         """The project as the build may see it: itself, or its place in the one copy of its checkout."""
@@ -298,7 +304,7 @@ def _end_stragglers(user: User) -> None:
     Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
     is killed here, in their turn.
     """
-    while stragglers := [pid for pid in _children() if Path(f"/proc/{pid}").stat().st_uid == user.uid]:
+    while stragglers := list(_children_of_this_process(user.uid)):
         for pid in stragglers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -306,9 +312,9 @@ def _end_stragglers(user: User) -> None:
                 os.waitpid(pid, 0)
 
 
-def _children() -> Iterator[int]:
-    for process in Path("/proc").glob("[0-9]*"):
+def _children_of_this_process(uid: int) -> Iterator[int]:
+    for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
-            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]  # man 5 proc: "PID (NAME) STATE PPID"
-            if int(parent) == os.getpid():
-                yield int(process.name)
+            facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            if int(facts["PPid"]) == os.getpid() and int(facts["Uid"].split()[0]) == uid:
+                yield int(status.parent.name)
