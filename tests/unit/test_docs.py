@@ -1,54 +1,222 @@
-"""The documents agree with the code: tables, and a heading for every anchor that a failure names."""
+"""The documents agree with the code: tables, links, sentences, inputs, commands, and an anchor for every failure."""
 
 import ast
 import re
 import runpy
+import shlex
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+from gar_publish import cli
+from gar_publish.credentials import explain
+from gar_publish.emulator.answers import Refusal
+from gar_publish.emulator.attributes import admit
+from gar_publish.emulator.github import claims_of
+from gar_publish.emulator.world import Provider
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SETUP = ROOT / "docs" / "setup.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+REASONS = [reason for service in (*explain._SERVICES, explain._OTHER) for reason in service.reasons]
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
-def anchors_in_code() -> set[str]:
-    found = set()
+def failures_in_code() -> Iterator[tuple[str, ast.Call]]:
+    """Every call that names an anchor, with each of the anchors that it may name."""
     for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "anchor":
-                found |= {
-                    each.value
-                    for each in ast.walk(node.value)
-                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
-                }
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "anchor"]
+            if isinstance(node.func, ast.Name) and node.func.id == "Reason":
+                named.append(node.args[-1])
+            for value in named:
+                for each in ast.walk(value):
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                        yield each.value, node
+
+
+def sentences_in_code() -> Mapping[str, list[str]]:
+    """What failures may say, by anchor, as regular expressions."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for anchor, call in failures_in_code():
+        found[anchor] += [template for node in ast.walk(call) if (template := as_pattern(node))]
+    for service in (*explain._SERVICES, explain._OTHER):
+        for anchor in {reason.anchor for reason in (*service.reasons, explain._UNKNOWN)}:
+            found[anchor].append(f"{as_pattern(ast.Constant(service.what))} \\(HTTP [0-9]+\\)\\.")
     return found
+
+
+def as_pattern(node: ast.AST) -> str:
+    """A string with placeholders, of either kind, as a regular expression; empty for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return ".+".join(re.escape(part) for part in re.split(r"\{\w+\}", node.value))
+    if isinstance(node, ast.JoinedStr):
+        return "".join(as_pattern(part) or ".+" for part in node.values)
+    return ""
+
+
+def as_text(node: ast.AST | None) -> str:
+    """A string with each of its placeholders as X; empty for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return "".join(as_text(part) or "X" for part in node.values) if isinstance(node, ast.JoinedStr) else ""
 
 
 def headings(document: Path) -> set[str]:
     """The anchors that GitHub gives to a document's headings."""
-    titles = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def fences(document: Path, language: str) -> list[str]:
+    """The code blocks of one language."""
+    text = document.read_text(encoding="utf-8")
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in blocks]
+
+
+def shell_lines(document: Path) -> list[str]:
+    return "\n".join(fences(document, "sh")).replace("\\\n", " ").splitlines()
+
+
+@cache
+def gcloud_tree() -> dict[str, Any]:
+    """The commands and options of the gcloud that is installed, from the list it completes from."""
+    program = shutil.which("gcloud")
+    file = Path(program).resolve().parent.parent / "data" / "cli" / "gcloud_completions.py" if program else None
+    if not file or not file.is_file():
+        pytest.skip("needs gcloud")
+    tree: dict[str, Any] = runpy.run_path(str(file))["STATIC_COMPLETION_CLI_TREE"]
+    return tree
+
+
+def check_gcloud(command: str) -> None:
+    node = gcloud_tree()
+    options = set(node["flags"])
+    for word in re.findall(r"[^\s'\"]+(?:'[^']*'|\"[^\"]*\")?", command.removeprefix("gcloud ")):
+        if option := re.match(r"--(?:no-)?([a-z-]+)", word):
+            known = options | set(node["flags"])
+            assert f"--{option[1]}" in known or word.partition("=")[0] in known, f"{word} in: {command}"
+        elif node["commands"]:
+            assert word in node["commands"], f"{word} in: {command}"
+            node = node["commands"][word]
+    assert not node["commands"], f"unfinished: {command}"
+
+
+def gcloud_commands(text: str) -> list[str]:
+    """Each gcloud command in a text, up to where prose or another program goes on."""
+    return [found.rstrip(" .") for found in re.findall(r"\bgcloud [a-z](?:'[^']*'|\"[^\"]*\"|[^|;,`(<)\n])*", text)]
+
+
 def test_every_anchor_of_a_failure_is_a_heading_and_no_heading_is_left_over() -> None:
-    troubleshooting = ROOT / "docs" / "troubleshooting.md"
-    sections = set(re.findall(r"^### (.+)$", troubleshooting.read_text(), re.MULTILINE))
-    assert anchors_in_code() == sections
+    sections = re.findall(r"^### (.+)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted({anchor for anchor, _ in failures_in_code()}) == sorted(sections)
+
+
+def test_troubleshooting_quotes_what_the_code_says() -> None:
+    sentences = sentences_in_code()
+    for section in TROUBLESHOOTING.read_text(encoding="utf-8").split("\n### ")[1:]:
+        anchor, _, text = section.partition("\n")
+        quotes = [block.replace("\n> ", " ") for block in re.findall(r"^> (.+(?:\n> .+)*)", text, re.MULTILINE)]
+        assert quotes, anchor
+        for quote in quotes:
+            said = quote.removeprefix("Likely cause: ")
+            assert any(re.fullmatch(template, said) for template in sentences[anchor] if len(template) > 15), quote
 
 
 def test_tables_are_those_of_action_yml() -> None:
     tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
-    readme = (ROOT / "README.md").read_text()
-    assert tables["filled"](readme, (ROOT / "action.yml").read_text()) == readme
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tables["filled"](readme, (ROOT / "action.yml").read_text(encoding="utf-8")) == readme
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_links_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
         if "://" in link:
             continue
         path, _, anchor = link.partition("#")
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in headings(target), link
+
+
+@each_document
+def test_workflows_use_inputs_and_outputs_that_exist(document: Path) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    for block in fences(document, "yaml"):
+        steps = [node for node in mappings(yaml.safe_load(block)) if "org/gar-publish@" in str(node.get("uses"))]
+        for step in steps:
+            assert set(step.get("with", {})) <= set(action["inputs"]), step
+        used = re.findall(r"steps\.gar\.outputs\.([\w-]+)", block)
+        assert set(used) <= set(action["outputs"]), used
+
+
+def mappings(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for each in node.values():
+            yield from mappings(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from mappings(each)
+
+
+@each_document
+def test_commands_of_gar_publish_are_understood(document: Path) -> None:
+    parser = cli._parser()
+    for line in shell_lines(document):
+        for command in re.findall(r"\bgar-publish ([a-z-]+[^|)&#]*)", line):
+            parser.parse_args(shlex.split(command))
+
+
+@each_document
+def test_gcloud_knows_the_commands_of_the_documents(document: Path) -> None:
+    inline = re.findall(r"`(gcloud [^`]+)`", document.read_text(encoding="utf-8"))
+    for command in gcloud_commands("\n".join(shell_lines(document) + inline)):
+        check_gcloud(command)
+
+
+def test_gcloud_knows_the_commands_that_failures_suggest() -> None:
+    fixes = [reason.fix for reason in REASONS]
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "fix":
+                fixes += [as_text(each) for each in ast.walk(node.value)]
+            elif isinstance(node, ast.Return) and as_text(node.value).startswith("gcloud "):
+                fixes.append(as_text(node.value))
+    commands = set(gcloud_commands("\n".join(fixes)))
+    assert len(commands) > 20
+    for command in commands:
+        check_gcloud(command)
+
+
+@pytest.mark.parametrize("immutable", [False, True], ids=["old subject", "new subject"])
+def test_setup_lets_in_the_repositories_of_one_owner(*, immutable: bool) -> None:
+    setup = "\n".join(shell_lines(SETUP))
+    mapping = re.findall(r"--attribute-mapping='(.+?)'", setup)
+    condition = re.findall(r'--attribute-condition="(.+?)"', setup)
+    assert (len(mapping), len(condition)) == (1, 1)
+    ours = claims_of({"repository": f"octo-org/{'x' * 100}", "ref": "refs/tags/v1.2.3"}, immutable=immutable)
+    provider = Provider(
+        project="my-project",
+        pool="github",
+        id="github",
+        issuer="https://token.actions.githubusercontent.com",
+        mapping=dict(pair.split("=", 1) for pair in mapping[0].split(",")),
+        condition=condition[0].replace("$OWNER_ID", ours["repository_owner_id"]),
+    )
+    assert admit(provider, ours, 401)["attribute.repository_id"] == ours["repository_id"]
+    with pytest.raises(Refusal):
+        admit(provider, claims_of({"repository": "somebody/hello"}, immutable=immutable), 401)
