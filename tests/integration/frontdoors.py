@@ -136,7 +136,17 @@ def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] 
     processes.
     """
     target = doors.folder.parent / "installed"
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--target", target, *options]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-cache-dir",
+        "--target",
+        target,
+        *options,
+    ]
     done = subprocess.run(
         [*command, "-r", "/dev/stdin"],
         input="\n".join([line, *requirements]),

@@ -1,0 +1,158 @@
+"""pypiserver as the registry: another hand's idea of what an index answers."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gar_publish import distributions
+from gar_publish.credentials.source import GivenSource
+from gar_publish.errors import Conflict
+from gar_publish.http import Patience, new_session
+from gar_publish.index import Index
+from gar_publish.upload import Uploader
+from tests.integration.frontdoors import Done, Doors, install
+from tests.wheels import make_wheel
+
+TOKEN = "made-up-token-for-a-second-registry"
+SERVER = """
+import sys
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+import pypiserver
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+token = sys.stdin.readline().strip()
+app = pypiserver.app(
+    roots=[sys.argv[1]],
+    auther=lambda user, password: (user, password) == ("oauth2accesstoken", token),
+    authenticate=["download", "list", "update"],
+    disable_fallback=True,
+    hash_algo="sha256",
+)
+with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+HELLO = "hello-1.0-py3-none-any.whl"
+
+
+@dataclass(frozen=True)
+class Registry:
+    url: str
+    folder: Path
+
+
+@pytest.fixture
+def registry(tmp_path_factory: pytest.TempPathFactory, clean_env: dict[str, str]) -> Iterator[Registry]:
+    folder = tmp_path_factory.mktemp("pypiserver")
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SERVER, folder],
+        env=clean_env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        server.stdin.write(f"{TOKEN}\n")
+        server.stdin.flush()
+        yield Registry(f"http://127.0.0.1:{int(server.stdout.readline())}/", folder)
+        server.terminate()
+
+
+@pytest.fixture
+def doors(clean_env: dict[str, str], tmp_path: Path) -> Doors:
+    """Both front doors, without an emulator."""
+    make_wheel(tmp_path / "work/dist", "hello")
+    return Doors(tmp_path / "work", clean_env)
+
+
+def publish(doors: Doors, registry: Registry, *more: str, token: str = TOKEN) -> tuple[Done, dict[str, Any]]:
+    who = ("--repository", registry.url, "--access-token", "-")
+    done = doors.command("publish", *who, "--dist", "dist", "--json", "-", *more, given=token)
+    return done, json.loads(done.out)
+
+
+def status(report: dict[str, Any]) -> str:
+    (package,) = report["packages"]
+    (file,) = package["files"]
+    return str(file["status"])
+
+
+def test_what_is_uploaded_is_what_pip_installs(doors: Doors, registry: Registry) -> None:
+    done, report = publish(doors, registry)
+    assert done.code == 0, done.err
+    assert status(report) == "uploaded"
+    assert report["verified"] is True
+    assert report["index-url"] == f"{registry.url}simple/"
+    assert (registry.folder / HELLO).read_bytes() == (doors.folder / "dist" / HELLO).read_bytes()
+
+    line = doors.command("index-url", "--repository", registry.url, "--access-token", "-", given=TOKEN)
+    assert line.code == 0, line.err
+    installed = install(doors, line.out, report["requirements-hashed"], options=["--require-hashes"])
+    assert (installed / "hello.py").is_file()
+
+
+@pytest.mark.parametrize("path", ["", "simple", "simple/"])
+def test_identical_is_skipped_however_the_index_is_named(doors: Doors, registry: Registry, path: str) -> None:
+    publish(doors, registry)
+    done, report = publish(doors, Registry(f"{registry.url}{path}", registry.folder))
+    assert done.code == 0, done.err
+    assert status(report) == "identical"
+    assert report["published"] is False
+
+
+def test_other_bytes_are_a_conflict(doors: Doors, registry: Registry) -> None:
+    publish(doors, registry)
+    before = (registry.folder / HELLO).read_bytes()
+    make_wheel(doors.folder / "dist", "hello", content="changed = True\n")
+
+    done, _ = publish(doors, registry)
+    assert done.code == 5
+    assert hashlib.sha256(before).hexdigest() in done.errors[0]
+    assert (registry.folder / HELLO).read_bytes() == before
+
+    done, report = publish(doors, registry, "--if-exists", "skip")
+    assert done.code == 0
+    assert status(report) == "skipped"
+    assert (registry.folder / HELLO).read_bytes() == before
+
+
+@pytest.mark.parametrize(("agent", "answer"), [("gar-publish/0", 409), ("twine/7", 400)])
+def test_file_that_lands_between_comparing_and_uploading(
+    doors: Doors, registry: Registry, agent: str, answer: int
+) -> None:
+    """How a duplicate is answered, pypiserver makes depend on who asks; the bytes are what counts."""
+    publish(doors, registry)
+    answers: list[int] = []
+    session = new_session()
+    session.headers["User-Agent"] = agent
+    session.hooks["response"].append(lambda response, **_: answers.append(response.status_code))
+    source, patience = GivenSource(TOKEN), Patience(tries=1)
+    index = Index(f"{registry.url}simple/", session=new_session(), source=source, patience=patience, on_wait=print)
+    uploader = Uploader(registry.url, session=session, source=source, index=index, patience=patience, on_wait=print)
+
+    assert uploader.upload(distributions.read(doors.folder / "dist" / HELLO)) == "identical"
+    changed = make_wheel(doors.folder / "changed", "hello", content="changed = True\n")
+    with pytest.raises(Conflict, match="with other bytes"):
+        uploader.upload(distributions.read(changed))
+    assert answers == [answer, answer]
+
+
+def test_wrong_token(doors: Doors, registry: Registry) -> None:
+    """Pypiserver answers 403 where Google answers 401."""
+    done, report = publish(doors, registry, token="another-token-that-is-wrong")
+    assert done.code == 6
+    (message,) = done.errors
+    assert "refuses to read (403)" in message
+    assert "ask the owner of the index for access" in report["failure"]["fix"]
+    assert list(registry.folder.iterdir()) == []
