@@ -42,24 +42,8 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
                 anchor="registry-401",
                 detail=detail,
             )
-        case 403 if "insufficient authentication scopes" in detail:
-            return RegistryRefused(
-                f"{host} refuses to {action}: the scopes of the token do not reach that far (403).",
-                cause="the token was made for less than https://www.googleapis.com/auth/cloud-platform, or this "
-                "registry takes no read-only ones",
-                fix="make the token with the scope cloud-platform; under `index-token: read-only`, set that to auto",
-                anchor="registry-403",
-                detail=detail,
-            )
         case 403:
-            return RegistryRefused(
-                f"{host} refuses to {action} (403).",
-                cause=f"the identity lacks {_ROLES[action]} on this repository; Google answers the same where the "
-                "repository does not exist, or lies in another location or project",
-                fix=_grant(response, _ROLES[action]),
-                anchor="registry-403",
-                detail=detail,
-            )
+            return _forbidden(response, detail, action)
         case 404:
             return RegistryRefused(
                 f"{host} does not have this repository (404).",
@@ -80,6 +64,27 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
         f"{host} refused to {action} (status {status}).",
         fix="read its answer above; if it says nothing, try again with `dry-run: true`",
         anchor="registry-refused",
+        detail=detail,
+    )
+
+
+def _forbidden(response: requests.Response, detail: str, action: str) -> Failure:
+    host = _host(response)
+    if "insufficient authentication scopes" in detail:
+        return RegistryRefused(
+            f"{host} refuses to {action}: the scopes of the token do not reach that far (403).",
+            cause="the token was made for less than https://www.googleapis.com/auth/cloud-platform, or this registry "
+            "takes no read-only ones",
+            fix="make the token with the scope cloud-platform; under `index-token: read-only`, set that to auto",
+            anchor="registry-403",
+            detail=detail,
+        )
+    return RegistryRefused(
+        f"{host} refuses to {action} (403).",
+        cause=f"the identity lacks {_ROLES[action]} on this repository; Google answers the same where the "
+        "repository does not exist, or lies in another location or project",
+        fix=_grant(response, _ROLES[action]),
+        anchor="registry-403",
         detail=detail,
     )
 
