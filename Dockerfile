@@ -21,6 +21,8 @@ COPY --from=build /app/venv /app/venv
 COPY entrypoint.py /app/
 # For Cloud Build and `docker run --entrypoint gar-publish`.
 RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish
+# The usual place would be below HOME, which the runner mounts: root's files would stay in it.
+ENV UV_CACHE_DIR=/var/cache/uv
 # There is no USER line: the runner mounts its files (outputs, summary) so that only root can be sure to write them.
 # Everything that comes from the project is built as the workspace's owner, never as root.
 # -I: no PYTHON* variable, user site or working folder can put code before ours. -u: lines appear as they are said.

@@ -1,7 +1,8 @@
 """Google and GitHub, as the containers of these tests see them: by their own names, over TLS."""
 
+import fcntl
 import ssl
-import uuid
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.runner import Runner
 
 GATEWAY = "169.254.169.254"
 """Where the metadata server is on Google's machines; here it is this machine, as the tests' network sees it."""
+
+NETWORK = "gar-publish-test-production"
 
 HOSTS = (
     "artifactregistry.googleapis.com",
@@ -45,22 +48,28 @@ class Production:
 def production(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """Needs root, for ports 443 and 80."""
     folder = tmp_path_factory.mktemp("production")
-    network = docker_client.networks.create(
-        f"gar-publish-test-{uuid.uuid4().hex[:12]}",
-        ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)]),
-    )
-    try:
-        with Emulator(data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True) as emulator:
-            yield Production(
-                emulator,
-                {
-                    "network": network.name,
-                    "extra_hosts": dict.fromkeys(HOSTS, GATEWAY),
-                    "volumes": [f"{_bundle(emulator, folder)}:/etc/ssl/certs/ca-certificates.crt:ro"],
-                },
-            )
-    finally:
-        network.remove()
+    with (Path(tempfile.gettempdir()) / "gar-publish-test.lock").open("w") as lock:
+        # There is one such address on a machine: sessions take turns, and clear away what a killed one left.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in docker_client.networks.list(names=[NETWORK]):
+            left.remove()
+        network = docker_client.networks.create(
+            NETWORK, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)])
+        )
+        try:
+            with Emulator(
+                data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True
+            ) as emulator:
+                yield Production(
+                    emulator,
+                    {
+                        "network": network.name,
+                        "extra_hosts": dict.fromkeys(HOSTS, GATEWAY),
+                        "volumes": [f"{_bundle(emulator, folder)}:/etc/ssl/certs/ca-certificates.crt:ro"],
+                    },
+                )
+        finally:
+            network.remove()
 
 
 def _bundle(emulator: Emulator, folder: Path) -> Path:

@@ -106,7 +106,7 @@ def test_each_credential_publishes(
 
     (wheel,) = workspace.glob("dist/*")
     assert production.emulator.read(wheel.name) == wheel.read_bytes()
-    assert _owners(workspace) == {OWNER}
+    assert _owners(workspace.parent) == {OWNER}
 
     outputs = step.outputs
     assert {name: outputs[name] for name in ("index-url", "requirements", "name", "version", "published")} == {
@@ -167,7 +167,7 @@ def test_versions_from_git_need_no_safe_directory(production: Production, runner
     step = _publish(runner, leaks, {"access-token": token, "expected-version": "v2.3.4", "formats": "wheel, sdist"})
     assert step.outputs["requirements"] == "hello-scm==2.3.4"
     assert "dubious" not in step.log
-    assert _owners(workspace) == {OWNER}
+    assert _owners(workspace.parent) == {OWNER}
     with zipfile.ZipFile(BytesIO(production.emulator.read("hello_scm-2.3.4-py3-none-any.whl"))) as wheel:
         built = datetime(*wheel.infolist()[0].date_time, tzinfo=UTC)
     assert abs(built.timestamp() - int(when.stdout)) <= 2  # a zip file counts in steps of two seconds
@@ -214,7 +214,7 @@ def test_a_build_that_attacks_finds_and_changes_nothing(
     after = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
     assert after.keys() - before.keys() == {wheel}
     assert {path: after[path] for path in before} == before
-    assert _owners(workspace) == {OWNER}
+    assert _owners(workspace.parent) == {OWNER}
     assert step.files["ENV"] == step.files["PATH"] == step.files["STATE"] == ""
     assert not [command for command in commands(step.log) if "attack" in str(command)]
     assert {container.id for container in docker_client.containers.list(all=True)} <= containers
