@@ -9,10 +9,14 @@ from gar_publish.emulator.world import Repository
 Item = dict[str, Any]
 
 
+def escaped(identifier: str) -> str:
+    """An id as it stands in a resource name, as gcloud writes and reads it."""
+    return identifier.replace("/", "%2F").replace("+", "%2B").replace("^", "%5E")
+
+
 def file(repository: Repository, stored: StoredFile) -> Item:
-    escaped = f"{stored.package}/{stored.filename}".replace("/", "%2F").replace("+", "%2B").replace("^", "%5E")
     return {
-        "name": f"{repository.resource}/files/{escaped}",
+        "name": f"{repository.resource}/files/{escaped(f'{stored.package}/{stored.filename}')}",
         "sizeBytes": str(stored.size),
         "hashes": [
             {"type": kind, "value": base64.b64encode(bytes.fromhex(value)).decode()}
@@ -20,7 +24,7 @@ def file(repository: Repository, stored: StoredFile) -> Item:
         ],
         "createTime": stored.created_at,
         "updateTime": stored.created_at,
-        "owner": f"{repository.resource}/packages/{stored.package}/versions/{stored.version}",
+        "owner": f"{repository.resource}/packages/{stored.package}/versions/{escaped(stored.version)}",
     }
 
 
@@ -33,7 +37,7 @@ def packages(repository: Repository, files: list[StoredFile]) -> list[Item]:
 
 def versions(repository: Repository, files: list[StoredFile]) -> list[Item]:
     return [
-        {"name": f"{repository.resource}/packages/{package}/versions/{version}", **_times(group)}
+        {"name": f"{repository.resource}/packages/{package}/versions/{escaped(version)}", **_times(group)}
         for (package, version), group in _grouped(files, "package", "version")
     ]
 
@@ -42,7 +46,7 @@ def python_packages(repository: Repository, files: list[StoredFile]) -> list[Ite
     host = f"{repository.location}-python.pkg.dev"
     return [
         {
-            "name": f"{repository.resource}/pythonPackages/{package}:{version}",
+            "name": f"{repository.resource}/pythonPackages/{package}:{escaped(version)}",
             "uri": f"{host}/{repository.project}/{repository.name}/{package}/{group[0].filename}",
             "packageName": package,
             "version": version,

@@ -8,6 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from gar_publish.emulator.world import FORMATS, MODES, Repository
 HOST = "artifactregistry.googleapis.com"
 LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
 PAGE_SIZE = 1000
+UNSPECIFIED = "MODE_UNSPECIFIED"
 TYPE = "type.googleapis.com/google.devtools.artifactregistry.v1"
 #: When everything that a world file declares was made.
 EPOCH = "2026-01-01T00:00:00.000000Z"
@@ -119,7 +121,8 @@ class ArtifactRegistry:
         self._cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
         name = request.query_params.get("repositoryId", "")
         body = await _body(request)
-        kind, mode = body.get("format", ""), body.get("mode", "STANDARD_REPOSITORY")
+        kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
+        mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
             raise api(400, "Request contains an invalid argument.")
         if self._cloud.repository(project, location, name):
@@ -179,7 +182,7 @@ class ArtifactRegistry:
         return self._delete(request, repository, [self._file(request, repository)])
 
     def _file(self, request: Request, repository: Repository) -> StoredFile:
-        package, _, filename = request.path_params["file"].partition("/")
+        package, _, filename = unquote(request.path_params["file"]).partition("/")
         stored = self._cloud.store.find(repository, filename)
         if stored is None or stored.package != package:
             raise _not_found()
@@ -200,6 +203,7 @@ class ArtifactRegistry:
         def chosen(request: Request, verb: str) -> tuple[Repository, list[StoredFile]]:
             repository = self._repository(request, f"{permission}.{verb}")
             package, version = request.path_params.get("package"), request.path_params.get("version")
+            version = unquote(version) if version else None
             return repository, [
                 stored
                 for stored in self._cloud.store.files(repository)
@@ -211,7 +215,7 @@ class ArtifactRegistry:
 
         async def getting(request: Request) -> Response:
             for item in view(*chosen(request, "get")):
-                if item["name"] == _resource(request):
+                if unquote(item["name"]) == unquote(_resource(request)):
                     return JSONResponse(item)
             raise _not_found()
 
@@ -265,7 +269,7 @@ def _listing(request: Request, kind: str, items: list[Item]) -> Response:
 def _passes(request: Request, item: Item) -> bool:
     """`filter=name="…" AND owner="…"`, where `*` stands for anything: all that gcloud sends."""
     for field, value in re.findall(r'(\w+)\s*[=:]\s*"([^"]*)"', request.query_params.get("filter", "")):
-        pattern = ".*".join(re.escape(part) for part in value.split("*"))
-        if not re.fullmatch(pattern, str(item.get(field, ""))):
+        pattern = ".*".join(re.escape(part) for part in unquote(value).split("*"))
+        if not re.fullmatch(pattern, unquote(str(item.get(field, "")))):
             return False
     return True

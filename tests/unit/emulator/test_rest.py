@@ -157,8 +157,9 @@ def test_files(local: Local, wheels: list[Path]) -> None:
 
 def test_file_with_a_plus_in_its_name(local: Local, wheels: list[Path]) -> None:
     name = f"{PYTHON}/files/{quote(f'my-pkg/{wheels[1].name}', safe='')}"
-    assert _call(local, "GET", name).json()["name"] == name
-    assert _call(local, "GET", f"{name}:download?alt=media").content == wheels[1].read_bytes()
+    for spelling in (name, name.replace("%", "%25")):
+        assert _call(local, "GET", spelling).json()["name"] == name
+        assert _call(local, "GET", f"{spelling}:download?alt=media").content == wheels[1].read_bytes()
 
 
 def test_filter(local: Local, wheels: list[Path]) -> None:
@@ -199,16 +200,17 @@ def test_packages_and_versions(local: Local, wheels: list[Path]) -> None:
     assert _names(local, f"{PYTHON}/packages", "packages") == ["packages/my-pkg", "packages/other"]
     assert _names(local, f"{PYTHON}/packages/my-pkg/versions", "versions") == [
         "packages/my-pkg/versions/1.0",
-        "packages/my-pkg/versions/1.0+local",
+        "packages/my-pkg/versions/1.0%2Blocal",
     ]
     one = f"{PYTHON}/packages/my-pkg/versions/1.0%2Blocal"
-    assert _call(local, "GET", one).json()["name"] == f"{PYTHON}/packages/my-pkg/versions/1.0+local"
+    for spelling in (one, one.replace("%", "%25")):
+        assert _call(local, "GET", spelling).json()["name"] == one
     assert _call(local, "GET", f"{PYTHON}/packages/none").status_code == 404
 
 
 def test_python_packages(local: Local, wheels: list[Path]) -> None:
     names = _names(local, f"{PYTHON}/pythonPackages", "pythonPackages")
-    assert names == ["pythonPackages/my-pkg:1.0", "pythonPackages/my-pkg:1.0+local", "pythonPackages/other:2.0"]
+    assert names == ["pythonPackages/my-pkg:1.0", "pythonPackages/my-pkg:1.0%2Blocal", "pythonPackages/other:2.0"]
     item = _call(local, "GET", f"{PYTHON}/pythonPackages/other:2.0").json()
     assert item["uri"] == f"us-central1-python.pkg.dev/demo-project/python/other/{wheels[2].name}"
     assert (item["packageName"], item["version"]) == ("other", "2.0")
@@ -219,7 +221,7 @@ def test_version_and_package_are_deleted(local: Local, wheels: list[Path]) -> No
     version = f"{PYTHON}/packages/my-pkg/versions/1.0"
     assert _call(local, "DELETE", version).status_code == 403
     _finished(local, _call(local, "DELETE", version, ADMIN))
-    assert _names(local, f"{PYTHON}/packages/my-pkg/versions", "versions") == ["packages/my-pkg/versions/1.0+local"]
+    assert _names(local, f"{PYTHON}/packages/my-pkg/versions", "versions") == ["packages/my-pkg/versions/1.0%2Blocal"]
     _finished(local, _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN))
     assert _names(local, f"{PYTHON}/packages", "packages") == ["packages/other"]
     assert _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN).status_code == 404

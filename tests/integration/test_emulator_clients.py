@@ -1,0 +1,393 @@
+"""The clients that people use, unchanged, against the emulator."""
+
+import base64
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.iam import Binding
+from tests.wheels import make_wheel
+
+BIN = Path(sys.executable).parent
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+READER = "reader@demo-project.iam.gserviceaccount.com"
+DEVELOPER = "user:dev@example.com"
+HOST = "us-central1-python.pkg.dev"
+PATH = "/demo-project/python/"
+PROJECT = """
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+
+[project]
+name = "Client-Check"
+version = "1.0"
+requires-python = ">=3.9"
+description = "Says which client brought it."
+
+[tool.poetry]
+packages = [{ include = "client_check" }]
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def world() -> World:
+    default = World.default()
+    developer = Binding(DEVELOPER, "roles/artifactregistry.admin", "projects/demo-project")
+    return replace(default, bindings=(*default.bindings, developer))
+
+
+@pytest.fixture
+def emulator(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def url(emulator: Emulator) -> str:
+    return emulator.address(HOST) + PATH
+
+
+@pytest.fixture
+def publisher(emulator: Emulator) -> str:
+    return emulator.access_token(PUBLISHER)
+
+
+@pytest.fixture
+def reader(emulator: Emulator) -> str:
+    return emulator.access_token(READER)
+
+
+@pytest.fixture
+def run(tmp_path: Path, clean_env: dict[str, str]) -> Run:
+    """Runs a client in the test's folder."""
+
+    def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [shutil.which(program, path=str(BIN)) or program, *arguments],
+            env={**clean_env, "PYTHONWARNINGS": "", **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A wheel and an sdist, as a backend makes them."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "client_check").mkdir()
+    (folder / "client_check/__init__.py").write_text("ANSWER = 42\n")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--quiet", str(folder)]
+    subprocess.run(build, check=True, capture_output=True)
+    files = sorted(str(file) for file in (folder / "dist").iterdir())
+    assert [Path(file).name for file in files] == ["client_check-1.0-py3-none-any.whl", "client_check-1.0.tar.gz"]
+    return files
+
+
+def _with_token(url: str, token: str, user: str = "oauth2accesstoken") -> str:
+    return url.replace("://", f"://{user}:{quote(token, safe='')}@", 1) + "simple/"
+
+
+def _ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _names(emulator: Emulator) -> list[str]:
+    return [stored.filename for stored in emulator.files()]
+
+
+# twine, uv, Poetry: publish
+
+
+def _twine(run: Run, url: str, token: str, files: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+    common = ["--non-interactive", "--disable-progress-bar", "--verbose", "--repository-url", url]
+    secret = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": token}
+    return run("twine", "upload", *common, *options, *files, **secret)
+
+
+def test_twine(run: Run, emulator: Emulator, url: str, publisher: str, dist: list[str]) -> None:
+    _ok(_twine(run, url, publisher, dist))
+    assert _names(emulator) == [Path(file).name for file in dist]
+    assert {stored.requires_python for stored in emulator.files()} == {">=3.9"}
+    assert emulator.read(Path(dist[0]).name) == Path(dist[0]).read_bytes()
+    again = _twine(run, url, publisher, dist)
+    assert again.returncode == 1
+    assert "Requested entity already exists" in again.stdout
+    assert "400 Bad Request" in again.stdout
+
+
+def test_twine_as_a_reader(run: Run, emulator: Emulator, url: str, reader: str, dist: list[str]) -> None:
+    denied = _twine(run, url, reader, dist)
+    assert denied.returncode == 1
+    assert "403 Forbidden" in denied.stdout
+    assert _names(emulator) == []
+
+
+def test_twine_with_a_token_that_is_none(run: Run, url: str, dist: list[str]) -> None:
+    assert "401 Unauthorized" in _twine(run, url, "nonsense", dist).stdout
+
+
+def test_uv_publish(run: Run, emulator: Emulator, url: str, publisher: str, *, dist: list[str], tmp_path: Path) -> None:
+    arguments = ["publish", "--publish-url", url, "--check-url", _with_token(url, publisher)]
+    secret = {"UV_PUBLISH_USERNAME": "oauth2accesstoken", "UV_PUBLISH_PASSWORD": publisher}
+    _ok(run("uv", *arguments, *dist, **secret))
+    assert _names(emulator) == [Path(file).name for file in dist]
+    again = _ok(run("uv", *arguments, *dist, **secret))
+    assert again.count("already exists, skipping") == 2
+    other = make_wheel(tmp_path / "other", "client-check", "1.0")
+    refused = run("uv", *arguments, str(other), **secret)
+    assert refused.returncode != 0
+    assert "Local file and index file do not match" in refused.stderr
+    plain = run("uv", "publish", "--publish-url", url, dist[0], **secret)
+    assert plain.returncode != 0
+    assert "Requested entity already exists" in plain.stderr
+
+
+def test_poetry(
+    run: Run, emulator: Emulator, url: str, *, publisher: str, reader: str, tmp_path: Path, dist: list[str]
+) -> None:
+    project = tmp_path / "app"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(PROJECT)
+    shutil.copytree(Path(dist[0]).parent, project / "dist")
+    settings = tmp_path / "poetry"
+    settings.mkdir()
+    (settings / "config.toml").write_text(f'[repositories.gar]\nurl = "{url}"\n[keyring]\nenabled = false\n')
+    environment = {
+        "POETRY_CONFIG_DIR": str(settings),
+        "POETRY_CACHE_DIR": str(tmp_path / "cache"),
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+    }
+    publish = ["publish", "--no-interaction", "--no-ansi", "-r", "gar", "-u", "oauth2accesstoken", "-p", publisher]
+    _ok(run("poetry", *publish, "-C", str(project), **environment))
+    assert _names(emulator) == [Path(file).name for file in dist]
+
+    consumer = tmp_path / "consumer"
+    consumer.mkdir()
+    (consumer / "pyproject.toml").write_text(
+        '[project]\nname = "consumer"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["client-check"]\n'
+        f'[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "gar"\nurl = "{url}simple/"\n'
+    )
+    (settings / "auth.toml").write_text(f'[http-basic.gar]\nusername = "oauth2accesstoken"\npassword = "{reader}"\n')
+    _ok(run("poetry", "install", "--no-interaction", "--no-ansi", "-C", str(consumer), **environment))
+    lock = (consumer / "poetry.lock").read_text()
+    assert 'name = "client-check"' in lock
+    assert emulator.files()[0].sha256 in lock
+    answer = ["python", "-c", "import client_check; print(client_check.ANSWER)"]
+    assert _ok(run("poetry", "run", "-C", str(consumer), *answer, **environment)).split()[-1] == "42"
+
+
+# pip, uv: install
+
+
+def _answer(folder: Path) -> int:
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); import client_check; print(client_check.ANSWER)"
+    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+
+
+@pytest.fixture
+def published(run: Run, url: str, publisher: str, dist: list[str]) -> list[str]:
+    _ok(_twine(run, url, publisher, dist))
+    return dist
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("json_index", [False, True])
+@pytest.mark.parametrize("client", [("pip", "install"), ("uv", "pip", "install")])
+def test_install(
+    run: Run, emulator: Emulator, url: str, reader: str, *, tmp_path: Path, client: tuple[str, ...], json_index: bool
+) -> None:
+    emulator.cloud.switch(json_index=json_index)
+    target = tmp_path / "target"
+    common = ["--no-deps", "--target", str(target), "--index-url", _with_token(url, reader)]
+    _ok(run(*client, *common, "client-check==1.0"))
+    assert _answer(target) == 42
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("client", [("pip", "install"), ("uv", "pip", "install")])
+def test_install_with_a_key_as_password(
+    run: Run, emulator: Emulator, url: str, tmp_path: Path, client: tuple[str, ...]
+) -> None:
+    key = base64.b64encode(emulator.key_file(PUBLISHER).read_bytes()).decode()
+    index = _with_token(url, key, "_json_key_base64")
+    _ok(run(*client, "--no-deps", "--target", str(tmp_path / "target"), "--index-url", index, "client-check"))
+    assert _answer(tmp_path / "target") == 42
+
+
+@pytest.mark.usefixtures("published")
+def test_pip_checks_the_hash(run: Run, emulator: Emulator, url: str, reader: str, tmp_path: Path) -> None:
+    wheel = emulator.files()[0]
+    common = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--index-url", _with_token(url, reader)]
+    for digest, code in ((wheel.sha256, 0), ("0" * 64, 1)):
+        requirements = tmp_path / "requirements.txt"
+        requirements.write_text(f"client-check==1.0 --hash=sha256:{digest}\n")
+        done = run("pip", "download", *common, "-r", str(requirements))
+        assert done.returncode == code, done.stderr
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("client", [("pip", "install", "--no-input"), ("uv", "pip", "install")])
+def test_install_without_credentials(run: Run, url: str, tmp_path: Path, client: tuple[str, ...]) -> None:
+    done = run(*client, "--no-deps", "--target", str(tmp_path / "t"), "--index-url", f"{url}simple/", "client-check")
+    assert done.returncode != 0
+    assert not (tmp_path / "t/client_check").exists()
+
+
+# The keyring backend knows hosts of Google's alone: production names, by way of a proxy that resolves them
+
+
+@pytest.fixture
+def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with Emulator(world, data=tmp_path_factory.mktemp("tls"), tls=True, production_names=True) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(production: Emulator) -> Iterator[str]:
+    """A proxy (RFC 9110, section 9.3.6) that connects everybody to the emulator, whomever they ask for."""
+    target = int(production.url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
+
+        def pump(source: socket.socket, sink: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client = stack.enter_context(listening.accept()[0])
+                    asked = b""
+                    while not asked.endswith(b"\r\n\r\n"):
+                        asked += client.recv(1024)
+                    assert asked.startswith(b"CONNECT ")
+                    server = stack.enter_context(socket.create_connection(("127.0.0.1", target)))
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    for pair in ((client, server), (server, client)):
+                        threads.append(threading.Thread(target=pump, args=pair))
+                        threads[-1].start()
+
+        threads: list[threading.Thread] = [threading.Thread(target=serve)]
+        threads[0].start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        threads[0].join()
+        stack.close()
+        for thread in threads:
+            thread.join(5)
+
+
+def test_keyring_backend(run: Run, production: Emulator, proxy: str, dist: list[str], tmp_path: Path) -> None:
+    exports = production.exports()
+    metadata = {name: value for name, value in exports.items() if name.startswith("GCE_METADATA")}
+    environment = {
+        **metadata,
+        "HTTPS_PROXY": proxy,
+        "NO_PROXY": "127.0.0.1",
+        "REQUESTS_CA_BUNDLE": exports["REQUESTS_CA_BUNDLE"],
+        "SSL_CERT_FILE": exports["SSL_CERT_FILE"],
+        "PATH": f"{BIN}:/usr/bin:/bin",
+    }
+    common = ["--non-interactive", "--disable-progress-bar", "--repository-url", f"https://{HOST}{PATH}"]
+    _ok(run("twine", "upload", *common, *dist, **environment))
+    assert _names(production) == [Path(file).name for file in dist]
+    uploads = [seen for seen in production.requests if seen.method == "POST" and seen.host == HOST]
+    assert {seen.principal for seen in uploads} == {f"serviceAccount:{PUBLISHER}"}
+
+    index = f"https://oauth2accesstoken@{HOST}{PATH}simple/"
+    target = ["--no-deps", "--target", str(tmp_path / "target"), "--index-url", index]
+    _ok(run("pip", "install", "--keyring-provider", "import", *target, "client-check", **environment))
+    assert _answer(tmp_path / "target") == 42
+    shutil.rmtree(tmp_path / "target")
+    _ok(run("uv", "pip", "install", "--keyring-provider", "subprocess", *target, "client-check", **environment))
+    assert _answer(tmp_path / "target") == 42
+
+
+# gcloud
+
+
+@pytest.fixture
+def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
+    """Runs gcloud as the developer and gives what it printed."""
+    if not shutil.which("gcloud"):
+        pytest.skip("gcloud is not installed")
+    token = tmp_path / "token"
+    token.write_text(emulator.access_token(DEVELOPER))
+    environment = {
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY": f"{emulator.address('artifactregistry.googleapis.com')}/",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_PROJECT": "demo-project",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+        "NO_GCE_CHECK": "true",
+    }
+
+    def gcloud(*arguments: str) -> str:
+        done = run("gcloud", "artifacts", *arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return gcloud
+
+
+@pytest.mark.usefixtures("published")
+def test_gcloud_lists(gcloud: Callable[..., str], emulator: Emulator) -> None:
+    where = ["--repository=python", "--location=us-central1", "--format=json"]
+    (package,) = json.loads(gcloud("packages", "list", *where))
+    assert package["name"].rpartition("/")[2] == "client-check"
+    (version,) = json.loads(gcloud("versions", "list", "--package=client-check", *where))
+    assert version["name"].rpartition("/")[2] == "1.0"
+    files = json.loads(gcloud("files", "list", *where))
+    assert [item["name"].rpartition("%2F")[2] for item in files] == _names(emulator)
+    chosen = json.loads(gcloud("files", "list", "--package=client-check", "--version=1.0", *where))
+    assert len(chosen) == 2
+    file = f"client-check/{_names(emulator)[0]}"
+    described = json.loads(gcloud("files", "describe", file, *where))
+    hashes = {entry["type"]: entry["value"] for entry in described["hashes"]}
+    assert hashes["SHA256"] == emulator.files()[0].sha256
+
+
+def test_gcloud_repositories(gcloud: Callable[..., str]) -> None:
+    described = json.loads(gcloud("repositories", "describe", "python", "--location=us-central1", "--format=json"))
+    assert (described["format"], described["mode"]) == ("PYTHON", "STANDARD_REPOSITORY")
+    where = ["--location=us-central1", "--format=json"]
+    gcloud("repositories", "create", "made", "--repository-format=python", *where)
+    listed = json.loads(gcloud("repositories", "list", *where))
+    assert [item["name"].rpartition("/")[2] for item in listed] == ["made", "python"]
+    everywhere = json.loads(gcloud("repositories", "list", "--format=json"))
+    assert len(everywhere) == 2
+
+
+@pytest.mark.usefixtures("published")
+def test_gcloud_deletes(gcloud: Callable[..., str], emulator: Emulator) -> None:
+    where = ["--repository=python", "--location=us-central1"]
+    gcloud("versions", "delete", "1.0", "--package=client-check", *where)
+    assert _names(emulator) == []
+
+
+def test_addresses_are_those_of_google(production: Emulator) -> None:
+    assert urlsplit(production.address(HOST)).netloc == HOST

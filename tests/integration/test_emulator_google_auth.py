@@ -1,0 +1,109 @@
+"""google-auth itself, in each of its forms, gets tokens from the emulator."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import google.auth.transport.requests
+import pytest
+import requests
+from google.auth import exceptions, identity_pool
+from google.oauth2 import service_account
+
+from gar_publish.emulator import Emulator
+
+AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+
+
+class Supplier(identity_pool.SubjectTokenSupplier):
+    def __init__(self, session: requests.Session, job: dict[str, str]) -> None:
+        self._session = session
+        self._job = job
+
+    def get_subject_token(self, context: Any, request: Any) -> str:
+        del request
+        answer = self._session.get(
+            f"{self._job['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience=https:{context.audience}",
+            headers={"Authorization": f"Bearer {self._job['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"},
+        )
+        return str(answer.json()["value"])
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def _federated(emulator: Emulator, session: requests.Session, job: dict[str, str], account: str | None = None) -> Any:
+    base = emulator.address("iamcredentials.googleapis.com")
+    make: Any = identity_pool.Credentials
+    return make(
+        audience=AUDIENCE,
+        subject_token_type="urn:ietf:params:oauth:token-type:jwt",
+        token_url=f"{emulator.address('sts.googleapis.com')}/v1/token",
+        subject_token_supplier=Supplier(session, job),
+        service_account_impersonation_url=(
+            f"{base}/v1/projects/-/serviceAccounts/{account}:generateAccessToken" if account else None
+        ),
+        scopes=SCOPES,
+    )
+
+
+def _token(credentials: Any, session: requests.Session) -> str:
+    credentials.refresh(google.auth.transport.requests.Request(session))
+    return str(credentials.token)
+
+
+def _reaches_the_index(emulator: Emulator, session: requests.Session, token: str) -> str:
+    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+    assert session.get(url, auth=("oauth2accesstoken", token)).status_code == 200
+    return emulator.requests[-1].principal
+
+
+def test_workload_identity_used_directly(emulator: Emulator, session: requests.Session) -> None:
+    credentials = _federated(emulator, session, emulator.job())
+    assert _reaches_the_index(emulator, session, _token(credentials, session)).startswith("principal://")
+
+
+def test_workload_identity_with_impersonation(emulator: Emulator, session: requests.Session) -> None:
+    credentials = _federated(emulator, session, emulator.job(), PUBLISHER)
+    assert _reaches_the_index(emulator, session, _token(credentials, session)) == f"serviceAccount:{PUBLISHER}"
+
+
+def test_workflow_of_another_owner(emulator: Emulator, session: requests.Session) -> None:
+    credentials = _federated(emulator, session, emulator.job(repository="other/hello"))
+    with pytest.raises(exceptions.OAuthError, match="rejected by the attribute condition"):
+        _token(credentials, session)
+
+
+def test_impersonation_that_is_not_granted(emulator: Emulator, session: requests.Session) -> None:
+    reader = PUBLISHER.replace("publisher", "reader")
+    credentials = _federated(emulator, session, emulator.job(), reader)
+    with pytest.raises(exceptions.RefreshError, match=r"iam\.serviceAccounts\.getAccessToken"):
+        _token(credentials, session)
+
+
+def test_service_account_key(emulator: Emulator, session: requests.Session) -> None:
+    info = {**emulator.key(PUBLISHER), "token_uri": f"{emulator.address('oauth2.googleapis.com')}/token"}
+    make: Any = service_account.Credentials.from_service_account_info
+    credentials = make(info, scopes=SCOPES)
+    assert _reaches_the_index(emulator, session, _token(credentials, session)) == f"serviceAccount:{PUBLISHER}"
+
+
+def test_metadata_server_is_found(emulator: Emulator, clean_env: dict[str, str]) -> None:
+    program = (
+        "import google.auth, google.auth.transport.requests as transport\n"
+        f"credentials, project = google.auth.default({SCOPES})\n"
+        "credentials.refresh(transport.Request())\n"
+        "print(type(credentials).__module__, project, credentials.service_account_email, credentials.valid)\n"
+    )
+    metadata = {name: value for name, value in emulator.exports().items() if name.startswith("GCE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=clean_env | metadata, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["google.auth.compute_engine.credentials", "demo-project", PUBLISHER, "True"]
