@@ -41,7 +41,8 @@ def run(
         with Emulator(described, data=data, port=port, host=host, tls=tls, plain_port=plain_port) as emulator:
             for name, value in sorted(emulator.exports().items()):
                 out(f"export {name}={_quoted(value)}")
-            stop.wait()
+            while not stop.wait(1):  # on Windows, a wait without end hears no signal
+                pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,6 +15,8 @@ NAMES = (
     "metadata.google.internal",
     "localhost",
     "host.docker.internal",
+    "127.0.0.1",
+    "::1",
 )
 
 
