@@ -69,5 +69,6 @@ class Access:
         return self._reader.token()
 
     def reading_token(self) -> Token:
-        """The token that reads, for the installer of build requirements."""
-        return self._reader.token()
+        """A token that reads, for the installer of build requirements: the weakest that can be had."""
+        weaker = None if self._wanted == "auto" else self.source.read_only()
+        return (weaker or self._reader).token()

@@ -97,7 +97,7 @@ class Repository:
             raise BadInput(
                 f"{location!r} cannot be a location of Artifact Registry.",
                 cause="the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-central1 or europe",
-                fix="gcloud artifacts locations list",
+                fix=f"gcloud artifacts locations list --project={project}",
                 anchor="repository-location",
             )
         if not _PROJECT.fullmatch(project):

@@ -276,7 +276,7 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
             f"`workload-identity-provider` is not the full name of a provider: {provider}",
             cause="the pool's name, or the provider's short name, was given",
             fix="gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
-            "--location=global --format='value(name)'",
+            "--location=global --project=PROJECT --format='value(name)'",
             anchor="provider-name",
         )
     if not path[1].isdigit():

@@ -88,3 +88,10 @@ def test_nobody_may_read(server: ScriptedServer) -> None:
     server.on("/", Reply(403))
     with pytest.raises(RegistryRefused, match="refuses to read"):
         open_access(server, "auto", Identity("publish"), Memory()).files("sample")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "read-only", "publisher", "none"])
+def test_the_installer_gets_the_weaker_token_whatever_the_line_carries(
+    server: ScriptedServer, wanted: IndexToken
+) -> None:
+    assert open_access(server, wanted, Identity("publish"), Memory()).reading_token().value == "read"

@@ -85,19 +85,22 @@ class Environments:
         """Wheels are unpacked by gar-publish itself; what has to be built first is built in the sandbox.
 
         Only the first way has the credential. A requirement with a URL of its own goes the second way at
-        once: what is behind it (git, a local file) is not to be fetched with root's rights.
+        once: what is behind it (git, a local file) is not to be fetched with root's rights. With a private
+        requirement there is no second way, on which anybody's package of the same name would be taken.
         """
         names = [str(requirement) for requirement in requirements]
         environment = self._empty()
         if not requirements:
             return environment
+        private = self._private_index({canonicalize_name(requirement.name) for requirement in requirements})
         if not any(requirement.url for requirement in requirements):
-            private = self._private_index({canonicalize_name(requirement.name) for requirement in requirements})
             output = self._install_wheels(environment, names, private)
             if output is None:
                 return environment
             if "--no-build" not in output:
                 raise _not_installed(output, project)
+        if private is not None:
+            raise _mixed(project)
         environment = self._empty()
         self._build_and_install(environment, names, project)
         return environment
@@ -178,6 +181,16 @@ def _parse(requirement: str, project: str) -> Requirement:
             fix="Correct `requires` in the [build-system] table of its pyproject.toml.",
             anchor="build-requirements",
         ) from error
+
+
+def _mixed(project: str) -> BuildFailure:
+    return BuildFailure(
+        f"{project} needs both a private package and one without a wheel for its build, which cannot be had together.",
+        cause="what reads the private repository only unpacks wheels, so that no project's code runs beside the"
+        " credential; without it, the private package could be taken from PyPI, where anybody may put one",
+        fix="publish a wheel of the other requirement to the private repository as well",
+        anchor="build-requirements",
+    )
 
 
 def _scrub(text: str, url: str) -> str:

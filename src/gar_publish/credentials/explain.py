@@ -74,8 +74,8 @@ STS = Service(
         Reason(
             'Invalid value for "audience"',
             "`workload-identity-provider` is not the full name of a provider: {provider}",
-            "gcloud iam workload-identity-pools providers list --location=global "
-            "--workload-identity-pool={pool_id} --format='value(name)'",
+            "gcloud iam workload-identity-pools providers list --location=global --project=PROJECT "
+            "--workload-identity-pool={pool_id} --format='value(name)' (project number {number})",
             "provider-name",
         ),
         Reason(
@@ -174,8 +174,8 @@ OAUTH = Service(
         Reason(
             "disabled",
             "the account or the key is switched off",
-            "gcloud iam service-accounts enable {service_account}, or "
-            "gcloud iam service-accounts keys enable {key_id} --iam-account={service_account}",
+            "gcloud iam service-accounts enable {service_account} --project={project}, or "
+            "gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
             "account-disabled",
         ),
         Reason(

@@ -85,7 +85,7 @@ def environments(
         return private
 
     scratch = tmp_path / "scratch"
-    scratch.mkdir()
+    scratch.mkdir(parents=True)
     return Environments(Sandbox(scratch, None, variables), variables, private_index=private_index)
 
 
@@ -186,7 +186,9 @@ def test_a_requirement_with_an_address_of_its_own_is_built_without_a_credential(
     asked: list[Collection[str]] = []
     url = f"http://x:{TOKEN}@127.0.0.1:9/simple/"
     given = {**variables, "UV_INDEX": url, "HTTP_PROXY": url, "UV_INDEX_MINE_PASSWORD": TOKEN}
-    made = environments(tmp_path, given, private=url, asked=asked)
+    made = environments(tmp_path, given, asked=asked)
     python = made.get([f"sample @ {project.as_uri()}"], project="one").python_executable
     assert run(python, "import sample; print(sample.origin)") == "built"
-    assert asked == []
+    assert asked == [{"sample"}]
+    with pytest.raises(BuildFailure, match="cannot be had together"):
+        environments(tmp_path / "again", given, private=url).get([f"sample @ {project.as_uri()}"], project="one")
