@@ -21,7 +21,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from gar_publish.errors import BadInput, BuildFailure
-from gar_publish.projects import is_glob, matches
+from gar_publish.projects import Project, is_glob, matches
 
 if TYPE_CHECKING:
     from twine.package import PackageFile
@@ -112,6 +112,21 @@ def read(path: Path) -> Distribution:
         platforms=platforms,
         package=package,
     )
+
+
+def check_name(distribution: Distribution, project: Project) -> None:
+    """Refuse a file that a build made under another name than its project declares.
+
+    Raises:
+        BuildFailure: The names differ.
+    """
+    if project.name not in {None, distribution.name}:
+        raise BuildFailure(
+            f"The build of {project.label} made {distribution.filename}, which is no distribution of {project.name}.",
+            cause="the build backend, or something else that the build requires, publishes under another name",
+            fix="look at `requires` in the [build-system] table of its pyproject.toml, and pin what it needs",
+            anchor="other-name",
+        )
 
 
 def warnings(distribution: Distribution) -> list[str]:

@@ -139,25 +139,33 @@ def _distributions(
 ) -> list[Distribution]:
     """Collect or build, and check everything that can be checked before the first byte leaves."""
     if settings.dist:
-        paths = distributions.collect(settings.dist, around.workspace)
+        found = [distributions.read(path) for path in distributions.collect(settings.dist, around.workspace)]
     else:
-        built = build.build(
-            projects.find(settings.packages, around.workspace),
-            formats=settings.formats,
-            out=scratch,
-            workspace=around.workspace,
-            console=around.console,
-            environment=around.environment,
-            private_index=lambda names: _private_index(settings.repository, opening, names),
-            insist=around.container,
-        )
-        paths = [path for each in built for path in each.files]
-    found = [distributions.read(path) for path in paths]
+        found = _built(settings, around, scratch, opening)
     if settings.expected_version is not None:
         distributions.check_expected(found, str(settings.expected_version))
     for each in found:
         for warning in distributions.warnings(each):
             around.console.warning(warning)
+    return found
+
+
+def _built(settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]") -> list[Distribution]:
+    found = []
+    for built in build.build(
+        projects.find(settings.packages, around.workspace),
+        formats=settings.formats,
+        out=scratch,
+        workspace=around.workspace,
+        console=around.console,
+        environment=around.environment,
+        private_index=lambda names: _private_index(settings.repository, opening, names),
+        insist=around.container,
+    ):
+        for path in built.files:
+            distribution = distributions.read(path)
+            distributions.check_name(distribution, built.project)
+            found.append(distribution)
     return found
 
 

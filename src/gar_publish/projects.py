@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from gar_publish.errors import BadInput
 
 
@@ -16,10 +18,12 @@ class Project:
     Args:
         folder: Where it is, absolute.
         label: How the user called it, for messages.
+        name: The name that its pyproject.toml declares, normalised; None where only the backend knows it.
     """
 
     folder: Path
     label: str
+    name: str | None = None
 
 
 def find(patterns: Sequence[str], root: Path) -> list[Project]:
@@ -41,9 +45,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
         folders = _matching(pattern, root) if is_glob(pattern, root) else [_named(pattern, root)]
         for folder in folders:
             label = str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder)
-            found.setdefault(folder.resolve(), Project(folder.resolve(), label))
-    for project in found.values():
-        _check_toml(project)
+            found.setdefault(folder.resolve(), Project(folder.resolve(), label, _declared_name(folder, label)))
     return list(found.values())
 
 
@@ -99,15 +101,19 @@ def _named(name: str, root: Path) -> Path:
     return folder
 
 
-def _check_toml(project: Project) -> None:
-    file = project.folder / "pyproject.toml"
+def _declared_name(folder: Path, label: str) -> str | None:
+    """What `[project]` says (https://packaging.python.org/en/latest/specifications/pyproject-toml/)."""
+    file = folder / "pyproject.toml"
     if not file.is_file():
-        return
+        return None
     try:
-        tomllib.loads(file.read_bytes().decode())
+        declared = tomllib.loads(file.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"{Path(project.label) / 'pyproject.toml'} is not valid TOML: {error}.",
+            f"{Path(label) / 'pyproject.toml'} is not valid TOML: {error}.",
             fix="Correct the file at that place.",
             anchor="invalid-pyproject",
         ) from error
+    project = declared.get("project")
+    name = project.get("name") if isinstance(project, dict) else None
+    return canonicalize_name(name) if isinstance(name, str) else None

@@ -10,6 +10,7 @@ import pytest
 
 from gar_publish import distributions
 from gar_publish.errors import BadInput, BuildFailure
+from gar_publish.projects import Project
 from tests.wheels import make_wheel
 
 METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
@@ -207,3 +208,11 @@ def test_two_files_of_one_name(dist: Path) -> None:
     with pytest.raises(BadInput) as caught:
         distributions.collect(["dist", "other"], dist.parent)
     assert caught.value.anchor == "same-name-twice"
+
+
+def test_a_build_publishes_under_its_own_name_alone(tmp_path: Path) -> None:
+    found = distributions.read(make_wheel(tmp_path, "sample"))
+    distributions.check_name(found, Project(tmp_path, "lib", "sample"))
+    distributions.check_name(found, Project(tmp_path, "lib", None))
+    with pytest.raises(BuildFailure, match="no distribution of requests"):
+        distributions.check_name(found, Project(tmp_path, "lib", "requests"))

@@ -85,3 +85,18 @@ def test_the_line_of_a_toml_mistake_is_told(root: Path) -> None:
     (root / "packages/beta/pyproject.toml").write_text("[project]\nname = \n")
     with pytest.raises(BadInput, match="line 2"):
         find(["packages/beta"], root)
+
+
+@pytest.mark.parametrize(
+    ("toml", "name"),
+    [
+        ('[project]\nname = "My.Package"', "my-package"),
+        ("[project]\nversion = '1'", None),
+        ('project = "x"', None),
+        ("", None),
+    ],
+)
+def test_the_declared_name_is_read(tmp_path: Path, toml: str, name: str | None) -> None:
+    (tmp_path / "pyproject.toml").write_text(toml)
+    (project,) = find(["."], tmp_path)
+    assert project.name == name
