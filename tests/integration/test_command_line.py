@@ -1,0 +1,240 @@
+"""The command as people meet it: its help, its options, and the commands beside `publish`."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gar_publish import __version__
+from gar_publish.emulator import Emulator
+from gar_publish.settings import CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT, INPUTS, REPOSITORY_INPUTS
+from tests.conftest import ROOT
+from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY, Doors, uploads
+from tests.leaks import Leaks
+from tests.wheels import make_wheel
+
+COMMANDS = ("publish", "index-url", "emulator", "demo")
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli")
+
+
+class TestHelp:
+    def test_names_every_command(self, doors: Doors) -> None:
+        done = doors.command("--help")
+        assert done.code == 0
+        assert re.findall(r"^    ([a-z-]+)\b", done.out, re.MULTILINE) == list(COMMANDS)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_of_each_command(self, doors: Doors, command: str) -> None:
+        done = doors.command(command, "--help")
+        assert done.code == 0
+        assert done.out.startswith(f"usage: gar-publish {command} ")
+        assert done.err == ""
+
+    @pytest.mark.parametrize(
+        ("command", "inputs"),
+        [("publish", INPUTS), ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT))],
+    )
+    def test_has_an_option_for_each_input(self, doors: Doors, command: str, inputs: tuple[object, ...]) -> None:
+        text = doors.command(command, "--help").out
+        options = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE)) - {"json"}
+        assert options == {each.name for each in INPUTS if each in inputs}
+        flags = {each.name for each in INPUTS if each in inputs and each.kind == "flag"}
+        assert set(re.findall(r"--no-([a-z-]+)\n", text)) == flags
+        for each in INPUTS:
+            if each in inputs and each.default:
+                assert f"(default: {each.default})" in " ".join(text.split())
+
+    def test_version(self, doors: Doors) -> None:
+        assert doors.command("--version").out == f"gar-publish {__version__}\n"
+
+    @pytest.mark.parametrize("line", ["publsh", "publish --dry-run=ture", "publish --no-such-option", ""])
+    def test_mistake_on_the_command_line(self, doors: Doors, line: str) -> None:
+        done = doors.command(*line.split())
+        assert done.code == 2
+        assert len(re.findall(r"error:", done.err)) == 1
+        assert "Traceback" not in done.err
+
+
+class TestAction:
+    """action.yml promises what the code does."""
+
+    def test_inputs(self) -> None:
+        declared = {name: about.get("default", "") for name, about in ACTION["inputs"].items()}
+        assert declared == {each.name: each.default for each in INPUTS}
+        assert [name for name, about in ACTION["inputs"].items() if about.get("required")] == ["repository"]
+        assert all(about["description"] for about in ACTION["inputs"].values())
+
+    def test_outputs_are_those_of_the_contract(self) -> None:
+        assert list(ACTION["outputs"]) == [
+            *("extra-index-url", "index-url", "requirements", "requirements-hashed", "packages"),
+            *("name", "version", "published", "token-expires-at"),
+        ]
+
+
+class TestSecrets:
+    """A secret is named by its file, or comes in on standard input; never on the command line."""
+
+    @pytest.fixture
+    def hello(self, doors: Doors) -> Doors:
+        make_wheel(doors.folder / "dist", "hello")
+        return doors
+
+    def test_in_files(self, hello: Doors, emulator: Emulator) -> None:
+        (hello.folder / "token").write_text(emulator.access_token(PUBLISHER) + "\n")
+        publish = ("publish", "--repository", REPOSITORY, "--dist", "dist")
+        assert hello.command(*publish, "--access-token", "token").code == 0
+        assert hello.command(*publish, "--credentials-json", emulator.key_file(PUBLISHER)).code == 0
+
+    @pytest.mark.parametrize("option", ["access-token", "credentials-json"])
+    def test_on_the_command_line(self, hello: Doors, option: str) -> None:
+        done = hello.command("publish", "--repository", REPOSITORY, f"--{option}", "made-up-secret-on-the-line")
+        assert done.code == 2
+        (message,) = done.errors
+        assert f"`--{option}` takes a file" in message
+        assert message.endswith("#secret-files")
+        assert "made-up-secret" not in done.out + done.err
+
+
+@contextmanager
+def running(doors: Doors, *arguments: str, until: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A command as a process, and what it has said as soon as that holds `until`."""
+    with subprocess.Popen(
+        [*GAR_PUBLISH, *arguments],
+        cwd=doors.folder,
+        env=dict(doors.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdout
+            said = ""
+            while not re.search(until, said):
+                line = process.stdout.readline()
+                assert line, said
+                said += line
+            yield process, said
+        finally:
+            process.terminate()
+            process.wait()
+            watchdog.cancel()
+
+
+def serving(doors: Doors) -> AbstractContextManager[tuple["subprocess.Popen[str]", str]]:
+    """`gar-publish emulator`, and the exports that it prints at its start."""
+    return running(doors, "emulator", "--port", "0", "--data", "data", until="GCE_METADATA_ROOT.*\n")
+
+
+class TestEmulator:
+    @pytest.fixture
+    def doors(self, clean_env: dict[str, str], tmp_path: Path) -> Doors:
+        (tmp_path / "work").mkdir()
+        return Doors(tmp_path / "work", clean_env)
+
+    def test_exports_connect_a_shell(self, doors: Doors, leaks: Leaks) -> None:
+        leaks.excuse("-m gar_publish.cli")  # the shell gives it the exports, as is meant
+        make_wheel(doors.folder / "dist", "hello")
+        with serving(doors) as (process, exports):
+            assert all(re.fullmatch(r"export [A-Z_]+='[^']+'", line) for line in exports.splitlines())
+            gar_publish = " ".join(GAR_PUBLISH)
+            script = (
+                f"{exports}\nset -e\n"
+                f"{gar_publish} publish --repository {REPOSITORY} --workload-identity-provider {PROVIDER} --dist dist\n"
+                f"{gar_publish} index-url --repository {REPOSITORY} >line\n"
+                "unset ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN\n"
+                f"{sys.executable} -m pip install --no-deps --no-cache-dir --target installed -r line hello\n"
+            )
+            done = subprocess.run(
+                ["/bin/sh", "-s"],
+                input=script,
+                cwd=doors.folder,
+                env=dict(doors.environment),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "uploaded  hello-1.0-py3-none-any.whl" in done.stderr
+            assert (doors.folder / "installed/hello.py").is_file()
+            (doors.folder / "line").unlink()
+        assert process.returncode == 0
+
+    def test_what_is_published_survives_a_restart(self, doors: Doors) -> None:
+        make_wheel(doors.folder / "dist", "hello")
+        said = []
+        for _ in range(2):
+            with serving(doors) as (_, exports):
+                variables = dict(re.findall(r"^export ([A-Z_]+)='(.*)'$", exports, re.MULTILINE))
+                publish = ("publish", "--repository", REPOSITORY, "--dist", "dist")
+                said.append(doors.command(*publish, variables=variables).err)
+        assert "uploaded  hello" in said[0]
+        assert "identical  hello" in said[1]
+
+    def test_port_that_is_taken(self, doors: Doors, emulator: Emulator) -> None:
+        port = emulator.url.rpartition(":")[2]
+        done = doors.command("emulator", "--port", port, "--data", "data")
+        assert done.code == 2
+        (message,) = done.errors
+        assert f"cannot listen on 127.0.0.1, port {port}" in message
+        assert "--port" in message
+
+    def test_world_file_with_a_mistake(self, doors: Doors) -> None:
+        (doors.folder / "world.toml").write_text('[[projects]]\nid = "demo-project"\n')
+        done = doors.command("emulator", "--port", "0", "--data", "data", "--world", "world.toml")
+        assert done.code == 2
+        (message,) = done.errors
+        assert "world.toml: [[projects]] number 1 lacks number" in message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: signal.Signals) -> None:
+    """The build ends with the run, and nothing is uploaded."""
+    (doors.folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (doors.folder / "backend.py").write_text(
+        "import os, time\n"
+        "def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n"
+        "    print('building as process', os.getpid(), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with running(doors, "publish", "--repository", REPOSITORY, until=r"building as process \d+\n") as (process, said):
+        process.send_signal(number)
+        assert process.stdout
+        rest = process.stdout.read()
+        assert process.wait() == 130, rest
+    assert "error: The run was cancelled." in rest
+    assert "Traceback" not in rest
+    assert uploads(emulator) == []
+    building = int(said.split()[-1])
+    for _ in range(100):
+        try:
+            os.kill(building, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the build goes on")
+
+
+def test_demo(doors: Doors, leaks: Leaks) -> None:
+    leaks.excuse("-m gar_publish.cli")  # the demo gives it the variables of a job, as a runner does
+    plain = {name: value for name, value in doors.environment.items() if not name.startswith(("ACTIONS_", "GAR_"))}
+    done = Doors(doors.folder, plain).command("demo")
+    assert done.code == 0, done.err
+    assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in done.err
+    assert "oauth2accesstoken:***@" in done.err
+    assert "Hello, world, from a package that came out of Artifact Registry." in done.err
+    assert "It works." in done.err
