@@ -46,7 +46,7 @@ def only(authorization: str, seen: Seen) -> Reply:
 
 def handed_out(access: Access) -> str | None:
     token = access.line_token()
-    return token and token.value
+    return token.value if token else None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ OIDC = {
 }
 
 
-def read(environment: dict[str, str] | None = None, **inputs: str) -> Settings:
+def read(environment: dict[str, str] | None = None, /, **inputs: str) -> Settings:
     named = {name.replace("_", "-"): value for name, value in inputs.items()}
     return Settings.from_inputs(
         {"repository": "us/demo-project/python", **named},
