@@ -20,9 +20,10 @@ from gar_publish.console import encoded_forms
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
 from gar_publish.http import Patience
+from gar_publish.identity import GivenToken, Key
 from gar_publish.pipeline import Surroundings, publish
 from gar_publish.report import Report, failure_as_markdown
-from gar_publish.settings import INPUTS, GivenToken, Key, Settings
+from gar_publish.settings import INPUTS, Settings
 
 _SUMMARY_LIMIT = 1024 * 1024
 _SHORTEST_KEY_LINE = 32

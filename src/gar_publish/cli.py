@@ -14,6 +14,7 @@ from gar_publish import __version__
 from gar_publish.console import encoded_forms
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
+from gar_publish.identity import read_credential
 from gar_publish.settings import (
     CREDENTIAL_INPUTS,
     INDEX_TOKEN_INPUT,
@@ -22,7 +23,6 @@ from gar_publish.settings import (
     REPOSITORY_INPUTS,
     Input,
     Settings,
-    read_credential,
     read_index_token,
     read_repository,
 )

@@ -15,11 +15,12 @@ from gar_publish.delivery import Delivery, compare_all
 from gar_publish.distributions import Distribution
 from gar_publish.endpoints import Endpoints
 from gar_publish.http import Patience, new_session, refuse_plain_http
+from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import url_with_token
 from gar_publish.report import Report
 from gar_publish.repository import Repository
-from gar_publish.settings import Credential, IndexToken, Settings
+from gar_publish.settings import IndexToken, Settings
 from gar_publish.upload import Uploader
 
 _UPLOADS_AT_ONCE = 8

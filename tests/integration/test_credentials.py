@@ -14,7 +14,7 @@ from gar_publish.emulator.world import Key as WorldKey
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
 from gar_publish.http import HostAuth, Patience, new_session
-from gar_publish.settings import read_credential
+from gar_publish.identity import read_credential
 from tests.unit.servers import Memory
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

@@ -9,7 +9,7 @@ from gar_publish.console import Console
 from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource, with_renewal
 from gar_publish.endpoints import Endpoints
 from gar_publish.http import Patience
-from gar_publish.settings import Ambient, Credential, Federation, GivenToken, Key
+from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
 
 __all__ = ["Token", "TokenSource", "open_source", "with_renewal"]
 

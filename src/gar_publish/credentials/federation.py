@@ -15,7 +15,7 @@ from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
 from gar_publish.errors import CredentialsFailure
 from gar_publish.http import refuse_plain_http
-from gar_publish.settings import Federation
+from gar_publish.identity import Federation
 
 _SHOWN_CLAIMS = ("repository", "repository_owner", "ref", "sub", "environment", "event_name")
 

@@ -8,7 +8,7 @@ from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
 from gar_publish.errors import BadInput
-from gar_publish.settings import Key
+from gar_publish.identity import Key
 
 
 def fetch(key: Key, exchange: Exchange, scope: str) -> Token:

@@ -10,7 +10,7 @@ import pytest
 from gar_publish.credentials import TokenSource, open_source
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.errors import CredentialsFailure
-from gar_publish.settings import Ambient, Credential, Federation, GivenToken, Key
+from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
 from tests.unit.credentials.test_federation import GOOD, PROVIDER
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
@@ -84,7 +84,7 @@ def test_given_token_imports_no_google_auth() -> None:
     program = (
         "import sys\n"
         "from gar_publish.credentials import open_source\n"
-        "from gar_publish.settings import GivenToken\n"
+        "from gar_publish.identity import GivenToken\n"
         "class Console: mask = print\n"
         "open_source(GivenToken('x'), endpoints=None, session=None, patience=None, console=Console(), environment={})\n"
         "found = [name for name in sys.modules if name.split('.')[0] in {'google', 'cryptography', 'tenacity'}]\n"

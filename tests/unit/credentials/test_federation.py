@@ -11,7 +11,7 @@ from gar_publish.credentials.federation import unverified_claims, with_audience
 from gar_publish.credentials.source import PUBLISH_SCOPE, READ_ONLY_SCOPE
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput, CredentialsFailure, Unreachable
-from gar_publish.settings import Federation
+from gar_publish.identity import Federation
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

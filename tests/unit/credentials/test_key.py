@@ -7,7 +7,7 @@ from gar_publish.credentials import key
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import READ_ONLY_SCOPE
 from gar_publish.errors import BadInput, CredentialsFailure
-from gar_publish.settings import Key
+from gar_publish.identity import Key
 from tests.unit.credentials.conftest import Keys
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
