@@ -159,7 +159,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def _build(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
     try:
-        client.images.build(path=str(context), tag=tag, buildargs=arguments, rm=True)
+        client.images.build(path=str(context), tag=tag, buildargs=arguments, rm=True, forcerm=True)
     except docker.errors.BuildError as error:
         lines = [str(part.get("stream") or part.get("error") or "").rstrip() for part in error.build_log]
         pytest.fail("\n".join(["the image cannot be built:", *lines]), pytrace=False)
