@@ -15,7 +15,7 @@ from threading import RLock
 
 from actions_toolkit import command, core
 
-from gar_publish.build.sandbox import hide_this_process
+from gar_publish.build.process import hide_this_process
 from gar_publish.console import encoded_forms
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled

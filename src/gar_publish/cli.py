@@ -108,6 +108,8 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
             _write(json_file, failure_as_json_text(failure))
         raise
     console.info(report.as_text())
+    if report.verified:
+        console.info("Every file was read back from the index, and its SHA-256 is the one above.")
     if isinstance(json_file, str):
         _write(json_file, report.as_json())
     if settings.summary and "GITHUB_STEP_SUMMARY" in environment:
@@ -132,6 +134,7 @@ def index_url(options: Mapping[str, object], environment: Mapping[str, str], con
     repository = read_repository(inputs, around.endpoints)
     credential = read_credential(inputs, environment)
     access = open_access(repository, credential, read_index_token(inputs, credential), around)
+    access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     token = access.line_token()
     print(extra_index_line(repository.index_url, token.value) if token else f"--extra-index-url {repository.index_url}")
     return 0
@@ -168,7 +171,7 @@ def _emulator_extra() -> Iterator[None]:
 
 
 def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "Surroundings":
-    from gar_publish.build.sandbox import hide_this_process  # noqa: PLC0415 - keeps `--help` quick
+    from gar_publish.build.process import hide_this_process  # noqa: PLC0415 - keeps `--help` quick
     from gar_publish.http import Patience  # noqa: PLC0415
     from gar_publish.pipeline import Surroundings  # noqa: PLC0415
 

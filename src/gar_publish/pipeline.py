@@ -78,11 +78,12 @@ def publish(settings: Settings, around: Surroundings) -> Report:
             delivery = Delivery(access, uploader, settings.verify, pool)
             files, failure = delivery.carry_out(files)
         token = None if failure else access.line_token()
+        read_back = settings.verify and not settings.dry_run and not failure
         return Report(
             repository=settings.repository,
             files=tuple(files),
             dry_run=settings.dry_run,
-            verified=settings.verify and not settings.dry_run and not failure,
+            verified=read_back and all(each.status != "skipped" for each in files),
             index_token=token.value if token else "",
             token_expires_at=token.expires_at if token else None,
             failure=failure,

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from gar_publish import build, projects
+from gar_publish.build.process import hide_this_process
 from gar_publish.errors import Failure
 from tests.recording import RecordingConsole
 
@@ -17,7 +18,7 @@ from tests.recording import RecordingConsole
 def main() -> None:
     orders = json.load(sys.stdin)
     if orders.get("hide"):
-        build.hide_this_process()
+        hide_this_process()
     console = RecordingConsole()
     workspace = Path(orders["workspace"])
     result: dict[str, object] = {"failure": None, "files": []}

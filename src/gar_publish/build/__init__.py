@@ -12,11 +12,11 @@ from pathlib import Path
 
 from gar_publish.build.backend import Backend, Kind
 from gar_publish.build.environment import Environments, PrivateIndex
-from gar_publish.build.sandbox import Sandbox, hide_this_process, open_regular, open_sandbox
+from gar_publish.build.sandbox import Sandbox, open_regular, open_sandbox
 from gar_publish.console import Console
 from gar_publish.projects import Project
 
-__all__ = ["Built", "Kind", "build", "hide_this_process"]
+__all__ = ["Built", "Kind", "build"]
 
 
 @dataclass(frozen=True)

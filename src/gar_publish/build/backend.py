@@ -14,7 +14,8 @@ from build import ProjectBuilder
 from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
 from gar_publish.build.environment import Environments
-from gar_publish.build.sandbox import Sandbox, Show, open_regular
+from gar_publish.build.process import Show
+from gar_publish.build.sandbox import Sandbox, open_regular
 from gar_publish.errors import BadInput, BuildFailure, Failure
 
 Kind = Literal["wheel", "sdist"]

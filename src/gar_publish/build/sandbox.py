@@ -7,34 +7,26 @@ keep on disk.
 """
 
 import contextlib
-import ctypes
 import errno
 import functools
 import operator
 import os
-import queue
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO
 
 import pyproject_hooks
 
 from gar_publish.build import source, variables
+from gar_publish.build.process import Show, User, adopt_orphans, as_user, end_stragglers, run
 from gar_publish.console import Console
 from gar_publish.errors import BuildFailure
 
-Show = Callable[[str], None]
-
-_LONGEST_LINE = 64 * 1024
-_PR_SET_DUMPABLE = 4
-_PR_SET_CHILD_SUBREAPER = 36
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
 _SECRET_FILES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -42,13 +34,6 @@ _SECRET_FILES = (
     "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
 )
 _HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
-
-
-class User(NamedTuple):
-    """A user of the operating system who may do nothing."""
-
-    uid: int
-    gid: int
 
 
 class Sandbox:
@@ -125,25 +110,7 @@ class Sandbox:
             subprocess.CalledProcessError: The program failed.
             OSError: It could not be started.
         """
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**self.variables, **(extra or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **_as_user(self.user),
-        )
-        try:
-            for line in _lines(process):
-                show(line)
-            process.wait()
-        finally:
-            _end(process)
-            process.wait()
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+        run(command, cwd=cwd, environment={**self.variables, **(extra or {})}, user=self.user, show=show)
 
 
 @contextlib.contextmanager
@@ -163,27 +130,13 @@ def open_sandbox(environment: Mapping[str, str], *, console: Console, insist: bo
     try:
         user = _unprivileged(scratch, environment, console=console, insist=insist)
         if user is not None:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+            adopt_orphans()
         with _shut(environment if insist else {}, scratch):
             yield Sandbox(scratch, user, environment)
     finally:
         if user is not None:
-            _end_stragglers(user)
+            end_stragglers(user)
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def hide_this_process() -> None:
-    """Keep processes of the same user from reading this one's memory and environment (Linux; else nothing).
-
-    Source: `man 2 prctl`, PR_SET_DUMPABLE. A started program is readable again, so this holds for gar-publish
-        alone.
-    """
-    _prctl(_PR_SET_DUMPABLE, 0)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def open_regular(file: Path) -> IO[bytes]:
@@ -223,7 +176,7 @@ def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Con
             capture_output=True,
             check=True,
             text=True,
-            **_as_user(user),
+            **as_user(user),
         )
     except (KeyError, OSError, subprocess.CalledProcessError) as error:
         if insist:
@@ -243,12 +196,6 @@ def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Con
     return user
 
 
-def _as_user(user: User | None) -> dict[str, Any]:
-    if user is None:
-        return {}
-    return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
-
-
 @contextlib.contextmanager
 def _shut(environment: Mapping[str, str], scratch: Path) -> Iterator[None]:
     """Close the folders above the workspace and the runner's files to all but root, as long as a build runs.
@@ -264,57 +211,3 @@ def _shut(environment: Mapping[str, str], scratch: Path) -> Iterator[None]:
                 stack.callback(folder.chmod, stat.S_IMODE(folder.stat().st_mode))
                 folder.chmod(0o700)
         yield
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
-    stream = cast("IO[bytes]", process.stdout)
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(stream, lines), daemon=True)
-    reader.start()
-
-    def watch() -> None:
-        process.wait()
-        _end(process)
-        reader.join(timeout=1)
-        lines.put(None)
-
-    threading.Thread(target=watch, daemon=True).start()
-    yield from iter(lines.get, None)
-
-
-def _read(stream: IO[bytes], lines: "queue.SimpleQueue[str | None]") -> None:
-    with stream:
-        while line := stream.readline(_LONGEST_LINE):
-            lines.put(line.decode(errors="replace").rstrip("\r\n"))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program together with everything that is still in its process group."""
-    if sys.platform == "win32":
-        process.kill()
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_stragglers(user: User) -> None:
-    """Kill what left its process group to outlive the build (Linux).
-
-    Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
-    is killed here, in their turn.
-    """
-    while stragglers := list(_children_of_this_process(user.uid)):
-        for pid in stragglers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-
-
-def _children_of_this_process(uid: int) -> Iterator[int]:
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError):
-            facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            if int(facts["PPid"]) == os.getpid() and int(facts["Uid"].split()[0]) == uid:
-                yield int(status.parent.name)

@@ -1,0 +1,143 @@
+"""Running other people's programs: as which user, what they print, and that nothing of them stays behind."""
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+Show = Callable[[str], None]
+
+_LONGEST_LINE = 64 * 1024
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class User(NamedTuple):
+    """A user of the operating system who may do nothing."""
+
+    uid: int
+    gid: int
+
+
+def run(
+    command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], user: User | None, show: Show
+) -> None:
+    """Run a program to its end, then end what it left running.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Where.
+        environment: All of its variables.
+        user: As whom; None is the user of this process.
+        show: Is given each line that the program writes, as it comes.
+
+    Raises:
+        subprocess.CalledProcessError: The program failed.
+        OSError: It could not be started.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        **as_user(user),
+    )
+    try:
+        for line in _lines(process):
+            show(line)
+        process.wait()
+    finally:
+        _end(process)
+        process.wait()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+
+
+def as_user(user: User | None) -> dict[str, Any]:
+    """What `subprocess` needs to know to run a program as a user."""
+    if user is None:
+        return {}
+    return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
+
+
+def hide_this_process() -> None:
+    """Keep processes of the same user from reading this one's memory and environment (Linux; else nothing).
+
+    Source: `man 2 prctl`, PR_SET_DUMPABLE. A started program is readable again, so this holds for gar-publish
+        alone.
+    """
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a child leaves running (Linux: `man 2 prctl`, PR_SET_CHILD_SUBREAPER)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
+    stream = cast("IO[bytes]", process.stdout)
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(stream, lines), daemon=True)
+    reader.start()
+
+    def watch() -> None:
+        process.wait()
+        _end(process)
+        reader.join(timeout=1)
+        lines.put(None)
+
+    threading.Thread(target=watch, daemon=True).start()
+    yield from iter(lines.get, None)
+
+
+def _read(stream: IO[bytes], lines: "queue.SimpleQueue[str | None]") -> None:
+    with stream:
+        while line := stream.readline(_LONGEST_LINE):
+            lines.put(line.decode(errors="replace").rstrip("\r\n"))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program together with everything that is still in its process group."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_stragglers(user: User) -> None:
+    """Kill what left its process group to outlive the build (Linux).
+
+    Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
+    is killed here, in their turn.
+    """
+    while stragglers := list(_children_of_this_process(user.uid)):
+        for pid in stragglers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children_of_this_process(uid: int) -> Iterator[int]:
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            if int(facts["PPid"]) == os.getpid() and int(facts["Uid"].split()[0]) == uid:
+                yield int(status.parent.name)
