@@ -71,20 +71,19 @@ class App:
                     return
 
     async def _serve(self, router: Router, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 500
+        path = scope["path"].removeprefix(scope["root_path"])
 
-        async def watch(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+        async def record(message: Message) -> None:
+            """Keep the record before whoever asked has an answer, and may look into it."""
+            if message["type"] == "http.response.start":
+                host, who = scope["host_match"][0], scope["principal"]
+                self.requests.append(Seen(scope["method"], host, path, message["status"], who))
             await send(message)
 
         try:
-            await router(scope, receive, watch)
+            await router(scope, receive, record)
         except Refusal as refusal:
-            await refusal.response(scope, receive, watch)
-        finally:
-            path = scope["path"].removeprefix(scope["root_path"])
-            self.requests.append(Seen(scope["method"], scope["host_match"][0], path, status, scope["principal"]))
+            await refusal.response(scope, receive, record)
 
 
 def _router(routes: Iterable[BaseRoute]) -> Router:
