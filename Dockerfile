@@ -24,6 +24,6 @@ RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish
 # The usual place would be below HOME, which the runner mounts: root's files would stay in it.
 ENV UV_CACHE_DIR=/var/cache/uv
 # There is no USER line: the runner mounts its files (outputs, summary) so that only root can be sure to write them.
-# Everything that comes from the project is built as the workspace's owner, never as root.
+# Everything that comes from the project is built on a copy by the user nobody, never as root.
 # -I: no PYTHON* variable, user site or working folder can put code before ours. -u: lines appear as they are said.
 ENTRYPOINT ["/app/venv/bin/python", "-Iu", "/app/entrypoint.py"]

@@ -1,6 +1,6 @@
 # Every target makes the environment that it needs, once, in .venv. Only python3 (3.11 or later, with venv) and git are needed.
 
-.PHONY: demo test lint lock
+.PHONY: demo test lint docs lock
 .DELETE_ON_ERROR:
 
 # Publish examples/hello to an emulator, and install it back.
@@ -16,6 +16,10 @@ lint: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+# Write the tables of README.md from action.yml.
+docs: .venv/dev.stamp
+	.venv/bin/python docs/tables.py
 
 # Resolve every lock file anew, to the newest versions that fit.
 lock: .venv/uv.stamp
