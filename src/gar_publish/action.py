@@ -16,7 +16,7 @@ from threading import RLock
 from actions_toolkit import command, core
 
 from gar_publish.build.process import hide_this_process
-from gar_publish.console import encoded_forms
+from gar_publish.console import encoded_forms, printable
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
 from gar_publish.http import Patience
@@ -53,13 +53,13 @@ class RunnerConsole:
                 self._say(text)
 
     def notice(self, text: str) -> None:
-        self._command(lambda: core.notice(text))
+        self._command(lambda: core.notice(printable(text)))
 
     def warning(self, text: str) -> None:
-        self._command(lambda: core.warning(text))
+        self._command(lambda: core.warning(printable(text)))
 
     def error(self, failure: Failure) -> None:
-        self._command(lambda: core.error(failure.explain(), title=failure.what))
+        self._command(lambda: core.error(printable(failure.explain()), title=printable(failure.what)))
 
     def mask(self, secret: str) -> None:
         for form in encoded_forms(secret):
@@ -83,7 +83,7 @@ class RunnerConsole:
 
     def _say(self, line: str) -> None:
         with self._lock:
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{printable(line)}\n")
             sys.stdout.flush()
 
     def _command(self, issue: Callable[[], None]) -> None:
@@ -157,8 +157,11 @@ def _hand_out(report: Report, settings: Settings, console: RunnerConsole) -> Non
         console.info(line)
     if report.index_token:
         console.mask(report.index_token)
-    for name, value in report.outputs().items():
-        core.set_output(name, value)
+    if Path(os.environ.get("GITHUB_OUTPUT", "")).is_file():
+        for name, value in report.outputs().items():
+            core.set_output(name, value)
+    else:
+        console.warning("No outputs are set: GITHUB_OUTPUT names no file, as it does in a job.")
     if settings.summary:
         _summarise(report.as_markdown())
 

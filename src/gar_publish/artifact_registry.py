@@ -57,7 +57,7 @@ class RepositoryApi:
             if not dry_run:
                 self._create()
         elif response.ok:
-            self._check_kind(response.json())
+            self._check_kind(_json_object(response))
 
     def _check_kind(self, found: dict[str, Any]) -> None:
         kind, mode = found.get("format", "PYTHON"), found.get("mode", "STANDARD_REPOSITORY")
@@ -95,12 +95,12 @@ class RepositoryApi:
                 anchor="create-repository",
                 detail=_said(response),
             )
-        operation = response.json()
+        operation = _json_object(response)
         for seconds in (0.5, 1, 2, 4, 8, 15, 30):
             if operation.get("done"):
                 break
             self._patience.sleep(seconds)
-            operation = self._call("GET", operation["name"]).json()
+            operation = _json_object(self._call("GET", operation["name"]))
         if "error" in operation or not operation.get("done"):
             raise RegistryRefused(
                 f"{self._repository} could not be created.",
@@ -143,6 +143,21 @@ class RepositoryApi:
 
     def _gcloud(self, command: str) -> str:
         return f"{command} --location={self._repository.location} --project={self._repository.project}"
+
+
+def _json_object(response: requests.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise RegistryRefused(
+            "Artifact Registry's API answered with something that is not an answer of Google's.",
+            cause="a proxy or a login page answered in its place",
+            fix="ask it yourself: gcloud artifacts repositories list --project=PROJECT",
+            anchor="not-an-api",
+        )
+    return body
 
 
 def _said(response: requests.Response) -> str:

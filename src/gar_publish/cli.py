@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gar_publish import __version__
-from gar_publish.console import encoded_forms
+from gar_publish.console import encoded_forms, printable
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
 from gar_publish.identity import read_credential
@@ -46,7 +46,7 @@ class TerminalConsole:
     def info(self, text: str) -> None:
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{printable(text)}\n")
         self._stream.flush()
 
     def notice(self, text: str) -> None:
@@ -96,6 +96,8 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
 
     around = _surroundings(environment, console)
     json_file = options["json"]
+    if isinstance(json_file, str) and json_file != "-":
+        _write(json_file, "")  # whether it can be written shows before anything is published
     try:
         settings = Settings.from_inputs(
             _inputs(options, sys.stdin), environment=environment, endpoints=around.endpoints
@@ -117,10 +119,11 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
             file.write(report.as_markdown())
     if report.failure:
         raise report.failure
-    console.info(
-        f"\nTo install: pip install $(gar-publish index-url --repository {settings.repository} …) "
-        + " ".join(report.outputs()["requirements"].split("\n"))
-    )
+    if not report.dry_run:
+        console.info(
+            f"\nTo install: pip install $(gar-publish index-url --repository {settings.repository} …) "
+            + " ".join(report.outputs()["requirements"].split("\n"))
+        )
     return 0
 
 
@@ -197,15 +200,19 @@ def _inputs(options: Mapping[str, object], stdin: TextIO) -> dict[str, str]:
             inputs[each.name] = _read_secret(each, str(value), stdin) if each.kind == "secret" else str(value)
     folders = options.get("folders")
     if isinstance(folders, list) and folders:
+        if inputs.get("dist"):
+            raise BadInput(
+                f"Both a project ({folders[0]}) and `--dist` are given; with `--dist` nothing is built.",
+                fix="leave one of them out",
+                anchor="dist-or-packages",
+            )
         inputs["packages"] = "\n".join(folders)
     return inputs
 
 
 def _read_secret(secret: Input, file: str, stdin: TextIO) -> str:
-    if file == "-":
-        return stdin.read()
     try:
-        return Path(file).read_text(encoding="utf-8")
+        text = stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise BadInput(
             f"`--{secret.name}` takes a file that can be read, or - for standard input.",
@@ -215,6 +222,14 @@ def _read_secret(secret: Input, file: str, stdin: TextIO) -> str:
             else f"gar-publish … --{secret.name} key.json",
             anchor="secret-files",
         ) from None
+    if not text.strip():
+        raise BadInput(
+            f"`--{secret.name}` is empty: nothing is in {'standard input' if file == '-' else file}.",
+            cause="the command before the pipe failed, or the file was never written",
+            fix="run that command alone, and see what it says",
+            anchor="secret-files",
+        )
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -238,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.set_defaults(run=emulator)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    command.add_argument("--port", type=int, default=8085, help="port to listen on, 0 picks one (default: 8085)")
+    command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 picks one (default: 8085)")
     command.add_argument("--data", type=Path, default=Path(".gar-publish"), help="folder that keeps the state")
     command.add_argument("--world", type=Path, help="a world file (TOML) instead of the default world")
     command.add_argument(
@@ -269,11 +284,24 @@ def _add_inputs(command: argparse.ArgumentParser, inputs: Sequence[Input]) -> No
             command.add_argument(f"--{each.name}", dest=each.name, help=help_)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return int(text)
+
+
 def _write(file: str, text: str) -> None:
     if file == "-":
         sys.stdout.write(text)
-    else:
+        return
+    try:
         Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"`--json` names {file}, which cannot be written: {error.strerror}.",
+            fix="name a file in a folder that exists, or - for standard output",
+            anchor="json-file",
+        ) from None
 
 
 def _interrupt(*_: object) -> None:

@@ -4,10 +4,13 @@ The two front doors implement it: `action.py` with workflow commands, `cli.py` w
 """
 
 import base64
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 from urllib.parse import quote
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Console(Protocol):
@@ -25,6 +28,11 @@ class Console(Protocol):
 
     def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
         """Show lines that other people's code wrote; nothing in them is taken as a command."""
+
+
+def printable(text: str) -> str:
+    """A text without control characters: what a server or a build says can command no terminal."""
+    return _CONTROL.sub("", text)
 
 
 def encoded_forms(secret: str) -> list[str]:

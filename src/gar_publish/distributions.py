@@ -3,6 +3,7 @@
 import email.message
 import filecmp
 import io
+import re
 import tarfile
 import zipfile
 import zlib
@@ -26,7 +27,17 @@ from gar_publish.projects import Project, is_glob, matches
 if TYPE_CHECKING:
     from twine.package import PackageFile
 
-_UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, LookupError, ValueError)
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    RuntimeError,  # an encrypted member
+)
+_FILENAME = re.compile(r"[A-Za-z0-9._+!-]+")
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
 
 
@@ -220,6 +231,12 @@ def _is_distribution(filename: str) -> bool:
 
 
 def _parse(path: Path) -> tuple[str, Version, frozenset[str]]:
+    if not _FILENAME.fullmatch(path.name):
+        raise BuildFailure(
+            f"{path.name!r} is no name of a wheel or an sdist: it has characters that none has.",
+            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
+            anchor="bad-metadata",
+        )
     try:
         if path.suffix == ".whl":
             name, version, _, tags = parse_wheel_filename(path.name)
@@ -245,8 +262,10 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
         return
     from readme_renderer import rst  # noqa: PLC0415 - docutils takes long to import
 
+    # Else docutils obeys a docutils.conf in the working folder, which may tell it to write and to read any file.
+    rst.SETTINGS["_disable_config"] = True
     said = io.StringIO()
-    if rst.render(description, stream=said, **content["content-type"].params) is None:
+    if rst.render(description, stream=said) is None:
         raise BuildFailure(
             f"The readme in {filename} does not render as reStructuredText.",
             cause="It has errors, or it is Markdown and the project does not say so.",

@@ -95,6 +95,7 @@ def persist(
 
     Raises:
         Unreachable: Out of patience.
+        BadInput: The request cannot be made at all.
     """
     import tenacity  # noqa: PLC0415 - it brings asyncio along, which a run without requests does not need
 
@@ -132,14 +133,24 @@ def persist(
             detail=trouble,
         )
 
-    return tenacity.Retrying(
+    insisting = tenacity.Retrying(
         retry=_not_final,
         wait=wait,
         stop=enough,
         before_sleep=announce,
         retry_error_callback=give_up,
         sleep=patience.sleep,
-    )(call)
+    )
+    try:
+        return insisting(call)
+    except OSError as error:  # every exception of requests is one, and so is a certificate file that is missing
+        raise BadInput(
+            f"Could not {what}: the request could not even be made.",
+            cause="a proxy, a certificate file or an address that cannot be right",
+            fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
+            anchor="request-impossible",
+            detail=re.sub(r"://[^/\s]*@", "://", str(error)),
+        ) from None
 
 
 class HostAuth(AuthBase):

@@ -1,7 +1,6 @@
 """Who publishes: the one kind of credential that the inputs name."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -102,11 +101,11 @@ def parse_key(text: str) -> Mapping[str, Any]:
     Raises:
         BadInput: It is neither, or the JSON is not a service-account key. The text itself is never shown.
     """
-    raw = text.strip()
+    raw = text.strip().lstrip("\ufeff")
     if not raw.startswith("{"):
         try:
-            raw = base64.b64decode("".join(raw.split()), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+            raw = base64.b64decode("".join(raw.split()), validate=True).decode("utf-8-sig")
+        except ValueError:
             raise BadInput(
                 "`credentials-json` is neither JSON nor base64 of JSON.",
                 cause="the key was cut off or changed when it was pasted; quotes and `$` are often lost in a shell",

@@ -150,7 +150,10 @@ def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
     parser.close()
     files = {}
     for href in parser.hrefs:
-        target, fragment = urldefrag(urljoin(url, href))
+        try:
+            target, fragment = urldefrag(urljoin(url, href))
+        except ValueError:  # no URL at all, so no file either
+            continue
         algorithm, _, value = fragment.partition("=")
         filename = unquote(urlsplit(target).path.rpartition("/")[2])
         files[filename] = IndexFile(filename, target, _sha256(value) if algorithm == "sha256" else None)
@@ -175,7 +178,7 @@ def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
             )
             for each in listed
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _not_an_index(url) from None
 
 

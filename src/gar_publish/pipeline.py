@@ -158,7 +158,6 @@ def _built(settings: Settings, around: Surroundings, scratch: Path, opening: "Fu
         projects.find(settings.packages, around.workspace),
         formats=settings.formats,
         out=scratch,
-        workspace=around.workspace,
         console=around.console,
         environment=around.environment,
         private_index=lambda names: _private_index(settings.repository, opening, names),

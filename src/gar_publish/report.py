@@ -1,5 +1,6 @@
 """What happened: the one value that outputs, summary, console and JSON are made from."""
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -179,7 +180,8 @@ class Report:
 def failure_as_markdown(failure: Failure) -> str:
     """A failure for the step summary."""
     fence = "````"
-    return f"### {failure.what}\n\n{fence}text\n{failure.explain().replace(fence, '')}\n{fence}\n"
+    title = html.escape(" ".join(failure.what.split())).replace("[", "\\[")
+    return f"### {title}\n\n{fence}text\n{failure.explain().replace(fence, '')}\n{fence}\n"
 
 
 def failure_as_json_text(failure: Failure) -> str:

@@ -58,6 +58,8 @@ class Repository:
         """
         if not text:
             raise BadInput("`repository` is missing.", fix=f"give it as {_FORMS}", anchor="repository-form")
+        if text.partition("/")[0].endswith(".pkg.dev"):
+            text = f"https://{text}"
         if "://" in text:
             return cls._from_url(text, project=project, location=location, endpoints=endpoints)
         if resource := _RESOURCE.fullmatch(text.strip("/")):
@@ -154,6 +156,13 @@ class Repository:
                     return cls._from_parts(google[1], f"{domain}:{plain}", name, endpoints)
             raise BadInput(
                 f"`repository` is a URL of Artifact Registry without a project and a repository: {text}",
+                fix="https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/",
+                anchor="repository-form",
+            )
+        if host.endswith(".pkg.dev"):
+            raise BadInput(
+                f"{host} is a host of Artifact Registry, but not one for Python packages.",
+                cause="the URL of a Docker, npm or other repository was given",
                 fix="https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/",
                 anchor="repository-form",
             )

@@ -161,7 +161,7 @@ def _choice(name: str, text: str, choices: tuple[Any, ...]) -> Any:
 
 def _formats(text: str) -> frozenset[Format]:
     names = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
-    return frozenset(_choice("formats", name, get_args(Format)) for name in names)
+    return frozenset(_choice("formats", name, get_args(Format)) for name in names or [text])
 
 
 def _count(name: str, text: str) -> int:

@@ -27,7 +27,6 @@ def main() -> None:
             projects.find(orders.get("packages", ["."]), workspace),
             formats=orders.get("formats", ["wheel"]),
             out=Path(orders["out"]),
-            workspace=workspace,
             environment=os.environ,
             console=console,
             private_index=lambda _names: orders.get("private_index"),

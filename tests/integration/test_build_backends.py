@@ -44,7 +44,6 @@ def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: Re
             projects.find(packages, workspace),
             formats=formats,
             out=out,
-            workspace=workspace,
             environment={**clean_env, **variables},
             console=console,
         )

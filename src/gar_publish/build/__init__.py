@@ -32,7 +32,6 @@ def build(
     *,
     formats: Collection[Kind],
     out: Path,
-    workspace: Path,
     environment: Mapping[str, str],
     console: Console,
     private_index: PrivateIndex = lambda _names: None,
@@ -47,7 +46,6 @@ def build(
         projects: What to build.
         formats: `wheel`, `sdist`, or both.
         out: A folder of gar-publish's own; the files are below it.
-        workspace: Its owner becomes the owner of what is left there.
         environment: The whole environment that gar-publish was started with; a backend gets little of it.
         console: Hears what happens, and what the backends say.
         private_index: See `Environments`. May block until a credential is there.
@@ -65,6 +63,7 @@ def build(
         for number, project in enumerate(projects):
             folder = out / str(number)
             folder.mkdir()
+            sandbox.start_afresh()
             with console.group(f"Build {project.label}"), console.foreign() as show:
                 new_backend = functools.partial(
                     Backend,
@@ -77,7 +76,7 @@ def build(
                 made = list(_make(new_backend, sandbox.source(project.folder), formats))
             files = tuple(_take(file, folder) for file in made)
             for file in files:
-                _leave(file, project.folder / "dist", workspace, console)
+                _leave(file, project.folder / "dist", console)
             built.append(Built(project, files))
     return built
 
@@ -104,7 +103,7 @@ def _source_date(sandbox: Sandbox, project: Project, environment: Mapping[str, s
         return {name: environment[name]}
     lines: list[str] = []
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "log", "-1", "--no-show-signature", "--format=%ct"]
+        command = ["git", "-c", "safe.directory=*", "log", "-1", "--no-show-signature", "--format=%ct"]
         sandbox.run(command, cwd=sandbox.source(project.folder), show=lines.append)
     return {name: lines[0]} if len(lines) == 1 and lines[0].isdecimal() else {}
 
@@ -117,8 +116,8 @@ def _take(file: Path, folder: Path) -> Path:
     return copy
 
 
-def _leave(file: Path, dist: Path, workspace: Path, console: Console) -> None:
-    """Leave a copy for later steps, as the workspace's owner would have made it.
+def _leave(file: Path, dist: Path, console: Console) -> None:
+    """Leave a copy for later steps, as the project folder's owner would have made it.
 
     Nothing is followed and nothing overwritten in place: gar-publish may be root in a folder that others
     write.
@@ -128,12 +127,12 @@ def _leave(file: Path, dist: Path, workspace: Path, console: Console) -> None:
             dist.mkdir(exist_ok=True)
             shutil.copyfile(file, dist / file.name)
             return
-        owner = workspace.stat()
+        owner = dist.parent.stat()
         made = not dist.is_symlink() and not dist.exists()
         dist.mkdir(exist_ok=True)
         folder = os.open(dist, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            if made:
+            if made and os.geteuid() == 0:
                 os.fchown(folder, owner.st_uid, owner.st_gid)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file.name, dir_fd=folder)
@@ -143,7 +142,8 @@ def _leave(file: Path, dist: Path, workspace: Path, console: Console) -> None:
                 os.fdopen(os.open(file.name, flags, 0o644, dir_fd=folder), "wb") as target,
             ):
                 shutil.copyfileobj(source, target, 1024 * 1024)
-                os.fchown(target.fileno(), owner.st_uid, owner.st_gid)
+                if os.geteuid() == 0:
+                    os.fchown(target.fileno(), owner.st_uid, owner.st_gid)
         finally:
             os.close(folder)
     except OSError as error:

@@ -1,11 +1,12 @@
 """One project's distributions, made by its own build backend (PEP 517)."""
 
+import contextlib
 import json
 import re
 import subprocess
 import warnings
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,29 +86,43 @@ class Backend:
             BadInput: The [build-system] table is malformed.
             BuildFailure: The backend cannot be had, or it failed.
         """
-        requires = self._requires()
+        with self._reading():
+            requires = ProjectBuilder(self._tree).build_system_requires
+        builder = self._builder(requires)
+        with self._running(kind):
+            more = builder.get_requires_for_build(kind)
+        builder = self._builder(requires | more)
         folder = self._sandbox.folder("built")
-        try:
-            more = self._builder(requires).get_requires_for_build(kind)
-            made = folder / Path(self._builder(requires | more).build(kind, folder)).name
+        with self._running(kind):
+            made = folder / Path(builder.build(kind, folder)).name
             open_regular(made).close()
-        except (build.BuildBackendException, OSError, TypeError) as error:
-            raise self._failure(kind, error) from error
         return made
 
-    def _requires(self) -> set[str]:
-        """What the [build-system] table requires."""
+    @contextlib.contextmanager
+    def _running(self, kind: Kind) -> Iterator[None]:
+        """Explain what a hook raises."""
         try:
-            with warnings.catch_warnings(record=True) as typos:
-                warnings.simplefilter("always")
-                return ProjectBuilder(self._tree).build_system_requires
-        except (build.BuildException, ValueError) as error:
-            raise BadInput(
-                f"The [build-system] table of {self._label} is malformed: {error}.",
-                fix="Correct its pyproject.toml.",
-                anchor="invalid-pyproject",
-                detail="\n".join(str(typo.message) for typo in typos),
-            ) from error
+            yield
+        except (build.BuildBackendException, OSError, TypeError) as error:
+            raise self._failure(kind, error) from error
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Explain what is wrong in the pyproject.toml, which a hook may have changed since it was checked."""
+        file = self._tree / "pyproject.toml"
+        if file.exists() and not file.is_file():
+            raise BadInput(f"{file.name} of {self._label} is no file.", anchor="invalid-pyproject")
+        with warnings.catch_warnings(record=True) as typos:
+            warnings.simplefilter("always")
+            try:
+                yield
+            except (build.BuildException, ValueError) as error:
+                raise BadInput(
+                    f"The [build-system] table of {self._label} is malformed: {error}.",
+                    fix="Correct its pyproject.toml.",
+                    anchor="invalid-pyproject",
+                    detail="\n".join(str(typo.message) for typo in typos),
+                ) from error
 
     def unpack(self, sdist: Path) -> Path:
         """The source tree inside an sdist that this backend made.
@@ -126,8 +141,7 @@ class Backend:
 
     def _builder(self, requires: Collection[str]) -> ProjectBuilder:
         environment = self._environments.get(requires, project=self._label)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self._reading():
             return ProjectBuilder.from_isolated_env(environment, self._tree, self._run_hook)
 
     def _run_hook(

@@ -5,6 +5,7 @@ it, and uv, which asks an environment's Python about itself, only ever asks one 
 yet: no code of a package runs with the installer's rights.
 """
 
+import os
 import subprocess
 import sys
 import urllib.parse
@@ -61,6 +62,8 @@ class Environments:
             "UV_PYTHON_DOWNLOADS": "never",
             "NO_COLOR": "1",
         }
+        if not os.access(environment.get("HOME", "/"), os.W_OK):
+            self._variables.setdefault("UV_CACHE_DIR", str(sandbox.scratch / "cache"))
         self._private_index = private_index
         self._made: dict[frozenset[str], Environment] = {}
 
@@ -141,6 +144,8 @@ class Environments:
             )
         except subprocess.CalledProcessError as error:
             raise _not_installed("\n".join(lines), project) from error
+        finally:
+            self._sandbox.take(environment.folder)
 
     def _uv(self, arguments: list[str | Path], extra: Mapping[str, str] | None = None) -> str | None:
         """Run uv as gar-publish itself; what it says where it fails, else None.

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from typing import IO, Any, NamedTuple, cast
 Show = Callable[[str], None]
 
 _LONGEST_LINE = 64 * 1024
+_MOST_LINES = 1000
+"""Lines that wait to be shown; a program that writes faster has to wait."""
+_MOST_ROUNDS = 1000
+_ENTER = "import os, sys; os.chdir(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])"
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -42,6 +47,9 @@ def run(
         subprocess.CalledProcessError: The program failed.
         OSError: It could not be started.
     """
+    if user is not None:
+        # The folder is entered with the user's own rights: a link in its place leads no further than they do.
+        command, cwd = [sys.executable, "-I", "-c", _ENTER, cwd, *command], Path("/")
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -92,7 +100,7 @@ def adopt_orphans() -> None:
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
     stream = cast("IO[bytes]", process.stdout)
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    lines: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
     reader = threading.Thread(target=_read, args=(stream, lines), daemon=True)
     reader.start()
 
@@ -106,7 +114,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     yield from iter(lines.get, None)
 
 
-def _read(stream: IO[bytes], lines: "queue.SimpleQueue[str | None]") -> None:
+def _read(stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
     with stream:
         while line := stream.readline(_LONGEST_LINE):
             lines.put(line.decode(errors="replace").rstrip("\r\n"))
@@ -121,13 +129,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def end_stragglers(user: User) -> None:
-    """Kill what left its process group to outlive the build (Linux).
+def end_stragglers(user: User, *, alone: bool) -> None:
+    """Kill what left its process group to outlive a program (Linux).
 
     Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
     is killed here, in their turn.
+
+    Args:
+        user: Whose processes.
+        alone: Whether nobody else runs anything as that user, as in a container of our own. Then all of its processes
+            are killed in one call, which none can outrun by forking (`man 2 kill`).
     """
-    while stragglers := list(_children_of_this_process(user.uid)):
+    if alone:
+        subprocess.run(["/bin/sh", "-c", "kill -s KILL -- -1"], cwd="/", env={}, check=False, **as_user(user))
+    for _ in range(_MOST_ROUNDS):
+        stragglers = list(_children_of_this_process(user.uid))
+        if not stragglers:
+            break
         for pid in stragglers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -136,8 +154,8 @@ def end_stragglers(user: User) -> None:
 
 
 def _children_of_this_process(uid: int) -> Iterator[int]:
+    ours = re.compile(rb"^PPid:\t%d\n(?:.*\n)*?Uid:\t%d\t" % (os.getpid(), uid), re.MULTILINE)
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
-            facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            if int(facts["PPid"]) == os.getpid() and int(facts["Uid"].split()[0]) == uid:
+            if ours.search(status.read_bytes()):
                 yield int(status.parent.name)

@@ -43,15 +43,24 @@ class Sandbox:
         scratch: A folder of this run, which only gar-publish can write.
         user: As whom; None is the user who started gar-publish.
         environment: The whole environment that gar-publish was started with.
+        alone: Whether that user runs nothing else on this machine: so in a container.
     """
 
-    def __init__(self, scratch: Path, user: User | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, scratch: Path, user: User | None, environment: Mapping[str, str], *, alone: bool = False
+    ) -> None:
         self.scratch = scratch
         self.user = user
         self.variables = variables.for_backend(environment, personal=user is None)
         self._secrets = frozenset(Path(environment[name]).resolve() for name in _SECRET_FILES if environment.get(name))
+        self._home = environment.get("HOME")
+        self._alone = alone
         self._copies: dict[Path, Path] = {}
-        if user is not None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Leave the next project nothing of the one before: neither a home nor temporary files."""
+        if self.user is not None:
             home = self.folder("home")
             self.variables |= {
                 "HOME": str(home),
@@ -59,6 +68,10 @@ class Sandbox:
                 "LOGNAME": "nobody",
                 "TMPDIR": str(self.folder("tmp")),
                 "PYTHONPYCACHEPREFIX": str(home / "pycache"),  # nobody can write into the build environment
+                # The copy is root's, all but the project's own folder (git: safe.directory).
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "safe.directory",
+                "GIT_CONFIG_VALUE_0": "*",
             }
 
     def folder(self, kind: str, *files: Path) -> Path:
@@ -75,25 +88,31 @@ class Sandbox:
         From the inside out: what may still be running must not be able to put another file in the place of one that
         is about to be given.
         """
-        if self.user is None:
-            return
-        for parent, folders, files in os.walk(folder, topdown=False):
-            for name in (*folders, *files):
-                os.chown(Path(parent, name), *self.user, follow_symlinks=False)
-        os.chown(folder, *self.user)
+        if self.user is not None:
+            _own(folder, self.user)
+
+    def take(self, folder: Path) -> None:
+        """Take back what was given: from now on the code may only read it."""
+        if self.user is not None:
+            _own(folder, User(os.getuid(), os.getgid()))
 
     def source(self, folder: Path) -> Path:
-        """The project as the build may see it: itself, or its place in the one copy of its checkout."""
+        """The project as the build may see it: itself, or its place in the one copy of its checkout.
+
+        Of that copy only the project's own folder is given to the code, so that it changes no other project.
+        """
         if self.user is None:
             return folder
-        top = source.top(folder)
+        top = source.top(folder, home=self._home)
         if top not in self._copies:
             copy = self.scratch / f"source-{len(self._copies)}" / (top.name or "source")
-            copy.parent.mkdir()
+            copy.parent.mkdir(mode=0o700)
             source.copy(top, copy, leave_out=self._secrets)
-            self.give(copy)
+            copy.parent.chmod(0o755)
             self._copies[top] = copy
-        return self._copies[top] / folder.relative_to(top)
+        project = self._copies[top] / folder.relative_to(top)
+        self.give(project)
+        return project
 
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
@@ -110,7 +129,11 @@ class Sandbox:
             subprocess.CalledProcessError: The program failed.
             OSError: It could not be started.
         """
-        run(command, cwd=cwd, environment={**self.variables, **(extra or {})}, user=self.user, show=show)
+        try:
+            run(command, cwd=cwd, environment={**self.variables, **(extra or {})}, user=self.user, show=show)
+        finally:
+            if self.user is not None:
+                end_stragglers(self.user, alone=self._alone)
 
 
 @contextlib.contextmanager
@@ -132,11 +155,16 @@ def open_sandbox(environment: Mapping[str, str], *, console: Console, insist: bo
         if user is not None:
             adopt_orphans()
         with _shut(environment if insist else {}, scratch):
-            yield Sandbox(scratch, user, environment)
+            yield Sandbox(scratch, user, environment, alone=insist)
     finally:
-        if user is not None:
-            end_stragglers(user)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _own(folder: Path, user: User) -> None:
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in (*folders, *files):
+            os.chown(Path(parent, name), *user, follow_symlinks=False)
+    os.chown(folder, *user, follow_symlinks=False)
 
 
 def open_regular(file: Path) -> IO[bytes]:

@@ -1,20 +1,26 @@
 """The copy of the source that a build works on when it runs as another user."""
 
+import os
 import re
 import shutil
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
 from gar_publish.errors import BuildFailure
 
 
-def top(folder: Path) -> Path:
+def top(folder: Path, *, home: str | None = None) -> Path:
     """The git checkout that a project is part of (a version may come from its tags), else the project itself.
 
     Found without git: run as root on a foreign checkout, git would refuse ("dubious ownership") or obey its
-    settings. A `.git` file points elsewhere: for a submodule, to the checkout above, which is then taken.
+    settings. A `.git` file points elsewhere: for a submodule, to the checkout above, which is then taken. A checkout
+    that holds the user's home (some keep their settings in one) is not taken: its files are not for a build.
     """
-    candidates = [parent for parent in (folder, *folder.parents) if (parent / ".git").exists()]
+    private = {Path(home).resolve(), *Path(home).resolve().parents} if home else set()
+    candidates = [
+        parent for parent in (folder, *folder.parents) if (parent / ".git").exists() and parent not in private
+    ]
     return next((parent for parent in candidates if (parent / ".git").is_dir()), (*candidates, folder)[0])
 
 
@@ -50,15 +56,42 @@ def copy(source: Path, target: Path, *, leave_out: Collection[Path]) -> None:
             anchor="source-not-copied",
             detail=str(error),
         ) from error
-    for config in (target / ".git").rglob("config*"):
-        if config.is_file() and not config.is_symlink():
-            config.write_bytes(without_credentials(config.read_bytes()))
+    for folder in target.rglob(".git"):
+        for config in folder.rglob("config*"):
+            if config.is_file() and not config.is_symlink():
+                config.write_bytes(without_credentials(config.read_bytes()))
+    _open_to_all(target)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read a tree, whatever the umask was when it was checked out."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (".", *folders, *files)):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(stat.S_IMODE(mode) | 0o444 | (0o111 if mode & 0o100 else 0))
+
+
+_KEPT = re.compile(
+    rb"""\[(core|extensions|remote\ "[^"]*"|branch\ "[^"]*")\] |
+    \s*(repositoryformatversion|bare|filemode|ignorecase|precomposeunicode|symlinks|worktree|objectformat|merge|
+    logallrefupdates|remote|fetch|partialclonefilter|promisor|refstorage)\s*=\s*[^\\\s]+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_SCP = re.compile(rb"\s*url\s*=\s*[\w.-]+@[\w.-]+:[^\\\s:@]+", re.IGNORECASE)
+_URL = re.compile(rb"(\s*url\s*=\s*\w+://)(?:\S*@)?([^\\\s@]+)", re.IGNORECASE)
 
 
 def without_credentials(git_config: bytes) -> bytes:
-    """A git configuration without the credentials that checkout steps put there.
+    """A git configuration with nothing in it but what makes a checkout one, and where it came from.
 
-    actions/checkout writes an `extraheader` with a token; others put user and password into a remote's URL.
+    actions/checkout writes an `extraheader` with a token or includes a file that has one; others put a password into
+    a remote's URL, a helper or a proxy.
     """
-    lines = [line for line in git_config.splitlines(keepends=True) if b"extraheader" not in line.lower()]
-    return re.sub(rb"(\w+://)[^/@\s]+@", rb"\1", b"".join(lines))
+    kept = []
+    for line in git_config.splitlines():
+        if url := _URL.fullmatch(line):
+            kept.append(url[1] + url[2])
+        elif _KEPT.fullmatch(line) or _SCP.fullmatch(line):
+            kept.append(line)
+    return b"".join(line + b"\n" for line in kept)

@@ -59,8 +59,10 @@ def for_installer(environment: Mapping[str, str]) -> dict[str, str]:
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that hold neither a password nor a URL with one."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.endswith(("_USERNAME", "_PASSWORD")) and not re.search(r"://[^/\s]*@", value)
-    }
+
+    def is_secret(name: str, value: str) -> bool:
+        if name.upper().endswith("_PROXY"):
+            return "@" in value
+        return name.endswith(("_USERNAME", "_PASSWORD")) or re.search(r"://[^/\s]*@", value) is not None
+
+    return {name: value for name, value in environment.items() if not is_secret(name, value)}

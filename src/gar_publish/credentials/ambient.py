@@ -100,7 +100,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        info = json.loads(path.read_text("utf-8"))
+        info = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read: {error.strerror}.",

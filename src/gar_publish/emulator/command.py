@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gar_publish.emulator.server import Emulator
 from gar_publish.emulator.world import World
+from gar_publish.errors import BadInput
 
 
 def run(
@@ -38,7 +39,15 @@ def run(
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         described = World.load(world) if world else World.default()
-        with Emulator(described, data=data, port=port, host=host, tls=tls, plain_port=plain_port) as emulator:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"The emulator cannot keep its state in {data}: {error.strerror}.",
+                fix="name a folder of your own with --data",
+                anchor="emulator-data",
+            ) from None
+        with Emulator(described, data=data.resolve(), port=port, host=host, tls=tls, plain_port=plain_port) as emulator:
             for name, value in sorted(emulator.exports().items()):
                 out(f"export {name}={_quoted(value)}")
             while not stop.wait(1):  # on Windows, a wait without end hears no signal

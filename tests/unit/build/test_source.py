@@ -85,12 +85,35 @@ def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        (b"\tinsteadOf = git@github.com:", b"\tinsteadOf = git@github.com:"),
-        (b"\turl = git@github.com:o/r.git", b"\turl = git@github.com:o/r.git"),
-        (b"\turl = https://token@github.com/o/r", b"\turl = https://github.com/o/r"),
-        (b"\turl = https://me:token@host:8443/o/r", b"\turl = https://host:8443/o/r"),
-        (b"\tExtraHeader = x", b""),
+        (b"\turl = git@github.com:o/r.git", b"\turl = git@github.com:o/r.git\n"),
+        (b"\turl = https://token@github.com/o/r", b"\turl = https://github.com/o/r\n"),
+        (b"\turl = https://me:token@host:8443/o/r", b"\turl = https://host:8443/o/r\n"),
+        (b"\turl = https://me:to/ke@n@host/o/r", b"\turl = https://host/o/r\n"),
+        (b"[core]\n\tbare = false", b"[core]\n\tbare = false\n"),
+        (b'[http "https://github.com/"]\n\tExtraHeader = x', b""),
+        (b"\textraheader = \\\nAUTHORIZATION: basic x", b""),
+        (b"[include]\n\tpath = /runner/token.config", b""),
+        (b"\thelper = !echo password=x", b""),
+        (b"\tproxy = me:token@proxy:3128", b""),
+        (b"\tfsmonitor = evil", b""),
     ],
 )
 def test_what_stays_of_a_git_configuration(line: bytes, kept: bytes) -> None:
     assert source.without_credentials(line) == kept
+
+
+def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
+    for place in ("", "other", "other/.git/modules/x"):
+        config = tmp_path / "top" / place / ("config" if "modules" in place else ".git/config")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("[http]\n\textraheader = TOKEN\n")
+    source.copy(tmp_path / "top", tmp_path / "copy", leave_out=())
+    assert {config.read_text() for config in (tmp_path / "copy").rglob("config")} == {""}
+
+
+def test_a_checkout_that_holds_the_home_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    project = tmp_path / "home" / "project"
+    project.mkdir(parents=True)
+    assert source.top(project, home=str(tmp_path / "home")) == project
+    assert source.top(project) == tmp_path
