@@ -265,6 +265,85 @@ def _nobody_can_run(python: str) -> bool:
     return True
 
 
+NEIGHBOUR = """
+import os, pathlib, subprocess, zipfile
+here = pathlib.Path.cwd()
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    print("home was used:", (pathlib.Path.home() / "marker").exists())
+    for place in ("../b/marker", str(pathlib.Path.home() / "marker")):
+        try:
+            pathlib.Path(place).write_text("x")
+            print("wrote", place.rpartition("/")[0][-4:])
+        except OSError as error:
+            print("denied", place)
+    subprocess.Popen(["sleep", "60"], start_new_session=True)
+    name = here.name + "-1.0-py3-none-any.whl"
+    zipfile.ZipFile(folder + "/" + name, "w").close()
+    return name
+"""
+
+
+def test_no_project_reaches_the_next_one(room: Path, run: Run) -> None:
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("a", "b"):
+        (workspace / name).mkdir()
+        (workspace / name / "backend.py").write_text(NEIGHBOUR)
+        (workspace / name / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+    _own(workspace)
+    result = run(insist=False, packages=["a", "b"])
+    assert result["failure"] is None
+    said = [line for kind, line in result["said"] if kind == "foreign"]
+    assert said.count("denied ../b/marker") == 1
+    assert said.count("home was used: False") == 2
+    assert not _of_nobody("sleep")
+
+
+FOLLOWED = """
+import os, pathlib, zipfile
+def get_requires_for_build_wheel(config_settings=None):
+    here = os.getcwd()
+    if "unpacked" in here:
+        os.rename(here, here + ".real")
+        os.symlink(os.environ["CI"], here)
+    return []
+def build_sdist(folder, config_settings=None):
+    import io, tarfile
+    with tarfile.open(folder + "/one-1.0.tar.gz", "w:gz") as sdist:
+        for name in ("backend.py", "pyproject.toml"):
+            sdist.add(name, "one-1.0/" + name)
+    return "one-1.0.tar.gz"
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    print("reads", open("../secret").read())
+"""
+
+
+def test_a_link_in_the_place_of_the_source_leads_nowhere(room: Path, run: Run) -> None:
+    project = room / "github/workspace"
+    (project / "backend.py").write_text(FOLLOWED)
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    closed = room / "closed"
+    (closed / "inside").mkdir(parents=True)
+    (closed / "secret").write_text(SECRET)
+    for name in ("backend.py", "pyproject.toml"):
+        shutil.copy(project / name, closed / "inside")
+    closed.chmod(0o700)
+    result = run(insist=False, formats=["wheel", "sdist"], variables={"CI": str(closed / "inside")})
+    assert result["failure"] is not None
+    assert SECRET not in str(result)
+    assert "Permission denied" in str(result)
+
+
+def _of_nobody(name: str) -> list[str]:
+    """The processes of that name which run as nobody."""
+    found = subprocess.run(["ps", "-C", name, "-o", "uid="], capture_output=True, text=True, check=False).stdout
+    return [uid for uid in found.split() if int(uid) == NOBODY]
+
+
 def _workspace(room: Path, *, scm: bool = False) -> Path:
     """A checkout with one project, which belongs to the runner's user."""
     workspace = room / "github/workspace"

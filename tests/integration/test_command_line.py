@@ -238,3 +238,53 @@ def test_demo(doors: Doors, leaks: Leaks) -> None:
     assert "oauth2accesstoken:***@" in done.err
     assert "Hello, world, from a package that came out of Artifact Registry." in done.err
     assert "It works." in done.err
+
+
+@pytest.mark.parametrize("option", ["--access-token", "--credentials-json"])
+def test_an_empty_secret_is_no_wish_for_other_credentials(doors: Doors, emulator: Emulator, option: str) -> None:
+    make_wheel(doors.folder / "dist")
+    done = doors.command("publish", "--dist", "dist", "--repository", REPOSITORY, option, "-", given="\n")
+    assert done.code == 2
+    assert "is empty: nothing is in standard input" in done.errors[0]
+    assert not emulator.requests
+
+
+def test_a_report_that_cannot_be_written_stops_the_run_before_it_starts(doors: Doors, emulator: Emulator) -> None:
+    make_wheel(doors.folder / "dist")
+    done = doors.command("publish", "--dist", "dist", "--repository", REPOSITORY, "--json", "nowhere/report.json")
+    assert done.code == 2
+    assert "nowhere/report.json, which cannot be written" in done.errors[0]
+    assert not emulator.requests
+
+
+def test_a_project_beside_files_that_are_built_is_a_contradiction(doors: Doors) -> None:
+    done = doors.command("publish", "project", "--dist", "dist", "--repository", REPOSITORY)
+    assert done.code == 2
+    assert "Both a project (project) and `--dist`" in done.errors[0]
+
+
+def test_outside_a_job_the_action_prints_no_token(doors: Doors) -> None:
+    make_wheel(doors.folder / "dist")
+    step = doors.action({"dist": "dist", "repository": REPOSITORY}, {"GITHUB_OUTPUT": ""})
+    assert step.code == 0
+    assert "set-output" not in step.log
+    assert "No outputs are set" in step.log
+
+
+def test_a_relative_data_folder_connects_every_folder(doors: Doors) -> None:
+    process = subprocess.Popen(
+        [*GAR_PUBLISH, "emulator", "--port=0", "--data=data", "--tls"],
+        cwd=doors.folder,
+        env={**doors.environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(5)]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    files = [line.split("'")[1] for line in lines if ".pem" in line]
+    assert files
+    assert all(Path(file).is_absolute() for file in files)

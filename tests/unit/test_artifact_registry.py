@@ -111,3 +111,10 @@ def test_an_outage_stops_what_has_to_create(server: ScriptedServer, api: Reposit
     server.on(API, Reply(503))
     with pytest.raises(Unreachable):
         api.check(create=True)
+
+
+@pytest.mark.parametrize("body", ["<html>login</html>", "[]"])
+def test_an_answer_of_something_else_is_said_to_be_one(server: ScriptedServer, api: RepositoryApi, body: str) -> None:
+    server.on(API, Reply(200, body))
+    with pytest.raises(RegistryRefused, match="not an answer of Google's"):
+        api.check(create=False)

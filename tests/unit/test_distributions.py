@@ -216,3 +216,23 @@ def test_a_build_publishes_under_its_own_name_alone(tmp_path: Path) -> None:
     distributions.check_name(found, Project(tmp_path, "lib", None))
     with pytest.raises(BuildFailure, match="no distribution of requests"):
         distributions.check_name(found, Project(tmp_path, "lib", "requests"))
+
+
+def test_a_docutils_conf_in_the_working_folder_commands_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docutils.conf").write_text("[general]\nwarning_stream: written\nreport_level: 1\nhalt_level: 5\n")
+    monkeypatch.chdir(tmp_path)
+    metadata = (
+        "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nDescription-Content-Type: text/x-rst; stream=x\n\n"
+        "Twice\n=====\n\nText.\n\nTwice\n=====\n\nThat is worth a word to docutils.\n"
+    )
+    distributions.read(make_wheel(tmp_path, metadata=metadata))
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("name", ["a\nb-1.0-py3-none-any.whl", "a-1.0-py3-none-any\n::x|`<b>.whl", "a b-1.0.tar.gz"])
+def test_a_name_with_strange_characters_is_none(tmp_path: Path, name: str) -> None:
+    make_wheel(tmp_path, "a").rename(tmp_path / name)
+    with pytest.raises(BuildFailure, match="is no name"):
+        distributions.read(tmp_path / name)

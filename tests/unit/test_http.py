@@ -419,3 +419,12 @@ def test_threads_share_a_session(server: ScriptedServer, session: requests.Sessi
     for each in threads:
         each.join()
     assert len(server.seen) == 20
+
+
+def test_a_request_that_cannot_be_made_is_no_bug(
+    session: requests.Session, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nope.pem")
+    with pytest.raises(BadInput, match="could not even be made") as caught:
+        persist(lambda: session.get("https://127.0.0.1:9/"), patience=patience, what="ask", on_wait=print)
+    assert "/nope.pem" in caught.value.detail

@@ -98,3 +98,14 @@ def test_a_given_token_stays_hidden() -> None:
     credential = read(access_token="ya29.secret")
     assert credential == GivenToken("ya29.secret")
     assert "secret" not in repr(credential)
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    marked = "\ufeff" + json.dumps(KEY)
+    assert read(credentials_json=marked) == Key(KEY)
+    assert read(credentials_json=base64.b64encode(marked.encode()).decode()) == Key(KEY)
+
+
+def test_typographic_quotes_are_no_key() -> None:
+    with pytest.raises(BadInput, match="neither JSON nor base64"):
+        read(credentials_json="\u201cabcd\u201d")

@@ -57,7 +57,9 @@ def test_a_json_page_says_the_same() -> None:
     }
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"files": 1}', b'{"files": [{"filename": "a"}]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"files": 1}', b'{"files": [{"filename": "a"}]}', b"\xff", b"[" * 100_000]
+)
 def test_json_that_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(RegistryRefused, match="not a simple index"):
         parse_json(body, URL)
@@ -113,3 +115,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(server: ScriptedServer) -> No
     assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
     server.on("/simple/", Reply(200, b"<a", cut=3), Reply(200, b""))
     assert open_index(server).files("sample") == {}
+
+
+def test_a_link_that_is_no_url_is_no_file() -> None:
+    assert list(parse_html(b'<a href="http://[x/a.whl"><a href="b.whl">', URL)) == ["b.whl"]

@@ -8,7 +8,7 @@ import pytest
 from gar_publish import distributions
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused
-from gar_publish.report import PublishedFile, Report, human_size
+from gar_publish.report import PublishedFile, Report, failure_as_markdown, human_size
 from gar_publish.repository import Repository
 from tests.wheels import make_wheel
 
@@ -94,3 +94,11 @@ def test_a_failure_is_in_the_summary_and_in_the_json(report: Report) -> None:
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000_000, "2.0 GB")])
 def test_sizes_for_people(size: int, text: str) -> None:
     assert human_size(size) == text
+
+
+def test_a_failure_writes_one_heading_and_no_link() -> None:
+    summary = failure_as_markdown(RegistryRefused("No\n\n# Alert\n[click](https:evil) <b>", anchor="x"))
+    assert [line for line in summary.splitlines() if line.startswith("#")] == [
+        "### No # Alert \\[click](https:evil) &lt;b&gt;",
+        "# Alert",  # inside the fence
+    ]

@@ -17,6 +17,7 @@ GOOGLE = Endpoints()
         "https://us-central1-python.pkg.dev/demo-project/python",
         "https://us-central1-python.pkg.dev/demo-project/python/simple/",
         "https://us-central1-python.pkg.dev/demo-project/python/simple",
+        "us-central1-python.pkg.dev/demo-project/python",
     ],
 )
 def test_every_form_means_the_same(text: str) -> None:
@@ -66,6 +67,7 @@ def test_the_emulator_takes_the_place_of_the_host() -> None:
         ("us-central1/demo project/python", "project"),
         ("us-central1/demo-project/My_Repo", "lower-case"),
         ("https://us-central1-python.pkg.dev/demo-project/", "without a project and a repository"),
+        ("https://us-central1-docker.pkg.dev/demo-project/python/", "not one for Python packages"),
         ("https://user:hunter2@us-central1-python.pkg.dev/demo-project/python/", "user name or a password"),
         ("https://host/path/?token=hunter2", "query"),
         ("ftp://host/path/", "not an https one"),

@@ -65,6 +65,7 @@ def test_a_typo_in_a_boolean_is_an_error(typo: str) -> None:
     ("inputs", "says"),
     [
         ({"formats": "wheels"}, "one of wheel, sdist"),
+        ({"formats": ","}, "one of wheel, sdist"),
         ({"if_exists": "overwrite"}, "skip-identical, skip, fail"),
         ({"index_token": "yes"}, "auto, read-only, publisher, none"),
         ({"jobs": "many"}, "number"),

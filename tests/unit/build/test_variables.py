@@ -97,6 +97,7 @@ def test_what_holds_a_credential() -> None:
         "UV_INDEX_MINE_PASSWORD": "x",
         "UV_EXTRA_INDEX_URL": "https://host/simple/ https://me:x@host/simple/",
         "ALL_PROXY": "socks5://x@proxy",
+        "http_proxy": "me:secret@proxy:3128",
     }
     assert variables.without_credentials(kept | dropped) == kept
 
