@@ -39,10 +39,10 @@ COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --ge
 	touch $@
 
 .venv/demo.stamp: .venv/uv.stamp requirements/demo.txt pyproject.toml
-	.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
-	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e .
+	.venv/bin/uv pip install --python .venv --quiet --no-deps --require-hashes -r requirements/demo.txt
+	.venv/bin/uv pip install --python .venv --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 .venv/dev.stamp: .venv/demo.stamp requirements/dev.txt
-	.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	.venv/bin/uv pip install --python .venv --quiet --no-deps --require-hashes -r requirements/dev.txt
 	touch $@
