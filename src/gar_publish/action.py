@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 
@@ -63,7 +64,7 @@ class RunnerConsole:
 
     def mask(self, secret: str) -> None:
         for form in encoded_forms(secret):
-            self._command(lambda form=form: core.set_secret(form))  # type: ignore[misc]
+            self._command(partial(core.set_secret, form))
 
     @contextmanager
     def foreign(self) -> Iterator[Callable[[str], None]]:

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def publish(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
     """`gar-publish publish`: the action, in a shell."""
-    from gar_publish.pipeline import publish as run_pipeline  # noqa: PLC0415 - other commands do without
+    from gar_publish.pipeline import publish as run_pipeline  # other commands do without
 
     around = _surroundings(environment, console)
     json_file = options["json"]
@@ -105,7 +105,7 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
         report = run_pipeline(settings, around)
     except Failure as failure:
         if isinstance(json_file, str):
-            from gar_publish.report import failure_as_json_text  # noqa: PLC0415
+            from gar_publish.report import failure_as_json_text
 
             _write(json_file, failure_as_json_text(failure))
         raise
@@ -129,8 +129,8 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
 
 def index_url(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
     """`gar-publish index-url`: the ready line alone, on standard output."""
-    from gar_publish.install import extra_index_line  # noqa: PLC0415 - other commands do without
-    from gar_publish.pipeline import open_access  # noqa: PLC0415
+    from gar_publish.install import extra_index_line  # other commands do without
+    from gar_publish.pipeline import open_access
 
     around = _surroundings(environment, console)
     inputs = _inputs(options, sys.stdin)
@@ -146,7 +146,7 @@ def index_url(options: Mapping[str, object], environment: Mapping[str, str], con
 def emulator(options: Mapping[str, object], _: Mapping[str, str], __: TerminalConsole) -> int:
     """`gar-publish emulator`: a local Artifact Registry with everything around it."""
     with _emulator_extra():
-        from gar_publish.emulator import command  # noqa: PLC0415 - an extra
+        from gar_publish.emulator import command  # an extra
 
         wanted: dict[str, Any] = {name: options[name] for name in ("host", "port", "data", "world", "tls")}
         command.run(**wanted, out=lambda line: print(line, flush=True))
@@ -156,7 +156,7 @@ def emulator(options: Mapping[str, object], _: Mapping[str, str], __: TerminalCo
 def demo(_: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
     """`gar-publish demo`: the whole main job against an emulator of its own."""
     with _emulator_extra():
-        from gar_publish.demo import run  # noqa: PLC0415 - an extra
+        from gar_publish.demo import run  # an extra
 
         return run(environment, console)
 
@@ -174,9 +174,9 @@ def _emulator_extra() -> Iterator[None]:
 
 
 def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "Surroundings":
-    from gar_publish.build.process import hide_this_process  # noqa: PLC0415 - keeps `--help` quick
-    from gar_publish.http import Patience  # noqa: PLC0415
-    from gar_publish.pipeline import Surroundings  # noqa: PLC0415
+    from gar_publish.build.process import hide_this_process  # keeps `--help` quick
+    from gar_publish.http import Patience
+    from gar_publish.pipeline import Surroundings
 
     hide_this_process()
     endpoints = Endpoints.from_environment(environment)

@@ -82,8 +82,8 @@ def read(path: Path) -> Distribution:
     Raises:
         BuildFailure: The file must not be published.
     """
-    from twine.exceptions import InvalidDistribution  # noqa: PLC0415 - twine takes long to import
-    from twine.package import PackageFile  # noqa: PLC0415
+    from twine.exceptions import InvalidDistribution  # twine takes long to import
+    from twine.package import PackageFile
 
     name, version, platforms = _parse(path)
     try:
@@ -260,7 +260,7 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
     content["content-type"] = package.metadata.get("description_content_type") or "text/x-rst"
     if not description or description.rstrip() == "UNKNOWN" or content.get_content_type() in _NEVER_RENDERED:
         return
-    from readme_renderer import rst  # noqa: PLC0415 - docutils takes long to import
+    from readme_renderer import rst  # docutils takes long to import
 
     # Else docutils obeys a docutils.conf in the working folder, which may tell it to write and to read any file.
     rst.SETTINGS["_disable_config"] = True

@@ -97,7 +97,7 @@ def persist(
         Unreachable: Out of patience.
         BadInput: The request cannot be made at all.
     """
-    import tenacity  # noqa: PLC0415 - it brings asyncio along, which a run without requests does not need
+    import tenacity  # it brings asyncio along, which a run without requests does not need
 
     started = patience.clock()
     jitter = tenacity.wait_random_exponential(multiplier=patience.first, max=patience.longest)

@@ -166,7 +166,7 @@ def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
     Raises:
         RegistryRefused: It is not such a page.
     """
-    import json  # noqa: PLC0415 - only an index that answers JSON needs it
+    import json  # only an index that answers JSON needs it
 
     try:
         listed = json.loads(body)["files"]

@@ -57,7 +57,7 @@ def is_glob(pattern: str, root: Path) -> bool:
 def matches(pattern: str, root: Path) -> list[Path]:
     """What a glob matches, in order of name; hidden files and folders only where it names them."""
     # Path.glob takes no absolute pattern and goes into hidden folders.
-    return [root / match for match in sorted(glob.glob(pattern, root_dir=root, recursive=True))]  # noqa: PTH207
+    return [root / match for match in sorted(glob.glob(pattern, root_dir=root, recursive=True))]  # noqa: PTH207 - see above
 
 
 def _is_project(folder: Path) -> bool:

@@ -132,8 +132,8 @@ def _exists_already(response: requests.Response, said: str) -> bool:
 
 
 def _twine_repository(url: str, session: requests.Session, auth: AuthBase) -> "TwineRepository":
-    import rich  # noqa: PLC0415 - twine takes 0.2 s to import, which passes while projects build
-    from twine.repository import Repository as TwineRepository  # noqa: PLC0415
+    import rich  # twine takes 0.2 s to import, which passes while projects build
+    from twine.repository import Repository as TwineRepository
 
     rich.reconfigure(quiet=True)  # twine would print to standard output, and log what we retry ourselves
     logging.getLogger("twine").addHandler(logging.NullHandler())

@@ -21,7 +21,7 @@ class Identity(GivenSource):
     def token(self) -> Token:
         return Token(super().token().value, datetime(2026, 1, 1, tzinfo=UTC))
 
-    def read_only(self) -> TokenSource | None:  # type: ignore[override]
+    def read_only(self) -> TokenSource | None:  # type: ignore[override] # narrower there
         return Identity("read")
 
 

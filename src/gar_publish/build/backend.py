@@ -211,5 +211,5 @@ def _read_answer(file: Path) -> dict[str, Any]:
     with open_regular(file) as stream:
         answer = json.loads(stream.read(_LONGEST_ANSWER))
     if not isinstance(answer, dict):
-        raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004
+        raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004 - it is JSON of another shape, no wrong argument
     return answer

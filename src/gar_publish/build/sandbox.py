@@ -185,7 +185,7 @@ def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Con
     """`nobody`, where gar-publish runs as root; tried out, since Python may be below /root."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    import pwd  # noqa: PLC0415 - not there on Windows
+    import pwd  # not there on Windows
 
     scratch.chmod(0o755)
     try:

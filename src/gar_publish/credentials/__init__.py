@@ -40,20 +40,20 @@ def open_source(
     if isinstance(credential, GivenToken):
         console.mask(credential.value)
         return GivenSource(credential.value)
-    from gar_publish.credentials.exchange import Exchange  # noqa: PLC0415 - a given token needs none of it
+    from gar_publish.credentials.exchange import Exchange  # a given token needs none of it
 
     exchange = Exchange(endpoints, session, patience, console)
     match credential:
         case Federation():
-            from gar_publish.credentials import federation  # noqa: PLC0415
+            from gar_publish.credentials import federation
 
             console.mask(credential.request_token)
             return FreshSource("workload identity", partial(federation.fetch, credential, exchange))
         case Key():
-            from gar_publish.credentials import key  # noqa: PLC0415
+            from gar_publish.credentials import key
 
             return FreshSource("service-account key", partial(key.fetch, credential, exchange))
         case Ambient():
-            from gar_publish.credentials import ambient  # noqa: PLC0415
+            from gar_publish.credentials import ambient
 
             return ambient.open_ambient(exchange, environment)

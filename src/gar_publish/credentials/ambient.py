@@ -126,7 +126,7 @@ def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any
         case "external_account":
             return _external(info, exchange, scope)
         case "authorized_user":
-            from google.oauth2.credentials import Credentials  # noqa: PLC0415 - slow to import
+            from google.oauth2.credentials import Credentials  # slow to import
 
             return Credentials(  # type: ignore[no-untyped-call] # google-auth has no types
                 None,
@@ -136,7 +136,7 @@ def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any
                 client_secret=info["client_secret"],
             )
         case _:
-            from google.auth import impersonated_credentials  # noqa: PLC0415 - slow to import
+            from google.auth import impersonated_credentials  # slow to import
 
             return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call] # as above
                 _credentials(info["source_credentials"], exchange, scope),

@@ -121,7 +121,7 @@ def refresh(credentials: Any, exchange: Exchange) -> Token:
         CredentialsFailure: A server refuses, or answers in a way that google-auth does not understand.
         Unreachable: A server does not answer.
     """
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - slow to import
+    from google.auth.exceptions import GoogleAuthError  # slow to import
 
     try:
         credentials.refresh(exchange)  # before_request() would start a thread that asks another host

@@ -50,7 +50,7 @@ def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: E
         exchange: Learns what the subject token says, for failures.
         scope: The scope to ask for.
     """
-    from google.auth import identity_pool  # noqa: PLC0415 - slow to import
+    from google.auth import identity_pool  # slow to import
 
     return identity_pool.Credentials.from_info(  # type: ignore[no-untyped-call] # google-auth has no types
         {**info, "credential_source": None},

@@ -31,7 +31,7 @@ def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
     Raises:
         BadInput: The private key cannot be read.
     """
-    from google.oauth2 import service_account  # noqa: PLC0415 - slow to import
+    from google.oauth2 import service_account  # slow to import
 
     needed = {name: info[name] for name in ("client_email", "private_key", "private_key_id")}
     try:

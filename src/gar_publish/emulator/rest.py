@@ -100,7 +100,7 @@ class ArtifactRegistry:
         permission = f"artifactregistry.{permission}"
         wanted = _wanted(request)
         found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
-        if found is None and self._cloud.absence(self._cloud.bearer(request), permission, wanted) == 404:  # noqa: PLR2004
+        if found is None and self._cloud.absence(self._cloud.bearer(request), permission, wanted) == 404:  # noqa: PLR2004 - not found
             raise _not_found()
         self._cloud.demand(request, permission, wanted.resource)
         if found is None:
@@ -135,7 +135,7 @@ class ArtifactRegistry:
         who = self._cloud.bearer(request)
         wanted = _wanted(request)
         found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
-        if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004
+        if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004 - not found
             raise _not_found()
         asked = (await _body(request)).get("permissions", [])
         held = [name for name in asked if found and self._cloud.permits(who, str(name), wanted.resource)]

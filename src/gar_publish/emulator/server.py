@@ -122,7 +122,7 @@ class Emulator:
             self._thread.join()
 
     def _context(self) -> ssl.SSLContext:
-        from gar_publish.emulator import tls  # noqa: PLC0415 - for --tls alone
+        from gar_publish.emulator import tls  # for --tls alone
 
         return tls.make_context(self.data, self._hosts)
 
@@ -159,7 +159,7 @@ class Emulator:
         return variables
 
     def _trust(self) -> dict[str, str]:
-        from gar_publish.emulator import tls  # noqa: PLC0415 - for --tls alone
+        from gar_publish.emulator import tls  # for --tls alone
 
         bundle = str(tls.write_bundle(self.data, ssl.get_default_verify_paths().cafile))
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")

@@ -45,7 +45,7 @@ def routes(cloud: Cloud) -> list[Route]:
             raise oauth(400, "invalid_scope", "At least one scope is required.")
         claims = verify(cloud, provider, fields["audience"], fields.get("subject_token", ""))
 
-        from gar_publish.emulator.attributes import admit  # noqa: PLC0415 - CEL takes long to load
+        from gar_publish.emulator.attributes import admit  # CEL takes long to load
 
         mapped = admit(provider, claims, cloud.switches.attribute_condition_status)
         principal = f"principal://iam.googleapis.com/{pool}/subject/{mapped['google.subject']}"

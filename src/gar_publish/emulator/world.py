@@ -194,7 +194,7 @@ class World:
 
 
 def _check_expressions(provider: Provider, source: str) -> None:
-    from gar_publish.emulator.attributes import check  # noqa: PLC0415 - loads CEL, for world files only
+    from gar_publish.emulator.attributes import check  # loads CEL, for world files only
 
     for expression in (*provider.mapping.values(), provider.condition):
         problem = check(expression) if expression else ""

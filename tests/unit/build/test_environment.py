@@ -38,7 +38,7 @@ class Index:
             def __init__(handler, *arguments: Any) -> None:  # noqa: N805 - self is the index
                 super().__init__(*arguments, directory=str(folder))
 
-            def send_head(handler) -> Any:  # noqa: N805
+            def send_head(handler) -> Any:  # noqa: N805 - `self` is the one outside
                 authorization = handler.headers["Authorization"]
                 self.authorizations.append(authorization)
                 if token and authorization != f"Basic {basic}":
