@@ -103,12 +103,13 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
             _inputs(options, sys.stdin), environment=environment, endpoints=around.endpoints
         )
         report = run_pipeline(settings, around)
-    except Failure as failure:
+    except (Failure, KeyboardInterrupt) as stopped:
+        failure = stopped if isinstance(stopped, Failure) else cancelled()
         if isinstance(json_file, str):
             from gar_publish.report import failure_as_json_text
 
             _write(json_file, failure_as_json_text(failure))
-        raise
+        raise failure from None
     console.info(report.as_text())
     if report.verified:
         console.info("Every file was read back from the index, and its SHA-256 is the one above.")

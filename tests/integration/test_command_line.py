@@ -1,5 +1,6 @@
 """The command as people meet it: its help, its options, and the commands beside `publish`."""
 
+import json
 import os
 import re
 import signal
@@ -210,7 +211,8 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
         "    print('building as process', os.getpid(), flush=True)\n"
         "    time.sleep(600)\n"
     )
-    with running(doors, "publish", "--repository", REPOSITORY, until=r"building as process \d+\n") as (process, said):
+    command = ("publish", "--repository", REPOSITORY, "--json", "report.json")
+    with running(doors, *command, until=r"building as process \d+\n") as (process, said):
         process.send_signal(number)
         assert process.stdout
         rest = process.stdout.read()
@@ -218,6 +220,7 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
     assert "error: The run was cancelled." in rest
     assert "Traceback" not in rest
     assert uploads(emulator) == []
+    assert json.loads((doors.folder / "report.json").read_text())["failure"]["exit-code"] == 130
     building = int(said.split()[-1])
     for _ in range(100):
         try:

@@ -128,7 +128,7 @@ def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any
         case "authorized_user":
             from google.oauth2.credentials import Credentials  # slow to import
 
-            return Credentials(  # type: ignore[no-untyped-call] # google-auth has no types
+            return Credentials(
                 None,
                 refresh_token=info["refresh_token"],
                 token_uri=exchange.endpoints.oauth,
@@ -138,7 +138,7 @@ def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any
         case _:
             from google.auth import impersonated_credentials  # slow to import
 
-            return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call] # as above
+            return impersonated_credentials.Credentials(
                 _credentials(info["source_credentials"], exchange, scope),
                 _impersonated(info),
                 [scope],

@@ -52,7 +52,7 @@ def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: E
     """
     from google.auth import identity_pool  # slow to import
 
-    return identity_pool.Credentials.from_info(  # type: ignore[no-untyped-call] # google-auth has no types
+    return identity_pool.Credentials.from_info(
         {**info, "credential_source": None},
         subject_token_supplier=_Supplier(subject, exchange),
         scopes=[scope],

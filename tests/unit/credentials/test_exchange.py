@@ -78,7 +78,7 @@ def test_without_an_emulator_google_is_asked(exchange: Exchange, server: Scripte
     assert real(f"{server.url}/x", "POST").status == 200
 
 
-UNCLEAR = GoogleAuthError("No access token.", {"id_token": "tok-1"})  # type: ignore[no-untyped-call] # google-auth has no types
+UNCLEAR = GoogleAuthError("No access token.", {"id_token": "tok-1"})
 
 
 class Credentials:
