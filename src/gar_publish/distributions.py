@@ -21,6 +21,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from gar_publish import archives
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects import Project, is_glob, matches
 
@@ -38,6 +39,7 @@ _UNREADABLE = (
     RuntimeError,  # an encrypted member
 )
 _FILENAME = re.compile(r"[A-Za-z0-9._+!-]+")
+_DETAIL_LIMIT = 2000
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
 
 
@@ -87,6 +89,7 @@ def read(path: Path) -> Distribution:
 
     name, version, platforms = _parse(path)
     try:
+        archives.check(path)
         package = PackageFile.from_filename(str(path), comment=None)
     except (InvalidDistribution, *_UNREADABLE) as error:
         raise BuildFailure(
@@ -94,7 +97,7 @@ def read(path: Path) -> Distribution:
             cause="The file is damaged, or the backend that made it is too old or too new.",
             fix="Correct what is wrong in the project's pyproject.toml (or setup.py), and build it again.",
             anchor="bad-metadata",
-            detail=str(error),
+            detail=str(error)[:_DETAIL_LIMIT],
         ) from error
     inside = canonicalize_name(package.metadata["name"]), Version(package.version)
     if inside != (name, version):
@@ -164,7 +167,7 @@ def check_expected(distributions: Iterable[Distribution], expected: str) -> None
     """
     try:
         version = Version(expected)
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion is one, and so is what a number of 5,000 digits is
         raise BadInput(
             f"`expected-version` is {expected!r}, which is no version.",
             cause="It may be a branch name: the step runs for more than tags.",
@@ -207,7 +210,7 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
             )
         for file in files:
             other = found.setdefault(file.name, file)
-            if not filecmp.cmp(other, file, shallow=False):
+            if other != file and not filecmp.cmp(other, file, shallow=False):
                 raise BadInput(
                     f"Two different files are called {file.name}: {other} and {file}.",
                     fix="Name only one of them in `dist`.",
@@ -271,5 +274,5 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
             cause="It has errors, or it is Markdown and the project does not say so.",
             fix='Correct it, or set its type: `readme = "README.md"`, or `long_description_content_type`.',
             anchor="bad-metadata",
-            detail=said.getvalue(),
+            detail=said.getvalue()[:_DETAIL_LIMIT],
         )

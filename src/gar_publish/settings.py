@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
@@ -175,7 +175,7 @@ def _version(text: str) -> Version | None:
         return None
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so is what a number of 5,000 digits is
         raise BadInput(
             f"`expected-version` is not a version: {text}",
             cause="a Python version looks like 1.2.3; a tag like v1.2.3 is fine, a branch name is not",

@@ -1,0 +1,123 @@
+"""What an archive may cost to look into, found out before anything reads it without asking.
+
+A few kilobytes can unpack to gigabytes, a header can lie about that, and a table of contents can be all that an
+archive holds. twine, `zipfile` and `tarfile` trust all of them.
+"""
+
+import copy
+import gzip
+import io
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+METADATA_LIMIT = 16 * 1024 * 1024
+"""Bytes of everything that may be taken for the metadata of one file."""
+
+_DIRECTORY_LIMIT = 16 * 1024 * 1024
+"""Bytes of a zip's table of contents: more than 100,000 files of usual names."""
+
+_MEMBERS_LIMIT = 256 * 1024 * 1024
+"""Bytes of memory that the list of members may take."""
+
+_HEADER_LIMIT = 64 * 1024
+"""Bytes of the headers of one member of a tar file: paths, extended attributes, maps of sparse files."""
+
+_UNPACKED_LIMIT = 8 * 1024**3
+"""Bytes of an unpacked sdist, which has to be gone through to the end."""
+
+_MIME = re.compile(rb"(?:\A|[\r\n])content-type:", re.IGNORECASE)
+_BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n){2}")
+
+
+def check(path: Path) -> None:
+    """See to it that the metadata of a wheel or an sdist can be read in bounded time and memory.
+
+    Raises:
+        ValueError: They cannot.
+        OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error: It is no such archive.
+    """
+    if path.name.endswith(".tar.gz"):
+        _check_tar(path)
+    else:
+        _check_zip(path)
+
+
+class _Frugal(io.BufferedReader):
+    """A file that hands out no more than `left` bytes, until that is set anew, and nothing after `end`."""
+
+    left: int
+    end: float = float("inf")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(self.left + 1 if size is None or size < 0 else min(size, self.left + 1))
+        self.left -= len(content)
+        if self.left < 0:
+            raise ValueError("the archive has headers beyond all measure")
+        return content
+
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        if target > self.end:
+            raise ValueError(f"the archive unpacks to more than {self.end / 1024**3:.0f} GiB")
+        return super().seek(target, whence)
+
+
+def _check_zip(path: Path) -> None:
+    with path.open("rb", buffering=0) as file, _Frugal(file) as frugal:
+        frugal.left = _DIRECTORY_LIMIT
+        with zipfile.ZipFile(frugal) as archive:
+            if sum(_memory(info.filename) for info in archive.infolist()) > _MEMBERS_LIMIT:
+                raise ValueError("the archive has too many members")
+            left = METADATA_LIMIT
+            for info in archive.infolist():
+                if "METADATA" in info.filename or info.filename.endswith("PKG-INFO"):
+                    frugal.left = METADATA_LIMIT + _HEADER_LIMIT
+                    left -= _check_member(archive, info, left)
+
+
+def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> int:
+    """The size of a member, which is that of its content, whatever its header says."""
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ValueError(f"{info.filename} is neither stored nor deflated")
+    unbelieving = copy.copy(info)
+    unbelieving.file_size = limit + 2  # at the size that it is told, zipfile compares the checksum
+    with archive.open(unbelieving) as member:
+        content = member.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{info.filename} unpacks to more than metadata can be ({METADATA_LIMIT / 1024**2:.0f} MiB)")
+    if len(content) != info.file_size:
+        raise ValueError(f"{info.filename} has {len(content)} bytes, and says that it has {info.file_size}")
+    _check_fields(content)
+    return len(content)
+
+
+def _check_tar(path: Path) -> None:
+    with gzip.open(path) as unpacked, _Frugal(unpacked) as frugal:
+        frugal.left, frugal.end = _HEADER_LIMIT, _UNPACKED_LIMIT
+        with tarfile.open(fileobj=frugal, mode="r:") as archive:
+            memory, left = 0, METADATA_LIMIT
+            for member in archive:
+                memory += _memory(member.name, len(member.pax_headers))
+                if memory > _MEMBERS_LIMIT:
+                    raise ValueError("the archive has too many members")
+                if member.name.endswith("PKG-INFO"):
+                    left -= member.size
+                    if left < 0:
+                        raise ValueError(f"{member.name} is larger than metadata can be")
+                    frugal.left = member.size + _HEADER_LIMIT
+                    if content := archive.extractfile(member):
+                        _check_fields(content.read())
+                frugal.left = _HEADER_LIMIT
+
+
+def _check_fields(content: bytes) -> None:
+    """Metadata have no MIME type: the parts of a nested message cost time that grows with their depth."""
+    head = _BLANK_LINE.search(content)
+    if _MIME.search(content, 0, head.start() if head else len(content)):
+        raise ValueError("unrecognized or malformed field 'content-type'")
+
+
+def _memory(name: str, headers: int = 0) -> int:
+    """About the bytes that a member takes, and that comparing the parts of its path does."""
+    return 1000 + len(name) + 60 * (headers + name.count("/"))
