@@ -1,15 +1,16 @@
 """The read side of the registry: which files it holds, with which bytes."""
 
 import hashlib
+import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import TypeVar
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import DefragResult, unquote, urldefrag, urljoin, urlsplit
 
 import requests
 
+from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.http import HostAuth, Patience, persist, with_renewal
@@ -21,6 +22,12 @@ _BLOCK = 1024 * 1024
 _LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between looks into an index that lags behind its uploads; about 30 in all."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_URL = 4096  # and no number in it is longer than int() reads
+# A hostile page costs Python's own parser time that grows with the square of its size. These never go back.
+_ANCHOR = re.compile(
+    r"""<!--.*?(?:-->|\Z)|<a\s(?P<attributes>(?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""", re.DOTALL | re.IGNORECASE
+)
+_ATTRIBUTE = re.compile(r"""([^\s"'=/]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"']++)""")
 
 Taken = TypeVar("Taken")
 
@@ -133,30 +140,17 @@ def _hash(response: requests.Response) -> str:
     return digest.hexdigest()
 
 
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hrefs: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.hrefs += [value for key, value in attrs if key == "href" and value]
-
-
 def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
     """The links of a PEP 503 page; `url` is what relative ones start from."""
-    parser = _Links()
-    parser.feed(body.decode("utf-8", "replace"))
-    parser.close()
     files = {}
-    for href in parser.hrefs:
-        try:
-            target, fragment = urldefrag(urljoin(url, href))
-        except ValueError:  # no URL at all, so no file either
-            continue
-        algorithm, _, value = fragment.partition("=")
-        filename = unquote(urlsplit(target).path.rpartition("/")[2])
-        files[filename] = IndexFile(filename, target, _sha256(value) if algorithm == "sha256" else None)
+    for tag in _ANCHOR.finditer(body.decode("utf-8", "replace")):
+        for name, value in _ATTRIBUTE.findall(tag["attributes"] or ""):
+            if name.lower() != "href" or len(value) > _LONGEST_URL:
+                continue
+            if target := _resolve(url, html.unescape(value.strip("\"'"))):
+                algorithm, _, digest = target.fragment.partition("=")
+                filename = unquote(urlsplit(target.url).path.rpartition("/")[2])
+                files[filename] = IndexFile(filename, target.url, _sha256(digest) if algorithm == "sha256" else None)
     return files
 
 
@@ -171,15 +165,22 @@ def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
     try:
         listed = json.loads(body)["files"]
         return {
-            each["filename"]: IndexFile(
-                each["filename"],
-                urldefrag(urljoin(url, each["url"])).url,
-                _sha256(each.get("hashes", {}).get("sha256")),
-            )
+            each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
             for each in listed
+            if (target := _resolve(url, each["url"]))
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _not_an_index(url) from None
+
+
+def _resolve(url: str, link: str) -> DefragResult | None:
+    """Where a link of a page leads to; None where it is no URL, so no file either."""
+    if len(link) > _LONGEST_URL or printable(link) != link:
+        return None
+    try:
+        return urldefrag(urljoin(url, link))
+    except ValueError:
+        return None
 
 
 def _sha256(value: object) -> str | None:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,50 @@ def test_links_of_a_page_become_files() -> None:
             "sample-1.0+local-py3-none-any.whl", f"{URL}sample-1.0%2Blocal-py3-none-any.whl", None
         ),
     }
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "<A HREF='a.whl'>",
+        "<a\nhref = a.whl >",
+        """<a data-requires-python=">=3.11" href="a.whl" data-yanked>""",
+        """<a title="it's > that" HREF="a.whl">""",
+        """<a title="href='b.whl'" href="&#97;.whl">""",
+        "<!-- <a href=b.whl> --><a href=a.whl>",
+        "<a href=b.whl <a href='a.whl'>",
+        f"<a href='{'b' * 9000}.whl'><a href=a.whl><a href='https://[b.whl'><a href='b\x00.whl'>",
+        f"<a href='b.whl&#{'9' * 4400};\x1b'><a href=a.whl><![broken<!-- <a href='b.whl'>",
+    ],
+)
+def test_a_link_however_it_is_written(link: str) -> None:
+    assert list(parse_html(link.encode(), URL)) == ["a.whl"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<a",
+        "<a ",
+        "<a '",
+        '<a "',
+        "<a href=",
+        "<!--",
+        "<!-- -",
+        "<![",
+        "<?",
+        "</",
+        "&#",
+        "<a a a",
+        "<a\"'",
+        "<a href=' '>",
+    ],
+)
+def test_a_hostile_page_is_read_in_time_that_grows_with_its_size(piece: str) -> None:
+    # Where time grows with the square, 20 kB take seconds already, and this would take hours.
+    started = time.process_time()
+    parse_html(piece.encode() * (1_000_000 // len(piece)), URL)
+    assert time.process_time() - started < 20
 
 
 def test_a_json_page_says_the_same() -> None:
