@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gar_publish import __version__
-from gar_publish.console import encoded_forms, printable
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
 from gar_publish.identity import read_credential
@@ -26,44 +25,10 @@ from gar_publish.settings import (
     read_index_token,
     read_repository,
 )
+from gar_publish.terminal import TerminalConsole
 
 if TYPE_CHECKING:
     from gar_publish.pipeline import Surroundings
-
-
-class TerminalConsole:
-    """Talks to a person on standard error, so that standard output holds results alone."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._secrets: set[str] = set()
-
-    @contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        self.info(title)
-        yield
-
-    def info(self, text: str) -> None:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        self._stream.write(f"{printable(text)}\n")
-        self._stream.flush()
-
-    def notice(self, text: str) -> None:
-        self.info(f"note: {text}")
-
-    def warning(self, text: str) -> None:
-        self.info(f"warning: {text}")
-
-    def error(self, failure: Failure) -> None:
-        self.info(f"error: {failure.explain()}")
-
-    def mask(self, secret: str) -> None:
-        self._secrets.update(encoded_forms(secret))
-
-    @contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
-        yield lambda line: self.info(f"  {line}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

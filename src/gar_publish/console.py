@@ -1,6 +1,6 @@
 """What the inner modules may say to the person who watches, without knowing who that is.
 
-The two front doors implement it: `action.py` with workflow commands, `cli.py` with a terminal.
+`runner.py` implements it with workflow commands, `terminal.py` for a person.
 """
 
 import base64

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from gar_publish.cli import TerminalConsole
 from gar_publish.errors import BadInput
+from gar_publish.terminal import TerminalConsole
 
 
 @pytest.fixture

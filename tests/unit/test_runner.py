@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from gar_publish.action import RunnerConsole
 from gar_publish.errors import BadInput
+from gar_publish.runner import RunnerConsole
 
 
 @pytest.fixture
