@@ -14,8 +14,8 @@ from actions_toolkit import core
 from gar_publish.build.process import hide_this_process
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
-from gar_publish.http import Patience
 from gar_publish.identity import GivenToken, Key
+from gar_publish.patience import Patience
 from gar_publish.pipeline import Surroundings, publish
 from gar_publish.report import Report, failure_as_markdown
 from gar_publish.runner import RunnerConsole

@@ -11,7 +11,7 @@ import requests
 from gar_publish.credentials import TokenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
-from gar_publish.http import Patience, persist
+from gar_publish.patience import Patience, Unsound, persist
 from gar_publish.refusals import server_text
 from gar_publish.repository import Repository
 
@@ -117,15 +117,21 @@ class RepositoryApi:
         params: dict[str, str] | None = None,
         json: dict[str, str] | None = None,
     ) -> requests.Response:
-        return persist(
-            lambda: self._session.request(
+        def ask() -> requests.Response:
+            response = self._session.request(
                 method,
                 f"{self._base}/{path}",
                 params=params,
                 json=json,
                 headers={"Authorization": f"Bearer {self._source.token().value}"},
                 allow_redirects=False,
-            ),
+            )
+            if response.ok:
+                _json_object(response)
+            return response
+
+        return persist(
+            ask,
             patience=self._patience,
             what=f"ask for {self._repository}",
             on_wait=self._on_wait,
@@ -151,12 +157,13 @@ def _json_object(response: requests.Response) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise RegistryRefused(
+        failure = RegistryRefused(
             "Artifact Registry's API answered with something that is not an answer of Google's.",
             cause="a proxy or a login page answered in its place",
             fix="ask it yourself: gcloud artifacts repositories list --project=PROJECT",
             anchor="not-an-api",
         )
+        raise Unsound(response, failure)
     return body
 
 

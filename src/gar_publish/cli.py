@@ -141,7 +141,7 @@ def _emulator_extra() -> Iterator[None]:
 
 def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "Surroundings":
     from gar_publish.build.process import hide_this_process  # keeps `--help` quick
-    from gar_publish.http import Patience
+    from gar_publish.patience import Patience
     from gar_publish.pipeline import Surroundings
 
     hide_this_process()

@@ -1,72 +1,47 @@
-"""The one session factory, the one retry policy, and the one way a token gets onto a request."""
+"""The one session factory, and the one way a token gets onto a request."""
 
 import base64
-import re
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_address
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from gar_publish import __version__
-from gar_publish.errors import BadInput, Unreachable
+from gar_publish.errors import BadInput
+from gar_publish.patience import Patience
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
     from gar_publish.credentials import TokenSource
 
-TIMEOUTS = (10.0, 90.0)
-"""Seconds for a connection, and for the next bytes of an answer."""
+BODY_LIMIT = 1024 * 1024
+"""Bytes that an answer may have, unless its reader takes it piece by piece."""
 
-RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
-_LONGEST_ASKED = 60.0
-_CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-_TRANSIENT = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
+SLOWEST = 10_000
+"""Bytes a second, on average, below which an answer that drips is given up."""
+
+_PIECE = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to insist: exponential waits with full jitter.
+def new_session(
+    patience: Patience | None = None, *, trust: str | None = None, connections: int = 16
+) -> requests.Session:
+    """A session whose answers are bounded in time and size, and that has no credentials of its own.
 
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-
-    Attributes:
-        tries: How many requests at most.
-        first: The bound of the first wait in seconds; it doubles with each try.
-        longest: The longest wait in seconds. A server may ask for a longer one, up to 60 (`Retry-After`).
-        total: Seconds after which no further try is started.
-        sleep: Waits for a number of seconds.
-        clock: Seconds since some fixed point.
-    """
-
-    tries: int = 6
-    first: float = 1.0
-    longest: float = 20.0
-    total: float = 120.0
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
-
-
-def new_session(*, trust: str | None = None, connections: int = 16) -> requests.Session:
-    """A session with timeouts on every request, and without credentials of its own.
-
-    Proxies and `REQUESTS_CA_BUNDLE` are taken from the environment; `.netrc` is not.
+    Proxies and `REQUESTS_CA_BUNDLE` are taken from the environment; `.netrc` is not. Only the body of a good answer
+    that was asked for with `stream=True` is left to the caller, who takes it with `pieces`.
 
     Args:
+        patience: Says how long to wait for a connection, and for an answer.
         trust: A file of CA certificates, instead of what the environment or certifi say.
         connections: How many connections to one host are kept for reuse.
     """
@@ -74,83 +49,23 @@ def new_session(*, trust: str | None = None, connections: int = 16) -> requests.
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _Adapter(pool_maxsize=connections))
+        session.mount(prefix, _Adapter((patience or Patience()).timeouts, connections))
     return session
 
 
-def persist(
-    call: Callable[[], requests.Response],
-    *,
-    patience: Patience,
-    what: str,
-    on_wait: Callable[[str], None],
-) -> requests.Response:
-    """Make a request again and again until its answer is final: not a lost connection, 408, 429 or 5xx.
-
-    Args:
-        call: Makes the request once.
-        patience: How often, and for how long.
-        what: What it is for, as a verb: "upload hello-1.0.whl".
-        on_wait: Told one line before each wait.
+def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
+    """The body of an answer as it arrives, as long as it comes at `SLOWEST` bytes a second after the first `seconds`.
 
     Raises:
-        Unreachable: Out of patience.
-        BadInput: The request cannot be made at all.
+        requests.RequestException: It breaks off, cannot be decoded, or drips.
     """
-    import tenacity  # it brings asyncio along, which a run without requests does not need
-
-    started = patience.clock()
-    jitter = tenacity.wait_random_exponential(multiplier=patience.first, max=patience.longest)
-
-    def wait(state: "RetryCallState") -> float:
-        return max(jitter(state), _asked_wait(state))
-
-    def enough(state: "RetryCallState") -> bool:
-        return (
-            state.attempt_number >= patience.tries
-            or patience.clock() - started + state.upcoming_sleep > patience.total
-            or _UNTRUSTED in _describe(state)[1]
-        )
-
-    def announce(state: "RetryCallState") -> None:
-        host, trouble = _describe(state)
-        on_wait(f"{host}: {trouble}; trying again in {state.upcoming_sleep:.1f} s to {what}")
-
-    def give_up(state: "RetryCallState") -> requests.Response:
-        host, trouble = _describe(state)
-        tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
-        seconds = patience.clock() - started
-        untrusted = _UNTRUSTED in trouble
-        raise Unreachable(
-            f"Could not {what}: asked {host} {tries} in {seconds:.0f} s, without a proper answer.",
-            cause="a proxy that opens TLS connections, whose certificate authority is not known here"
-            if untrusted
-            else "an outage, or a firewall or proxy between this machine and the server",
-            fix="export REQUESTS_CA_BUNDLE=/path/to/ca.pem"
-            if untrusted
-            else "run the same command again later; https://status.cloud.google.com shows outages",
-            anchor="untrusted-certificate" if untrusted else "unreachable",
-            detail=trouble,
-        )
-
-    insisting = tenacity.Retrying(
-        retry=_not_final,
-        wait=wait,
-        stop=enough,
-        before_sleep=announce,
-        retry_error_callback=give_up,
-        sleep=patience.sleep,
-    )
-    try:
-        return insisting(call)
-    except OSError as error:  # every exception of requests is one, and so is a certificate file that is missing
-        raise BadInput(
-            f"Could not {what}: the request could not even be made.",
-            cause="a proxy, a certificate file or an address that cannot be right",
-            fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
-            anchor="request-impossible",
-            detail=re.sub(r"://[^/\s]*@", "://", str(error)),
-        ) from None
+    started, received = time.monotonic(), 0
+    with closing(response):
+        while piece := _next_piece(response):
+            yield piece
+            received += len(piece)
+            if time.monotonic() - started > seconds + received / SLOWEST:
+                raise requests.Timeout("the answer drips", request=response.request)
 
 
 class HostAuth(AuthBase):
@@ -221,10 +136,91 @@ class _NoAuth(AuthBase):
         return request
 
 
+def _next_piece(response: requests.Response) -> bytes:
+    try:
+        return response.raw.read1(_PIECE, decode_content=True) or b""
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.Timeout(error, request=response.request) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
+
+
+@contextmanager
+def _head_in_time(connection: HTTPConnection) -> Iterator[None]:
+    """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
+    sock = connection.sock
+
+    def cut() -> None:
+        with suppress(OSError):
+            sock.shutdown(SHUT_RDWR)
+
+    watchdog = threading.Timer(2 * float(connection.timeout or 0), cut)
+    watchdog.daemon = True
+    if connection.timeout and sock:
+        watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+class _PlainConnection(HTTPConnection):
+    def getresponse(self) -> Any:
+        with _head_in_time(self):
+            return super().getresponse()
+
+
+class _TlsConnection(HTTPSConnection):
+    def getresponse(self) -> Any:
+        with _head_in_time(self):
+            return super().getresponse()
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 class _Adapter(HTTPAdapter):
+    def __init__(self, timeouts: tuple[float, float], connections: int) -> None:
+        self._timeouts = timeouts
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        return manager
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        kwargs["timeout"] = kwargs.get("timeout") or TIMEOUTS
-        return super().send(request, *args, **kwargs)
+        timeout = kwargs.get("timeout") or self._timeouts
+        response = super().send(request, *args, **{**kwargs, "stream": True, "timeout": timeout})
+        if not kwargs.get("stream") or response.is_redirect or not response.ok:
+            response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - what `content` would be, but bounded
+            response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - the same
+        return response
+
+
+def _small_body(response: requests.Response, seconds: float) -> bytes:
+    """The whole body; of a refusal, as much as can be had."""
+    body = bytearray()
+    try:
+        for piece in pieces(response, seconds):
+            body += piece
+            if len(body) > BODY_LIMIT:
+                raise requests.exceptions.ContentDecodingError("the answer is too long", request=response.request)
+    except requests.RequestException:
+        if response.ok:
+            raise
+    return bytes(body[:BODY_LIMIT])
 
 
 class _Session(requests.Session):
@@ -244,51 +240,6 @@ class _Session(requests.Session):
         """Keep credentials within one origin; requests would ask `.netrc` for others."""
         if _origin(prepared_request.url or "") != _origin(response.url):
             prepared_request.headers.pop("Authorization", None)
-
-
-def _not_final(state: "RetryCallState") -> bool:
-    outcome = state.outcome
-    if outcome is None:
-        return False
-    if error := outcome.exception():
-        return isinstance(error, _TRANSIENT)
-    response: requests.Response = outcome.result()
-    if response.status_code not in RETRYABLE:
-        return False
-    response.close()
-    return True
-
-
-def _asked_wait(state: "RetryCallState") -> float:
-    """The `Retry-After` of an answer, in seconds or as a date (RFC 9110, section 10.2.3)."""
-    if state.outcome is None or state.outcome.exception():
-        return 0.0
-    headers: Mapping[str, str] = state.outcome.result().headers
-    asked = headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(float(asked), _LONGEST_ASKED)
-    try:
-        # Both ends of the wait by the server's clock, so that ours may be wrong.
-        left = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
-        return 0.0
-    return min(max(left / timedelta(seconds=1), 0.0), _LONGEST_ASKED)
-
-
-def _describe(state: "RetryCallState") -> tuple[str, str]:
-    """The host that was asked, and what went wrong there, without any URL or header."""
-    if state.outcome is None:
-        return "the server", "no answer"
-    error = state.outcome.exception()
-    if error is None:
-        response: requests.Response = state.outcome.result()
-        return _host(urlsplit(response.url)), f"HTTP {response.status_code} {response.reason or ''}".strip()
-    request = getattr(error, "request", None)
-    host = _host(urlsplit(request.url)) if request is not None else "the server"
-    if isinstance(error, requests.Timeout):
-        return host, "no answer in time"
-    inner = error.args[0] if error.args else error
-    return host, _CONNECTION.sub("", str(getattr(inner, "reason", inner)))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

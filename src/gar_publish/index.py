@@ -13,12 +13,15 @@ import requests
 from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.http import HostAuth, Patience, persist, with_renewal
+from gar_publish.http import HostAuth, pieces, with_renewal
+from gar_publish.patience import Patience, Unsound, persist
 from gar_publish.refusals import explain_refusal, server_text
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _PAGE_LIMIT = 64 * 1024 * 1024
-_BLOCK = 1024 * 1024
+_JSON = {"application/json", "application/vnd.pypi.simple.v1+json"}
+_HTML = {"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+html"}
+_MORE_READINGS = 2
 _LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between looks into an index that lags behind its uploads; about 30 in all."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -73,12 +76,12 @@ class Index:
             Failure: The index refuses, or cannot be reached.
         """
         url = f"{self.url}{name}/"
-        response, page = self._get(url, f"look up {name}", _read_page, accept=_ACCEPT)
+        response, listed = self._get(url, f"look up {name}", lambda page: self._listed(page, url), accept=_ACCEPT)
         if response.status_code == requests.codes.not_found:
             return {}
-        if page is None:
+        if listed is None:
             raise explain_refusal(response, server_text(response), action="read")
-        return parse_json(page, url) if "json" in response.headers.get("Content-Type", "") else parse_html(page, url)
+        return listed
 
     def find(self, name: str, filename: str) -> IndexFile | None:
         """A file that was uploaded a moment ago, waiting up to half a minute for an index that lags behind.
@@ -92,16 +95,52 @@ class Index:
             self._patience.sleep(seconds)
         return self.files(name).get(filename)
 
-    def read_sha256(self, file: IndexFile) -> str:
-        """Download a file and hash what came.
+    def read_sha256(self, file: IndexFile, expected: str | None = None) -> str:
+        """Download a file and hash what came; where that is not what was expected, until two readings agree.
+
+        Args:
+            file: The file.
+            expected: The hash that it should have, if not the one that the index lists.
 
         Raises:
             Failure: It cannot be read.
         """
-        response, sha256 = self._get(file.url, f"read {file.filename} back", _hash)
+        sha256 = self._read_once(file)
+        believed = {expected or file.sha256 or sha256}
+        for _ in range(_MORE_READINGS):
+            if sha256 in believed:
+                break
+            believed.add(sha256)
+            sha256 = self._read_once(file)
+        return sha256
+
+    def _read_once(self, file: IndexFile) -> str:
+        response, sha256 = self._get(file.url, f"read {file.filename} back", self._hash)
         if sha256 is None:
             raise explain_refusal(response, server_text(response), action="read")
         return sha256
+
+    def _listed(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
+        page = bytearray()
+        for piece in pieces(response, self._patience.timeouts[1]):
+            page += piece
+            if len(page) > _PAGE_LIMIT:
+                raise Unsound(response, _not_an_index(url))
+        kind = response.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
+        try:
+            if kind in _JSON:
+                return parse_json(bytes(page), url)
+            if kind in _HTML:
+                return parse_html(bytes(page), url)
+        except RegistryRefused as failure:
+            raise Unsound(response, failure) from None
+        raise Unsound(response, _not_an_index(url))
+
+    def _hash(self, response: requests.Response) -> str:
+        digest = hashlib.sha256()
+        for piece in pieces(response, self._patience.timeouts[1]):
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _get(
         self, url: str, what: str, take: Callable[[requests.Response], Taken], accept: str = "*/*"
@@ -117,33 +156,24 @@ class Index:
                 lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
             )
             if response.ok:
-                with response:
-                    taken = take(response)
+                taken = take(response)
             return response
 
         return persist(ask, patience=self._patience, what=what, on_wait=self._on_wait), taken
 
 
-def _read_page(response: requests.Response) -> bytes:
-    page = b""
-    for block in response.iter_content(_BLOCK):
-        page += block
-        if len(page) > _PAGE_LIMIT:
-            raise _not_an_index(response.url)
-    return page
-
-
-def _hash(response: requests.Response) -> str:
-    digest = hashlib.sha256()
-    for block in response.iter_content(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
-    """The links of a PEP 503 page; `url` is what relative ones start from."""
+    """The links of a PEP 503 page; `url` is what relative ones start from.
+
+    Raises:
+        RegistryRefused: It is not such a page.
+    """
+    try:
+        page = body.decode()
+    except UnicodeDecodeError:
+        raise _not_an_index(url) from None
     files = {}
-    for tag in _ANCHOR.finditer(body.decode("utf-8", "replace")):
+    for tag in _ANCHOR.finditer(page):
         for name, value in _ATTRIBUTE.findall(tag["attributes"] or ""):
             if name.lower() != "href" or len(value) > _LONGEST_URL:
                 continue

@@ -14,10 +14,11 @@ from gar_publish.credentials import TokenSource, open_source
 from gar_publish.delivery import Delivery, compare_all
 from gar_publish.distributions import Distribution
 from gar_publish.endpoints import Endpoints
-from gar_publish.http import Patience, new_session, refuse_plain_http
+from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import url_with_token
+from gar_publish.patience import Patience
 from gar_publish.report import Report
 from gar_publish.repository import Repository
 from gar_publish.settings import IndexToken, Settings
@@ -69,7 +70,7 @@ def publish(settings: Settings, around: Surroundings) -> Report:
         if not settings.dry_run:
             uploader = Uploader(
                 settings.repository.upload_url,
-                session=new_session(),
+                session=new_session(around.patience),
                 source=access.source,
                 index=access.index,
                 patience=around.patience,
@@ -102,7 +103,7 @@ def open_access(
     source = open_source(
         credential,
         endpoints=around.endpoints,
-        session=new_session(),
+        session=new_session(around.patience),
         patience=around.patience,
         console=around.console,
         environment=around.environment,
@@ -112,7 +113,7 @@ def open_access(
     def open_index(reader: TokenSource) -> Index:
         return Index(
             repository.index_url,
-            session=new_session(),
+            session=new_session(around.patience),
             source=reader,
             patience=around.patience,
             on_wait=around.console.info,
@@ -127,7 +128,7 @@ def _open_access_and_check(settings: Settings, around: Surroundings) -> Access:
         api = RepositoryApi(
             settings.repository,
             endpoints=around.endpoints,
-            session=new_session(),
+            session=new_session(around.patience),
             source=access.source,
             patience=around.patience,
             on_wait=around.console.info,

@@ -91,13 +91,7 @@ def _forbidden(response: requests.Response, detail: str, action: str) -> Failure
 
 def server_text(response: requests.Response) -> str:
     """The start of an answer's body as plain text: no markup, no control characters, never more than 2,000."""
-    try:
-        raw: bytes = next(response.iter_content(_DETAIL_LIMIT * 4), b"")
-    except requests.RequestException:
-        return ""
-    finally:
-        response.close()
-    text = raw[: _DETAIL_LIMIT * 4].decode("utf-8", "replace")
+    text = response.content[: _DETAIL_LIMIT * 4].decode("utf-8", "replace")
     if "<html" in text.lower() or "<!doctype" in text.lower():
         text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
         text = " ".join(text.split())

@@ -10,8 +10,9 @@ from requests.auth import AuthBase
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Conflict, Failure, RegistryRefused, Unreachable
-from gar_publish.http import HostAuth, Patience, persist, with_renewal
+from gar_publish.http import HostAuth, with_renewal
 from gar_publish.index import Index, IndexFile
+from gar_publish.patience import Patience, persist
 from gar_publish.refusals import explain_refusal, server_text
 
 if TYPE_CHECKING:

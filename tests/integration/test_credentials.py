@@ -13,8 +13,9 @@ from gar_publish.emulator import Emulator
 from gar_publish.emulator.world import Key as WorldKey
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
-from gar_publish.http import HostAuth, Patience, new_session
+from gar_publish.http import HostAuth, new_session
 from gar_publish.identity import read_credential
+from gar_publish.patience import Patience
 from tests.unit.servers import Memory
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

@@ -14,8 +14,9 @@ import pytest
 from gar_publish import distributions
 from gar_publish.credentials.source import GivenSource
 from gar_publish.errors import Conflict
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
 from gar_publish.index import Index
+from gar_publish.patience import Patience
 from gar_publish.upload import Uploader
 from tests.integration.frontdoors import Done, Doors, install
 from tests.wheels import make_wheel

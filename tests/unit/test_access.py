@@ -7,8 +7,9 @@ from gar_publish.access import Access
 from gar_publish.credentials import Token, TokenSource
 from gar_publish.credentials.source import GivenSource
 from gar_publish.errors import RegistryRefused
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
 from gar_publish.index import Index
+from gar_publish.patience import Patience
 from gar_publish.settings import IndexToken
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, serve
 

@@ -7,7 +7,8 @@ from gar_publish.artifact_registry import RepositoryApi
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
+from gar_publish.patience import Patience
 from gar_publish.repository import Repository
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 

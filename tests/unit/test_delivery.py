@@ -12,8 +12,9 @@ from gar_publish.credentials.source import GivenSource
 from gar_publish.delivery import Delivery, compare_all, in_waves
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
 from gar_publish.index import Index
+from gar_publish.patience import Patience
 from gar_publish.report import PublishedFile
 from gar_publish.upload import Uploader
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time, serve

@@ -1,8 +1,11 @@
 import base64
+import gzip
+import itertools
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
@@ -13,7 +16,8 @@ import trustme
 from gar_publish import __version__
 from gar_publish.credentials import Token
 from gar_publish.errors import BadInput, Unreachable
-from gar_publish.http import HostAuth, Patience, new_session, persist, refuse_plain_http, refused_token
+from gar_publish.http import BODY_LIMIT, HostAuth, new_session, refuse_plain_http, refused_token
+from gar_publish.patience import Patience, persist
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 
@@ -33,6 +37,39 @@ def other() -> Iterator[ScriptedServer]:
 def session() -> Iterator[requests.Session]:
     with new_session() as session:
         yield session
+
+
+@pytest.fixture
+def impatient() -> Iterator[requests.Session]:
+    with new_session(Patience(timeouts=(0.2, 0.2))) as session:
+        yield session
+
+
+@contextmanager
+def dripping(head: bytes) -> Iterator[str]:
+    """A server that answers with `head`, and then with a header or a body of a byte now and then."""
+    drops = (
+        itertools.chain([head], itertools.repeat(b"x")) if head else (bytes([each]) for each in b"HTTP/1.1 200 " * 99)
+    )
+    stop = threading.Event()
+
+    def serve_one() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            for drop in drops:
+                connection.sendall(drop)
+                if stop.wait(0.05):
+                    return
+
+    with socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        thread = threading.Thread(target=serve_one)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        stop.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -72,13 +109,35 @@ class TestSession:
         session.get(server.url)
         assert server.seen[0].headers["User-Agent"] == f"gar-publish/{__version__}"
 
-    def test_silent_server_is_given_up(self, session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gar_publish.http.TIMEOUTS", (0.2, 0.2))
+    def test_silent_server_is_given_up(self, impatient: requests.Session) -> None:
         with socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             with pytest.raises(requests.Timeout):
-                session.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+                impatient.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+    @pytest.mark.parametrize(
+        "head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["in its head", "in its body"]
+    )
+    def test_server_that_drips_is_given_up(self, head: bytes, impatient: requests.Session) -> None:
+        with dripping(head) as url, pytest.raises((requests.ConnectionError, requests.Timeout)):
+            impatient.get(url)
+
+    @pytest.mark.parametrize("coding", ["identity", "gzip"])
+    def test_answers_are_bounded(self, coding: str, server: ScriptedServer, session: requests.Session) -> None:
+        body = b"x" * (BODY_LIMIT + 1)
+        body = gzip.compress(body) if coding == "gzip" else body
+        server.on("/", Reply(200, body, headers={"Content-Encoding": coding}))
+        server.on("/refused", Reply(403, body, headers={"Content-Encoding": coding}))
+        with pytest.raises(requests.exceptions.ContentDecodingError, match="too long"):
+            session.get(server.url)
+        assert len(session.get(f"{server.url}/refused", stream=True).content) == BODY_LIMIT
+
+    def test_refusal_counts_even_if_its_body_breaks_off(
+        self, server: ScriptedServer, session: requests.Session
+    ) -> None:
+        server.on("/", Reply(403, "no", cut=10))
+        assert session.get(server.url).text == "no"
 
     def test_callers_timeout_wins(self, session: requests.Session) -> None:
         with socket() as silent:
@@ -193,141 +252,6 @@ class TestTrust:
         assert caught.value.anchor == "untrusted-certificate"
         assert "REQUESTS_CA_BUNDLE" in caught.value.fix
         assert time.slept == []
-
-
-class TestPersist:
-    @pytest.fixture
-    def ask(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience
-    ) -> Callable[[], requests.Response]:
-        return lambda: persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
-
-    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-    def test_transient_status(
-        self, status: int, server: ScriptedServer, session: requests.Session, patience: Patience
-    ) -> None:
-        server.on("/", Reply(status), Reply(status), Reply(200, "at last"))
-        waits: list[str] = []
-        response = persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=waits.append)
-        assert response.text == "at last"
-        assert len(waits) == 2
-        host = server.url.removeprefix("http://")
-        assert waits[0].startswith(f"{host}: HTTP {status}")
-        assert waits[0].endswith(" s to look")
-
-    @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 413, 501])
-    def test_final_status(self, status: int, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
-        server.on("/", Reply(status), Reply(418))
-        response = ask()
-        assert response.status_code == status
-
-    @pytest.mark.parametrize(
-        "fault",
-        [
-            Reply(drop=True),
-            Reply(200, "half", cut=4),
-            Reply(200, "no gzip", headers={"Content-Encoding": "gzip"}),
-        ],
-        ids=["dropped", "cut", "garbled"],
-    )
-    def test_transient_fault(self, fault: Reply, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
-        server.on("/", fault, Reply(200, "whole"))
-        response = ask()
-        assert response.text == "whole"
-
-    def test_nobody_listens(self, session: requests.Session, patience: Patience, time: Time) -> None:
-        with pytest.raises(Unreachable) as caught:
-            persist(
-                lambda: session.get("http://127.0.0.1:1/path?secret=x"),
-                patience=patience,
-                what="upload hello.whl",
-                on_wait=print,
-            )
-        failure = caught.value
-        assert failure.exit_code == 7
-        assert failure.what.startswith("Could not upload hello.whl: asked 127.0.0.1:1 6 times in ")
-        assert "Connection refused" in failure.detail
-        assert "secret" not in failure.explain()
-        assert len(time.slept) == 5
-
-    def test_other_exceptions_pass(self, patience: Patience) -> None:
-        def call() -> requests.Response:
-            raise KeyError("bug")
-
-        with pytest.raises(KeyError):
-            persist(call, patience=patience, what="look", on_wait=print)
-
-    def test_waits_double_with_full_jitter(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
-    ) -> None:
-        server.on("/", Reply(503))
-        for _ in range(20):
-            with pytest.raises(Unreachable):
-                persist(
-                    lambda: session.get(server.url),
-                    patience=replace(patience, tries=7, longest=8.0, total=1e9),
-                    what="look",
-                    on_wait=lambda _: None,
-                )
-        rounds = list(zip(*[iter(time.slept)] * 6, strict=True))
-        assert len(rounds) == 20
-        for bound, waits in zip((1, 2, 4, 8, 8, 8), zip(*rounds, strict=True), strict=True):
-            assert max(waits) <= bound
-            assert max(waits) > bound / 2, "20 draws over the whole range"
-            assert min(waits) < bound / 2, "20 draws over the whole range"
-
-    @pytest.mark.parametrize(
-        ("headers", "seconds"),
-        [
-            ({"Retry-After": "33"}, 33),
-            ({"Retry-After": "100000"}, 60),
-            (
-                {
-                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
-                    "Retry-After": "Sun, 22 Nov 2026 12:00:44 GMT",
-                },
-                44,
-            ),
-        ],
-    )
-    def test_retry_after(
-        self,
-        headers: dict[str, str],
-        seconds: float,
-        server: ScriptedServer,
-        ask: Callable[[], requests.Response],
-        time: Time,
-    ) -> None:
-        server.on("/", Reply(429, headers=headers), Reply(200))
-        ask()
-        assert time.slept == [seconds]
-
-    @pytest.mark.parametrize(
-        "headers",
-        [
-            {"Retry-After": "soon"},
-            {"Retry-After": "-5"},
-            {"Retry-After": "Sun, 22 Nov 2026 12:00:44 GMT"},
-            {"Date": "Sun, 22 Nov 2026 12:00:00 GMT", "Retry-After": "Sun, 22 Nov 2020 12:00:00 GMT"},
-            {"Date": "Sun, 22 Nov 2026 12:00:00 GMT", "Retry-After": "Sun, 22 Nov 2026 12:00:44"},
-        ],
-    )
-    def test_senseless_retry_after(
-        self,
-        headers: dict[str, str],
-        server: ScriptedServer,
-        ask: Callable[[], requests.Response],
-        time: Time,
-    ) -> None:
-        server.on("/", Reply(503, headers=headers), Reply(200))
-        ask()
-        assert 0 <= time.slept[0] <= 1
-
-    def test_bounded_in_all(self, server: ScriptedServer, ask: Callable[[], requests.Response], time: Time) -> None:
-        server.on("/", Reply(503, headers={"Retry-After": "50"}))
-        with pytest.raises(Unreachable, match="3 times in 100 s"):
-            ask()
-        assert time.slept == [50, 50]
 
 
 class TestHostAuth:

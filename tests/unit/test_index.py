@@ -7,8 +7,9 @@ import pytest
 
 from gar_publish.credentials.source import GivenSource
 from gar_publish.errors import CredentialsFailure, RegistryRefused, Unreachable
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
 from gar_publish.index import Index, IndexFile, parse_html, parse_json
+from gar_publish.patience import Patience
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 URL = "https://us-python.pkg.dev/p/r/simple/sample/"
@@ -114,6 +115,37 @@ def test_the_index_is_asked_with_the_token(server: ScriptedServer) -> None:
     server.on("/simple/sample/", Reply(200, f'<a href="/f/sample-1.0.tar.gz#sha256={SHA}">'))
     assert open_index(server).files("sample")["sample-1.0.tar.gz"].sha256 == SHA
     assert server.seen[0].headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Reply(200, b"\xff\xfe\x00garbage", {"Content-Type": "text/html"}),
+        Reply(200, "<a>", {"Content-Type": "image/png"}),
+        Reply(200, "[]", {"Content-Type": "application/json"}),
+    ],
+    ids=["bytes", "image", "other JSON"],
+)
+def test_a_page_that_is_no_index_is_asked_for_again(server: ScriptedServer, strange: Reply) -> None:
+    good = Reply(200, '<a href="/f/sample-1.0.tar.gz">', {"Content-Type": "text/html; charset=utf-8"})
+    server.on("/simple/sample/", strange, strange, good)
+    assert list(open_index(server).files("sample")) == ["sample-1.0.tar.gz"]
+    server.on("/simple/other/", strange)
+    with pytest.raises(RegistryRefused) as caught:
+        open_index(server).files("other")
+    assert caught.value.anchor == "not-an-index"
+
+
+@pytest.mark.parametrize(
+    ("bodies", "last"),
+    [(["right"], "right"), (["wrong", "right"], "right"), (["wrong", "wrong"], "wrong"), (["a", "b", "c"], "c")],
+)
+def test_other_bytes_than_expected_are_read_again(server: ScriptedServer, bodies: list[str], last: str) -> None:
+    server.on("/sample.whl", *(Reply(200, body) for body in bodies))
+    file = IndexFile("sample.whl", f"{server.url}/sample.whl", None)
+    expected = hashlib.sha256(b"right").hexdigest()
+    assert open_index(server).read_sha256(file, expected) == hashlib.sha256(last.encode()).hexdigest()
+    assert len(server.seen) == len(bodies)
 
 
 def test_an_unknown_project_has_no_files(server: ScriptedServer) -> None:

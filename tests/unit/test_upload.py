@@ -7,8 +7,9 @@ from gar_publish import distributions
 from gar_publish.credentials.source import GivenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Conflict, CredentialsFailure, RegistryRefused, Unreachable
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
 from gar_publish.index import Index, IndexFile
+from gar_publish.patience import Patience
 from gar_publish.upload import Uploader, compare
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 from tests.wheels import make_wheel

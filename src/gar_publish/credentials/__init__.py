@@ -8,8 +8,8 @@ import requests
 from gar_publish.console import Console
 from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource, with_renewal
 from gar_publish.endpoints import Endpoints
-from gar_publish.http import Patience
 from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
+from gar_publish.patience import Patience
 
 __all__ = ["Token", "TokenSource", "open_source", "with_renewal"]
 

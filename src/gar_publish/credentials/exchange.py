@@ -13,10 +13,10 @@ from gar_publish.credentials.explain import explain
 from gar_publish.credentials.source import Token
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
-from gar_publish.http import Patience, persist
+from gar_publish.patience import Patience, persist
 
-_TIMEOUTS = (10.0, 30.0)
-"""Seconds for a connection, and for the answer: no token takes as long as an upload."""
+_ANSWER_SECONDS = 30.0
+"""No token takes as long as an upload."""
 
 _SECRETS = ("access_token", "accessToken", "id_token", "value")
 """The fields that hold a token in the answers of STS and OAuth, IAM Credentials, OAuth, and GitHub."""
@@ -86,10 +86,15 @@ class Exchange:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
+        connect, answer = self.patience.timeouts
 
         def call() -> requests.Response:
             response = self.session.request(
-                method, self._kept_in(url), allow_redirects=False, timeout=_TIMEOUTS, **options
+                method,
+                self._kept_in(url),
+                allow_redirects=False,
+                timeout=(connect, min(answer, _ANSWER_SECONDS)),
+                **options,
             )
             if response.status_code == requests.codes.ok and not is_proper(response):
                 raise requests.exceptions.ContentDecodingError("an answer that is no token", response=response)

@@ -13,10 +13,12 @@ import requests
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import FreshSource, Token
 from gar_publish.errors import CredentialsFailure
+from gar_publish.patience import RETRYABLE
 
 _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}
 _PING_SECONDS = 1.0
+_PINGS = 3
 
 
 class MetadataSource(FreshSource):
@@ -29,20 +31,29 @@ class MetadataSource(FreshSource):
 
 
 def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
-    """The metadata server's base URL; None where there is none, which takes a second to know.
+    """The metadata server's base URL; None where there is none, which takes a second or two to know.
 
     `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
     """
     if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
     base = exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
-    try:
-        answer = exchange.session.get(
-            f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
-        )
-    except requests.RequestException:
-        return None
-    return base if answer.headers.get("Metadata-Flavor") == "Google" else None
+    for _ in range(_PINGS):
+        try:
+            answer = exchange.session.get(
+                f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
+            )
+        except requests.ConnectTimeout:  # nobody has that address
+            return None
+        except requests.RequestException:
+            exchange.patience.sleep(_PING_SECONDS / 2)
+            continue
+        if answer.headers.get("Metadata-Flavor") == "Google":
+            return base
+        if answer.status_code not in RETRYABLE:
+            return None
+        exchange.patience.sleep(_PING_SECONDS / 2)
+    return None
 
 
 def fetch(base: str, exchange: Exchange, scope: str) -> Token:

@@ -143,8 +143,9 @@ class FreshSource:
             return
         with self._lock:
             self._token, self._flight = token, None
-            self._replace_at = token.expires_at
-            if token.expires_at:  # half its life, where that is shorter than the margin
+            self._replace_at = None
+            # A token that is new and has ended already means that our clock is fast; then a 401 will tell.
+            if token.expires_at and token.expires_at > asked_at:  # half its life, where shorter than the margin
                 self._replace_at = token.expires_at - min(FRESH, (token.expires_at - asked_at) / 2)
         flight.set_result(token)
 

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.endpoints import Endpoints
-from gar_publish.http import Patience, new_session
+from gar_publish.http import new_session
+from gar_publish.patience import Patience
 from tests.unit.servers import Memory, ScriptedServer, Time, serve
 
 

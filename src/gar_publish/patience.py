@@ -1,0 +1,194 @@
+"""The one retry policy."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+
+from gar_publish.errors import BadInput, Failure, Unreachable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
+_LONGEST_ASKED = 60.0
+_TRIES_OF_UNSOUND = 3
+_CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_TRANSIENT = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+class Unsound(requests.RequestException):
+    """An answer that cannot be the right one, such as a proxy's: asked for again twice, then `failure` is raised."""
+
+    def __init__(self, response: requests.Response, failure: Failure) -> None:
+        super().__init__("an answer that makes no sense", response=response, request=response.request)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to insist: exponential waits with full jitter.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Attributes:
+        tries: How many requests at most.
+        first: The bound of the first wait in seconds; it doubles with each try.
+        longest: The longest wait in seconds. A server may ask for a longer one, up to 60 (`Retry-After`).
+        total: Seconds after which no further try is started; the last one may take its `timeouts` beyond them.
+        timeouts: Seconds for a connection, and for the next bytes of an answer.
+        sleep: Waits for a number of seconds.
+        clock: Seconds since some fixed point.
+    """
+
+    tries: int = 6
+    first: float = 1.0
+    longest: float = 20.0
+    total: float = 120.0
+    timeouts: tuple[float, float] = (10.0, 90.0)
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+def persist(
+    call: Callable[[], requests.Response],
+    *,
+    patience: Patience,
+    what: str,
+    on_wait: Callable[[str], None],
+) -> requests.Response:
+    """Make a request again and again until its answer is final: not a lost connection, 408, 429 or 5xx.
+
+    Args:
+        call: Makes the request once.
+        patience: How often, and for how long.
+        what: What it is for, as a verb: "upload hello-1.0.whl".
+        on_wait: Told one line before each wait.
+
+    Raises:
+        Unreachable: Out of patience.
+        Failure: What an `Unsound` answer carries.
+        BadInput: The request cannot be made at all.
+    """
+    import tenacity  # it brings asyncio along, which a run without requests does not need
+
+    started = patience.clock()
+    jitter = tenacity.wait_random_exponential(multiplier=patience.first, max=patience.longest)
+
+    def wait(state: "RetryCallState") -> float:
+        return max(jitter(state), _asked_wait(state))
+
+    def enough(state: "RetryCallState") -> bool:
+        return (
+            state.attempt_number >= (_TRIES_OF_UNSOUND if _unsound(state) else patience.tries)
+            or patience.clock() - started + state.upcoming_sleep > patience.total
+            or _UNTRUSTED in _describe(state)[1]
+        )
+
+    def announce(state: "RetryCallState") -> None:
+        host, trouble = _describe(state)
+        on_wait(f"{host}: {trouble}; trying again in {state.upcoming_sleep:.1f} s to {what}")
+
+    def give_up(state: "RetryCallState") -> requests.Response:
+        if unsound := _unsound(state):
+            raise unsound.failure
+        host, trouble = _describe(state)
+        tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
+        seconds = patience.clock() - started
+        untrusted = _UNTRUSTED in trouble
+        raise Unreachable(
+            f"Could not {what}: asked {host} {tries} in {seconds:.0f} s, without a proper answer.",
+            cause="a proxy that opens TLS connections, whose certificate authority is not known here"
+            if untrusted
+            else "an outage, or a firewall or proxy between this machine and the server",
+            fix="export REQUESTS_CA_BUNDLE=/path/to/ca.pem"
+            if untrusted
+            else "run the same command again later; https://status.cloud.google.com shows outages",
+            anchor="untrusted-certificate" if untrusted else "unreachable",
+            detail=trouble,
+        )
+
+    insisting = tenacity.Retrying(
+        retry=_not_final,
+        wait=wait,
+        stop=enough,
+        before_sleep=announce,
+        retry_error_callback=give_up,
+        sleep=patience.sleep,
+    )
+    try:
+        return insisting(call)
+    except OSError as error:  # every exception of requests is one, and so is a certificate file that is missing
+        raise BadInput(
+            f"Could not {what}: the request could not even be made.",
+            cause="a proxy, a certificate file or an address that cannot be right",
+            fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
+            anchor="request-impossible",
+            detail=re.sub(r"://[^/\s]*@", "://", str(error)),
+        ) from None
+
+
+def _not_final(state: "RetryCallState") -> bool:
+    outcome = state.outcome
+    if outcome is None:
+        return False
+    if error := outcome.exception():
+        return isinstance(error, (*_TRANSIENT, Unsound))
+    response: requests.Response = outcome.result()
+    if response.status_code not in RETRYABLE:
+        return False
+    response.close()
+    return True
+
+
+def _unsound(state: "RetryCallState") -> Unsound | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, Unsound) else None
+
+
+def _asked_wait(state: "RetryCallState") -> float:
+    """The `Retry-After` of an answer, in seconds or as a date (RFC 9110, section 10.2.3)."""
+    if state.outcome is None or state.outcome.exception():
+        return 0.0
+    headers: Mapping[str, str] = state.outcome.result().headers
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return min(float(asked), _LONGEST_ASKED)
+    try:
+        # Both ends of the wait by the server's clock, so that ours may be wrong.
+        left = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return 0.0
+    return min(max(left / timedelta(seconds=1), 0.0), _LONGEST_ASKED)
+
+
+def _describe(state: "RetryCallState") -> tuple[str, str]:
+    """The host that was asked, and what went wrong there, without any URL or header."""
+    if state.outcome is None:
+        return "the server", "no answer"
+    error = state.outcome.exception()
+    if error is None:
+        response: requests.Response = state.outcome.result()
+        return _host(response.url), f"HTTP {response.status_code} {response.reason or ''}".strip()
+    request = getattr(error, "request", None)
+    host = _host(request.url) if request is not None else "the server"
+    if isinstance(error, requests.Timeout):
+        return host, "no answer in time"
+    inner = error.args[0] if error.args else error
+    return host, _CONNECTION.sub("", str(getattr(inner, "reason", inner)))
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
