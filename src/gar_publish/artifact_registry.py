@@ -100,13 +100,16 @@ class RepositoryApi:
             if operation.get("done"):
                 break
             self._patience.sleep(seconds)
-            operation = _json_object(self._call("GET", operation["name"]))
+            operation = _json_object(self._call("GET", str(operation.get("name", ""))))
         if "error" in operation or not operation.get("done"):
+            error = operation.get("error")
             raise RegistryRefused(
                 f"{self._repository} could not be created.",
                 fix="run again: a repository that is there is used as it is",
                 anchor="create-repository",
-                detail=str(operation.get("error", {}).get("message", "the operation did not end in a minute")),
+                detail=str(error.get("message", ""))
+                if isinstance(error, dict)
+                else "the operation did not end in a minute",
             )
 
     def _call(
@@ -154,7 +157,7 @@ class RepositoryApi:
 def _json_object(response: requests.Response) -> dict[str, Any]:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         failure = RegistryRefused(
@@ -171,5 +174,5 @@ def _said(response: requests.Response) -> str:
     """An error's message (https://google.aip.dev/193), or whatever else stands there."""
     try:
         return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return server_text(response)

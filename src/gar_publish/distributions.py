@@ -198,8 +198,15 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
-        named = matches(pattern, root) if is_glob(pattern, root) else [root / pattern]
-        files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
+        try:
+            named = matches(pattern, root) if is_glob(pattern, root) else [root / pattern]
+            files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"{pattern[:100]!r} in `dist` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
+                fix="give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line",
+                anchor="no-distributions",
+            ) from None
         if not files:
             raise BadInput(
                 f"{pattern!r} in `dist` names no wheel and no sdist.",

@@ -9,7 +9,9 @@ from typing import Any
 
 from gar_publish.errors import BadInput, CredentialsFailure
 
-_PROVIDER = re.compile(r"projects/([^/]+)/locations/global/workloadIdentityPools/[^/]+/providers/[^/]+")
+_PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
             ) from None
     try:
         info = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInput(
             "`credentials-json` is not valid JSON.",
             cause="the key was cut off or changed when it was pasted",
@@ -160,7 +162,7 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
             fix=f"gcloud projects describe {path[1]} --format='value(projectNumber)'",
             anchor="provider-name",
         )
-    if account and "@" not in account:
+    if account and not _ACCOUNT.fullmatch(account):
         raise BadInput(
             f"`service-account` is not an e-mail address: {account}",
             fix="give it as NAME@PROJECT.iam.gserviceaccount.com",

@@ -42,7 +42,14 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
     """
     found: dict[Path, Project] = {}
     for pattern in patterns:
-        folders = _matching(pattern, root) if is_glob(pattern, root) else [_named(pattern, root)]
+        try:
+            folders = _matching(pattern, root) if is_glob(pattern, root) else [_named(pattern, root)]
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"{pattern[:100]!r} in `packages` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
+                fix="give project folders or globs in `packages`, one a line",
+                anchor="no-project",
+            ) from None
         for folder in folders:
             label = str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder)
             found.setdefault(folder.resolve(), Project(folder.resolve(), label, _declared_name(folder, label)))

@@ -58,6 +58,13 @@ class Repository:
         """
         if not text:
             raise BadInput("`repository` is missing.", fix=f"give it as {_FORMS}", anchor="repository-form")
+        if not text.isprintable():
+            raise BadInput(
+                f"`repository` holds characters that cannot be seen: {text!a}",
+                cause="it was copied from a page or a document that holds them",
+                fix="type it anew",
+                anchor="repository-form",
+            )
         if text.partition("/")[0].endswith(".pkg.dev"):
             text = f"https://{text}"
         if "://" in text:

@@ -130,7 +130,7 @@ def refresh(credentials: Any, exchange: Exchange) -> Token:
 
     try:
         credentials.refresh(exchange)  # before_request() would start a thread that asks another host
-    except (GoogleAuthError, KeyError, TypeError, ValueError) as error:
+    except (GoogleAuthError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         # The error's further arguments may hold the answer, and with it a token.
         words = str(error.args[0]) if isinstance(error, GoogleAuthError) and error.args else ""
         raise _strange(words) from None
@@ -152,5 +152,5 @@ def _strange(words: str) -> CredentialsFailure:
 def _is_json_object(response: requests.Response) -> bool:
     try:
         return isinstance(response.json(), dict)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets without end
         return False

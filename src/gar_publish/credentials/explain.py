@@ -262,10 +262,10 @@ def _words(response: requests.Response) -> str:
         body = response.json()
         error = body["error"]
         if isinstance(error, dict):
-            text = f"{error.get('status', error['code'])}: {error['message']}"
+            text = f"{error.get('status') or error.get('code', '')}: {error['message']}".lstrip(": ")
         else:
             text = f"{error}: {body.get('error_description', '')}".rstrip(": ")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return _TOKENS.sub("[hidden]", text)[:1000]
 

@@ -19,6 +19,8 @@ _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}
 _PING_SECONDS = 1.0
 _PINGS = 3
+_LONGEST = 7 * 86400
+"""Seconds: no token lives as long."""
 
 
 class MetadataSource(FreshSource):
@@ -70,7 +72,7 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
         proxies=_NO_PROXY,
     )
     value, seconds = answer.get("access_token"), answer.get("expires_in")
-    if not isinstance(value, str) or not isinstance(seconds, int):
+    if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST:
         raise CredentialsFailure(
             "The metadata server answered, but not with a token.",
             fix="attach a service account to this machine",

@@ -1,0 +1,261 @@
+"""Whatever a server answers, it ends in a value or in a sentence that helps, and commands nothing."""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.credentials import federation, key, metadata
+from gar_publish.credentials.exchange import Exchange
+from gar_publish.credentials.source import GivenSource
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure
+from gar_publish.http import HostAuth, new_session
+from gar_publish.identity import Federation, Key
+from gar_publish.index import parse_html, parse_json
+from gar_publish.patience import Patience, _asked_wait
+from gar_publish.refusals import explain_refusal, server_text
+from gar_publish.report import failure_as_json_text, failure_as_markdown
+from gar_publish.repository import Repository
+from tests.fuzz.strategies import either, json_values, objects, text, words
+from tests.unit.servers import Memory, Time
+
+PAGE = "https://us-python.pkg.dev/p/r/simple/sample/"
+PROVIDER = "projects/1/locations/global/workloadIdentityPools/github/providers/github"
+SHA = "ab" * 32
+
+statuses = st.sampled_from([200, 200, 200, 204, 301, 400, 401, 403, 404, 409, 413, 418, 429])
+google_errors = st.one_of(
+    objects(error=either("invalid_grant", "invalid_target"), error_description=json_values),
+    objects(
+        error=objects(
+            code=either(403),
+            status=either("PERMISSION_DENIED"),
+            message=either("x has not been used in project y"),
+            details=json_values,
+        )
+    ),
+)
+bodies = st.one_of(
+    st.binary(max_size=50),
+    text.map(lambda said: said.encode("utf-8", "surrogatepass")),
+    st.one_of(json_values, google_errors).map(lambda value: json.dumps(value).encode()),
+    st.just("deep").map(lambda _: b"[" * 5000),
+    st.just("deep").map(lambda _: b'{"a":' * 5000),
+    st.just("long").map(lambda _: b"<html>" + b"<script" * 1000),
+)
+
+
+def answer(status: int, body: bytes, url: str, *, read: bool = False, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response.url, response.raw = status, url, io.BytesIO(body)
+    response.headers.update(headers)
+    if read:
+        _ = response.content
+    return response
+
+
+def answered(told: tuple[int, bytes], url: str) -> requests.Response:
+    """As a session gives it that does not stream."""
+    return answer(*told, url, read=True)
+
+
+class Scripted:
+    """Gives the answer for each URL without asking anybody."""
+
+    def __init__(self, reply: Callable[[str], requests.Response]) -> None:
+        self._reply = reply
+
+    def request(self, _method: Any, url: Any, *_: Any, **__: Any) -> requests.Response:
+        return self._reply(str(url))
+
+
+def exchange(reply: Callable[[str], requests.Response]) -> Exchange:
+    session: Any = Scripted(reply)
+    return Exchange(Endpoints(), session, Patience(tries=2, sleep=Time().sleep), Memory())
+
+
+def check(failure: Failure) -> None:
+    """It can be shown anywhere: as JSON, and in a summary without a line of its own making."""
+    json.loads(failure_as_json_text(failure))
+    shown = failure_as_markdown(failure)
+    heading, rest = shown.split("\n", 1)
+    assert heading.startswith("### ")
+    assert "<" not in heading
+    assert rest.count("````") == 2
+    shown.encode("utf-8")
+
+
+@contextlib.contextmanager
+def only_failures() -> Any:
+    try:
+        yield
+    except Failure as failure:
+        check(failure)
+
+
+links = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["<a ", "href=", '"', "'", ">", "</a>", "<!--", "-->", f"a.whl#sha256={SHA}", "https://[", "&#x2f;"]
+        ),
+        words,
+    ),
+    max_size=15,
+).map("".join)
+
+
+@given(st.one_of(bodies, links.map(lambda page: page.encode("utf-8", "surrogatepass"))))
+def test_an_html_page(body: bytes) -> None:
+    with only_failures():
+        for name, file in parse_html(body, PAGE).items():
+            assert file.filename == name
+            assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            can_be_asked_for(file.url)
+
+
+@given(
+    st.one_of(
+        bodies,
+        objects(
+            files=st.one_of(
+                json_values,
+                st.lists(
+                    objects(
+                        filename=either("a.whl", "../../etc/passwd"),
+                        url=either("a.whl", "https://x.example:99999/a", "file:///etc/passwd", "//[x"),
+                        hashes=st.one_of(json_values, objects(sha256=either(SHA))),
+                    ),
+                    max_size=2,
+                ),
+            )
+        ).map(lambda page: json.dumps(page).encode()),
+    )
+)
+def test_a_json_page(body: bytes) -> None:
+    with only_failures():
+        for file in parse_json(body, PAGE).values():
+            assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            can_be_asked_for(file.url)
+
+
+def can_be_asked_for(url: str) -> None:
+    """Or is refused as a URL, which `persist` turns into a failure."""
+    with contextlib.suppress(OSError):
+        request = requests.Request("GET", url, auth=HostAuth(PAGE, GivenSource("ya29.secret")))
+        made = new_session().prepare_request(request)
+        host = made.url.split("/")[2] if made.url else ""
+        assert ("Authorization" in made.headers) == (host == "us-python.pkg.dev" and url.startswith("https:"))
+
+
+@given(statuses, bodies, st.sampled_from(["read", "upload"]), text)
+def test_a_refusal_of_the_registry(status: int, body: bytes, action: str, location: str) -> None:
+    response = answer(status, body, PAGE, Location=location)
+    check(explain_refusal(response, server_text(response), action=action))
+
+
+tokens = objects(
+    value=either("eyJh.eyJpc3MiOiAxfQ.x", "a.W1tb.c"),
+    access_token=either("ya29.x"),
+    accessToken=either("ya29.y"),
+    expireTime=either("2030-01-01T00:00:00Z", "2030-01-01T00:00:00.123Z", "9999-99-99T00:00:00Z"),
+    expires_in=either(3600, "3600", 10**12, -1),
+    token_type=either("Bearer"),
+    issued_token_type=either("urn:ietf:params:oauth:token-type:access_token"),
+    id_token=either("eyJh.e30.x"),
+)
+answers = st.tuples(statuses, st.one_of(bodies, tokens.map(lambda value: json.dumps(value).encode())))
+
+
+@given(answers, answers, answers)
+def test_workload_identity(github: Any, sts: Any, iam: Any) -> None:
+    def reply(url: str) -> requests.Response:
+        return answered(sts if "sts." in url else iam if "iamcredentials" in url else github, url)
+
+    who = Federation(
+        PROVIDER, "a@b.iam.gserviceaccount.com", "https://x.actions.githubusercontent.com/idtoken?a=b", "t"
+    )
+    with only_failures():
+        federation.fetch(who, exchange(reply), "scope")
+
+
+@pytest.fixture(scope="module")
+def pem() -> str:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+@given(answers)
+def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
+    info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}
+    with only_failures():
+        key.fetch(Key(info), exchange(lambda url: answered(oauth, url)), "scope")
+
+
+@given(answers)
+def test_the_metadata_server(told: Any) -> None:
+    with only_failures():
+        metadata.fetch("http://metadata", exchange(lambda url: answered(told, url)), "scope")
+
+
+operations = objects(
+    name=either("projects/p/locations/us/operations/1"),
+    format=either("PYTHON", "DOCKER"),
+    mode=either("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY"),
+    done=st.one_of(st.booleans(), json_values),
+    error=either({"message": "x"}),
+).map(lambda value: json.dumps(value).encode())
+
+
+@given(st.lists(st.tuples(statuses, st.one_of(bodies, operations)), min_size=3, max_size=3))
+def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
+    asked = iter([*told, *[told[-1]] * 20])
+    session: Any = Scripted(lambda url: answered(next(asked), url))
+    api = RepositoryApi(
+        Repository.parse("us/p/r", endpoints=Endpoints()),
+        endpoints=Endpoints(),
+        session=session,
+        source=GivenSource("ya29.x"),
+        patience=Patience(tries=2, sleep=Time().sleep),
+        on_wait=lambda _: None,
+    )
+    with only_failures():
+        api.check(create=True)
+
+
+class _State:
+    def __init__(self, response: requests.Response) -> None:
+        self.outcome = self
+        self.response = response
+
+    def exception(self) -> None:
+        return None
+
+    def result(self) -> requests.Response:
+        return self.response
+
+
+dates = st.lists(
+    st.one_of(
+        st.sampled_from(["Mon, ", "1 Jan ", "2030 ", "99999999999 ", "10:10:10 ", "GMT", "+9999999999", ":"]), words
+    ),
+    max_size=7,
+).map("".join)
+
+
+@given(dates, dates)
+def test_the_wait_that_a_server_asks_for(asked: str, date: str) -> None:
+    state: Any = _State(answer(429, b"", PAGE, **cast("Any", {"Retry-After": asked, "Date": date})))
+    assert 0 <= _asked_wait(state) <= 60
