@@ -4,7 +4,8 @@ Its parts are needed by nobody who publishes: they come with the extra `gar-publ
 What is known, what is guessed and what can be switched stands in `docs/fidelity.md`.
 """
 
+from gar_publish.emulator.faults import Fault
 from gar_publish.emulator.server import Emulator
 from gar_publish.emulator.world import World
 
-__all__ = ["Emulator", "World"]
+__all__ = ["Emulator", "Fault", "World"]

@@ -2,14 +2,18 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from gar_publish.emulator import (
+    admin,
     github,
     iamcredentials,
     metadata,
@@ -21,15 +25,18 @@ from gar_publish.emulator import (
 )
 from gar_publish.emulator.answers import Refusal
 from gar_publish.emulator.cloud import Cloud
+from gar_publish.emulator.faults import Faults
+from gar_publish.emulator.strikes import Struck, strike
 
 KEPT_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that was answered; without its query, headers and body, where secrets are.
+    """A request; without its query, headers and body, where secrets are.
 
     Attributes:
+        status: HTTP status of the answer; 0 where a fault let it have none.
         principal: Whom it came from, as far as that is known; empty otherwise.
     """
 
@@ -45,45 +52,88 @@ class App:
 
     A service is addressed by the `Host` header, or by the host's name as the first part of the path. Clients of the
     metadata server know neither: what is left belongs to it.
+
+    Args:
+        faults: What goes wrong.
+        refuse: Closes every port for some seconds.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, faults: Faults, refuse: Callable[[float], None]) -> None:
         self.requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
+        self._cloud = cloud
+        self._faults = faults
+        self._refuse = refuse
+        self._admin = _router([admin.route(faults)])
+        services: dict[str, Any] = {
+            "github": github,
+            "iamcredentials": iamcredentials,
+            "metadata": metadata,
+            "oauth": oauth,
+            "repository": rest,
+            "sts": sts,
+            "": resourcemanager,
+        }
         self._services = [
             *(
-                (re.compile(re.escape(service.HOST)), _router(service.routes(cloud)))
-                for service in (github, iamcredentials, metadata, oauth, resourcemanager, rest, sts)
+                _Service(re.compile(re.escape(service.HOST)), _router(service.routes(cloud)), _always(endpoint))
+                for endpoint, service in services.items()
             ),
-            (pythonhost.HOST, _router(pythonhost.routes(cloud))),
+            _Service(pythonhost.HOST, _router(pythonhost.routes(cloud)), pythonhost.endpoint),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if scope["path"] == admin.PATH:
+            await self._admin(scope, receive, send)
+            return
         first = scope["path"].split("/")[1] if scope["path"].startswith("/") else ""
         header = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition("@")[2].partition(":")[0]
         for host, root in ((first, f"/{first}"), (header, ""), (metadata.HOST, "")):
-            for pattern, router in self._services:
-                if match := pattern.fullmatch(host):
+            for service in self._services:
+                if match := service.host.fullmatch(host):
                     await self._serve(
-                        router, {**scope, "root_path": root, "host_match": match, "principal": ""}, receive, send
+                        service, {**scope, "root_path": root, "host_match": match, "principal": ""}, receive, send
                     )
                     return
 
-    async def _serve(self, router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, service: "_Service", scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope["root_path"])
 
-        async def record(message: Message) -> None:
+        def record(status: int) -> None:
             """Keep the record before whoever asked has an answer, and may look into it."""
+            self.requests.append(Seen(scope["method"], scope["host_match"][0], path, status, scope["principal"]))
+
+        async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                host, who = scope["host_match"][0], scope["principal"]
-                self.requests.append(Seen(scope["method"], host, path, message["status"], who))
+                MutableHeaders(raw=message["headers"])["date"] = formatdate(self._cloud.clock(), usegmt=True)
+                record(message["status"])
             await send(message)
 
+        fault = self._faults.next(service.endpoint(scope["method"], path))
+        if fault is None:
+            await service(scope, receive, answer)
+        else:
+            await strike(Struck(fault, service, scope, receive, answer, record, self._refuse))
+
+
+@dataclass(frozen=True)
+class _Service:
+    """An emulated host, or several of one kind; `endpoint` says what faults call a method and path of it."""
+
+    host: re.Pattern[str]
+    router: Router
+    endpoint: Callable[[str, str], str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await router(scope, receive, record)
+            await self.router(scope, receive, send)
         except Refusal as refusal:
-            await refusal.response(scope, receive, record)
+            await refusal.response(scope, receive, send)
+
+
+def _always(endpoint: str) -> Callable[[str, str], str]:
+    return lambda _method, _path: endpoint
 
 
 def _router(routes: Iterable[BaseRoute]) -> Router:

@@ -2,7 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,18 @@ from gar_publish.emulator.store import Store
 from gar_publish.emulator.switches import Switches
 from gar_publish.emulator.world import Account, Project, Repository, World
 
+_skew = ContextVar("skew", default=0.0)
+
+
+@contextmanager
+def skewed(seconds: float) -> Iterator[None]:
+    """What is done meanwhile is done by a clock that is off."""
+    before = _skew.set(seconds)
+    try:
+        yield
+    finally:
+        _skew.reset(before)
+
 
 class Cloud:
     """One emulated Google.
@@ -24,12 +38,15 @@ class Cloud:
         world: What exists at the start.
         data: The folder that holds everything that is made later.
         clock: Seconds since the epoch.
+
+    Attributes:
+        true_clock: The same, whatever `clock()` makes of it.
     """
 
     def __init__(self, world: World, data: Path, clock: Callable[[], float] = time.time) -> None:
         self.world = world
-        self.clock = clock
-        self.keys = Keys(data / "keys", clock)
+        self.true_clock = clock
+        self.keys = Keys(data / "keys", self.clock)
         self.store = Store(data / "repositories")
         self._bindings = world.bindings + tuple(
             Binding("allUsers", "roles/artifactregistry.reader", repository.resource)
@@ -37,7 +54,11 @@ class Cloud:
             if repository.public
         )
         for key in world.keys:
-            self.keys.account_key(key.account)
+            self.keys.verifying_key(key.account)
+
+    def clock(self) -> float:
+        """What the clock of the endpoint that is asked shows."""
+        return self.true_clock() + _skew.get()
 
     @property
     def switches(self) -> Switches:

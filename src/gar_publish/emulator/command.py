@@ -41,13 +41,14 @@ def run(
         described = World.load(world) if world else World.default()
         try:
             data.mkdir(parents=True, exist_ok=True)
+            emulator = Emulator(described, data=data.resolve(), port=port, host=host, tls=tls, plain_port=plain_port)
         except OSError as error:
             raise BadInput(
                 f"The emulator cannot keep its state in {data}: {error.strerror}.",
                 fix="name a folder of your own with --data",
                 anchor="emulator-data",
             ) from None
-        with Emulator(described, data=data.resolve(), port=port, host=host, tls=tls, plain_port=plain_port) as emulator:
+        with emulator:
             for name, value in sorted(emulator.exports().items()):
                 out(f"export {name}={_quoted(value)}")
             while not stop.wait(1):  # on Windows, a wait without end hears no signal

@@ -17,6 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
+from gar_publish.emulator.state import reading
+
+SECRET_SIZE = 32
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -58,9 +62,14 @@ class Keys:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._clock = clock
-        self._secret = _kept(folder / "tokens.key", lambda: secrets.token_bytes(32))
-        self._github = _load_rsa(_kept(folder / "github.pem", _new_rsa))
-        self._key_id = hashlib.sha256(_kept(folder / "github.pem", _new_rsa)).hexdigest()[:32]
+        with reading(folder / "tokens.key"):
+            self._secret = _kept(folder / "tokens.key", lambda: secrets.token_bytes(SECRET_SIZE))
+            if len(self._secret) != SECRET_SIZE:
+                raise ValueError
+        with reading(folder / "github.pem"):
+            pem = _kept(folder / "github.pem", _new_rsa)
+            self._github = _load_rsa(pem)
+        self._key_id = hashlib.sha256(pem).hexdigest()[:32]
 
     def access_token(
         self, principal: str, scopes: frozenset[str], lifetime: float, attributes: Mapping[str, Any] | None = None
@@ -110,14 +119,19 @@ class Keys:
 
     def account_key(self, account: str) -> dict[str, str]:
         """The JSON key of a service account, made when first asked for."""
-        content = _kept(self.account_key_file(account), lambda: _new_account_key(account))
-        return cast("dict[str, str]", json.loads(content))
+        file = self.account_key_file(account)
+        with reading(file):
+            key = json.loads(_kept(file, lambda: _new_account_key(account)))
+            if key["client_email"] != account:
+                raise ValueError
+            return cast("dict[str, str]", key)
 
     def account_key_file(self, account: str) -> Path:
         return self._folder / f"{account}.json"
 
     def verifying_key(self, account: str) -> RSAPublicKey:
-        return _load_rsa(self.account_key(account)["private_key"].encode()).public_key()
+        with reading(self.account_key_file(account)):
+            return _load_rsa(self.account_key(account)["private_key"].encode()).public_key()
 
 
 def _kept(file: Path, make: Callable[[], bytes]) -> bytes:

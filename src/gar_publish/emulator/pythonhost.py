@@ -51,6 +51,13 @@ def routes(cloud: Cloud) -> list[Route]:
     ]
 
 
+def endpoint(method: str, path: str) -> str:
+    """Which of the host's endpoints a request is for, as faults name them."""
+    if method == "POST":
+        return "upload"
+    return "index" if path.split("/")[3:4] == ["simple"] else "download"
+
+
 class PythonHost:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -80,12 +87,12 @@ class PythonHost:
 
     async def index(self, request: Request) -> Response:
         repository = self._enter(request, DOWNLOAD)
-        return simple.index(request, self._cloud.switches, repository, self._visible(repository))
+        return simple.index(request, self._cloud.switches, repository, self._visible(request, repository))
 
     async def package(self, request: Request) -> Response:
         repository = self._enter(request, DOWNLOAD)
         name = canonicalize_name(request.path_params["package"])
-        files = [stored for stored in self._visible(repository) if stored.package == name]
+        files = [stored for stored in self._visible(request, repository) if stored.package == name]
         if not files:
             raise text(404, f'Package "{name}" not found')
         return simple.package(request, self._cloud.switches, repository, files)
@@ -96,12 +103,12 @@ class PythonHost:
         if "!" in filename:
             raise text(400, "Invalid file name")
         stored = self._cloud.store.find(repository, filename)
-        if stored is None or stored.package != package or stored not in self._visible(repository):
+        if stored is None or stored.package != package or stored not in self._visible(request, repository):
             raise text(404, "The requested entity was not found.")
         return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
 
-    def _visible(self, repository: Repository) -> list[StoredFile]:
-        latest = self._cloud.clock() - self._cloud.switches.index_delay
+    def _visible(self, request: Request, repository: Repository) -> list[StoredFile]:
+        latest = self._cloud.true_clock() - max(self._cloud.switches.index_delay, request.scope.get("lag", 0.0))
         return [stored for stored in self._cloud.store.files(repository) if stored.created <= latest]
 
     def _enter(self, request: Request, permission: str) -> Repository:
@@ -240,5 +247,5 @@ class PythonHost:
             sha256=digests["sha256"],
             md5=digests["md5"],
             requires_python=fields.get("requires_python", ""),
-            created=self._cloud.clock(),
+            created=self._cloud.true_clock(),
         )

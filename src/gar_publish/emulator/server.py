@@ -1,28 +1,26 @@
 """The emulator as a running server."""
 
 import asyncio
-import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
-
 from gar_publish.emulator import github
 from gar_publish.emulator.app import App, Seen
 from gar_publish.emulator.cloud import Cloud
+from gar_publish.emulator.connections import Server, close, listen
+from gar_publish.emulator.faults import Fault, Faults
 from gar_publish.emulator.iam import CLOUD_PLATFORM
 from gar_publish.emulator.store import StoredFile
 from gar_publish.emulator.world import Repository, World
 from gar_publish.errors import BadInput
 
 START_TIMEOUT = 30
-STOP_TIMEOUT = 2
-"""Seconds that running requests have to finish when the emulator stops."""
 
 
 class Emulator:
@@ -39,6 +37,7 @@ class Emulator:
         production_names: With `tls`, whether `job()` and `exports()` name Google's hosts, which whoever is going to
             use them resolves to the emulator, instead of the emulator's address.
         clock: Seconds since the epoch.
+        seed: Makes the faults that strike by chance the same in every run.
 
     Attributes:
         url: The address, once it serves: `http://127.0.0.1:PORT`.
@@ -57,38 +56,40 @@ class Emulator:
         plain_port: int = 0,
         production_names: bool = False,
         clock: Callable[[], float] = time.time,
+        seed: int | None = None,
     ) -> None:
         self.data = data
         self.cloud = Cloud(world or World.default(), data, clock)
+        self._faults = Faults(self.cloud.world.faults, seed)
         self.url = ""
         self.plain_url = ""
-        self._app = App(self.cloud)
+        self._app = App(self.cloud, self._faults, self._refuse)
         self._hosts = [host] if isinstance(host, str) else list(host)
         self._port = port
         self._plain_port = plain_port
         self._tls = tls
         self._production_names = production_names
-        self._servers: list[_Server] = []
+        self._servers: list[Server] = []
         self._thread: threading.Thread | None = None
 
     # Start and stop
 
     def __enter__(self) -> Self:
         context = self._context() if self._tls else None
-        main, port = _listen(self._hosts, self._port)
+        main, port = listen(self._hosts, self._port)
         scheme = "https" if context else "http"
         self.url = self.plain_url = f"{scheme}://{_bracketed(self._hosts[0])}:{port}"
-        listeners: list[tuple[list[socket.socket], ssl.SSLContext | None]] = [(main, context)]
+        clock = self.cloud.true_clock
+        self._servers = [Server(self._app, main, context, clock)]
         if context:
             try:
-                plain, plain_port = _listen(self._hosts, self._plain_port)
+                plain, plain_port = listen(self._hosts, self._plain_port)
             except BadInput:
-                _close(main)
+                close(main)
                 raise
             self.plain_url = f"http://{_bracketed(self._hosts[0])}:{plain_port}"
-            listeners.append((plain, None))
-        self._servers = [_server(self._app, tls) for _, tls in listeners]
-        self._thread = threading.Thread(target=self._run, args=([item for item, _ in listeners],), name="emulator")
+            self._servers.append(Server(self._app, plain, None, clock))
+        self._thread = threading.Thread(target=self._run, name="emulator")
         self._thread.start()
         deadline = time.monotonic() + START_TIMEOUT
         while not all(server.started for server in self._servers):
@@ -103,17 +104,11 @@ class Emulator:
     ) -> None:
         self._stop()
 
-    def _run(self, sockets: list[list[socket.socket]]) -> None:
+    def _run(self) -> None:
         async def serve() -> None:
-            await asyncio.gather(
-                *(server.serve(listening) for server, listening in zip(self._servers, sockets, strict=True))
-            )
+            await asyncio.gather(*(server.run_until_stopped() for server in self._servers))
 
-        try:
-            asyncio.run(serve())
-        finally:
-            for listening in sockets:
-                _close(listening)
+        asyncio.run(serve())
 
     def _stop(self) -> None:
         for server in self._servers:
@@ -186,6 +181,24 @@ class Emulator:
         self.cloud.keys.account_key(account)
         return self.cloud.keys.account_key_file(account)
 
+    # What goes wrong
+
+    def inject(self, *faults: Fault) -> None:
+        """Put these faults in force, in place of all others; none ends them all. Counting starts here."""
+        self._faults.replace(faults)
+
+    @property
+    def struck(self) -> dict[Fault, int]:
+        """How often each fault that is in force has struck."""
+        counts: Counter[Fault] = Counter()
+        for fault, times in self._faults.struck:
+            counts[fault] += times
+        return dict(counts)
+
+    def _refuse(self, seconds: float) -> None:
+        for server in self._servers:
+            server.refuse(seconds)
+
     # What it saw and holds
 
     @property
@@ -214,80 +227,6 @@ def _named(repository: str) -> Repository:
     return Repository(project, location, name)
 
 
-def _listen(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
-    """Sockets for all addresses, on one port."""
-    sockets: list[socket.socket] = []
-    for host in hosts:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            listening = socket.socket(family, kind, protocol)
-            sockets.append(listening)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-        except OSError as error:
-            _close(sockets)
-            raise BadInput(
-                f"The emulator cannot listen on {host}, port {port}: {error.strerror}.",
-                fix="choose another port with --port, or 0 for any free one",
-                anchor="emulator-port",
-            ) from error
-        port = listening.getsockname()[1]
-    return sockets, port
-
-
-def _close(sockets: Iterable[socket.socket]) -> None:
-    for item in sockets:
-        item.close()
-
-
 def _bracketed(host: str) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - an address to listen on, to reach it
     return f"[{host}]" if ":" in host else host
-
-
-def _server(app: App, tls: ssl.SSLContext | None) -> "_Server":
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=75,
-        ssl_context_factory=(lambda *_: tls) if tls else None,
-    )
-    return _Server(config)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which stops as soon as it is told to: uvicorn's own looks at the clock ten times a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._stopping = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def stop(self) -> None:
-        """Stop from another thread."""
-        self.should_exit = True
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        if not self.should_exit:
-            await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        _close(sockets or [])
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while (self.server_state.connections or self.server_state.tasks) and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
-            await asyncio.sleep(0.002)
-        for task in self.server_state.tasks:
-            task.cancel()

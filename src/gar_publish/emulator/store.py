@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gar_publish.emulator.state import reading
 from gar_publish.emulator.world import Repository
 
 
@@ -54,11 +55,15 @@ class Store:
         self.repositories: dict[str, Repository] = {}
         self._files: dict[str, dict[str, StoredFile]] = {}
         for record in folder.glob("*/*/*/repository.json"):
-            repository = Repository(**json.loads(record.read_text("utf-8")))
+            with reading(record):
+                repository = Repository(**json.loads(record.read_text("utf-8")))
             self.repositories[repository.resource] = repository
         for record in folder.glob("*/*/*/*/*.json"):
             location, project, name, _, _ = record.relative_to(folder).parts
-            stored = StoredFile(**json.loads(record.read_text("utf-8")))
+            with reading(record):
+                stored = StoredFile(**json.loads(record.read_text("utf-8")))
+                if record.with_suffix("").stat().st_size != stored.size:
+                    raise ValueError
             self._of(Repository(project, location, name))[stored.filename] = stored
 
     def draft(self) -> Path:

@@ -1,6 +1,7 @@
 """What nobody outside Google could look up: the emulator's guess, and the way to try the other answer."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Switches:
         requires_python: Whether the index carries `data-requires-python`.
         upload_status: HTTP status of an upload that was taken.
         wrong_repository_status: HTTP status for a repository of another format or mode.
+
+    Raises:
+        ValueError: A value is out of range.
     """
 
     attribute_condition_status: int = 401
@@ -45,3 +49,18 @@ class Switches:
     requires_python: bool = True
     upload_status: int = 200
     wrong_repository_status: int = 400
+
+    def __post_init__(self) -> None:
+        for name in (item.name for item in fields(self) if item.name.endswith("_status")):
+            kind = "2" if name == "upload_status" else "4 or 5"
+            if str(getattr(self, name) // 100) not in kind:
+                raise ValueError(f"{_dashed(name)} must be an HTTP status that begins with {kind}")
+        for name in ("federated_lifetime", "index_delay", "max_upload_size"):
+            if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
+                raise ValueError(f"{_dashed(name)} must be 0 or more")
+        if self.missing_repository not in {"by-rights", "403", "404"}:
+            raise ValueError("missing-repository must be by-rights, 403 or 404")
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

@@ -10,23 +10,31 @@ from gar_publish.errors import BadInput
 R = TypeVar("R")
 
 
+class Misfit(ValueError):
+    """A table does not fit; says which, and why."""
+
+
 def record(kind: type[R], raw: Any, where: str) -> R:
     """One dataclass from one TOML table.
 
     Raises:
-        BadInput: The table does not fit; `where` says which it is.
+        Misfit: The table does not fit; `where` says which it is.
     """
     if not isinstance(raw, dict):
-        raise bad(where, "is not a table")
+        raise Misfit(f"{where} is not a table")
     hints = get_type_hints(kind)
     known = {item.name.replace("_", "-"): item for item in fields(kind)}  # type: ignore[arg-type] # dataclasses only
     for name in raw:
         if name not in known:
-            raise bad(where, f"has an unknown entry, {name}; known are {', '.join(known)}")
+            raise Misfit(f"{where} has an unknown entry, {name}; known are {', '.join(known)}")
     for name, item in known.items():
         if name not in raw and item.default is MISSING and item.default_factory is MISSING:
-            raise bad(where, f"lacks {name}")
-    return kind(**{known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw})
+            raise Misfit(f"{where} lacks {name}")
+    values = {known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise Misfit(f"{where}: {error}") from None
 
 
 def _value(raw: Any, kind: Any, where: str) -> Any:
@@ -39,7 +47,7 @@ def _value(raw: Any, kind: Any, where: str) -> Any:
         return float(raw)
     if origin is None and type(raw) is kind:
         return raw
-    raise bad(where, f"has a value of the wrong type: {raw!r}")
+    raise Misfit(f"{where} has a value of the wrong type: {raw!r}")
 
 
 def bad(source: str, what: str) -> BadInput:

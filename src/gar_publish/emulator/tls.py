@@ -8,6 +8,8 @@ from pathlib import Path
 import certifi
 import trustme
 
+from gar_publish.emulator.state import reading
+
 NAMES = (
     "*.googleapis.com",
     "*.pkg.dev",
@@ -28,7 +30,8 @@ def make_context(folder: Path, addresses: Iterable[str]) -> ssl.SSLContext:
         authority = trustme.CA(organization_name="gar-publish emulator")
         _write_secret(key, authority.private_key_pem.bytes())
         certificate.write_bytes(authority.cert_pem.bytes())
-    authority = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    with reading(certificate):
+        authority = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*dict.fromkeys((*NAMES, *addresses))).configure_cert(context)
     return context

@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from gar_publish.emulator.faults import Fault
 from gar_publish.emulator.iam import CLOUD_PLATFORM, ROLES, Binding
 from gar_publish.emulator.switches import Switches
-from gar_publish.emulator.tables import bad, record
+from gar_publish.emulator.tables import Misfit, bad, record
 
 MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
 FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
@@ -110,6 +111,7 @@ class World:
     accounts: tuple[Account, ...] = ()
     keys: tuple[Key, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    faults: tuple[Fault, ...] = ()
     ambient: Ambient | None = None
     switches: Switches = field(default_factory=Switches)
 
@@ -148,21 +150,26 @@ class World:
             "accounts": Account,
             "keys": Key,
             "bindings": Binding,
+            "faults": Fault,
         }
         singles: dict[str, Any] = {"ambient": Ambient, "switches": Switches}
         values: dict[str, Any] = {}
         for name, content in raw.items():
-            if name in tables:
-                if not isinstance(content, list):
-                    raise bad(source, f"has [{name}] where [[{name}]] is meant")
-                values[name] = tuple(
-                    record(tables[name], entry, f"{source}: [[{name}]] number {number}")
-                    for number, entry in enumerate(content, 1)
-                )
-            elif name in singles:
-                values[name] = record(singles[name], content, f"{source}: [{name}]")
-            else:
+            if name not in {**tables, **singles}:
                 raise bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
+            if name in tables and not isinstance(content, list):
+                raise bad(source, f"has [{name}] where [[{name}]] is meant")
+            try:
+                values[name] = (
+                    record(singles[name], content, f"[{name}]")
+                    if name in singles
+                    else tuple(
+                        record(tables[name], entry, f"[[{name}]] number {number}")
+                        for number, entry in enumerate(content, 1)
+                    )
+                )
+            except Misfit as misfit:
+                raise bad(f"{source}:", str(misfit)) from None
         world = cls(**values)
         world._check(source)
         return world
@@ -189,8 +196,6 @@ class World:
                 raise bad(source, f"does not map google.subject in the provider {provider.id}")
         for role in {binding.role for binding in self.bindings} - set(ROLES):
             raise bad(source, f"binds a role that the emulator does not know: {role}")
-        if self.switches.missing_repository not in {"by-rights", "403", "404"}:
-            raise bad(source, "must set missing-repository to by-rights, 403 or 404")
 
 
 def _check_expressions(provider: Provider, source: str) -> None:
