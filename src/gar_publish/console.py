@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 from urllib.parse import quote
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Console(Protocol):
@@ -31,7 +31,7 @@ class Console(Protocol):
 
 
 def printable(text: str) -> str:
-    """A text without control characters: what a server or a build says can command no terminal."""
+    """A text without control characters: what others say can command no terminal, nor turn its own order round."""
     return _CONTROL.sub("", text)
 
 

@@ -118,7 +118,7 @@ def read(path: Path) -> Distribution:
     return Distribution(
         path=path,
         name=name,
-        version=package.version,
+        version=package.version.strip(),
         kind="wheel" if path.suffix == ".whl" else "sdist",
         size=path.stat().st_size,
         sha256=str(package.sha2_digest),

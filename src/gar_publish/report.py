@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from gar_publish.console import printable
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure
 from gar_publish.install import extra_index_line, requirements_hashed
@@ -180,8 +181,8 @@ class Report:
 def failure_as_markdown(failure: Failure) -> str:
     """A failure for the step summary."""
     fence = "````"
-    title = html.escape(" ".join(failure.what.split())).replace("[", "\\[")
-    return f"### {title}\n\n{fence}text\n{failure.explain().replace(fence, '')}\n{fence}\n"
+    title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "\\[")
+    return f"### {title}\n\n{fence}text\n{printable(failure.explain()).replace(fence, '')}\n{fence}\n"
 
 
 def failure_as_json_text(failure: Failure) -> str:

@@ -25,13 +25,14 @@ class RunnerConsole:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        self._command(lambda: core.start_group(title))
+        self._command(lambda: core.start_group(printable(title)))
         try:
             yield
         finally:
             self._command(core.end_group)
 
     def info(self, text: str) -> None:
+        text = printable(text)  # what it leaves out may stand between two colons
         with self._lock:
             if "::" in text or "##[" in text:
                 with self.foreign() as say:

@@ -21,9 +21,10 @@ class TerminalConsole:
         yield
 
     def info(self, text: str) -> None:
+        text = printable(text)
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        self._stream.write(f"{printable(text)}\n")
+        self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def notice(self, text: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.console import printable
 from gar_publish.credentials import federation, key, metadata
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import GivenSource
@@ -93,7 +94,7 @@ def check(failure: Failure) -> None:
     assert heading.startswith("### ")
     assert "<" not in heading
     assert rest.count("````") == 2
-    shown.encode("utf-8")
+    assert printable(shown) == shown
 
 
 @contextlib.contextmanager
