@@ -107,6 +107,14 @@ def persist(
         host, trouble = _describe(state)
         tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
         seconds = patience.clock() - started
+        if trouble.startswith("HTTP 429"):
+            raise Unreachable(
+                f"Could not {what}: {host} takes no more requests for now, asked {tries} in {seconds:.0f} s.",
+                cause="a quota is used up, by this run or by others in the same project",
+                fix="wait some minutes and run it again, with fewer uploads at once: jobs: 1",
+                anchor="quota",
+                detail=trouble,
+            )
         untrusted = _UNTRUSTED in trouble
         raise Unreachable(
             f"Could not {what}: asked {host} {tries} in {seconds:.0f} s, without a proper answer.",

@@ -7,10 +7,10 @@ import re
 
 import requests
 
+from gar_publish.console import printable
 from gar_publish.errors import CredentialsFailure, Failure, RegistryRefused
 
 _DETAIL_LIMIT = 2000
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\uffff\n]")
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
 # A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.
 _LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+\.[^/]+)/)?([^/]+)/([^/]+)/")
@@ -29,7 +29,7 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
     if "SERVICE_DISABLED" in detail or "has not been used in project" in detail:
         return RegistryRefused(
             "The Artifact Registry API is switched off in this project.",
-            fix="gcloud services enable artifactregistry.googleapis.com",
+            fix=f"gcloud services enable artifactregistry.googleapis.com --project={_project(response)}",
             anchor="api-disabled",
             detail=detail,
         )
@@ -70,6 +70,15 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
 
 def _forbidden(response: requests.Response, detail: str, action: str) -> Failure:
     host = _host(response)
+    if "vpcServiceControlsUniqueIdentifier" in detail or "SECURITY_POLICY_VIOLATED" in detail:
+        return RegistryRefused(
+            f"{host} refuses to {action}: a service perimeter stands in between (403).",
+            cause="VPC Service Controls of the organisation let nobody in from this network",
+            fix="have its administrator look up the identifier above, and let this identity in: "
+            f"gcloud logging read IDENTIFIER --project={_project(response)}",
+            anchor="perimeter",
+            detail=detail,
+        )
     if "insufficient authentication scopes" in detail:
         return RegistryRefused(
             f"{host} refuses to {action}: the scopes of the token do not reach that far (403).",
@@ -95,7 +104,7 @@ def server_text(response: requests.Response) -> str:
     if "<html" in text.lower() or "<!doctype" in text.lower():
         text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
         text = " ".join(text.split())
-    return _UNPRINTABLE.sub("", text)[:_DETAIL_LIMIT].strip()
+    return printable(text)[:_DETAIL_LIMIT].strip()
 
 
 def _host(response: requests.Response) -> str:
@@ -107,15 +116,22 @@ def _grant(response: requests.Response, role: str) -> str:
     found = _LOCATED.search(response.url)
     if not found:
         return "ask the owner of the index for access"
-    location, domain, project, name = found.groups()
+    location, _, _, name = found.groups()
     return (
         f"gcloud artifacts repositories add-iam-policy-binding {name} --location={location} "
-        f"--project={f'{domain}:' if domain else ''}{project} --member=MEMBER --role={role}"
+        f"--project={_project(response)} --member=MEMBER --role={role}"
     )
 
 
 def _list(response: requests.Response) -> str:
+    if not _LOCATED.search(response.url):
+        return "compare `repository` with the index's own address"
+    return f"gcloud artifacts repositories list --project={_project(response)}"
+
+
+def _project(response: requests.Response) -> str:
+    """The project's id as gcloud takes it; the word PROJECT where the URL names none."""
     found = _LOCATED.search(response.url)
     if not found:
-        return "compare `repository` with the index's own address"
-    return f"gcloud artifacts repositories list --project={found[3]}"
+        return "PROJECT"
+    return f"{found[2]}:{found[3]}" if found[2] else found[3]

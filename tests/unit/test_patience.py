@@ -72,6 +72,12 @@ class TestPersist:
         response = ask()
         assert response.text == "whole"
 
+    def test_a_quota_that_stays_used_up(self, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
+        server.on("/", Reply(429))
+        with pytest.raises(Unreachable, match="takes no more requests for now") as caught:
+            ask()
+        assert caught.value.anchor == "quota"
+
     def test_nobody_listens(self, session: requests.Session, patience: Patience, time: Time) -> None:
         with pytest.raises(Unreachable) as caught:
             persist(

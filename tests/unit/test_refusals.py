@@ -1,5 +1,6 @@
 import io
 
+import pytest
 import requests
 
 from gar_publish.refusals import explain_refusal, server_text
@@ -26,7 +27,29 @@ def test_a_forbidden_upload_names_the_role_and_the_command() -> None:
 
 def test_a_switched_off_api_is_said_whatever_the_status() -> None:
     failure = explain_refusal(answer(403), '{"reason": "SERVICE_DISABLED"}', action="read")
-    assert "gcloud services enable" in failure.fix
+    assert failure.fix == "gcloud services enable artifactregistry.googleapis.com --project=p"
+
+
+def test_a_service_perimeter_is_no_missing_role() -> None:
+    # The words that https://github.com/cloudquery/cloudquery/issues/1062 shows for another API.
+    said = "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: eYhDkfYCu-dOCjuj8X4"
+    failure = explain_refusal(answer(403), said, action="upload")
+    assert failure.anchor == "perimeter"
+    assert failure.fix.endswith("gcloud logging read IDENTIFIER --project=p")
+
+
+def test_words_of_a_host_for_another_format_name_the_same_role() -> None:
+    said = (
+        'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
+        '"projects/p/locations/us/repositories/r" (or it may not exist)'
+    )
+    assert explain_refusal(answer(403), said, action="upload").anchor == "registry-403"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_project_of_a_domain_is_named_as_gcloud_takes_it(status: int) -> None:
+    failure = explain_refusal(answer(status, "https://us-python.pkg.dev/example.com/p/r/"), "", action="read")
+    assert "--project=example.com:p" in failure.fix
 
 
 def test_the_emulator_is_called_by_the_host_that_it_plays() -> None:

@@ -36,6 +36,13 @@ class Service:
 _DESCRIBE = "gcloud iam workload-identity-pools providers describe {provider}"
 _UPDATE = "gcloud iam workload-identity-pools providers update-oidc {provider}"
 _DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
+_PERIMETER = Reason(
+    "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
+    "a service perimeter of the organisation (VPC Service Controls) lets nobody in from this network",
+    "have its administrator look up the identifier above, and let this identity in: "
+    "gcloud logging read IDENTIFIER --project=PROJECT",
+    "perimeter",
+)
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
 _LOGIN = "gcloud auth application-default login"
 
@@ -117,6 +124,7 @@ STS = Service(
             "gcloud services enable sts.googleapis.com --project=PROJECT (project number {number})",
             "api-disabled",
         ),
+        _PERIMETER,
     ),
 )
 
@@ -130,6 +138,7 @@ IAM = Service(
             "gcloud services enable iamcredentials.googleapis.com --project={project}",
             "api-disabled",
         ),
+        _PERIMETER,
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
             "the identity lacks {role} on the account, the account does not exist, "

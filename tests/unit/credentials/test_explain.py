@@ -202,6 +202,59 @@ CASES = [
         "date -u",
         "clock is wrong",
     ),
+    *(
+        Case(
+            url,
+            403,
+            # As https://github.com/cloudquery/cloudquery/issues/1062 shows it for another API.
+            api(
+                403,
+                "PERMISSION_DENIED",
+                "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: eYhDkfYCu",
+                "SECURITY_POLICY_VIOLATED",
+            ),
+            "perimeter",
+            "gcloud logging read IDENTIFIER",
+            "VPC Service Controls",
+        )
+        for url in (STS, IAM)
+    ),
+    Case(
+        OAUTH,
+        400,
+        # https://github.com/googleapis/google-api-ruby-client/issues/720
+        oauth("invalid_grant", "Robot is disabled."),
+        "account-disabled",
+        f"gcloud iam service-accounts keys enable 0123abcd --iam-account={ACCOUNT}",
+        "switched off",
+    ),
+    Case(
+        OAUTH,
+        400,
+        oauth("invalid_grant", "Invalid JWT: iat (issued at) is not set."),
+        "clock-skew",
+        "date -u",
+        "clock is wrong",
+    ),
+    Case(
+        OAUTH,
+        400,
+        oauth("invalid_scope", "Invalid OAuth scope or ID token audience provided."),
+        "login-expired",
+        "gcloud auth application-default login",
+        "scope",
+    ),
+    Case(
+        STS,
+        400,
+        oauth(
+            "invalid_grant",
+            "The audience in ID Token [https://github.com/octo-org] does not match the expected audience x.",
+        ),
+        "audience",
+        f"--allowed-audiences=https://iam.googleapis.com/{PROVIDER}",
+        "not one of them",
+    ),
     Case(
         OAUTH,
         400,
