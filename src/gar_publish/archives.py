@@ -18,7 +18,7 @@ METADATA_LIMIT = 16 * 1024 * 1024
 _DIRECTORY_LIMIT = 16 * 1024 * 1024
 """Bytes of a zip's table of contents: more than 100,000 files of usual names."""
 
-_MEMBERS_LIMIT = 256 * 1024 * 1024
+_MEMBERS_LIMIT = 128 * 1024 * 1024
 """Bytes of memory that the list of members may take."""
 
 _HEADER_LIMIT = 64 * 1024

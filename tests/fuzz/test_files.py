@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gar_publish import distributions
 from gar_publish.errors import BuildFailure
+from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import text, words
 from tests.wheels import make_wheel
 
@@ -128,7 +129,7 @@ def a_tar(format_: int) -> bytes:
     return made.getvalue()
 
 
-@limits(max_examples=600)
+@limits(max_examples=EXAMPLES or 400)
 @given(changes)
 def test_a_changed_wheel(tmp_path: Path, how: list[tuple[str, int, int]]) -> None:
     content = a_wheel(tmp_path)
@@ -136,7 +137,7 @@ def test_a_changed_wheel(tmp_path: Path, how: list[tuple[str, int, int]]) -> Non
     read(tmp_path / "sample-1.0-py3-none-any.whl")
 
 
-@limits(max_examples=600)
+@limits(max_examples=EXAMPLES or 400)
 @given(changes, st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]), st.booleans())
 def test_a_changed_sdist(tmp_path: Path, how: list[tuple[str, int, int]], format_: int, outside: bool) -> None:  # noqa: FBT001 - hypothesis gives it
     import gzip

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 
 from gar_publish import distributions, projects
 from gar_publish.console import printable
+from gar_publish.emulator.world import World
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput, Failure
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import parse_key
 from gar_publish.repository import Repository
 from gar_publish.settings import INPUTS, Settings
-from tests.fuzz.strategies import either, objects, text, words
+from tests.fuzz.strategies import either, json_values, objects, text, words
 
 PROVIDER = "projects/1/locations/global/workloadIdentityPools/github/providers/github"
 GOOD = {
@@ -41,6 +43,7 @@ GOOD = {
     "jobs": ["4"],
     "dry-run": ["true"],
 }
+KEYS = ("number", "id", "mode", "disabled", "allowed-audiences", "condition", "jwks", "switches", "pools", "x")
 SECRETS = ("credentials-json", "access-token")
 RUNNER = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example/?a=b", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
 
@@ -147,6 +150,22 @@ def test_patterns_of_projects(workspace: Path, pattern: str) -> None:
     if not pattern.startswith("/") and ".." not in pattern and "**" not in pattern:
         with contextlib.suppress(BadInput):
             projects.find([pattern], workspace)
+
+
+WORLD = (files("gar_publish.emulator") / "default.toml").read_text(encoding="utf-8").splitlines()
+worlds = st.lists(
+    st.one_of(
+        st.sampled_from(WORLD), st.builds("{} = {}".format, st.sampled_from(KEYS), json_values.map(json.dumps)), words
+    ),
+    max_size=8,
+).flatmap(lambda lines: st.integers(0, len(WORLD)).map(lambda at: "\n".join([*WORLD[:at], *lines, *WORLD[at:]])))
+
+
+@given(worlds)
+def test_a_world_file(tmp_path: Path, world: str) -> None:
+    (tmp_path / "world.toml").write_bytes(world.encode("utf-8", "surrogatepass"))
+    with contextlib.suppress(BadInput):
+        World.load(tmp_path / "world.toml")
 
 
 toml = st.lists(

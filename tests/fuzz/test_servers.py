@@ -12,6 +12,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from gar_publish.artifact_registry import RepositoryApi
@@ -28,6 +29,7 @@ from gar_publish.patience import Patience, _asked_wait
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.report import failure_as_json_text, failure_as_markdown
 from gar_publish.repository import Repository
+from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import either, json_values, objects, text, words
 from tests.unit.servers import Memory, Time
 
@@ -198,6 +200,7 @@ def pem() -> str:
     ).decode()
 
 
+@limits(max_examples=EXAMPLES or 50)  # each signs anew
 @given(answers)
 def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
     info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}

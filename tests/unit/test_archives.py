@@ -182,7 +182,7 @@ def headers_of_all_members(folder: Path) -> Path:
 def very_many_members(folder: Path) -> Path:
     block = tarfile.TarInfo("sample-1.0/x").tobuf()
     with gzip.open(folder / SDIST, "wb", compresslevel=1) as file:
-        for _ in range(280):
+        for _ in range(140):
             file.write(block * 1000)
     return folder / SDIST
 
