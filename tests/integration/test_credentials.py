@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import requests
 
 from gar_publish.credentials import TokenSource, open_source
-from gar_publish.emulator import Emulator
+from gar_publish.emulator import Emulator, Fault
 from gar_publish.emulator.world import Key as WorldKey
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
@@ -184,3 +185,21 @@ class TestRefused:
         failure = self.refusal(opened(credentials_json=json.dumps(key)))
         assert failure.anchor == "key-deleted"
         assert key["private_key_id"] in failure.cause
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "seconds", "anchor"),
+    [("sts", 7200, "stale-token"), ("oauth", 7200, "clock-skew"), ("oauth", -7200, "clock-skew")],
+)
+def test_clocks_that_disagree_are_named_as_the_cause(
+    emulator: Emulator, opened: Open, endpoint: Literal["sts", "oauth"], seconds: float, anchor: str
+) -> None:
+    emulator.inject(Fault(endpoint, "skew", seconds=seconds))
+    source = (
+        opened(workload_identity_provider=PROVIDER)
+        if endpoint == "sts"
+        else opened(credentials_json=json.dumps(emulator.key(PUBLISHER)))
+    )
+    with pytest.raises(CredentialsFailure) as caught:
+        source.token()
+    assert caught.value.anchor == anchor
