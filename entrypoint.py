@@ -1,8 +1,7 @@
 """What the image starts: hands over to the front door for the runner."""
 
-import sys
-
 from gar_publish.action import main
+from gar_publish.interruption import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

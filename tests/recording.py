@@ -25,6 +25,9 @@ class RecordingConsole:
     def mask(self, secret: str) -> None:
         self.said.append(("mask", secret))
 
+    def progress(self, filename: str, total: int) -> contextlib.nullcontext[Callable[[int], None]]:
+        return contextlib.nullcontext(lambda sent: self.said.append(("progress", f"{filename} {sent} {total}")))
+
     @contextlib.contextmanager
     def foreign(self) -> Iterator[Callable[[str], None]]:
         yield lambda line: self.said.append(("foreign", line))

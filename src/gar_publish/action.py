@@ -4,7 +4,6 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 """
 
 import os
-import signal
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from gar_publish.build.process import hide_this_process
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
 from gar_publish.identity import GivenToken, Key
+from gar_publish.interruption import ignore_signals, raise_on_signals
 from gar_publish.patience import Patience
 from gar_publish.pipeline import Surroundings, publish
 from gar_publish.report import Report, failure_as_markdown
@@ -31,7 +31,7 @@ def main() -> int:
     Returns:
         The exit code of the contract.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    raise_on_signals()
     hide_this_process()
     console = RunnerConsole()
     inputs = {each.name: core.get_input(each.name) for each in INPUTS}
@@ -62,11 +62,11 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
         container=True,
     )
     report = publish(settings, around)
+    ignore_signals()
     _hand_out(report, settings, console)
-    if report.failure:
-        console.error(report.failure)
-        return report.failure.exit_code
-    return 0
+    for failure in report.failures:
+        console.error(failure)
+    return report.failure.exit_code if report.failure else 0
 
 
 def _mask_given(settings: Settings, console: RunnerConsole) -> None:
@@ -107,7 +107,3 @@ def _summarise(markdown: str) -> None:
     if path and len(markdown.encode()) < _SUMMARY_LIMIT:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{markdown}\n")
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -2,18 +2,18 @@
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from gar_publish import __version__
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
 from gar_publish.identity import read_credential
+from gar_publish.interruption import ignore_signals, leave, raise_on_signals
 from gar_publish.settings import (
     CREDENTIAL_INPUTS,
     INDEX_TOKEN_INPUT,
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from gar_publish.pipeline import Surroundings
 
 
+def run() -> NoReturn:
+    """Run the command that the process was started with."""
+    leave(main())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -39,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = vars(_parser().parse_args(arguments))
     console = TerminalConsole(sys.stderr)
-    signal.signal(signal.SIGTERM, _interrupt)
+    raise_on_signals()
     try:
         run: Callable[[Mapping[str, object], Mapping[str, str], TerminalConsole], int] = options["run"]
         return run(options, dict(os.environ), console)
@@ -75,6 +80,9 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
 
             _write(json_file, failure_as_json_text(failure))
         raise failure from None
+    finally:
+        ignore_signals()
+        console.end_progress()
     console.info(report.as_text())
     if report.verified:
         console.info("Every file was read back from the index, and its SHA-256 is the one above.")
@@ -83,8 +91,10 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     if settings.summary and "GITHUB_STEP_SUMMARY" in environment:
         with Path(environment["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
             file.write(report.as_markdown())
+    for failure in report.failures:
+        console.error(failure)
     if report.failure:
-        raise report.failure
+        return report.failure.exit_code
     if not report.dry_run:
         console.info(
             f"\nTo install: pip install $(gar-publish index-url --repository {settings.repository} …) "
@@ -270,9 +280,5 @@ def _write(file: str, text: str) -> None:
         ) from None
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

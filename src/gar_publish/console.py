@@ -26,6 +26,9 @@ class Console(Protocol):
     def mask(self, secret: str) -> None:
         """Hide a secret, and its encoded forms, from everything that is said from now on."""
 
+    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how far one upload is; is told, often and from any thread, how many of `total` bytes have left."""
+
     def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
         """Show lines that other people's code wrote; nothing in them is taken as a command."""
 

@@ -2,105 +2,190 @@
 
 import contextlib
 import graphlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import replace
+from threading import Lock
+from typing import TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from gar_publish.access import Access
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.report import PublishedFile
+from gar_publish.errors import Conflict, Failure, FileRefused, Unreachable
+from gar_publish.index import Index
+from gar_publish.report import PublishedFile, Status
 from gar_publish.settings import IfExists
 from gar_publish.upload import Uploader, compare
 
+_MOST_UNANSWERED = 2
+"""Failures in a row, for want of an answer, after which the registry is given up."""
+_OF_ONE_FILE = (Conflict, FileRefused, Unreachable)
+_TICK = 0.5
 
-@dataclass(frozen=True)
+Item = TypeVar("Item")
+
+
 class Delivery:
-    """Brings one run's files into the registry.
+    """Brings one run's files into the registry, and knows at any moment what became of each.
 
-    Attributes:
-        access: Who reads.
-        uploader: Who writes.
-        verify: Whether to read every file back.
+    A file that the registry will not have fails alone: what is left of its package, and every package of this run
+    that requires it, is not tried; all others are published. Where the registry lets this run in no more, or does not
+    answer, nothing else is tried.
+
+    Args:
+        found: The run's files.
         pool: Where files are compared and sent side by side.
     """
 
-    access: Access
-    uploader: Uploader
-    verify: bool
-    pool: Executor
+    def __init__(self, found: Sequence[Distribution], pool: Executor) -> None:
+        self._found = found
+        self._pool = pool
+        self._needs = needs(found)
+        self._lock = Lock()
+        self._files = {each.path: PublishedFile(each, "not tried", each.sha256) for each in found}
+        self._failed: set[str] = set()
+        self._unanswered = 0
+        self._given_up: Failure | None = None
+        self._ended = False
 
-    def carry_out(self, files: Sequence[PublishedFile]) -> tuple[list[PublishedFile], Failure | None]:
-        """Upload what is to be uploaded, dependencies before dependents, and read it back.
+    @property
+    def failed(self) -> bool:
+        """Whether any file has a failure."""
+        return bool(self._failed)
 
-        Returns:
-            Every file with what became of it, and the first failure, after which no dependent was tried.
+    def compare(self, access: Access, if_exists: IfExists) -> None:
+        """Decide for each file before the first byte leaves.
+
+        Args:
+            access: Who reads.
+            if_exists: What to do where the registry holds a file of the same name.
+
+        Raises:
+            Failure: The registry does not let this run in, or does not answer.
         """
-        by_path = {each.distribution.path: each for each in files}
-        failure = None
-        for wave in in_waves([each.distribution for each in files]):
-            todo = [by_path[each.path] for each in wave]
-            if failure:
-                done = [replace(each, status="not tried") if each.status == "would upload" else each for each in todo]
-            else:
-                results = list(self.pool.map(self._deliver, todo))
-                done = [file for file, _ in results]
-                failure = next((failed for _, failed in results if failed), None)
-            by_path |= {each.distribution.path: each for each in done}
-        return list(by_path.values()), failure
 
-    def _deliver(self, file: PublishedFile) -> tuple[PublishedFile, Failure | None]:
+        def compare_package(name: str) -> None:
+            if self._given_up:
+                return
+            ours = [each for each in self._found if each.name == name]
+            try:
+                listed = access.files(name)
+            except Failure as failure:
+                self._fail(failure, *ours)
+                return
+            self._answered()
+            for each in ours:
+                try:
+                    self._files[each.path] = compare(each, listed, if_exists, access.index)
+                except Failure as failure:
+                    self._fail(failure, each)
+
+        self._side_by_side(compare_package, sorted({each.name for each in self._found}))
+        if self._given_up:
+            raise self._given_up
+
+    def carry_out(self, access: Access, uploader: Uploader, *, verify: bool) -> None:
+        """Upload what is to be uploaded, dependencies before dependents, and read it back."""
+
+        def deliver(distribution: Distribution) -> None:
+            self._send(distribution, uploader)
+            if verify and not self._given_up:
+                self._read_back(distribution, access.index)
+
+        for wave in in_waves(self._found):
+            self._side_by_side(deliver, wave)
+
+    def end(self, *, dry_run: bool) -> tuple[PublishedFile, ...]:
+        """Begin nothing any more, and tell what became of every file; what is being sent right now is `unknown`."""
+        with self._lock:
+            self._ended = True
+            return tuple(
+                replace(each, status="not tried")
+                if each.status == "would upload" and (not dry_run or self._is_held_up(each.distribution))
+                else each
+                for each in self._files.values()
+            )
+
+    def _side_by_side(self, call: Callable[[Item], None], items: Iterable[Item]) -> None:
+        for each in [self._pool.submit(call, item) for item in items]:
+            result(each)
+
+    def _send(self, distribution: Distribution, uploader: Uploader) -> None:
+        with self._lock:
+            file = self._files[distribution.path]
+            stays = self._ended or self._given_up or self._is_held_up(distribution)
+            if stays or file.status != "would upload":
+                return
+            self._files[distribution.path] = replace(file, status="unknown")
         try:
-            if file.status == "would upload":
-                file = replace(file, status=self.uploader.upload(file.distribution))
-            if self.verify and file.status != "skipped":
-                file = replace(file, url=self._read_back(file.distribution))
+            self._files[distribution.path] = uploader.upload(distribution)
         except Failure as failure:
-            return replace(file, status="failed"), failure
-        return file, None
+            self._fail(failure, distribution)
+        else:
+            self._answered()
 
-    def _read_back(self, distribution: Distribution) -> str:
-        listed = self.access.index.find(distribution.name, distribution.filename)
-        if not listed:
-            raise RegistryRefused(
-                f"{distribution.filename} was uploaded, but the index does not list it.",
-                cause="the index lags behind, or the upload went to another repository than the index shows",
-                fix="run again: what is there is skipped; or set `verify: false`",
-                anchor="read-back",
-            )
-        theirs = self.access.index.read_sha256(listed)
-        if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
-            raise RegistryRefused(
-                f"{distribution.filename} came back from the index with other bytes: sha256 {theirs}, "
-                f"sent was {distribution.sha256}.",
-                cause="something between this machine and the registry changes files",
-                fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
-                anchor="read-back",
-            )
-        return listed.url
+    def _read_back(self, distribution: Distribution, index: Index) -> None:
+        file = self._files[distribution.path]
+        if file.status not in {"uploaded", "identical"}:
+            return
+        try:
+            self._files[distribution.path] = replace(file, url=read_back(distribution, index))
+        except Failure as failure:
+            self._fail(failure, distribution, status=file.status)
+
+    def _is_held_up(self, distribution: Distribution) -> bool:
+        return not self._failed.isdisjoint(self._needs[distribution.name])
+
+    def _fail(self, failure: Failure, *distributions: Distribution, status: Status = "failed") -> None:
+        with self._lock:
+            for each in distributions:
+                self._files[each.path] = replace(self._files[each.path], status=status, failure=failure)
+                self._failed.add(each.name)
+            self._unanswered = self._unanswered + 1 if isinstance(failure, Unreachable) else 0
+            if self._unanswered >= _MOST_UNANSWERED or not isinstance(failure, _OF_ONE_FILE):
+                self._given_up = self._given_up or failure
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._unanswered = 0
 
 
-def compare_all(
-    found: Sequence[Distribution], *, access: Access, if_exists: IfExists, pool: Executor
-) -> list[PublishedFile]:
-    """Decide for each file before the first byte leaves.
+def read_back(distribution: Distribution, index: Index) -> str:
+    """Download a file that was uploaded, and compare its bytes.
+
+    Returns:
+        Where the index serves it.
 
     Raises:
-        Failure: A file must not be published, or the index cannot be read.
+        Failure: It is not there, or cannot be read, or has other bytes.
     """
-    names = sorted({each.name for each in found})
-    listed = dict(zip(names, pool.map(access.files, names), strict=True))
+    listed = index.find(distribution.name, distribution.filename)
+    if not listed:
+        raise FileRefused(
+            f"{distribution.filename} was uploaded, but the index does not list it.",
+            cause="the index lags behind, or the upload went to another repository than the index shows",
+            fix="run again: what is there is skipped; or set `verify: false`",
+            anchor="read-back",
+        )
+    theirs = index.read_sha256(listed)
+    if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
+        raise FileRefused(
+            f"{distribution.filename} came back from the index with other bytes: sha256 {theirs}, "
+            f"sent was {distribution.sha256}.",
+            cause="something between this machine and the registry changes files",
+            fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
+            anchor="read-back",
+        )
+    return listed.url
 
-    def decide(distribution: Distribution) -> PublishedFile:
-        present = listed[distribution.name].get(distribution.filename)
-        status = compare(distribution, listed[distribution.name], if_exists, access.index)
-        theirs = (present.sha256 or access.index.read_sha256(present)) if present and status == "skipped" else None
-        return PublishedFile(distribution, status, theirs or distribution.sha256, present.url if present else "")
 
-    return [decide(each) for each in found]
+def result(future: Future[Item]) -> Item:
+    """A future's result. It is waited for in ticks, for on Windows a wait without end hears no signal."""
+    while not wait([future], _TICK).done:
+        pass
+    return future.result()
 
 
 def in_waves(found: Sequence[Distribution]) -> Iterator[list[Distribution]]:
@@ -108,11 +193,7 @@ def in_waves(found: Sequence[Distribution]) -> Iterator[list[Distribution]]:
 
     Packages that require each other in a circle come together.
     """
-    names = {each.name for each in found}
-    graph = {name: set[str]() for name in names}
-    for each in found:
-        graph[each.name] |= {required for required in _required(each) if required in names} - {each.name}
-    sorter = graphlib.TopologicalSorter(graph)
+    sorter = graphlib.TopologicalSorter(_requirements(found))
     try:
         sorter.prepare()
     except graphlib.CycleError:
@@ -122,6 +203,28 @@ def in_waves(found: Sequence[Distribution]) -> Iterator[list[Distribution]]:
         ready = sorter.get_ready()
         yield [each for each in found if each.name in ready]
         sorter.done(*ready)
+
+
+def needs(found: Sequence[Distribution]) -> Mapping[str, set[str]]:
+    """Each package with itself and all of this run that it requires, directly or not."""
+    requirements = _requirements(found)
+
+    def reached_from(name: str) -> set[str]:
+        reached, ahead = set[str](), {name}
+        while ahead:
+            reached |= ahead
+            ahead = {required for each in ahead for required in requirements[each]} - reached
+        return reached
+
+    return {name: reached_from(name) for name in requirements}
+
+
+def _requirements(found: Sequence[Distribution]) -> Mapping[str, set[str]]:
+    """Each package with those of this run that it names itself."""
+    graph = {each.name: set[str]() for each in found}
+    for each in found:
+        graph[each.name] |= {required for required in _required(each) if required in graph} - {each.name}
+    return graph
 
 
 def _required(distribution: Distribution) -> Iterator[str]:

@@ -77,6 +77,10 @@ class RegistryRefused(Failure):
     exit_code = 6
 
 
+class FileRefused(RegistryRefused):
+    """The registry does not take, or give back, one file; that says nothing of other files."""
+
+
 class Unreachable(Failure):
     """A server did not answer properly, however often it was asked."""
 
@@ -90,5 +94,5 @@ class Interrupted(Failure):
 
 
 def cancelled() -> Failure:
-    """What both front doors say when a run is stopped."""
+    """What is said when a run is stopped by a signal."""
     return Interrupted("The run was cancelled.", fix="run it again: what has landed is skipped", anchor="interrupted")

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from gar_publish import build, distributions, projects
 from gar_publish.access import Access
 from gar_publish.artifact_registry import RepositoryApi
 from gar_publish.console import Console
-from gar_publish.credentials import TokenSource, open_source
-from gar_publish.delivery import Delivery, compare_all
+from gar_publish.credentials import Token, TokenSource, open_source
+from gar_publish.delivery import Delivery, result
 from gar_publish.distributions import Distribution
 from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure, cancelled
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Credential
 from gar_publish.index import Index
@@ -51,44 +52,66 @@ class Surroundings:
 def publish(settings: Settings, around: Surroundings) -> Report:
     """Build, check, compare, upload and read back; the tokens are fetched while the build runs.
 
+    This thread builds and waits, and whatever asks a server has a thread of its own: so a KeyboardInterrupt ends the
+    run at any moment. Threads that wait for an answer then go on by themselves, until the process ends.
+
     Returns:
-        What happened. A failure after the first byte left is in it, beside what was published before.
+        What happened. What failed after the comparing began, or that the run was cancelled, is in it.
 
     Raises:
-        Failure: Something was wrong before the first byte left; nothing was uploaded.
+        Failure: Something was wrong before that; nothing was uploaded.
     """
     refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
-    with (
-        tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch,
-        ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE) as pool,
-    ):
+    pool = ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE)
+    # On Windows, a file that a thread is still sending cannot be removed.
+    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
+        try:
+            return _publish(settings, around, Path(scratch), pool)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _publish(settings: Settings, around: Surroundings, scratch: Path, pool: Executor) -> Report:
+    delivery = Delivery([], pool)
+    token: Token | None = None
+    stopped: Failure | None = None
+    try:
         opening = pool.submit(_open_access_and_check, settings, around)
-        found = _distributions(settings, around, Path(scratch), opening)
-        access = opening.result()
-        files = compare_all(found, access=access, if_exists=settings.if_exists, pool=pool)
-        failure = None
+        delivery = Delivery(_distributions(settings, around, scratch, opening, pool), pool)
+        access = result(opening)
+        delivery.compare(access, settings.if_exists)
         if not settings.dry_run:
-            uploader = Uploader(
-                settings.repository.upload_url,
-                session=new_session(around.patience),
-                source=access.source,
-                index=access.index,
-                patience=around.patience,
-                on_wait=around.console.info,
-            )
-            delivery = Delivery(access, uploader, settings.verify, pool)
-            files, failure = delivery.carry_out(files)
-        token = None if failure else access.line_token()
-        read_back = settings.verify and not settings.dry_run and not failure
-        return Report(
-            repository=settings.repository,
-            files=tuple(files),
-            dry_run=settings.dry_run,
-            verified=read_back and all(each.status != "skipped" for each in files),
-            index_token=token.value if token else "",
-            token_expires_at=token.expires_at if token else None,
-            failure=failure,
-        )
+            delivery.carry_out(access, _uploader(settings, around, access), verify=settings.verify)
+        if not delivery.failed:
+            try:
+                token = result(pool.submit(access.line_token))
+            except Failure as failure:  # what was published is published
+                stopped = failure
+    except KeyboardInterrupt:
+        stopped = cancelled()
+    files = delivery.end(dry_run=settings.dry_run)
+    read_back = settings.verify and not settings.dry_run and not delivery.failed and not stopped
+    return Report(
+        repository=settings.repository,
+        files=files,
+        dry_run=settings.dry_run,
+        verified=read_back and all(each.status != "skipped" for each in files),
+        index_token=token.value if token else "",
+        token_expires_at=token.expires_at if token else None,
+        stopped=stopped,
+    )
+
+
+def _uploader(settings: Settings, around: Surroundings, access: Access) -> Uploader:
+    return Uploader(
+        settings.repository.upload_url,
+        session=new_session(around.patience),
+        source=access.source,
+        index=access.index,
+        if_exists=settings.if_exists,
+        patience=around.patience,
+        console=around.console,
+    )
 
 
 def open_access(
@@ -138,13 +161,13 @@ def _open_access_and_check(settings: Settings, around: Surroundings) -> Access:
 
 
 def _distributions(
-    settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]"
+    settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]", pool: Executor
 ) -> list[Distribution]:
     """Collect or build, and check everything that can be checked before the first byte leaves."""
     if settings.dist:
         found = [distributions.read(path) for path in distributions.collect(settings.dist, around.workspace)]
     else:
-        found = _built(settings, around, scratch, opening)
+        found = _built(settings, around, scratch, opening, pool)
     if settings.expected_version is not None:
         distributions.check_expected(found, str(settings.expected_version))
     for each in found:
@@ -153,7 +176,12 @@ def _distributions(
     return found
 
 
-def _built(settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]") -> list[Distribution]:
+def _built(
+    settings: Settings, around: Surroundings, scratch: Path, opening: "Future[Access]", pool: Executor
+) -> list[Distribution]:
+    def private_index(names: Collection[str]) -> str | None:
+        return result(pool.submit(_private_index, settings.repository, opening, names))
+
     found = []
     for built in build.build(
         projects.find(settings.packages, around.workspace),
@@ -161,7 +189,7 @@ def _built(settings: Settings, around: Surroundings, scratch: Path, opening: "Fu
         out=scratch,
         console=around.console,
         environment=around.environment,
-        private_index=lambda names: _private_index(settings.repository, opening, names),
+        private_index=private_index,
         insist=around.container,
     ):
         for path in built.files:

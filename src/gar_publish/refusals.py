@@ -8,7 +8,7 @@ import re
 import requests
 
 from gar_publish.console import printable
-from gar_publish.errors import CredentialsFailure, Failure, RegistryRefused
+from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
 
 _DETAIL_LIMIT = 2000
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
@@ -60,7 +60,7 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
                 anchor="redirect",
                 detail=response.headers.get("Location", "").partition("?")[0],
             )
-    return RegistryRefused(
+    return FileRefused(
         f"{host} refused to {action} (status {status}).",
         fix="read its answer above; if it says nothing, try again with `dry-run: true`",
         anchor="registry-refused",

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from gar_publish.console import printable
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure
 from gar_publish.install import extra_index_line, requirements_hashed
 from gar_publish.repository import Repository
-from gar_publish.upload import Status
 
+Status = Literal["uploaded", "identical", "skipped", "would upload", "failed", "unknown", "not tried"]
+"""`unknown`: its bytes were on their way when the run was cancelled."""
+
+_HELD: tuple[Status, ...] = ("uploaded", "identical", "skipped")
+_UNKNOWN = "What is `unknown` was on its way; whether it landed is settled by running the same command again."
 _CONFUSION = (
     "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
     "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only one."
@@ -29,13 +33,15 @@ class PublishedFile:
         distribution: The file.
         status: What became of it.
         sha256: The hash of the registry's file: that of `distribution`, but for one that was skipped unseen.
-        url: Where the index serves it; empty where it was not read back.
+        url: Where the index serves it; empty where that is not known.
+        failure: Why it failed, or why a file that landed could not be read back.
     """
 
     distribution: Distribution
     status: Status
     sha256: str
     url: str = ""
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Report:
         verified: Whether every file was read back and its bytes compared.
         index_token: The token for the ready line; empty where none is handed out.
         token_expires_at: When that token ends, where that is known.
-        failure: What stopped the run after the first byte left; None where nothing did.
+        stopped: What ended the whole run early: that it was cancelled.
     """
 
     repository: Repository
@@ -58,14 +64,25 @@ class Report:
     verified: bool
     index_token: str = field(repr=False)
     token_expires_at: datetime | None
-    failure: Failure | None = None
+    stopped: Failure | None = None
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that went wrong, each once; the first gives the exit code."""
+        all_ = [self.stopped, *(each.failure for each in self.files)]
+        return list({failure.what: failure for failure in all_ if failure}.values())
+
+    @property
+    def failure(self) -> Failure | None:
+        return next(iter(self.failures), None)
 
     @property
     def pins(self) -> Mapping[str, list[str]]:
-        """The hashes of each `name==version`."""
+        """The hashes of each `name==version` that the registry holds, or would hold after a dry run."""
         pins: dict[str, list[str]] = {}
         for each in sorted(self.files, key=_package):
-            pins.setdefault("{}=={}".format(*_package(each)), []).append(each.sha256)
+            if each.status in _HELD or (self.dry_run and each.status == "would upload"):
+                pins.setdefault("{}=={}".format(*_package(each)), []).append(each.sha256)
         return pins
 
     @property
@@ -125,37 +142,49 @@ class Report:
         }
         if self.failure:
             public["failure"] = failure_as_json(self.failure)
+            public["failures"] = [
+                {"filename": each.distribution.filename, **failure_as_json(each.failure)}
+                for each in self.files
+                if each.failure
+            ]
         return json.dumps(public, indent=2) + "\n"
 
     def as_text(self) -> str:
-        """A line for each file."""
+        """A line for each file, and one more where it has a failure."""
         width = max((len(each.status) for each in self.files), default=0)
-        lines = [
-            f"{each.status:<{width}}  {each.distribution.filename}  {human_size(each.distribution.size)}  "
-            f"sha256 {each.sha256}"
-            for each in self.files
-        ]
+        lines = []
+        for each in self.files:
+            size = human_size(each.distribution.size)
+            lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
+            if each.failure:
+                lines.append(f"{'':<{width}}  {each.failure.what}")
+        if self._has_unknown:
+            lines.append(_UNKNOWN)
         return "\n".join(lines)
+
+    @property
+    def _has_unknown(self) -> bool:
+        return any(each.status == "unknown" for each in self.files)
 
     def as_markdown(self) -> str:
         """The step summary."""
         title = "Would publish to" if self.dry_run else "Published to"
+        if self.failure:
+            title = "Did not finish publishing to"
         rows = [
             f"| {each['name']} | {each['version']} | `{file['filename']}` | {human_size(file['size'])} "
             f"| `{file['sha256']}` | {file['status']} |"
             for each in self.packages
             for file in each["files"]
         ]
-        parts = [
-            f"### {title} `{self.repository}`",
-            "",
-            "| package | version | file | size | SHA-256 | status |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-        ]
-        if self.failure:
-            parts += [failure_as_markdown(self.failure), ""]
+        parts = [f"### {title} `{self.repository}`", ""]
+        if rows:
+            header = ["| package | version | file | size | SHA-256 | status |", "| --- | --- | --- | --- | --- | --- |"]
+            parts += [*header, *rows, ""]
+        if self._has_unknown:
+            parts += [_UNKNOWN, ""]
+        for failure in self.failures:
+            parts += [failure_as_markdown(failure), ""]
         if self.verified:
             parts += ["Every file was read back from the index, and its SHA-256 is the one above.", ""]
         if not self.dry_run and not self.failure:

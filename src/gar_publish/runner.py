@@ -6,7 +6,7 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import RLock
 
@@ -14,6 +14,7 @@ from actions_toolkit import command, core
 
 from gar_publish.console import encoded_forms, printable
 from gar_publish.errors import Failure
+from gar_publish.progress import Lines
 
 
 class RunnerConsole:
@@ -52,6 +53,9 @@ class RunnerConsole:
     def mask(self, secret: str) -> None:
         for form in encoded_forms(secret):
             self._command(partial(core.set_secret, form))
+
+    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        return nullcontext(Lines(self.info, filename, total).show)
 
     @contextmanager
     def foreign(self) -> Iterator[Callable[[str], None]]:

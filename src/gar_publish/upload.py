@@ -1,31 +1,30 @@
 """The write side of the registry: one file at a time, through twine, settled by its hash."""
 
+import contextlib
+import copy
 import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
-from requests.auth import AuthBase
 
+from gar_publish.console import Console
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Conflict, Failure, RegistryRefused, Unreachable
+from gar_publish.errors import Conflict, Failure, FileRefused, Unreachable
 from gar_publish.http import HostAuth, with_renewal
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience, persist
 from gar_publish.refusals import explain_refusal, server_text
+from gar_publish.report import PublishedFile
+from gar_publish.settings import IfExists
 
 if TYPE_CHECKING:
     from twine.repository import Repository as TwineRepository
 
-Status = Literal["uploaded", "identical", "skipped", "would upload", "failed", "not tried"]
-
 
 class Uploader:
-    """Posts files to one repository (the legacy upload API that twine speaks). May be shared by threads.
-
-    The session is the uploader's own: twine gives its requests no other way to carry a credential.
-    """
+    """Posts files to one repository (the legacy upload API that twine speaks). May be shared by threads."""
 
     def __init__(
         self,
@@ -34,67 +33,138 @@ class Uploader:
         session: requests.Session,
         source: TokenSource,
         index: Index,
+        if_exists: IfExists,
         patience: Patience,
-        on_wait: Callable[[str], None],
+        console: Console,
     ) -> None:
+        self._session = session
         self._source = source
-        self._twine = _twine_repository(url, session, HostAuth(url, source))
+        self._auth = HostAuth(url, source)
+        self._twine = _twine_repository(url)
         self._index = index
+        self._if_exists = if_exists
         self._patience = patience
-        self._on_wait = on_wait
+        self._console = console
 
-    def upload(self, distribution: Distribution) -> Status:
+    def upload(self, distribution: Distribution) -> PublishedFile:
         """Send one file that the index did not hold a moment ago.
 
-        An answer that was lost, and a file that another run sent meanwhile, are settled by the index: the same
-        bytes are success, others are a conflict.
+        Where a try ended without a final answer, the file may have landed all the same: the index is asked before the
+        bytes are sent again. A file that another run sent meanwhile is settled as `settle` has it.
 
         Raises:
-            Failure: The registry refuses, cannot be reached, or holds other bytes.
+            Failure: The registry refuses, cannot be reached, or holds what must not be there.
         """
+        sent, in_doubt = 0, False
+
+        def attempt() -> requests.Response:
+            nonlocal sent, in_doubt
+            if in_doubt:
+                in_doubt = False
+                if present := self._listed(distribution):
+                    raise _Landed(present)
+            sent, in_doubt = sent + 1, True
+            return with_renewal(lambda: self._post(distribution), self._source)
+
         try:
             response = persist(
-                lambda: with_renewal(lambda: self._twine.upload(distribution.package, max_redirects=1), self._source),
+                attempt,
                 patience=self._patience,
                 what=f"upload {distribution.filename}",
-                on_wait=self._on_wait,
+                on_wait=self._console.info,
             )
+        except _Landed as landed:
+            present = landed.present
         except Unreachable:
-            if self._holds(distribution):
-                return "uploaded"
-            raise
-        with response:
+            last = self._last_look(distribution) if in_doubt else None
+            if last is None:
+                raise
+            present = last
+        else:
             if response.ok and not response.is_redirect:
-                return "uploaded"
+                response.close()
+                return PublishedFile(distribution, "uploaded", distribution.sha256)
+            present = self._present(distribution, response)
+            sent -= 1  # the last one was refused
+        return settle(distribution, present, self._if_exists, self._index, sent=sent > 0)
+
+    def _post(self, distribution: Distribution) -> requests.Response:
+        twine = copy.copy(self._twine)
+        twine.session = cast("requests.Session", _Post(self._session, self._auth, self._console, distribution.filename))
+        return twine.upload(distribution.package, max_redirects=1)
+
+    def _listed(self, distribution: Distribution) -> IndexFile | None:
+        return self._index.files(distribution.name).get(distribution.filename)
+
+    def _last_look(self, distribution: Distribution) -> IndexFile | None:
+        with contextlib.suppress(Failure):
+            return self._listed(distribution)
+        return None
+
+    def _present(self, distribution: Distribution, response: requests.Response) -> IndexFile:
+        """The file that the registry says to hold already."""
+        with response:
             said = server_text(response)
             if not _exists_already(response, said):
                 raise explain_refusal(response, said, action="upload")
         listed = self._index.find(distribution.name, distribution.filename)
         if listed is None:
-            raise RegistryRefused(
+            raise FileRefused(
                 f"The registry says that it holds {distribution.filename} already, but its index does not list it.",
                 cause="the file was uploaded a moment ago, and the index lags behind",
                 fix="run again in a minute: the same bytes are skipped",
                 anchor="read-back",
             )
-        if same_bytes(distribution, listed, self._index):
-            return "identical"
-        raise conflict(distribution, listed)
-
-    def _holds(self, distribution: Distribution) -> bool:
-        listed = self._index.files(distribution.name).get(distribution.filename)
-        return listed is not None and same_bytes(distribution, listed, self._index)
+        return listed
 
 
-def same_bytes(distribution: Distribution, listed: IndexFile, index: Index) -> bool:
-    """Whether the index holds exactly this file: by the hash it lists, else by downloading it."""
-    return (listed.sha256 or index.read_sha256(listed)) == distribution.sha256
+def compare(
+    distribution: Distribution, listed: Mapping[str, IndexFile], if_exists: IfExists, index: Index
+) -> PublishedFile:
+    """What to do with a file, given what the index lists for its project.
+
+    Raises:
+        Conflict: It must not be published under `if_exists`.
+        Failure: What is there cannot be read.
+    """
+    present = listed.get(distribution.filename)
+    if present is None:
+        return PublishedFile(distribution, "would upload", distribution.sha256)
+    return settle(distribution, present, if_exists, index)
 
 
-def conflict(distribution: Distribution, listed: IndexFile) -> Failure:
-    theirs = f" (sha256 {listed.sha256})" if listed.sha256 else ""
-    return Conflict(
-        f"The registry holds {distribution.filename} already, with other bytes{theirs} "
+def settle(
+    distribution: Distribution, present: IndexFile, if_exists: IfExists, index: Index, *, sent: bool = False
+) -> PublishedFile:
+    """What becomes of a file whose name the registry holds: its hash decides, as listed or else as downloaded.
+
+    Args:
+        distribution: The file.
+        present: What the registry holds.
+        if_exists: What to do where another run brought it there.
+        index: Reads it.
+        sent: Whether this run has sent the file and does not know whether it landed. Then the same bytes are its own.
+
+    Raises:
+        Conflict: It must not be published under `if_exists`.
+        Failure: What is there cannot be read.
+    """
+    if if_exists == "fail" and not sent:
+        raise Conflict(
+            f"The registry holds {distribution.filename} already.",
+            cause="`if-exists: fail` takes any file of that name as an error",
+            fix=f"raise the version of {distribution.name}, or leave `if-exists` at skip-identical",
+            anchor="other-bytes",
+        )
+    theirs = present.sha256 or index.read_sha256(present)
+    if theirs == distribution.sha256 and sent:
+        return PublishedFile(distribution, "uploaded", theirs, present.url)
+    if if_exists == "skip":
+        return PublishedFile(distribution, "skipped", theirs, present.url)
+    if theirs == distribution.sha256:
+        return PublishedFile(distribution, "identical", theirs, present.url)
+    raise Conflict(
+        f"The registry holds {distribution.filename} already, with other bytes (sha256 {theirs}) "
         f"than this one (sha256 {distribution.sha256}).",
         cause="this version was published before and its content changed since; a registry never replaces a file",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep what is there",
@@ -102,27 +172,28 @@ def conflict(distribution: Distribution, listed: IndexFile) -> Failure:
     )
 
 
-def compare(distribution: Distribution, listed: Mapping[str, IndexFile], if_exists: str, index: Index) -> Status:
-    """What to do with a file, given what the index lists for its project.
+class _Landed(Exception):
+    """The index holds a file whose answer was lost: nothing is left to be sent."""
 
-    Raises:
-        Conflict: It must not be published under `if_exists`.
-    """
-    present = listed.get(distribution.filename)
-    if present is None:
-        return "would upload"
-    if if_exists == "skip":
-        return "skipped"
-    if if_exists == "fail":
-        raise Conflict(
-            f"The registry holds {distribution.filename} already.",
-            cause="`if-exists: fail` takes any file of that name as an error",
-            fix=f"raise the version of {distribution.name}, or leave `if-exists` at skip-identical",
-            anchor="other-bytes",
-        )
-    if not same_bytes(distribution, present, index):
-        raise conflict(distribution, present)
-    return "identical"
+    def __init__(self, present: IndexFile) -> None:
+        super().__init__()
+        self.present = present
+
+
+class _Post:
+    """What twine posts through: our session with a credential, and somebody who watches the body leave."""
+
+    def __init__(self, session: requests.Session, auth: HostAuth, console: Console, filename: str) -> None:
+        self._session = session
+        self._auth = auth
+        self._console = console
+        self._filename = filename
+
+    def post(self, url: str, *, data: Any, **more: Any) -> requests.Response:
+        """As of `requests.Session`; `data` is a `MultipartEncoderMonitor` of requests_toolbelt, which has no types."""
+        with self._console.progress(self._filename, data.len) as show:
+            data.callback = lambda monitor: show(monitor.bytes_read)
+            return self._session.post(url, data=data, auth=self._auth, stream=True, **more)
 
 
 def _exists_already(response: requests.Response, said: str) -> bool:
@@ -132,7 +203,7 @@ def _exists_already(response: requests.Response, said: str) -> bool:
     return response.status_code == 409  # noqa: PLR2004 - Conflict
 
 
-def _twine_repository(url: str, session: requests.Session, auth: AuthBase) -> "TwineRepository":
+def _twine_repository(url: str) -> "TwineRepository":
     import rich  # twine takes 0.2 s to import, which passes while projects build
     from twine.repository import Repository as TwineRepository
 
@@ -140,7 +211,4 @@ def _twine_repository(url: str, session: requests.Session, auth: AuthBase) -> "T
     logging.getLogger("twine").addHandler(logging.NullHandler())
     repository = TwineRepository(url, username=None, password=None, disable_progress_bar=True)
     repository.close()
-    repository.session = session
-    session.auth = auth
-    session.stream = True
     return repository

@@ -200,7 +200,19 @@ class TestWhatIsThere:
         done, report = publish(hello, "--dist", "dist")
         assert done.code == 5
         assert report["failure"]["exit-code"] == 5
-        assert len(uploads(emulator)) == 1, "nothing of a run with a conflict is uploaded"
+        assert [each["filename"] for each in report["failures"]] == [HELLO]
+        assert statuses(report) == {HELLO: "failed", "another-1.0-py3-none-any.whl": "uploaded"}
+        assert report["requirements"] == "another==1.0"
+        assert f"{HELLO} already, with other bytes" in done.errors[0]
+        assert len(done.errors) == 1
+        assert len(uploads(emulator)) == 2
+
+    def test_other_bytes_of_the_only_file(self, hello: Doors, emulator: Emulator) -> None:
+        make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
+        done, report = publish(hello, "--dist", "dist")
+        assert done.code == 5
+        assert report["published"] is False
+        assert len(uploads(emulator)) == 1
 
     def test_other_bytes_under_skip(self, hello: Doors, emulator: Emulator) -> None:
         theirs = hashlib.sha256(emulator.read(HELLO)).hexdigest()

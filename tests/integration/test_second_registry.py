@@ -19,6 +19,7 @@ from gar_publish.index import Index
 from gar_publish.patience import Patience
 from gar_publish.upload import Uploader
 from tests.integration.frontdoors import Done, Doors, install
+from tests.recording import RecordingConsole
 from tests.wheels import make_wheel
 
 TOKEN = "made-up-token-for-a-second-registry"
@@ -140,9 +141,17 @@ def test_file_that_lands_between_comparing_and_uploading(
     session.hooks["response"].append(lambda response, **_: answers.append(response.status_code))
     source, patience = GivenSource(TOKEN), Patience(tries=1)
     index = Index(f"{registry.url}simple/", session=new_session(), source=source, patience=patience, on_wait=print)
-    uploader = Uploader(registry.url, session=session, source=source, index=index, patience=patience, on_wait=print)
+    uploader = Uploader(
+        registry.url,
+        session=session,
+        source=source,
+        index=index,
+        if_exists="skip-identical",
+        patience=patience,
+        console=RecordingConsole(),
+    )
 
-    assert uploader.upload(distributions.read(doors.folder / "dist" / HELLO)) == "identical"
+    assert uploader.upload(distributions.read(doors.folder / "dist" / HELLO)).status == "identical"
     changed = make_wheel(doors.folder / "changed", "hello", content="changed = True\n")
     with pytest.raises(Conflict, match="with other bytes"):
         uploader.upload(distributions.read(changed))

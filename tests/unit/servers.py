@@ -117,6 +117,7 @@ class Memory:
     """A console that remembers what it was told."""
 
     said: list[str] = field(default_factory=list)
+    sent: list[tuple[str, int, int]] = field(default_factory=list)
     masked: list[str] = field(default_factory=list, repr=False)
 
     def group(self, title: str) -> nullcontext[None]:
@@ -130,6 +131,9 @@ class Memory:
 
     def mask(self, secret: str) -> None:
         self.masked.append(secret)
+
+    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
+        return nullcontext(lambda sent: self.sent.append((filename, sent, total)))
 
     def foreign(self) -> nullcontext[Callable[[str], None]]:
         return nullcontext(self.info)

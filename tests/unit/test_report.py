@@ -7,8 +7,8 @@ import pytest
 
 from gar_publish import distributions
 from gar_publish.endpoints import Endpoints
-from gar_publish.errors import RegistryRefused
-from gar_publish.report import PublishedFile, Report, failure_as_markdown, human_size
+from gar_publish.errors import Conflict, RegistryRefused, cancelled
+from gar_publish.report import PublishedFile, Report, Status, failure_as_markdown, human_size
 from gar_publish.repository import Repository
 from tests.wheels import make_wheel
 
@@ -85,10 +85,58 @@ def test_a_dry_run_claims_nothing(report: Report) -> None:
     assert "read back" not in summary
 
 
-def test_a_failure_is_in_the_summary_and_in_the_json(report: Report) -> None:
-    failed = replace(report, verified=False, failure=RegistryRefused("No.", fix="ask", anchor="x"))
-    assert "### No." in failed.as_markdown()
-    assert json.loads(failed.as_json())["failure"]["exit-code"] == 6
+def failed(report: Report, status: Status = "failed") -> Report:
+    """The report, but that its first file has a failure."""
+    failure = RegistryRefused("No.", fix="ask", anchor="x")
+    return replace(
+        report,
+        verified=False,
+        index_token="",
+        files=(replace(report.files[0], status=status, failure=failure), *report.files[1:]),
+    )
+
+
+def test_a_failure_is_everywhere_with_its_file(report: Report) -> None:
+    bad = failed(report)
+    summary = bad.as_markdown()
+    assert summary.startswith("### Did not finish publishing to")
+    assert "### No." in summary
+    assert "pip install" not in summary
+    assert "other-2.0-py3-none-any.whl" in bad.as_text().splitlines()[0]
+    assert bad.as_text().splitlines()[1].strip() == "No."
+    public = json.loads(bad.as_json())
+    assert public["failure"]["exit-code"] == 6
+    (one,) = public["failures"]
+    assert one == {"filename": "other-2.0-py3-none-any.whl", **public["failure"]}
+
+
+def test_what_the_registry_does_not_hold_is_not_pinned(report: Report) -> None:
+    assert failed(report).outputs()["requirements"] == "one==1.0"
+    assert failed(report, "uploaded").outputs()["requirements"] == "one==1.0\nother==2.0"
+
+
+def test_the_first_failure_counts_and_each_is_told_once(report: Report) -> None:
+    conflict, refused = Conflict("Other bytes.", anchor="x"), RegistryRefused("No.", anchor="x")
+    first, second = report.files
+    files = (replace(first, failure=conflict), replace(second, failure=refused), replace(second, failure=refused))
+    bad = replace(report, files=files)
+    assert bad.failures == [conflict, refused]
+    assert bad.failure is conflict
+    assert [each["exit-code"] for each in json.loads(bad.as_json())["failures"]] == [5, 6, 6]
+
+
+def test_a_cancelled_run_says_what_is_not_known(report: Report) -> None:
+    first, second = report.files
+    stopped = replace(report, verified=False, files=(replace(first, status="unknown"), second), stopped=cancelled())
+    for text in (stopped.as_text(), stopped.as_markdown()):
+        assert "settled by running the same command again" in text
+    assert json.loads(stopped.as_json())["failure"]["exit-code"] == 130
+
+
+def test_a_run_that_was_cancelled_before_there_were_files_has_no_table(report: Report) -> None:
+    summary = replace(report, verified=False, files=(), stopped=cancelled()).as_markdown()
+    assert "|" not in summary
+    assert "### The run was cancelled." in summary
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000_000, "2.0 GB")])

@@ -1,17 +1,21 @@
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from gar_publish import distributions
+from gar_publish.console import Console
 from gar_publish.credentials.source import GivenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Conflict, CredentialsFailure, RegistryRefused, Unreachable
 from gar_publish.http import new_session
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
+from gar_publish.settings import IfExists
 from gar_publish.upload import Uploader, compare
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Memory, Reply, ScriptedServer, Time, serve
 from tests.wheels import make_wheel
 
 
@@ -26,7 +30,9 @@ def wheel(tmp_path: Path) -> Distribution:
     return distributions.read(make_wheel(tmp_path))
 
 
-def open_uploader(server: ScriptedServer) -> Uploader:
+def open_uploader(
+    server: ScriptedServer, if_exists: IfExists = "skip-identical", console: Console | None = None
+) -> Uploader:
     time = Time()
     patience = Patience(tries=3, sleep=time.sleep, clock=time.clock)
     source = GivenSource("ya29.given")
@@ -38,8 +44,9 @@ def open_uploader(server: ScriptedServer) -> Uploader:
         session=new_session(),
         source=source,
         index=index,
+        if_exists=if_exists,
         patience=patience,
-        on_wait=lambda _: None,
+        console=console or Memory(),
     )
 
 
@@ -49,7 +56,7 @@ def page(wheel: Distribution, sha256: str) -> Reply:
 
 def test_a_file_is_posted_once(server: ScriptedServer, wheel: Distribution, capfd: pytest.CaptureFixture[str]) -> None:
     server.on("/upload/", Reply(200))
-    assert open_uploader(server).upload(wheel) == "uploaded"
+    assert open_uploader(server).upload(wheel).status == "uploaded"
     (post,) = server.seen
     assert post.method == "POST"
     assert wheel.path.read_bytes() in post.body
@@ -59,8 +66,9 @@ def test_a_file_is_posted_once(server: ScriptedServer, wheel: Distribution, capf
 
 
 def test_faults_are_tried_again(server: ScriptedServer, wheel: Distribution) -> None:
+    server.on("/simple/", Reply(404))
     server.on("/upload/", Reply(500), Reply(drop=True), Reply(200))
-    assert open_uploader(server).upload(wheel) == "uploaded"
+    assert open_uploader(server).upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 3
 
 
@@ -70,7 +78,7 @@ def test_a_file_that_landed_meanwhile_is_settled_by_its_hash(
 ) -> None:
     server.on("/upload/", Reply(status, "Requested entity already exists\n"))
     server.on("/simple/", page(wheel, wheel.sha256))
-    assert open_uploader(server).upload(wheel) == "identical"
+    assert open_uploader(server).upload(wheel).status == "identical"
 
 
 def test_other_bytes_of_the_same_name_are_a_conflict(server: ScriptedServer, wheel: Distribution) -> None:
@@ -80,10 +88,84 @@ def test_other_bytes_of_the_same_name_are_a_conflict(server: ScriptedServer, whe
         open_uploader(server).upload(wheel)
 
 
-def test_a_lost_answer_is_settled_by_the_index(server: ScriptedServer, wheel: Distribution) -> None:
-    server.on("/upload/", Reply(drop=True))
+LOST = [Reply(drop=True), Reply(408), Reply(429), Reply(500), Reply(502), Reply(503), Reply(504)]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=lambda reply: str(reply.status if not reply.drop else "drop"))
+@pytest.mark.parametrize("if_exists", get_args(IfExists))
+def test_after_a_lost_answer_the_bytes_are_not_sent_again(
+    server: ScriptedServer, wheel: Distribution, lost: Reply, if_exists: IfExists
+) -> None:
+    server.on("/upload/", lost)
     server.on("/simple/", page(wheel, wheel.sha256))
-    assert open_uploader(server).upload(wheel) == "uploaded"
+    assert open_uploader(server, if_exists).upload(wheel).status == "uploaded"
+    assert len(server.asked("/upload/")) == 1
+
+
+@pytest.mark.parametrize("if_exists", get_args(IfExists))
+def test_a_lost_answer_that_the_index_lags_behind_is_this_runs_upload(
+    server: ScriptedServer, wheel: Distribution, if_exists: IfExists
+) -> None:
+    server.on("/upload/", Reply(drop=True), Reply(400, "Requested entity already exists"))
+    server.on("/simple/", Reply(404), Reply(404), page(wheel, wheel.sha256))
+    assert open_uploader(server, if_exists).upload(wheel).status == "uploaded"
+    assert len(server.asked("/upload/")) == 2
+
+
+@pytest.mark.parametrize("if_exists", ["skip-identical", "fail"])
+def test_after_a_lost_answer_the_other_bytes_of_another_run_are_a_conflict(
+    server: ScriptedServer, wheel: Distribution, if_exists: IfExists
+) -> None:
+    server.on("/upload/", Reply(drop=True), Reply(400, "Requested entity already exists"))
+    server.on("/simple/", Reply(404), page(wheel, "00" * 32))
+    with pytest.raises(Conflict, match="other bytes"):
+        open_uploader(server, if_exists).upload(wheel)
+
+
+def test_the_last_try_is_looked_for_as_well(server: ScriptedServer, wheel: Distribution) -> None:
+    server.on("/upload/", Reply(503))
+    server.on("/simple/", Reply(404), Reply(404), page(wheel, wheel.sha256))
+    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert len(server.asked("/upload/")) == 3
+
+
+def test_an_index_that_cannot_be_asked_ends_it(server: ScriptedServer, wheel: Distribution) -> None:
+    server.on("/upload/", Reply(drop=True))
+    server.on("/simple/", Reply(503))
+    with pytest.raises(Unreachable, match="look up sample"):
+        open_uploader(server).upload(wheel)
+    assert len(server.asked("/upload/")) == 1
+    assert len(server.asked("/simple/")) == 3
+
+
+def test_a_file_that_another_run_sent_meanwhile_is_skipped_under_skip(
+    server: ScriptedServer, wheel: Distribution
+) -> None:
+    server.on("/upload/", Reply(400, "Requested entity already exists"))
+    server.on("/simple/", page(wheel, "ab" * 32))
+    done = open_uploader(server, "skip").upload(wheel)
+    assert (done.status, done.sha256) == ("skipped", "ab" * 32)
+
+
+def test_a_file_that_another_run_sent_meanwhile_is_a_conflict_under_fail(
+    server: ScriptedServer, wheel: Distribution
+) -> None:
+    server.on("/upload/", Reply(400, "Requested entity already exists"))
+    server.on("/simple/", page(wheel, wheel.sha256))
+    with pytest.raises(Conflict, match=r"holds sample-1[.]0-py3-none-any[.]whl already"):
+        open_uploader(server, "fail").upload(wheel)
+
+
+def test_each_try_tells_how_far_it_is_from_the_start(server: ScriptedServer, tmp_path: Path) -> None:
+    wheel = distributions.read(make_wheel(tmp_path, content="#" * 100_000))
+    server.on("/upload/", Reply(503), Reply(200))
+    server.on("/simple/", Reply(404))
+    console = Memory()
+    open_uploader(server, console=console).upload(wheel)
+    told = [sent for _, sent, _ in console.sent]
+    assert sum(later < earlier for earlier, later in pairwise(told)) == 1, "the second try begins anew"
+    assert {(name, total) for name, _, total in console.sent} == {(wheel.filename, max(told))}
+    assert max(told) > wheel.size
 
 
 def test_an_outage_is_no_success(server: ScriptedServer, wheel: Distribution) -> None:
@@ -115,14 +197,15 @@ def test_compare(server: ScriptedServer, wheel: Distribution) -> None:
     index = open_uploader(server)._index
     server.on("/f/", Reply(200, wheel.path.read_bytes()))
 
-    def decide(sha256: str | None, if_exists: str) -> str:
+    def decide(sha256: str | None, if_exists: IfExists) -> str:
         listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", sha256)}
-        return compare(wheel, listed, if_exists, index)
+        return compare(wheel, listed, if_exists, index).status
 
-    assert compare(wheel, {}, "fail", index) == "would upload"
+    assert compare(wheel, {}, "fail", index).status == "would upload"
     assert decide(wheel.sha256, "skip-identical") == "identical"
     assert decide(None, "skip-identical") == "identical"
     assert decide("00" * 32, "skip") == "skipped"
-    for sha256, if_exists in (("00" * 32, "skip-identical"), (wheel.sha256, "fail")):
-        with pytest.raises(Conflict):
-            decide(sha256, if_exists)
+    with pytest.raises(Conflict, match="other bytes"):
+        decide("00" * 32, "skip-identical")
+    with pytest.raises(Conflict, match=r"holds sample-1[.]0-py3-none-any[.]whl already"):
+        decide(wheel.sha256, "fail")

@@ -1,0 +1,46 @@
+"""Being cancelled: a signal becomes one KeyboardInterrupt, and the process ends without waiting for its threads.
+
+GitHub cancels a step with SIGINT, 7.5 s later with SIGTERM, and kills it 2.5 s after that; `docker stop` and Cloud
+Build send SIGTERM. https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+
+def raise_on_signals() -> None:
+    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread; later ones do nothing."""
+    _set_handler(_interrupt)
+
+
+def ignore_signals() -> None:
+    """Let nothing tear what is being written from now on. Programs that are started do not inherit this."""
+    _set_handler(_nothing)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. A thread that still waits for a server, perhaps for minutes, is not waited for."""
+    if threading.active_count() == 1:
+        sys.exit(code)
+    with contextlib.suppress(OSError):  # whoever read our output is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _set_handler(handler: "signal._HANDLER") -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, handler)
+
+
+def _interrupt(*_: object) -> None:
+    ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _nothing(*_: object) -> None:
+    pass
