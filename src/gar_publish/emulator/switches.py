@@ -52,9 +52,9 @@ class Switches:
 
     def __post_init__(self) -> None:
         for name in (item.name for item in fields(self) if item.name.endswith("_status")):
-            kind = "2" if name == "upload_status" else "4 or 5"
-            if str(getattr(self, name) // 100) not in kind:
-                raise ValueError(f"{_dashed(name)} must be an HTTP status that begins with {kind}")
+            first, last = (200, 299) if name == "upload_status" else (400, 599)
+            if not first <= getattr(self, name) <= last:
+                raise ValueError(f"{_dashed(name)} must be an HTTP status from {first} to {last}")
         for name in ("federated_lifetime", "index_delay", "max_upload_size"):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{_dashed(name)} must be 0 or more")

@@ -68,9 +68,16 @@ def test_strikes_its_endpoint_alone(local: Local, wheel: Path, endpoint: str) ->
 
 
 @pytest.mark.parametrize("fault", ["reset-before-body", "reset-after-body", "accepted-lost", "refused"])
-def test_connection_is_reset_and_the_request_recorded(local: Local, wheel: Path, fault: str) -> None:
+def test_connection_is_reset(local: Local, fault: str) -> None:
+    local.emulator.inject(Fault("metadata", fault))
+    with connected(local) as connection, pytest.raises(ConnectionResetError):
+        connection.recv(1)
+
+
+@pytest.mark.parametrize("fault", ["reset-before-body", "reset-after-body", "accepted-lost", "refused"])
+def test_broken_upload_is_recorded_and_lands_only_where_it_was_accepted(local: Local, wheel: Path, fault: str) -> None:
     local.emulator.inject(Fault("upload", fault))
-    with pytest.raises(requests.ConnectionError, match="Connection reset by peer"):
+    with pytest.raises(requests.ConnectionError, match="Connection aborted"):
         local.upload(wheel, local.token())
     assert [(seen.path, seen.status) for seen in local.emulator.requests] == [("/demo-project/python/", 0)]
     assert len(local.emulator.files()) == (1 if fault == "accepted-lost" else 0)
