@@ -7,8 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,15 @@ import pytest
 import requests
 import yaml
 
-from gar_publish.emulator import Emulator, World
+from gar_publish.emulator import Emulator, Fault, World
 from gar_publish.emulator.iam import READ_ONLY, Binding
 from gar_publish.emulator.world import Account
+from gar_publish.endpoints import Endpoints
+from gar_publish.patience import Patience
+from gar_publish.pipeline import Surroundings
+from gar_publish.pipeline import publish as run_pipeline
+from gar_publish.report import Report
+from gar_publish.settings import Settings
 from tests.conftest import ROOT
 from tests.integration.frontdoors import (
     PROVIDER,
@@ -32,6 +41,7 @@ from tests.integration.frontdoors import (
     install,
     uploads,
 )
+from tests.recording import RecordingConsole
 from tests.runner import Masker
 from tests.wheels import make_wheel
 
@@ -391,6 +401,108 @@ class TestTokenThatEndsInTheMiddle:
         assert done.code == 3
         assert report["failure"]["docs"].endswith("#registry-401")
         assert statuses(report)["app-1.0-py3-none-any.whl"] == "not tried"
+
+
+class TestLostAnswer:
+    """The upload is carried out, but its answer never comes."""
+
+    @pytest.mark.parametrize("fault", ["accepted-lost", "accepted-5xx"])
+    @pytest.mark.parametrize("if_exists", ["skip-identical", "skip", "fail"])
+    def test_is_looked_up(self, hello: Doors, emulator: Emulator, fault: str, if_exists: str) -> None:
+        emulator.inject(Fault("upload", fault))
+        done, report = publish(hello, "--dist", "dist", "--if-exists", if_exists, hurried=True)
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "uploaded"}
+        assert report["verified"] is True
+        assert len([seen for seen in emulator.requests if seen.method == "POST" and "pkg.dev" in seen.host]) == 1
+
+    def test_in_an_index_that_lags(self, hello: Doors, emulator: Emulator) -> None:
+        """The bytes are sent once more, and the registry says that it holds them already."""
+        emulator.inject(Fault("upload", "accepted-lost"), Fault("index", "lag", times=4, seconds=1000))
+        done, report = publish(hello, "--dist", "dist", hurried=True)
+        assert done.code == 0, done.err
+        assert statuses(report) == {HELLO: "uploaded"}
+        assert len(emulator.files()) == 1
+
+
+class TestTokensOfTenMinutes:
+    """On Google's side, each file takes seven minutes: the whole upload an hour and more."""
+
+    @pytest.fixture
+    def emulator(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+        def clock() -> float:
+            return time.time() + 420 * len(emulator.files())
+
+        emulator = Emulator(data=tmp_path_factory.mktemp("emulator"), clock=clock)
+        with emulator:
+            emulator.cloud.switch(federated_lifetime=600)
+            yield emulator
+
+    def test_carry_an_hour(self, doors: Doors, emulator: Emulator) -> None:
+        for number in range(10):
+            make_wheel(doors.folder / "dist", f"p{number}", requires=[f"p{number - 1}"] if number else [])
+        done, report = publish(doors, "--dist", "dist")
+        assert done.code == 0, done.err
+        assert list(statuses(report).values()) == ["uploaded"] * 10
+        assert report["verified"] is True
+        assert len(uploads(emulator)) == 10, "a refused token costs no second upload of what landed"
+        exchanges = [seen for seen in emulator.requests if seen.host == "sts.googleapis.com"]
+        assert all(seen.status == 200 for seen in exchanges)
+        assert len(exchanges) >= 2 * 5, "for reading and for writing"
+
+
+class Meeting(RecordingConsole):
+    """Holds two uploads back until both are about to send: both have then seen an index without the file."""
+
+    def __init__(self, both: threading.Barrier) -> None:
+        super().__init__()
+        self._both = both
+
+    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
+        self._both.wait(30)
+        return super().progress(filename, total)
+
+
+class TestTwoAtOnce:
+    """Two runs publish the same version in the same moment."""
+
+    def run(self, folder: Path, console: Meeting, emulator: Emulator, if_exists: str) -> Report:
+        environment = emulator.exports()
+        endpoints = Endpoints.from_environment(environment)
+        inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "*.whl"}
+        settings = Settings.from_inputs(inputs | {"if-exists": if_exists}, environment=environment, endpoints=endpoints)
+        return run_pipeline(settings, Surroundings(folder, environment, endpoints, console, Patience()))
+
+    def both(
+        self, folder: Path, emulator: Emulator, version: str, contents: Sequence[str], if_exists: str
+    ) -> list[Report]:
+        barrier = threading.Barrier(2)
+        folders = [folder / f"{version}-{number}" for number in range(2)]
+        for each, content in zip(folders, contents, strict=True):
+            make_wheel(each, "hello", version, content=content)
+        with ThreadPoolExecutor(2) as pool:
+            runs = [pool.submit(self.run, each, Meeting(barrier), emulator, if_exists) for each in folders]
+            return [each.result() for each in runs]
+
+    @pytest.mark.parametrize(
+        ("contents", "if_exists", "other"),
+        [
+            (("same", "same"), "skip-identical", ("identical", 0)),
+            (("one", "other"), "skip-identical", ("failed", 5)),
+            (("one", "other"), "skip", ("skipped", 0)),
+            (("same", "same"), "fail", ("failed", 5)),
+        ],
+    )
+    def test_one_wins(
+        self, tmp_path: Path, emulator: Emulator, contents: Sequence[str], if_exists: str, other: tuple[str, int]
+    ) -> None:
+        for round_ in range(5):
+            reports = self.both(tmp_path, emulator, f"1.{round_}", contents, if_exists)
+            ended = [(each.files[0].status, each.failure.exit_code if each.failure else 0) for each in reports]
+            assert sorted(ended) == sorted([("uploaded", 0), other])
+            winner = next(each for each in reports if each.published)
+            held = hashlib.sha256(emulator.read(f"hello-1.{round_}-py3-none-any.whl")).hexdigest()
+            assert winner.files[0].sha256 == held
 
 
 class TestLine:

@@ -1,0 +1,33 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from gar_publish.interruption import raise_on_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_interrupts_and_the_next_do_nothing(number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        raise_on_signals()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_leaving_flushes_and_waits_for_no_thread(code: int) -> None:
+    program = (
+        "import threading, time; from gar_publish.interruption import leave\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        f"print('said', end=''); leave({code})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"said", b"")
