@@ -95,6 +95,7 @@ def _hand_out(report: Report, settings: Settings, console: RunnerConsole) -> Non
 
 
 def _fail(failure: Failure, console: RunnerConsole) -> int:
+    ignore_signals()
     console.error(failure)
     console.info(failure.explain())
     _summarise(failure_as_markdown(failure))

@@ -74,6 +74,7 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
         )
         report = run_pipeline(settings, around)
     except (Failure, KeyboardInterrupt) as stopped:
+        ignore_signals()
         failure = stopped if isinstance(stopped, Failure) else cancelled()
         if isinstance(json_file, str):
             from gar_publish.report import failure_as_json_text
@@ -81,8 +82,8 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
             _write(json_file, failure_as_json_text(failure))
         raise failure from None
     finally:
-        ignore_signals()
         console.end_progress()
+    ignore_signals()
     console.info(report.as_text())
     if report.verified:
         console.info("Every file was read back from the index, and its SHA-256 is the one above.")
