@@ -1,0 +1,173 @@
+"""Every endpoint with every fault, and what comes of it: `python -m bench.matrix`.
+
+Each cell publishes one wheel in this process, with servers that fail in one way, and a clock that only sleeping moves.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.publisher import Credential, credentials, publish_here
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.faults import ENDPOINTS, FAULTS, Fault
+from gar_publish.errors import Failure
+from gar_publish.patience import Patience
+from gar_publish.report import Report
+from tests.wheels import make_wheel
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
+THROUGH = "came through"
+SENSELESS = "–"
+"""A cell without meaning: only an index can lag."""
+
+ANSWER_SECONDS = 0.15
+TIMES = {"twice": 2, "for ever": 0}
+CELL_SECONDS = 20
+_SECONDS = {"refused": 1.0, "drip": 0.02, "lag": 5.0, "skew": 7200.0}
+_FOR_EVER = {"lag": 1e6}
+
+
+@dataclass
+class Clock:
+    """The time of both sides: that of this machine, and what was slept on top, which nobody really waits for."""
+
+    slept: float = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        time.sleep(0.01)  # lets the emulator notice what time it is
+
+
+@dataclass
+class Matrix:
+    """Runs cells against one emulator.
+
+    Attributes:
+        folder: For wheels and for the emulator's data.
+        wrong: What must never be, found in any cell.
+    """
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    wrong: list[str] = field(default_factory=list)
+    _count: int = 0
+
+    def tables(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The outcome for each strength, fault and endpoint."""
+        with Emulator(data=self.folder / "emulator", clock=self.clock.now) as emulator:
+            return {
+                strength: {
+                    fault: {endpoint: self._cell(emulator, endpoint, fault, times) for endpoint in ENDPOINTS}
+                    for fault in FAULTS
+                }
+                for strength, times in TIMES.items()
+            }
+
+    def _cell(self, emulator: Emulator, endpoint: str, fault: str, times: int) -> str:
+        try:
+            seconds = _FOR_EVER.get(fault, 0.0) if not times and fault in _FOR_EVER else _SECONDS.get(fault, 0.0)
+            injected = Fault(endpoint, fault, times=times, seconds=seconds)
+        except ValueError:
+            return SENSELESS
+        self._count += 1
+        wheel = make_wheel(self.folder / "wheels", "cell", f"1.{self._count}", content="x = 1\n" * 99)
+        name = f"{endpoint}, {fault}, {times or 'for ever'}"
+        credential = _credential(emulator, endpoint)
+        emulator.inject(injected)
+        began = time.monotonic()
+        outcome, claims = self._publish(emulator, credential, wheel, name)
+        if time.monotonic() - began > CELL_SECONDS:
+            self.wrong.append(f"{name}: took {time.monotonic() - began:.0f} s")
+        if not sum(emulator.struck.values()):
+            self.wrong.append(f"{name}: never struck")
+        emulator.inject()
+        if claims and _held(emulator, wheel) != wheel.read_bytes():
+            self.wrong.append(f"{name}: claims success wrongly")
+        again, claims = self._publish(emulator, credential, wheel, f"{name}, again")
+        if again != THROUGH or not claims or _held(emulator, wheel) != wheel.read_bytes():
+            self.wrong.append(f"{name}: the same command again does not mend it: {again}")
+        return outcome
+
+    def _publish(self, emulator: Emulator, credential: Credential, wheel: Path, name: str) -> tuple[str, bool]:
+        """What came of it, and whether the file is said to be in the registry."""
+        patience = Patience(timeouts=(1.0, ANSWER_SECONDS), sleep=self.clock.sleep, clock=self.clock.now)
+        try:
+            report = publish_here(emulator, credential, wheel, patience, lambda _: None)
+        except Failure as failure:
+            return _said(failure), False
+        except Exception as error:  # noqa: BLE001 - any other error is a bug, and has to be found
+            self.wrong.append(f"{name}: {error!r}")
+            return "bug", False
+        return (_said(report.failure) if report.failure else THROUGH), _claims(report)
+
+
+def _credential(emulator: Emulator, endpoint: str) -> Credential:
+    kinds = credentials(emulator)
+    return kinds[{"github": "sts"}.get(endpoint, endpoint if endpoint in kinds else "iamcredentials")]
+
+
+def _claims(report: Report) -> bool:
+    return all(each.status in {"uploaded", "identical"} for each in report.files)
+
+
+def _held(emulator: Emulator, wheel: Path) -> bytes | None:
+    try:
+        return emulator.read(wheel.name)
+    except FileNotFoundError:
+        return None
+
+
+def _said(failure: Failure) -> str:
+    return f"[{failure.anchor}](troubleshooting.md#{failure.anchor}) ({failure.exit_code})"
+
+
+def as_markdown(tables: dict[str, dict[str, dict[str, str]]]) -> str:
+    """The tables as the document has them."""
+    return "\n".join(line for strength, rows in tables.items() for line in _table(strength, rows))
+
+
+def _table(strength: str, rows: dict[str, dict[str, str]]) -> Iterator[str]:
+    yield f"### Each fault {strength}\n"
+    yield f"| fault | {' | '.join(ENDPOINTS)} |"
+    yield f"| --- |{' --- |' * len(ENDPOINTS)}"
+    for fault, cells in rows.items():
+        yield f"| {fault} | {' | '.join(cells.values())} |"
+    yield ""
+
+
+def in_document(text: str, tables: str) -> str:
+    """The document with its tables made anew."""
+    return re.sub(r"(<!-- matrix: [^\n]*-->\n).*?(<!-- /matrix -->)", rf"\1\n{tables}\n\2", text, flags=re.DOTALL)
+
+
+def main() -> int:
+    """Run all cells; with `--write`, into the document.
+
+    Returns:
+        1 where something happened that must not.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"write the tables into docs/{DOCUMENT.name}")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gar-publish-bench-") as scratch:
+        matrix = Matrix(Path(scratch))
+        tables = as_markdown(matrix.tables())
+    print(tables)
+    if options.write:
+        DOCUMENT.write_text(in_document(DOCUMENT.read_text("utf-8"), tables), "utf-8")
+    for each in matrix.wrong:
+        print(each)
+    print(f"{len(matrix.wrong)} cells went wrong" if matrix.wrong else "every cell came through or failed cleanly")
+    return int(bool(matrix.wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

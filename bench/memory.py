@@ -1,0 +1,88 @@
+"""How much more memory publishing a large wheel takes than a small one: `python -m bench.memory --size-mb 2048`."""
+
+import argparse
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.publisher import COMMAND, DIRECT, process_environment
+from gar_publish.emulator import Emulator
+
+MIB = 1024 * 1024
+
+
+def main() -> int:
+    """Measure, and say the difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size-mb", type=int, default=2048)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gar-publish-bench-") as scratch:
+        small, large = measure(Path(scratch), options.size_mb * MIB)
+    print(f"publishing 2 KB: {small / MIB:.1f} MB at most")
+    print(f"publishing {options.size_mb} MB: {large / MIB:.1f} MB at most")
+    print(f"{(large - small) / MIB:.1f}")
+    return 0
+
+
+def measure(folder: Path, size: int) -> tuple[int, int]:
+    """The peak of resident memory, in bytes, of publishing 2 KB and of publishing `size` bytes."""
+    with Emulator(data=folder / "emulator") as emulator:
+        small, large = (_peak(emulator, folder / str(each), each) for each in (2048, size))
+    return small, large
+
+
+def _peak(emulator: Emulator, folder: Path, size: int) -> int:
+    folder.mkdir()
+    wheel = write_wheel(folder, f"1.{size}", size)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, *DIRECT, "--dist", wheel.name],
+            cwd=folder,
+            env=process_environment(emulator, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or [each.size for each in emulator.files() if each.filename == wheel.name] != [
+        wheel.stat().st_size
+    ]:
+        raise RuntimeError((folder / "log").read_text())
+    wheel.unlink()
+    return usage.ru_maxrss * 1024
+
+
+def write_wheel(folder: Path, version: str, size: int) -> Path:
+    """A valid wheel with one member of `size` bytes that no compression makes smaller."""
+    info = f"large-{version}.dist-info"
+    path = folder / f"large-{version}-py3-none-any.whl"
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(path, "w") as wheel:
+        with wheel.open("large.bin", "w", force_zip64=True) as member:
+            for block in _blocks(size):
+                digest.update(block)
+                member.write(block)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: large\nVersion: {version}\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        encoded = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+        wheel.writestr(f"{info}/RECORD", f"large.bin,sha256={encoded},{size}\n{info}/RECORD,,\n")
+    return path
+
+
+def _blocks(size: int) -> Iterator[bytes]:
+    block = os.urandom(MIB)
+    for start in range(0, size, MIB):
+        yield block[: size - start]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Publishing as these proofs do it: as a process of its own, or in this process with little patience."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gar_publish.emulator import Emulator
+from gar_publish.endpoints import Endpoints
+from gar_publish.patience import Patience
+from gar_publish.pipeline import Surroundings, publish
+from gar_publish.report import Report
+from gar_publish.settings import INPUTS, Settings
+
+REPOSITORY = "us-central1/demo-project/python"
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+
+COMMAND = (sys.executable, "-m", "gar_publish.cli", "publish", "--repository", REPOSITORY)
+DIRECT = ("--workload-identity-provider", PROVIDER)
+
+
+def process_environment(emulator: Emulator, temporary: Path) -> dict[str, str]:
+    """The environment of a publishing process: the way to the emulator, and nothing of this one."""
+    passed_on = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
+    return {**passed_on, "HOME": str(temporary), "TMPDIR": str(temporary), **emulator.exports()}
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A kind of credential: the inputs and the environment that bring it."""
+
+    inputs: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+def credentials(emulator: Emulator) -> dict[str, Credential]:
+    """Each kind by the endpoint that it alone needs."""
+    federation = {"workload-identity-provider": PROVIDER}
+    metadata = {name: value for name, value in emulator.exports().items() if name.startswith("GCE_")}
+    return {
+        "sts": Credential(federation, emulator.job()),
+        "iamcredentials": Credential({**federation, "service-account": PUBLISHER}, emulator.job()),
+        "oauth": Credential({"credentials-json": emulator.key_file(PUBLISHER).read_text()}, {}),
+        "metadata": Credential({}, metadata),
+    }
+
+
+def publish_here(
+    emulator: Emulator, credential: Credential, wheel: Path, patience: Patience, say: Callable[[str], None]
+) -> Report:
+    """Publish one wheel in this process.
+
+    Raises:
+        Failure: As `gar_publish.pipeline.publish`.
+    """
+    environment = {"GAR_EMULATOR_HOST": emulator.url, "HOME": str(wheel.parent), **credential.environment}
+    endpoints = Endpoints.from_environment(environment)
+    inputs = {each.name: each.default for each in INPUTS} | {
+        "repository": REPOSITORY,
+        "dist": str(wheel),
+        **credential.inputs,
+    }
+    settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+    return publish(settings, Surroundings(wheel.parent, environment, endpoints, _Console(say), patience))
+
+
+class _Console:
+    """Hands every line to `say`, and masks nothing: this console shows nothing to anybody."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def group(self, title: str) -> Any:
+        self._say(title)
+        return nullcontext()
+
+    def info(self, text: str) -> None:
+        self._say(text)
+
+    notice = warning = info
+
+    def mask(self, secret: str) -> None: ...
+
+    @contextmanager
+    def foreign(self) -> Any:
+        yield self._say

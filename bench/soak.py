@@ -1,0 +1,108 @@
+"""Many publishes with random faults on every endpoint: `python -m bench.soak --publishes 1000 --fault-rate 0.05`."""
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.publisher import Credential, credentials, publish_here
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.faults import ENDPOINTS, FAULTS, Fault
+from gar_publish.errors import Failure
+from gar_publish.patience import Patience
+from tests.wheels import make_wheel
+
+AT_ONCE = 4
+HASTE = 20
+"""How many times shorter than real waits these are, and the faults that take time with them."""
+
+_SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
+_FINAL = {"401"}
+"""A token service that refuses is believed, so a run may rightly end there."""
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Publishes wheels, each of another name, side by side."""
+
+    emulator: Emulator
+    folder: Path
+
+    def publish(self, number: int, credential: Credential) -> list[str]:
+        """Publish one wheel.
+
+        Returns:
+            What is wrong afterwards.
+        """
+        wheel = make_wheel(self.folder, f"soak-{number}", content=f"x = {number}\n" * (10 ** (number % 5)))
+        patience = Patience(timeouts=(2.0, 1.0), sleep=lambda seconds: time.sleep(seconds / HASTE))
+        try:
+            report = publish_here(self.emulator, credential, wheel, patience, lambda _: None)
+        except Failure as failure:
+            return [f"{wheel.name}: {failure.explain()}"]
+        if report.failure:
+            return [f"{wheel.name}: {report.failure.explain()}"]
+        if [each.status for each in report.files] != ["uploaded"]:
+            return [f"{wheel.name} is reported as {report.files[0].status}"]
+        if self.emulator.read(wheel.name) != wheel.read_bytes():
+            return [f"{wheel.name}: other bytes"]
+        return []
+
+
+def faults(rate: float) -> list[Fault]:
+    """Every fault that a run can come through, on every endpoint, together striking a request at this rate."""
+    kinds = {
+        endpoint: [kind for kind in FAULTS if kind not in _FINAL and (kind != "lag" or endpoint in {"index", "download"})]
+        for endpoint in ENDPOINTS
+    }
+    return [
+        Fault(endpoint, kind, times=0, chance=rate / len(kinds[endpoint]), seconds=_SECONDS.get(kind, 0.0))
+        for endpoint in ENDPOINTS
+        for kind in kinds[endpoint]
+    ]
+
+
+def soak(publishes: int, rate: float, seed: int, folder: Path) -> tuple[int, int, int, int]:
+    """Publish so often.
+
+    Returns:
+        How many were published, lost and doubled, and how many faults struck.
+    """
+    with Emulator(data=folder / "emulator", seed=seed) as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
+        kinds = itertools.cycle(credentials(emulator).values())
+        emulator.inject(*faults(rate))
+        running = Soak(emulator, folder / "wheels")
+        problems = list(pool.map(running.publish, range(publishes), itertools.islice(kinds, publishes)))
+        for problem in itertools.chain(*problems):
+            print(problem)
+        held = Counter(stored.package for stored in emulator.files())
+        struck = sum(emulator.struck.values())
+    lost = sum(bool(each) for each in problems)
+    return publishes - lost, lost, sum(count - 1 for count in held.values()), struck
+
+
+def main() -> int:
+    """Publish, and count.
+
+    Returns:
+        1 where anything was lost or doubled.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--publishes", type=int, default=1000)
+    parser.add_argument("--fault-rate", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gar-publish-bench-") as scratch:
+        published, lost, doubled, struck = soak(options.publishes, options.fault_rate, options.seed, Path(scratch))
+    print(f"{struck} faults struck")
+    print(f"{published} of {options.publishes} published, {lost} lost, {doubled} doubled")
+    return int(bool(lost or doubled))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
