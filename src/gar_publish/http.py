@@ -151,8 +151,10 @@ def _next_piece(response: requests.Response) -> bytes:
 def _head_in_time(connection: HTTPConnection) -> Iterator[None]:
     """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
     sock = connection.sock
+    late = threading.Event()
 
     def cut() -> None:
+        late.set()
         with suppress(OSError):
             sock.shutdown(SHUT_RDWR)
 
@@ -164,6 +166,8 @@ def _head_in_time(connection: HTTPConnection) -> Iterator[None]:
         yield
     finally:
         watchdog.cancel()
+    if late.is_set():  # http.client takes a head that breaks off for a whole one
+        raise ConnectionAbortedError("the answer drips")
 
 
 class _PlainConnection(HTTPConnection):

@@ -115,10 +115,16 @@ class Index:
         return sha256
 
     def _read_once(self, file: IndexFile) -> str:
-        response, sha256 = self._get(file.url, f"read {file.filename} back", self._hash)
-        if sha256 is None:
-            raise explain_refusal(response, server_text(response), action="read")
-        return sha256
+        """Read it now, or as soon as it can be had: an index may list a file before it hands it out."""
+        waits = iter(_LAG_WAITS)
+        while True:
+            response, sha256 = self._get(file.url, f"read {file.filename} back", self._hash)
+            if sha256 is not None:
+                return sha256
+            seconds = next(waits, None) if response.status_code == requests.codes.not_found else None
+            if seconds is None:
+                raise explain_refusal(response, server_text(response), action="read")
+            self._patience.sleep(seconds)
 
     def _listed(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
         page = bytearray()
@@ -126,7 +132,7 @@ class Index:
             page += piece
             if len(page) > _PAGE_LIMIT:
                 raise Unsound(response, _not_an_index(url))
-        kind = response.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
+        kind = response.headers.get("Content-Type", "text/html" if page else "").partition(";")[0].strip().lower()
         try:
             if kind in _JSON:
                 return parse_json(bytes(page), url)

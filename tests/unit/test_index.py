@@ -163,7 +163,7 @@ def test_a_refusal_keeps_the_servers_words(server: ScriptedServer, status: int, 
 
 
 def test_a_fault_that_passes_is_come_through(server: ScriptedServer) -> None:
-    server.on("/simple/", Reply(503), Reply(drop=True), Reply(200, ""))
+    server.on("/simple/", Reply(503), Reply(drop=True), Reply(200, "<html>"))
     assert open_index(server).files("sample") == {}
 
 
@@ -171,6 +171,12 @@ def test_a_fault_that_stays_is_said(server: ScriptedServer) -> None:
     server.on("/simple/", Reply(502))
     with pytest.raises(Unreachable, match="look up sample"):
         open_index(server).files("sample")
+
+
+def test_a_listed_file_that_is_not_handed_out_yet_is_waited_for(server: ScriptedServer) -> None:
+    server.on("/f/a.whl", Reply(404), Reply(404), Reply(200, b"bytes"))
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
+    assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
 
 
 def test_a_file_is_read_back_and_hashed(server: ScriptedServer) -> None:
@@ -190,7 +196,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(server: ScriptedServer) -> No
     file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
     server.on("/f/a.whl", Reply(200, b"by", cut=3), Reply(200, b"bytes"))
     assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
-    server.on("/simple/", Reply(200, b"<a", cut=3), Reply(200, b""))
+    server.on("/simple/", Reply(200, b"<a", cut=3), Reply(200, b"<html>"))
     assert open_index(server).files("sample") == {}
 
 

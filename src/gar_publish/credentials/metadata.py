@@ -33,7 +33,7 @@ class MetadataSource(FreshSource):
 
 
 def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
-    """The metadata server's base URL; None where there is none, which takes a second or two to know.
+    """The metadata server's base URL; None where there is none, which takes up to three seconds to know.
 
     `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
     """
@@ -48,13 +48,13 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
         except requests.ConnectTimeout:  # nobody has that address
             return None
         except requests.RequestException:
-            exchange.patience.sleep(_PING_SECONDS / 2)
+            exchange.patience.sleep(_PING_SECONDS)
             continue
         if answer.headers.get("Metadata-Flavor") == "Google":
             return base
         if answer.status_code not in RETRYABLE:
             return None
-        exchange.patience.sleep(_PING_SECONDS / 2)
+        exchange.patience.sleep(_PING_SECONDS)
     return None
 
 
