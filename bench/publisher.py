@@ -85,6 +85,10 @@ class _Console:
 
     def mask(self, secret: str) -> None: ...
 
+    def progress(self, filename: str, total: int) -> Any:
+        self._say(f"{filename}: {total} bytes")
+        return nullcontext(lambda _: None)
+
     @contextmanager
     def foreign(self) -> Any:
         yield self._say

@@ -169,7 +169,7 @@ def read_back(distribution: Distribution, index: Index) -> str:
             fix="run again: what is there is skipped; or set `verify: false`",
             anchor="read-back",
         )
-    theirs = index.read_sha256(listed)
+    theirs = index.read_sha256(listed, distribution.sha256)
     if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
         raise FileRefused(
             f"{distribution.filename} came back from the index with other bytes: sha256 {theirs}, "

@@ -1,0 +1,54 @@
+"""Two runs publish one version at once: one wins, and the other is told what it lost to."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from bench.publisher import credentials, publish_here
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.faults import Fault
+from gar_publish.errors import Conflict
+from gar_publish.patience import Patience
+from tests.wheels import make_wheel
+
+ROUNDS = 6
+
+
+def race(emulator: Emulator, first: Path, second: Path) -> list[str]:
+    """Publish both at once; what became of each."""
+    barrier = Barrier(2)
+    credential = credentials(emulator)["oauth"]
+
+    def publish(wheel: Path) -> str:
+        barrier.wait()
+        report = publish_here(emulator, credential, wheel, Patience(), lambda _: None)
+        (file,) = report.files
+        if report.failure:
+            assert isinstance(report.failure, Conflict)
+            return "other bytes"
+        return file.status
+
+    with ThreadPoolExecutor(2) as pool:
+        return sorted(pool.map(publish, (first, second)))
+
+
+@pytest.mark.parametrize(
+    ("contents", "outcome"),
+    [(("same", "same"), ["identical", "uploaded"]), (("one", "other"), ["other bytes", "uploaded"])],
+    ids=["same bytes", "other bytes"],
+)
+def test_one_wins_and_the_other_is_told(
+    emulator: Emulator, tmp_path: Path, contents: tuple[str, str], outcome: list[str]
+) -> None:
+    # Neither sees the other's file in time: the upload itself has to decide.
+    for number in range(ROUNDS):
+        emulator.inject(Fault("index", "lag", times=2, seconds=60))
+        wheels = [
+            make_wheel(tmp_path / str(side), version=f"1.{number}", content=content)
+            for side, content in enumerate(contents)
+        ]
+        assert race(emulator, *wheels) == outcome
+        held = emulator.read(wheels[0].name)
+        assert held in {wheel.read_bytes() for wheel in wheels}
