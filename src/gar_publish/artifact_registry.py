@@ -11,6 +11,7 @@ import requests
 from gar_publish.credentials import TokenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
+from gar_publish.http import with_renewal
 from gar_publish.patience import Patience, Unsound, persist
 from gar_publish.refusals import server_text
 from gar_publish.repository import Repository
@@ -121,13 +122,16 @@ class RepositoryApi:
         json: dict[str, str] | None = None,
     ) -> requests.Response:
         def ask() -> requests.Response:
-            response = self._session.request(
-                method,
-                f"{self._base}/{path}",
-                params=params,
-                json=json,
-                headers={"Authorization": f"Bearer {self._source.token().value}"},
-                allow_redirects=False,
+            response = with_renewal(
+                lambda: self._session.request(
+                    method,
+                    f"{self._base}/{path}",
+                    params=params,
+                    json=json,
+                    headers={"Authorization": f"Bearer {self._source.token().value}"},
+                    allow_redirects=False,
+                ),
+                self._source,
             )
             if response.ok:
                 _json_object(response)

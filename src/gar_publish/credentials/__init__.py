@@ -6,12 +6,12 @@ from functools import partial
 import requests
 
 from gar_publish.console import Console
-from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource, with_renewal
+from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
 from gar_publish.patience import Patience
 
-__all__ = ["Token", "TokenSource", "open_source", "with_renewal"]
+__all__ = ["Token", "TokenSource", "open_source"]
 
 
 def open_source(

@@ -13,7 +13,7 @@ from gar_publish.credentials.explain import explain
 from gar_publish.credentials.source import Token
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
-from gar_publish.patience import Patience, persist
+from gar_publish.patience import Patience, Unsound, persist
 
 _ANSWER_SECONDS = 30.0
 """No token takes as long as an upload."""
@@ -97,7 +97,7 @@ class Exchange:
                 **options,
             )
             if response.status_code == requests.codes.ok and not is_proper(response):
-                raise requests.exceptions.ContentDecodingError("an answer that is no token", response=response)
+                raise Unsound(response, _strange(""))
             return response
 
         response = persist(

@@ -7,10 +7,6 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
-import requests
-
-from gar_publish.http import refused_token
-
 PUBLISH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 READ_ONLY_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
 """https://developers.google.com/identity/protocols/oauth2/scopes"""
@@ -148,19 +144,3 @@ class FreshSource:
             if token.expires_at and token.expires_at > asked_at:  # half its life, where shorter than the margin
                 self._replace_at = token.expires_at - min(FRESH, (token.expires_at - asked_at) / 2)
         flight.set_result(token)
-
-
-def with_renewal(call: Callable[[], requests.Response], source: TokenSource) -> requests.Response:
-    """Make a request, and once more with another token where the first is answered with 401.
-
-    Raises:
-        CredentialsFailure: The identity is refused.
-        Unreachable: A server that is needed for another token does not answer.
-    """
-    response = call()
-    if response.status_code == requests.codes.unauthorized:
-        refused = refused_token(response)
-        if source.renew(refused).value != refused:
-            response.close()
-            return call()
-    return response
