@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from gar_publish import __version__
+from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
 from gar_publish.identity import read_credential
@@ -20,6 +21,7 @@ from gar_publish.settings import (
     INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
+    IndexToken,
     Input,
     Settings,
     read_index_token,
@@ -28,7 +30,10 @@ from gar_publish.settings import (
 from gar_publish.terminal import TerminalConsole
 
 if TYPE_CHECKING:
+    from gar_publish.login import Login
     from gar_publish.pipeline import Surroundings
+
+_JSON_KEY = Input("json-key", "", "this service-account key as the password, exchanged for nothing", "secret")
 
 
 def run() -> NoReturn:
@@ -106,18 +111,57 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
 
 def index_url(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
     """`gar-publish index-url`: the ready line alone, on standard output."""
-    from gar_publish.install import extra_index_line  # other commands do without
-    from gar_publish.pipeline import open_access
+    from gar_publish.login import url_with_login  # other commands do without
 
     around = _surroundings(environment, console)
     inputs = _inputs(options, sys.stdin)
     repository = read_repository(inputs, around.endpoints)
-    credential = read_credential(inputs, environment)
-    access = open_access(repository, credential, read_index_token(inputs, credential), around)
+    wanted = read_index_token(inputs, read_credential(inputs, environment))
+    login = _login(options, inputs, around, wanted=wanted)
+    print(f"--extra-index-url {url_with_login(repository.index_url, login)}")
+    return 0
+
+
+def configure(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish configure`: settings of pip, uv, Poetry, PDM, twine or Docker."""
+    from gar_publish.configure import command  # other commands do without
+
+    around = _surroundings(environment, console)
+    inputs = _inputs(options, sys.stdin)
+    uploads = options["tool"] == "twine" or bool(inputs.get("access-token"))  # a given token cannot be narrowed
+    login = _login(options, inputs, around, wanted="publisher" if uploads else "auto")
+    command.run(options, read_repository(inputs, around.endpoints), login, environment, console, show=print)
+    return 0
+
+
+def _login(
+    options: Mapping[str, Any], inputs: Mapping[str, str], around: "Surroundings", *, wanted: IndexToken
+) -> "Login":
+    """What `--keyring`, `--json-key` or `--token` asks for."""
+    from gar_publish.http import refuse_plain_http
+    from gar_publish.login import KEYRING, NOBODY, OAUTH_USER, Login, login_by_key
+    from gar_publish.pipeline import open_access
+
+    repository = read_repository(inputs, around.endpoints)
+    refuse_plain_http(repository.index_url, around.endpoints.emulator)
+    unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if inputs.get(each.name)]
+    key, keyring = options[_JSON_KEY.name], options["login"] == "keyring"
+    if (key or keyring) and unused:
+        raise BadInput(
+            f"{unused[0]} makes a token, but no token is asked for.",
+            fix="add --token, or leave it out",
+            anchor="one-login",
+        )
+    if key:
+        login = login_by_key(_read_secret(_JSON_KEY, key, sys.stdin))
+        around.console.mask(login.password or "")
+        return login
+    if keyring:
+        return KEYRING
+    access = open_access(repository, read_credential(inputs, around.environment), wanted, around)
     access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     token = access.line_token()
-    print(extra_index_line(repository.index_url, token.value) if token else f"--extra-index-url {repository.index_url}")
-    return 0
+    return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY
 
 
 def emulator(options: Mapping[str, object], _: Mapping[str, str], __: TerminalConsole) -> int:
@@ -225,7 +269,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("index-url", help="print the line that lets pip and uv install from the repository")
     command.set_defaults(run=index_url)
+    _add_logins(command, default="token")
     _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT))
+
+    command = commands.add_parser("configure", help="write the settings of pip, uv, Poetry, PDM, twine or Docker")
+    command.set_defaults(run=configure)
+    add_configure_options(command)
+    _add_logins(command, default="keyring")
+    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
 
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.set_defaults(run=emulator)
@@ -240,6 +291,19 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("demo", help="publish and install an example against an emulator")
     command.set_defaults(run=demo)
     return parser
+
+
+def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
+    logins = command.add_mutually_exclusive_group()
+    for name, meaning in (
+        ("token", "a fresh token, read-only where that can be had"),
+        ("keyring", "no secret: the tool asks keyrings.google-artifactregistry-auth"),
+    ):
+        help_ = f"{meaning} (default)" if name == default else meaning
+        logins.add_argument(f"--{name}", dest="login", action="store_const", const=name, default=default, help=help_)
+    logins.add_argument(
+        f"--{_JSON_KEY.name}", dest=_JSON_KEY.name, metavar="FILE", help=f"{_JSON_KEY.help}: a file, or -"
+    )
 
 
 def _add_inputs(command: argparse.ArgumentParser, inputs: Sequence[Input]) -> None:

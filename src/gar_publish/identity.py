@@ -97,8 +97,12 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
     return Ambient()
 
 
-def parse_key(text: str) -> Mapping[str, Any]:
+def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, Any]:
     """Read a service-account key given as raw JSON or as base64 of it.
+
+    Args:
+        text: The key.
+        given_as: The input that it came from.
 
     Raises:
         BadInput: It is neither, or the JSON is not a service-account key. The text itself is never shown.
@@ -109,7 +113,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
             raw = base64.b64decode("".join(raw.split()), validate=True).decode("utf-8-sig")
         except ValueError:
             raise BadInput(
-                "`credentials-json` is neither JSON nor base64 of JSON.",
+                f"`{given_as}` is neither JSON nor base64 of JSON.",
                 cause="the key was cut off or changed when it was pasted; quotes and `$` are often lost in a shell",
                 fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
                 anchor="key-format",
@@ -118,7 +122,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
         info = json.loads(raw)
     except (ValueError, RecursionError):
         raise BadInput(
-            "`credentials-json` is not valid JSON.",
+            f"`{given_as}` is not valid JSON.",
             cause="the key was cut off or changed when it was pasted",
             fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
             anchor="key-format",
@@ -127,7 +131,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
     if kind != "service_account":
         found = f"of type {kind[:40]!r}" if isinstance(kind, str) else "without a type"
         raise BadInput(
-            f"`credentials-json` is a credential {found}, not a service-account key.",
+            f"`{given_as}` is a credential {found}, not a service-account key.",
             cause="an OAuth client, a login or a workload-identity configuration was taken for the key",
             fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT, "
             "or use `workload-identity-provider` and no key at all",
@@ -138,7 +142,7 @@ def parse_key(text: str) -> Mapping[str, Any]:
     ]
     if missing:
         raise BadInput(
-            f"`credentials-json` is a service-account key without {' and '.join(missing)}.",
+            f"`{given_as}` is a service-account key without {' and '.join(missing)}.",
             fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
             anchor="key-format",
         )

@@ -1,15 +1,13 @@
 """How to install what was published: the ready line and the pins."""
 
 from collections.abc import Collection, Mapping
-from urllib.parse import quote, urlsplit, urlunsplit
 
-USERNAME = "oauth2accesstoken"
+from gar_publish.login import OAUTH_USER, Login, url_with_login
 
 
 def url_with_token(url: str, token: str) -> str:
     """An index URL that carries an access token as Artifact Registry wants it."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{USERNAME}:{quote(token, safe='')}@{parts.netloc}"))
+    return url_with_login(url, Login(OAUTH_USER, token))
 
 
 def extra_index_line(index_url: str, token: str) -> str:

@@ -1,10 +1,14 @@
 """What the integration tests share."""
 
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_publish.emulator import Emulator, World
 from tests.integration.frontdoors import Doors
 
 
@@ -14,3 +18,50 @@ def doors(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path) -> Door
     folder = tmp_path / "work"
     folder.mkdir()
     return Doors(folder, {**clean_env, **emulator.exports()})
+
+
+@pytest.fixture
+def world() -> World:
+    return World.default()
+
+
+@pytest.fixture
+def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with Emulator(world, data=tmp_path_factory.mktemp("tls"), tls=True, production_names=True) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(production: Emulator) -> Iterator[str]:
+    """A proxy (RFC 9110, section 9.3.6) that connects everybody to the emulator, whomever they ask for."""
+    target = int(production.url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
+
+        def pump(source: socket.socket, sink: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client = stack.enter_context(listening.accept()[0])
+                    asked = b""
+                    while not asked.endswith(b"\r\n\r\n"):
+                        asked += client.recv(1024)
+                    assert asked.startswith(b"CONNECT ")
+                    server = stack.enter_context(socket.create_connection(("127.0.0.1", target)))
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    for pair in ((client, server), (server, client)):
+                        threads.append(threading.Thread(target=pump, args=pair))
+                        threads[-1].start()
+
+        threads: list[threading.Thread] = [threading.Thread(target=serve)]
+        threads[0].start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        threads[0].join()
+        stack.close()
+        for thread in threads:
+            thread.join(5)

@@ -1,13 +1,10 @@
 """The clients that people use, unchanged, against the emulator."""
 
 import base64
-import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -255,48 +252,6 @@ def test_install_without_credentials(run: Run, url: str, tmp_path: Path, client:
 
 
 # The keyring backend knows hosts of Google's alone: production names, by way of a proxy that resolves them
-
-
-@pytest.fixture
-def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(world, data=tmp_path_factory.mktemp("tls"), tls=True, production_names=True) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(production: Emulator) -> Iterator[str]:
-    """A proxy (RFC 9110, section 9.3.6) that connects everybody to the emulator, whomever they ask for."""
-    target = int(production.url.rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
-
-        def pump(source: socket.socket, sink: socket.socket) -> None:
-            with contextlib.suppress(OSError):
-                while data := source.recv(65536):
-                    sink.sendall(data)
-                sink.shutdown(socket.SHUT_WR)
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client = stack.enter_context(listening.accept()[0])
-                    asked = b""
-                    while not asked.endswith(b"\r\n\r\n"):
-                        asked += client.recv(1024)
-                    assert asked.startswith(b"CONNECT ")
-                    server = stack.enter_context(socket.create_connection(("127.0.0.1", target)))
-                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                    for pair in ((client, server), (server, client)):
-                        threads.append(threading.Thread(target=pump, args=pair))
-                        threads[-1].start()
-
-        threads: list[threading.Thread] = [threading.Thread(target=serve)]
-        threads[0].start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        listening.shutdown(socket.SHUT_RDWR)
-        threads[0].join()
-        stack.close()
-        for thread in threads:
-            thread.join(5)
 
 
 def test_keyring_backend(run: Run, production: Emulator, proxy: str, dist: list[str], tmp_path: Path) -> None:

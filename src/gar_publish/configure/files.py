@@ -1,0 +1,137 @@
+"""Reading and writing settings: atomically, through links, and readable by nobody else where they hold a secret."""
+
+import difflib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from gar_publish.errors import BadInput
+
+T = TypeVar("T")
+
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:@/\s]*):[^@/\s]+@")
+_SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
+
+
+class Malformed(Exception):
+    """A file that its own tool could not read either."""
+
+    def __init__(self, line: int | None) -> None:
+        super().__init__(f" (line {line})" if line else "")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of one file.
+
+    Attributes:
+        path: The file; it need not exist.
+        change: Makes the new text from the old; raises `Malformed`.
+        secret: Whether the new text holds a secret.
+    """
+
+    path: Path
+    change: Callable[[str], str]
+    secret: bool = False
+
+
+def read(path: Path) -> str:
+    """The file's text with its line ends; nothing where there is no file.
+
+    Raises:
+        BadInput: It is no file that can be read.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise BadInput(
+                f"{path} is not a file, so no settings can be kept there.",
+                fix="unset the variable that names it, or name a file",
+                anchor="settings-file",
+            )
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        why = (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
+        raise _unusable(path, "read", why) from None
+
+
+def changed(edit: Edit, text: str) -> str:
+    """The new text, with the line ends of the old one.
+
+    Raises:
+        BadInput: The file's own tool could not read it either.
+    """
+    new = understood(edit.path, edit.change, text.replace("\r\n", "\n"))
+    return new.replace("\n", "\r\n") if "\r\n" in text else new
+
+
+def understood(path: Path, parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of a file's text.
+
+    Raises:
+        BadInput: The file's own tool could not read it either.
+    """
+    try:
+        return parse(text)
+    except Malformed as error:
+        raise BadInput(
+            f"{path} cannot be understood{error}; nothing was changed.",
+            cause="its syntax is broken",
+            fix="mend it, or move it away, and run the same command again",
+            anchor="settings-file",
+        ) from None
+
+
+def difference(path: Path, old: str, new: str) -> str:
+    """A unified diff without context and without secrets."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), n=0, lineterm="")
+    return "\n".join(_hidden(line) for line in lines)
+
+
+def write(path: Path, text: str, *, secret: bool) -> None:
+    """Replace a file's text at once. With a secret, or where it is new, only its owner can ever read it.
+
+    Raises:
+        BadInput: It cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o600 if secret or not target.exists() else stat.S_IMODE(target.stat().st_mode)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # made with mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(text.encode())
+            Path(name).chmod(mode)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unusable(path, "written", error.strerror or "") from None
+
+
+def make_private(path: Path) -> bool:
+    """Take everybody else's rights to a file away; whether there were any."""
+    if os.name != "posix" or not path.stat().st_mode & 0o077:
+        return False
+    path.chmod(0o600)
+    return True
+
+
+def _hidden(line: str) -> str:
+    return _SECRET_VALUE.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", line))
+
+
+def _unusable(path: Path, verb: str, why: str) -> BadInput:
+    return BadInput(
+        f"{path} cannot be {verb}: {why}.",
+        fix="check the rights of the file and of its folder",
+        anchor="settings-file",
+    )

@@ -1,0 +1,97 @@
+"""Where each tool keeps its settings, on each system.
+
+Nothing here looks at this machine, so that what holds on Windows and macOS can be tested on Linux.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides where a person's files are.
+
+    Attributes:
+        system: The operating system as `platform.system()` names it: "Linux", "Darwin", "Windows".
+        environment: The environment's variables.
+        home: The person's home folder.
+        is_folder: Whether a folder exists.
+    """
+
+    system: str
+    environment: Mapping[str, str]
+    home: PurePath
+    is_folder: Callable[[PurePath], bool]
+
+    def named(self, variable: str) -> PurePath | None:
+        """The path that a variable holds, if it is set."""
+        value = self.environment.get(variable)
+        return type(self.home)(value) if value else None
+
+    @property
+    def roaming(self) -> PurePath:
+        return self.named("APPDATA") or self.home / "AppData" / "Roaming"
+
+    @property
+    def xdg(self) -> PurePath:
+        """https://specifications.freedesktop.org/basedir-spec/latest/"""
+        return self.named("XDG_CONFIG_HOME") or self.home / ".config"
+
+    @property
+    def library(self) -> PurePath:
+        return self.home / "Library" / "Application Support"
+
+    def config(self, tool: str) -> PurePath:
+        """Where a tool that follows platformdirs keeps settings that roam with the person."""
+        match self.system:
+            case "Windows":
+                return self.roaming / tool
+            case "Darwin":
+                return (self.named("XDG_CONFIG_HOME") or self.library) / tool
+        return self.xdg / tool
+
+
+def pip_file(machine: Machine) -> PurePath:
+    """https://pip.pypa.io/en/stable/topics/configuration/#location"""
+    if named := machine.named("PIP_CONFIG_FILE"):
+        return named
+    match machine.system:
+        case "Windows":
+            return machine.roaming / "pip" / "pip.ini"
+        case "Darwin" if machine.is_folder(machine.library / "pip"):
+            return machine.library / "pip" / "pip.conf"
+        case "Darwin":
+            return machine.home / ".config" / "pip" / "pip.conf"
+    return machine.xdg / "pip" / "pip.conf"
+
+
+def uv_file(machine: Machine) -> PurePath:
+    """https://docs.astral.sh/uv/concepts/configuration-files/"""
+    base = machine.roaming if machine.system == "Windows" else machine.xdg
+    return machine.named("UV_CONFIG_FILE") or base / "uv" / "uv.toml"
+
+
+def poetry_auth_file(machine: Machine) -> PurePath:
+    """https://python-poetry.org/docs/configuration/#config-directory"""
+    return (machine.named("POETRY_CONFIG_DIR") or machine.config("pypoetry")) / "auth.toml"
+
+
+def pdm_file(machine: Machine) -> PurePath:
+    """https://pdm-project.org/en/latest/usage/config/#configuration-files"""
+    if named := machine.named("PDM_CONFIG_FILE"):
+        return named
+    if machine.system == "Windows":
+        local = machine.named("LOCALAPPDATA") or machine.home / "AppData" / "Local"
+        return local / "pdm" / "pdm" / "config.toml"
+    return machine.config("pdm") / "config.toml"
+
+
+def pypirc_file(machine: Machine) -> PurePath:
+    """https://packaging.python.org/en/latest/specifications/pypirc/"""
+    return machine.home / ".pypirc"
+
+
+def docker_file(machine: Machine, name: str) -> PurePath:
+    """Outside every project, so that no build context holds it."""
+    return machine.config("gar-publish") / f"{name}.pip.conf"

@@ -1,0 +1,64 @@
+"""The user name and password that an index takes, as each kind of credential has them."""
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from gar_publish.identity import parse_key
+
+OAUTH_USER = "oauth2accesstoken"
+KEY_USER = "_json_key_base64"
+"""https://cloud.google.com/artifact-registry/docs/python/authentication"""
+
+USERS = (OAUTH_USER, KEY_USER)
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a tool shows an index who it is.
+
+    Attributes:
+        user: The user name; empty where everybody may read.
+        password: The secret; None where the tool asks its keyring for it.
+        expires_at: When the password ends; None where it does not, or nobody knows.
+    """
+
+    user: str
+    password: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+NOBODY = Login("")
+
+KEYRING = Login(OAUTH_USER)
+"""keyrings.google-artifactregistry-auth answers for hosts of Artifact Registry, whatever the user name."""
+
+
+def login_by_key(text: str) -> Login:
+    """A service-account key as the password itself: no token is fetched.
+
+    Args:
+        text: The key as raw JSON or as base64 of it.
+
+    Raises:
+        BadInput: It is no service-account key.
+    """
+    parse_key(text, given_as="json-key")
+    raw = text.strip().lstrip("\ufeff")
+    return Login(KEY_USER, base64.b64encode(raw.encode()).decode() if raw.startswith("{") else "".join(raw.split()))
+
+
+def url_with_login(url: str, login: Login) -> str:
+    """An index URL that carries a user name and, where there is one, a password (RFC 3986, section 3.2.1)."""
+    if not login.user:
+        return url
+    parts = urlsplit(url)
+    userinfo = login.user if login.password is None else f"{login.user}:{quote(login.password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
+
+
+def url_without_login(url: str) -> str:
+    """The same URL without user name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

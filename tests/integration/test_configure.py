@@ -1,0 +1,197 @@
+"""`gar-publish configure` and `index-url`: the real tools install and upload with what was written."""
+
+import http.server
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from tests.integration.frontdoors import PUBLISHER, READER, REPOSITORY, Done, Doors
+from tests.leaks import Leaks
+from tests.wheels import make_wheel
+
+BIN = Path(sys.executable).parent
+HOST = "us-central1-python.pkg.dev"
+UPLOAD_URL = f"https://{HOST}/demo-project/python/"
+NAME = "gar-demo-project-python"
+KINDS = ("token", "keyring", "json-key")
+PROJECT = '[project]\nname = "consumer"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["hello"]\n'
+POETRY = f'\n[tool.poetry]\npackage-mode = false\ndependencies = {{ hello = {{ source = "{NAME}" }} }}\n'
+
+
+@pytest.fixture
+def public_index() -> Iterator[str]:
+    """An index of everybody's that holds nothing."""
+
+    class Empty(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/"
+        server.shutdown()
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """A fresh home, and a project beside it, where Artifact Registry has its real name."""
+
+    home: Path
+    project: Path
+    environment: Mapping[str, str]
+    registry: Emulator
+
+    def configure(self, tool: str, kind: str, *options: str) -> Done:
+        """Run `gar-publish configure` with one kind of credential."""
+        given = {
+            "token": ("--token", "--access-token", "../token"),
+            "keyring": ("--keyring",),
+            "json-key": ("--json-key", str(self.registry.key_file(PUBLISHER))),
+        }[kind]
+        doors = Doors(self.project, self.environment)
+        done = doors.command("configure", tool, "--repository", REPOSITORY, *given, *options)
+        assert done.code == 0, done.err
+        return done
+
+    def run(self, program: str, *arguments: str | Path, **more: str) -> str:
+        """Run a tool, which must succeed, as the person at this laptop would."""
+        done = subprocess.run(
+            [shutil.which(program, path=str(BIN)) or program, *arguments],
+            cwd=self.project,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def files(self) -> dict[Path, str]:
+        """Every file of settings, and what it says."""
+        folders = [self.home / ".config", self.home / ".local/share/uv/credentials"]
+        found = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        known = [self.home / ".pypirc", self.project / "pyproject.toml"]
+        return {file: file.read_text() for file in [*found, *known] if file.is_file()}
+
+    def readers(self) -> set[str]:
+        """Who has downloaded a file."""
+        return {seen.principal for seen in self.registry.requests if seen.path.endswith(".whl") and seen.status == 200}
+
+
+@pytest.fixture
+def laptop(
+    production: Emulator, proxy: str, public_index: str, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks
+) -> Laptop:
+    exports = production.exports()
+    home = Path(clean_env["HOME"])
+    leaks.expect(home)  # its settings are made to hold a secret
+    leaks.excuse("uv auth")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(PROJECT + POETRY)
+    (tmp_path / "token").write_text(production.access_token(PUBLISHER))
+    environment = {
+        **{name: value for name, value in clean_env.items() if name != "PIP_CONFIG_FILE"},
+        **{name: value for name, value in exports.items() if name.startswith("GCE_METADATA")},
+        "HTTPS_PROXY": proxy,
+        "NO_PROXY": "127.0.0.1",
+        "REQUESTS_CA_BUNDLE": exports["REQUESTS_CA_BUNDLE"],
+        "SSL_CERT_FILE": exports["SSL_CERT_FILE"],
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "PYTHONWARNINGS": "",
+        "PIP_INDEX_URL": public_index,
+        "PDM_PYPI_URL": public_index,
+        "PDM_CHECK_UPDATE": "false",
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "UV_NO_CACHE": "1",
+        "UV_PYTHON": sys.executable,
+    }
+    laptop = Laptop(home, project, environment, production)
+    wheel = make_wheel(tmp_path / "dist", "hello")
+    secret = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": production.access_token(PUBLISHER)}
+    laptop.run("twine", "upload", "--disable-progress-bar", "--repository-url", UPLOAD_URL, wheel, **secret)
+    return laptop
+
+
+def _pip(laptop: Laptop) -> None:
+    laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", "hello")
+
+
+def _docker(laptop: Laptop) -> None:
+    """The file takes the place of /etc/pip.conf in a build; here a variable names it."""
+    (file,) = (laptop.home / ".config/gar-publish").iterdir()
+    laptop.run("pip", "install", "--target", laptop.project / ".venv", "hello", PIP_CONFIG_FILE=str(file))
+
+
+def _uv(laptop: Laptop) -> None:
+    pyproject = laptop.project / "pyproject.toml"
+    if "explicit" in pyproject.read_text():
+        pyproject.write_text(pyproject.read_text() + f'\n[tool.uv.sources]\nhello = {{ index = "{NAME}" }}\n')
+    laptop.run("uv", "sync")
+    lock = (laptop.project / "uv.lock").read_text()
+    assert f'url = "{UPLOAD_URL}hello/' in lock
+
+
+def _poetry(laptop: Laptop) -> None:
+    laptop.run("poetry", "install", "--no-interaction", "--no-ansi")
+
+
+def _pdm(laptop: Laptop) -> None:
+    laptop.run("pdm", "install", "--no-self")
+
+
+INSTALL: Mapping[str, Callable[[Laptop], None]] = {
+    "pip": _pip,
+    "docker": _docker,
+    "uv": _uv,
+    "poetry": _poetry,
+    "pdm": _pdm,
+}
+
+
+def secrets_of(laptop: Laptop, kind: str) -> list[str]:
+    if kind == "keyring":
+        return []
+    return [text for file in laptop.files().values() for text in [file] if "ya29." in text or "_json_key" in text]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tool", INSTALL)
+def test_install(laptop: Laptop, tool: str, kind: str) -> None:
+    laptop.configure(tool, kind)
+    written = laptop.files()
+    project = written.pop(laptop.project / "pyproject.toml")
+    assert "ya29." not in project
+    assert "_json_key" not in project
+    secret = {file for file, text in written.items() if "ya29." in text or "_json_key_base64" in text}
+    assert bool(secret) == (kind != "keyring")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in secret} <= {0o600}
+
+    laptop.configure(tool, kind)
+    assert laptop.files() == {**written, laptop.project / "pyproject.toml": project}
+
+    INSTALL[tool](laptop)
+    assert list((laptop.project / ".venv").rglob("hello.py"))
+    assert laptop.readers() == {f"serviceAccount:{PUBLISHER}"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_twine_uploads(laptop: Laptop, kind: str, tmp_path: Path) -> None:
+    done = laptop.configure("twine", kind)
+    assert f"twine upload --repository {NAME} dist/*" in done.err
+    wheel = make_wheel(tmp_path / "dist", "hello", "2.0")
+    laptop.run("twine", "upload", "--non-interactive", "--disable-progress-bar", "--repository", NAME, wheel)
+    assert [file.filename for file in laptop.registry.files()][-1] == wheel.name
+    assert stat.S_IMODE((laptop.home / ".pypirc").stat().st_mode) == 0o600
