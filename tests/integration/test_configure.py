@@ -1,20 +1,21 @@
 """`gar-publish configure` and `index-url`: the real tools install and upload with what was written."""
 
 import http.server
-import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from gar_publish.configure.options import TOOL_NAMES
 from gar_publish.emulator import Emulator
-from tests.integration.frontdoors import PUBLISHER, READER, REPOSITORY, Done, Doors
+from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
@@ -56,6 +57,7 @@ class Laptop:
         """Run `gar-publish configure` with one kind of credential."""
         given = {
             "token": ("--token", "--access-token", "../token"),
+            "fresh token": ("--token",),
             "keyring": ("--keyring",),
             "json-key": ("--json-key", str(self.registry.key_file(PUBLISHER))),
         }[kind]
@@ -92,12 +94,11 @@ class Laptop:
 
 @pytest.fixture
 def laptop(
-    production: Emulator, proxy: str, public_index: str, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks
+    production: Emulator, proxy: str, public_index: str, *, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks
 ) -> Laptop:
     exports = production.exports()
     home = Path(clean_env["HOME"])
     leaks.expect(home)  # its settings are made to hold a secret
-    leaks.excuse("uv auth")
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text(PROJECT + POETRY)
@@ -161,12 +162,6 @@ INSTALL: Mapping[str, Callable[[Laptop], None]] = {
 }
 
 
-def secrets_of(laptop: Laptop, kind: str) -> list[str]:
-    if kind == "keyring":
-        return []
-    return [text for file in laptop.files().values() for text in [file] if "ya29." in text or "_json_key" in text]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tool", INSTALL)
 def test_install(laptop: Laptop, tool: str, kind: str) -> None:
@@ -187,7 +182,56 @@ def test_install(laptop: Laptop, tool: str, kind: str) -> None:
     assert laptop.readers() == {f"serviceAccount:{PUBLISHER}"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tool", INSTALL)
+def test_another_kind_leaves_nothing_of_the_one_before(laptop: Laptop, tool: str) -> None:
+    """uv, for one, mixes up two users of the same index."""
+    laptop.configure(tool, "json-key")
+    laptop.configure(tool, "token")
+    assert not any("_json_key_base64" in text for text in laptop.files().values())
+    laptop.configure(tool, "keyring")
+    assert not any("ya29." in text for text in laptop.files().values())
+    laptop.configure(tool, "json-key")
+    INSTALL[tool](laptop)
+
+
+@pytest.mark.parametrize("tool", INSTALL)
+def test_the_only_index(laptop: Laptop, tool: str) -> None:
+    laptop.configure(tool, "json-key", "--only")
+    alone = {name: value for name, value in laptop.environment.items() if name not in {"PIP_INDEX_URL", "PDM_PYPI_URL"}}
+    INSTALL[tool](replace(laptop, environment=alone))
+    assert laptop.readers() == {f"serviceAccount:{PUBLISHER}"}
+    assert {seen.host for seen in laptop.registry.requests if "/simple/" in seen.path} == {HOST}
+
+
+@pytest.mark.parametrize(
+    ("tool", "install"),
+    [
+        ("uv", ("uv", "pip", "install", "--target", ".venv", "hello")),
+        ("pdm", ("pdm", "install", "--no-self")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["keyring", "fresh token"])
+def test_for_everything_that_a_person_does(laptop: Laptop, tool: str, install: Sequence[str], kind: str) -> None:
+    laptop.configure(tool, kind, "--user")
+    assert (laptop.project / "pyproject.toml").read_text() == PROJECT + POETRY
+    laptop.run(*install, UV_DEFAULT_INDEX=laptop.environment["PIP_INDEX_URL"])
+    assert list((laptop.project / ".venv").rglob("hello.py"))
+
+
+@pytest.mark.parametrize("tool", TOOL_NAMES)
+def test_a_dry_run_shows_everything_but_secrets_and_changes_nothing(laptop: Laptop, tool: str) -> None:
+    before = laptop.files()
+    done = laptop.configure(tool, "json-key", "--dry-run")
+    assert laptop.files() == before
+    assert "***" in done.out or "uv auth login" in done.out
+    assert "ewog" not in done.out + done.err  # how the base64 of a key begins
+    assert HOST in done.out
+    laptop.configure(tool, "json-key")
+    again = laptop.configure(tool, "json-key", "--dry-run")
+    assert re.sub(r"uv auth .*\n", "", again.out) == ""
+
+
+@pytest.mark.parametrize("kind", ["fresh token", "keyring", "json-key"])
 def test_twine_uploads(laptop: Laptop, kind: str, tmp_path: Path) -> None:
     done = laptop.configure("twine", kind)
     assert f"twine upload --repository {NAME} dist/*" in done.err
@@ -195,3 +239,38 @@ def test_twine_uploads(laptop: Laptop, kind: str, tmp_path: Path) -> None:
     laptop.run("twine", "upload", "--non-interactive", "--disable-progress-bar", "--repository", NAME, wheel)
     assert [file.filename for file in laptop.registry.files()][-1] == wheel.name
     assert stat.S_IMODE((laptop.home / ".pypirc").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("client", [("pip", "install"), ("uv", "pip", "install")])
+@pytest.mark.parametrize("kind", ["--token", "--keyring", "--json-key"])
+def test_index_url(laptop: Laptop, client: Sequence[str], kind: str, leaks: Leaks) -> None:
+    key = [str(laptop.registry.key_file(PUBLISHER))] if kind == "--json-key" else []
+    done = Doors(laptop.project, laptop.environment).command("index-url", "--repository", REPOSITORY, kind, *key)
+    assert done.code == 0, done.err
+    leaks.expect(laptop.project / "requirements.txt")
+    (laptop.project / "requirements.txt").write_text(f"{done.out}hello\n")
+    more = {"UV_KEYRING_PROVIDER": "subprocess", "UV_DEFAULT_INDEX": laptop.environment["PIP_INDEX_URL"]}
+    laptop.run(*client, "--target", ".venv", "-r", "requirements.txt", **more)
+    assert (laptop.project / ".venv/hello.py").is_file()
+
+
+def test_a_credential_that_is_not_asked_for(laptop: Laptop) -> None:
+    doors = Doors(laptop.project, laptop.environment)
+    done = doors.command("configure", "pip", "--repository", REPOSITORY, "--access-token", "../token")
+    assert done.code == 2
+    assert "`--access-token` makes a token, but no token is asked for." in done.errors[0]
+    assert not (laptop.home / ".config").exists()
+
+
+def test_two_kinds_at_once(laptop: Laptop) -> None:
+    done = Doors(laptop.project, laptop.environment).command("configure", "pip", "--keyring", "--json-key", "key.json")
+    assert done.code == 2
+    assert "not allowed with argument --keyring" in done.err
+
+
+def test_settings_that_are_broken_stay_as_they_are(laptop: Laptop) -> None:
+    (laptop.project / "pyproject.toml").write_text("[project\n")
+    done = Doors(laptop.project, laptop.environment).command("configure", "poetry", "--repository", REPOSITORY)
+    assert done.code == 2
+    assert "pyproject.toml cannot be understood (line 1); nothing was changed." in done.errors[0]
+    assert (laptop.project / "pyproject.toml").read_text() == "[project\n"

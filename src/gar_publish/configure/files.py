@@ -19,7 +19,7 @@ _SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\
 
 
 class Malformed(Exception):
-    """A file that its own tool could not read either."""
+    """A file that cannot be read, or cannot be added to without changing what it says."""
 
     def __init__(self, line: int | None) -> None:
         super().__init__(f" (line {line})" if line else "")
@@ -65,7 +65,7 @@ def changed(edit: Edit, text: str) -> str:
     """The new text, with the line ends of the old one.
 
     Raises:
-        BadInput: The file's own tool could not read it either.
+        BadInput: It is malformed.
     """
     new = understood(edit.path, edit.change, text.replace("\r\n", "\n"))
     return new.replace("\n", "\r\n") if "\r\n" in text else new
@@ -75,14 +75,14 @@ def understood(path: Path, parse: Callable[[str], T], text: str) -> T:
     """What `parse` makes of a file's text.
 
     Raises:
-        BadInput: The file's own tool could not read it either.
+        BadInput: It is malformed.
     """
     try:
         return parse(text)
     except Malformed as error:
         raise BadInput(
             f"{path} cannot be understood{error}; nothing was changed.",
-            cause="its syntax is broken",
+            cause="its syntax is broken, or too unusual to be added to",
             fix="mend it, or move it away, and run the same command again",
             anchor="settings-file",
         ) from None

@@ -69,8 +69,9 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
 def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:
     try:
         updater.read_string(text if text.endswith("\n") or not text else f"{text}\n")
+    except configparser.ParsingError as error:  # its message quotes the line, which may hold a secret
+        raise Malformed(error.errors[0][0] if error.errors else getattr(error, "lineno", None)) from None
     except configparser.Error as error:
-        # The message quotes the line, which may hold a secret.
         raise Malformed(getattr(error, "lineno", None)) from None
     return updater
 

@@ -18,7 +18,7 @@ def with_values(text: str, keys: Sequence[str], values: Values) -> str:
     """Set keys of the table at `keys`, which is made if need be.
 
     Raises:
-        Malformed: This is no TOML.
+        Malformed: This is no TOML, or none that can be added to.
     """
     document = _parsed(text)
     if any(value is not None for value in values.values()):
@@ -35,7 +35,7 @@ def with_entry(text: str, keys: Sequence[str], entry: Values) -> str:
     """Set keys of the entry with the same name in the array of tables at `keys`; a new one comes last.
 
     Raises:
-        Malformed: This is no TOML.
+        Malformed: This is no TOML, or none that can be added to.
     """
     document = _parsed(text)
     parent = _table(document, keys[:-1])
@@ -56,7 +56,7 @@ def name_of(text: str, keys: Sequence[str], url: str) -> str | None:
     """The name of the entry that has this URL already, with or without a user name.
 
     Raises:
-        Malformed: This is no TOML.
+        Malformed: This is no TOML, or none that can be added to.
     """
     found: Any = _parsed(text).unwrap()
     for key in keys:
@@ -92,7 +92,8 @@ def _set(table: Any, values: Values) -> None:
 
 
 def _rendered(document: tomlkit.TOMLDocument) -> str:
+    """The text, once it is sure to say what the document does: a table of dotted keys takes no entries."""
     text = document.as_string()
     if tomllib.loads(text) != document.unwrap():
-        raise AssertionError("the edited TOML does not say what it should")  # nothing is written then
+        raise Malformed(None)
     return text

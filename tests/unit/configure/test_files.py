@@ -1,0 +1,122 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gar_publish.configure import files
+from gar_publish.configure.files import Edit, Malformed
+from gar_publish.errors import BadInput
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def _everybody_may_read_new_files() -> None:
+    os.umask(0o022)
+
+
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    files.write(tmp_path / "new/folder/file", "a\n", secret=False)
+    assert mode(tmp_path / "new/folder/file") == 0o600
+
+
+@pytest.mark.parametrize(("secret", "expected"), [(True, 0o600), (False, 0o644)])
+def test_a_secret_closes_the_file(tmp_path: Path, *, secret: bool, expected: int) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(0o644)
+    files.write(file, "new", secret=secret)
+    assert (file.read_text(), mode(file)) == ("new", expected)
+
+
+def test_nobody_else_can_read_the_secret_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def watch(self: Path, target: Path) -> None:
+        seen.append((self.read_text(), mode(self), self.parent == target.parent))
+
+    monkeypatch.setattr(Path, "chmod", lambda self, _: seen.append((self.read_text(), mode(self))))
+    monkeypatch.setattr(Path, "replace", watch)
+    files.write(tmp_path / "file", "secret", secret=True)
+    assert seen == [("secret", 0o600), ("secret", 0o600, True)]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    (tmp_path / "dotfiles/pypirc").write_text("old")
+    (tmp_path / ".pypirc").symlink_to("dotfiles/pypirc")
+    files.write(tmp_path / ".pypirc", "new", secret=True)
+    assert (tmp_path / ".pypirc").is_symlink()
+    assert (tmp_path / "dotfiles/pypirc").read_text() == "new"
+    assert mode(tmp_path / "dotfiles/pypirc") == 0o600
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(BadInput, match=r"file cannot be written: No space left on device\."):
+        files.write(tmp_path / "file", "new", secret=True)
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_file_that_is_missing_is_empty(tmp_path: Path) -> None:
+    assert files.read(tmp_path / "nowhere/file") == ""
+
+
+@pytest.mark.parametrize("path", [os.devnull, "."])
+def test_what_is_no_file_is_never_replaced(path: str) -> None:
+    with pytest.raises(BadInput, match="is not a file"):
+        files.read(Path(path))
+
+
+def test_a_file_in_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"caf\xe9")
+    with pytest.raises(BadInput, match=r"cannot be read: it is not UTF-8\."):
+        files.read(tmp_path / "file")
+
+
+def test_line_ends_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"a\r\nb\r\n")
+    edit = Edit(tmp_path / "file", lambda text: text.replace("b\n", "b\nc\n"))
+    assert files.changed(edit, files.read(edit.path)) == "a\r\nb\r\nc\r\n"
+
+
+def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+    def parse(_: str) -> str:
+        raise Malformed(3)
+
+    with pytest.raises(BadInput, match=r"file cannot be understood \(line 3\); nothing was changed\."):
+        files.changed(Edit(tmp_path / "file", parse), "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'password = "made-up-secret"',
+        "password: made-up-secret",
+        "extra-index-url = https://me:made-up-secret@host/simple/",
+        '{ username = "me", password = "made-up-secret" }',
+        "api_token = 'made-up-secret'",
+        "[pypi]\nsecret-key=made-up-secret",
+    ],
+)
+def test_a_difference_shows_no_secret_old_or_new(line: str) -> None:
+    shown = files.difference(Path("file"), f"a\n{line}\nb\n", f"a\n{line.replace('made-up', 'made-down')}\nb\n")
+    assert shown.count("***") == 2
+    assert "made-" not in shown
+    assert "\n a" not in shown
+
+
+def test_a_file_is_closed_to_others_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("secret")
+    (tmp_path / "file").chmod(0o640)
+    assert files.make_private(tmp_path / "file")
+    assert mode(tmp_path / "file") == 0o600
+    assert not files.make_private(tmp_path / "file")

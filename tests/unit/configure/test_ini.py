@@ -1,0 +1,122 @@
+import configparser
+
+import pytest
+
+from gar_publish.configure.files import Malformed
+from gar_publish.configure.ini import with_pip_index, with_pypirc_repository
+from gar_publish.login import KEYRING, Login
+
+BARE = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
+URL = BARE.replace("://", "://_json_key_base64:a%2Bb%3D@")
+OTHER = "https://index.example.com/simple/"
+UPLOAD = "https://us-central1-python.pkg.dev/demo-project/python/"
+
+PIP_CONF = f"""# ours
+[global]
+timeout = 60
+; another index
+extra-index-url = {OTHER}
+
+[install]
+no-compile = true  # not a comment for pip
+"""
+
+
+def pip_reads(text: str) -> dict[str, str]:
+    """What pip makes of it: no interpolation, and an underscore is a hyphen."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    return {name.replace("_", "-"): value for name, value in parser["global"].items()}
+
+
+def test_a_new_pip_conf() -> None:
+    assert with_pip_index("", URL, only=False) == f"[global]\nextra-index-url = {URL}\n"
+
+
+def test_every_other_line_of_pip_conf_stays() -> None:
+    text = with_pip_index(PIP_CONF, URL, only=False)
+    assert pip_reads(text)["extra-index-url"].split() == [OTHER, URL]
+    kept = [line for line in PIP_CONF.splitlines() if "extra-index-url" not in line]
+    assert [line for line in text.splitlines() if line in kept] == kept
+
+
+@pytest.mark.parametrize("only", [False, True])
+@pytest.mark.parametrize(
+    "text", ["", PIP_CONF, "[global]\nextra_index_url = https://a/ https://b/", "[install]\nx = 1\n"]
+)
+def test_twice_is_once(text: str, *, only: bool) -> None:
+    once = with_pip_index(text, URL, only=only)
+    assert with_pip_index(once, URL, only=only) == once
+
+
+def test_another_login_of_the_same_index_is_replaced() -> None:
+    text = with_pip_index(with_pip_index(PIP_CONF, URL, only=False), BARE, only=False)
+    assert pip_reads(text)["extra-index-url"].split() == [OTHER, BARE]
+
+
+def test_the_only_index_leaves_no_other() -> None:
+    text = with_pip_index(with_pip_index(PIP_CONF, URL, only=False), URL, only=True)
+    assert pip_reads(text) == {"timeout": "60", "index-url": URL}
+
+
+def test_no_longer_the_only_index() -> None:
+    text = with_pip_index(with_pip_index("", URL, only=True), URL, only=False)
+    assert pip_reads(text) == {"extra-index-url": URL}
+
+
+def test_an_index_url_of_somebody_else_stays() -> None:
+    text = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=False)
+    assert pip_reads(text) == {"index-url": OTHER, "extra-index-url": URL}
+
+
+def test_pips_other_spelling_is_found() -> None:
+    text = with_pip_index(f"[global]\nextra_index_url =\n    {OTHER}\n    https://b.example.com/\n", URL, only=False)
+    assert pip_reads(text)["extra-index-url"].split() == [OTHER, "https://b.example.com/", URL]
+    assert "extra-index-url" not in text
+
+
+def test_what_pip_cannot_read_is_named_by_its_line_alone() -> None:
+    with pytest.raises(Malformed) as caught:
+        with_pip_index("[global]\nindex-url = https://me:made-up-secret@host/\n???\n", URL, only=False)
+    assert str(caught.value) == " (line 3)"
+
+
+PYPIRC = """[distutils]
+index-servers =
+    pypi
+    ours
+
+# the old one
+[ours]
+repository = https://index.example.com/
+username = me
+password = 100%sure
+"""
+
+
+def twine_reads(text: str) -> tuple[list[str], dict[str, dict[str, str]]]:
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    servers = parser.get("distutils", "index-servers").split()
+    return servers, {name: dict(parser[name]) for name in parser.sections() if name != "distutils"}
+
+
+def test_a_new_pypirc_keeps_what_twine_knows_without_one() -> None:
+    servers, sections = twine_reads(with_pypirc_repository("", "gar", UPLOAD, Login("me", "secret")))
+    assert servers == ["pypi", "testpypi", "gar"]
+    assert sections == {"gar": {"repository": UPLOAD, "username": "me", "password": "secret"}}
+
+
+def test_every_other_repository_of_pypirc_stays() -> None:
+    text = with_pypirc_repository(PYPIRC, "gar", UPLOAD, Login("me", "secret"))
+    servers, sections = twine_reads(text)
+    assert servers == ["pypi", "ours", "gar"]
+    assert sections["ours"]["password"] == "100%sure"
+    assert "# the old one\n[ours]" in text
+    assert with_pypirc_repository(text, "gar", UPLOAD, Login("me", "secret")) == text
+
+
+def test_a_keyring_leaves_no_login_in_pypirc() -> None:
+    text = with_pypirc_repository(PYPIRC, "gar", UPLOAD, Login("me", "secret"))
+    _, sections = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, KEYRING))
+    assert sections["gar"] == {"repository": UPLOAD}

@@ -1,0 +1,106 @@
+"""Where the files are: on Linux, macOS and Windows, wherever the tests run."""
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+
+import pytest
+
+from gar_publish.configure.places import (
+    Machine,
+    docker_file,
+    pdm_file,
+    pip_file,
+    poetry_auth_file,
+    pypirc_file,
+    uv_file,
+)
+
+LIBRARY = "/Users/me/Library/Application Support"
+ROAMING = r"C:\Users\me\AppData\Roaming"
+
+
+def linux(environment: Mapping[str, str] | None = None) -> Machine:
+    return Machine("Linux", environment or {}, PurePosixPath("/home/me"), lambda _: False)
+
+
+def mac(*folders: str, environment: Mapping[str, str] | None = None) -> Machine:
+    return Machine("Darwin", environment or {}, PurePosixPath("/Users/me"), lambda path: str(path) in folders)
+
+
+def windows(environment: Mapping[str, str] | None = None) -> Machine:
+    return Machine("Windows", environment or {}, PureWindowsPath(r"C:\Users\me"), lambda _: False)
+
+
+def docker(machine: Machine) -> PurePath:
+    return docker_file(machine, "gar")
+
+
+@pytest.mark.parametrize(
+    ("file", "on_linux", "on_mac", "on_windows"),
+    [
+        (pip_file, "/home/me/.config/pip/pip.conf", "/Users/me/.config/pip/pip.conf", rf"{ROAMING}\pip\pip.ini"),
+        (uv_file, "/home/me/.config/uv/uv.toml", "/Users/me/.config/uv/uv.toml", rf"{ROAMING}\uv\uv.toml"),
+        (
+            poetry_auth_file,
+            "/home/me/.config/pypoetry/auth.toml",
+            f"{LIBRARY}/pypoetry/auth.toml",
+            rf"{ROAMING}\pypoetry\auth.toml",
+        ),
+        (
+            pdm_file,
+            "/home/me/.config/pdm/config.toml",
+            f"{LIBRARY}/pdm/config.toml",
+            r"C:\Users\me\AppData\Local\pdm\pdm\config.toml",
+        ),
+        (pypirc_file, "/home/me/.pypirc", "/Users/me/.pypirc", r"C:\Users\me\.pypirc"),
+        (
+            docker,
+            "/home/me/.config/gar-publish/gar.pip.conf",
+            f"{LIBRARY}/gar-publish/gar.pip.conf",
+            rf"{ROAMING}\gar-publish\gar.pip.conf",
+        ),
+    ],
+)
+def test_each_system_has_its_own_place(
+    file: Callable[[Machine], PurePath], on_linux: str, on_mac: str, on_windows: str
+) -> None:
+    assert str(file(linux())) == on_linux
+    assert str(file(mac())) == on_mac
+    assert str(file(windows())) == on_windows
+
+
+def test_pip_on_macos_stays_where_it_has_been() -> None:
+    assert str(pip_file(mac(f"{LIBRARY}/pip"))) == f"{LIBRARY}/pip/pip.conf"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "file", "expected"),
+    [
+        ("PIP_CONFIG_FILE", "/etc/ours.conf", pip_file, "/etc/ours.conf"),
+        ("UV_CONFIG_FILE", "/etc/ours.toml", uv_file, "/etc/ours.toml"),
+        ("PDM_CONFIG_FILE", "/etc/ours.toml", pdm_file, "/etc/ours.toml"),
+        ("POETRY_CONFIG_DIR", "/etc/poetry", poetry_auth_file, "/etc/poetry/auth.toml"),
+        ("XDG_CONFIG_HOME", "/etc/me", pip_file, "/etc/me/pip/pip.conf"),
+        ("XDG_CONFIG_HOME", "/etc/me", uv_file, "/etc/me/uv/uv.toml"),
+        ("XDG_CONFIG_HOME", "/etc/me", pdm_file, "/etc/me/pdm/config.toml"),
+        ("XDG_CONFIG_HOME", "", uv_file, "/home/me/.config/uv/uv.toml"),
+    ],
+)
+def test_a_variable_names_another_place(
+    variable: str, value: str, file: Callable[[Machine], PurePath], expected: str
+) -> None:
+    assert str(file(linux({variable: value}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "file", "expected"),
+    [
+        ("APPDATA", pip_file, r"D:\me\pip\pip.ini"),
+        ("APPDATA", uv_file, r"D:\me\uv\uv.toml"),
+        ("LOCALAPPDATA", pdm_file, r"D:\me\pdm\pdm\config.toml"),
+    ],
+)
+def test_windows_may_keep_settings_on_another_drive(
+    variable: str, file: Callable[[Machine], PurePath], expected: str
+) -> None:
+    assert str(file(windows({variable: r"D:\me"}))) == expected

@@ -1,0 +1,113 @@
+import tomllib
+
+import pytest
+
+from gar_publish.configure.files import Malformed
+from gar_publish.configure.toml import Values, name_of, with_entry, with_values
+
+URL = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
+KEYS = ("tool", "uv", "index")
+ENTRY: Values = {"name": "gar", "url": URL, "explicit": True, "default": None}
+
+PYPROJECT = """[build-system]
+requires = ["hatchling"]  # kept
+
+[project]
+name = "app"
+version = "1"
+
+[tool.ruff]
+line-length = 120
+"""
+WITH_UV = f"""{PYPROJECT}
+[tool.uv]
+# ours
+dev-dependencies = []
+
+[[tool.uv.index]]
+name = "other"
+url = "https://index.example.com/simple/"
+
+[tool.uv.sources]
+a = {{ index = "other" }}
+
+[tool.black]
+line-length = 120
+"""
+INLINE = f"""{PYPROJECT}
+[tool.uv]
+index = [{{ name = "other", url = "https://index.example.com/simple/" }}]
+"""
+DOTTED = '[project]\nname = "app"\n\n[tool]\nuv.package = false\n'
+SCATTERED = '[tool.uv]\npackage = false\n\n[project]\nname = "app"\n\n[tool.ruff]\nline-length = 120\n'
+TEXTS = {"empty": "", "plain": PYPROJECT, "uv": WITH_UV, "inline": INLINE, "scattered": SCATTERED}
+
+each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+
+
+@each_text
+def test_a_new_entry_comes_last_and_changes_nothing_else(text: str) -> None:
+    new = with_entry(text, KEYS, ENTRY)
+    before, after = tomllib.loads(text), tomllib.loads(new)
+    assert after["tool"]["uv"]["index"][-1] == {"name": "gar", "url": URL, "explicit": True}
+    after["tool"]["uv"]["index"].pop()
+    for data in (before, after):
+        data.setdefault("tool", {}).setdefault("uv", {}).setdefault("index", [])
+    assert after == before
+    lines = new.splitlines()
+    assert all(line in lines for line in text.splitlines() if "index = [" not in line)
+
+
+@each_text
+def test_twice_is_once(text: str) -> None:
+    values = {"keyring-provider": "subprocess"}
+    once = with_values(with_entry(text, KEYS, ENTRY), KEYS[:-1], values)
+    assert with_values(with_entry(once, KEYS, ENTRY), KEYS[:-1], values) == once
+
+
+@each_text
+def test_an_entry_of_the_same_name_is_changed_in_its_place(text: str) -> None:
+    explicit = with_entry(text, KEYS, ENTRY)
+    default = with_entry(explicit, KEYS, {**ENTRY, "explicit": None, "default": True})
+    entries = tomllib.loads(default)["tool"]["uv"]["index"]
+    assert entries[-1] == {"name": "gar", "url": URL, "default": True}
+    assert len(entries) == len(tomllib.loads(explicit)["tool"]["uv"]["index"])
+
+
+@each_text
+def test_a_value_beside_the_entries(text: str) -> None:
+    new = with_values(with_entry(text, KEYS, ENTRY), KEYS[:-1], {"keyring-provider": "subprocess"})
+    assert tomllib.loads(new)["tool"]["uv"]["keyring-provider"] == "subprocess"
+
+
+def test_a_login_is_set_and_removed() -> None:
+    text = '# mine\n[http-basic.other]\nusername = "a"\npassword = "b"\n'
+    keys = ("http-basic", "gar")
+    new = with_values(text, keys, {"username": "me", "password": 'qu"ote'})
+    assert tomllib.loads(new)["http-basic"]["gar"] == {"username": "me", "password": 'qu"ote'}
+    assert new.startswith(text)
+    gone = with_values(new, keys, {"username": None, "password": None})
+    assert not tomllib.loads(gone)["http-basic"].get("gar")
+    assert with_values(text, keys, {"username": None, "password": None}) == text
+
+
+@pytest.mark.parametrize("url", [URL, URL.removesuffix("/"), URL.replace("://", "://oauth2accesstoken@")])
+def test_an_entry_is_known_by_its_url(url: str) -> None:
+    text = with_entry(WITH_UV, KEYS, {**ENTRY, "name": "private", "url": url})
+    assert name_of(text, KEYS, URL) == "private"
+
+
+@each_text
+def test_an_unknown_url_has_no_name(text: str) -> None:
+    assert name_of(text, KEYS, URL) is None
+
+
+def test_what_is_no_toml_is_named_by_its_line() -> None:
+    with pytest.raises(Malformed) as caught:
+        with_values('a = "made-up-secret"\nb = = 1\n', (), {"c": True})
+    assert str(caught.value) == " (line 2)"
+
+
+def test_a_table_of_dotted_keys_takes_no_entries() -> None:
+    with pytest.raises(Malformed):
+        with_entry(DOTTED, KEYS, ENTRY)

@@ -1,0 +1,149 @@
+import tomllib
+from pathlib import Path, PurePath
+
+import pytest
+
+from gar_publish.configure.options import TOOL_NAMES
+from gar_publish.configure.places import Machine
+from gar_publish.configure.tools import TOOLS, Plan, Wanted, default_name
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import BadInput
+from gar_publish.login import KEYRING, Login
+from gar_publish.repository import Repository
+
+REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpoints())
+SECRET = Login("_json_key_base64", "made+up==")
+INDEX = REPOSITORY.index_url
+UV = f'[[tool.uv.index]]\nname = "mine"\nurl = "{INDEX}"\n'
+POETRY = f'[[tool.poetry.source]]\nname = "mine"\nurl = "{INDEX}"\n'
+
+
+def wanted(folder: Path, login: Login = KEYRING, *, name: str = "", only: bool = False, user: bool = False) -> Wanted:
+    machine = Machine("Linux", {}, PurePath("/home/me"), lambda _: False)
+    return Wanted(
+        repository=REPOSITORY, login=login, name=name or None, only=only, user=user, folder=folder, machine=machine
+    )
+
+
+def texts(plan: Plan, old: str = "") -> dict[str, str]:
+    """What each file is to say, all of them having said the same."""
+    done: dict[str, str] = {}
+    for edit in plan.edits:
+        done[edit.path.name] = edit.change(done.get(edit.path.name, old))
+    return done
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text("")
+    return tmp_path
+
+
+def test_the_command_line_knows_every_tool() -> None:
+    assert tuple(TOOLS) == TOOL_NAMES
+
+
+@pytest.mark.parametrize(
+    ("repository", "name"),
+    [
+        ("us-central1/my-project/python", "gar-my-project-python"),
+        ("us-central1/example.com:my-project/python", "gar-example-com-my-project-python"),
+        ("https://index.example.com/Team/simple/", "gar-index-example-com-team"),
+    ],
+)
+def test_a_name_fits_every_tool(repository: str, name: str) -> None:
+    assert default_name(Repository.parse(repository, endpoints=Endpoints())) == name
+
+
+@pytest.mark.parametrize("tool", TOOL_NAMES)
+@pytest.mark.parametrize("login", [KEYRING, SECRET], ids=["keyring", "secret"])
+def test_a_secret_goes_only_into_files_that_are_closed(project: Path, tool: str, login: Login) -> None:
+    plan = TOOLS[tool](wanted(project, login))
+    for edit in plan.edits:
+        assert ("made" in edit.change("")) == (edit.secret and login is SECRET)
+        assert not (edit.secret and edit.path.is_relative_to(project))
+    assert "made" not in " ".join((*plan.notes, plan.warning))
+
+
+@pytest.mark.parametrize("tool", TOOL_NAMES)
+@pytest.mark.parametrize("only", [False, True])
+def test_dependency_confusion_is_named_where_it_bites(project: Path, tool: str, *, only: bool) -> None:
+    plan = TOOLS[tool](wanted(project, only=only))
+    assert ("dependency confusion" in plan.warning) == (tool in {"pip", "pdm", "docker"} and not only)
+
+
+@pytest.mark.parametrize(("tool", "text"), [("uv", UV), ("poetry", POETRY), ("pdm", POETRY.replace("poetry", "pdm"))])
+@pytest.mark.parametrize(("asked", "expected"), [("", "mine"), ("other", "other")])
+def test_a_project_keeps_its_name_for_the_repository(
+    project: Path, tool: str, text: str, *, asked: str, expected: str
+) -> None:
+    (project / "pyproject.toml").write_text(text)
+    done = texts(TOOLS[tool](wanted(project, SECRET, name=asked)), text)
+    tool_settings = tomllib.loads(done.pop("pyproject.toml"))["tool"][tool]
+    assert [each["name"] for each in tool_settings.get("index") or tool_settings["source"]][-1] == expected
+    assert all(expected in each for each in done.values())
+
+
+@pytest.mark.parametrize("tool", ["uv", "poetry", "pdm"])
+def test_without_a_project_something_else_is_suggested(tmp_path: Path, tool: str) -> None:
+    with pytest.raises(BadInput, match=r"pyproject\.toml is missing") as caught:
+        TOOLS[tool](wanted(tmp_path))
+    assert "--user" in caught.value.fix
+
+
+def test_uv_reads_uv_toml_where_a_project_has_one(project: Path) -> None:
+    (project / "uv.toml").write_text("")
+    done = texts(TOOLS["uv"](wanted(project)))
+    assert tomllib.loads(done["uv.toml"]) == {
+        "keyring-provider": "subprocess",
+        "index": [
+            {
+                "name": "gar-demo-project-python",
+                "url": INDEX.replace("://", "://oauth2accesstoken@"),
+                "authenticate": "always",
+                "explicit": True,
+            }
+        ],
+    }
+
+
+def test_uv_takes_no_explicit_index_from_a_person(project: Path) -> None:
+    (file,) = TOOLS["uv"](wanted(project, SECRET, user=True)).edits
+    assert file.path == Path("/home/me/.config/uv/uv.toml")
+    assert "explicit" not in file.change("")
+
+
+def test_poetry_has_no_sources_of_a_person(project: Path) -> None:
+    with pytest.raises(BadInput, match="Poetry keeps package sources in projects alone"):
+        TOOLS["poetry"](wanted(project, user=True))
+
+
+@pytest.mark.parametrize(("tool", "key", "value"), [("uv", "default", True), ("poetry", "priority", "primary")])
+def test_the_only_index_takes_the_place_of_pypi(project: Path, tool: str, key: str, value: object) -> None:
+    settings = tomllib.loads(texts(TOOLS[tool](wanted(project, only=True)))["pyproject.toml"])["tool"][tool]
+    (entry,) = settings.get("index") or settings["source"]
+    assert entry[key] == value
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_pdm_calls_the_only_index_pypi(project: Path, *, user: bool) -> None:
+    done = texts(TOOLS["pdm"](wanted(project, SECRET, only=True, user=user)))
+    stored = tomllib.loads(done.pop("config.toml"))["pypi"]
+    assert (stored.pop("username"), stored.pop("password")) == ("_json_key_base64", "made+up==")
+    assert stored == ({"url": INDEX} if user else {})
+    for text in done.values():
+        assert tomllib.loads(text)["tool"]["pdm"]["source"] == [{"name": "pypi", "url": INDEX, "verify_ssl": True}]
+
+
+@pytest.mark.parametrize("tool", ["poetry", "pdm"])
+def test_a_keyring_takes_an_old_login_out(project: Path, tool: str) -> None:
+    (edit,) = TOOLS[tool](wanted(project, SECRET)).edits[1:]
+    (again,) = TOOLS[tool](wanted(project)).edits[1:]
+    assert "made" not in again.change(edit.change(""))
+    assert again.change("") == ""
+
+
+def test_docker_says_how_to_build(project: Path) -> None:
+    plan = TOOLS["docker"](wanted(project, SECRET, name="mine"))
+    assert plan.notes[0] == 'docker build --secret "id=pip,src=/home/me/.config/gar-publish/mine.pip.conf" .'
+    assert "--mount=type=secret,id=pip,target=/etc/pip.conf" in plan.notes[1]
