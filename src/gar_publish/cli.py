@@ -13,27 +13,26 @@ from gar_publish import __version__
 from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
-from gar_publish.identity import read_credential
+from gar_publish.identity import KeyPassword, read_credential
 from gar_publish.interruption import ignore_signals, leave, raise_on_signals
 from gar_publish.settings import (
     CREDENTIAL_INPUTS,
     INDEX_TOKEN_INPUT,
     INPUTS,
+    JSON_KEY_OPTION,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
-    IndexToken,
     Input,
     Settings,
     read_index_token,
     read_repository,
+    refuse_key_elsewhere,
 )
 from gar_publish.terminal import TerminalConsole
 
 if TYPE_CHECKING:
     from gar_publish.login import Login
     from gar_publish.pipeline import Surroundings
-
-_JSON_KEY = Input("json-key", "", "this service-account key as the password, exchanged for nothing", "secret")
 
 
 def run() -> NoReturn:
@@ -116,8 +115,7 @@ def index_url(options: Mapping[str, object], environment: Mapping[str, str], con
     around = _surroundings(environment, console)
     inputs = _inputs(options, sys.stdin)
     repository = read_repository(inputs, around.endpoints)
-    wanted = read_index_token(inputs, read_credential(inputs, environment))
-    login = _login(options, inputs, around, wanted=wanted)
+    login = _login(options, inputs, around, narrow=True)
     print(f"--extra-index-url {url_with_login(repository.index_url, login)}")
     return 0
 
@@ -128,37 +126,40 @@ def configure(options: Mapping[str, object], environment: Mapping[str, str], con
 
     around = _surroundings(environment, console)
     inputs = _inputs(options, sys.stdin)
-    uploads = options["tool"] == "twine" or bool(inputs.get("access-token"))  # a given token cannot be narrowed
-    login = _login(options, inputs, around, wanted="publisher" if uploads else "auto")
+    # twine uploads, and a token that was given cannot be narrowed.
+    login = _login(options, inputs, around, narrow=options["tool"] != "twine" and "access-token" not in inputs)
     command.run(options, read_repository(inputs, around.endpoints), login, environment, console, show=print)
     return 0
 
 
 def _login(
-    options: Mapping[str, Any], inputs: Mapping[str, str], around: "Surroundings", *, wanted: IndexToken
+    options: Mapping[str, object], inputs: Mapping[str, str], around: "Surroundings", *, narrow: bool
 ) -> "Login":
     """What `--keyring`, `--json-key` or `--token` asks for."""
     from gar_publish.http import refuse_plain_http
-    from gar_publish.login import KEYRING, NOBODY, OAUTH_USER, Login, login_by_key
+    from gar_publish.login import KEY_USER, KEYRING, NOBODY, OAUTH_USER, Login
     from gar_publish.pipeline import open_access
 
     repository = read_repository(inputs, around.endpoints)
     refuse_plain_http(repository.index_url, around.endpoints.emulator)
-    unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if inputs.get(each.name)]
-    key, keyring = options[_JSON_KEY.name], options["login"] == "keyring"
-    if (key or keyring) and unused:
+    keyring = options["login"] == "keyring" and JSON_KEY_OPTION.name not in inputs
+    unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if each.name in inputs]
+    if unused and (keyring or JSON_KEY_OPTION.name in inputs):
         raise BadInput(
             f"{unused[0]} makes a token, but no token is asked for.",
             fix="add --token, or leave it out",
             anchor="one-login",
         )
-    if key:
-        login = login_by_key(_read_secret(_JSON_KEY, key, sys.stdin))
-        around.console.mask(login.password or "")
-        return login
     if keyring:
         return KEYRING
-    access = open_access(repository, read_credential(inputs, around.environment), wanted, around)
+    credential = read_credential(inputs, around.environment)
+    if isinstance(credential, KeyPassword):
+        refuse_key_elsewhere(repository)
+        around.console.mask(credential.value)
+        return Login(KEY_USER, credential.value)
+    access = open_access(
+        repository, credential, read_index_token(inputs, credential) if narrow else "publisher", around
+    )
     access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     token = access.line_token()
     return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY
@@ -209,7 +210,7 @@ def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "
 def _inputs(options: Mapping[str, object], stdin: TextIO) -> dict[str, str]:
     """The options as inputs. A secret is never on the command line: its option names a file, or - for input."""
     inputs = {}
-    for each in INPUTS:
+    for each in (*INPUTS, JSON_KEY_OPTION):
         value = options.get(each.name)
         if value in (None, []):
             continue
@@ -265,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=publish)
     command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
     command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
-    _add_inputs(command, REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS)
+    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, JSON_KEY_OPTION, *PUBLISH_INPUTS))
 
     command = commands.add_parser("index-url", help="print the line that lets pip and uv install from the repository")
     command.set_defaults(run=index_url)
@@ -301,12 +302,10 @@ def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
     ):
         help_ = f"{meaning} (default)" if name == default else meaning
         logins.add_argument(f"--{name}", dest="login", action="store_const", const=name, default=default, help=help_)
-    logins.add_argument(
-        f"--{_JSON_KEY.name}", dest=_JSON_KEY.name, metavar="FILE", help=f"{_JSON_KEY.help}: a file, or -"
-    )
+    _add_inputs(logins, [JSON_KEY_OPTION])
 
 
-def _add_inputs(command: argparse.ArgumentParser, inputs: Sequence[Input]) -> None:
+def _add_inputs(command: argparse._ActionsContainer, inputs: Sequence[Input]) -> None:
     for each in inputs:
         help_ = f"{each.help} (default: {each.default})" if each.default else each.help
         if each.kind == "flag":

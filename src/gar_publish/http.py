@@ -69,7 +69,7 @@ def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
 
 
 class HostAuth(AuthBase):
-    """Sends `oauth2accesstoken` and the current token to one host, and to no other.
+    """Sends the current token and its user name to one host, and to no other.
 
     https://cloud.google.com/artifact-registry/docs/python/authentication
 
@@ -84,7 +84,8 @@ class HostAuth(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if request.url and _origin(request.url) == self._origin:
-            pair = f"oauth2accesstoken:{self._source.token().value}"
+            token = self._source.token()
+            pair = f"{token.user}:{token.value}"
             request.headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         return request
 

@@ -39,6 +39,17 @@ class Key:
 
 
 @dataclass(frozen=True)
+class KeyPassword:
+    """A service-account key that the registry takes as a password: it is exchanged for nothing.
+
+    Attributes:
+        value: The key's JSON in base64.
+    """
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class GivenToken:
     """An access token that somebody else made."""
 
@@ -50,7 +61,7 @@ class Ambient:
     """Whatever the machine offers: a metadata server, a credentials file, gcloud's login."""
 
 
-Credential = Federation | Key | GivenToken | Ambient
+Credential = Federation | Key | KeyPassword | GivenToken | Ambient
 
 
 def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -> Credential:
@@ -60,15 +71,16 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
         BadInput: Two kinds are given, or half of one, or one is malformed.
         CredentialsFailure: The job may not ask for subject tokens.
     """
-    provider, account, key, token = (
+    provider, account, key, password, token = (
         inputs.get(name, "").strip()
-        for name in ("workload-identity-provider", "service-account", "credentials-json", "access-token")
+        for name in ("workload-identity-provider", "service-account", "credentials-json", "json-key", "access-token")
     )
     given = [
         name
         for name, value in (
             ("workload-identity-provider", provider),
             ("credentials-json", key),
+            ("json-key", password),
             ("access-token", token),
         )
         if value
@@ -92,6 +104,8 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
         return _federation(provider, account, environment)
     if key:
         return Key(parse_key(key))
+    if password:
+        return read_key_password(password)
     if token:
         return GivenToken(_access_token(token))
     return Ambient()
@@ -147,6 +161,17 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
             anchor="key-format",
         )
     return dict(info)
+
+
+def read_key_password(text: str) -> KeyPassword:
+    """Read a key as `parse_key` does, and write it as Artifact Registry wants it: base64 in one line.
+
+    Raises:
+        BadInput: It is no service-account key.
+    """
+    parse_key(text, given_as="json-key")
+    raw = text.strip().lstrip("\ufeff")
+    return KeyPassword(base64.b64encode(raw.encode()).decode() if raw.startswith("{") else "".join(raw.split()))
 
 
 def _federation(provider: str, account: str, environment: Mapping[str, str]) -> Federation:

@@ -5,14 +5,9 @@ from collections.abc import Collection, Mapping
 from gar_publish.login import OAUTH_USER, Login, url_with_login
 
 
-def url_with_token(url: str, token: str) -> str:
-    """An index URL that carries an access token as Artifact Registry wants it."""
-    return url_with_login(url, Login(OAUTH_USER, token))
-
-
 def extra_index_line(index_url: str, token: str) -> str:
     """The options that make pip and uv look into the repository as well: a secret."""
-    return f"--extra-index-url {url_with_token(index_url, token)}"
+    return f"--extra-index-url {url_with_login(index_url, Login(OAUTH_USER, token))}"
 
 
 def requirements_hashed(pins: Mapping[str, Collection[str]]) -> str:

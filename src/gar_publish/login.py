@@ -1,11 +1,8 @@
 """The user name and password that an index takes, as each kind of credential has them."""
 
-import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote, urlsplit, urlunsplit
-
-from gar_publish.identity import parse_key
 
 OAUTH_USER = "oauth2accesstoken"
 KEY_USER = "_json_key_base64"
@@ -33,20 +30,6 @@ NOBODY = Login("")
 
 KEYRING = Login(OAUTH_USER)
 """keyrings.google-artifactregistry-auth answers for hosts of Artifact Registry, whatever the user name."""
-
-
-def login_by_key(text: str) -> Login:
-    """A service-account key as the password itself: no token is fetched.
-
-    Args:
-        text: The key as raw JSON or as base64 of it.
-
-    Raises:
-        BadInput: It is no service-account key.
-    """
-    parse_key(text, given_as="json-key")
-    raw = text.strip().lstrip("\ufeff")
-    return Login(KEY_USER, base64.b64encode(raw.encode()).decode() if raw.startswith("{") else "".join(raw.split()))
 
 
 def url_with_login(url: str, login: Login) -> str:

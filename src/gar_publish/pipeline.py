@@ -16,9 +16,9 @@ from gar_publish.distributions import Distribution
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
 from gar_publish.http import new_session, refuse_plain_http
-from gar_publish.identity import Credential
+from gar_publish.identity import Credential, KeyPassword
 from gar_publish.index import Index
-from gar_publish.install import url_with_token
+from gar_publish.login import Login, url_with_login
 from gar_publish.patience import Patience
 from gar_publish.report import Report
 from gar_publish.repository import Repository
@@ -147,7 +147,8 @@ def open_access(
 
 def _open_access_and_check(settings: Settings, around: Surroundings) -> Access:
     access = open_access(settings.repository, settings.credential, settings.index_token, around)
-    if settings.repository.resource:
+    # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
+    if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
         api = RepositoryApi(
             settings.repository,
             endpoints=around.endpoints,
@@ -204,4 +205,5 @@ def _private_index(repository: Repository, opening: "Future[Access]", names: Col
     access = opening.result()
     if not any(access.files(name) for name in names):
         return None
-    return url_with_token(repository.index_url, access.reading_token().value)
+    token = access.reading_token()
+    return url_with_login(repository.index_url, Login(token.user, token.value))

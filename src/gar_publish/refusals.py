@@ -37,7 +37,8 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
         case 401:
             return CredentialsFailure(
                 f"{host} does not accept the token (401).",
-                cause="the token has expired, was cut off, or was made for something else",
+                cause="the token has expired, was cut off, or was made for something else; a key given as `json-key` "
+                "may be deleted or disabled",
                 fix="run again with a fresh token: gcloud auth print-access-token",
                 anchor="registry-401",
                 detail=detail,

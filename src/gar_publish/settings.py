@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
-from gar_publish.identity import Credential, GivenToken, read_credential
+from gar_publish.identity import Credential, GivenToken, KeyPassword, read_credential
 from gar_publish.repository import Repository
 
 Format = Literal["wheel", "sdist"]
@@ -45,6 +45,9 @@ CREDENTIAL_INPUTS = (
     Input("credentials-json", "", "A service-account key: raw JSON or base64 of it", "secret"),
     Input("access-token", "", "A token that another step already made", "secret"),
 )
+JSON_KEY_OPTION = Input("json-key", "", "This service-account key as the password, exchanged for nothing", "secret")
+"""Of the command line alone."""
+
 INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
 PUBLISH_INPUTS = (
     Input("packages", ".", "Project folders or globs, one a line", "lines"),
@@ -99,8 +102,12 @@ class Settings:
         """
         get = _reader(inputs)
         credential = read_credential(inputs, environment)
+        repository = read_repository(inputs, endpoints)
+        if isinstance(credential, KeyPassword):
+            refuse_key_elsewhere(repository)
+            _refuse_with_key("create-repository", asked=_boolean("create-repository", get("create-repository")))
         return cls(
-            repository=read_repository(inputs, endpoints),
+            repository=repository,
             credential=credential,
             packages=_lines(get("packages")),
             dist=_lines(get("dist")),
@@ -125,6 +132,9 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:
     """What the ready line is to carry."""
     wanted: IndexToken = _choice("index-token", _reader(inputs)("index-token"), get_args(IndexToken))
+    if isinstance(credential, KeyPassword):
+        _refuse_with_key("index-token", asked=wanted not in {"auto", "none"})
+        return "none"  # a key is handed on by nobody
     if wanted == "read-only" and isinstance(credential, GivenToken):
         raise BadInput(
             "`index-token: read-only` cannot be had with `access-token`.",
@@ -133,6 +143,29 @@ def read_index_token(inputs: Mapping[str, str], credential: Credential) -> Index
             anchor="index-token",
         )
     return wanted
+
+
+def refuse_key_elsewhere(repository: Repository) -> None:
+    """Show a key to Artifact Registry alone: whoever has it once can use it for years.
+
+    Raises:
+        BadInput: The repository is another index.
+    """
+    if repository.resource is None:
+        raise BadInput(
+            f"{repository} is not Artifact Registry, so the key is not sent there.",
+            fix="use --credentials-json instead of --json-key: then only a token is sent, which ends within the hour",
+            anchor="json-key",
+        )
+
+
+def _refuse_with_key(name: str, *, asked: bool) -> None:
+    if asked:
+        raise BadInput(
+            f"`{name}` needs a token, but `json-key` is a password and makes none.",
+            fix=f"leave `{name}` out, or use --credentials-json instead of --json-key",
+            anchor="json-key",
+        )
 
 
 def _reader(inputs: Mapping[str, str]) -> Any:

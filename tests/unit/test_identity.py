@@ -4,7 +4,7 @@ import json
 import pytest
 
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
-from gar_publish.identity import Credential, Federation, GivenToken, Key, read_credential
+from gar_publish.identity import Credential, Federation, GivenToken, Key, KeyPassword, read_credential
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 KEY = {
@@ -13,6 +13,7 @@ KEY = {
     "private_key": "PEM",
     "private_key_id": "1",
 }
+KEY_FILE = json.dumps(KEY, indent=2)
 OIDC = {
     "ACTIONS_ID_TOKEN_REQUEST_URL": "https://runner/?a=b",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "runner-secret",
@@ -109,3 +110,29 @@ def test_a_byte_order_mark_does_no_harm() -> None:
 def test_typographic_quotes_are_no_key() -> None:
     with pytest.raises(BadInput, match="neither JSON nor base64"):
         read(credentials_json="\u201cabcd\u201d")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        KEY_FILE,
+        f"\ufeff{KEY_FILE}\n",
+        base64.b64encode(KEY_FILE.encode()).decode(),
+        base64.encodebytes(KEY_FILE.encode()).decode(),
+    ],
+    ids=["JSON", "JSON with a byte-order mark", "base64", "base64 in lines"],
+)
+def test_a_key_as_a_password_is_one_line_of_base64(given: str) -> None:
+    password = read(json_key=given)
+    assert isinstance(password, KeyPassword)
+    assert password.value == base64.b64encode(KEY_FILE.encode()).decode()
+
+
+def test_what_is_no_key_is_refused_by_the_name_of_its_option() -> None:
+    with pytest.raises(BadInput, match="`json-key` is neither JSON nor base64"):
+        read(json_key="nonsense!")
+
+
+def test_a_key_as_a_password_is_a_kind_of_its_own() -> None:
+    with pytest.raises(BadInput, match="`credentials-json` and `json-key` are both given"):
+        read(credentials_json=KEY_FILE, json_key=KEY_FILE)

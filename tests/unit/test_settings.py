@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from packaging.version import Version
 
@@ -77,3 +79,25 @@ def test_a_typo_in_a_boolean_is_an_error(typo: str) -> None:
 def test_bad_words_name_the_good_ones(inputs: dict[str, str], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         read(**inputs)
+
+
+JSON_KEY = json.dumps({"type": "service_account", "client_email": "a@b", "private_key": "c", "private_key_id": "1"})
+
+
+def test_a_key_as_the_password_is_never_handed_on() -> None:
+    assert read(json_key=JSON_KEY).index_token == "none"
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"create_repository": "true"},
+        {"index_token": "publisher"},
+        {"index_token": "read-only"},
+        {"repository": "https://index.example.com/"},
+    ],
+)
+def test_a_key_as_the_password_cannot_do_everything(inputs: dict[str, str]) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(json_key=JSON_KEY, **inputs)
+    assert caught.value.anchor == "json-key"

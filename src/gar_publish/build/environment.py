@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from gar_publish.build import variables
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BuildFailure, Failure, Unreachable
+from gar_publish.login import USERS
 
 PrivateIndex = Callable[[Collection[str]], str | None]
 
@@ -202,7 +203,7 @@ def _scrub(text: str, url: str) -> str:
     """Take the credential of a URL out of a text, in whichever form it is written."""
     parts = urllib.parse.urlsplit(url)
     for secret in {parts.password, parts.username, urllib.parse.unquote(parts.password or "")}:
-        if secret and secret != "oauth2accesstoken":  # noqa: S105 - the user name that goes with every token
+        if secret and secret not in USERS:
             text = text.replace(secret, "***")
     return text
 

@@ -8,7 +8,8 @@ import requests
 from gar_publish.console import Console
 from gar_publish.credentials.source import FreshSource, GivenSource, Token, TokenSource
 from gar_publish.endpoints import Endpoints
-from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
+from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key, KeyPassword
+from gar_publish.login import KEY_USER
 from gar_publish.patience import Patience
 
 __all__ = ["Token", "TokenSource", "open_source"]
@@ -40,6 +41,9 @@ def open_source(
     if isinstance(credential, GivenToken):
         console.mask(credential.value)
         return GivenSource(credential.value)
+    if isinstance(credential, KeyPassword):
+        console.mask(credential.value)
+        return GivenSource(credential.value, KEY_USER)
     from gar_publish.credentials.exchange import Exchange  # a given token needs none of it
 
     exchange = Exchange(endpoints, session, patience, console)

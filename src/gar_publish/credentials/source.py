@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
+from gar_publish.login import OAUTH_USER
+
 PUBLISH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 READ_ONLY_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
 """https://developers.google.com/identity/protocols/oauth2/scopes"""
@@ -17,15 +19,17 @@ FRESH = timedelta(minutes=4)
 
 @dataclass(frozen=True)
 class Token:
-    """An access token.
+    """An access token, or what the registry takes in place of one.
 
     Attributes:
         value: The secret.
         expires_at: When it ends, as an aware UTC time; None where nobody knows.
+        user: The user name that goes with it where it is a password.
     """
 
     value: str = field(repr=False)
     expires_at: datetime | None
+    user: str = OAUTH_USER
 
 
 class TokenSource(Protocol):
@@ -59,12 +63,11 @@ class TokenSource(Protocol):
 
 
 class GivenSource:
-    """A token that somebody else made: it can neither be renewed nor narrowed."""
+    """A token that somebody else made, or a key in place of one: it can neither be renewed nor narrowed."""
 
-    kind = "given access token"
-
-    def __init__(self, value: str) -> None:
-        self._token = Token(value, None)
+    def __init__(self, value: str, user: str = OAUTH_USER) -> None:
+        self.kind = "given access token" if user == OAUTH_USER else "service-account key as the password"
+        self._token = Token(value, None, user)
 
     def token(self) -> Token:
         return self._token

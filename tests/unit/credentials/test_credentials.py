@@ -10,7 +10,7 @@ import pytest
 from gar_publish.credentials import TokenSource, open_source
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.errors import CredentialsFailure
-from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key
+from gar_publish.identity import Ambient, Credential, Federation, GivenToken, Key, KeyPassword
 from tests.unit.credentials.test_federation import GOOD, PROVIDER
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
@@ -33,6 +33,13 @@ def test_given_token(opened: partial[TokenSource], console: Memory, server: Scri
     assert source.token().expires_at is None
     assert source.read_only() is None
     assert console.masked == ["given"]
+    assert not server.seen
+
+
+def test_key_as_the_password(opened: partial[TokenSource], console: Memory, server: ScriptedServer) -> None:
+    token = opened(KeyPassword("bWFkZS11cA==")).token()
+    assert (token.user, token.value, token.expires_at) == ("_json_key_base64", "bWFkZS11cA==", None)
+    assert console.masked == ["bWFkZS11cA=="]
     assert not server.seen
 
 
