@@ -78,7 +78,10 @@ def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:
 
 def _section(updater: ConfigUpdater, name: str) -> Section:
     if name not in updater:
+        others = updater.sections()
         updater.add_section(name)
+        if others:
+            updater[name].add_before.space()
     return updater[name]
 
 

@@ -38,7 +38,7 @@ def with_entry(text: str, keys: Sequence[str], entry: Values) -> str:
         Malformed: This is no TOML, or none that can be added to.
     """
     document = _parsed(text)
-    parent = _table(document, keys[:-1])
+    parent = _table(document, keys[:-1], bare=True)
     if keys[-1] not in parent:
         parent[keys[-1]] = tomlkit.aot()
     entries: Any = parent[keys[-1]]
@@ -48,6 +48,8 @@ def with_entry(text: str, keys: Sequence[str], entry: Values) -> str:
             return _rendered(document)
     new: Any = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
     _set(new, entry)
+    if isinstance(new, tomlkit.items.Table) and text.strip():
+        new.trivia.indent = "\n"
     entries.append(new)
     return _rendered(document)
 
@@ -74,11 +76,12 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
         raise Malformed(error.line) from None
 
 
-def _table(document: tomlkit.TOMLDocument, keys: Sequence[str]) -> Any:
+def _table(document: tomlkit.TOMLDocument, keys: Sequence[str], *, bare: bool = False) -> Any:
+    """The table at `keys`; one that is new has no header of its own where it is `bare`."""
     table: Any = document
     for number, key in enumerate(keys):
         if key not in table:
-            table[key] = tomlkit.table(is_super_table=number + 1 < len(keys))
+            table[key] = tomlkit.table(is_super_table=bare or number + 1 < len(keys))
         table = table[key]
     return table
 
