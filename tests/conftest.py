@@ -125,13 +125,13 @@ def base_image(docker_client: docker.DockerClient, tmp_path_factory: pytest.Temp
         f"FROM {parent}\nCOPY ca.crt {bundle}\n"
         f"ENV SSL_CERT_FILE={bundle} REQUESTS_CA_BUNDLE={bundle} PIP_CERT={bundle} PIP_ROOT_USER_ACTION=ignore\n"
     )
-    return _build(docker_client, context, "gar-publish-test-base")
+    return build_image(docker_client, context, "gar-publish-test-base")
 
 
 @pytest.fixture(scope="session")
 def image(docker_client: docker.DockerClient, base_image: str) -> str:
     """The real Dockerfile, built on the base image."""
-    return _build(docker_client, ROOT, "gar-publish-test-image", {"BASE_IMAGE": base_image})
+    return build_image(docker_client, ROOT, "gar-publish-test-image", {"BASE_IMAGE": base_image})
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +157,8 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copy(source / name, target / name)
 
 
-def _build(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
+def build_image(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
+    """Build a Dockerfile with the classic builder, and return the image's name."""
     try:
         client.images.build(path=str(context), tag=tag, buildargs=arguments, rm=True, forcerm=True)
     except docker.errors.BuildError as error:

@@ -1,9 +1,15 @@
-"""Google and GitHub, as the containers of these tests see them: by their own names, over TLS."""
+"""Google and GitHub, as containers see them: by their own names over TLS, or as act's jobs see an emulator."""
 
 import fcntl
+import json
+import os
+import re
+import shutil
 import ssl
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +19,7 @@ import pytest
 from docker.types import IPAMConfig, IPAMPool
 
 from gar_publish.emulator import Emulator
+from tests.conftest import ROOT, build_image, copy_tree
 from tests.leaks import Listener
 from tests.runner import Runner
 
@@ -20,6 +27,9 @@ GATEWAY = "169.254.169.254"
 """Where the metadata server is on Google's machines; here it is this machine, as the tests' network sees it."""
 
 NETWORK = "gar-publish-test-production"
+
+BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
+"""The environment in which every docker client builds with BuildKit."""
 
 HOSTS = (
     "artifactregistry.googleapis.com",
@@ -104,3 +114,119 @@ def project(runner: Runner) -> Callable[[str, str], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def gateway(docker_network: Any) -> str:
+    """This machine, as the containers of `docker_network` see it."""
+    docker_network.reload()
+    return str(docker_network.attrs["IPAM"]["Config"][0]["Gateway"])
+
+
+@pytest.fixture
+def emulator(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator that containers reach, over plain HTTP."""
+    with Emulator(data=tmp_path_factory.mktemp("emulator"), host=gateway) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def python_image(
+    docker_client: docker.DockerClient, base_image: str, gateway: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """What stands in for python:3.14-slim, for uv's image, and for the hosted runner: python, pip and uv on the PATH.
+
+    pip takes plain HTTP from this machine only, unless told otherwise.
+    """
+    context = tmp_path_factory.mktemp("python")
+    (context / "Dockerfile").write_text(
+        f"FROM {base_image}\nRUN python3 -m venv /opt/python && /opt/python/bin/pip install --no-cache-dir uv\n"
+        f"ENV PATH=/opt/python/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_TRUSTED_HOST={gateway}\n"
+    )
+    return build_image(docker_client, context, "gar-publish-test-python")
+
+
+@pytest.fixture(scope="session")
+def buildkit() -> str:
+    """A docker client that can use BuildKit: one with buildx, or one from before buildx was needed."""
+    for folder in os.get_exec_path():
+        if client := shutil.which("docker", path=folder):
+            command = [client, "build", "--help"]
+            asked = subprocess.run(command, env=BUILDKIT, capture_output=True, text=True, check=False)
+            if asked.returncode == 0 and "--secret" in asked.stdout:
+                return client
+    reason = "no docker client can use BuildKit; install buildx"
+    if os.environ.get("REQUIRE_DOCKER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def action(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This repository as `org/gar-publish@v1`, with the base image written in: act gives a Dockerfile no arguments."""
+    folder = tmp_path_factory.mktemp("action")
+    copy_tree(ROOT, folder)
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_text(
+        re.sub(r"^ARG BASE_IMAGE=.*$", f"ARG BASE_IMAGE={base_image}", dockerfile.read_text(), flags=re.MULTILINE)
+    )
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Callable[[str], Path]:
+    """Makes an example a repository of its own.
+
+    What it installs comes from the emulator, and its images are made from the local one.
+    """
+
+    def make(example: str) -> Path:
+        folder = tmp_path / example
+        copy_tree(ROOT / "examples" / example, folder)
+        for file in folder.rglob("pyproject.toml"):
+            url = emulator.address("us-central1-python.pkg.dev")
+            file.write_text(file.read_text().replace("https://us-central1-python.pkg.dev", url))
+        for file in folder.glob("*Dockerfile"):
+            file.write_text(re.sub(r"^FROM .*$", f"FROM {python_image}", file.read_text(), flags=re.MULTILINE))
+        author = ["-c", "user.name=octocat", "-c", "user.email=octocat@example.org"]
+        for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-qm", "Start"]):
+            subprocess.run(["git", *command], cwd=folder, check=True)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def act(
+    action: Path,
+    python_image: str,
+    docker_network: Any,
+    emulator: Emulator,
+    clean_env: dict[str, str],
+) -> Callable[..., str]:
+    """Runs the workflows of a checkout for a push, as a job with an identity of its own, and returns the log."""
+
+    def run(checkout: Path, *options: str, secrets: Mapping[str, str] | None = None) -> str:
+        files = {"env": emulator.exports(), "secret": secrets or {}}
+        for kind, values in files.items():
+            lines = [f"{name}={json.dumps(value)}\n" for name, value in values.items()]
+            checkout.with_name(f"job.{kind}").write_text("".join(lines))
+        command = [
+            str(Path(sys.executable).with_name("act")),
+            "push",
+            "--pull=false",
+            "--action-offline-mode",
+            "--no-cache-server",
+            "--rebuild",
+            "--rm",
+            f"--platform=ubuntu-latest={python_image}",
+            f"--network={docker_network.name}",
+            f"--local-repository=org/gar-publish@v1={action}",
+            *(f"--{kind}-file={checkout.with_name(f'job.{kind}')}" for kind in files),
+            *options,
+        ]
+        done = subprocess.run(command, cwd=checkout, env=clean_env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
