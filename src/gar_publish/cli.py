@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from gar_publish import __version__
+from gar_publish import __version__, cloud_build
 from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import BadInput, Failure, cancelled
@@ -96,6 +96,8 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     if settings.summary and "GITHUB_STEP_SUMMARY" in environment:
         with Path(environment["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
             file.write(report.as_markdown())
+    if folder := environment.get(cloud_build.VARIABLE):
+        _write_step_output(Path(folder), report.outputs(), console)
     for failure in report.failures:
         console.error(failure)
     if report.failure:
@@ -342,6 +344,13 @@ def _write(file: str, text: str) -> None:
             fix="name a file in a folder that exists, or - for standard output",
             anchor="json-file",
         ) from None
+
+
+def _write_step_output(folder: Path, outputs: Mapping[str, str], console: TerminalConsole) -> None:
+    try:
+        (folder / "output").write_text(cloud_build.step_output(outputs), encoding="utf-8")
+    except OSError as error:  # what was published is published
+        console.warning(f"The step has no output: {folder / 'output'} cannot be written ({error.strerror}).")
 
 
 if __name__ == "__main__":

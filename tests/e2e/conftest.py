@@ -28,6 +28,10 @@ GATEWAY = "169.254.169.254"
 
 NETWORK = "gar-publish-test-production"
 
+Checkout = Callable[[str], Path]
+
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+
 BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
 """The environment in which every docker client builds with BuildKit."""
 
@@ -173,8 +177,16 @@ def action(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def upload(emulator: Emulator, wheel: Path) -> None:
+    """Have twine bring a file into the emulator."""
+    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
+    account = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
+    command = [sys.executable, "-m", "twine", "upload", "--non-interactive", f"--repository-url={url}", str(wheel)]
+    subprocess.run(command, env=os.environ | account, check=True, capture_output=True)
+
+
 @pytest.fixture
-def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Callable[[str], Path]:
+def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Checkout:
     """Makes an example a repository of its own.
 
     What it installs comes from the emulator, and its images are made from the local one.

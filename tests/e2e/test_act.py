@@ -4,17 +4,15 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from gar_publish.emulator import Emulator
+from tests.e2e.conftest import PUBLISHER, Checkout
 
 pytestmark = pytest.mark.docker
 
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 Act = Callable[..., str]
-Checkout = Callable[[str], Path]
 
 
 def test_workload_identity_publishes_installs_and_hands_on(act: Act, checkout: Checkout, emulator: Emulator) -> None:

@@ -291,3 +291,18 @@ def test_a_relative_data_folder_connects_every_folder(doors: Doors) -> None:
     files = [line.split("'")[1] for line in lines if ".pem" in line]
     assert files
     assert all(Path(file).is_absolute() for file in files)
+
+
+def test_a_step_of_cloud_build_hands_on_what_is_no_secret(doors: Doors) -> None:
+    make_wheel(doors.folder / "dist")
+    (doors.folder / "outputs").mkdir()
+    publish = ("publish", "--dist", "dist", "--repository", REPOSITORY)
+    done = doors.command(*publish, variables={"BUILDER_OUTPUT": "outputs"})
+    assert done.code == 0
+    handed = json.loads((doors.folder / "outputs/output").read_text())
+    assert handed["requirements"] == "sample==1.0"
+    assert "extra-index-url" not in handed
+
+    done = doors.command(*publish, variables={"BUILDER_OUTPUT": "nowhere"})
+    assert done.code == 0
+    assert "nowhere/output cannot be written" in done.warnings[0]

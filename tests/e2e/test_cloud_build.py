@@ -1,0 +1,54 @@
+"""The example for Cloud Build: its steps in the real image, with the metadata server's account and nothing else."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.conftest import ROOT, copy_tree
+from tests.e2e.cloud_build import CloudBuild
+from tests.e2e.conftest import Production
+from tests.leaks import Leaks, Listener
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def images(image: str, python_image: str) -> dict[str, str]:
+    """The local images, by the names of the example."""
+    return {"_GAR_PUBLISH": image, "_PYTHON": python_image}
+
+
+@pytest.fixture
+def cloud(
+    docker_client: docker.DockerClient, production: Production, tmp_path: Path, listener: Listener, leaks: Leaks
+) -> Callable[..., CloudBuild]:
+    """Makes a Cloud Build with the emulator's metadata server."""
+    folder = tmp_path / "cloud"
+    leaks.expect(folder / "volume/gar/requirements.txt")  # made to hold a token; it ends with the build
+    return lambda **options: CloudBuild(docker_client, folder, listener, leaks, **production.options, **options)
+
+
+@pytest.mark.parametrize("home", ["/builder/home", "", "/proc"], ids=["usual home", "no home", "read-only home"])
+def test_the_example_publishes_and_installs(
+    home: str, cloud: Callable[..., CloudBuild], images: Mapping[str, str], production: Production, tmp_path: Path
+) -> None:
+    build = cloud(home=home)
+    version = f"2.{len(home)}"
+    source = tmp_path / "source"
+    copy_tree(ROOT / "examples/cloud-build", source)
+    project = source / "pyproject.toml"
+    project.write_text(project.read_text().replace('version = "1.0.0"', f'version = "{version}"'))
+
+    ran = build.submit(source, PROJECT_ID="demo-project", LOCATION="us-central1", **images)
+
+    (stored,) = (file for file in production.emulator.files() if file.version == version)
+    assert ran["use"].log == "Hello, Cloud Build!\n"
+    handed = json.loads(ran["publish"].output)
+    assert handed["requirements-hashed"] == f"greetings=={version} --hash=sha256:{stored.sha256}"
+    assert handed["published"] == "true"
+    assert json.loads((build.workspace / "published.json").read_text())["requirements"] == handed["requirements"]
+    left = [path for path in (tmp_path / "cloud/home").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "cloud/home").parents[-3]) for path in left} <= {".cache/pip"}
