@@ -1,0 +1,177 @@
+"""The Docker recipes, built by BuildKit: the private package is in the image, and the token nowhere.
+
+Searched are the images (configuration, history, every layer that the build added) and the engine's own files:
+BuildKit's records, and whatever was written to any layer or cache mount since the builds began. The same search finds
+what bad Dockerfiles leave.
+"""
+
+import gzip
+import json
+import secrets
+import subprocess
+import tarfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from gar_publish.emulator import Emulator
+from gar_publish.install import extra_index_line, requirements_hashed, url_with_token
+from tests.e2e.conftest import BUILDKIT, Checkout, upload
+from tests.leaks import encodings
+from tests.wheels import make_wheel
+
+pytestmark = pytest.mark.docker
+
+READER = "reader@demo-project.iam.gserviceaccount.com"
+MISTAKES = {
+    "argument": ("ARG SECRET\nRUN test -n $SECRET", "image"),
+    "removed": ("COPY secret /etc/\nRUN rm /etc/secret", "image"),
+    "encoded": ("RUN --mount=type=secret,id=it base64 -w0 /run/secrets/it >/root/netrc", "image"),
+    "stage": ("COPY secret /etc/\nRUN touch /nothing\nFROM scratch\nCOPY --from=0 /nothing /", "engine"),
+    "cache": ("RUN --mount=type=secret,id=it --mount=type=cache,target=/keep cp /run/secrets/it /keep/", "engine"),
+}
+"""Dockerfiles that keep a secret, and where."""
+
+
+class Builder:
+    """Builds images with BuildKit, and finds secrets in them and in what the engine keeps.
+
+    Args:
+        program: The docker client.
+        base: The image that builds start from. What is in it is not searched.
+        folder: For files of its own.
+    """
+
+    def __init__(self, client: docker.DockerClient, program: str, base: str, folder: Path) -> None:
+        self._client = client
+        self._program = program
+        self._base = base
+        self._folder = folder
+        self._began = time.time()
+        self._name = f"gar-publish-test-recipe-{uuid.uuid4().hex[:12]}"
+        self._tags: list[str] = []
+
+    def build(self, tag: str, context: Path, *options: str, **environment: str) -> None:
+        self._docker("build", "--no-cache", f"--tag={self._name}:{tag}", *options, str(context), **environment)
+        self._tags.append(f"{self._name}:{tag}")
+
+    def run(self, tag: str) -> str:
+        said = self._client.containers.run(f"{self._name}:{tag}", remove=True, network_mode="none")
+        return str(said.decode())
+
+    def remove(self) -> None:
+        for tag in self._tags:
+            self._client.images.remove(tag, force=True)
+
+    def find(self, hidden: Mapping[str, str]) -> dict[str, set[str]]:
+        """Where each secret is, in any encoding: in an `image`, in files of the `engine`.
+
+        Args:
+            hidden: The secrets, each with a name.
+        """
+        needles = {name: list(encodings(secret)) for name, secret in hidden.items()}
+        saved = list(self._saved())
+        found = {
+            name: {"image" for each in saved if any(form in each for form in forms)} for name, forms in needles.items()
+        }
+        for name in self._in_engine(needles):
+            found[name].add("engine")
+        return found
+
+    def _saved(self) -> Iterator[bytes]:
+        """What `docker save` tells of the images, without the layers of the base."""
+        archive = self._folder / "images.tar"
+        self._docker("save", f"--output={archive}", *self._tags)
+        inherited = len(self._client.images.get(self._base).attrs["RootFS"]["Layers"])
+        with tarfile.open(archive) as saved:
+            images = json.loads(self._read(saved, "manifest.json"))
+            assert len(images) == len(self._tags)
+            base = {
+                layer for image in images if len(image["Layers"]) > inherited for layer in image["Layers"][:inherited]
+            }
+            for member in saved:
+                if member.isfile() and member.name not in base:
+                    yield self._read(saved, member.name)
+        archive.unlink()
+
+    @staticmethod
+    def _read(saved: tarfile.TarFile, name: str) -> bytes:
+        file = saved.extractfile(name)
+        assert file
+        said = file.read()
+        return gzip.decompress(said) if said.startswith(b"\x1f\x8b") else said
+
+    def _in_engine(self, needles: Mapping[str, list[bytes]]) -> set[str]:
+        """The names of the needles that the engine's files hold."""
+        folder = self._folder / "needles"
+        folder.mkdir()
+        for name, forms in needles.items():
+            (folder / name).write_bytes(b"\n".join(forms))
+        script = (
+            "set -e; cd /engine; test -f buildkit/cache.db\n"
+            f"find buildkit overlay2/*/diff -xdev -type f -newerct @{int(self._began)} -print0 >/tmp/written\n"
+            "for each in /needles/*; do xargs -0 grep -qFf $each </tmp/written && basename $each || true; done"
+        )
+        root = self._client.info()["DockerRootDir"]
+        said = self._client.containers.run(
+            self._base,
+            ["sh", "-c", script],
+            remove=True,
+            network_mode="none",
+            volumes=[f"{root}:/engine:ro", f"{folder}:/needles:ro"],
+        )
+        return set(said.decode().split())
+
+    def _docker(self, *arguments: str, **environment: str) -> None:
+        done = subprocess.run(
+            [self._program, *arguments],
+            env=BUILDKIT | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def builder(
+    docker_client: docker.DockerClient, buildkit: str, python_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Builder]:
+    builder = Builder(docker_client, buildkit, python_image, tmp_path_factory.mktemp("builder"))
+    yield builder
+    builder.remove()
+
+
+def test_the_recipes_leave_no_token(
+    builder: Builder, python_image: str, checkout: Checkout, emulator: Emulator, tmp_path: Path
+) -> None:
+    upload(emulator, make_wheel(tmp_path, "greetings", content="def greet(name): return f'Hello, {name}!'\n"))
+    (stored,) = emulator.files()
+    index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+    recipe = checkout("docker-build")
+    (recipe / "requirements.txt").write_text(requirements_hashed({"greetings==1.0": [stored.sha256]}))
+
+    hidden = {tool: emulator.access_token(READER) for tool in ("pip", "uv")}
+    conf = f"[global]\nextra-index-url = {url_with_token(index, hidden['pip'])}\n"
+    builder.build("pip", recipe, "--secret=id=pip,env=PIP_CONF", PIP_CONF=conf)
+    line = extra_index_line(index, hidden["uv"])
+    builder.build("uv", recipe, f"--file={recipe}/uv.Dockerfile", "--secret=id=gar,env=GAR_LINE", GAR_LINE=line)
+
+    for name, (lines, _) in MISTAKES.items():
+        hidden[name] = secrets.token_urlsafe(30)
+        mistake = tmp_path / name
+        mistake.mkdir()
+        (mistake / "Dockerfile").write_text(f"FROM {python_image}\n{lines}\n")
+        (mistake / "secret").write_text(hidden[name])
+        builder.build(name, mistake, "--build-arg=SECRET", "--secret=id=it,env=SECRET", SECRET=hidden[name])
+
+    found = builder.find(hidden)
+    assert {name: place for name, (_, place) in MISTAKES.items() if place not in found.pop(name)} == {}
+    assert found == {"pip": set(), "uv": set()}
+    for tool in found:
+        assert builder.run(tool) == "Hello, container!\n"
