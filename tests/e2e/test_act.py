@@ -3,12 +3,18 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import docker
 import pytest
 
 from gar_publish.emulator import Emulator
+from tests.conftest import ROOT
 from tests.e2e.conftest import PUBLISHER, Checkout
+from tests.leaks import Leaks
 
 pytestmark = pytest.mark.docker
 
@@ -53,6 +59,87 @@ def test_uv_project_syncs_from_the_explicit_index(act: Act, checkout: Checkout, 
     assert "Hello, octocat!" in said(log, "publish/publish")
     lock = (folder / "service/uv.lock").read_text()
     assert f'registry = "{emulator.address("us-central1-python.pkg.dev")}/demo-project/python/simple/"' in lock
+
+
+def test_docker_build_installs_from_the_repository(
+    act: Act, checkout: Checkout, buildkit: str, docker_client: docker.DockerClient
+) -> None:
+    plugins = [folder for folder in ("/usr/libexec/docker", "/usr/lib/docker") if Path(folder).is_dir()]
+    mounts = [f"--volume={buildkit}:/usr/bin/docker:ro", *(f"--volume={folder}:{folder}:ro" for folder in plugins)]
+    log = act(checkout("docker-build"), f"--container-options={' '.join(mounts)}")
+    docker_client.images.remove("service", force=True)
+    assert "Hello, container!" in said(log, "image/image")
+
+
+class TestDocument:
+    """The commands of docs/local.md, in examples/act, as they stand there."""
+
+    @pytest.fixture
+    def shell(
+        self,
+        *,
+        checkout: Checkout,
+        action: Path,
+        python_image: str,
+        clean_env: dict[str, str],
+        tmp_path: Path,
+        leaks: Leaks,
+    ) -> Callable[..., str]:
+        """Runs a command in the example, whose .actrc names what is not to be had from the network."""
+        leaks.excuse("the environment of")  # act hands on what it is given, as is meant
+        folder = checkout("act")
+        actrc = folder / ".actrc"
+        actrc.write_text(
+            re.sub("catthehacker.*", python_image, actrc.read_text())
+            + "--pull=false\n--action-offline-mode\n--no-cache-server\n--rebuild\n--rm\n"
+            f"--local-repository=org/gar-publish@v1={action}\n"
+        )
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name in ("act", "gar-publish"):
+            (programs / name).symlink_to(Path(sys.executable).with_name(name))
+
+        def run(command: str, **environment: str) -> str:
+            path = f"{programs}:{clean_env['PATH']}"
+            done = subprocess.run(
+                ["/bin/sh", "-ec", command],
+                cwd=folder,
+                env=clean_env | {"PATH": path} | environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        return run
+
+    def test_with_the_emulator(self, shell: Callable[..., str]) -> None:
+        start, push = (block.strip() for block in commands("With the emulator"))
+        assert start == "gar-publish emulator | tee emulator.env"
+        log = shell(
+            "gar-publish emulator --port 0 >emulator.env & trap 'kill $!; wait' EXIT\n"
+            f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.1; done\n{push}"
+        )
+        assert "Hello, octocat!" in said(log, "publish/publish")
+
+    def test_with_a_token_of_ones_own(self, shell: Callable[..., str], emulator: Emulator, tmp_path: Path) -> None:
+        gcloud = tmp_path / "bin/gcloud"
+        gcloud.write_text(
+            f"#!/bin/sh\n[ \"$*\" = 'auth print-access-token' ] && echo {emulator.access_token(PUBLISHER)}\n"
+        )
+        gcloud.chmod(0o755)
+        (push,) = commands("With Google")
+        log = shell(f"{push.strip()} --env GAR_EMULATOR_HOST={emulator.url}")
+        assert "Hello, octocat!" in said(log, "publish/publish")
+        assert not [seen for seen in emulator.requests if seen.host.startswith("sts.")]
+
+
+def commands(heading: str) -> list[str]:
+    """The shell blocks of one section of docs/local.md."""
+    section = (ROOT / "docs/local.md").read_text().partition(f"### {heading}\n")[2].partition("\n#")[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
 def said(log: str, job: str) -> list[str]:

@@ -1,0 +1,158 @@
+"""What docs/dependency-confusion.md says, tried with real pip and uv: does a stranger's package of the same name win?
+
+The private repository is the emulator's; PyPI's part is played by a second index, where somebody has published a higher
+version under the same name.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from gar_publish.install import requirements_hashed, url_with_token
+from tests.integration.frontdoors import PUBLISHER, READER
+from tests.leaks import Leaks
+from tests.wheels import make_wheel
+
+BIN = Path(sys.executable).parent
+PRIVATE, STRANGER = "ours", "a stranger's"
+
+Run = Callable[..., str]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Iterator[str]:
+    """An index that holds version 99 of `acme-tools`."""
+    root = tmp_path / "public"
+    make_wheel(root / "acme-tools", "acme-tools", "99.0", content=f'SAYS = "{STRANGER}"\n')
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def wheel(emulator: Emulator, tmp_path: Path) -> Path:
+    """The private package, version 1.0, as the repository holds it."""
+    wheel = make_wheel(tmp_path / "dist", "acme-tools", "1.0", content=f'SAYS = "{PRIVATE}"\n')
+    account = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
+    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
+    command = [str(BIN / "twine"), "upload", "--non-interactive", f"--repository-url={url}", str(wheel)]
+    subprocess.run(command, env=os.environ | account, check=True, capture_output=True)
+    return wheel
+
+
+@pytest.fixture
+def private(emulator: Emulator, wheel: Path) -> str:
+    """The repository's index, without a credential."""
+    assert wheel.exists()
+    return f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+
+
+@pytest.fixture
+def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> Run:
+    """Runs a program in a folder of the test's, with the token in variables, as the document says."""
+    leaks.excuse("the environment of")  # what pip and uv start inherits it
+    (tmp_path / "work").mkdir()
+    token = emulator.access_token(READER)
+    variables = {
+        "GAR_TOKEN": token,
+        "UV_INDEX_GAR_USERNAME": "oauth2accesstoken",
+        "UV_INDEX_GAR_PASSWORD": token,
+        "UV_PYTHON": sys.executable,
+    }
+
+    def run(program: str, *arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [BIN / program, *arguments],
+            cwd=tmp_path / "work",
+            env=clean_env | variables | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def pip(run: Run, tmp_path: Path, requirements: str, *options: str) -> str:
+    """Install a requirements file with pip, and say whose package that brought."""
+    (tmp_path / "work/requirements.txt").write_text(requirements)
+    run("pip", "install", "--no-cache-dir", "--target=lib", *options, "-r", "requirements.txt")
+    return says(run, PYTHONPATH="lib")
+
+
+def says(run: Run, **environment: str) -> str:
+    return run("python", "-c", "import acme_tools; print(acme_tools.SAYS)", **environment).strip()
+
+
+def with_variable(url: str) -> str:
+    return url_with_token(url, "TOKEN").replace("TOKEN", "${GAR_TOKEN}")
+
+
+def test_pip_takes_the_strangers_from_a_plain_extra_index(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
+    assert pip(run, tmp_path, requirements) == STRANGER
+
+
+def test_hashed_pins_withstand(run: Run, private: str, public: str, wheel: Path, tmp_path: Path) -> None:
+    pins = requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]})
+    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\n{pins}\n"
+    assert pip(run, tmp_path, requirements, "--require-hashes") == PRIVATE
+
+
+def test_the_only_index_withstands(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    assert public
+    assert pip(run, tmp_path, f"--index-url {with_variable(private)}\nacme-tools\n") == PRIVATE
+
+
+def test_an_explicit_index_of_uv_withstands(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    (tmp_path / "work/pyproject.toml").write_text(
+        f"""\
+[project]
+name = "service"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["acme-tools"]
+
+[[tool.uv.index]]
+name = "gar"
+url = "{private}"
+explicit = true
+
+[[tool.uv.index]]
+url = "{public}"
+default = true
+
+[tool.uv.sources]
+acme-tools = {{ index = "gar" }}
+"""
+    )
+    run("uv", "sync")
+    (packages,) = (tmp_path / "work/.venv/lib").glob("python*/site-packages")
+    assert says(run, PYTHONPATH=str(packages)) == PRIVATE
+
+
+def test_uv_takes_the_index_that_was_named_first(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    """The first index that has the name decides, and extra indexes are asked before the default one."""
+    (tmp_path / "work/requirements.txt").write_text(
+        f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
+    )
+    run("uv", "pip", "install", "--target=lib", "-r", "requirements.txt")
+    assert says(run, PYTHONPATH="lib") == PRIVATE
