@@ -138,13 +138,13 @@ def emulator(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def python_image(
     docker_client: docker.DockerClient, base_image: str, gateway: str, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    """What stands in for python:3.14-slim, for uv's image, and for the hosted runner: python, pip and uv on the PATH.
+    """What stands in for python:3.14-slim, uv's image, the hosted runner, and a machine of one's own.
 
-    pip takes plain HTTP from this machine only, unless told otherwise.
+    python, pip, pipx and uv are on the PATH. pip takes plain HTTP from this machine only, unless told otherwise.
     """
     context = tmp_path_factory.mktemp("python")
     (context / "Dockerfile").write_text(
-        f"FROM {base_image}\nRUN python3 -m venv /opt/python && /opt/python/bin/pip install --no-cache-dir uv\n"
+        f"FROM {base_image}\nRUN python3 -m venv /opt/python && /opt/python/bin/pip install --no-cache-dir pipx uv\n"
         f"ENV PATH=/opt/python/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_TRUSTED_HOST={gateway}\n"
     )
     return build_image(docker_client, context, "gar-publish-test-python")

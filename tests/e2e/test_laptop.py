@@ -1,0 +1,86 @@
+"""The commands of docs/local.md on a machine that is new to us: the built wheel, real pipx and uvx, an empty home."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.conftest import ROOT, copy_tree
+from tests.e2e.conftest import PUBLISHER, Production
+from tests.leaks import Leaks
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with gar-publish's own wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def gcloud(production: Production, tmp_path: Path) -> Path:
+    """A gcloud that is logged in as the publisher."""
+    credential = {"access_token": production.emulator.access_token(PUBLISHER), "token_expiry": "2100-01-01T00:00:00Z"}
+    program = tmp_path / "gcloud"
+    answer = json.dumps({"credential": credential})
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = 'auth login' ] || echo '{answer}'\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize("runner", ["pipx", "uvx"])
+def test_the_commands_publish_and_install_with_gclouds_login(
+    *,
+    runner: str,
+    docker_client: docker.DockerClient,
+    python_image: str,
+    production: Production,
+    dist: Path,
+    gcloud: Path,
+    tmp_path: Path,
+    leaks: Leaks,
+) -> None:
+    section = (ROOT / "docs/local.md").read_text().partition("## The command\n")[2].partition("\n## ")[0]
+    (commands,) = (block for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) if block.startswith(runner))
+    checkout = tmp_path / "checkout"
+    copy_tree(ROOT / "examples/json-key", checkout)
+    project = checkout / "pyproject.toml"
+    project.write_text(project.read_text().replace('"greetings"', f'"greetings-{runner}"'))
+
+    log = docker_client.containers.run(
+        python_image,
+        ["sh", "-ec", commands.replace("my-project", "demo-project").replace("my-package", f"greetings-{runner}")],
+        remove=True,
+        stderr=True,
+        working_dir="/work",
+        environment={
+            "HOME": "/home/me",
+            "NO_GCE_CHECK": "true",  # the network has a metadata server, which a laptop has not
+            "PATH": "/home/me/.local/bin:/opt/python/bin:/usr/bin:/bin",
+            "PIP_FIND_LINKS": "/dist",
+            "UV_FIND_LINKS": "/dist",
+            "VIRTUAL_ENV": "/opt/python",
+        },
+        network=production.options["network"],
+        extra_hosts=production.options["extra_hosts"],
+        volumes=[
+            *production.options["volumes"],
+            f"{checkout}:/work",
+            f"{dist}:/dist:ro",
+            f"{gcloud}:/usr/bin/gcloud:ro",
+        ],
+    ).decode()
+
+    leaks.hear("the log", log)
+    assert f"uploaded  greetings_{runner}-1.0.0-py3-none-any.whl" in log
+    assert "\x1b" not in log
+    if runner == "uvx":
+        assert f"+ greetings-{runner}==1.0.0" in log
