@@ -19,6 +19,7 @@ FROM ${BASE_IMAGE}
 RUN command -v git || (apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*)
 COPY --from=build /app/venv /app/venv
 COPY entrypoint.py /app/
+COPY setup/main.py setup/post.py /app/setup/
 # For Cloud Build and `docker run --entrypoint gar-publish`.
 RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish
 # The usual place would be below HOME, which the runner mounts: root's files would stay in it.

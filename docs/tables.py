@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from action.yml: `python docs/tables.py`, or `--check` to compare only."""
+"""Writes the tables of README.md from action.yml and setup/action.yml: `python docs/tables.py`, or `--check`."""
 
 import re
 import sys
@@ -9,8 +9,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
-def filled(readme: str, action: str) -> str:
-    """The README with its tables made anew."""
+def filled(readme: str, action: str, prefix: str = "") -> str:
+    """The README with the tables of one action made anew; their names begin with the prefix."""
     described = yaml.safe_load(action)
     inputs = ["| input | default | meaning |", "| --- | --- | --- |"]
     for name, each in described["inputs"].items():
@@ -21,7 +21,7 @@ def filled(readme: str, action: str) -> str:
     for name, lines in (("inputs", inputs), ("outputs", outputs)):
         table = "\n".join(lines)
         readme = re.sub(
-            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)",
+            rf"(<!-- {prefix}{name}: [^\n]*-->\n).*?(<!-- /{prefix}{name} -->)",
             lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}",
             readme,
             flags=re.DOTALL,
@@ -33,11 +33,13 @@ def main() -> int:
     """Write or compare.
 
     Returns:
-        1 where the README differs from action.yml.
+        1 where the README differs from the two actions.
     """
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
-    after = filled(before, (ROOT / "action.yml").read_text(encoding="utf-8"))
+    after = before
+    for folder, prefix in ((ROOT, ""), (ROOT / "setup", "setup-")):
+        after = filled(after, (folder / "action.yml").read_text(encoding="utf-8"), prefix)
     if "--check" in sys.argv:
         return before != after
     readme.write_text(after, encoding="utf-8")

@@ -45,7 +45,7 @@ LARGEST = 2_000_000
 _MADE_TO_HOLD_ONE = re.compile(
     rb"^::add-mask::[^\n]*$"
     rb"|^export [A-Z_]+=[^\n]*$"
-    rb"|^extra-index-url<<(?P<end>\S+)$.*?^(?P=end)$"
+    rb"|^(?:extra-index-url|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
     rb"|\A--extra-index-url \S+\s*\Z"
     rb"|^UV_INDEX=[^\n]*$",
     re.MULTILINE | re.DOTALL,

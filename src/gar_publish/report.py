@@ -127,7 +127,7 @@ class Report:
             "name": only["name"],
             "version": only["version"],
             "published": "true" if self.published else "false",
-            "token-expires-at": _rfc3339(self.token_expires_at) if self.index_token else "",
+            "token-expires-at": rfc3339(self.token_expires_at) if self.index_token else "",
         }
 
     def as_json(self) -> str:
@@ -243,5 +243,6 @@ def _package(file: PublishedFile) -> tuple[str, str]:
     return file.distribution.name, file.distribution.version
 
 
-def _rfc3339(moment: datetime | None) -> str:
+def rfc3339(moment: datetime | None) -> str:
+    """A moment as RFC 3339 has it, in UTC; empty for none."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""

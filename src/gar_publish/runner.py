@@ -1,10 +1,11 @@
-"""The console of the runner: what is said becomes workflow commands.
+"""How a step of a workflow runs: what is said becomes workflow commands, and a failure the exit code.
 
 See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
 import secrets
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -12,9 +13,14 @@ from threading import RLock
 
 from actions_toolkit import command, core
 
+from gar_publish.build.process import hide_this_process
 from gar_publish.console import encoded_forms, printable
-from gar_publish.errors import Failure
+from gar_publish.errors import Failure, cancelled
+from gar_publish.identity import Credential, GivenToken, Key
+from gar_publish.interruption import ignore_signals, raise_on_signals
 from gar_publish.progress import Lines
+
+_SHORTEST_KEY_LINE = 32
 
 
 class RunnerConsole:
@@ -87,3 +93,45 @@ class RunnerConsole:
             if self._fence:
                 command.issue("stop-commands", self._fence)
             sys.stdout.flush()
+
+
+def run_step(step: Callable[[RunnerConsole], int], on_failure: Callable[[Failure], None] = lambda _: None) -> int:
+    """Run a step; whatever stops it is said.
+
+    Args:
+        step: Does the work, and returns the exit code.
+        on_failure: Called with the failure that stopped the step, after it was said.
+
+    Returns:
+        The exit code of the contract.
+    """
+    raise_on_signals()
+    hide_this_process()
+    console = RunnerConsole()
+    try:
+        return step(console)
+    except Failure as stopped:
+        failure = stopped
+    except KeyboardInterrupt:
+        failure = cancelled()
+    except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
+        console.info(traceback.format_exc())
+        core.error("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
+        return 1
+    ignore_signals()
+    console.error(failure)
+    console.info(failure.explain())
+    on_failure(failure)
+    return failure.exit_code
+
+
+def mask_given(credential: Credential, console: RunnerConsole) -> None:
+    """Mask the secrets that an input brought."""
+    match credential:
+        case GivenToken(value):
+            console.mask(value)
+        case Key(info):
+            # The runner masks what stands in a secret; of base64 it does not know what is inside.
+            for line in str(info["private_key"]).splitlines():
+                if len(line) >= _SHORTEST_KEY_LINE and not line.startswith("-----"):
+                    console.mask(line)

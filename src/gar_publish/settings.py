@@ -63,6 +63,12 @@ PUBLISH_INPUTS = (
     Input("summary", "true", "Write the step summary", "flag"),
 )
 INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS
+SETUP_INPUTS = (
+    *REPOSITORY_INPUTS,
+    *CREDENTIAL_INPUTS,
+    Input("only", "false", "Make the repository the only index", "flag"),
+    Input("index-name", "", "What the project's uv or Poetry calls the repository"),
+)
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -123,6 +129,38 @@ class Settings:
         )
 
 
+@dataclass(frozen=True)
+class SetupSettings:
+    """All inputs of `setup/action.yml`.
+
+    Attributes:
+        index_name: What uv and Poetry call the repository; None for the name that `configure` would give it.
+    """
+
+    repository: Repository
+    credential: Credential
+    only: bool
+    index_name: str | None
+
+    @classmethod
+    def from_inputs(
+        cls, inputs: Mapping[str, str], *, environment: Mapping[str, str], endpoints: Endpoints
+    ) -> "SetupSettings":
+        """Check every input, as `Settings.from_inputs` does.
+
+        Raises:
+            BadInput: An input is wrong or contradicts another.
+            CredentialsFailure: Workload identity is asked for where the job may not have it.
+        """
+        get = _reader(inputs)
+        return cls(
+            repository=read_repository(inputs, endpoints),
+            credential=read_credential(inputs, environment),
+            only=_boolean("only", get("only")),
+            index_name=_index_name(get("index-name")),
+        )
+
+
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:
     """The repository that the three inputs `repository`, `project` and `location` name."""
     get = _reader(inputs)
@@ -169,7 +207,7 @@ def _refuse_with_key(name: str, *, asked: bool) -> None:
 
 
 def _reader(inputs: Mapping[str, str]) -> Any:
-    defaults = {each.name: each.default for each in INPUTS}
+    defaults = {each.name: each.default for each in INPUTS + SETUP_INPUTS}
     return lambda name: inputs.get(name, "").strip() or defaults[name]
 
 
@@ -195,6 +233,16 @@ def _choice(name: str, text: str, choices: tuple[Any, ...]) -> Any:
 def _formats(text: str) -> frozenset[Format]:
     names = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
     return frozenset(_choice("formats", name, get_args(Format)) for name in names or [text])
+
+
+def _index_name(text: str) -> str | None:
+    if text and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?", text):
+        raise BadInput(
+            f"`index-name` is {text!r}; it takes letters, digits, - and _.",
+            fix="leave it out, or give the name that pyproject.toml has for the index",
+            anchor="choices",
+        )
+    return text or None
 
 
 def _count(name: str, text: str) -> int:

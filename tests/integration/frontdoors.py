@@ -4,13 +4,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gar_publish.emulator import Emulator
 from gar_publish.emulator.app import Seen
-from gar_publish.settings import INPUTS
+from gar_publish.settings import INPUTS, SETUP_INPUTS
 from tests.conftest import ROOT
 from tests.runner import read_file_command
 
@@ -50,6 +50,7 @@ class Step:
     log: str
     outputs: Mapping[str, str]
     summary: str
+    exported: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[str]:
@@ -86,23 +87,34 @@ class Doors:
 
     def action(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
         """Run the action as the runner does, with every input that action.yml declares."""
-        files = {name: self.folder.parent / f"runner-{name.lower()}" for name in ("OUTPUT", "STEP_SUMMARY")}
+        return self._step(
+            ROOT / "entrypoint.py", {**{each.name: each.default for each in INPUTS}, **inputs}, variables or {}
+        )
+
+    def setup(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
+        """Run setup/action.yml likewise; what it exports for the job is read from GITHUB_ENV."""
+        given = {**{each.name: each.default for each in SETUP_INPUTS}, **inputs}
+        return self._step(ROOT / "setup" / "main.py", given, variables or {})
+
+    def _step(self, start: Path, inputs: Mapping[str, str], variables: Mapping[str, str]) -> Step:
+        names = ("OUTPUT", "STEP_SUMMARY", "ENV", "STATE")
+        files = {name: self.folder.parent / f"runner-{name.lower()}" for name in names}
         for file in files.values():
             file.write_text("")
         done = self._run(
-            [ROOT / "entrypoint.py"],
+            [start],
             None,
             {
                 "GITHUB_ACTIONS": "true",
                 "GITHUB_WORKSPACE": str(self.folder),
                 **{f"GITHUB_{name}": str(file) for name, file in files.items()},
-                **{f"INPUT_{each.name.upper()}": inputs.get(each.name, each.default) for each in INPUTS},
-                **(variables or {}),
+                **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+                **variables,
             },
         )
         assert done.stderr == ""
-        outputs = read_file_command(files["OUTPUT"].read_text())
-        return Step(done.returncode, done.stdout, outputs, files["STEP_SUMMARY"].read_text())
+        outputs, exported = (read_file_command(files[name].read_text()) for name in ("OUTPUT", "ENV"))
+        return Step(done.returncode, done.stdout, outputs, files["STEP_SUMMARY"].read_text(), exported)
 
     def _run(
         self, arguments: Sequence[str | Path], given: str | None, more: Mapping[str, str]

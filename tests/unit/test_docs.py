@@ -138,7 +138,9 @@ def test_troubleshooting_quotes_what_the_code_says() -> None:
 def test_tables_are_those_of_action_yml() -> None:
     tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tables["filled"](readme, (ROOT / "action.yml").read_text(encoding="utf-8")) == readme
+    for folder, prefix in ((ROOT, ""), (ROOT / "setup", "setup-")):
+        assert f"<!-- /{prefix}outputs -->" in readme
+        assert tables["filled"](readme, (folder / "action.yml").read_text(encoding="utf-8"), prefix) == readme
 
 
 @each_document
@@ -154,13 +156,13 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @each_document
 def test_workflows_use_inputs_and_outputs_that_exist(document: Path) -> None:
-    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    for block in fences(document, "yaml"):
-        steps = [node for node in mappings(yaml.safe_load(block)) if "org/gar-publish@" in str(node.get("uses"))]
-        for step in steps:
-            assert set(step.get("with", {})) <= set(action["inputs"]), step
-        used = re.findall(r"steps\.gar\.outputs\.([\w-]+)", block)
-        assert set(used) <= set(action["outputs"]), used
+    for name, folder, id_ in (("org/gar-publish@", ROOT, "gar"), ("org/gar-publish/setup@", ROOT / "setup", "setup")):
+        action = yaml.safe_load((folder / "action.yml").read_text(encoding="utf-8"))
+        for block in fences(document, "yaml"):
+            for step in (node for node in mappings(yaml.safe_load(block)) if name in str(node.get("uses"))):
+                assert set(step.get("with", {})) <= set(action["inputs"]), step
+            used = re.findall(rf"steps\.{id_}\.outputs\.([\w-]+)", block)
+            assert set(used) <= set(action["outputs"]), used
 
 
 def mappings(node: Any) -> Iterator[dict[str, Any]]:

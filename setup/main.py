@@ -1,0 +1,9 @@
+#!/app/venv/bin/python -Iu
+"""What the image starts for setup/action.yml."""
+
+import sys
+
+from gar_publish.setup_action import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What a job that only installs gets: a read-only token, and the settings of each tool that can use it."""
+
+import re
+from collections.abc import Mapping
+
+from gar_publish.credentials import Token, open_source
+from gar_publish.http import new_session, refuse_plain_http
+from gar_publish.identity import Credential
+from gar_publish.index import Index
+from gar_publish.install import USERNAME, url_with_token
+from gar_publish.pipeline import Surroundings
+from gar_publish.repository import Repository
+
+
+def read_only_token(repository: Repository, credential: Credential, around: Surroundings) -> Token:
+    """A token that reads one repository, tried on its index. None with more rights is asked for, where that can be.
+
+    Raises:
+        Failure: There is no token to be had, or the registry does not take it.
+    """
+    refuse_plain_http(repository.upload_url, around.endpoints.emulator)
+    source = open_source(
+        credential,
+        endpoints=around.endpoints,
+        session=new_session(around.patience),
+        patience=around.patience,
+        console=around.console,
+        environment=around.environment,
+    )
+    reader = source.read_only()
+    if reader is None:
+        around.console.warning(
+            "This credential cannot be made read-only: every later step of the job may do with it whatever it may do. "
+            "Use an identity that is Artifact Registry Reader and no more."
+        )
+        reader = source
+    index = Index(
+        repository.index_url,
+        session=new_session(around.patience),
+        source=reader,
+        patience=around.patience,
+        on_wait=around.console.info,
+    )
+    index.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
+    return reader.token()
+
+
+def variables(repository: Repository, token: str, *, only: bool, index_name: str | None) -> Mapping[str, str]:
+    """The variables with which pip, uv and Poetry find the repository.
+
+    See https://pip.pypa.io/en/stable/topics/configuration/#environment-variables,
+    https://docs.astral.sh/uv/concepts/indexes/#providing-credentials-directly and
+    https://python-poetry.org/docs/repositories/#configuring-credentials
+
+    Args:
+        repository: Where to install from.
+        token: The access token.
+        only: Whether there is no other index.
+        index_name: What uv's and Poetry's projects call it; None for the usual name.
+    """
+    url = url_with_token(repository.index_url, token)
+    name = re.sub(r"[^A-Z0-9]", "_", (index_name or usual_name(repository)).upper())
+    return {
+        "PIP_INDEX_URL" if only else "PIP_EXTRA_INDEX_URL": url,
+        "UV_DEFAULT_INDEX" if only else "UV_INDEX": url,
+        f"UV_INDEX_{name}_USERNAME": USERNAME,
+        f"UV_INDEX_{name}_PASSWORD": token,
+        f"POETRY_HTTP_BASIC_{name}_USERNAME": USERNAME,
+        f"POETRY_HTTP_BASIC_{name}_PASSWORD": token,
+        "GAR_TOKEN": token,
+    }
+
+
+def usual_name(repository: Repository) -> str:
+    """A name that uv and Poetry take for the repository."""
+    path = repository.index_url.split("://")[-1].removesuffix("/simple/")
+    parts = f"{repository.project}-{repository.name}" if repository.name else path
+    return "gar-" + re.sub(r"[^a-z0-9]+", "-", parts.lower()).strip("-")
+
+
+def pip_configuration(repository: Repository, token: str, *, only: bool) -> str:
+    """A `pip.conf` (https://pip.pypa.io/en/stable/topics/configuration/)."""
+    option = "index-url" if only else "extra-index-url"
+    return f"[global]\n{option} = {url_with_token(repository.index_url, token)}\n"

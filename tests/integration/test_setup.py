@@ -1,0 +1,183 @@
+"""setup/action.yml as a process: what it exports installs with real pip, uv and Poetry, and uploads nothing."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, Step
+from tests.leaks import Leaks
+from tests.runner import Masker
+from tests.wheels import make_wheel
+
+BIN = Path(sys.executable).parent
+FEDERATION = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
+
+
+@pytest.fixture(autouse=True)
+def _exported_for_everybody(leaks: Leaks) -> None:
+    leaks.excuse("the environment of")  # a job's variables are in every later step: that is what they are for
+
+
+@pytest.fixture
+def wheel(doors: Doors, emulator: Emulator) -> Path:
+    """A file that the repository holds."""
+    path = make_wheel(doors.folder / "dist", "greetings")
+    given = {"access-token": emulator.access_token(PUBLISHER), "dist": "dist/*", "index-token": "none"}
+    assert doors.action({"repository": REPOSITORY, **given}).code == 0
+    return path
+
+
+def _set_up(doors: Doors, inputs: Mapping[str, str]) -> Step:
+    step = doors.setup(inputs)
+    assert step.code == 0, step.log
+    return step
+
+
+def _run(doors: Doors, step: Step, *command: str | Path, **more: str) -> str:
+    """Run a later step of the job."""
+    environment = {name: value for name, value in doors.environment.items() if not name.startswith("ACTIONS_")}
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]],
+        cwd=doors.folder,
+        env={**environment, **step.exported, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{done.returncode}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.usefixtures("wheel")
+def test_pip_and_uv_install_without_an_option(doors: Doors) -> None:
+    step = _set_up(doors, FEDERATION)
+    assert _run(doors, step, "python", "-m", "pip", "install", "--target", "by-pip", "greetings").startswith("0")
+    assert _run(doors, step, "uv", "pip", "install", "--target", "by-uv", "greetings").startswith("0")
+    assert {path.parent.name for path in doors.folder.glob("by-*/greetings.py")} == {"by-pip", "by-uv"}
+
+
+@pytest.mark.usefixtures("wheel")
+def test_only_leaves_no_other_index(doors: Doors) -> None:
+    step = _set_up(doors, {**FEDERATION, "only": "true"})
+    assert "::warning" not in step.log
+    for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):
+        assert _run(doors, step, *install, "--target", "found", "greetings").startswith("0")
+        assert not _run(doors, step, *install, "--target", "found", "flit-core").startswith("0")
+
+
+@pytest.mark.usefixtures("wheel")
+def test_requirements_expand_the_token(doors: Doors) -> None:
+    step = _set_up(doors, FEDERATION)
+    index = step.outputs["index-url"].replace("://", "://oauth2accesstoken:${GAR_TOKEN}@")
+    (doors.folder / "requirements.txt").write_text(f"--extra-index-url {index}\ngreetings==1.0\n")
+    bare = Step(0, "", {}, "", {"GAR_TOKEN": step.exported["GAR_TOKEN"]})
+    said = _run(doors, bare, "python", "-m", "pip", "install", "--target", "found", "-r", "requirements.txt")
+    assert said.startswith("0"), said
+
+
+@pytest.mark.usefixtures("wheel")
+@pytest.mark.parametrize("name", ["", "private"], ids=["usual name", "name of one's own"])
+def test_a_uv_project_syncs_from_its_explicit_index(name: str, doors: Doors) -> None:
+    step = _set_up(doors, {**FEDERATION, "index-name": name})
+    called = name or "gar-demo-project-python"
+    (doors.folder / "pyproject.toml").write_text(
+        f"""[project]
+name = "service"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["greetings"]
+[tool.uv.sources]
+greetings = {{ index = "{called}" }}
+[[tool.uv.index]]
+name = "{called}"
+url = "{step.outputs["index-url"]}"
+explicit = true
+"""
+    )
+    for command in (["lock"], ["sync", "--locked"]):
+        said = _run(doors, step, "uv", *command, "--python", sys.executable)
+        assert said.startswith("0"), said
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_poetry_project_installs_from_its_explicit_source(doors: Doors, tmp_path: Path) -> None:
+    step = _set_up(doors, FEDERATION)
+    (doors.folder / "pyproject.toml").write_text(
+        f"""[project]
+name = "service"
+version = "1"
+requires-python = ">=3.11"
+[tool.poetry]
+package-mode = false
+[tool.poetry.dependencies]
+greetings = {{ version = "1.0", source = "gar-demo-project-python" }}
+[[tool.poetry.source]]
+name = "gar-demo-project-python"
+url = "{step.outputs["index-url"]}"
+priority = "explicit"
+"""
+    )
+    own = {
+        "POETRY_CONFIG_DIR": str(tmp_path / "settings"),
+        "POETRY_CACHE_DIR": str(tmp_path / "cache"),
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    said = _run(doors, step, "poetry", "install", "--no-interaction", **own)
+    assert said.startswith("0"), said
+    assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
+
+
+def test_its_token_uploads_nothing(doors: Doors, emulator: Emulator) -> None:
+    key = json.dumps(emulator.key(PUBLISHER))
+    for inputs in (FEDERATION, {"repository": REPOSITORY, "credentials-json": key}):
+        step = _set_up(doors, inputs)
+        make_wheel(doors.folder / "dist", "greetings")
+        given = {"access-token": step.exported["GAR_TOKEN"], "dist": "dist/*"}
+        refused = doors.action({"repository": REPOSITORY, **given})
+        assert refused.code == 6, refused.log
+    assert emulator.files() == []
+
+
+def test_masks_come_first_and_one_line_says_what_was_exported(doors: Doors) -> None:
+    step = _set_up(doors, FEDERATION)
+    token = step.exported["GAR_TOKEN"]
+    assert step.log.partition(token)[0].endswith("\n::add-mask::")
+    line = next(line for line in step.log.splitlines() if line.startswith("Exported for this job, until 20"))
+    assert all(name in line for name in step.exported)
+    masker = Masker(step.log)
+    changed = {name for name, value in step.outputs.items() if masker.mask(value) != value}
+    assert changed == {"extra-index-url"}
+    assert step.outputs.keys() == {"extra-index-url", "index-url", "token-expires-at"}
+
+
+def test_the_index_url_of_another_job_names_the_repository(doors: Doors) -> None:
+    index = _set_up(doors, FEDERATION).outputs["index-url"]
+    assert _set_up(doors, {**FEDERATION, "repository": index}).outputs["index-url"] == index
+
+
+def test_a_given_token_is_used_with_a_warning(doors: Doors, emulator: Emulator) -> None:
+    token = emulator.access_token(READER)
+    step = _set_up(doors, {"repository": REPOSITORY, "access-token": token})
+    assert step.exported["GAR_TOKEN"] == token
+    assert "::warning::This credential cannot be made read-only" in step.log
+
+
+def test_outside_a_job_it_says_so(doors: Doors) -> None:
+    step = doors.setup(FEDERATION, {"GITHUB_ENV": ""})
+    assert step.code == 2
+    assert step.errors[0].startswith("Nothing can be set up here: GITHUB_ENV names no file")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [({"only": "yes"}, "`only` is 'yes'"), ({"index-name": "a b"}, "`index-name` is 'a b'")],
+)
+def test_a_wrong_input_exports_nothing(inputs: Mapping[str, str], said: str, doors: Doors) -> None:
+    step = doors.setup({**FEDERATION, **inputs})
+    assert (step.code, step.exported) == (2, {})
+    assert step.errors[0].startswith(said)
