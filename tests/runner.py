@@ -20,6 +20,9 @@ ACTION = Path(__file__).parent.parent / "action.yml"
 OWNER = 1001 if os.geteuid() == 0 else os.getuid()
 """Who owns the workspace on a hosted runner; anybody but root."""
 
+HOST_TEMP = "/home/runner/work/_temp"
+"""The runner's temp folder as a job's own steps know it; an action's container has it elsewhere."""
+
 FILES = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
 
 
@@ -117,6 +120,12 @@ def read_file_command(text: str) -> dict[str, str]:
     return found
 
 
+def _in_container(value: str) -> str:
+    """A variable as the runner passes it on: a path of the host's becomes the container's."""
+    inside = value == HOST_TEMP or value.startswith(f"{HOST_TEMP}/")
+    return value.replace(HOST_TEMP, "/github/runner_temp", 1) if inside else value
+
+
 def give_to_owner(folder: Path) -> None:
     """Make everything belong to whom the workspace belongs to on a runner."""
     if os.geteuid() == 0:
@@ -153,19 +162,49 @@ class Runner:
         return self._folder / "workspace"
 
     @property
+    def temp(self) -> Path:
+        return self._folder / "runner_temp"
+
+    @property
     def file_commands(self) -> Path:
         return self._folder / "file_commands"
 
-    def run(self, inputs: Mapping[str, str], environment: Mapping[str, str], leaks: Leaks) -> Step:
-        """Run one step with its inputs (`with:`) and the job's variables."""
+    def run(
+        self,
+        inputs: Mapping[str, str],
+        environment: Mapping[str, str],
+        leaks: Leaks,
+        *,
+        action: Path = ACTION,
+        after: Step | None = None,
+    ) -> Step:
+        """Run one step with its inputs (`with:`) and the job's variables.
+
+        Args:
+            inputs: What the workflow gives.
+            environment: The job's variables.
+            leaks: Hears what the step said.
+            action: The metadata file of the action.
+            after: The step whose `post` this is, with what it saved as its state.
+        """
         for name in FILES:
             (self.file_commands / name.lower()).write_text("")
         give_to_owner(self._folder)
-        declared = yaml.safe_load(ACTION.read_text())["inputs"]
-        given = {name: str(inputs.get(name, about.get("default", ""))) for name, about in declared.items()}
+        metadata = yaml.safe_load(action.read_text())
+        given = {
+            name: str(inputs.get(name, about.get("default", ""))).replace("${{ runner.temp }}", HOST_TEMP)
+            for name, about in metadata["inputs"].items()
+        }
         assert given.keys() >= inputs.keys()
+        runs = metadata["runs"]
+        arguments = [
+            re.sub(r"\$\{\{ inputs\.(\S+) \}\}", lambda of: given[of[1]], each) for each in runs.get("args", [])
+        ]
+        state = read_file_command(after.files["STATE"]) if after else {}
         container = self._client.containers.run(
             self._image,
+            arguments,
+            entrypoint=runs.get("post-entrypoint" if after else "entrypoint"),
             detach=True,
             working_dir="/github/workspace",
             volumes=[
@@ -183,7 +222,8 @@ class Runner:
                 "GITHUB_EVENT_PATH": "/github/workflow/event.json",
                 "GITHUB_REPOSITORY": "octo-org/hello",
                 **{f"GITHUB_{name}": f"/github/file_commands/{name.lower()}" for name in FILES},
-                **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+                **{f"INPUT_{name.upper()}": _in_container(value) for name, value in given.items()},
+                **{f"STATE_{name}": value for name, value in state.items()},
                 **environment,
             },
             **self._options,

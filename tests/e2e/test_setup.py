@@ -1,0 +1,78 @@
+"""setup/action.yml on the real image: as the runner runs it, and in the example with two jobs."""
+
+import re
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from tests.conftest import ROOT
+from tests.e2e.conftest import Production
+from tests.leaks import Leaks
+from tests.runner import HOST_TEMP, OWNER, Runner, Step, read_file_command
+
+pytestmark = pytest.mark.docker
+
+SETUP = ROOT / "setup" / "action.yml"
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+INPUTS = {"repository": "us-central1/demo-project/python", "workload-identity-provider": PROVIDER}
+INDEX = "us-central1-python.pkg.dev/demo-project/python/simple/"
+
+
+def _set_up(runner: Runner, production: Production, leaks: Leaks) -> Step:
+    step = runner.run(INPUTS, production.emulator.job(), leaks, action=SETUP)
+    assert step.exit_code == 0, step.log
+    return step
+
+
+def test_the_file_is_the_owners_alone_and_gone_after_the_job(
+    runner: Runner, production: Production, leaks: Leaks
+) -> None:
+    step = _set_up(runner, production, leaks)
+    exported = read_file_command(step.files["ENV"])
+    (file,) = runner.temp.iterdir()
+    assert exported["GAR_PIP_CONF"] == f"{HOST_TEMP}/{file.name}"
+    about = file.lstat()
+    assert (stat.filemode(about.st_mode), about.st_uid) == ("-rw-------", OWNER)
+    assert file.read_text() == (
+        f"[global]\nextra-index-url = https://oauth2accesstoken:{exported['GAR_TOKEN']}@{INDEX}\n"
+    )
+
+    post = runner.run(INPUTS, production.emulator.job(), leaks, action=SETUP, after=step)
+    assert post.exit_code == 0, post.log
+    assert list(runner.temp.iterdir()) == []
+    # That nothing else is left is what the search for leaks after this test is for.
+
+
+def test_after_a_failure_there_is_nothing_to_remove(runner: Runner, production: Production, leaks: Leaks) -> None:
+    step = runner.run({**INPUTS, "only": "no"}, production.emulator.job(), leaks, action=SETUP)
+    assert step.exit_code == 2, step.log
+    assert step.files["ENV"] == ""
+    assert runner.run(INPUTS, {}, leaks, action=SETUP, after=step).exit_code == 0
+
+
+def test_every_output_but_the_secret_one_may_be_a_job_output(
+    runner: Runner, production: Production, leaks: Leaks
+) -> None:
+    step = _set_up(runner, production, leaks)
+    assert step.dropped == {"extra-index-url"}
+    assert step.outputs["index-url"] == f"https://{INDEX}"
+    left = datetime.fromisoformat(step.outputs["token-expires-at"]) - datetime.now(UTC)
+    assert 3000 < left.total_seconds() <= 3600
+    runner.run(INPUTS, {}, leaks, action=SETUP, after=step)
+
+
+def test_two_jobs(act: Callable[[Path], str], checkout: Callable[[str], Path], emulator: Emulator) -> None:
+    log = act(checkout("two-jobs"))
+    assert re.search(r"^\[publish/install\s*\]\s*\| Hello, octocat!$", log, re.MULTILINE), log
+    assert "GAR_PIP_CONF" not in log  # act shares no temp folder: a path would lead nowhere
+
+    (stored,) = emulator.files()
+    seen = [each for each in emulator.requests if each.host == "us-central1-python.pkg.dev"]
+    (upload,) = (each for each in seen if each.method == "POST")
+    (download,) = {each.principal for each in seen if each.path.endswith(f"/{stored.filename}")} - {upload.principal}
+    assert upload.principal == "serviceAccount:publisher@demo-project.iam.gserviceaccount.com"
+    assert download.startswith("principal://")
