@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import docker
 import pytest
 
 from gar_publish.emulator import Emulator
@@ -65,10 +66,17 @@ def test_every_output_but_the_secret_one_may_be_a_job_output(
     runner.run(INPUTS, {}, leaks, action=SETUP, after=step)
 
 
-def test_two_jobs(act: Callable[[Path], str], checkout: Callable[[str], Path], emulator: Emulator) -> None:
+def test_two_jobs(
+    act: Callable[[Path], str],
+    checkout: Callable[[str], Path],
+    emulator: Emulator,
+    docker_client: docker.DockerClient,
+) -> None:
     log = act(checkout("two-jobs"))
     assert re.search(r"^\[publish/install\s*\]\s*\| Hello, octocat!$", log, re.MULTILINE), log
     assert "GAR_PIP_CONF" not in log  # act shares no temp folder: a path would lead nowhere
+    left = [*docker_client.volumes.list(), *docker_client.containers.list(all=True)]
+    assert [each.name for each in left if str(each.name).startswith("act-publish-install")] == []
 
     (stored,) = emulator.files()
     seen = [each for each in emulator.requests if each.host == "us-central1-python.pkg.dev"]

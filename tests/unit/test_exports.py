@@ -1,0 +1,41 @@
+import pytest
+
+from gar_publish.endpoints import Endpoints
+from gar_publish.exports import pip_configuration, usual_name, variables
+from gar_publish.repository import Repository
+
+INDEX = "us-central1-python.pkg.dev/demo-project/python/simple/"
+REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpoints())
+URL = f"https://oauth2accesstoken:ya29.x@{INDEX}"
+
+
+def test_each_tool_has_its_variables() -> None:
+    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None) == {
+        "PIP_EXTRA_INDEX_URL": URL,
+        "UV_INDEX": URL,
+        "UV_INDEX_GAR_DEMO_PROJECT_PYTHON_USERNAME": "oauth2accesstoken",
+        "UV_INDEX_GAR_DEMO_PROJECT_PYTHON_PASSWORD": "ya29.x",
+        "POETRY_HTTP_BASIC_GAR_DEMO_PROJECT_PYTHON_USERNAME": "oauth2accesstoken",
+        "POETRY_HTTP_BASIC_GAR_DEMO_PROJECT_PYTHON_PASSWORD": "ya29.x",
+        "GAR_TOKEN": "ya29.x",
+    }
+
+
+def test_the_only_index_takes_the_place_of_pypi() -> None:
+    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index")
+    assert exported["PIP_INDEX_URL"] == exported["UV_DEFAULT_INDEX"] == URL
+    assert not exported.keys() & {"PIP_EXTRA_INDEX_URL", "UV_INDEX"}
+    assert exported["UV_INDEX_MY_INDEX_PASSWORD"] == "ya29.x"
+    assert pip_configuration(REPOSITORY, "ya29.x", only=True) == f"[global]\nindex-url = {URL}\n"
+    assert pip_configuration(REPOSITORY, "ya29.x", only=False) == f"[global]\nextra-index-url = {URL}\n"
+
+
+@pytest.mark.parametrize(
+    ("repository", "name"),
+    [
+        ("us-central1/example.com:demo/python", "gar-example-com-demo-python"),
+        ("https://mirror.example.com/root/pypi/simple/", "gar-mirror-example-com-root-pypi"),
+    ],
+)
+def test_the_usual_name_is_one_that_tools_take(repository: str, name: str) -> None:
+    assert usual_name(Repository.parse(repository, endpoints=Endpoints())) == name
