@@ -12,6 +12,7 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
 from gar_publish.exports import pip_configuration, read_only_token, variables
 from gar_publish.install import extra_index_line
+from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
 from gar_publish.pipeline import Surroundings
 from gar_publish.report import rfc3339
@@ -68,6 +69,7 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     mask_given(settings.credential, console)
     around = Surroundings(Path.cwd(), environment, endpoints, console, Patience())
     token = read_only_token(settings.repository, settings.credential, around)
+    ignore_signals()
     console.mask(token.value)
     exported = dict(variables(settings.repository, token.value, only=settings.only, index_name=settings.index_name))
     # Where the folder is no mount (act, old runners), a file would be gone with this container.
