@@ -73,10 +73,10 @@ def test_two_jobs(
     docker_client: docker.DockerClient,
 ) -> None:
     log = act(checkout("two-jobs"))
-    assert re.search(r"^\[publish/install\s*\]\s*\| Hello, octocat!$", log, re.MULTILINE), log
+    assert re.search(r"^\[two-jobs/install\s*\]\s*\| Hello, octocat!$", log, re.MULTILINE), log
     assert "GAR_PIP_CONF" not in log  # act shares no temp folder: a path would lead nowhere
     left = [*docker_client.volumes.list(), *docker_client.containers.list(all=True)]
-    assert [each.name for each in left if str(each.name).startswith("act-publish-install")] == []
+    assert [each.name for each in left if str(each.name).startswith("act-two-jobs")] == []
 
     (stored,) = emulator.files()
     seen = [each for each in emulator.requests if each.host == "us-central1-python.pkg.dev"]
