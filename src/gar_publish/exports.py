@@ -7,7 +7,8 @@ from gar_publish.credentials import Token, open_source
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Credential
 from gar_publish.index import Index
-from gar_publish.install import USERNAME, url_with_token
+from gar_publish.install import default_name
+from gar_publish.login import OAUTH_USER, Login, url_with_login
 from gar_publish.pipeline import Surroundings
 from gar_publish.repository import Repository
 
@@ -58,27 +59,20 @@ def variables(repository: Repository, token: str, *, only: bool, index_name: str
         only: Whether there is no other index.
         index_name: What uv's and Poetry's projects call it; None for the usual name.
     """
-    url = url_with_token(repository.index_url, token)
-    name = re.sub(r"[^A-Z0-9]", "_", (index_name or usual_name(repository)).upper())
+    url = url_with_login(repository.index_url, Login(OAUTH_USER, token))
+    name = re.sub(r"[^A-Z0-9]", "_", (index_name or default_name(repository)).upper())
     return {
         "PIP_INDEX_URL" if only else "PIP_EXTRA_INDEX_URL": url,
         "UV_DEFAULT_INDEX" if only else "UV_INDEX": url,
-        f"UV_INDEX_{name}_USERNAME": USERNAME,
+        f"UV_INDEX_{name}_USERNAME": OAUTH_USER,
         f"UV_INDEX_{name}_PASSWORD": token,
-        f"POETRY_HTTP_BASIC_{name}_USERNAME": USERNAME,
+        f"POETRY_HTTP_BASIC_{name}_USERNAME": OAUTH_USER,
         f"POETRY_HTTP_BASIC_{name}_PASSWORD": token,
         "GAR_TOKEN": token,
     }
 
 
-def usual_name(repository: Repository) -> str:
-    """A name that uv and Poetry take for the repository."""
-    path = repository.index_url.split("://")[-1].removesuffix("/simple/")
-    parts = f"{repository.project}-{repository.name}" if repository.name else path
-    return "gar-" + re.sub(r"[^a-z0-9]+", "-", parts.lower()).strip("-")
-
-
 def pip_configuration(repository: Repository, token: str, *, only: bool) -> str:
     """A `pip.conf` (https://pip.pypa.io/en/stable/topics/configuration/)."""
     option = "index-url" if only else "extra-index-url"
-    return f"[global]\n{option} = {url_with_token(repository.index_url, token)}\n"
+    return f"[global]\n{option} = {url_with_login(repository.index_url, Login(OAUTH_USER, token))}\n"

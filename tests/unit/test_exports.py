@@ -1,7 +1,8 @@
 import pytest
 
 from gar_publish.endpoints import Endpoints
-from gar_publish.exports import pip_configuration, usual_name, variables
+from gar_publish.exports import pip_configuration, variables
+from gar_publish.install import default_name
 from gar_publish.repository import Repository
 
 INDEX = "us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -38,4 +39,4 @@ def test_the_only_index_takes_the_place_of_pypi() -> None:
     ],
 )
 def test_the_usual_name_is_one_that_tools_take(repository: str, name: str) -> None:
-    assert usual_name(Repository.parse(repository, endpoints=Endpoints())) == name
+    assert default_name(Repository.parse(repository, endpoints=Endpoints())) == name

@@ -1,6 +1,5 @@
 """What each tool needs to know to use one repository."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from gar_publish.configure import ini, places, toml
 from gar_publish.configure.files import Edit, read, understood
 from gar_publish.configure.places import Machine
 from gar_publish.errors import BadInput
+from gar_publish.install import default_name
 from gar_publish.login import Login, url_with_login
 from gar_publish.repository import Repository
 
@@ -86,13 +86,6 @@ class Plan:
     notes: tuple[str, ...] = ()
     warning: str = ""
     uv: UvLogin | None = None
-
-
-def default_name(repository: Repository) -> str:
-    """A name that tools take, also within variables: `UV_INDEX_GAR_MY_PROJECT_PYTHON_USERNAME`."""
-    path = repository.index_url.split("://")[-1].removesuffix("/simple/")
-    parts = f"{repository.project}-{repository.name}" if repository.name else path
-    return "gar-" + re.sub(r"[^a-z0-9]+", "-", parts.lower()).strip("-")
 
 
 def pip(wanted: Wanted) -> Plan:

@@ -5,9 +5,10 @@ import pytest
 
 from gar_publish.configure.options import TOOL_NAMES
 from gar_publish.configure.places import Machine
-from gar_publish.configure.tools import TOOLS, Plan, Wanted, default_name
+from gar_publish.configure.tools import TOOLS, Plan, Wanted
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
+from gar_publish.install import default_name
 from gar_publish.login import KEYRING, Login
 from gar_publish.repository import Repository
 
