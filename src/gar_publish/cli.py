@@ -96,8 +96,7 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     if settings.summary and "GITHUB_STEP_SUMMARY" in environment:
         with Path(environment["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
             file.write(report.as_markdown())
-    if folder := environment.get(cloud_build.VARIABLE):
-        _write_step_output(Path(folder), report.outputs(), console)
+    _write_step_output(environment, report.outputs(), console)
     for failure in report.failures:
         console.error(failure)
     if report.failure:
@@ -346,11 +345,14 @@ def _write(file: str, text: str) -> None:
         ) from None
 
 
-def _write_step_output(folder: Path, outputs: Mapping[str, str], console: TerminalConsole) -> None:
+def _write_step_output(environment: Mapping[str, str], outputs: Mapping[str, str], console: TerminalConsole) -> None:
+    if cloud_build.VARIABLE not in environment:
+        return
+    file = Path(environment[cloud_build.VARIABLE]) / "output"
     try:
-        (folder / "output").write_text(cloud_build.step_output(outputs), encoding="utf-8")
+        file.write_text(cloud_build.step_output(outputs), encoding="utf-8")
     except OSError as error:  # what was published is published
-        console.warning(f"The step has no output: {folder / 'output'} cannot be written ({error.strerror}).")
+        console.warning(f"The step has no output: {file} cannot be written ({error.strerror}).")
 
 
 if __name__ == "__main__":

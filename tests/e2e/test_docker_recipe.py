@@ -19,7 +19,8 @@ import docker
 import pytest
 
 from gar_publish.emulator import Emulator
-from gar_publish.install import extra_index_line, requirements_hashed, url_with_token
+from gar_publish.install import extra_index_line, requirements_hashed
+from gar_publish.login import OAUTH_USER, Login, url_with_login
 from tests.e2e.conftest import BUILDKIT, Checkout, upload
 from tests.leaks import encodings
 from tests.wheels import make_wheel
@@ -157,7 +158,7 @@ def test_the_recipes_leave_no_token(
     (recipe / "requirements.txt").write_text(requirements_hashed({"greetings==1.0": [stored.sha256]}))
 
     hidden = {tool: emulator.access_token(READER) for tool in ("pip", "uv")}
-    conf = f"[global]\nextra-index-url = {url_with_token(index, hidden['pip'])}\n"
+    conf = f"[global]\nextra-index-url = {url_with_login(index, Login(OAUTH_USER, hidden['pip']))}\n"
     builder.build("pip", recipe, "--secret=id=pip,env=PIP_CONF", PIP_CONF=conf)
     line = extra_index_line(index, hidden["uv"])
     builder.build("uv", recipe, f"--file={recipe}/uv.Dockerfile", "--secret=id=gar,env=GAR_LINE", GAR_LINE=line)

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from gar_publish.emulator import Emulator
-from gar_publish.install import requirements_hashed, url_with_token
+from gar_publish.install import requirements_hashed
+from gar_publish.login import OAUTH_USER, Login, url_with_login
 from tests.integration.frontdoors import PUBLISHER, READER
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
@@ -103,7 +104,7 @@ def says(run: Run, **environment: str) -> str:
 
 
 def with_variable(url: str) -> str:
-    return url_with_token(url, "TOKEN").replace("TOKEN", "${GAR_TOKEN}")
+    return url_with_login(url, Login(OAUTH_USER, "TOKEN")).replace("TOKEN", "${GAR_TOKEN}")
 
 
 def test_pip_takes_the_strangers_from_a_plain_extra_index(run: Run, private: str, public: str, tmp_path: Path) -> None:
