@@ -1,5 +1,6 @@
 """Google and GitHub, as containers see them: by their own names over TLS, or as act's jobs see an emulator."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -59,31 +60,38 @@ class Production:
 
 
 @pytest.fixture(scope="session")
-def production(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+def turn() -> Iterator[None]:
+    """Test runs take turns: a machine has one such address, and one image of each name that act gives."""
+    with (Path(tempfile.gettempdir()) / "gar-publish-test.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def production(
+    turn: None,  # noqa: ARG001 - held while this run lasts
+    docker_client: docker.DockerClient,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Production]:
     """Needs root, for ports 443 and 80."""
     folder = tmp_path_factory.mktemp("production")
-    with (Path(tempfile.gettempdir()) / "gar-publish-test.lock").open("w") as lock:
-        # There is one such address on a machine: sessions take turns, and clear away what a killed one left.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in docker_client.networks.list(names=[NETWORK]):
-            left.remove()
-        network = docker_client.networks.create(
-            NETWORK, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)])
-        )
-        try:
-            with Emulator(
-                data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True
-            ) as emulator:
-                yield Production(
-                    emulator,
-                    {
-                        "network": network.name,
-                        "extra_hosts": dict.fromkeys(HOSTS, GATEWAY),
-                        "volumes": [f"{_bundle(emulator, folder)}:/etc/ssl/certs/ca-certificates.crt:ro"],
-                    },
-                )
-        finally:
-            network.remove()
+    for left in docker_client.networks.list(names=[NETWORK]):
+        left.remove()  # a session that was killed left it
+    network = docker_client.networks.create(
+        NETWORK, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)])
+    )
+    try:
+        with Emulator(data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True) as emulator:
+            yield Production(
+                emulator,
+                {
+                    "network": network.name,
+                    "extra_hosts": dict.fromkeys(HOSTS, GATEWAY),
+                    "volumes": [f"{_bundle(emulator, folder)}:/etc/ssl/certs/ca-certificates.crt:ro"],
+                },
+            )
+    finally:
+        network.remove()
 
 
 def _bundle(emulator: Emulator, folder: Path) -> Path:
@@ -166,8 +174,16 @@ def buildkit() -> str:
 
 
 @pytest.fixture(scope="session")
-def action(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def action(
+    turn: None,  # noqa: ARG001 - as above
+    docker_client: docker.DockerClient,
+    base_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """This repository as `org/gar-publish@v1`, with the base image written in: act gives a Dockerfile no arguments."""
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        # act would take what an earlier run built for the code of this one.
+        docker_client.images.remove("act-org-gar-publish-v1-dockeraction", force=True, noprune=True)
     folder = tmp_path_factory.mktemp("action")
     copy_tree(ROOT, folder)
     dockerfile = folder / "Dockerfile"
@@ -229,7 +245,6 @@ def act(
             "--pull=false",
             "--action-offline-mode",
             "--no-cache-server",
-            "--rebuild",
             "--rm",
             f"--platform=ubuntu-latest={python_image}",
             f"--network={docker_network.name}",

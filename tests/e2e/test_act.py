@@ -91,7 +91,7 @@ class TestDocument:
         actrc = folder / ".actrc"
         actrc.write_text(
             re.sub("catthehacker.*", python_image, actrc.read_text())
-            + "--pull=false\n--action-offline-mode\n--no-cache-server\n--rebuild\n--rm\n"
+            + "--pull=false\n--action-offline-mode\n--no-cache-server\n--rm\n"
             f"--local-repository=org/gar-publish@v1={action}\n"
         )
         programs = tmp_path / "bin"

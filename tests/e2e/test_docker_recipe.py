@@ -115,7 +115,9 @@ class Builder:
         script = (
             "set -e; cd /engine; test -f buildkit/cache.db\n"
             f"find buildkit overlay2/*/diff -xdev -type f -newerct @{int(self._began)} -print0 >/tmp/written\n"
-            "for each in /needles/*; do xargs -0 grep -qFf $each </tmp/written && basename $each || true; done"
+            "for each in /needles/*; do\n"
+            "  if xargs -0 grep -lFf $each </tmp/written | grep -q .; then basename $each; fi\n"
+            "done"
         )
         root = self._client.info()["DockerRootDir"]
         said = self._client.containers.run(
