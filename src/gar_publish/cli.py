@@ -346,13 +346,13 @@ def _write(file: str, text: str) -> None:
 
 
 def _write_step_output(environment: Mapping[str, str], outputs: Mapping[str, str], console: TerminalConsole) -> None:
-    if cloud_build.VARIABLE not in environment:
-        return
-    file = Path(environment[cloud_build.VARIABLE]) / "output"
-    try:
-        file.write_text(cloud_build.step_output(outputs), encoding="utf-8")
-    except OSError as error:  # what was published is published
-        console.warning(f"The step has no output: {file} cannot be written ({error.strerror}).")
+    """On Cloud Build, hand on what is no secret. Where that fails, what was published is published all the same."""
+    if folder := environment.get(cloud_build.VARIABLE):
+        file = Path(folder, "output")
+        try:
+            file.write_text(cloud_build.step_output(outputs), encoding="utf-8")
+        except OSError as error:
+            console.warning(f"The step has no output: {file} cannot be written ({error.strerror}).")
 
 
 if __name__ == "__main__":
