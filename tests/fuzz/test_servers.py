@@ -63,6 +63,7 @@ def answer(status: int, body: bytes, url: str, *, read: bool = False, **headers:
     response = requests.Response()
     response.status_code, response.url, response.raw = status, url, io.BytesIO(body)
     response.headers.update(headers)
+    response.request = requests.Request("GET", url).prepare()
     if read:
         _ = response.content
     return response
