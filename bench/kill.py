@@ -1,6 +1,7 @@
 """Kills publishing runs (SIGKILL) at random moments and runs the same command again: `python -m bench.kill`."""
 
 import argparse
+import itertools
 import json
 import random
 import subprocess
@@ -18,6 +19,10 @@ from gar_publish.emulator import Emulator
 from tests.wheels import make_wheel
 
 AT_ONCE = 2
+LONGEST = 10.0
+"""Seconds within which a run is killed, as long as none has ended by itself and shown how long one takes."""
+
+_VERSIONS_APART = 1_000_000
 LARGE = 8 * 1024 * 1024
 """Bytes of the largest wheel: its upload takes a while that a kill can hit."""
 
@@ -46,50 +51,50 @@ class Killer:
         emulator: Where they publish to.
         folder: Each run has a folder of its own in it.
         chances: Draws the moments.
-        killed: How many runs had not ended by themselves before their moment came.
     """
 
     emulator: Emulator
     folder: Path
     chances: random.Random
-    killed: int = 0
     _durations: dict[bool, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, number: int) -> list[str]:
-        """Publish, kill, and publish again.
+        """Publish, kill, and publish again; with another version where a run ended before it could be killed.
 
         Returns:
             What is wrong afterwards.
         """
         builds = number % 4 == 0
-        duration = self._durations.get(builds) or self._measure(builds=builds)
+        for version in itertools.count(number, _VERSIONS_APART):
+            folder = self.folder / f"run-{version}"
+            sources = _project(folder, version) if builds else _wheels(folder, version)
+            if self._is_killed(self._start(folder, sources), builds=builds):
+                return self._again(folder, sources, version)
+        raise AssertionError
+
+    def _is_killed(self, started: "subprocess.Popen[str]", *, builds: bool) -> bool:
         with self._lock:
-            moment = self.chances.uniform(0, 0.9 * duration)
-        folder = self.folder / f"run-{number}"
-        sources = _project(folder, number) if builds else _wheels(folder, number)
-        started = self._start(folder, sources)
+            moment = self.chances.uniform(0, self._durations.get(builds, LONGEST))
+        began = time.monotonic()
         try:
             started.wait(moment)
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
-            with self._lock:
-                self.killed += 1
+            return True
+        with self._lock:
+            self._durations[builds] = time.monotonic() - began
+        return False
+
+    def _again(self, folder: Path, sources: list[Path], number: int) -> list[str]:
+        builds = sources[0].is_dir()
         (folder / "report.json").unlink(missing_ok=True)
         again = self._start(folder, sources)
         if again.wait():
             return [f"the second run ended with {again.returncode}: {(folder / 'log').read_text()}"]
         expected = [folder / "project" / "dist" / f"kill_built-1.{number}-py3-none-any.whl"] if builds else sources
         return self._differences(json.loads((folder / "report.json").read_text()), expected, number)
-
-    def _measure(self, *, builds: bool) -> float:
-        folder = self.folder / f"measure-{builds}"
-        sources = _project(folder, 100_000) if builds else _wheels(folder, 100_001)
-        began = time.monotonic()
-        if self._start(folder, sources).wait():
-            raise RuntimeError("publishing fails even when nobody kills it")
-        return self._durations.setdefault(builds, time.monotonic() - began)
 
     def _start(self, folder: Path, sources: list[Path]) -> "subprocess.Popen[str]":
         dist = [f"--dist={each}" for each in sources if each.suffix == ".whl"]
@@ -160,18 +165,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gar-publish-bench-") as scratch:
-        right, killed = kill(options.runs, options.seed, Path(scratch))
-    print(f"{killed} runs were killed before their end")
+        right = kill(options.runs, options.seed, Path(scratch))
     print(f"{right} of {options.runs} right")
     return int(right != options.runs)
 
 
-def kill(runs: int, seed: int, folder: Path) -> tuple[int, int]:
-    """Kill so many runs.
-
-    Returns:
-        How many are right once the same command was run again, and how many really were killed.
-    """
+def kill(runs: int, seed: int, folder: Path) -> int:
+    """Kill so many runs, and count those that the same command mended."""
     with Emulator(data=folder / "emulator") as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
         killer = Killer(emulator, folder, random.Random(seed))
         right = 0
@@ -179,7 +179,7 @@ def kill(runs: int, seed: int, folder: Path) -> tuple[int, int]:
             right += not problems
             for problem in problems:
                 print(f"run {number}: {problem}")
-    return right, killer.killed
+    return right
 
 
 if __name__ == "__main__":
