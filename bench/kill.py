@@ -99,15 +99,16 @@ class Killer:
     def _start(self, folder: Path, sources: list[Path]) -> "subprocess.Popen[str]":
         dist = [f"--dist={each}" for each in sources if each.suffix == ".whl"]
         packages = [str(each) for each in sources if each.is_dir()]
-        return subprocess.Popen(
-            [*COMMAND, *DIRECT, "--json", str(folder / "report.json"), *dist, *packages],
-            cwd=folder,
-            env=process_environment(self.emulator, folder),
-            stdin=subprocess.DEVNULL,
-            stdout=(folder / "log").open("w"),
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with (folder / "log").open("w") as log:
+            return subprocess.Popen(
+                [*COMMAND, *DIRECT, "--json", str(folder / "report.json"), *dist, *packages],
+                cwd=folder,
+                env=process_environment(self.emulator, folder),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
 
     def _differences(self, report: dict[str, object], expected: list[Path], number: int) -> list[str]:
         wrong = []
