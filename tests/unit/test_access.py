@@ -13,6 +13,7 @@ from gar_publish.patience import Patience
 from gar_publish.settings import IndexToken
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, serve
 
+EMPTY_INDEX = Reply(200, headers={"Content-Type": "text/html"})
 READS, PUBLISHES = "Basic b2F1dGgyYWNjZXNzdG9rZW46cmVhZA==", "Basic b2F1dGgyYWNjZXNzdG9rZW46cHVibGlzaA=="
 
 
@@ -42,7 +43,7 @@ def open_access(server: ScriptedServer, wanted: IndexToken, source: TokenSource,
 
 
 def only(authorization: str, seen: Seen) -> Reply:
-    return Reply(200 if seen.headers["Authorization"] == authorization else 403)
+    return EMPTY_INDEX if seen.headers["Authorization"] == authorization else Reply(403)
 
 
 def handed_out(access: Access) -> str | None:
@@ -54,7 +55,7 @@ def handed_out(access: Access) -> str | None:
     ("wanted", "hands_out"), [("auto", "read"), ("read-only", "read"), ("publisher", "publish"), ("none", None)]
 )
 def test_what_the_line_carries(server: ScriptedServer, wanted: IndexToken, hands_out: str | None) -> None:
-    server.on("/", Reply(200))
+    server.on("/", EMPTY_INDEX)
     console = Memory()
     access = open_access(server, wanted, Identity("publish"), console)
     access.files("sample")

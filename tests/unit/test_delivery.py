@@ -50,7 +50,7 @@ class Registry:
         if self.lag:
             self.lag -= 1
             return Reply(404)
-        return Reply(200, "".join(f'<a href="/f/{name}">' for name in self.files))
+        return Reply(200, "".join(f'<a href="/f/{name}">' for name in self.files), {"Content-Type": "text/html"})
 
 
 class Bench:
