@@ -85,14 +85,24 @@ def persist(
     import tenacity  # it brings asyncio along, which a run without requests does not need
 
     started = patience.clock()
+    unsound_answers = 0
     jitter = tenacity.wait_random_exponential(multiplier=patience.first, max=patience.longest)
+
+    def attempt() -> requests.Response:
+        nonlocal unsound_answers
+        try:
+            return call()
+        except Unsound:
+            unsound_answers += 1
+            raise
 
     def wait(state: "RetryCallState") -> float:
         return max(jitter(state), _asked_wait(state))
 
     def enough(state: "RetryCallState") -> bool:
         return (
-            state.attempt_number >= (_TRIES_OF_UNSOUND if _unsound(state) else patience.tries)
+            state.attempt_number >= patience.tries
+            or (unsound_answers >= _TRIES_OF_UNSOUND and _unsound(state) is not None)
             or patience.clock() - started + state.upcoming_sleep > patience.total
             or _UNTRUSTED in _describe(state)[1]
         )
@@ -137,7 +147,7 @@ def persist(
         sleep=patience.sleep,
     )
     try:
-        return insisting(call)
+        return insisting(attempt)
     except OSError as error:  # every exception of requests is one, and so is a certificate file that is missing
         raise BadInput(
             f"Could not {what}: the request could not even be made.",

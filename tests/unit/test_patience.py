@@ -105,6 +105,20 @@ class TestPersist:
             persist(call, patience=patience, what="look", on_wait=print)
         assert (len(server.seen), len(time.slept)) == (3, 2)
 
+    def test_an_answer_without_sense_after_other_faults_is_one_of_three(
+        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+    ) -> None:
+        server.on("/", Reply(503), Reply(drop=True), Reply(200, "garbage"), Reply(200, "sense"))
+
+        def call() -> requests.Response:
+            response = session.get(server.url)
+            if response.text == "garbage":
+                raise Unsound(response, RegistryRefused("no index", anchor="not-an-index"))
+            return response
+
+        assert persist(call, patience=patience, what="look", on_wait=print).text == "sense"
+        assert len(time.slept) == 3
+
     def test_other_exceptions_pass(self, patience: Patience) -> None:
         def call() -> requests.Response:
             raise KeyError("bug")
