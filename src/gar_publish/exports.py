@@ -8,9 +8,12 @@ from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import default_name
-from gar_publish.login import OAUTH_USER, Login, url_with_login
+from gar_publish.login import OAUTH_USER, Login, same_index, url_with_login
 from gar_publish.pipeline import Surroundings
 from gar_publish.repository import Repository
+
+_EXTRA_INDEXES = ("PIP_EXTRA_INDEX_URL", "UV_INDEX")
+_NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 
 
 def read_only_token(repository: Repository, credential: Credential, around: Surroundings) -> Token:
@@ -46,8 +49,10 @@ def read_only_token(repository: Repository, credential: Credential, around: Surr
     return reader.token()
 
 
-def variables(repository: Repository, token: str, *, only: bool, index_name: str | None) -> Mapping[str, str]:
-    """The variables with which pip, uv and Poetry find the repository.
+def variables(
+    repository: Repository, token: str, *, only: bool, index_name: str | None, before: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The variables with which pip, uv and Poetry find the repository. Other extra indexes of the job stay.
 
     See https://pip.pypa.io/en/stable/topics/configuration/#environment-variables,
     https://docs.astral.sh/uv/concepts/indexes/#providing-credentials-directly and
@@ -58,18 +63,30 @@ def variables(repository: Repository, token: str, *, only: bool, index_name: str
         token: The access token.
         only: Whether there is no other index.
         index_name: What uv's and Poetry's projects call it; None for the usual name.
+        before: The variables so far.
     """
     url = url_with_login(repository.index_url, Login(OAUTH_USER, token))
     name = re.sub(r"[^A-Z0-9]", "_", (index_name or default_name(repository)).upper())
+    pip, uv = (_others(before.get(variable, ""), url) for variable in _EXTRA_INDEXES)
+    if only:
+        indexes = {"PIP_INDEX_URL": url, "UV_DEFAULT_INDEX": url}
+        indexes |= {variable: "" for variable in _EXTRA_INDEXES if before.get(variable)}
+    else:
+        # uv takes a package from the first index that has it; for pip, the order means nothing.
+        indexes = {"PIP_EXTRA_INDEX_URL": " ".join([*pip, url]), "UV_INDEX": " ".join([url, *uv])}
     return {
-        "PIP_INDEX_URL" if only else "PIP_EXTRA_INDEX_URL": url,
-        "UV_DEFAULT_INDEX" if only else "UV_INDEX": url,
+        **indexes,
         f"UV_INDEX_{name}_USERNAME": OAUTH_USER,
         f"UV_INDEX_{name}_PASSWORD": token,
         f"POETRY_HTTP_BASIC_{name}_USERNAME": OAUTH_USER,
         f"POETRY_HTTP_BASIC_{name}_PASSWORD": token,
         "GAR_TOKEN": token,
     }
+
+
+def _others(listed: str, url: str) -> list[str]:
+    """What a variable lists besides this index; uv's entries may have a name: NAME=URL."""
+    return [each for each in listed.split() if not same_index(_NAME.sub("", each), url)]
 
 
 def pip_configuration(repository: Repository, token: str, *, only: bool) -> str:

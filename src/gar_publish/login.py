@@ -45,3 +45,8 @@ def url_without_login(url: str) -> str:
     """The same URL without user name and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def same_index(one: str, other: str) -> bool:
+    """Whether two URLs name the same index, whoever logs in, and with or without the last slash."""
+    return url_without_login(one).rstrip("/") == url_without_login(other).rstrip("/")

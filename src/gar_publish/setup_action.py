@@ -71,7 +71,11 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     token = read_only_token(settings.repository, settings.credential, around)
     ignore_signals()
     console.mask(token.value)
-    exported = dict(variables(settings.repository, token.value, only=settings.only, index_name=settings.index_name))
+    exported = dict(
+        variables(
+            settings.repository, token.value, only=settings.only, index_name=settings.index_name, before=environment
+        )
+    )
     # Where the folder is no mount (act, old runners), a file would be gone with this container.
     if os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
         path = Path(folder, f"gar-pip-{secrets.token_hex(8)}.conf")

@@ -70,6 +70,16 @@ def test_only_leaves_no_other_index(doors: Doors) -> None:
 
 
 @pytest.mark.usefixtures("wheel")
+def test_only_ends_the_extra_indexes_of_the_job(doors: Doors) -> None:
+    extra = {"PIP_EXTRA_INDEX_URL": "http://127.0.0.1:1/simple/", "UV_INDEX": "http://127.0.0.1:1/simple/"}
+    step = doors.setup({**FEDERATION, "only": "true"}, extra)
+    assert {name: step.exported[name] for name in extra} == dict.fromkeys(extra, "")
+    for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):
+        said = _run(doors, step, *install, "--target", "found", "greetings")
+        assert said.startswith("0"), said
+
+
+@pytest.mark.usefixtures("wheel")
 def test_requirements_expand_the_token(doors: Doors) -> None:
     step = _set_up(doors, FEDERATION)
     index = step.outputs["index-url"].replace("://", "://oauth2accesstoken:${GAR_TOKEN}@")

@@ -11,7 +11,7 @@ URL = f"https://oauth2accesstoken:ya29.x@{INDEX}"
 
 
 def test_each_tool_has_its_variables() -> None:
-    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None) == {
+    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None, before={}) == {
         "PIP_EXTRA_INDEX_URL": URL,
         "UV_INDEX": URL,
         "UV_INDEX_GAR_DEMO_PROJECT_PYTHON_USERNAME": "oauth2accesstoken",
@@ -23,12 +23,25 @@ def test_each_tool_has_its_variables() -> None:
 
 
 def test_the_only_index_takes_the_place_of_pypi() -> None:
-    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index")
+    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", before={})
     assert exported["PIP_INDEX_URL"] == exported["UV_DEFAULT_INDEX"] == URL
     assert not exported.keys() & {"PIP_EXTRA_INDEX_URL", "UV_INDEX"}
     assert exported["UV_INDEX_MY_INDEX_PASSWORD"] == "ya29.x"
     assert pip_configuration(REPOSITORY, "ya29.x", only=True) == f"[global]\nindex-url = {URL}\n"
     assert pip_configuration(REPOSITORY, "ya29.x", only=False) == f"[global]\nextra-index-url = {URL}\n"
+
+
+def test_other_extra_indexes_of_the_job_stay() -> None:
+    other = "https://index.example.com/simple/"
+    before = {
+        "PIP_EXTRA_INDEX_URL": f"{URL.replace('ya29.x', 'ya29.old')} {other}",
+        "UV_INDEX": f"torch={other} gar={URL.removesuffix('/')}",
+    }
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
+    assert exported["PIP_EXTRA_INDEX_URL"] == f"{other} {URL}"
+    assert exported["UV_INDEX"] == f"{URL} torch={other}"
+    alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, before=before)
+    assert (alone["PIP_EXTRA_INDEX_URL"], alone["UV_INDEX"]) == ("", "")
 
 
 @pytest.mark.parametrize(
