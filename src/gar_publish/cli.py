@@ -46,6 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code of the contract.
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run_command(given)
+    except SystemExit as ended:  # argparse has said why
+        code = int(ended.code or 0)
+    if code and given[:1] == ["index-url"]:
+        # A shell ignores the exit code of $(…), and pip would look for the package on PyPI alone.
+        print("--no-index")
+    return code
+
+
+def _run_command(arguments: Sequence[str]) -> int:
     options = vars(_parser().parse_args(arguments))
     console = TerminalConsole(sys.stderr)
     raise_on_signals()

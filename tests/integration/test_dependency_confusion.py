@@ -112,6 +112,32 @@ def test_pip_takes_the_strangers_from_a_plain_extra_index(run: Run, private: str
     assert pip(run, tmp_path, requirements) == STRANGER
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--repository us-central1/demo-project/python --access-token missing",
+        "--repositry us-central1/demo-project/python",
+    ],
+    ids=["no token", "misspelt"],
+)
+@pytest.mark.parametrize("install", ["pip install", "uv pip install"])
+def test_a_line_that_cannot_be_had_installs_nothing(
+    install: str, options: str, public: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """A shell ignores what the command in $(…) ends with."""
+    done = subprocess.run(
+        f"{BIN}/{install} --target=lib --index-url {public} $({BIN}/gar-publish index-url {options}) acme-tools",
+        shell=True,
+        cwd=tmp_path,
+        env=clean_env | {"UV_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not (tmp_path / "lib/acme_tools.py").exists()
+
+
 def test_hashed_pins_withstand(run: Run, private: str, public: str, wheel: Path, tmp_path: Path) -> None:
     pins = requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]})
     requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\n{pins}\n"
