@@ -32,7 +32,13 @@ def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def proxy(production: Emulator) -> Iterator[str]:
+def connected() -> set[str]:
+    """The hosts that the proxy was asked for."""
+    return set()
+
+
+@pytest.fixture
+def proxy(production: Emulator, connected: set[str]) -> Iterator[str]:
     """A proxy (RFC 9110, section 9.3.6) that connects everybody to the emulator, whomever they ask for."""
     target = int(production.url.rpartition(":")[2])
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
@@ -51,6 +57,7 @@ def proxy(production: Emulator) -> Iterator[str]:
                     while not asked.endswith(b"\r\n\r\n"):
                         asked += client.recv(1024)
                     assert asked.startswith(b"CONNECT ")
+                    connected.add(asked.split()[1].decode().rpartition(":")[0])
                     server = stack.enter_context(socket.create_connection(("127.0.0.1", target)))
                     client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
                     for pair in ((client, server), (server, client)):

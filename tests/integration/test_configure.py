@@ -1,6 +1,7 @@
 """`gar-publish configure` and `index-url`: the real tools install and upload with what was written."""
 
 import http.server
+import os
 import re
 import shutil
 import stat
@@ -44,6 +45,10 @@ def public_index() -> Iterator[str]:
         server.shutdown()
 
 
+class ToolFailure(Exception):
+    """A tool ended with another exit code than 0."""
+
+
 @dataclass(frozen=True)
 class Laptop:
     """A fresh home, and a project beside it, where Artifact Registry has its real name."""
@@ -77,7 +82,8 @@ class Laptop:
             check=False,
             timeout=120,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        if done.returncode:
+            raise ToolFailure(done.stdout + done.stderr)
         return done.stdout + done.stderr
 
     def files(self) -> dict[Path, str]:
@@ -126,17 +132,18 @@ def laptop(
     return laptop
 
 
-def _pip(laptop: Laptop) -> None:
-    laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", "hello")
+def _pip(laptop: Laptop, package: str = "hello") -> None:
+    laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", package)
 
 
-def _docker(laptop: Laptop) -> None:
-    """The file takes the place of /etc/pip.conf in a build; here a variable names it."""
+def _docker(laptop: Laptop, package: str = "hello") -> None:
+    """The file takes the place of /etc/pip.conf in a build, where nobody has settings of their own."""
     (file,) = (laptop.home / ".config/gar-publish").iterdir()
-    laptop.run("pip", "install", "--target", laptop.project / ".venv", "hello", PIP_CONFIG_FILE=str(file))
+    of_a_build = {"PIP_CONFIG_FILE": str(file), "XDG_CONFIG_HOME": os.devnull}
+    laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", package, **of_a_build)
 
 
-def _uv(laptop: Laptop) -> None:
+def _uv(laptop: Laptop, _: str = "") -> None:
     pyproject = laptop.project / "pyproject.toml"
     if "explicit" in pyproject.read_text():
         pyproject.write_text(pyproject.read_text() + f'\n[tool.uv.sources]\nhello = {{ index = "{NAME}" }}\n')
@@ -145,15 +152,15 @@ def _uv(laptop: Laptop) -> None:
     assert f'url = "{UPLOAD_URL}hello/' in lock
 
 
-def _poetry(laptop: Laptop) -> None:
+def _poetry(laptop: Laptop, _: str = "") -> None:
     laptop.run("poetry", "install", "--no-interaction", "--no-ansi")
 
 
-def _pdm(laptop: Laptop) -> None:
+def _pdm(laptop: Laptop, _: str = "") -> None:
     laptop.run("pdm", "install", "--no-self")
 
 
-INSTALL: Mapping[str, Callable[[Laptop], None]] = {
+INSTALL: Mapping[str, Callable[..., None]] = {
     "pip": _pip,
     "docker": _docker,
     "uv": _uv,
@@ -195,12 +202,28 @@ def test_another_kind_leaves_nothing_of_the_one_before(laptop: Laptop, tool: str
 
 
 @pytest.mark.parametrize("tool", INSTALL)
-def test_the_only_index(laptop: Laptop, tool: str) -> None:
+def test_the_only_index(laptop: Laptop, tool: str, connected: set[str]) -> None:
+    """What it lacks is looked for nowhere else, neither on PyPI nor where pip has looked until now."""
+    before = laptop.home / ".config/pip/pip.conf"
+    before.parent.mkdir(parents=True)
+    before.write_text("[install]\nextra-index-url = https://index.example.com/simple/\n")
     laptop.configure(tool, "json-key", "--only")
-    alone = {name: value for name, value in laptop.environment.items() if name not in {"PIP_INDEX_URL", "PDM_PYPI_URL"}}
-    INSTALL[tool](replace(laptop, environment=alone))
+    named = {"PIP_INDEX_URL", "PDM_PYPI_URL"}
+    alone = replace(
+        laptop, environment={name: value for name, value in laptop.environment.items() if name not in named}
+    )
+    INSTALL[tool](alone)
     assert laptop.readers() == {f"serviceAccount:{PUBLISHER}"}
-    assert {seen.host for seen in laptop.registry.requests if "/simple/" in seen.path} == {HOST}
+
+    shutil.rmtree(laptop.project / ".venv")
+    for lock in laptop.project.glob("*.lock"):
+        lock.unlink()
+    pyproject = laptop.project / "pyproject.toml"
+    unbound = pyproject.read_text().replace(f'{{ source = "{NAME}" }}', '"*"')
+    pyproject.write_text(unbound.replace("hello", "elsewhere"))
+    with pytest.raises(ToolFailure, match="elsewhere"):
+        INSTALL[tool](alone, "elsewhere")
+    assert connected == {HOST}
 
 
 @pytest.mark.parametrize(
@@ -274,3 +297,21 @@ def test_settings_that_are_broken_stay_as_they_are(laptop: Laptop) -> None:
     assert done.code == 2
     assert "pyproject.toml cannot be understood (line 1); nothing was changed." in done.errors[0]
     assert (laptop.project / "pyproject.toml").read_text() == "[project\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "tool", "text"),
+    [
+        (".config/pip/pip.conf", "pip", "index-url = https://me:made-up-secret@index.example.com/simple/\n"),
+        (".pypirc", "twine", "\ufeff[pypi]\npassword = made-up-secret\n"),
+        (".config/pypoetry/auth.toml", "poetry", '[http-basic.other]\npassword = "made-up-secret\n'),
+    ],
+)
+def test_settings_that_are_broken_show_no_secret(laptop: Laptop, file: str, tool: str, text: str) -> None:
+    (laptop.home / file).parent.mkdir(parents=True, exist_ok=True)
+    (laptop.home / file).write_text(text)
+    done = Doors(laptop.project, laptop.environment).command("configure", tool, "--repository", REPOSITORY)
+    assert done.code == 2
+    assert "cannot be understood" in done.errors[0]
+    assert "made-up-secret" not in done.out + done.err
+    assert (laptop.home / file).read_text() == text

@@ -1,5 +1,6 @@
 """`gar-publish configure`: shows or makes the changes that one tool needs."""
 
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
@@ -37,7 +38,7 @@ def run(
     Raises:
         BadInput: Settings cannot be read, understood or written; the first that cannot be understood stops all.
     """
-    machine = Machine(platform.system(), environment, Path.home(), lambda path: Path(path).is_dir())
+    machine = Machine(platform.system(), environment, Path.home(), lambda path: Path(path).exists())
     wanted = Wanted(
         repository=repository,
         login=login,
@@ -66,14 +67,14 @@ def carry_out(plan: Plan, machine: Machine, *, dry_run: bool, console: Console, 
             console.info(f"{path}: {_write(path, old, new, secret=path in secret)}")
     if plan.uv:
         _tell_uv(plan.uv, machine.environment, dry_run=dry_run, show=show)
-    if plan.warning:
-        console.warning(plan.warning)
+    for warning in plan.warnings:
+        console.warning(warning)
     for note in plan.notes:
         console.info(note)
 
 
 def _write(path: Path, old: str, new: str, *, secret: bool) -> str:
-    private = " (mode 0600, for it holds a secret)" if secret else ""
+    private = " (mode 0600, for it holds a secret)" if secret and os.name == "posix" else ""
     if old != new:
         files.write(path, new, secret=secret)
         return f"written{private}"

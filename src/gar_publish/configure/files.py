@@ -7,15 +7,20 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from gar_publish.errors import BadInput
+from gar_publish.login import USERS
 
 T = TypeVar("T")
 
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:@/\s]*):[^@/\s]+@")
-_SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
+_LOGIN_IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
+_SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*)(.*)$")
+_THREE_QUOTES = re.compile(r"\"{3}|'{3}")
+_CHANGED = "\0"
+"""Stands between a line without its secret and what tells it from the same line with another one."""
 
 
 class Malformed(Exception):
@@ -90,8 +95,8 @@ def understood(path: Path, parse: Callable[[str], T], text: str) -> T:
 
 def difference(path: Path, old: str, new: str) -> str:
     """A unified diff without context and without secrets."""
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), n=0, lineterm="")
-    return "\n".join(_hidden(line) for line in lines)
+    lines = difflib.unified_diff(_without_secrets(old), _without_secrets(new), str(path), str(path), n=0, lineterm="")
+    return "\n".join(line.partition(_CHANGED)[0] for line in lines)
 
 
 def write(path: Path, text: str, *, secret: bool) -> None:
@@ -125,8 +130,32 @@ def make_private(path: Path) -> bool:
     return True
 
 
-def _hidden(line: str) -> str:
-    return _SECRET_VALUE.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", line))
+def _without_secrets(text: str) -> list[str]:
+    """The lines of a file; where one hides something, a hash of it follows after `_CHANGED`."""
+    lines = []
+    inside, quotes = False, ""  # a value that goes on: an INI file's, indented, and one of TOML, in three quotes
+    for line in text.splitlines():
+        shown = _LOGIN_IN_URL.sub(_user_alone, line)
+        if quotes:
+            shown, quotes = "***", "" if quotes in line else quotes
+        elif inside and (not line or line[0].isspace()):
+            shown = "***"
+        elif found := _SECRET_VALUE.search(shown):
+            shown = f"{shown[: found.start()]}{found[1]}***"
+            opened = _THREE_QUOTES.findall(found[2])
+            inside, quotes = True, opened[0] if len(opened) == 1 else ""
+        else:
+            inside = False
+        lines.append(shown if shown == line else f"{shown}{_CHANGED}{sha256(line.encode()).hexdigest()}")
+    return lines
+
+
+def _user_alone(login: re.Match[str]) -> str:
+    """A user name that is no secret stays; one that is not known may be a token."""
+    user, _, password = login[0].removesuffix("@").partition(":")
+    if user not in USERS:
+        return "***@"
+    return f"{user}:***@" if password else f"{user}@"
 
 
 def _unusable(path: Path, verb: str, why: str) -> BadInput:

@@ -4,11 +4,12 @@ pip and twine read these files without interpolation, so a `%` in a value stays 
 """
 
 import configparser
+from collections.abc import Iterator
 
 from configupdater import ConfigUpdater, Section
 
 from gar_publish.configure.files import Malformed
-from gar_publish.login import Login, url_without_login
+from gar_publish.login import Login, same_index
 
 
 class _Pip(ConfigUpdater):
@@ -20,6 +21,8 @@ class _Pip(ConfigUpdater):
 def with_pip_index(text: str, url: str, *, only: bool) -> str:
     """A pip.conf with this index beside the others, or as the only one.
 
+    pip lets the section of a command ([install]) win over [global], so one that names indexes is changed as well.
+
     Args:
         text: The file as it is.
         url: The simple index, with user name and password.
@@ -29,17 +32,26 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
         Malformed: pip could not read the file either.
     """
     updater = _parsed(_Pip(), text)
-    section = _section(updater, "global")
-    extras = _values(section, "extra-index-url")
-    others = [each for each in extras if url_without_login(each) != url_without_login(url)]
-    if only:
-        section["index-url"] = url
-        _set_values(section, "extra-index-url", [])
-    else:
-        if url_without_login(_value(section, "index-url")) == url_without_login(url):
+    everywhere = _section(updater, "global")
+    for section in [each for each in updater.iter_sections() if each is everywhere or _names_indexes(each)]:
+        if only:
+            section["index-url"] = url
+            _set_lines(section, "extra-index-url", [])
+            continue
+        if same_index(_value(section, "index-url"), url):
             del section["index-url"]
-        _set_values(section, "extra-index-url", [*others, url])
+        if section is everywhere or "extra-index-url" in section:
+            _set_lines(section, "extra-index-url", [*_lines_without(section, "extra-index-url", url), url])
     return str(updater)
+
+
+def names_pip_indexes(text: str) -> bool:
+    """Whether a pip.conf says where to look for packages.
+
+    Raises:
+        Malformed: pip could not read the file either.
+    """
+    return any(_names_indexes(section) for section in _parsed(_Pip(), text).iter_sections())
 
 
 def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
@@ -53,9 +65,9 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
     updater = _parsed(ConfigUpdater(), text)
     distutils = _section(updater, "distutils")
     # Without the option, twine knows these two.
-    servers = _values(distutils, "index-servers") or ["pypi", "testpypi"]
-    if name not in servers:
-        _set_values(distutils, "index-servers", [*servers, name])
+    servers = _lines(distutils, "index-servers") or ["pypi", "testpypi"]
+    if not any(name in _items(line) for line in servers):
+        _set_lines(distutils, "index-servers", [*servers, name])
     section = _section(updater, name)
     section["repository"] = url
     for option, value in (("username", login.user), ("password", login.password)):
@@ -69,10 +81,9 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
 def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:
     try:
         updater.read_string(text if text.endswith("\n") or not text else f"{text}\n")
-    except configparser.ParsingError as error:  # its message quotes the line, which may hold a secret
-        raise Malformed(error.errors[0][0] if error.errors else getattr(error, "lineno", None)) from None
-    except configparser.Error as error:
-        raise Malformed(getattr(error, "lineno", None)) from None
+    except configparser.Error as error:  # its message quotes the line, which may hold a secret
+        errors = getattr(error, "errors", None)
+        raise Malformed(errors[0][0] if errors else getattr(error, "lineno", None)) from None
     return updater
 
 
@@ -89,18 +100,36 @@ def _value(section: Section, option: str) -> str:
     return (section[option].value or "") if option in section else ""
 
 
-def _values(section: Section, option: str) -> list[str]:
-    return _value(section, option).split()
+def _names_indexes(section: Section) -> bool:
+    return "index-url" in section or "extra-index-url" in section
 
 
-def _set_values(section: Section, option: str, values: list[str]) -> None:
-    if values == _values(section, option):
+def _lines(section: Section, option: str) -> list[str]:
+    """The lines of a list, comments included."""
+    return [line.strip() for line in _value(section, option).splitlines() if line.strip()]
+
+
+def _items(line: str) -> list[str]:
+    return [] if line.startswith(("#", ";")) else line.split()
+
+
+def _lines_without(section: Section, option: str, url: str) -> Iterator[str]:
+    for line in _lines(section, option):
+        others = [each for each in _items(line) if not same_index(each, url)]
+        if others == _items(line):
+            yield line
+        elif others:
+            yield " ".join(others)
+
+
+def _set_lines(section: Section, option: str, lines: list[str]) -> None:
+    if lines == _lines(section, option):
         return
     if option not in section:
         section[option] = ""
-    if len(values) > 1:
-        section[option].set_values(values)
-    elif values:
-        section[option] = values[0]
+    if len(lines) > 1:
+        section[option].set_values(lines)
+    elif lines:
+        section[option] = lines[0]
     else:
         del section[option]

@@ -16,13 +16,13 @@ class Machine:
         system: The operating system as `platform.system()` names it: "Linux", "Darwin", "Windows".
         environment: The environment's variables.
         home: The person's home folder.
-        is_folder: Whether a folder exists.
+        exists: Whether there is a file or a folder of that name.
     """
 
     system: str
     environment: Mapping[str, str]
     home: PurePath
-    is_folder: Callable[[PurePath], bool]
+    exists: Callable[[PurePath], bool]
 
     def named(self, variable: str) -> PurePath | None:
         """The path that a variable holds, if it is set."""
@@ -56,14 +56,28 @@ def pip_file(machine: Machine) -> PurePath:
     """https://pip.pypa.io/en/stable/topics/configuration/#location"""
     if named := machine.named("PIP_CONFIG_FILE"):
         return named
+    usual, legacy = _pip_files(machine)
+    return legacy if machine.exists(legacy) and not machine.exists(usual) else usual
+
+
+def pip_environment_file(machine: Machine) -> PurePath | None:
+    """What pip heeds more than a person's own file, where a virtual environment is active."""
+    folder = machine.named("VIRTUAL_ENV")
+    return folder / ("pip.ini" if machine.system == "Windows" else "pip.conf") if folder else None
+
+
+def _pip_files(machine: Machine) -> tuple[PurePath, PurePath]:
+    """Where pip looks first, and where it has looked for ever."""
     match machine.system:
         case "Windows":
-            return machine.roaming / "pip" / "pip.ini"
-        case "Darwin" if machine.is_folder(machine.library / "pip"):
-            return machine.library / "pip" / "pip.conf"
+            return machine.roaming / "pip" / "pip.ini", machine.home / "pip" / "pip.ini"
+        case "Darwin" if machine.exists(machine.library / "pip"):
+            usual = machine.library / "pip" / "pip.conf"
         case "Darwin":
-            return machine.home / ".config" / "pip" / "pip.conf"
-    return machine.xdg / "pip" / "pip.conf"
+            usual = machine.home / ".config" / "pip" / "pip.conf"
+        case _:
+            usual = machine.xdg / "pip" / "pip.conf"
+    return usual, machine.home / ".pip" / "pip.conf"
 
 
 def uv_file(machine: Machine) -> PurePath:

@@ -2,13 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import ParseError
 
 from gar_publish.configure.files import Malformed
-from gar_publish.login import url_without_login
 
 Values = Mapping[str, str | bool | None]
 """What each key is to be; None removes it."""
@@ -24,49 +24,46 @@ def with_values(text: str, keys: Sequence[str], values: Values) -> str:
     if any(value is not None for value in values.values()):
         _set(_table(document, keys), values)
     else:
-        found: Any = document
-        for key in keys:
-            found = found.get(key, {})
-        _set(found, values)
+        _set(_found(document, keys), values)
     return _rendered(document)
 
 
-def with_entry(text: str, keys: Sequence[str], entry: Values) -> str:
+def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = MappingProxyType({})) -> str:
     """Set keys of the entry with the same name in the array of tables at `keys`; a new one comes last.
+
+    Args:
+        text: The file as it is.
+        keys: Where the array is.
+        entry: What every entry of that name has to say.
+        new: What it says besides if it was not there before.
 
     Raises:
         Malformed: This is no TOML, or none that can be added to.
     """
     document = _parsed(text)
+    for each in _entries(document, keys):
+        if each.get("name") == entry["name"]:
+            _set(each, entry)
+            return _rendered(document)
     parent = _table(document, keys[:-1], bare=True)
     if keys[-1] not in parent:
         parent[keys[-1]] = tomlkit.aot()
     entries: Any = parent[keys[-1]]
-    for each in entries:
-        if each.get("name") == entry["name"]:
-            _set(each, entry)
-            return _rendered(document)
-    new: Any = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
-    _set(new, entry)
-    if isinstance(new, tomlkit.items.Table) and text.strip():
-        new.trivia.indent = "\n"
-    entries.append(new)
+    made: Any = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
+    _set(made, {**entry, **new})
+    if isinstance(made, tomlkit.items.Table) and text.strip():
+        made.trivia.indent = "\n"
+    entries.append(made)
     return _rendered(document)
 
 
-def name_of(text: str, keys: Sequence[str], url: str) -> str | None:
-    """The name of the entry that has this URL already, with or without a user name.
+def entries(text: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries of the array of tables at `keys`.
 
     Raises:
         Malformed: This is no TOML, or none that can be added to.
     """
-    found: Any = _parsed(text).unwrap()
-    for key in keys:
-        found = found.get(key, {})
-    for each in found:
-        if url_without_login(each.get("url", "")).rstrip("/") == url.rstrip("/") and "name" in each:
-            return str(each["name"])
-    return None
+    return [dict(each) for each in _entries(_parsed(text).unwrap(), keys)]
 
 
 def _parsed(text: str) -> tomlkit.TOMLDocument:
@@ -74,6 +71,23 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
         return tomlkit.parse(text)
     except ParseError as error:
         raise Malformed(error.line) from None
+
+
+def _found(document: Any, keys: Sequence[str]) -> Any:
+    """The table at `keys`, or an empty one."""
+    found = document
+    for key in keys:
+        found = found.get(key, {})
+        if not isinstance(found, dict):
+            raise Malformed(None)
+    return found
+
+
+def _entries(document: Any, keys: Sequence[str]) -> list[Any]:
+    entries = _found(document, keys[:-1]).get(keys[-1], [])
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise Malformed(None)
+    return entries
 
 
 def _table(document: tomlkit.TOMLDocument, keys: Sequence[str], *, bare: bool = False) -> Any:
@@ -97,6 +111,10 @@ def _set(table: Any, values: Values) -> None:
 def _rendered(document: tomlkit.TOMLDocument) -> str:
     """The text, once it is sure to say what the document does: a table of dotted keys takes no entries."""
     text = document.as_string()
-    if tomllib.loads(text) != document.unwrap():
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise Malformed(None) from None
+    if said != document.unwrap():
         raise Malformed(None)
     return text

@@ -1,6 +1,6 @@
 """What each tool needs to know to use one repository."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from gar_publish.configure import ini, places, toml
 from gar_publish.configure.files import Edit, read, understood
 from gar_publish.configure.places import Machine
+from gar_publish.configure.sources import Sources
 from gar_publish.errors import BadInput
 from gar_publish.install import default_name
 from gar_publish.login import Login, url_with_login
@@ -78,23 +79,24 @@ class Plan:
     Attributes:
         edits: The files to change.
         notes: What the person does next.
-        warning: What the person should know before.
+        warnings: What the person should know before.
         uv: What uv is to remember.
     """
 
     edits: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
     uv: UvLogin | None = None
 
 
 def pip(wanted: Wanted) -> Plan:
     """https://pip.pypa.io/en/stable/topics/authentication/"""
     path = Path(places.pip_file(wanted.machine))
+    stronger = ", ".join(_stronger_than_file(wanted))
     return Plan(
         (_pip_edit(path, wanted),),
         _keyring_note(wanted, f"pip install keyring {_KEYRING}"),
-        "" if wanted.only else _CONFUSION.format(tool="pip"),
+        (*_confusion(wanted, "pip"), *([f"pip heeds this more than {path}: {stronger}."] if stronger else [])),
     )
 
 
@@ -108,7 +110,7 @@ def docker(wanted: Wanted) -> Plan:
             f"Before that line: RUN pip install keyring {_KEYRING}. The build needs credentials of its own, such as "
             "the metadata server that `docker build --network=cloudbuild` reaches on Cloud Build."
         )
-    return Plan((_pip_edit(path, wanted),), tuple(notes), "" if wanted.only else _CONFUSION.format(tool="pip"))
+    return Plan((_pip_edit(path, wanted),), tuple(notes), _confusion(wanted, "pip"))
 
 
 def twine(wanted: Wanted) -> Plan:
@@ -130,24 +132,24 @@ def uv(wanted: Wanted) -> Plan:
         path, keys = wanted.folder / "uv.toml", ("index",)
     else:
         path, keys = _pyproject(wanted), ("tool", "uv", "index")
-    name = _name(wanted, path, keys)
+    sources = Sources.read(path, keys, explicit=("explicit", True))
+    name = _name(wanted, sources)
+    entry: toml.Values = {"name": name, "url": wanted.public_index, "authenticate": "always"}
     # An explicit index can only be referred to from the file of a project.
     explicit = not wanted.only and not wanted.user
-    entry: toml.Values = {
-        "name": name,
-        "url": wanted.public_index,
-        "authenticate": "always",
-        "explicit": True if explicit else None,
-        "default": True if wanted.only else None,
-    }
-    edits = [Edit(path, partial(toml.with_entry, keys=keys, entry=entry))]
+    if wanted.only:
+        entry = {**entry, "explicit": None, "default": True}
+    new: toml.Values = {"explicit": True} if explicit else {}
+    edits = [Edit(path, partial(toml.with_entry, keys=keys, entry=entry, new=new))]
     if not wanted.secret:
         provider: toml.Values = {"keyring-provider": "subprocess"}
         edits.insert(0, Edit(path, partial(toml.with_values, keys=keys[:-1], values=provider)))
-    source = f'[tool.uv.sources]\nPACKAGE = {{ index = "{name}" }}'
-    notes = (f"Name what comes from it in pyproject.toml:\n{source}",) if explicit else ()
-    keyring = _keyring_note(wanted, f"uv tool install keyring --with {_KEYRING}")
-    return Plan(tuple(edits), (*notes, *keyring), uv=UvLogin(wanted.index, wanted.login))
+    names = f'[tool.uv.sources]\nPACKAGE = {{ index = "{name}" }}'
+    notes = (f"Name what comes from it in pyproject.toml:\n{names}",) if explicit else ()
+    # With these settings, uv would ask the keyring that is not there yet.
+    keyring = _keyring_note(wanted, f"uv --no-config tool install keyring --with {_KEYRING}")
+    warnings = sources.warnings(name, only=wanted.only, new_is_explicit=explicit)
+    return Plan(tuple(edits), (*notes, *keyring), warnings, uv=UvLogin(wanted.index, wanted.login))
 
 
 def poetry(wanted: Wanted) -> Plan:
@@ -159,42 +161,44 @@ def poetry(wanted: Wanted) -> Plan:
             anchor="configure-scope",
         )
     path, keys = _pyproject(wanted), ("tool", "poetry", "source")
-    name = _name(wanted, path, keys)
-    entry: toml.Values = {"name": name, "url": wanted.index, "priority": "primary" if wanted.only else "explicit"}
+    sources = Sources.read(path, keys, explicit=("priority", "explicit"))
+    name = _name(wanted, sources)
+    entry: toml.Values = {"name": name, "url": wanted.index}
+    new: toml.Values = {"priority": "explicit"}
+    if wanted.only:
+        entry, new = {**entry, "priority": "primary"}, {}
     auth = partial(toml.with_values, keys=("http-basic", name), values=wanted.credential)
     notes = () if wanted.only else (f"poetry add --source {name} PACKAGE",)
     return Plan(
         (
-            Edit(path, partial(toml.with_entry, keys=keys, entry=entry)),
+            Edit(path, partial(toml.with_entry, keys=keys, entry=entry, new=new)),
             Edit(Path(places.poetry_auth_file(wanted.machine)), auth, secret=wanted.secret),
         ),
         (*notes, *_keyring_note(wanted, f"poetry self add {_KEYRING}")),
+        sources.warnings(name, only=wanted.only, new_is_explicit=True),
     )
 
 
 def pdm(wanted: Wanted) -> Plan:
     """https://pdm-project.org/en/latest/usage/config/#configure-the-package-indexes"""
     keys = ("tool", "pdm", "source")
-    project = None if wanted.user else _pyproject(wanted)
-    if wanted.only:
-        name = "pypi"  # the source of this name takes the place of PyPI
-    else:
-        name = _name(wanted, project, keys) if project else wanted.name or default_name(wanted.repository)
-    stored = ("pypi",) if wanted.only else ("pypi", name)
-    edits = []
+    file = Path(places.pdm_file(wanted.machine))
+    sources = Sources.read(_pyproject(wanted), keys) if not wanted.user else None
+    # The source that is called so takes the place of PyPI.
+    name = "pypi" if wanted.only else _name(wanted, sources)
     values = wanted.credential
-    if project:
-        entry: toml.Values = {"name": name, "url": wanted.public_index, "verify_ssl": True}
-        edits.append(Edit(project, partial(toml.with_entry, keys=keys, entry=entry)))
+    warnings = _confusion(wanted, "PDM")
+    edits = []
+    if sources:
+        entry: toml.Values = {"name": name, "url": wanted.public_index}
+        edits.append(Edit(sources.path, partial(toml.with_entry, keys=keys, entry=entry, new={"verify_ssl": True})))
+        if wanted.only:
+            warnings = sources.warnings(name, only=True, new_is_explicit=False)
     else:
         values = {"url": wanted.public_index, **values}
-    change = partial(toml.with_values, keys=stored, values=values)
-    edits.append(Edit(Path(places.pdm_file(wanted.machine)), change, secret=wanted.secret))
-    return Plan(
-        tuple(edits),
-        _keyring_note(wanted, f"pdm self add keyring {_KEYRING}"),
-        "" if wanted.only else _CONFUSION.format(tool="PDM"),
-    )
+    change = partial(toml.with_values, keys=("pypi",) if wanted.only else ("pypi", name), values=values)
+    edits.append(Edit(file, change, secret=wanted.secret))
+    return Plan(tuple(edits), _keyring_note(wanted, f"pdm self add keyring {_KEYRING}"), warnings)
 
 
 TOOLS: Mapping[str, Callable[[Wanted], Plan]] = MappingProxyType(
@@ -218,10 +222,26 @@ def _pyproject(wanted: Wanted) -> Path:
     return path
 
 
-def _name(wanted: Wanted, path: Path, keys: tuple[str, ...]) -> str:
+def _name(wanted: Wanted, sources: Sources | None) -> str:
     """The name that was asked for, or that the file has for this repository already."""
-    known = understood(path, partial(toml.name_of, keys=keys, url=wanted.index), read(path))
-    return wanted.name or known or default_name(wanted.repository)
+    return wanted.name or (sources and sources.name_of(wanted.index)) or default_name(wanted.repository)
+
+
+def _confusion(wanted: Wanted, tool: str) -> tuple[str, ...]:
+    return () if wanted.only else (_CONFUSION.format(tool=tool),)
+
+
+def _stronger_than_file(wanted: Wanted) -> Iterator[str]:
+    """What overrules a person's pip.conf: https://pip.pypa.io/en/stable/topics/configuration/#precedence-override-order"""
+    machine = wanted.machine
+    for variable in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if wanted.only else ("PIP_EXTRA_INDEX_URL",):
+        if machine.named(variable):
+            yield variable
+    environment = places.pip_environment_file(machine)
+    if environment and not machine.named("PIP_CONFIG_FILE"):
+        path = Path(environment)
+        if understood(path, ini.names_pip_indexes, read(path)):
+            yield str(path)
 
 
 def _keyring_note(wanted: Wanted, command: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ import configparser
 import pytest
 
 from gar_publish.configure.files import Malformed
-from gar_publish.configure.ini import with_pip_index, with_pypirc_repository
+from gar_publish.configure.ini import names_pip_indexes, with_pip_index, with_pypirc_repository
 from gar_publish.login import KEYRING, Login
 
 BARE = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -22,11 +22,11 @@ no-compile = true  # not a comment for pip
 """
 
 
-def pip_reads(text: str) -> dict[str, str]:
+def pip_reads(text: str, section: str = "global") -> dict[str, str]:
     """What pip makes of it: no interpolation, and an underscore is a hyphen."""
     parser = configparser.RawConfigParser()
     parser.read_string(text)
-    return {name.replace("_", "-"): value for name, value in parser["global"].items()}
+    return {name.replace("_", "-"): value for name, value in parser[section].items()}
 
 
 def test_a_new_pip_conf() -> None:
@@ -75,10 +75,64 @@ def test_pips_other_spelling_is_found() -> None:
     assert "extra-index-url" not in text
 
 
-def test_what_pip_cannot_read_is_named_by_its_line_alone() -> None:
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[global]\nindex-url = https://me:made-up-secret@host/\n???\n", 3),
+        ("index-url = https://me:made-up-secret@host/\n", 1),
+        ("\ufeff[global]\nindex-url = https://me:made-up-secret@host/\n", 1),
+        ("[global]\nx = 1\nx = made-up-secret\n", 3),
+    ],
+    ids=["syntax", "no section", "byte order mark", "twice"],
+)
+def test_what_pip_cannot_read_is_named_by_its_line_alone(text: str, line: int) -> None:
     with pytest.raises(Malformed) as caught:
-        with_pip_index("[global]\nindex-url = https://me:made-up-secret@host/\n???\n", URL, only=False)
-    assert str(caught.value) == " (line 3)"
+        with_pip_index(text, URL, only=False)
+    assert str(caught.value) == f" (line {line})"
+    assert caught.value.__suppress_context__
+
+
+def test_comments_within_a_list_stay_comments() -> None:
+    listed = f"[global]\nextra-index-url =\n    {OTHER}\n    # why b\n    https://b.example.com/\n"
+    text = with_pip_index(listed, URL, only=False)
+    assert pip_reads(text)["extra-index-url"].split() == [OTHER, "https://b.example.com/", URL]
+    assert text == f"{listed}    {URL}\n"
+
+
+@pytest.mark.parametrize("known", [BARE, BARE.removesuffix("/"), URL.removesuffix("/")])
+def test_the_same_index_however_its_url_is_written(known: str) -> None:
+    text = with_pip_index(f"[global]\nextra-index-url = {OTHER} {known}\n", URL, only=False)
+    assert pip_reads(text)["extra-index-url"].split() == [OTHER, URL]
+
+
+COMMANDS = f"""[global]
+timeout = 60
+
+[install]
+extra-index-url = {OTHER}
+
+[download]
+no-deps = true
+"""
+
+
+def test_the_section_of_a_command_that_names_indexes_is_changed_as_well() -> None:
+    text = with_pip_index(COMMANDS, URL, only=False)
+    assert pip_reads(text) == {"timeout": "60", "extra-index-url": URL}
+    assert pip_reads(text, "install")["extra-index-url"].split() == [OTHER, URL]
+    assert pip_reads(text, "download") == {"no-deps": "true"}
+    alone = with_pip_index(COMMANDS, URL, only=True)
+    assert OTHER not in alone
+    assert alone.count(f"index-url = {URL}") == 2
+    assert OTHER not in with_pip_index(alone, URL, only=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("", False), ("[global]\ntimeout = 60\n", False), (COMMANDS, True), (f"[global]\nindex_url = {OTHER}\n", True)],
+)
+def test_whether_a_pip_conf_names_indexes(text: str, *, named: bool) -> None:
+    assert names_pip_indexes(text) == named
 
 
 PYPIRC = """[distutils]
@@ -120,3 +174,9 @@ def test_a_keyring_leaves_no_login_in_pypirc() -> None:
     text = with_pypirc_repository(PYPIRC, "gar", UPLOAD, Login("me", "secret"))
     _, sections = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, KEYRING))
     assert sections["gar"] == {"repository": UPLOAD}
+
+
+def test_comments_among_the_servers_stay_comments() -> None:
+    text = PYPIRC.replace("    pypi\n", "    pypi\n    # internal one\n")
+    servers, _ = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, Login("me", "secret")))
+    assert servers == ["pypi", "ours", "gar"]

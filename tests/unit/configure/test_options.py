@@ -25,7 +25,7 @@ def test_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["a.b", "-a", "a-", "", "a b", "ä"])
+@pytest.mark.parametrize("name", ["a.b", "-a", "a-", "", "a b", "ä", "distutils", "DEFAULT"])
 def test_a_name_that_some_tool_would_not_take(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse("uv", f"--name={name}")

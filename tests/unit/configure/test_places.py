@@ -1,6 +1,7 @@
 """Where the files are: on Linux, macOS and Windows, wherever the tests run."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -9,6 +10,7 @@ from gar_publish.configure.places import (
     Machine,
     docker_file,
     pdm_file,
+    pip_environment_file,
     pip_file,
     poetry_auth_file,
     pypirc_file,
@@ -104,3 +106,19 @@ def test_windows_may_keep_settings_on_another_drive(
     variable: str, file: Callable[[Machine], PurePath], expected: str
 ) -> None:
     assert str(file(windows({variable: r"D:\me"}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "legacy"),
+    [(linux, "/home/me/.pip/pip.conf"), (mac, "/Users/me/.pip/pip.conf"), (windows, r"C:\Users\me\pip\pip.ini")],
+)
+def test_pip_stays_in_its_oldest_place_where_that_is_the_only_one(machine: Callable[[], Machine], legacy: str) -> None:
+    usual = pip_file(machine())
+    assert str(pip_file(replace(machine(), exists=lambda path: str(path) == legacy))) == legacy
+    assert pip_file(replace(machine(), exists=lambda path: str(path) in {legacy, str(usual)})) == usual
+
+
+def test_a_virtual_environment_has_settings_of_its_own() -> None:
+    assert str(pip_environment_file(linux({"VIRTUAL_ENV": "/home/me/app/.venv"}))) == "/home/me/app/.venv/pip.conf"
+    assert str(pip_environment_file(windows({"VIRTUAL_ENV": r"C:\.venv"}))) == r"C:\.venv\pip.ini"
+    assert pip_environment_file(linux()) is None

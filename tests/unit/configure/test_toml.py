@@ -3,7 +3,7 @@ import tomllib
 import pytest
 
 from gar_publish.configure.files import Malformed
-from gar_publish.configure.toml import Values, name_of, with_entry, with_values
+from gar_publish.configure.toml import Values, entries, with_entry, with_values
 
 URL = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 KEYS = ("tool", "uv", "index")
@@ -91,15 +91,32 @@ def test_a_login_is_set_and_removed() -> None:
     assert with_values(text, keys, {"username": None, "password": None}) == text
 
 
-@pytest.mark.parametrize("url", [URL, URL.removesuffix("/"), URL.replace("://", "://oauth2accesstoken@")])
-def test_an_entry_is_known_by_its_url(url: str) -> None:
-    text = with_entry(WITH_UV, KEYS, {**ENTRY, "name": "private", "url": url})
-    assert name_of(text, KEYS, URL) == "private"
+@each_text
+def test_what_only_a_new_entry_says(text: str) -> None:
+    entry: Values = {"name": "gar", "url": URL}
+    old = with_entry(text, KEYS, entry)
+    assert with_entry(old, KEYS, entry, {"explicit": True}) == old
+    assert entries(with_entry(text, KEYS, entry, {"explicit": True}), KEYS)[-1] == {**entry, "explicit": True}
 
 
 @each_text
-def test_an_unknown_url_has_no_name(text: str) -> None:
-    assert name_of(text, KEYS, URL) is None
+def test_entries_are_found_however_they_are_written(text: str) -> None:
+    assert [each["name"] for each in entries(with_entry(text, KEYS, ENTRY), KEYS)][-1] == "gar"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tool = 1\n",
+        '[tool.uv.index]\nname = "gar"\n',
+        '[tool.uv]\nindex = ["gar"]\n',
+        "[tool]\nuv = { package = false }\n",
+    ],
+    ids=["no table", "single brackets", "no tables in the list", "inline table"],
+)
+def test_what_takes_no_entries_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed):
+        with_entry(text, KEYS, ENTRY)
 
 
 def test_what_is_no_toml_is_named_by_its_line() -> None:

@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
@@ -63,14 +64,62 @@ def test_a_secret_goes_only_into_files_that_are_closed(project: Path, tool: str,
     for edit in plan.edits:
         assert ("made" in edit.change("")) == (edit.secret and login is SECRET)
         assert not (edit.secret and edit.path.is_relative_to(project))
-    assert "made" not in " ".join((*plan.notes, plan.warning))
+    assert "made" not in " ".join((*plan.notes, *plan.warnings))
 
 
 @pytest.mark.parametrize("tool", TOOL_NAMES)
 @pytest.mark.parametrize("only", [False, True])
 def test_dependency_confusion_is_named_where_it_bites(project: Path, tool: str, *, only: bool) -> None:
     plan = TOOLS[tool](wanted(project, only=only))
-    assert ("dependency confusion" in plan.warning) == (tool in {"pip", "pdm", "docker"} and not only)
+    named = ["dependency confusion" in each for each in plan.warnings]
+    assert named == ([True] if tool in {"pip", "pdm", "docker"} and not only else [])
+
+
+def test_dependency_confusion_is_named_for_an_index_of_uv_for_everything(project: Path) -> None:
+    (warning,) = TOOLS["uv"](wanted(project, user=True)).warnings
+    assert "dependency confusion" in warning
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "says"),
+    [("uv", UV, ""), ("uv", UV, "default = true\n"), ("poetry", POETRY, 'priority = "supplemental"\n')],
+)
+def test_an_index_that_is_there_keeps_its_place_with_a_warning(project: Path, tool: str, text: str, says: str) -> None:
+    (project / "pyproject.toml").write_text(text + says)
+    plan = TOOLS[tool](wanted(project, SECRET))
+    assert says in texts(plan, text + says)["pyproject.toml"]
+    assert "explicit = true" not in texts(plan, text + says)["pyproject.toml"]
+    assert "mine is not an explicit index" in plan.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("tool", "text"),
+    [("uv", UV), ("poetry", POETRY), ("pdm", POETRY.replace("poetry", "pdm"))],
+)
+def test_others_beside_the_only_index_are_named(project: Path, tool: str, text: str) -> None:
+    (project / "pyproject.toml").write_text(text.replace(INDEX, "https://index.example.com/simple/"))
+    (warning,) = TOOLS[tool](wanted(project, only=True)).warnings
+    assert warning.endswith("lists other indexes too, and keeps them: mine.")
+
+
+def test_pdm_verifies_certificates_as_the_project_wants_it(project: Path) -> None:
+    text = POETRY.replace("poetry", "pdm") + "verify_ssl = false\n"
+    (project / "pyproject.toml").write_text(text)
+    assert "verify_ssl = false" in texts(TOOLS["pdm"](wanted(project)), text)["pyproject.toml"]
+
+
+def test_what_pip_heeds_more_is_named(tmp_path: Path) -> None:
+    environment = {"VIRTUAL_ENV": str(tmp_path), "PIP_EXTRA_INDEX_URL": INDEX, "PIP_INDEX_URL": INDEX}
+    machine = Machine("Linux", environment, tmp_path / "home", lambda _: False)
+    asked = replace(wanted(tmp_path), machine=machine)
+    file = tmp_path / "pip.conf"
+
+    file.write_text("[global]\ntimeout = 60\n")
+    assert TOOLS["pip"](asked).warnings[-1].endswith("pip.conf: PIP_EXTRA_INDEX_URL.")
+    file.write_text(f"[install]\nindex-url = {INDEX}\n")
+    assert TOOLS["pip"](replace(asked, only=True)).warnings[-1].endswith(f"INDEX_URL, PIP_EXTRA_INDEX_URL, {file}.")
+    named = replace(machine, environment={"VIRTUAL_ENV": str(tmp_path), "PIP_CONFIG_FILE": str(file)})
+    assert TOOLS["pip"](replace(asked, only=True, machine=named)).warnings == ()
 
 
 @pytest.mark.parametrize(("tool", "text"), [("uv", UV), ("poetry", POETRY), ("pdm", POETRY.replace("poetry", "pdm"))])
