@@ -4,7 +4,6 @@ GitHub cancels a step with SIGINT, 7.5 s later with SIGTERM, and kills it 2.5 s 
 Build send SIGTERM. https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
 """
 
-import contextlib
 import os
 import signal
 import sys
@@ -24,11 +23,13 @@ def ignore_signals() -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process. A thread that still waits for a server, perhaps for minutes, is not waited for."""
-    if threading.active_count() == 1:
-        sys.exit(code)
-    with contextlib.suppress(OSError):  # whoever read our output is gone
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except OSError:  # whoever read our output is gone, and Python would end with another code for that
+        os._exit(code)
+    if threading.active_count() == 1:
+        sys.exit(code)
     os._exit(code)
 
 

@@ -95,7 +95,9 @@ class RunnerConsole:
             sys.stdout.flush()
 
 
-def run_step(step: Callable[[RunnerConsole], int], on_failure: Callable[[Failure], None] = lambda _: None) -> int:
+def run_step(
+    step: Callable[[RunnerConsole], int], on_failure: Callable[[Failure, RunnerConsole], None] = lambda *_: None
+) -> int:
     """Run a step; whatever stops it is said.
 
     Args:
@@ -121,7 +123,7 @@ def run_step(step: Callable[[RunnerConsole], int], on_failure: Callable[[Failure
     ignore_signals()
     console.error(failure)
     console.info(failure.explain())
-    on_failure(failure)
+    on_failure(failure, console)
     return failure.exit_code
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
@@ -74,7 +74,7 @@ class Bars:
         self._ended = False
 
     def write(self, text: str) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):  # the work goes on where nobody reads what is said of it
             if self._shown:
                 self._shown.console.out(text, end="", highlight=False)
             else:

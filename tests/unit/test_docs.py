@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gar_publish import cli
+from gar_publish import arguments
 from gar_publish.credentials import explain
 from gar_publish.emulator.answers import Refusal
 from gar_publish.emulator.attributes import admit
@@ -177,7 +177,7 @@ def mappings(node: Any) -> Iterator[dict[str, Any]]:
 
 @each_document
 def test_commands_of_gar_publish_are_understood(document: Path) -> None:
-    parser = cli._parser()
+    parser = arguments.new_parser()
     for line in shell_lines(document):
         for command in re.findall(r"\bgar-publish ([a-z-]+[^|)&#]*)", line):
             parser.parse_args(shlex.split(command))
