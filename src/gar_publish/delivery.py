@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from gar_publish.access import Access
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Conflict, Failure, FileRefused, Unreachable
+from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.index import Index
 from gar_publish.report import PublishedFile, Status
 from gar_publish.settings import IfExists
@@ -21,7 +21,7 @@ from gar_publish.upload import Uploader, compare
 
 _MOST_UNANSWERED = 2
 """Failures in a row, for want of an answer, after which the registry is given up."""
-_OF_ONE_FILE = (Conflict, FileRefused, Unreachable)
+_OF_ONE_FILE = (BuildFailure, Conflict, FileRefused, Unreachable)
 _TICK = 0.5
 
 Item = TypeVar("Item")
@@ -169,11 +169,11 @@ def read_back(distribution: Distribution, index: Index) -> str:
             fix="run again: what is there is skipped; or set `verify: false`",
             anchor="read-back",
         )
-    theirs = index.read_sha256(listed, distribution.sha256)
+    theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
     if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
         raise FileRefused(
-            f"{distribution.filename} came back from the index with other bytes: sha256 {theirs}, "
-            f"sent was {distribution.sha256}.",
+            f"{distribution.filename} came back from the index with other bytes: "
+            f"sha256 {theirs or 'of a longer file'}, sent was {distribution.sha256}.",
             cause="something between this machine and the registry changes files",
             fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
             anchor="read-back",

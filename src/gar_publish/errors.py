@@ -4,6 +4,7 @@ A failure is a sentence that helps: what happened, the likely cause, what mends 
 says more. Its class gives the exit code of the contract. It never carries a secret.
 """
 
+import traceback
 from typing import ClassVar
 
 DOCS = "https://github.com/org/gar-publish/blob/main/docs/troubleshooting.md"
@@ -96,3 +97,14 @@ class Interrupted(Failure):
 def cancelled() -> Failure:
     """What is said when a run is stopped by a signal."""
     return Interrupted("The run was cancelled.", fix="run it again: what has landed is skipped", anchor="interrupted")
+
+
+def mistake_of_ours(error: Exception) -> Failure:
+    """What is said of an exception that nobody foresaw. Its message is left out: nobody knows what it holds."""
+    lines = traceback.format_tb(error.__traceback__)
+    return Failure(
+        f"gar-publish has made a mistake ({type(error).__name__}), and ends here.",
+        fix="report the lines above; what has landed is skipped by the same command",
+        anchor="mistake-of-ours",
+        detail="".join(lines[-5:]),
+    )

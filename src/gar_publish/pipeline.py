@@ -1,7 +1,7 @@
 """The flow of a publishing run, and nothing else."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from gar_publish.credentials import Token, TokenSource, open_source
 from gar_publish.delivery import Delivery, result
 from gar_publish.distributions import Distribution
 from gar_publish.endpoints import Endpoints
-from gar_publish.errors import Failure, cancelled
+from gar_publish.errors import Failure, cancelled, mistake_of_ours
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Credential, KeyPassword
 from gar_publish.index import Index
@@ -39,6 +39,7 @@ class Surroundings:
         console: Who watches.
         patience: How long servers are asked again.
         container: Whether the run has a container to itself, where a build must never run as root.
+        settled: Called as soon as nothing can change the outcome: from then on, nothing may keep it from being told.
     """
 
     workspace: Path
@@ -47,6 +48,7 @@ class Surroundings:
     console: Console
     patience: Patience
     container: bool = False
+    settled: Callable[[], None] = lambda: None
 
 
 def publish(settings: Settings, around: Surroundings) -> Report:
@@ -80,13 +82,16 @@ def _publish(settings: Settings, around: Surroundings, scratch: Path, pool: Exec
         delivery = Delivery(_distributions(settings, around, scratch, opening, pool), pool)
         access = result(opening)
         delivery.compare(access, settings.if_exists)
-        if not settings.dry_run:
-            delivery.carry_out(access, _uploader(settings, around, access), verify=settings.verify)
-        if not delivery.failed:
-            try:
+        try:
+            if not settings.dry_run:
+                delivery.carry_out(access, _uploader(settings, around, access), verify=settings.verify)
+            if not delivery.failed:
                 token = result(pool.submit(access.line_token))
-            except Failure as failure:  # what was published is published
-                stopped = failure
+        except Failure as failure:  # what was published is published
+            stopped = failure
+        except Exception as error:  # noqa: BLE001 - so it is here, whatever mistake of ours comes after it
+            stopped = mistake_of_ours(error)
+        around.settled()
     except KeyboardInterrupt:
         stopped = cancelled()
     files = delivery.end(dry_run=settings.dry_run)
