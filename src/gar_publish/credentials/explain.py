@@ -8,20 +8,22 @@ from dataclasses import dataclass
 import requests
 
 from gar_publish.errors import CredentialsFailure
-from gar_publish.refusals import server_text
+from gar_publish.refusals import harmless, server_text
 
 
 @dataclass(frozen=True)
 class Reason:
     """One row: what the server says (a regular expression), and what that means.
 
-    `cause` and `fix` may name `{provider}`, `{service_account}` and the like.
+    `cause` and `fix` may name `{provider}`, `{service_account}` and the like. `claims` is what the job's identity token
+    has to say besides (a regular expression, too).
     """
 
     says: str
     cause: str
     fix: str
     anchor: str
+    claims: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ _PERIMETER = Reason(
     "gcloud logging read IDENTIFIER --project=PROJECT",
     "perimeter",
 )
+_IMMUTABLE = r"\bsub=repo:[^,]*@\d+/"
+"""https://docs.github.com/en/actions/reference/security/oidc"""
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
 _LOGIN = "gcloud auth application-default login"
 
@@ -65,6 +69,14 @@ STS = Service(
     r"sts\.[\w.]*googleapis\.com",
     "Google's token service does not accept this identity",
     (
+        Reason(
+            "attribute condition",
+            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` holds ids, "
+            "as in repositories made or renamed since 2026-07-15, so a condition on its old form is false",
+            f"compare ids instead: {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == 'OWNER_ID'\"",
+            "immutable-subject",
+            claims=_IMMUTABLE,
+        ),
         Reason(
             "attribute condition",
             "the provider's attribute condition is false for this job, whose token says {claims}",
@@ -139,6 +151,15 @@ IAM = Service(
             "api-disabled",
         ),
         _PERIMETER,
+        Reason(
+            r"getAccessToken|PERMISSION_DENIED",
+            "the identity lacks {role} on the account; its `sub` holds ids ({claims}), as in repositories made or "
+            "renamed since 2026-07-15, so a binding to its old form does not reach it",
+            "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
+            "--role={role} --member='{member}'",
+            "immutable-subject",
+            claims=_IMMUTABLE,
+        ),
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
             "the identity lacks {role} on the account, the account does not exist, "
@@ -224,7 +245,6 @@ METADATA = Service(
 
 _SERVICES = (METADATA, STS, IAM, OAUTH, GITHUB)
 _OTHER = Service("", "The server that vouches for this machine refuses", ())
-_TOKENS = re.compile(r"eyJ[\w-]{10,}[\w.-]*|ya29\.[\w.-]+")
 
 
 def explain(response: requests.Response, names: Mapping[str, str]) -> CredentialsFailure:
@@ -235,11 +255,11 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
         names: What the table's `{names}` stand for; a missing one is shown as its own name in capitals.
     """
     service = next((each for each in _SERVICES if re.search(each.url, response.url)), _OTHER)
-    body = _TOKENS.sub("[hidden]", server_text(response))
+    body = server_text(response)
     words = _words(response) or body
     seen = f"HTTP {response.status_code}\n{words}\n{body}"
-    reason = next((each for each in service.reasons if re.search(each.says, seen, re.IGNORECASE)), _UNKNOWN)
     known = _Names(names)
+    reason = next((each for each in service.reasons if _fits(each, seen, known["claims"])), _UNKNOWN)
     return CredentialsFailure(
         f"{service.what.format_map(known)} (HTTP {response.status_code}).",
         cause=reason.cause.format_map(known),
@@ -247,6 +267,10 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
         anchor=reason.anchor,
         detail=words,
     )
+
+
+def _fits(reason: Reason, seen: str, claims: str) -> bool:
+    return bool(re.search(reason.says, seen, re.IGNORECASE) and re.search(reason.claims, claims))
 
 
 _UNKNOWN = Reason(
@@ -276,7 +300,7 @@ def _words(response: requests.Response) -> str:
             text = f"{error}: {body.get('error_description', '')}".rstrip(": ")
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return _TOKENS.sub("[hidden]", text)[:1000]
+    return harmless(text)[:1000]
 
 
 def project_of(account: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
+from gar_publish.errors import Unreachable
 from gar_publish.login import OAUTH_USER
 
 PUBLISH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -110,7 +111,13 @@ class FreshSource:
         self._flight: Future[Token] | None = None
 
     def token(self) -> Token:
-        return self._current(lambda _: self._replace_at is None or self._now() < self._replace_at)
+        try:
+            return self._current(lambda _: self._replace_at is None or self._now() < self._replace_at)
+        except Unreachable:
+            last = self._token
+            if last and last.expires_at and self._now() < last.expires_at:  # it serves for some minutes yet
+                return last
+            raise
 
     def renew(self, refused: str) -> Token:
         return self._current(lambda token: token.value != refused)

@@ -52,6 +52,7 @@ class Case(NamedTuple):
     anchor: str
     fix: str
     cause: str
+    claims: str = ""
 
 
 # The servers' words as they were seen in public, or as the vendor documents them.
@@ -63,6 +64,24 @@ CASES = [
         "attribute-condition",
         f"gcloud iam workload-identity-pools providers describe {PROVIDER}",
         "repository=octo-org/hello, ref=refs/heads/main",
+    ),
+    Case(
+        STS,
+        401,
+        oauth("unauthorized_client", "The given credential is rejected by the attribute condition."),
+        "immutable-subject",
+        f"providers update-oidc {PROVIDER} --attribute-condition=",
+        "its `sub` holds ids",
+        "repository=octo-org/hello, sub=repo:octo-org@5/hello@7:ref:refs/heads/main",
+    ),
+    Case(
+        IAM,
+        403,
+        api(403, "PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource"),
+        "immutable-subject",
+        "add-iam-policy-binding",
+        "a binding to its old form does not reach it",
+        "sub=repo:octo-org@5/hello@7:environment:prod",
     ),
     Case(
         STS,
@@ -290,6 +309,8 @@ CASES = [
 def test_every_known_reason(case: Case, exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(case.status, case.body))
     exchange.names.update(key.names(KEY) if case.url == OAUTH else FEDERATION)
+    if case.claims:
+        exchange.names["claims"] = case.claims
     with pytest.raises(CredentialsFailure) as caught:
         exchange(case.url, "POST")
     failure = caught.value

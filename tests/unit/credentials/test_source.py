@@ -9,7 +9,7 @@ import requests
 
 from gar_publish.credentials import Token, TokenSource
 from gar_publish.credentials.source import READ_ONLY_SCOPE, FreshSource, GivenSource
-from gar_publish.errors import CredentialsFailure
+from gar_publish.errors import CredentialsFailure, Unreachable
 from gar_publish.http import HostAuth, new_session, with_renewal
 from tests.unit.servers import Reply, Seen, serve
 
@@ -57,6 +57,26 @@ def test_short_lived_token_serves_half_its_life() -> None:
     assert source.token().value == "token-1"
     mint.now += timedelta(seconds=2)
     assert source.token().value == "token-2"
+
+
+def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
+    mint = Mint()
+    answers = iter([mint.fetch])
+
+    def fetch(scope: str) -> Token:
+        if answer := next(answers, None):
+            return answer(scope)
+        raise Unreachable("nobody answers", anchor="unreachable")
+
+    source = FreshSource("test", fetch, now=lambda: mint.now)
+    source.token()
+    mint.now += timedelta(minutes=59)
+    assert source.token().value == "token-1"
+    with pytest.raises(Unreachable):
+        source.renew("token-1")
+    mint.now += timedelta(minutes=1)
+    with pytest.raises(Unreachable):
+        source.token()
 
 
 def test_unknown_end_is_kept() -> None:
