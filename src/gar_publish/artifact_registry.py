@@ -11,9 +11,9 @@ import requests
 from gar_publish.credentials import TokenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
-from gar_publish.http import with_renewal
+from gar_publish.http import is_success, with_renewal
 from gar_publish.patience import Patience, Unsound, persist
-from gar_publish.refusals import server_text
+from gar_publish.refusals import harmless, server_text
 from gar_publish.repository import Repository
 
 
@@ -57,7 +57,7 @@ class RepositoryApi:
                 raise self._missing(_said(response))
             if not dry_run:
                 self._create()
-        elif response.ok:
+        elif is_success(response):
             self._check_kind(_json_object(response))
 
     def _check_kind(self, found: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ class RepositoryApi:
         response = self._call("POST", parent, params={"repositoryId": self._repository.name or ""}, json=body)
         if response.status_code == requests.codes.conflict:
             return
-        if not response.ok:
+        if not is_success(response):
             raise RegistryRefused(
                 f"{self._repository} is missing and could not be created (status {response.status_code}).",
                 cause="creating takes roles/artifactregistry.admin on the project",
@@ -100,6 +100,7 @@ class RepositoryApi:
         for seconds in (0.5, 1, 2, 4, 8, 15, 30):
             if operation.get("done"):
                 break
+            self._on_wait(f"{self._repository} is being created; looking again in {seconds} s")
             self._patience.sleep(seconds)
             operation = _json_object(self._call("GET", str(operation.get("name", ""))))
         if "error" in operation or not operation.get("done"):
@@ -133,7 +134,7 @@ class RepositoryApi:
                 ),
                 self._source,
             )
-            if response.ok:
+            if is_success(response):
                 _json_object(response)
             return response
 
@@ -177,6 +178,6 @@ def _json_object(response: requests.Response) -> dict[str, Any]:
 def _said(response: requests.Response) -> str:
     """An error's message (https://google.aip.dev/193), or whatever else stands there."""
     try:
-        return str(response.json()["error"]["message"])
+        return harmless(str(response.json()["error"]["message"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return server_text(response)

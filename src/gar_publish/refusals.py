@@ -11,6 +11,8 @@ from gar_publish.console import printable
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
 
 _DETAIL_LIMIT = 2000
+_SECRETS = re.compile(r"(?i:\b(?:basic|bearer)\s+[\w.~+/=-]{8,})|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+")
+"""Headers of authorization (RFC 7617, RFC 6750), JSON web tokens, and Google's access tokens."""
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
 # A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.
 _LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+\.[^/]+)/)?([^/]+)/([^/]+)/")
@@ -100,12 +102,17 @@ def _forbidden(response: requests.Response, detail: str, action: str) -> Failure
 
 
 def server_text(response: requests.Response) -> str:
-    """The start of an answer's body as plain text: no markup, no control characters, never more than 2,000."""
+    """The start of an answer's body as plain text, without markup and `harmless`."""
     text = response.content[: _DETAIL_LIMIT * 4].decode("utf-8", "replace")
     if "<html" in text.lower() or "<!doctype" in text.lower():
         text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
         text = " ".join(text.split())
-    return printable(text)[:_DETAIL_LIMIT].strip()
+    return harmless(text)
+
+
+def harmless(text: str) -> str:
+    """A server's words as they may be shown: no control characters, no secret that it repeats, 2,000 at most."""
+    return _SECRETS.sub("[hidden]", printable(text))[:_DETAIL_LIMIT].strip()
 
 
 def _host(response: requests.Response) -> str:

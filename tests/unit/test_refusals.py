@@ -71,3 +71,19 @@ def test_an_answer_is_cut_and_cannot_command_a_terminal() -> None:
     text = server_text(answer(500, body=b"\x1b[2J" + b"x" * 100_000))
     assert len(text) <= 2000
     assert text.startswith("[2Jx")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Authorization: Basic b2F1dGgyYWNjZXNzdG9rZW46eWEyOS5tYWRlLXVw",
+        "authorization=bearer ya29.made-up_token",
+        "the token ya29.c.made-up_token.x",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
+    ],
+)
+def test_a_secret_that_an_answer_repeats_is_hidden(secret: str) -> None:
+    text = server_text(answer(403, body=f"You sent {secret}, which is no good.".encode()))
+    assert "[hidden]" in text
+    assert not any(part in text for part in ("b2F1", "made-up", "eyJ"))
+    assert text.endswith("which is no good.")
