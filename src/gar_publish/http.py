@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_address
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -19,6 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from gar_publish import __version__
 from gar_publish.errors import BadInput
 from gar_publish.patience import Patience
+from gar_publish.repository import is_web_url
 
 if TYPE_CHECKING:
     from gar_publish.credentials import TokenSource
@@ -51,6 +52,11 @@ def new_session(
     for prefix in ("https://", "http://"):
         session.mount(prefix, _Adapter((patience or Patience()).timeouts, connections))
     return session
+
+
+def is_success(response: requests.Response) -> bool:
+    """Whether a request was carried out: `ok` of requests takes 1xx and 3xx for that as well."""
+    return 200 <= response.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
 
 
 def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
@@ -149,7 +155,7 @@ def _next_piece(response: requests.Response) -> bytes:
 
 
 @contextmanager
-def _head_in_time(connection: HTTPConnection) -> Iterator[None]:
+def _head_in_time(connection: Any) -> Iterator[None]:
     """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
     sock = connection.sock
     late = threading.Event()
@@ -171,44 +177,54 @@ def _head_in_time(connection: HTTPConnection) -> Iterator[None]:
         raise ConnectionAbortedError("the answer drips")
 
 
-class _PlainConnection(HTTPConnection):
+class _Bounded:
+    """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
+
+    Attributes:
+        stall: Seconds without progress, of a body that is sent, after which it is given up.
+    """
+
+    stall: float
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock:
+            self.sock.settimeout(self.stall)
+        super().send(data)  # type: ignore[misc] # of http.client.HTTPConnection
+
     def getresponse(self) -> Any:
         with _head_in_time(self):
-            return super().getresponse()
+            return super().getresponse()  # type: ignore[misc] # the same
 
 
-class _TlsConnection(HTTPSConnection):
-    def getresponse(self) -> Any:
-        with _head_in_time(self):
-            return super().getresponse()
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+def _pools(stall: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    plain = type("_PlainConnection", (_Bounded, HTTPConnection), {"stall": stall})
+    tls = type("_TlsConnection", (_Bounded, HTTPSConnection), {"stall": stall})
+    return {
+        "http": type("_PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
 
 
 class _Adapter(HTTPAdapter):
     def __init__(self, timeouts: tuple[float, float], connections: int) -> None:
         self._timeouts = timeouts
+        self._pools = _pools(timeouts[1])
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = self._pools
         return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
         response = super().send(request, *args, **{**kwargs, "stream": True, "timeout": timeout})
-        if not kwargs.get("stream") or response.is_redirect or not response.ok:
+        if not kwargs.get("stream") or not is_success(response):
             response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - what `content` would be, but bounded
             response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - the same
         return response
@@ -223,7 +239,7 @@ def _small_body(response: requests.Response, seconds: float) -> bytes:
             if len(body) > BODY_LIMIT:
                 raise requests.exceptions.ContentDecodingError("the answer is too long", request=response.request)
     except requests.RequestException:
-        if response.ok:
+        if is_success(response):
             raise
     return bytes(body[:BODY_LIMIT])
 
@@ -232,6 +248,25 @@ class _Session(requests.Session):
     def __init__(self, trust: str | None) -> None:
         super().__init__()
         self._trust = trust
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Raise nothing but exceptions of requests, whatever is wrong with a URL, a proxy or a certificate file."""
+        try:
+            return super().request(*args, **kwargs)
+        except requests.RequestException:
+            raise
+        except (ValueError, TypeError, urllib3.exceptions.HTTPError) as error:
+            raise requests.exceptions.InvalidURL("a URL that leads nowhere") from error
+        except OSError as error:
+            raise requests.RequestException(error) from error
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Follow nothing that is no URL: the answer itself then is the last."""
+        try:
+            target = super().get_redirect_target(resp)
+            return target if target and is_web_url(urljoin(resp.url, target)) else None
+        except ValueError:
+            return None
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)

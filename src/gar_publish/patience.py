@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from gar_publish.errors import BadInput, Failure, Unreachable
+from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -21,6 +21,9 @@ _LONGEST_ASKED = 60.0
 _TRIES_OF_UNSOUND = 3
 _CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_PROXY_LOGIN = "Tunnel connection failed: 407"
+_FINAL = (_UNTRUSTED, _PROXY_LOGIN)
+"""Lost connections that will be lost again."""
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
@@ -47,7 +50,9 @@ class Patience:
         tries: How many requests at most.
         first: The bound of the first wait in seconds; it doubles with each try.
         longest: The longest wait in seconds. A server may ask for a longer one, up to 60 (`Retry-After`).
-        total: Seconds after which no further try is started; the last one may take its `timeouts` beyond them.
+        total: Seconds after which no further try is started, but for the first `least`: one upload alone may take
+            longer. The last try may take its `timeouts` beyond them.
+        least: How many tries there are in any case.
         timeouts: Seconds for a connection, and for the next bytes of an answer.
         sleep: Waits for a number of seconds.
         clock: Seconds since some fixed point.
@@ -57,6 +62,7 @@ class Patience:
     first: float = 1.0
     longest: float = 20.0
     total: float = 120.0
+    least: int = 3
     timeouts: tuple[float, float] = (10.0, 90.0)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -79,6 +85,7 @@ def persist(
 
     Raises:
         Unreachable: Out of patience.
+        RegistryRefused: It is sent round in circles.
         Failure: What an `Unsound` answer carries.
         BadInput: The request cannot be made at all.
     """
@@ -100,11 +107,12 @@ def persist(
         return max(jitter(state), _asked_wait(state))
 
     def enough(state: "RetryCallState") -> bool:
+        late = patience.clock() - started + state.upcoming_sleep > patience.total
         return (
             state.attempt_number >= patience.tries
+            or (late and state.attempt_number >= patience.least)
             or (unsound_answers >= _TRIES_OF_UNSOUND and _unsound(state) is not None)
-            or patience.clock() - started + state.upcoming_sleep > patience.total
-            or _UNTRUSTED in _describe(state)[1]
+            or any(words in _describe(state)[1] for words in _FINAL)
         )
 
     def announce(state: "RetryCallState") -> None:
@@ -112,31 +120,7 @@ def persist(
         on_wait(f"{host}: {trouble}; trying again in {state.upcoming_sleep:.1f} s to {what}")
 
     def give_up(state: "RetryCallState") -> requests.Response:
-        if unsound := _unsound(state):
-            raise unsound.failure
-        host, trouble = _describe(state)
-        tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
-        seconds = patience.clock() - started
-        if trouble.startswith("HTTP 429"):
-            raise Unreachable(
-                f"Could not {what}: {host} takes no more requests for now, asked {tries} in {seconds:.0f} s.",
-                cause="a quota is used up, by this run or by others in the same project",
-                fix="wait some minutes and run it again, with fewer uploads at once: jobs: 1",
-                anchor="quota",
-                detail=trouble,
-            )
-        untrusted = _UNTRUSTED in trouble
-        raise Unreachable(
-            f"Could not {what}: asked {host} {tries} in {seconds:.0f} s, without a proper answer.",
-            cause="a proxy that opens TLS connections, whose certificate authority is not known here"
-            if untrusted
-            else "an outage, or a firewall or proxy between this machine and the server",
-            fix="export REQUESTS_CA_BUNDLE=/path/to/ca.pem"
-            if untrusted
-            else "run the same command again later; https://status.cloud.google.com shows outages",
-            anchor="untrusted-certificate" if untrusted else "unreachable",
-            detail=trouble,
-        )
+        raise _failure(what, state, patience.clock() - started)
 
     insisting = tenacity.Retrying(
         retry=_not_final,
@@ -148,14 +132,65 @@ def persist(
     )
     try:
         return insisting(attempt)
-    except OSError as error:  # every exception of requests is one, and so is a certificate file that is missing
-        raise BadInput(
-            f"Could not {what}: the request could not even be made.",
-            cause="a proxy, a certificate file or an address that cannot be right",
-            fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
-            anchor="request-impossible",
-            detail=re.sub(r"://[^/\s]*@", "://", str(error)),
-        ) from None
+    except requests.RequestException as error:
+        raise _impossible(what, error) from None
+
+
+def _failure(what: str, state: "RetryCallState", seconds: float) -> Failure:
+    """What is said after the last try."""
+    if unsound := _unsound(state):
+        return unsound.failure
+    host, trouble = _describe(state)
+    tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
+    asked = f"asked {host} {tries} in {seconds:.0f} s, without a proper answer"
+    if trouble.startswith("HTTP 429"):
+        return Unreachable(
+            f"Could not {what}: {host} takes no more requests for now, asked {tries} in {seconds:.0f} s.",
+            cause="a quota is used up, by this run or by others in the same project",
+            fix="wait some minutes and run it again, with fewer uploads at once: jobs: 1",
+            anchor="quota",
+            detail=trouble,
+        )
+    if _UNTRUSTED in trouble:
+        return Unreachable(
+            f"Could not {what}: {asked}.",
+            cause="a proxy that opens TLS connections, whose certificate authority is not known here",
+            fix="export REQUESTS_CA_BUNDLE=/path/to/ca.pem",
+            anchor="untrusted-certificate",
+            detail=trouble,
+        )
+    if _PROXY_LOGIN in trouble:
+        return Unreachable(
+            f"Could not {what}: the proxy on the way to {host} wants a user name and a password (407).",
+            fix="set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or NO_PROXY where no proxy is needed",
+            anchor="proxy-login",
+            detail=trouble,
+        )
+    return Unreachable(
+        f"Could not {what}: {asked}.",
+        cause="an outage, or a firewall or proxy between this machine and the server",
+        fix="run the same command again later; https://status.cloud.google.com shows outages",
+        anchor="unreachable",
+        detail=trouble,
+    )
+
+
+def _impossible(what: str, error: requests.RequestException) -> Failure:
+    """What is said of a request that was not made, or not to its end, and would fare the same the next time."""
+    if isinstance(error, requests.TooManyRedirects):
+        return RegistryRefused(
+            f"Could not {what}: the server sends the request round in circles.",
+            cause="a proxy or a login page answers in the registry's place",
+            fix="open the URL in a browser, and see where that leads",
+            anchor="redirect",
+        )
+    return BadInput(
+        f"Could not {what}: the request could not even be made.",
+        cause="a proxy, a certificate file or an address that cannot be right",
+        fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
+        anchor="request-impossible",
+        detail="" if isinstance(error, ValueError) else str(error),  # a URL may hold a proxy's password
+    )
 
 
 def _not_final(state: "RetryCallState") -> bool:

@@ -140,6 +140,12 @@ class Repository:
                 fix=f"give it as {_FORMS}",
                 anchor="repository-form",
             )
+        if not is_web_url(text):
+            raise BadInput(
+                f"`repository` names a host that cannot be one: {host}",
+                fix=f"give it as {_FORMS}",
+                anchor="repository-form",
+            )
         if url.username is not None or url.password is not None:
             raise BadInput(
                 "`repository` holds a user name or a password.",
@@ -175,6 +181,16 @@ class Repository:
             )
         base = urlunsplit((url.scheme, url.netloc, f"{path}/", "", ""))
         return cls(base, f"{base}simple/")
+
+
+def is_web_url(url: str) -> bool:
+    """Whether this is a URL of HTTP whose host can be looked up (RFC 3986, RFC 5891)."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        return parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _refuse_parts_twice(text: str, project: str, location: str) -> None:

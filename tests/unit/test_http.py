@@ -4,7 +4,7 @@ import itertools
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -122,6 +122,36 @@ class TestSession:
     def test_server_that_drips_is_given_up(self, head: bytes, impatient: requests.Session) -> None:
         with dripping(head) as url, pytest.raises((requests.ConnectionError, requests.Timeout)):
             impatient.get(url)
+
+    @pytest.mark.parametrize(("pause", "ends"), [(1.0, True), (30.0, False)])
+    def test_a_pause_while_a_body_is_sent_is_no_failed_connection(self, pause: float, *, ends: bool) -> None:
+        """Connecting may take 0.2 seconds here, and a body that is sent may stand still for 3."""
+        stop = threading.Event()
+
+        def serve_one() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(1000)
+                if not stop.wait(pause):
+                    while not connection.recv(1 << 20).endswith(b"end"):
+                        pass
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        with socket() as listening, new_session(Patience(timeouts=(0.2, 3.0))) as session:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            thread = threading.Thread(target=serve_one)
+            thread.start()
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+            with nullcontext() if ends else pytest.raises(requests.ConnectionError):
+                assert session.post(url, data=b"x" * (64 << 20) + b"end").ok
+            stop.set()
+            thread.join()
+
+    @pytest.mark.parametrize("url", ["http://a..b/", "http://[::1/", f"https://{'a' * 70}.example/"])
+    def test_nothing_but_exceptions_of_requests_is_raised(self, url: str, session: requests.Session) -> None:
+        with pytest.raises(requests.RequestException):
+            session.get(url)
 
     @pytest.mark.parametrize("coding", ["identity", "gzip"])
     def test_answers_are_bounded(self, coding: str, server: ScriptedServer, session: requests.Session) -> None:

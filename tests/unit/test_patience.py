@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import requests
 
-from gar_publish.errors import RegistryRefused, Unreachable
+from gar_publish.errors import BadInput, RegistryRefused, Unreachable
 from gar_publish.http import new_session
 from gar_publish.patience import Patience, Unsound, persist
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
@@ -191,6 +191,47 @@ class TestPersist:
         server.on("/", Reply(503, headers=headers), Reply(200))
         ask()
         assert 0 <= time.slept[0] <= 1
+
+    def test_what_takes_long_is_tried_three_times(
+        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+    ) -> None:
+        server.on("/", Reply(drop=True))
+
+        def upload() -> requests.Response:
+            time.now += 600
+            return session.get(server.url)
+
+        with pytest.raises(Unreachable, match="3 times in 18"):
+            persist(upload, patience=patience, what="upload", on_wait=print)
+
+    def test_a_proxy_that_wants_a_password_is_asked_once(
+        self, server: ScriptedServer, session: requests.Session, patience: Patience
+    ) -> None:
+        server.on("/", Reply(407, headers={"Proxy-Authenticate": "Basic"}))
+        proxies = {"https": server.url}
+
+        def call() -> requests.Response:
+            return session.get("https://us-python.pkg.dev/", proxies=proxies)
+
+        with pytest.raises(Unreachable, match="wants a user name and a password") as caught:
+            persist(call, patience=patience, what="look", on_wait=print)
+        assert caught.value.anchor == "proxy-login"
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize(
+        "proxy", ["http://me:hunter/2@proxy.example:1", "http://me:hunter2@", "http://me:hunter2@a..b:1"]
+    )
+    def test_a_proxy_that_cannot_be_one_is_said_without_its_password(
+        self, proxy: str, session: requests.Session, patience: Patience
+    ) -> None:
+        with pytest.raises((BadInput, Unreachable)) as caught:
+            persist(
+                lambda: session.get("https://us-python.pkg.dev/", proxies={"https": proxy}),
+                patience=patience,
+                what="look",
+                on_wait=print,
+            )
+        assert "hunter" not in caught.value.explain()
 
     def test_bounded_in_all(self, server: ScriptedServer, ask: Callable[[], requests.Response], time: Time) -> None:
         server.on("/", Reply(503, headers={"Retry-After": "50"}))
