@@ -275,7 +275,11 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
     # Else docutils obeys a docutils.conf in the working folder, which may tell it to write and to read any file.
     rst.SETTINGS["_disable_config"] = True
     said = io.StringIO()
-    if rst.render(description, stream=said) is None:
+    try:
+        rendered = rst.render(description, stream=said)
+    except RecursionError:
+        rendered = None
+    if rendered is None:
         raise BuildFailure(
             f"The readme in {filename} does not render as reStructuredText.",
             cause="It has errors, or it is Markdown and the project does not say so.",

@@ -13,12 +13,16 @@ import requests
 from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.http import HostAuth, pieces, with_renewal
+from gar_publish.http import HostAuth, is_success, pieces, with_renewal
 from gar_publish.patience import Patience, Unsound, persist
 from gar_publish.refusals import explain_refusal, server_text
+from gar_publish.repository import is_web_url
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
-_PAGE_LIMIT = 64 * 1024 * 1024
+_PAGE_LIMIT = 16 * 1024 * 1024
+_MOST_FILES = 100_000
+_LONGEST_FILE = 16 * 1024**3
+"""Bytes of a file whose size is not known before."""
 _JSON = {"application/json", "application/vnd.pypi.simple.v1+json"}
 _HTML = {"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+html"}
 _MORE_READINGS = 2
@@ -26,11 +30,11 @@ _LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between looks into an index that lags behind its uploads; about 30 in all."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_URL = 4096  # and no number in it is longer than int() reads
-# A hostile page costs Python's own parser time that grows with the square of its size. These never go back.
+# A hostile page costs Python's own parser time that grows with the square of its size. These look at each byte once.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<a\s(?P<attributes>(?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""", re.DOTALL | re.IGNORECASE
 )
-_ATTRIBUTE = re.compile(r"""([^\s"'=/]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"']++)""")
+_ATTRIBUTE = re.compile(r"""(?<![^\s"'=/])([^\s"'=/]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"']++)""")
 
 Taken = TypeVar("Taken")
 
@@ -92,39 +96,48 @@ class Index:
         for seconds in _LAG_WAITS:
             if listed := self.files(name).get(filename):
                 return listed
-            self._patience.sleep(seconds)
+            self._wait(seconds, f"the index does not list {filename} yet")
         return self.files(name).get(filename)
 
-    def read_sha256(self, file: IndexFile, expected: str | None = None) -> str:
+    def read_sha256(self, file: IndexFile, expected: str | None = None, size: int | None = None) -> str:
         """Download a file and hash what came; where that is not what was expected, until two readings agree.
 
         Args:
             file: The file.
             expected: The hash that it should have, if not the one that the index lists.
+            size: How many bytes it should have at most, where that is known.
+
+        Returns:
+            Its hash in lower-case hex; empty where it is longer than it should be.
 
         Raises:
             Failure: It cannot be read.
         """
-        sha256 = self._read_once(file)
+        size = size or _LONGEST_FILE
+        sha256 = self._read_once(file, size)
         believed = {expected or file.sha256 or sha256}
         for _ in range(_MORE_READINGS):
             if sha256 in believed:
                 break
             believed.add(sha256)
-            sha256 = self._read_once(file)
+            sha256 = self._read_once(file, size)
         return sha256
 
-    def _read_once(self, file: IndexFile) -> str:
+    def _read_once(self, file: IndexFile, size: int) -> str:
         """Read it now, or as soon as it can be had: an index may list a file before it hands it out."""
         waits = iter(_LAG_WAITS)
         while True:
-            response, sha256 = self._get(file.url, f"read {file.filename} back", self._hash)
+            response, sha256 = self._get(file.url, f"read {file.filename} back", lambda body: self._hash(body, size))
             if sha256 is not None:
                 return sha256
             seconds = next(waits, None) if response.status_code == requests.codes.not_found else None
             if seconds is None:
                 raise explain_refusal(response, server_text(response), action="read")
-            self._patience.sleep(seconds)
+            self._wait(seconds, f"the index does not hand out {file.filename} yet")
+
+    def _wait(self, seconds: float, why: str) -> None:
+        self._on_wait(f"{why}; looking again in {seconds} s")
+        self._patience.sleep(seconds)
 
     def _listed(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
         page = bytearray()
@@ -142,10 +155,14 @@ class Index:
             raise Unsound(response, failure) from None
         raise Unsound(response, _not_an_index(url))
 
-    def _hash(self, response: requests.Response) -> str:
-        digest = hashlib.sha256()
+    def _hash(self, response: requests.Response, size: int) -> str:
+        digest, received = hashlib.sha256(), 0
         for piece in pieces(response, self._patience.timeouts[1]):
             digest.update(piece)
+            received += len(piece)
+            if received > size:
+                response.close()
+                return ""
         return digest.hexdigest()
 
     def _get(
@@ -161,7 +178,7 @@ class Index:
             response = with_renewal(
                 lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
             )
-            if response.ok:
+            if is_success(response):
                 taken = take(response)
             return response
 
@@ -187,6 +204,8 @@ def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
                 algorithm, _, digest = target.fragment.partition("=")
                 filename = unquote(urlsplit(target.url).path.rpartition("/")[2])
                 files[filename] = IndexFile(filename, target.url, _sha256(digest) if algorithm == "sha256" else None)
+        if len(files) > _MOST_FILES:
+            raise _not_an_index(url)
     return files
 
 
@@ -200,6 +219,8 @@ def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
 
     try:
         listed = json.loads(body)["files"]
+        if len(listed) > _MOST_FILES:
+            raise _not_an_index(url)
         return {
             each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
             for each in listed
@@ -214,9 +235,10 @@ def _resolve(url: str, link: str) -> DefragResult | None:
     if len(link) > _LONGEST_URL or printable(link) != link:
         return None
     try:
-        return urldefrag(urljoin(url, link))
+        target = urldefrag(urljoin(url, link))
     except ValueError:
         return None
+    return target if is_web_url(target.url) else None
 
 
 def _sha256(value: object) -> str | None:

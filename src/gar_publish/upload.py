@@ -11,8 +11,8 @@ import requests
 from gar_publish.console import Console
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Conflict, Failure, FileRefused, Unreachable
-from gar_publish.http import HostAuth, with_renewal
+from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
+from gar_publish.http import HostAuth, is_success, with_renewal
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience, persist
 from gar_publish.refusals import explain_refusal, server_text
@@ -21,6 +21,9 @@ from gar_publish.settings import IfExists
 
 if TYPE_CHECKING:
     from twine.repository import Repository as TwineRepository
+
+_NOTHING_DONE = frozenset({408, 429})
+"""Answers that mean that nothing was taken (RFC 9110, section 15.5.9; RFC 6585, section 4)."""
 
 
 class Uploader:
@@ -64,7 +67,10 @@ class Uploader:
                 if present := self._listed(distribution):
                     raise _Landed(present)
             sent, in_doubt = sent + 1, True
-            return with_renewal(lambda: self._post(distribution), self._source)
+            response = with_renewal(lambda: self._post(distribution), self._source)
+            if response.status_code in _NOTHING_DONE:
+                sent, in_doubt = sent - 1, False
+            return response
 
         try:
             response = persist(
@@ -81,7 +87,7 @@ class Uploader:
                 raise
             present = last
         else:
-            if response.ok and not response.is_redirect:
+            if is_success(response):
                 response.close()
                 return PublishedFile(distribution, "uploaded", distribution.sha256)
             present = self._present(distribution, response)
@@ -91,7 +97,17 @@ class Uploader:
     def _post(self, distribution: Distribution) -> requests.Response:
         twine = copy.copy(self._twine)
         twine.session = cast("requests.Session", _Post(self._session, self._auth, self._console, distribution.filename))
-        return twine.upload(distribution.package, max_redirects=1)
+        try:
+            return twine.upload(distribution.package, max_redirects=1)
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise BuildFailure(
+                f"{distribution.filename} can be read no more: {error.strerror}.",
+                cause="something removed or changed it while it was published",
+                fix="keep other programs out of the folder, and run it again",
+                anchor="file-gone",
+            ) from None
 
     def _listed(self, distribution: Distribution) -> IndexFile | None:
         return self._index.files(distribution.name).get(distribution.filename)
@@ -156,7 +172,8 @@ def settle(
             fix=f"raise the version of {distribution.name}, or leave `if-exists` at skip-identical",
             anchor="other-bytes",
         )
-    theirs = present.sha256 or index.read_sha256(present)
+    # What is left as it is may be another build, and longer.
+    theirs = present.sha256 or index.read_sha256(present, size=None if if_exists == "skip" else distribution.size)
     if theirs == distribution.sha256 and sent:
         return PublishedFile(distribution, "uploaded", theirs, present.url)
     if if_exists == "skip":
@@ -164,8 +181,8 @@ def settle(
     if theirs == distribution.sha256:
         return PublishedFile(distribution, "identical", theirs, present.url)
     raise Conflict(
-        f"The registry holds {distribution.filename} already, with other bytes (sha256 {theirs}) "
-        f"than this one (sha256 {distribution.sha256}).",
+        f"The registry holds {distribution.filename} already, with other bytes "
+        f"(sha256 {theirs or 'of a longer file'}) than this one (sha256 {distribution.sha256}).",
         cause="this version was published before and its content changed since; a registry never replaces a file",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep what is there",
         anchor="other-bytes",

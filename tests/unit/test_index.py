@@ -83,12 +83,21 @@ def test_a_link_however_it_is_written(link: str) -> None:
         "<a a a",
         "<a\"'",
         "<a href=' '>",
+        "x",
+        "x ",
+        "x\n/",
+        "x=",
+        "=",
+        "x=''",
+        "href=x ",
+        "href=' ",
     ],
 )
-def test_a_hostile_page_is_read_in_time_that_grows_with_its_size(piece: str) -> None:
+@pytest.mark.parametrize("frame", [b"%b", b"<a %b>", b"<a x='%b", b'<a x="%b">'])
+def test_a_hostile_page_is_read_in_time_that_grows_with_its_size(piece: str, frame: bytes) -> None:
     # Where time grows with the square, 20 kB take seconds already, and this would take hours.
     started = time.process_time()
-    parse_html(piece.encode() * (1_000_000 // len(piece)), URL)
+    parse_html(frame % (piece.encode() * (1_000_000 // len(piece))), URL)
     assert time.process_time() - started < 20
 
 
@@ -185,6 +194,53 @@ def test_a_file_is_read_back_and_hashed(server: ScriptedServer) -> None:
     assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
 
 
+def test_a_file_without_end_is_given_up(server: ScriptedServer) -> None:
+    server.on("/f/a.whl", Reply(200, b"x" * 1000))
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
+    assert open_index(server).read_sha256(file, "ab" * 32, size=999) == ""
+    assert open_index(server).read_sha256(file, size=1000) == hashlib.sha256(b"x" * 1000).hexdigest()
+
+
+def test_every_wait_is_said(server: ScriptedServer) -> None:
+    said: list[str] = []
+    time = Time()
+    index = Index(
+        f"{server.url}/simple/",
+        session=new_session(),
+        source=GivenSource("ya29.given"),
+        patience=Patience(tries=3, sleep=time.sleep, clock=time.clock),
+        on_wait=said.append,
+    )
+    assert index.find("sample", "a.whl") is None
+    with pytest.raises(RegistryRefused):
+        index.read_sha256(IndexFile("a.whl", f"{server.url}/f/a.whl", None))
+    assert len(said) == len(time.slept) == 12
+    assert said[0] == "the index does not list a.whl yet; looking again in 0.5 s"
+    assert said[-1] == "the index does not hand out a.whl yet; looking again in 15.0 s"
+
+
+@pytest.mark.parametrize("location", ["/\xff", "http://127.0.0.1:99999/", "http://[::1", "http://a..b/", "ftp://a/"])
+def test_a_redirect_that_leads_nowhere(server: ScriptedServer, location: str) -> None:
+    server.on("/simple/", Reply(302, headers={"Location": location}))
+    with pytest.raises(RegistryRefused) as caught:
+        open_index(server).files("sample")
+    assert caught.value.anchor == "redirect"
+
+
+def test_redirects_without_end(server: ScriptedServer) -> None:
+    server.on("/simple/", Reply(302, headers={"Location": "/simple/sample/"}))
+    with pytest.raises(RegistryRefused, match="round in circles"):
+        open_index(server).files("sample")
+
+
+def test_a_list_without_end_is_no_index() -> None:
+    with pytest.raises(RegistryRefused, match="not a simple index"):
+        parse_html(b"".join(b"<a href=%d.whl>" % number for number in range(100_001)), URL)
+    listed = {"files": [{"filename": f"{number}.whl", "url": f"{number}.whl"} for number in range(100_001)]}
+    with pytest.raises(RegistryRefused, match="not a simple index"):
+        parse_json(json.dumps(listed).encode(), URL)
+
+
 def test_no_token_goes_to_another_host(server: ScriptedServer) -> None:
     with serve() as other:
         other.on("/a.whl", Reply(200, b"bytes"))
@@ -200,5 +256,8 @@ def test_a_body_that_breaks_off_is_asked_for_again(server: ScriptedServer) -> No
     assert open_index(server).files("sample") == {}
 
 
-def test_a_link_that_is_no_url_is_no_file() -> None:
-    assert list(parse_html(b'<a href="http://[x/a.whl"><a href="b.whl">', URL)) == ["b.whl"]
+@pytest.mark.parametrize(
+    "link", ["http://[x/a.whl", "http://a..b/a.whl", f"http://{'a' * 70}.example/a.whl", "file:///etc/a.whl", "a:b"]
+)
+def test_a_link_that_is_no_url_is_no_file(link: str) -> None:
+    assert list(parse_html(f'<a href="{link}"><a href="b.whl">'.encode(), URL)) == ["b.whl"]

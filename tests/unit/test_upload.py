@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ from gar_publish import distributions
 from gar_publish.console import Console
 from gar_publish.credentials.source import GivenSource
 from gar_publish.distributions import Distribution
-from gar_publish.errors import Conflict, CredentialsFailure, RegistryRefused, Unreachable
+from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, RegistryRefused, Unreachable
 from gar_publish.http import new_session
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
@@ -88,7 +89,7 @@ def test_other_bytes_of_the_same_name_are_a_conflict(server: ScriptedServer, whe
         open_uploader(server).upload(wheel)
 
 
-LOST = [Reply(drop=True), Reply(408), Reply(429), Reply(500), Reply(502), Reply(503), Reply(504)]
+LOST = [Reply(drop=True), Reply(500), Reply(502), Reply(503), Reply(504)]
 
 
 @pytest.mark.parametrize("lost", LOST, ids=lambda reply: str(reply.status if not reply.drop else "drop"))
@@ -100,6 +101,17 @@ def test_after_a_lost_answer_the_bytes_are_not_sent_again(
     server.on("/simple/", page(wheel, wheel.sha256))
     assert open_uploader(server, if_exists).upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429])
+@pytest.mark.parametrize(("if_exists", "outcome"), [("skip-identical", "identical"), ("skip", "skipped")])
+def test_what_was_refused_for_now_and_is_there_then_is_another_runs(
+    server: ScriptedServer, wheel: Distribution, status: int, if_exists: IfExists, outcome: str
+) -> None:
+    server.on("/upload/", Reply(status), Reply(400, "Requested entity already exists"))
+    server.on("/simple/", page(wheel, wheel.sha256))
+    assert open_uploader(server, if_exists).upload(wheel).status == outcome
+    assert len(server.asked("/upload/")) == 2
 
 
 @pytest.mark.parametrize("if_exists", get_args(IfExists))
@@ -183,6 +195,12 @@ def test_an_outage_is_no_success(server: ScriptedServer, wheel: Distribution) ->
         (Reply(404), RegistryRefused, "does not have this repository"),
         (Reply(400, "bad metadata"), RegistryRefused, "status 400"),
         (Reply(302, headers={"Location": "https://elsewhere.example/?secret"}), RegistryRefused, "elsewhere"),
+        (Reply(302, headers={"Location": "/\xff?secret"}), RegistryRefused, "elsewhere"),
+        (Reply(101), RegistryRefused, "status 101"),
+        (Reply(103), RegistryRefused, "status 103"),
+        (Reply(300), RegistryRefused, "elsewhere"),
+        (Reply(302), RegistryRefused, "elsewhere"),
+        (Reply(304), RegistryRefused, "elsewhere"),
     ],
 )
 def test_refusals(server: ScriptedServer, wheel: Distribution, reply: Reply, kind: type[Exception], says: str) -> None:
@@ -191,6 +209,23 @@ def test_refusals(server: ScriptedServer, wheel: Distribution, reply: Reply, kin
         open_uploader(server).upload(wheel)
     assert len(server.seen) == 1
     assert "secret" not in str(vars(caught.value))
+
+
+def test_a_file_that_is_gone_fails_alone(server: ScriptedServer, wheel: Distribution) -> None:
+    wheel.path.unlink()
+    with pytest.raises(BuildFailure, match=r"can be read no more: No such file or directory\."):
+        open_uploader(server).upload(wheel)
+    assert server.seen == []
+
+
+def test_a_longer_file_is_another_one_and_not_read_to_its_end(server: ScriptedServer, wheel: Distribution) -> None:
+    server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x" * 10_000_000))
+    listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", None)}
+    index = open_uploader(server)._index
+    with pytest.raises(Conflict, match="other bytes \\(sha256 of a longer file\\)"):
+        compare(wheel, listed, "skip-identical", index)
+    skipped = compare(wheel, listed, "skip", index)
+    assert skipped.sha256 == hashlib.sha256(wheel.path.read_bytes() + b"x" * 10_000_000).hexdigest()
 
 
 def test_compare(server: ScriptedServer, wheel: Distribution) -> None:

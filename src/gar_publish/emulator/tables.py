@@ -44,7 +44,10 @@ def _value(raw: Any, kind: Any, where: str) -> Any:
     if origin is Mapping and isinstance(raw, dict):
         return MappingProxyType({name: _value(item, str, where) for name, item in raw.items()})
     if kind is float and type(raw) is int:
-        return float(raw)
+        try:
+            return float(raw)
+        except OverflowError:
+            raise Misfit(f"{where} is too large") from None
     if origin is None and type(raw) is kind:
         return raw
     raise Misfit(f"{where} has a value of the wrong type: {raw!r}")
