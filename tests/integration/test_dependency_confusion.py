@@ -36,9 +36,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def public(tmp_path: Path) -> Iterator[str]:
-    """An index that holds version 99 of `acme-tools`."""
+    """An index that holds version 99 of `acme-tools`, and a later build of 1.0."""
     root = tmp_path / "public"
-    make_wheel(root / "acme-tools", "acme-tools", "99.0", content=f'SAYS = "{STRANGER}"\n')
+    for version, tag in (("99.0", "py3-none-any"), ("1.0", "1-py3-none-any")):
+        make_wheel(root / "acme-tools", "acme-tools", version, content=f'SAYS = "{STRANGER}"\n', tag=tag)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -136,6 +137,11 @@ def test_a_line_that_cannot_be_had_installs_nothing(
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert not (tmp_path / "lib/acme_tools.py").exists()
+
+
+def test_pip_takes_the_strangers_build_of_a_pinned_version(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools==1.0\n"
+    assert pip(run, tmp_path, requirements) == STRANGER
 
 
 def test_hashed_pins_withstand(run: Run, private: str, public: str, wheel: Path, tmp_path: Path) -> None:

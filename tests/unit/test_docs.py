@@ -23,12 +23,14 @@ from gar_publish.emulator.world import Provider
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 SETUP = ROOT / "docs" / "setup.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 REASONS = [reason for service in (*explain._SERVICES, explain._OTHER) for reason in service.reasons]
 
-each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 
 
 def failures_in_code() -> Iterator[tuple[str, ast.Call]]:
@@ -152,6 +154,21 @@ def test_links_lead_somewhere(document: Path) -> None:
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in headings(target), link
+
+
+@each_example
+def test_examples_install_by_hash(example: Path) -> None:
+    """A version alone is no pin: a stranger's file of the same version, with a build tag, comes first."""
+    files = [*example.glob(".github/workflows/*"), *example.glob("*Dockerfile"), *example.glob("cloudbuild.yaml")]
+    for command in re.findall(r"\binstall[ ,].*", "".join(file.read_text(encoding="utf-8") for file in files)):
+        assert "--require-hashes" in command or command == "install uv", command
+
+
+@each_example
+def test_examples_with_an_extra_index_warn_of_dependency_confusion(example: Path) -> None:
+    projects = "".join(file.read_text(encoding="utf-8") for file in example.rglob("pyproject.toml"))
+    readme = (example / "README.md").read_text(encoding="utf-8")
+    assert "[dependency confusion](../../docs/dependency-confusion.md)" in readme or "explicit = true" in projects
 
 
 @each_document
