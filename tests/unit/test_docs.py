@@ -156,6 +156,10 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in headings(target), link
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 300
+
+
 @each_example
 def test_examples_install_by_hash(example: Path) -> None:
     """A version alone is no pin: a stranger's file of the same version, with a build tag, comes first."""
