@@ -114,7 +114,7 @@ class CloudBuild:
         finally:
             container.remove(force=True)
         self._leaks.hear(f"the log of {step['id']}", log)
-        assert code == 0, log
+        assert code == 0, f"{step['id']} ended with {code}: {log}"
         written = output / "output"
         return Ran(log, written.read_text() if written.exists() else "")
 

@@ -52,3 +52,15 @@ def test_the_example_publishes_and_installs(
     assert json.loads((build.workspace / "published.json").read_text())["requirements"] == handed["requirements"]
     left = [path for path in (tmp_path / "cloud/home").rglob("*") if path.is_file()]
     assert {str(path.relative_to(tmp_path / "cloud/home").parents[-3]) for path in left} <= {".cache/pip"}
+
+
+def test_a_ready_line_that_cannot_be_had_ends_the_build(
+    cloud: Callable[..., CloudBuild], images: Mapping[str, str], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    copy_tree(ROOT / "examples/cloud-build", source)
+    steps = source / "cloudbuild.yaml"
+    steps.write_text(steps.read_text().replace("REPOSITORY=$LOCATION/$PROJECT_ID/python", "REPOSITORY=nonsense"))
+
+    with pytest.raises(AssertionError, match="requirements ended with 2: "):
+        cloud().submit(source, PROJECT_ID="demo-project", LOCATION="us-central1", **images)

@@ -175,6 +175,15 @@ def test_examples_with_an_extra_index_warn_of_dependency_confusion(example: Path
     assert "[dependency confusion](../../docs/dependency-confusion.md)" in readme or "explicit = true" in projects
 
 
+def test_cloud_build_shows_the_steps_of_the_example() -> None:
+    """Which a test runs."""
+    example = (ROOT / "examples/cloud-build/cloudbuild.yaml").read_text(encoding="utf-8")
+    blocks = fences(ROOT / "docs" / "cloud-build.md", "yaml")
+    assert blocks
+    for block in blocks:
+        assert block.replace("my-project", "demo-project") in example
+
+
 @each_document
 def test_workflows_use_inputs_and_outputs_that_exist(document: Path) -> None:
     for name, folder, id_ in (("org/gar-publish@", ROOT, "gar"), ("org/gar-publish/setup@", ROOT / "setup", "setup")):
