@@ -1,4 +1,4 @@
-"""The Docker recipes, built by BuildKit: the private package is in the image, and the token nowhere.
+"""The Docker recipes of the example and of docs/docker.md: the private package is in the image, and the token nowhere.
 
 Searched are the images (configuration, history, every layer that the build added) and the engine's own files:
 BuildKit's records, and whatever was written to any layer or cache mount since the builds began. The same search finds
@@ -7,8 +7,10 @@ what bad Dockerfiles leave.
 
 import gzip
 import json
+import re
 import secrets
 import subprocess
+import sys
 import tarfile
 import time
 import uuid
@@ -21,8 +23,9 @@ import pytest
 from gar_publish.emulator import Emulator
 from gar_publish.install import extra_index_line, requirements_hashed
 from gar_publish.login import OAUTH_USER, Login, url_with_login
+from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, upload
-from tests.leaks import encodings
+from tests.leaks import Leaks, encodings
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
@@ -58,6 +61,12 @@ class Builder:
 
     def build(self, tag: str, context: Path, *options: str, **environment: str) -> None:
         self._docker("build", "--no-cache", f"--tag={self._name}:{tag}", *options, str(context), **environment)
+        self._tags.append(f"{self._name}:{tag}")
+
+    def adopt(self, tag: str, image: str) -> None:
+        """Search an image that somebody else built, and remove it."""
+        self._client.images.get(image).tag(self._name, tag)
+        self._client.images.remove(image)
         self._tags.append(f"{self._name}:{tag}")
 
     def run(self, tag: str) -> str:
@@ -178,3 +187,70 @@ def test_the_recipes_leave_no_token(
     assert found == {"pip": set(), "uv": set()}
     for tool in found:
         assert builder.run(tool) == "Hello, container!\n"
+
+
+@pytest.mark.usefixtures("turn")  # the document names the image
+@pytest.mark.parametrize("heading", ["pip", "uv", "The token alone"])
+def test_the_document_says_how(
+    *,
+    heading: str,
+    builder: Builder,
+    buildkit: str,
+    python_image: str,
+    checkout: Checkout,
+    emulator: Emulator,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    leaks: Leaks,
+) -> None:
+    """Each section's blocks, as they stand but for the names of images, project and package."""
+    leaks.excuse("the environment of")  # secrets are handed over in variables
+    # Other bytes in every run, or BuildKit would know the result.
+    content = f"def greet(name): return f'Hello, {{name}}!'  # {uuid.uuid4()}\n"
+    upload(emulator, make_wheel(tmp_path, "greetings", content=content))
+    (stored,) = emulator.files()
+    recipe = checkout("docker-build")
+    requirements = _block(heading, "text") or "my-package==1.0 --hash=…"
+    for pattern, ours in (
+        (r"https://(.*@)us-central1", rf"http://\g<1>{emulator.url.partition('://')[2]}/us-central1"),
+        ("my-project", "demo-project"),
+        (r"my-package.*", requirements_hashed({"greetings==1.0": [stored.sha256]})),
+    ):
+        requirements = re.sub(pattern, ours, requirements)
+    (recipe / "requirements.txt").write_text(requirements)
+    (recipe / "Dockerfile").write_text(re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile")))
+
+    token = emulator.access_token(READER)
+    given = tmp_path / "given"
+    leaks.expect(given)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in {
+        "docker": f'echo "$PIP_CONF$GAR_LINE$GAR_TOKEN" >{given}; exec {buildkit} "$@"',
+        "gar-publish": f'exec {Path(sys.executable).with_name("gar-publish")} "$@"',
+        "gcloud": f"[ \"$*\" = 'auth print-access-token' ] && echo {token}",
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    leaks.expect(programs / "gcloud")
+    done = subprocess.run(
+        ["/bin/sh", "-ec", _block(heading, "sh").replace("my-project", "demo-project")],
+        cwd=recipe,
+        env=clean_env | emulator.exports() | {"PATH": f"{programs}:{clean_env['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    builder.adopt("document", "service")
+    assert builder.run("document") == "Hello, container!\n"
+    (secret,) = set(re.findall(r"ya29\.[\w.-]+", given.read_text()))
+    assert builder.find({"document": secret}) == {"document": set()}
+
+
+def _block(heading: str, language: str) -> str:
+    """The first block of a language in one section of docs/docker.md, if there is one."""
+    section = (ROOT / "docs/docker.md").read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return found[1] if found else ""
