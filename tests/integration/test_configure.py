@@ -16,6 +16,7 @@ import pytest
 
 from gar_publish.configure.options import TOOL_NAMES
 from gar_publish.emulator import Emulator
+from tests.conftest import ROOT
 from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
@@ -275,6 +276,35 @@ def test_index_url(laptop: Laptop, client: Sequence[str], kind: str, leaks: Leak
     more = {"UV_KEYRING_PROVIDER": "subprocess", "UV_DEFAULT_INDEX": laptop.environment["PIP_INDEX_URL"]}
     laptop.run(*client, "--target", ".venv", "-r", "requirements.txt", **more)
     assert (laptop.project / ".venv/hello.py").is_file()
+
+
+def document(command: str) -> str:
+    """The block of docs/install.md that has this in it, with the name of a project and a package that exist."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.DOTALL)
+    (found,) = (str(block) for block in blocks if command in block)
+    return found.replace("my-project", "demo-project").replace("my-package", "--target=.venv hello")
+
+
+def test_a_key_reaches_pip_but_not_its_arguments(laptop: Laptop, tmp_path: Path) -> None:
+    (laptop.project / "key.json").symlink_to(laptop.registry.key_file(PUBLISHER))
+    arguments = tmp_path / "arguments"
+    pip = tmp_path / "bin/pip"
+    pip.parent.mkdir()
+    pip.write_text(f'#!/bin/sh\necho "$*" >>{arguments}\nexec {BIN / "pip"} "$@"\n')
+    pip.chmod(0o755)
+    command = document("index-url --repository us-central1/my-project/python --json-key")
+    laptop.run("/bin/sh", "-ec", command, PATH=f"{pip.parent}:{laptop.environment['PATH']}")
+    assert (laptop.project / ".venv/hello.py").is_file()
+    assert arguments.read_text() == "install -r /dev/stdin --target=.venv hello\n"
+
+
+def test_settings_of_one_virtual_environment(laptop: Laptop, leaks: Leaks) -> None:
+    leaks.expect(laptop.project / ".venv/pip.conf")
+    laptop.run(sys.executable, "-m", "venv", ".venv")
+    laptop.run("/bin/sh", "-ec", document("PIP_CONFIG_FILE"))
+    laptop.run(str(laptop.project / ".venv/bin/pip"), "install", "hello")
+    assert list((laptop.project / ".venv").rglob("hello.py"))
+    assert laptop.files().keys() == {laptop.project / "pyproject.toml"}
 
 
 def test_a_credential_that_is_not_asked_for(laptop: Laptop) -> None:

@@ -5,6 +5,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -211,6 +212,24 @@ def test_commands_of_gar_publish_are_understood(document: Path) -> None:
     for line in shell_lines(document):
         for command in re.findall(r"\bgar-publish ([a-z-]+[^|)&#]*)", line):
             parser.parse_args(shlex.split(command))
+
+
+@pytest.mark.parametrize(
+    "block", [block for document in DOCUMENTS for block in fences(document, "sh") if "gar-publish index-url" in block]
+)
+def test_a_failed_index_url_lets_nobody_ask_pypi_alone(block: str, tmp_path: Path) -> None:
+    """In a script with `set -e`, what comes after it is not run, or is given the `--no-index` that it prints."""
+    said = tmp_path / "said"
+    fail = f'case "$*" in *"index-url "*) echo failed >>{said}; echo --no-index; exit 3;; esac'
+    tell = f'case "$*" in *" /dev/stdin"*) set -- "$@" "$(/bin/cat)";; esac; echo "$*" >>{said}'
+    for name in ("gar-publish", "uvx", "pip", "uv", "docker"):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{fail if name in {'gar-publish', 'uvx'} else tell}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(["/bin/sh", "-ec", block], env={"PATH": str(tmp_path)}, check=False)
+    assert done.returncode in {0, 3}
+    _, failed, after = said.read_text(encoding="utf-8").partition("failed\n")
+    assert failed
+    assert all(line == "failed" or "--no-index" in line for line in after.splitlines())
 
 
 @each_document
