@@ -176,6 +176,13 @@ def test_examples_with_an_extra_index_warn_of_dependency_confusion(example: Path
     assert "[dependency confusion](../../docs/dependency-confusion.md)" in readme or "explicit = true" in projects
 
 
+@each_document
+def test_documents_install_what_was_published_by_hash(document: Path) -> None:
+    for block in fences(document, "yaml"):
+        for step in mappings(yaml.safe_load(block)):
+            assert "outputs.requirements }}" not in str(step.get("run", "")) + str(step.get("env", "")), step
+
+
 def test_cloud_build_shows_the_steps_of_the_example() -> None:
     """Which a test runs."""
     example = (ROOT / "examples/cloud-build/cloudbuild.yaml").read_text(encoding="utf-8")
