@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,9 @@ from tests.wheels import make_wheel
 AT_ONCE = 2
 LONGEST = 10.0
 """Seconds within which a run is killed, as long as none has ended by itself and shown how long one takes."""
+
+SOON = 0.1
+"""Seconds after a file has landed within which a run is killed."""
 
 _VERSIONS_APART = 1_000_000
 LARGE = 8 * 1024 * 1024
@@ -69,9 +73,28 @@ class Killer:
         for version in itertools.count(number, _VERSIONS_APART):
             folder = self.folder / f"run-{version}"
             sources = _project(folder, version) if builds else _wheels(folder, version)
-            if self._is_killed(self._start(folder, sources), builds=builds):
+            started = self._start(folder, sources)
+            # One run of three is killed while it uploads or reads back, which is a small part of its time.
+            killed = (
+                self._is_killed_between(started, version)
+                if number % 3 == 1
+                else self._is_killed(started, builds=builds)
+            )
+            if killed:
                 return self._again(folder, sources, version)
         raise AssertionError
+
+    def _is_killed_between(self, started: "subprocess.Popen[str]", number: int) -> bool:
+        """Kill a run soon after some of its files have landed."""
+        with self._lock:
+            some, moment = self.chances.randint(1, 2), self.chances.uniform(0, SOON)
+        while started.poll() is None:
+            if len(self._held(number)) >= some:
+                time.sleep(moment)
+                break
+            time.sleep(0.005)
+        started.kill()
+        return started.wait() == -signal.SIGKILL
 
     def _is_killed(self, started: "subprocess.Popen[str]", *, builds: bool) -> bool:
         with self._lock:
@@ -96,6 +119,9 @@ class Killer:
         expected = [folder / "project" / "dist" / f"kill_built-1.{number}-py3-none-any.whl"] if builds else sources
         return self._differences(json.loads((folder / "report.json").read_text()), expected, number)
 
+    def _held(self, number: int) -> list[str]:
+        return [stored.filename for stored in self.emulator.files() if f"-1.{number}-" in stored.filename]
+
     def _start(self, folder: Path, sources: list[Path]) -> "subprocess.Popen[str]":
         dist = [f"--dist={each}" for each in sources if each.suffix == ".whl"]
         packages = [str(each) for each in sources if each.is_dir()]
@@ -113,7 +139,7 @@ class Killer:
     def _differences(self, report: dict[str, object], expected: list[Path], number: int) -> list[str]:
         wrong = []
         hashes = {path.name: sha256(path.read_bytes()).hexdigest() for path in expected}
-        held = [stored.filename for stored in self.emulator.files() if f"-1.{number}-" in stored.filename]
+        held = self._held(number)
         if sorted(held) != sorted(hashes):
             wrong.append(f"the registry holds {held}")
         wrong += [

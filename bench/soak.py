@@ -22,8 +22,8 @@ HASTE = 20
 """How many times shorter than real waits these are, and the faults that take time with them."""
 
 _SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
-_TOKENS = {"github", "sts", "iamcredentials", "oauth", "metadata"}
-"""A token service that refuses is believed, so a 401 of it rightly ends a run."""
+_REFUSAL = "401"
+"""A server that says so twice is believed, and a token service at once: that rightly ends a run."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,7 @@ class Soak:
 def faults(rate: float) -> list[Fault]:
     """Every fault that a run can come through, on every endpoint, together striking a request at this rate."""
     kinds = {
-        endpoint: [
-            kind
-            for kind in FAULTS
-            if not (kind == "401" and endpoint in _TOKENS) and (kind != "lag" or endpoint in {"index", "download"})
-        ]
+        endpoint: [kind for kind in FAULTS if kind != _REFUSAL and (kind != "lag" or endpoint in {"index", "download"})]
         for endpoint in ENDPOINTS
     }
     return [

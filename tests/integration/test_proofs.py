@@ -12,18 +12,18 @@ def test_killed_runs_are_mended_by_the_same_command(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     size = 96 * memory.MIB
     small, large = memory.measure(tmp_path, size)
-    assert large - small < 40 * memory.MIB < size
+    assert large - small < memory.MOST < size
 
 
 def test_random_faults_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    published, lost, doubled, struck = soak.soak(40, 0.2, seed=3, folder=tmp_path)
+    published, lost, doubled, struck = soak.soak(40, 0.1, seed=3, folder=tmp_path)
     assert (published, lost, doubled) == (40, 0, 0)
-    assert struck > 20
+    assert struck > 10
 
 
 def test_every_endpoint_with_every_fault_is_as_documented(tmp_path: Path) -> None:
-    running = matrix.Matrix(tmp_path)
-    tables = matrix.as_markdown(running.tables())
-    assert running.wrong == []
+    outcomes, wrong = matrix.tables(tmp_path)
+    assert wrong == []
+    tables = matrix.as_markdown(outcomes)
     document = matrix.DOCUMENT.read_text(encoding="utf-8")
     assert matrix.in_document(document, tables) == document, "write them anew: python -m bench.matrix --write"

@@ -4,6 +4,7 @@ https://cloud.google.com/compute/docs/access/authenticate-workloads
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +13,8 @@ import requests
 
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import FreshSource, Token
-from gar_publish.errors import CredentialsFailure
-from gar_publish.patience import RETRYABLE
+from gar_publish.errors import CredentialsFailure, Failure
+from gar_publish.patience import persist
 
 _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}
@@ -21,6 +22,10 @@ _PING_SECONDS = 1.0
 _PINGS = 3
 _LONGEST = 7 * 86400
 """Seconds: no token lives as long."""
+
+
+class _Nobody(Exception):
+    """Nobody has the address of the metadata server."""
 
 
 class MetadataSource(FreshSource):
@@ -40,22 +45,25 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
     base = exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
-    for _ in range(_PINGS):
+
+    def ping() -> requests.Response:
         try:
-            answer = exchange.session.get(
+            return exchange.session.get(
                 f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
             )
-        except requests.ConnectTimeout:  # nobody has that address
-            return None
-        except requests.RequestException:
-            exchange.patience.sleep(_PING_SECONDS)
-            continue
-        if answer.headers.get("Metadata-Flavor") == "Google":
-            return base
-        if answer.status_code not in RETRYABLE:
-            return None
-        exchange.patience.sleep(_PING_SECONDS)
-    return None
+        except requests.ConnectTimeout:
+            raise _Nobody from None
+
+    try:
+        answer = persist(
+            ping,
+            patience=replace(exchange.patience, tries=_PINGS, longest=_PING_SECONDS),
+            what="look for a metadata server",
+            on_wait=exchange.console.info,
+        )
+    except (_Nobody, Failure):
+        return None
+    return base if answer.headers.get("Metadata-Flavor") == "Google" else None
 
 
 def fetch(base: str, exchange: Exchange, scope: str) -> Token:
