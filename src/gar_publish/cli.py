@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gar_publish import cloud_build, summary
 from gar_publish.arguments import new_parser, read_inputs
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
-from gar_publish.errors import BadInput, Failure, cancelled
+from gar_publish.errors import CONFUSION_DOCS, BadInput, Failure, cancelled
 from gar_publish.identity import KeyPassword, read_credential
 from gar_publish.interruption import ignore_signals, leave, raise_on_signals
 from gar_publish.settings import (
@@ -87,10 +87,11 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     except (Failure, KeyboardInterrupt) as stopped:
         ignore_signals()
         failure = stopped if isinstance(stopped, Failure) else cancelled()
-        if isinstance(json_file, str):
-            from gar_publish.report import failure_as_json_text
+        from gar_publish.report import failure_as_json_text, failure_as_markdown
 
+        if isinstance(json_file, str):
             _write(json_file, failure_as_json_text(failure))
+        summary.add(failure_as_markdown(failure), environment, console)
         raise failure from None
     finally:
         console.end_progress()
@@ -107,10 +108,9 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     if report.failure:
         return report.failure.exit_code
     if not report.dry_run:
-        console.info(
-            f"\nTo install: pip install $(gar-publish index-url --repository {settings.repository} …) "
-            + " ".join(report.outputs()["requirements"].split("\n"))
-        )
+        line = f"$(gar-publish index-url --repository {settings.repository} …)"
+        console.info(f"\nTo install: pip install {line} {' '.join(report.pins)}")
+        console.info(f"Only hashes are safe from packages of the same name elsewhere: {CONFUSION_DOCS}")
     return 0
 
 

@@ -8,6 +8,7 @@ import traceback
 from typing import ClassVar
 
 DOCS = "https://github.com/org/gar-publish/blob/main/docs/troubleshooting.md"
+CONFUSION_DOCS = "https://github.com/org/gar-publish/blob/main/docs/dependency-confusion.md"
 
 
 class Failure(Exception):

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from gar_publish.report import Report
 from gar_publish.settings import Settings
 from tests.conftest import ROOT
 from tests.integration.frontdoors import (
+    HURRIED,
     PROVIDER,
     PUBLISHER,
     READER,
@@ -41,8 +43,10 @@ from tests.integration.frontdoors import (
     install,
     uploads,
 )
+from tests.leaks import Leaks
 from tests.recording import RecordingConsole
 from tests.runner import Masker
+from tests.unit.servers import Reply, Seen, serve
 from tests.wheels import make_wheel
 
 PUBLISH = ("publish", "--repository", REPOSITORY)
@@ -679,3 +683,67 @@ class TestOutputs:
         assert done.code == 6
         assert "was uploaded, but the index does not list it" in report["failure"]["what"]
         assert "verify: false" in report["failure"]["fix"]
+
+    def test_summary_that_cannot_be_written(self, hello: Doors) -> None:
+        nowhere = {"GITHUB_STEP_SUMMARY": str(hello.folder / "no/summary")}
+        step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}, nowhere)
+        assert step.code == 0
+        assert "::warning::There is no summary:" in step.log
+        done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", variables=nowhere)
+        assert done.code == 0
+        assert done.warnings[-1].startswith("There is no summary:")
+
+    @pytest.mark.parametrize("fault", [None, Fault("upload", "503", times=0)], ids=["success", "failure"])
+    def test_report_where_nobody_reads_the_log(self, hello: Doors, emulator: Emulator, fault: Fault | None) -> None:
+        """As in `gar-publish … 2>&1 | head -1`."""
+        if fault:
+            emulator.inject(fault)
+        reading, writing = os.pipe()
+        os.close(reading)
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                HURRIED,
+                *PUBLISH,
+                *DIRECT,
+                "--dist",
+                "dist",
+                "--json",
+                "report.json",
+            ],
+            cwd=hello.folder,
+            env=dict(hello.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            check=False,
+        )
+        os.close(writing)
+        report = json.loads((hello.folder / "report.json").read_text())
+        assert (ended.returncode, report["published"]) == ((7, False) if fault else (0, True))
+
+    @pytest.mark.parametrize("path", ["/simple/", "/"], ids=["index", "upload"])
+    def test_server_that_repeats_the_token(self, hello: Doors, path: str, leaks: Leaks) -> None:
+        """The search for leaks after the test knows this token, too."""
+        token = "ya29.made-up-token-of-this-test"
+        leaks.know(token, "token of another server")
+
+        def repeat(seen: Seen) -> Reply:
+            authorization = seen.headers["Authorization"]
+            return Reply(403, f"Not with {authorization}: {base64.b64decode(authorization[6:]).decode()}")
+
+        with serve() as server:
+            server.on("/", Reply(404))
+            server.on(path, repeat)
+            step = hello.action({"repository": server.url, "access-token": token, "dist": "dist"})
+            done = hello.command(
+                *("publish", "--repository", server.url, "--access-token", "-", "--dist", "dist"),
+                *("--json", "report.json"),
+                given=token,
+                variables={"GITHUB_STEP_SUMMARY": str(hello.folder / "summary")},
+            )
+        assert (step.code, done.code) == (6, 6)
+        written = [(hello.folder / name).read_text() for name in ("report.json", "summary")]
+        for text in (step.log, step.summary, done.err, *written):
+            assert "Not with [hidden]: oauth2accesstoken:[hidden]" in text
