@@ -103,7 +103,7 @@ def pip(wanted: Wanted) -> Plan:
 def docker(wanted: Wanted) -> Plan:
     """https://docs.docker.com/build/building/secrets/"""
     path = Path(places.docker_file(wanted.machine, wanted.name or default_name(wanted.repository)))
-    mount = "RUN --mount=type=secret,id=pip,target=/etc/pip.conf pip install PACKAGE"
+    mount = "RUN --mount=type=secret,id=pip,target=/etc/pip.conf pip install --require-hashes -r requirements.txt"
     notes = [f'docker build --secret "id=pip,src={path}" .', f"In the Dockerfile: {mount}"]
     if not wanted.secret:
         notes.append(
