@@ -116,6 +116,11 @@ def test_readmes(tmp_path: Path, readme: str) -> None:
     assert distributions.read(make_wheel(tmp_path, metadata=METADATA + readme)).name == "sample"
 
 
+def test_a_readme_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure, match="does not render"):
+        distributions.read(make_wheel(tmp_path, metadata=f"{METADATA}\n{'- ' * 300}\n"))
+
+
 @pytest.mark.parametrize("kind", ["Description-Content-Type: text/x-rst\n", ""])
 def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
     readme = "\nTitle\n===\n\n.. raw:: html\n\n   <b>\n\n`broken <\n\n.. nothing::\n"

@@ -207,7 +207,7 @@ class TestPersist:
     def test_a_proxy_that_wants_a_password_is_asked_once(
         self, server: ScriptedServer, session: requests.Session, patience: Patience
     ) -> None:
-        server.on("/", Reply(407, headers={"Proxy-Authenticate": "Basic"}))
+        server.on("us-python", Reply(407, headers={"Proxy-Authenticate": "Basic"}))
         proxies = {"https": server.url}
 
         def call() -> requests.Response:

@@ -51,6 +51,7 @@ def test_faults_are_put_seen_and_deleted(local: Local) -> None:
         ('[{"endpoint": "sts", "fault": "503", "times": -1}]', "number 1: after and times must be 0 or more"),
         ('[{"endpoint": "sts", "fault": "503", "chance": NaN}]', "number 1: chance must be between 0 and 1"),
         ('[{"endpoint": "sts", "fault": "503", "often": 1}]', "number 1 has an unknown entry, often"),
+        ('[{"endpoint": "sts", "fault": "503", "seconds": 1' + "0" * 400 + "}]", "number 1: seconds is too large"),
     ],
 )
 def test_what_cannot_be_used_is_explained_and_changes_nothing(local: Local, body: str, said: str) -> None:

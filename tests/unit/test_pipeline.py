@@ -1,0 +1,71 @@
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from gar_publish.endpoints import Endpoints
+from gar_publish.patience import Patience
+from gar_publish.pipeline import Surroundings, publish
+from gar_publish.report import Report
+from gar_publish.settings import INPUTS, Settings
+from tests.unit.servers import Memory
+from tests.wheels import make_wheel
+
+PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+Run = Callable[..., Report]
+
+
+@pytest.fixture
+def run(emulator: Emulator, tmp_path: Path) -> Run:
+    """Publishes a, and b, which requires a."""
+    make_wheel(tmp_path / "dist", "a")
+    make_wheel(tmp_path / "dist", "b", requires=["a"])
+    environment = {"GAR_EMULATOR_HOST": emulator.url}
+    endpoints = Endpoints.from_environment(environment)
+    inputs = {each.name: each.default for each in INPUTS} | {
+        "repository": "us-central1/demo-project/python",
+        "access-token": emulator.access_token(PUBLISHER),
+        "dist": "dist",
+    }
+
+    def run(console: Memory, settled: Callable[[], None] = lambda: None) -> Report:
+        settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+        return publish(settings, Surroundings(tmp_path, environment, endpoints, console, Patience(), settled=settled))
+
+    return run
+
+
+class Mistaken(Memory):
+    """A console with a bug that shows at the second file."""
+
+    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
+        if filename.startswith("b"):
+            raise KeyError("made-up-secret")
+        return super().progress(filename, total)
+
+
+def test_a_mistake_of_ours_does_not_keep_what_has_landed_from_being_told(run: Run, emulator: Emulator) -> None:
+    report = run(Mistaken())
+    assert [(each.distribution.name, each.status) for each in report.files] == [("a", "uploaded"), ("b", "unknown")]
+    assert [each.filename for each in emulator.files()] == ["a-1.0-py3-none-any.whl"]
+    assert report.failure
+    assert (report.failure.exit_code, report.failure.anchor) == (1, "mistake-of-ours")
+    assert "(KeyError)" in report.failure.what
+    assert "raise KeyError" in report.failure.detail
+    assert not report.verified
+    assert not report.extra_index_url
+
+
+def test_the_outcome_is_settled_before_anything_is_cleaned_up(run: Run) -> None:
+    scratch: list[Path] = []
+
+    def settled() -> None:
+        scratch.extend(Path(tempfile.gettempdir()).glob("gar-publish-*"))
+
+    report = run(Memory(), settled)
+    assert report.published
+    (folder,) = scratch
+    assert not folder.exists()
