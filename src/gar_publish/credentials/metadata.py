@@ -3,6 +3,7 @@
 https://cloud.google.com/compute/docs/access/authenticate-workloads
 """
 
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from gar_publish.patience import persist
 _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}
 _PING_SECONDS = 1.0
-_PINGS = 3
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
 _LONGEST = 7 * 86400
 """Seconds: no token lives as long."""
 
@@ -38,7 +39,7 @@ class MetadataSource(FreshSource):
 
 
 def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
-    """The metadata server's base URL; None where there is none, which takes up to three seconds to know.
+    """The metadata server's base URL; None where there is none, which takes some seconds to know at the most.
 
     `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
     """
@@ -51,19 +52,28 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
             return exchange.session.get(
                 f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
             )
-        except requests.ConnectTimeout:
-            raise _Nobody from None
+        except requests.ConnectionError as error:
+            if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
+                raise _Nobody from None
+            raise
 
     try:
         answer = persist(
             ping,
-            patience=replace(exchange.patience, tries=_PINGS, longest=_PING_SECONDS),
+            patience=replace(exchange.patience, longest=_PING_SECONDS),
             what="look for a metadata server",
             on_wait=exchange.console.info,
         )
     except (_Nobody, Failure):
         return None
     return base if answer.headers.get("Metadata-Flavor") == "Google" else None
+
+
+def _errno(error: requests.ConnectionError) -> int | None:
+    """The number of the operating system's error, which is behind those of urllib3 and requests."""
+    failed = getattr(error.args[0], "reason", None) if error.args else None
+    cause = getattr(failed, "__cause__", None)
+    return cause.errno if isinstance(cause, OSError) else None
 
 
 def fetch(base: str, exchange: Exchange, scope: str) -> Token:

@@ -8,6 +8,7 @@ from email.utils import formatdate
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Router
 from starlette.types import Message, Receive, Scope, Send
@@ -130,6 +131,8 @@ class _Service:
             await self.router(scope, receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
+        except ClientDisconnect:  # nobody waits for an answer any more
+            return
 
 
 def _always(endpoint: str) -> Callable[[str, str], str]:

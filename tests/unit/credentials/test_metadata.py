@@ -1,3 +1,5 @@
+import errno
+import os
 from dataclasses import replace
 
 import pytest
@@ -60,6 +62,21 @@ def test_another_clouds_metadata_server(real: Exchange, server: ScriptedServer) 
 
 def test_nobody_there(real: Exchange) -> None:
     assert metadata.find(real, {"GCE_METADATA_HOST": "127.0.0.1:1"}) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT])
+def test_no_way_to_it(real: Exchange, console: Memory, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number)) if number != errno.ETIMEDOUT else TimeoutError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    assert metadata.find(real, {}) is None
+    assert console.said == []
+
+
+def test_found_however_many_faults_there_are_before(real: Exchange, server: ScriptedServer) -> None:
+    server.on("/", Reply(503), Reply(drop=True), Reply(429), Reply(500), Reply(drop=True), Reply(200, headers=GOOGLE))
+    assert metadata.find(real, host(server)) == server.url
 
 
 def test_switched_off(real: Exchange, server: ScriptedServer) -> None:

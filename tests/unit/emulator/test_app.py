@@ -1,3 +1,6 @@
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 
 from gar_publish.emulator.app import Seen
@@ -30,3 +33,16 @@ def test_requests_are_recorded_without_secrets(local: Local) -> None:
     path = "/demo-project/python/simple/"
     assert first == Seen("GET", "us-central1-python.pkg.dev", path, 200, f"serviceAccount:{PUBLISHER}")
     assert second == Seen("GET", "us-central1-python.pkg.dev", path, 401, "")
+
+
+def test_a_client_that_hangs_up_is_no_error(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    address = urlsplit(local.emulator.url)
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(
+            b"POST /sts.googleapis.com/v1/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\na=b"
+        )
+        local.get("/")  # by now the emulator waits for the rest of the body
+    for _ in range(3):
+        local.get("/")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
