@@ -19,9 +19,11 @@ from gar_publish.patience import persist
 
 _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}
-_PING_SECONDS = 1.0
+_LONGEST_WAIT = 1.0
+_PING_TIMEOUTS = (1.5, 1.0)
+"""Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
-_LONGEST = 7 * 86400
+_LONGEST_LIFE = 7 * 86400
 """Seconds: no token lives as long."""
 
 
@@ -50,7 +52,7 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     def ping() -> requests.Response:
         try:
             return exchange.session.get(
-                f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_SECONDS, allow_redirects=False
+                f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False
             )
         except requests.ConnectionError as error:
             if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
@@ -60,7 +62,7 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     try:
         answer = persist(
             ping,
-            patience=replace(exchange.patience, longest=_PING_SECONDS),
+            patience=replace(exchange.patience, longest=_LONGEST_WAIT),
             what="look for a metadata server",
             on_wait=exchange.console.info,
         )
@@ -90,7 +92,7 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
         proxies=_NO_PROXY,
     )
     value, seconds = answer.get("access_token"), answer.get("expires_in")
-    if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST:
+    if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST_LIFE:
         raise CredentialsFailure(
             "The metadata server answered, but not with a token.",
             fix="attach a service account to this machine",
