@@ -10,6 +10,7 @@ import pytest
 
 from gar_publish.emulator import Emulator, World
 from tests.integration.frontdoors import Doors
+from tests.wheels import make_wheel
 
 
 @pytest.fixture
@@ -18,6 +19,13 @@ def doors(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path) -> Door
     folder = tmp_path / "work"
     folder.mkdir()
     return Doors(folder, {**clean_env, **emulator.exports()})
+
+
+@pytest.fixture
+def hello(doors: Doors) -> Doors:
+    """A folder with one wheel in `dist`."""
+    make_wheel(doors.folder / "dist", "hello")
+    return doors
 
 
 @pytest.fixture

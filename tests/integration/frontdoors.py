@@ -1,5 +1,6 @@
 """Runs the two front doors as processes of their own, and reads what they say."""
 
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +19,9 @@ REPOSITORY = "us-central1/demo-project/python"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 READER = "reader@demo-project.iam.gserviceaccount.com"
+PUBLISH = ("publish", "--repository", REPOSITORY)
+DIRECT = ("--workload-identity-provider", PROVIDER)
+HELLO = "hello-1.0-py3-none-any.whl"
 FOREIGN = "  "
 """What stands before each line of other people's code on a terminal."""
 
@@ -169,3 +173,13 @@ def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return target
+
+
+def publish(doors: Doors, *more: str, who: Sequence[str] = DIRECT, **options: Any) -> tuple[Done, dict[str, Any]]:
+    """Run `gar-publish publish`, and read its report."""
+    done = doors.command(*PUBLISH, *who, "--json", "-", *more, **options)
+    return done, json.loads(done.out)
+
+
+def statuses(report: dict[str, Any]) -> dict[str, str]:
+    return {file["filename"]: file["status"] for package in report["packages"] for file in package["files"]}

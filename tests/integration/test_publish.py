@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-import yaml
 
 from gar_publish.emulator import Emulator, Fault, World
-from gar_publish.emulator.iam import READ_ONLY, Binding
+from gar_publish.emulator.iam import Binding
 from gar_publish.emulator.world import Account
 from gar_publish.endpoints import Endpoints
 from gar_publish.patience import Patience
@@ -30,38 +27,20 @@ from gar_publish.pipeline import Surroundings
 from gar_publish.pipeline import publish as run_pipeline
 from gar_publish.report import Report
 from gar_publish.settings import Settings
-from tests.conftest import ROOT
 from tests.integration.frontdoors import (
-    HURRIED,
+    DIRECT,
+    HELLO,
     PROVIDER,
     PUBLISHER,
-    READER,
     REPOSITORY,
     Done,
     Doors,
-    Step,
-    install,
+    publish,
+    statuses,
     uploads,
 )
-from tests.leaks import Leaks
 from tests.recording import RecordingConsole
-from tests.runner import Masker
-from tests.unit.servers import Reply, Seen, serve
 from tests.wheels import make_wheel
-
-PUBLISH = ("publish", "--repository", REPOSITORY)
-DIRECT = ("--workload-identity-provider", PROVIDER)
-HELLO = "hello-1.0-py3-none-any.whl"
-
-
-def publish(doors: Doors, *more: str, who: Sequence[str] = DIRECT, **options: Any) -> tuple[Done, dict[str, Any]]:
-    """Run `gar-publish publish`, and read its report."""
-    done = doors.command(*PUBLISH, *who, "--json", "-", *more, **options)
-    return done, json.loads(done.out)
-
-
-def statuses(report: dict[str, Any]) -> dict[str, str]:
-    return {file["filename"]: file["status"] for package in report["packages"] for file in package["files"]}
 
 
 def write_project(folder: Path, requires: str, backend: str, **files: str) -> None:
@@ -146,13 +125,6 @@ class TestBuild:
         (warning,) = done.warnings
         assert "cibuildwheel" in warning
         assert "`dist`" in warning
-
-
-@pytest.fixture
-def hello(doors: Doors) -> Doors:
-    """A folder with one wheel in `dist`."""
-    make_wheel(doors.folder / "dist", "hello")
-    return doors
 
 
 class TestCredentials:
@@ -507,243 +479,3 @@ class TestTwoAtOnce:
             winner = next(each for each in reports if each.published)
             held = hashlib.sha256(emulator.read(f"hello-1.{round_}-py3-none-any.whl")).hexdigest()
             assert winner.files[0].sha256 == held
-
-
-class TestLine:
-    """The ready line: what the action hands to later steps."""
-
-    def act(self, hello: Doors, **inputs: str) -> Step:
-        given = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}
-        step = hello.action(given | {name.replace("_", "-"): value for name, value in inputs.items()})
-        assert step.code == 0, step.log
-        return step
-
-    def rights(self, step: Step, emulator: Emulator) -> tuple[int, int]:
-        """How reading, and how an empty upload, is answered."""
-        url = step.outputs["extra-index-url"].partition("--extra-index-url ")[2]
-        auth = ("oauth2accesstoken", url.partition("oauth2accesstoken:")[2].partition("@")[0])
-        upload = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
-        return (
-            requests.get(f"{upload}simple/hello/", auth=auth, timeout=10).status_code,
-            requests.post(upload, files={"a": b""}, auth=auth, timeout=10).status_code,
-        )
-
-    @pytest.mark.parametrize("wanted", ["auto", "read-only"])
-    @pytest.mark.parametrize("account", ["", PUBLISHER])
-    def test_installs_and_cannot_upload(self, hello: Doors, emulator: Emulator, wanted: str, account: str) -> None:
-        step = self.act(hello, index_token=wanted, service_account=account)
-        assert self.rights(step, emulator) == (200, 403)
-        assert "::warning" not in step.log
-        installed = install(hello, step.outputs["extra-index-url"], "hello==1.0")
-        assert (installed / "hello.py").is_file()
-
-    def test_publisher(self, hello: Doors, emulator: Emulator) -> None:
-        step = self.act(hello, index_token="publisher")
-        assert self.rights(step, emulator) == (200, 400)
-        assert "::warning" not in step.log
-
-    def test_auto_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
-        emulator.cloud.switch(read_only_scope=False)
-        step = self.act(hello)
-        assert self.rights(step, emulator) == (200, 400)
-        assert step.log.count("::warning") == 1
-        assert "::warning::The ready line carries the publishing token" in step.log
-
-    def test_read_only_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
-        emulator.cloud.switch(read_only_scope=False)
-        step = hello.action(
-            {
-                "repository": REPOSITORY,
-                "workload-identity-provider": PROVIDER,
-                "dist": "dist",
-                "index-token": "read-only",
-            }
-        )
-        assert step.code == 6
-        (message,) = step.errors
-        assert "the scopes of the token do not reach that far" in message
-        assert "set that to auto" in message
-        assert uploads(emulator) == []
-
-    def test_auto_with_a_given_token(self, hello: Doors, emulator: Emulator) -> None:
-        given = {"workload_identity_provider": "", "access_token": emulator.access_token(PUBLISHER)}
-        step = self.act(hello, **given)
-        assert self.rights(step, emulator) == (200, 400)
-        assert "::warning::The ready line carries the publishing token" in step.log
-
-    def test_none(self, hello: Doors, emulator: Emulator) -> None:
-        step = self.act(hello, index_token="none")
-        assert step.outputs["extra-index-url"] == ""
-        assert step.outputs["token-expires-at"] == ""
-        assert "::warning" not in step.log
-        asked = [seen for seen in emulator.requests if seen.host == "sts.googleapis.com"]
-        assert len(asked) == 1, "no token that nobody uses"
-
-    def test_command(self, hello: Doors) -> None:
-        publish(hello, "--dist", "dist")
-        done = hello.command("index-url", "--repository", REPOSITORY, *DIRECT)
-        assert done.code == 0, done.err
-        assert (install(hello, done.out, "hello") / "hello.py").is_file()
-
-    def test_command_as_a_reader(self, hello: Doors, emulator: Emulator) -> None:
-        publish(hello, "--dist", "dist")
-        options = ("--repository", REPOSITORY, "--access-token", "-", "--index-token", "publisher")
-        done = hello.command("index-url", *options, given=emulator.access_token(READER, scopes=[READ_ONLY]))
-        assert (install(hello, done.out, "hello") / "hello.py").is_file()
-
-    def test_command_without_a_token(self, hello: Doors, emulator: Emulator) -> None:
-        done = hello.command("index-url", "--repository", REPOSITORY, *DIRECT, "--index-token", "none")
-        assert done.out == (
-            f"--extra-index-url {emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/\n"
-        )
-
-
-class TestOutputs:
-    def test_of_the_action(self, hello: Doors, emulator: Emulator) -> None:
-        sha256 = hashlib.sha256((hello.folder / "dist" / HELLO).read_bytes()).hexdigest()
-        index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
-
-        step = hello.action(
-            {
-                "repository": "projects/demo-project/locations/us-central1/repositories/python",
-                "credentials-json": json.dumps(emulator.key(PUBLISHER), indent=2),
-                "dist": "dist/*.whl\n",
-            }
-        )
-
-        assert step.code == 0, step.log
-        outputs = dict(step.outputs)
-        assert list(outputs) == list(yaml.safe_load((ROOT / "action.yml").read_text())["outputs"])
-        assert Masker(step.log).mask(outputs["extra-index-url"]) != outputs.pop("extra-index-url")
-        assert {name: Masker(step.log).mask(value) for name, value in outputs.items()} == outputs
-        (package,) = json.loads(outputs.pop("packages"))
-        assert package.pop("files") == [
-            {
-                "filename": HELLO,
-                "sha256": sha256,
-                "size": (hello.folder / "dist" / HELLO).stat().st_size,
-                "url": index.replace("/simple/", f"/hello/{HELLO}"),
-                "status": "uploaded",
-            }
-        ]
-        assert package == {"name": "hello", "version": "1.0"}
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", outputs.pop("token-expires-at"))
-        assert outputs == {
-            "index-url": index,
-            "requirements": "hello==1.0",
-            "requirements-hashed": f"hello==1.0 --hash=sha256:{sha256}",
-            "name": "hello",
-            "version": "1.0",
-            "published": "true",
-        }
-        assert step.summary.startswith(f"### Published to `{REPOSITORY}`\n")
-        assert f"| hello | 1.0 | `{HELLO}` |" in step.summary
-        assert f"| `{sha256}` | uploaded |" in step.summary
-        assert "Every file was read back" in step.summary
-        assert "pip install ${{ steps.id.outputs.extra-index-url }} hello==1.0" in step.summary
-
-    def test_no_summary(self, hello: Doors) -> None:
-        inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "summary": "false"}
-        step = hello.action(inputs)
-        assert step.code == 0
-        assert step.summary == ""
-
-    def test_summary_of_a_run_that_stopped_midway(self, hello: Doors, emulator: Emulator) -> None:
-        make_wheel(hello.folder / "dist", "lib", requires=["hello"], content="#" * 5000)
-        emulator.cloud.switch(max_upload_size=4000)
-        step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"})
-        assert step.code == 6
-        assert len(step.errors) == 1
-        assert step.outputs["published"] == "true"
-        assert step.outputs["extra-index-url"] == ""
-        assert "| uploaded |" in step.summary
-        assert "| failed |" in step.summary
-        assert "lib-1.0-py3-none-any.whl" in step.summary
-
-    def test_json_file(self, hello: Doors) -> None:
-        done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", "--json", "report.json")
-        assert done.code == 0
-        assert done.out == ""
-        report = json.loads((hello.folder / "report.json").read_text())
-        assert list(report) == [
-            *("index-url", "requirements", "requirements-hashed", "packages", "name", "version", "published"),
-            *("token-expires-at", "repository", "dry-run", "verified"),
-        ]
-        assert report["repository"] == REPOSITORY
-
-    def test_hashes_are_those_that_pip_requires(self, hello: Doors) -> None:
-        _, report = publish(hello, "--dist", "dist")
-        line = hello.command("index-url", "--repository", REPOSITORY, *DIRECT).out
-        installed = install(hello, line, report["requirements-hashed"], options=["--require-hashes"])
-        assert (installed / "hello.py").is_file()
-
-    def test_index_that_lags_behind_its_uploads(self, hello: Doors, emulator: Emulator) -> None:
-        emulator.cloud.switch(index_delay=1000.0)
-        done, report = publish(hello, "--dist", "dist", hurried=True)
-        assert done.code == 6
-        assert "was uploaded, but the index does not list it" in report["failure"]["what"]
-        assert "verify: false" in report["failure"]["fix"]
-
-    def test_summary_that_cannot_be_written(self, hello: Doors) -> None:
-        nowhere = {"GITHUB_STEP_SUMMARY": str(hello.folder / "no/summary")}
-        step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}, nowhere)
-        assert step.code == 0
-        assert "::warning::There is no summary:" in step.log
-        done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", variables=nowhere)
-        assert done.code == 0
-        assert done.warnings[-1].startswith("There is no summary:")
-
-    @pytest.mark.parametrize("fault", [None, Fault("upload", "503", times=0)], ids=["success", "failure"])
-    def test_report_where_nobody_reads_the_log(self, hello: Doors, emulator: Emulator, fault: Fault | None) -> None:
-        """As in `gar-publish … 2>&1 | head -1`."""
-        if fault:
-            emulator.inject(fault)
-        reading, writing = os.pipe()
-        os.close(reading)
-        ended = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                HURRIED,
-                *PUBLISH,
-                *DIRECT,
-                "--dist",
-                "dist",
-                "--json",
-                "report.json",
-            ],
-            cwd=hello.folder,
-            env=dict(hello.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            check=False,
-        )
-        os.close(writing)
-        report = json.loads((hello.folder / "report.json").read_text())
-        assert (ended.returncode, report["published"]) == ((7, False) if fault else (0, True))
-
-    @pytest.mark.parametrize("path", ["/simple/", "/"], ids=["index", "upload"])
-    def test_server_that_repeats_the_token(self, hello: Doors, path: str, leaks: Leaks) -> None:
-        """The search for leaks after the test knows this token, too."""
-        token = "ya29.made-up-token-of-this-test"
-        leaks.know(token, "token of another server")
-
-        def repeat(seen: Seen) -> Reply:
-            authorization = seen.headers["Authorization"]
-            return Reply(403, f"Not with {authorization}: {base64.b64decode(authorization[6:]).decode()}")
-
-        with serve() as server:
-            server.on("/", Reply(404))
-            server.on(path, repeat)
-            step = hello.action({"repository": server.url, "access-token": token, "dist": "dist"})
-            done = hello.command(
-                *("publish", "--repository", server.url, "--access-token", "-", "--dist", "dist"),
-                *("--json", "report.json"),
-                given=token,
-                variables={"GITHUB_STEP_SUMMARY": str(hello.folder / "summary")},
-            )
-        assert (step.code, done.code) == (6, 6)
-        written = [(hello.folder / name).read_text() for name in ("report.json", "summary")]
-        for text in (step.log, step.summary, done.err, *written):
-            assert "Not with [hidden]: oauth2accesstoken:[hidden]" in text
