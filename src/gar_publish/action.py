@@ -29,7 +29,7 @@ def main() -> int:
     environment = dict(os.environ)
     return run_step(
         lambda console: _run(inputs, environment, console),
-        on_failure=lambda failure, console: summary.add(failure_as_markdown(failure), environment, console),
+        on_failure=lambda failure, console: _summarise(failure_as_markdown(failure), inputs, environment, console),
     )
 
 
@@ -67,3 +67,9 @@ def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str]
         console.warning("No outputs are set: GITHUB_OUTPUT names no file, as it does in a job.")
     if settings.summary:
         summary.add(report.as_markdown(), environment, console)
+
+
+def _summarise(failure: str, inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> None:
+    """Say why there is nothing else in the summary; the inputs may be what is wrong."""
+    if inputs["summary"].lower() != "false":
+        summary.add(failure, environment, console)

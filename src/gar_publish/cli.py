@@ -1,5 +1,6 @@
 """The front door for people, for Cloud Build and for any other machine."""
 
+import io
 import os
 import sys
 import traceback
@@ -29,6 +30,7 @@ from gar_publish.terminal import TerminalConsole
 if TYPE_CHECKING:
     from gar_publish.login import Login
     from gar_publish.pipeline import Surroundings
+    from gar_publish.report import Report
 
 
 def run() -> NoReturn:
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: Sequence[str]) -> int:
     options = vars(new_parser().parse_args(arguments))
-    console = TerminalConsole(sys.stderr)
+    console = TerminalConsole(sys.stderr or io.StringIO())  # there is none where it was closed before the start
     raise_on_signals()
     try:
         return COMMANDS[options["command"]](options, dict(os.environ), console)
@@ -91,24 +93,36 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
 
         if isinstance(json_file, str):
             _write(json_file, failure_as_json_text(failure))
-        summary.add(failure_as_markdown(failure), environment, console)
+        if options["summary"] is not False:
+            summary.add(failure_as_markdown(failure), environment, console)
         raise failure from None
     finally:
         console.end_progress()
+    return _hand_out(report, options, environment, console)
+
+
+def _hand_out(
+    report: "Report", options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole
+) -> int:
+    failures = list(report.failures)
+    json_file = options["json"]
     if isinstance(json_file, str):
-        _write(json_file, report.as_json())
+        try:
+            _write(json_file, report.as_json())
+        except BadInput as failure:  # what was published is told all the same
+            failures.append(failure)
     console.info(report.as_text())
     if report.verified:
         console.info("Every file was read back from the index, and its SHA-256 is the one above.")
-    if settings.summary:
+    if options["summary"] is not False:
         summary.add(report.as_markdown(), environment, console)
     _write_step_output(environment, report.outputs(), console)
-    for failure in report.failures:
-        console.error(failure)
-    if report.failure:
-        return report.failure.exit_code
+    for each in failures:
+        console.error(each)
+    if failures:
+        return failures[0].exit_code
     if not report.dry_run:
-        line = f"$(gar-publish index-url --repository {settings.repository} …)"
+        line = f"$(gar-publish index-url --repository {report.repository} …)"
         console.info(f"\nTo install: pip install {line} {' '.join(report.pins)}")
         console.info(f"Only hashes are safe from packages of the same name elsewhere: {CONFUSION_DOCS}")
     return 0
@@ -214,11 +228,11 @@ def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "
 
 
 def _write(file: str, text: str) -> None:
-    if file == "-":
-        sys.stdout.write(text)
-        return
     try:
-        Path(file).write_text(text, encoding="utf-8")
+        if file == "-":
+            print(text, end="", flush=True)
+        else:
+            Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInput(
             f"`--json` names {file}, which cannot be written: {error.strerror}.",

@@ -24,8 +24,9 @@ def ignore_signals() -> None:
 def leave(code: int) -> NoReturn:
     """End the process. A thread that still waits for a server, perhaps for minutes, is not waited for."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream:  # neither there where it was closed before the start
+                stream.flush()
     except OSError:  # whoever read our output is gone, and Python would end with another code for that
         os._exit(code)
     if threading.active_count() == 1:

@@ -16,7 +16,10 @@ _LIMIT = 1024 * 1024
 def add(markdown: str, environment: Mapping[str, str], console: Console) -> None:
     """Add to the summary, if there is one: over 1,024 KiB the runner would drop all of it."""
     path = environment.get(VARIABLE)
-    if not path or len(markdown.encode()) >= _LIMIT:
+    if not path:
+        return
+    if len(markdown.encode()) >= _LIMIT:
+        console.warning("There is no summary: it would be longer than the runner takes.")
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:

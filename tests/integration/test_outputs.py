@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -249,6 +250,51 @@ class TestOutputs:
         os.close(writing)
         report = json.loads((hello.folder / "report.json").read_text())
         assert (ended.returncode, report["published"]) == ((7, False) if fault else (0, True))
+
+    @pytest.mark.parametrize("fault", ["full disk", "closed pipe"])
+    def test_report_that_cannot_be_written_after_publishing(self, hello: Doors, fault: str) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        file, said = ("/dev/full", "No space left on device") if fault == "full disk" else ("-", "Broken pipe")
+        ended = subprocess.run(
+            [sys.executable, "-c", HURRIED, *PUBLISH, *DIRECT, "--dist", "dist", "--json", file],
+            cwd=hello.folder,
+            env=dict(hello.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        os.close(writing)
+        assert ended.returncode == 2
+        assert f"uploaded  {HELLO}" in ended.stderr
+        assert f"`--json` names {file}, which cannot be written: {said}." in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_streams_that_were_closed_before_the_start(self, hello: Doors, closed: str) -> None:
+        """As a daemon may start it."""
+        command = shlex.join([sys.executable, "-m", "gar_publish.cli", *PUBLISH, *DIRECT, "--json", "report.json"])
+        ended = subprocess.run(
+            ["/bin/sh", "-c", f"exec {command} --dist dist {closed}"],
+            cwd=hello.folder,
+            env=dict(hello.environment),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert ended.returncode == 0
+        assert json.loads((hello.folder / "report.json").read_text())["published"] is True
+
+    def test_no_summary_of_a_failure_either(self, hello: Doors) -> None:
+        inputs = {"repository": "nonsense", "summary": "false"}
+        assert hello.action(inputs).summary == ""
+        summary = hello.folder / "summary"
+        variables = {"GITHUB_STEP_SUMMARY": str(summary)}
+        hello.command("publish", "--repository", "nonsense", "--no-summary", variables=variables)
+        assert not summary.exists()
+        hello.command("publish", "--repository", "nonsense", variables=variables)
+        assert "bare name" in summary.read_text()
 
     @pytest.mark.parametrize("path", ["/simple/", "/"], ids=["index", "upload"])
     def test_server_that_repeats_the_token(self, hello: Doors, path: str, leaks: Leaks) -> None:
