@@ -58,14 +58,15 @@ class Uploader:
         Raises:
             Failure: The registry refuses, cannot be reached, or holds what must not be there.
         """
-        sent, in_doubt = 0, False
+        sent, in_doubt, looking = 0, False, False
 
         def attempt() -> requests.Response:
-            nonlocal sent, in_doubt
+            nonlocal sent, in_doubt, looking
             if in_doubt:
-                in_doubt = False
+                in_doubt, looking = False, True
                 if present := self._listed(distribution):
                     raise _Landed(present)
+                looking = False
             sent, in_doubt = sent + 1, True
             response = with_renewal(lambda: self._post(distribution), self._source)
             if response.status_code in _NOTHING_DONE:
@@ -82,7 +83,7 @@ class Uploader:
         except _Landed as landed:
             present = landed.present
         except Unreachable:
-            last = self._last_look(distribution) if in_doubt else None
+            last = self._last_look(distribution) if sent and not looking else None
             if last is None:
                 raise
             present = last

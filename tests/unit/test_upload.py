@@ -141,6 +141,16 @@ def test_the_last_try_is_looked_for_as_well(server: ScriptedServer, wheel: Distr
     assert len(server.asked("/upload/")) == 3
 
 
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_lost_answer_is_looked_for_whatever_came_after_it(
+    server: ScriptedServer, wheel: Distribution, status: int
+) -> None:
+    server.on("/upload/", Reply(drop=True), Reply(status))
+    server.on("/simple/", Reply(404), page(wheel, wheel.sha256))
+    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert len(server.asked("/upload/")) == 3
+
+
 def test_an_index_that_cannot_be_asked_ends_it(server: ScriptedServer, wheel: Distribution) -> None:
     server.on("/upload/", Reply(drop=True))
     server.on("/simple/", Reply(503))
