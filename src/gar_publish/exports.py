@@ -13,6 +13,8 @@ from gar_publish.pipeline import Surroundings
 from gar_publish.repository import Repository
 
 _EXTRA_INDEXES = ("PIP_EXTRA_INDEX_URL", "UV_INDEX")
+_OLD_EXTRA_INDEX = "UV_EXTRA_INDEX_URL"
+"""What uv once called UV_INDEX, and heeds still."""
 _NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 
 
@@ -70,7 +72,7 @@ def variables(
     pip, uv = (_others(before.get(variable, ""), url) for variable in _EXTRA_INDEXES)
     if only:
         indexes = {"PIP_INDEX_URL": url, "UV_DEFAULT_INDEX": url}
-        indexes |= {variable: "" for variable in _EXTRA_INDEXES if before.get(variable)}
+        indexes |= {variable: "" for variable in (*_EXTRA_INDEXES, _OLD_EXTRA_INDEX) if before.get(variable)}
     else:
         # uv takes a package from the first index that has it; for pip, the order means nothing.
         indexes = {"PIP_EXTRA_INDEX_URL": " ".join([*pip, url]), "UV_INDEX": " ".join([url, *uv])}

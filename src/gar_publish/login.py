@@ -49,4 +49,7 @@ def url_without_login(url: str) -> str:
 
 def same_index(one: str, other: str) -> bool:
     """Whether two URLs name the same index, whoever logs in, and with or without the last slash."""
-    return url_without_login(one).rstrip("/") == url_without_login(other).rstrip("/")
+    try:
+        return url_without_login(one).rstrip("/") == url_without_login(other).rstrip("/")
+    except ValueError:  # it is no URL
+        return one == other

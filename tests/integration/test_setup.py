@@ -71,7 +71,7 @@ def test_only_leaves_no_other_index(doors: Doors) -> None:
 
 @pytest.mark.usefixtures("wheel")
 def test_only_ends_the_extra_indexes_of_the_job(doors: Doors) -> None:
-    extra = {"PIP_EXTRA_INDEX_URL": "http://127.0.0.1:1/simple/", "UV_INDEX": "http://127.0.0.1:1/simple/"}
+    extra = dict.fromkeys(("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"), "http://127.0.0.1:1/simple/")
     step = doors.setup({**FEDERATION, "only": "true"}, extra)
     assert {name: step.exported[name] for name in extra} == dict.fromkeys(extra, "")
     for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):

@@ -40,8 +40,16 @@ def test_other_extra_indexes_of_the_job_stay() -> None:
     exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{other} {URL}"
     assert exported["UV_INDEX"] == f"{URL} torch={other}"
+    assert "UV_EXTRA_INDEX_URL" not in exported
+    before["UV_EXTRA_INDEX_URL"] = other
     alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, before=before)
-    assert (alone["PIP_EXTRA_INDEX_URL"], alone["UV_INDEX"]) == ("", "")
+    assert {alone[name] for name in before} == {""}
+
+
+def test_what_is_no_url_among_the_extra_indexes_stays_as_it_is() -> None:
+    before = {"PIP_EXTRA_INDEX_URL": "https://me:pa[ss@index.example.com/"}
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
+    assert exported["PIP_EXTRA_INDEX_URL"] == f"{before['PIP_EXTRA_INDEX_URL']} {URL}"
 
 
 @pytest.mark.parametrize(

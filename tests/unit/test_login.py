@@ -1,8 +1,22 @@
 import pytest
 
-from gar_publish.login import KEYRING, NOBODY, Login, url_with_login, url_without_login
+from gar_publish.login import KEYRING, NOBODY, Login, same_index, url_with_login, url_without_login
 
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("https://index.example.com/simple", True),
+        ("https://me:pw@index.example.com/simple/", True),
+        ("https://index.example.com/", False),
+        ("https://me:pa[ss@index.example.com/simple/", False),
+    ],
+)
+def test_the_same_index(one: str, *, same: bool) -> None:
+    assert same_index(one, "https://index.example.com/simple/") == same
+    assert same_index(one, one)
 
 
 def test_a_password_is_escaped_in_a_url() -> None:
