@@ -17,6 +17,9 @@ READ_ONLY_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
 FRESH = timedelta(minutes=4)
 """A token with less time left is replaced: a large upload should not outlive it."""
 
+_PAUSE = timedelta(minutes=1)
+"""How long a token that could not be replaced serves, if it lasts, before the next one is asked for again."""
+
 
 @dataclass(frozen=True)
 class Token:
@@ -114,9 +117,11 @@ class FreshSource:
         try:
             return self._current(lambda _: self._replace_at is None or self._now() < self._replace_at)
         except Unreachable:
-            last = self._token
-            if last and last.expires_at and self._now() < last.expires_at:  # it serves for some minutes yet
-                return last
+            with self._lock:
+                last, now = self._token, self._now()
+                if last and last.expires_at and now < last.expires_at:  # it serves for some minutes yet
+                    self._replace_at = now + _PAUSE
+                    return last
             raise
 
     def renew(self, refused: str) -> Token:

@@ -62,16 +62,22 @@ def test_short_lived_token_serves_half_its_life() -> None:
 def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
     mint = Mint()
     answers = iter([mint.fetch])
+    asked: list[str] = []
 
     def fetch(scope: str) -> Token:
+        asked.append(scope)
         if answer := next(answers, None):
             return answer(scope)
         raise Unreachable("nobody answers", anchor="unreachable")
 
     source = FreshSource("test", fetch, now=lambda: mint.now)
     source.token()
-    mint.now += timedelta(minutes=59)
+    mint.now += timedelta(minutes=57)
+    assert {source.token().value for _ in range(5)} == {"token-1"}
+    assert len(asked) == 2, "not asked for again at once"
+    mint.now += timedelta(minutes=2)
     assert source.token().value == "token-1"
+    assert len(asked) == 3
     with pytest.raises(Unreachable):
         source.renew("token-1")
     mint.now += timedelta(minutes=1)
