@@ -155,19 +155,19 @@ def _next_piece(response: requests.Response) -> bytes:
 
 
 @contextmanager
-def _head_in_time(connection: Any) -> Iterator[None]:
+def _in_time(connection: Any) -> Iterator[None]:
     """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
-    sock = connection.sock
     late = threading.Event()
 
     def cut() -> None:
         late.set()
         with suppress(OSError):
-            sock.shutdown(SHUT_RDWR)
+            if connection.sock:
+                connection.sock.shutdown(SHUT_RDWR)
 
     watchdog = threading.Timer(2 * float(connection.timeout or 0), cut)
     watchdog.daemon = True
-    if connection.timeout and sock:
+    if connection.timeout:
         watchdog.start()
     try:
         yield
@@ -187,13 +187,18 @@ class _Bounded:
     stall: float
     sock: Any
 
-    def send(self, data: Any) -> None:
+    def connect(self) -> None:
+        with _in_time(self):
+            super().connect()  # type: ignore[misc] # of http.client.HTTPConnection
+        self.sock.settimeout(self.stall)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
         if self.sock:
             self.sock.settimeout(self.stall)
-        super().send(data)  # type: ignore[misc] # of http.client.HTTPConnection
+        super().putrequest(*args, **kwargs)  # type: ignore[misc] # the same
 
     def getresponse(self) -> Any:
-        with _head_in_time(self):
+        with _in_time(self):
             return super().getresponse()  # type: ignore[misc] # the same
 
 

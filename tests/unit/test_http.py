@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from time import monotonic
 
 import pytest
 import requests
@@ -133,20 +134,51 @@ class TestSession:
             with connection, suppress(OSError):
                 connection.recv(1000)
                 if not stop.wait(pause):
-                    while not connection.recv(1 << 20).endswith(b"end"):
+                    while (piece := connection.recv(1 << 20)) and not piece.endswith(b"0\r\n\r\n"):
                         pass
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
         with socket() as listening, new_session(Patience(timeouts=(0.2, 3.0))) as session:
             listening.bind(("127.0.0.1", 0))
             listening.listen()
-            thread = threading.Thread(target=serve_one)
+            thread = threading.Thread(target=serve_one, daemon=True)
             thread.start()
             url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-            with nullcontext() if ends else pytest.raises(requests.ConnectionError):
-                assert session.post(url, data=b"x" * (64 << 20) + b"end").ok
-            stop.set()
-            thread.join()
+            try:
+                with nullcontext() if ends else pytest.raises(requests.ConnectionError):
+                    assert session.post(url, data=itertools.repeat(b"x" * 65536, 1000)).ok
+            finally:
+                stop.set()
+                thread.join()
+
+    @pytest.mark.parametrize("drips", [False, True])
+    def test_a_proxy_that_never_lets_through_is_given_up_as_a_connection_is(self, *, drips: bool) -> None:
+        stop = threading.Event()
+
+        def serve_one() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(1000)
+                while not stop.wait(0.05):
+                    if drips:
+                        connection.sendall(b"x")
+
+        with socket() as listening, new_session(Patience(timeouts=(0.2, 30.0))) as session:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            thread = threading.Thread(target=serve_one, daemon=True)
+            thread.start()
+            started = monotonic()
+            try:
+                with pytest.raises((requests.ConnectionError, requests.Timeout)):
+                    session.get(
+                        "https://us-python.pkg.dev/",
+                        proxies={"https": f"http://127.0.0.1:{listening.getsockname()[1]}"},
+                    )
+            finally:
+                stop.set()
+                thread.join()
+            assert monotonic() - started < 15
 
     @pytest.mark.parametrize("url", ["http://a..b/", "http://[::1/", f"https://{'a' * 70}.example/"])
     def test_nothing_but_exceptions_of_requests_is_raised(self, url: str, session: requests.Session) -> None:
