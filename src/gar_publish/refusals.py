@@ -11,7 +11,9 @@ from gar_publish.console import printable
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
 
 _DETAIL_LIMIT = 2000
-_SECRETS = re.compile(r"(?i:\b(?:basic|bearer)\s+[\w.~+/=-]{8,})|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+")
+_SECRETS = re.compile(
+    r"(?i:\b(?:basic|bearer))\s+(?=[\w.~+/-]*[A-Z0-9=])[\w.~+/=-]{8,}|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+"
+)
 """Headers of authorization (RFC 7617, RFC 6750), JSON web tokens, and Google's access tokens."""
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
 # A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.

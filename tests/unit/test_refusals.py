@@ -87,3 +87,10 @@ def test_a_secret_that_an_answer_repeats_is_hidden(secret: str) -> None:
     assert "[hidden]" in text
     assert not any(part in text for part in ("b2F1", "made-up", "eyJ"))
     assert text.endswith("which is no good.")
+
+
+@pytest.mark.parametrize(
+    "words", ["Basic authentication is required", "bearer authentication scheme expected", "basic constraints missing"]
+)
+def test_words_that_are_no_secret_are_shown(words: str) -> None:
+    assert server_text(answer(401, body=words.encode())) == words

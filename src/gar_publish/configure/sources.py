@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from gar_publish.configure import toml
 from gar_publish.configure.files import read, understood
-from gar_publish.login import same_index
+from gar_publish.login import same_index, url_without_login
 
 _CONFUSION = (
     "{name} is not an explicit index in {path}, so a package may come from another index that has its name (dependency "
@@ -55,14 +55,15 @@ class Sources:
             new_is_explicit: Whether it is made explicit where it is new.
         """
         if only:
-            others = [str(each.get("name")) for each in self.listed if each.get("name") != name]
-            others = [other for other in others if not self._is_explicit(other)]
+            others = [
+                str(each.get("name") or url_without_login(str(each.get("url"))))
+                for each in self.listed
+                if each.get("name") != name and not self._is_explicit(each)
+            ]
             return (f"{self.path} lists other indexes too, and keeps them: {', '.join(others)}.",) if others else ()
-        known = any(each.get("name") == name for each in self.listed)
-        is_explicit = self._is_explicit(name) if known else new_is_explicit
+        known = next((each for each in self.listed if each.get("name") == name), None)
+        is_explicit = self._is_explicit(known) if known else new_is_explicit
         return () if is_explicit else (_CONFUSION.format(name=name, path=self.path),)
 
-    def _is_explicit(self, name: str) -> bool:
-        return self.explicit is not None and any(
-            each.get("name") == name and each.get(self.explicit[0]) == self.explicit[1] for each in self.listed
-        )
+    def _is_explicit(self, index: Mapping[str, Any]) -> bool:
+        return self.explicit is not None and index.get(self.explicit[0]) == self.explicit[1]

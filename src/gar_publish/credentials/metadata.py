@@ -5,6 +5,7 @@ https://cloud.google.com/compute/docs/access/authenticate-workloads
 
 import errno
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,26 +50,29 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
         return None
     base = exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
 
+    is_there = False
+
     def ping() -> requests.Response:
+        nonlocal is_there
         try:
-            return exchange.session.get(
+            answer = exchange.session.get(
                 f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False
             )
         except requests.ConnectionError as error:
             if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
                 raise _Nobody from None
             raise
+        is_there = is_there or answer.headers.get("Metadata-Flavor") == "Google"
+        return answer
 
-    try:
-        answer = persist(
+    with suppress(_Nobody, Failure):
+        persist(
             ping,
             patience=replace(exchange.patience, longest=_LONGEST_WAIT),
             what="look for a metadata server",
             on_wait=exchange.console.info,
         )
-    except (_Nobody, Failure):
-        return None
-    return base if answer.headers.get("Metadata-Flavor") == "Google" else None
+    return base if is_there else None
 
 
 def _errno(error: requests.ConnectionError) -> int | None:

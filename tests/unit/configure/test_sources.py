@@ -50,6 +50,12 @@ def test_others_that_stay_beside_the_only_index(tmp_path: Path) -> None:
     assert sources(tmp_path, OURS).warnings("gar", only=True, new_is_explicit=False) == ()
 
 
+def test_others_without_a_name_are_called_by_their_address(tmp_path: Path) -> None:
+    text = '[[tool.uv.index]]\nurl = "https://me:made-up@mirror.example.com/"\n'
+    (warned,) = sources(tmp_path, text).warnings("gar", only=True, new_is_explicit=False)
+    assert warned.endswith("keeps them: https://mirror.example.com/.")
+
+
 def test_a_list_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"pyproject\.toml cannot be understood; nothing was changed"):
         sources(tmp_path, OURS.replace("[[", "[").replace("]]", "]"))

@@ -55,6 +55,11 @@ def test_found_past_any_proxy(real: Exchange, server: ScriptedServer, monkeypatc
     assert not server.seen
 
 
+def test_found_though_it_only_refuses(real: Exchange, server: ScriptedServer) -> None:
+    server.on("/", Reply(503, headers=GOOGLE))
+    assert metadata.find(real, host(server)) == server.url
+
+
 def test_another_clouds_metadata_server(real: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(200, "Azure"))
     assert metadata.find(real, host(server)) is None
