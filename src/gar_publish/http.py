@@ -232,6 +232,7 @@ class _Adapter(HTTPAdapter):
         if not kwargs.get("stream") or not is_success(response):
             response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - what `content` would be, but bounded
             response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - the same
+            response.encoding = "utf-8"  # RFC 8259, section 8.1; some that a server may name cost minutes
         return response
 
 

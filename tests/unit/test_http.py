@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from time import monotonic
+from time import monotonic, process_time
 
 import pytest
 import requests
@@ -179,6 +179,12 @@ class TestSession:
                 stop.set()
                 thread.join()
             assert monotonic() - started < 15
+
+    def test_no_answer_says_how_it_is_decoded(self, server: ScriptedServer, session: requests.Session) -> None:
+        server.on("/", Reply(200, f'"{"ä" * 400_000}"', {"Content-Type": "application/json; charset=punycode"}))
+        started = process_time()
+        assert session.get(server.url).json() == "ä" * 400_000
+        assert process_time() - started < 5
 
     @pytest.mark.parametrize("url", ["http://a..b/", "http://[::1/", f"https://{'a' * 70}.example/"])
     def test_nothing_but_exceptions_of_requests_is_raised(self, url: str, session: requests.Session) -> None:
