@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from ipaddress import ip_address
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,8 @@ def new_session(
 
 
 def is_success(response: requests.Response) -> bool:
-    """Whether a request was carried out: `ok` of requests takes 1xx and 3xx for that as well."""
-    return 200 <= response.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+    """Whether the answer is 2xx (RFC 9110, section 15.3): `ok` of requests takes 1xx and 3xx for success as well."""
+    return HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
 def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
@@ -155,7 +156,7 @@ def _next_piece(response: requests.Response) -> bytes:
 
 
 @contextmanager
-def _in_time(connection: Any) -> Iterator[None]:
+def _in_time(connection: HTTPConnection) -> Iterator[None]:
     """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
     late = threading.Event()
 
@@ -177,7 +178,7 @@ def _in_time(connection: Any) -> Iterator[None]:
         raise ConnectionAbortedError("the answer drips")
 
 
-class _Bounded:
+class _Bounded(HTTPConnection):
     """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
 
     Attributes:
@@ -185,25 +186,24 @@ class _Bounded:
     """
 
     stall: float
-    sock: Any
 
     def connect(self) -> None:
         with _in_time(self):
-            super().connect()  # type: ignore[misc] # of http.client.HTTPConnection
+            super().connect()
         self.sock.settimeout(self.stall)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         if self.sock:
             self.sock.settimeout(self.stall)
-        super().putrequest(*args, **kwargs)  # type: ignore[misc] # the same
+        super().putrequest(*args, **kwargs)
 
     def getresponse(self) -> Any:
         with _in_time(self):
-            return super().getresponse()  # type: ignore[misc] # the same
+            return super().getresponse()
 
 
 def _pools(stall: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    plain = type("_PlainConnection", (_Bounded, HTTPConnection), {"stall": stall})
+    plain = type("_PlainConnection", (_Bounded,), {"stall": stall})
     tls = type("_TlsConnection", (_Bounded, HTTPSConnection), {"stall": stall})
     return {
         "http": type("_PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),

@@ -3,8 +3,8 @@ import gzip
 import itertools
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -47,30 +47,41 @@ def impatient() -> Iterator[requests.Session]:
 
 
 @contextmanager
-def dripping(head: bytes) -> Iterator[str]:
-    """A server that answers with `head`, and then with a header or a body of a byte now and then."""
-    drops = (
-        itertools.chain([head], itertools.repeat(b"x")) if head else (bytes([each]) for each in b"HTTP/1.1 200 " * 99)
-    )
+def one_client(handle: Callable[[socket, threading.Event], None]) -> Iterator[str]:
+    """A server for one connection, which ends at the latest when the event is set; its URL."""
     stop = threading.Event()
 
     def serve_one() -> None:
         connection, _ = listening.accept()
         with connection, suppress(OSError):
-            connection.recv(65536)
-            for drop in drops:
-                connection.sendall(drop)
-                if stop.wait(0.05):
-                    return
+            connection.recv(1000)
+            handle(connection, stop)
 
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        thread = threading.Thread(target=serve_one)
+        thread = threading.Thread(target=serve_one, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        stop.set()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            stop.set()
+            thread.join()
+
+
+def dripping(head: bytes) -> AbstractContextManager[str]:
+    """A server that answers with `head`, and then with a header or a body of a byte now and then."""
+    drops = (
+        itertools.chain([head], itertools.repeat(b"x")) if head else (bytes([each]) for each in b"HTTP/1.1 200 " * 99)
+    )
+
+    def handle(connection: socket, stop: threading.Event) -> None:
+        for drop in drops:
+            connection.sendall(drop)
+            if stop.wait(0.05):
+                return
+
+    return one_client(handle)
 
 
 @pytest.fixture
@@ -127,57 +138,31 @@ class TestSession:
     @pytest.mark.parametrize(("pause", "ends"), [(1.0, True), (30.0, False)])
     def test_a_pause_while_a_body_is_sent_is_no_failed_connection(self, pause: float, *, ends: bool) -> None:
         """Connecting may take 0.2 seconds here, and a body that is sent may stand still for 3."""
-        stop = threading.Event()
 
-        def serve_one() -> None:
-            connection, _ = listening.accept()
-            with connection, suppress(OSError):
-                connection.recv(1000)
-                if not stop.wait(pause):
-                    while (piece := connection.recv(1 << 20)) and not piece.endswith(b"0\r\n\r\n"):
-                        pass
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        def handle(connection: socket, stop: threading.Event) -> None:
+            if stop.wait(pause):
+                return
+            while (piece := connection.recv(1 << 20)) and not piece.endswith(b"0\r\n\r\n"):
+                pass
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-        with socket() as listening, new_session(Patience(timeouts=(0.2, 3.0))) as session:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            thread = threading.Thread(target=serve_one, daemon=True)
-            thread.start()
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-            try:
-                with nullcontext() if ends else pytest.raises(requests.ConnectionError):
-                    assert session.post(url, data=itertools.repeat(b"x" * 65536, 1000)).ok
-            finally:
-                stop.set()
-                thread.join()
+        with (
+            one_client(handle) as url,
+            new_session(Patience(timeouts=(0.2, 3.0))) as session,
+            nullcontext() if ends else pytest.raises(requests.ConnectionError),
+        ):
+            assert session.post(url, data=itertools.repeat(b"x" * 65536, 1000)).ok
 
     @pytest.mark.parametrize("drips", [False, True])
     def test_a_proxy_that_never_lets_through_is_given_up_as_a_connection_is(self, *, drips: bool) -> None:
-        stop = threading.Event()
+        def handle(connection: socket, stop: threading.Event) -> None:
+            while not stop.wait(0.05):
+                connection.sendall(b"x" if drips else b"")
 
-        def serve_one() -> None:
-            connection, _ = listening.accept()
-            with connection, suppress(OSError):
-                connection.recv(1000)
-                while not stop.wait(0.05):
-                    if drips:
-                        connection.sendall(b"x")
-
-        with socket() as listening, new_session(Patience(timeouts=(0.2, 30.0))) as session:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            thread = threading.Thread(target=serve_one, daemon=True)
-            thread.start()
-            started = monotonic()
-            try:
-                with pytest.raises((requests.ConnectionError, requests.Timeout)):
-                    session.get(
-                        "https://us-python.pkg.dev/",
-                        proxies={"https": f"http://127.0.0.1:{listening.getsockname()[1]}"},
-                    )
-            finally:
-                stop.set()
-                thread.join()
+        started = monotonic()
+        with one_client(handle) as proxy, new_session(Patience(timeouts=(0.2, 30.0))) as session:
+            with pytest.raises((requests.ConnectionError, requests.Timeout)):
+                session.get("https://us-python.pkg.dev/", proxies={"https": proxy})
             assert monotonic() - started < 15
 
     def test_no_answer_says_how_it_is_decoded(self, server: ScriptedServer, session: requests.Session) -> None:
