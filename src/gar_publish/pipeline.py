@@ -89,7 +89,7 @@ def _publish(settings: Settings, around: Surroundings, scratch: Path, pool: Exec
                 token = result(pool.submit(access.line_token))
         except Failure as failure:  # what was published is published
             stopped = failure
-        except Exception as error:  # noqa: BLE001 - so it is here, whatever mistake of ours comes after it
+        except Exception as error:  # noqa: BLE001 - and is told, whatever mistake of ours came after it
             stopped = mistake_of_ours(error)
         around.settled()
     except KeyboardInterrupt:
