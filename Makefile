@@ -1,6 +1,6 @@
 # Every target makes the environment that it needs, once, in .venv. Only python3 (3.11 or later, with venv) and git are needed.
 
-.PHONY: demo test lint docs lock
+.PHONY: demo test lint docs lock bench
 .DELETE_ON_ERROR:
 
 # Publish examples/hello to an emulator, and install it back.
@@ -21,10 +21,15 @@ lint: .venv/dev.stamp
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 
+# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about 20 minutes.
+bench: .venv/dev.stamp .venv-bench/stamp
+	.venv/bin/python -m bench.speed $(BENCH)
+
 # Resolve every lock file anew, to the newest versions that fit.
 lock: .venv/uv.stamp
 	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in requirements/build.in --all-extras -o requirements/dev.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra emulator -o requirements/demo.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra action \
 		--excludes requirements/action-excludes.txt -o requirements/action.txt
@@ -45,4 +50,11 @@ COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --ge
 
 .venv/dev.stamp: .venv/demo.stamp requirements/dev.txt
 	.venv/bin/uv pip install --python .venv --quiet --no-deps --require-hashes -r requirements/dev.txt
+	touch $@
+
+# The peers have an environment to themselves, with pip, as they have on a runner.
+.venv-bench/stamp: .venv/uv.stamp requirements/bench.txt
+	python3 -m venv --clear .venv-bench
+	.venv/bin/uv pip install --python .venv-bench --quiet --no-deps --require-hashes --compile-bytecode \
+		-r requirements/bench.txt
 	touch $@
