@@ -1,0 +1,174 @@
+"""Measuring: every round runs each case once, in another order; time by the wall, memory of all processes together."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+LOOK = 0.02
+"""Seconds between two looks at the memory."""
+
+_KIB = 1024
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run, as somebody would type it."""
+
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to do some work.
+
+    Attributes:
+        name: What its folder is called.
+        prepare: Given an empty folder and a number that no other run has, what is to be timed: the commands of each
+            part, which run one after the other, by the name that the tables have for it.
+        check: Given that number, raises where the work was not done.
+        rounds: In how many rounds it takes part; None for all.
+        warm: Whether it also takes part in the round before, which fills caches and does not count.
+    """
+
+    name: str
+    prepare: Callable[[Path, int], Mapping[str, Sequence[Command]]]
+    check: Callable[[int], None] = lambda _number: None
+    rounds: int | None = None
+    warm: bool = True
+
+
+@dataclass
+class Summary:
+    """What all runs of one case took.
+
+    Attributes:
+        seconds: Of each run that counts.
+        memory: Bytes at the peak of any run in which it was looked at; 0 where it never was, or there is no /proc.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    memory: int = 0
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+class Bench:
+    """Runs cases.
+
+    Looking at memory takes time: it is done in the round that does not count, unless a case has no part in that.
+
+    Args:
+        folder: Each case has a folder of its own in it, which is made anew, and in the same place, for each run.
+        say: Hears what is going on.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._numbers = iter(range(1, 1_000_000))
+
+    def run(self, cases: Sequence[Case], rounds: int) -> dict[str, Summary]:
+        """Run so many rounds of the cases, after one that does not count."""
+        found: defaultdict[str, Summary] = defaultdict(Summary)
+        for each in range(-1, rounds):
+            start = each % len(cases)
+            for case in (*cases[start:], *cases[:start]):
+                if case.warm if each < 0 else each < (case.rounds or rounds):
+                    self._once(case, found, counts=each >= 0)
+        return dict(found)
+
+    def _once(self, case: Case, found: Mapping[str, Summary], *, counts: bool) -> None:
+        folder = self._folder / re.sub(r"\W+", "-", case.name)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        number = next(self._numbers)
+        for name, commands in case.prepare(folder, number).items():
+            with _Memory(looks=not (counts and case.warm)) as memory:
+                seconds = _timed(commands, folder.with_suffix(".log"), memory)
+            found[name].memory = max(found[name].memory, memory.peak)
+            if counts:
+                found[name].seconds.append(seconds)
+            self._say(f"{name}: {seconds:.2f} s{'' if counts else ' (does not count)'}")
+        case.check(number)
+
+
+def _timed(commands: Sequence[Command], log: Path, memory: "_Memory") -> float:
+    with log.open("wb") as output:
+        began = time.perf_counter()
+        for command in commands:
+            with subprocess.Popen(
+                command.arguments,
+                cwd=command.folder,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            ) as started:
+                memory.watched = started.pid
+            if started.returncode:
+                raise RuntimeError(f"{' '.join(command.arguments)}: {started.returncode}\n{log.read_text()}")
+        return time.perf_counter() - began
+
+
+class _Memory:
+    """Looks at a process and all below it, again and again.
+
+    What they share counts once (PSS): many workers that were forked take what they really take.
+
+    Attributes:
+        watched: The process.
+        peak: Bytes, at most.
+    """
+
+    def __init__(self, *, looks: bool) -> None:
+        self.watched = 0
+        self.peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        if not looks:
+            self._ended.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(LOOK):
+            if self.watched:
+                self.peak = max(self.peak, sum(map(_memory_of, {self.watched, *_descendants(self.watched)})))
+
+
+def _descendants(process: int) -> Iterator[int]:
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208 - half the time of Path
+            with open(f"/proc/{process}/task/{task}/children", "rb") as file:  # noqa: PTH123 - the same
+                for child in map(int, file.read().split()):
+                    yield child
+                    yield from _descendants(child)
+
+
+def _memory_of(process: int) -> int:
+    """Bytes; 0 where it has ended."""
+    with suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123 - the same
+        for line in file:
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * _KIB
+    return 0

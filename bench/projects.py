@@ -1,0 +1,58 @@
+"""Small projects, as anybody has them."""
+
+from pathlib import Path
+
+BACKENDS = {
+    "hatchling": ('"hatchling"', "hatchling.build"),
+    "setuptools": ('"setuptools>=77"', "setuptools.build_meta"),
+    "flit": ('"flit_core>=3.12"', "flit_core.buildapi"),
+    "poetry": ('"poetry-core>=2"', "poetry.core.masonry.api"),
+}
+"""The build requirement, and the backend."""
+
+_PROJECT = """[build-system]
+requires = [{requires}]
+build-backend = "{backend}"
+
+[project]
+name = "{name}"
+version = "{version}"
+description = "A small package."
+readme = "README.md"
+requires-python = ">=3.11"
+authors = [{{ name = "Octocat", email = "octocat@example.org" }}]
+"""
+
+_CODE = '''"""A small package."""
+
+
+def hello(name: str = "world") -> str:
+    """Greet somebody."""
+    return f"Hello, {name}!"
+'''
+
+
+def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> Path:
+    """Write one project, and return its folder."""
+    requires, module = BACKENDS[backend]
+    package = folder / "src" / name.replace("-", "_")
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(_CODE)
+    (folder / "README.md").write_text(f"# {name}\n\nA small package.\n")
+    (folder / "pyproject.toml").write_text(
+        _PROJECT.format(requires=requires, backend=module, name=name, version=version)
+    )
+    return folder
+
+
+def write_workspace(folder: Path, count: int, version: str) -> Path:
+    """Write so many hatchling projects below `packages`, as a workspace of uv, and return its folder."""
+    for number in range(count):
+        write(folder / "packages" / part(number), part(number), version)
+    (folder / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
+    return folder
+
+
+def part(number: int) -> str:
+    """The name of a package of a workspace."""
+    return f"part-{number:03}"
