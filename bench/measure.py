@@ -85,7 +85,7 @@ class Bench:
         """Run so many rounds of the cases, after one that does not count."""
         found: defaultdict[str, Summary] = defaultdict(Summary)
         for each in range(-1, rounds):
-            start = each % len(cases)
+            start = max(each, 0) % len(cases)
             for case in (*cases[start:], *cases[:start]):
                 if case.warm if each < 0 else each < (case.rounds or rounds):
                     self._once(case, found, counts=each >= 0)
