@@ -25,33 +25,34 @@ def filled(document: str, measured: str) -> str:
     return _MARKED.sub(lambda found: f"{found[1]}\n{measured}\n\n{found[2]}", document)
 
 
-def as_markdown(made: list[Row], of: Measured, generators: Iterable[str], rounds: int) -> str:
+def as_markdown(made: list[Row], of: Measured, generators: Iterable[str]) -> str:
     """Everything between the marks."""
     parts = [
         "### Targets",
         rows.as_markdown(made),
         "### Machine and versions",
-        _machine(generators, rounds),
+        _machine(generators),
         *_table("### One small package", of.small),
         *_table("### 50 small packages", of.workspace),
         *_table("### gar-publish, by the number of packages", of.scale),
-        *_table("### In containers", of.containers),
+        *_table("### In containers", of.containers, memory=False),
+        *(f"Failed: {name}." for name in of.failed),
     ]
     return "\n\n".join(parts)
 
 
-def _table(title: str, table: Table) -> list[str]:
+def _table(title: str, table: Table, *, memory: bool = True) -> list[str]:
     if not table:
         return []
-    lines = ["| | median s | fastest | slowest | runs | peak memory MB |", "| --- | --: | --: | --: | --: | --: |"]
+    columns = ["median s", "fastest", "slowest", "runs", *(["peak memory MB"] if memory else [])]
+    lines = [f"| | {' | '.join(columns)} |", f"| --- |{' --: |' * len(columns)}"]
     for name, of in table.items():
-        memory = f"{of.memory / MB:.0f}" if of.memory else ""
-        numbers = f"{of.median:.2f} | {min(of.seconds):.2f} | {max(of.seconds):.2f} | {len(of.seconds)} | {memory}"
-        lines.append(f"| {name} | {numbers} |")
+        cells = [f"{of.median:.2f}", f"{min(of.seconds):.2f}", f"{max(of.seconds):.2f}", f"{len(of.seconds)}"]
+        lines.append(f"| {' | '.join([name, *cells, *([f'{of.memory / MB:.0f}'] if memory else [])])} |")
     return [title, "\n".join(lines)]
 
 
-def _machine(generators: Iterable[str], rounds: int) -> str:
+def _machine(generators: Iterable[str]) -> str:
     listed = subprocess.run(
         [OURS / "uv", "pip", "list", "--format", "json", "--python", PEERS / "python"],
         capture_output=True,
@@ -61,7 +62,6 @@ def _machine(generators: Iterable[str], rounds: int) -> str:
     versions = [f"{name} {installed[name]}" for name in _TOOLS]
     about = {
         "command": "`make bench`",
-        "rounds": f"{rounds}, or as many as the tables say",
         "machine": f"{os.cpu_count()} cores{_model()}, {_memory()}, {platform.system()} {platform.machine()}",
         "user": "root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "not root",
         "Python": platform.python_version(),

@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,34 +73,44 @@ class Bench:
     Args:
         folder: Each case has a folder of its own in it, which is made anew, and in the same place, for each run.
         say: Hears what is going on.
+
+    Attributes:
+        failed: The names of the cases that failed.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.failed: list[str] = []
         self._folder = folder
         self._say = say
         self._numbers = iter(range(1, 1_000_000))
 
     def run(self, cases: Sequence[Case], rounds: int) -> dict[str, Summary]:
-        """Run so many rounds of the cases, after one that does not count."""
-        found: defaultdict[str, Summary] = defaultdict(Summary)
+        """Run so many rounds of the cases, after one that does not count. What fails is told, and not run again."""
+        found: dict[str, dict[str, Summary]] = {case.name: {} for case in cases}
         for each in range(-1, rounds):
             start = max(each, 0) % len(cases)
             for case in (*cases[start:], *cases[:start]):
-                if case.warm if each < 0 else each < (case.rounds or rounds):
-                    self._once(case, found, counts=each >= 0)
-        return dict(found)
+                if case.name in found and (case.warm if each < 0 else each < (case.rounds or rounds)):
+                    try:
+                        self._once(case, found[case.name], counts=each >= 0)
+                    except RuntimeError as error:
+                        self._say(f"{case.name} failed: {error}")
+                        self.failed.append(case.name)
+                        del found[case.name]
+        return {name: summary for parts in found.values() for name, summary in parts.items()}
 
-    def _once(self, case: Case, found: Mapping[str, Summary], *, counts: bool) -> None:
+    def _once(self, case: Case, found: dict[str, Summary], *, counts: bool) -> None:
         folder = self._folder / re.sub(r"\W+", "-", case.name)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         number = next(self._numbers)
         for name, commands in case.prepare(folder, number).items():
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
-            found[name].memory = max(found[name].memory, memory.peak)
+            summary = found.setdefault(name, Summary())
+            summary.memory = max(summary.memory, memory.peak)
             if counts:
-                found[name].seconds.append(seconds)
+                summary.seconds.append(seconds)
             self._say(f"{name}: {seconds:.2f} s{'' if counts else ' (does not count)'}")
         case.check(number)
 

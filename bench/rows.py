@@ -41,6 +41,7 @@ class Measured:
         size: Of the image.
         environment_made: Whether uv ran where nothing was new.
         missing: Why there is nothing in the tables of containers.
+        failed: The names of the cases that failed.
     """
 
     small: Table = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Measured:
     size: Size | None = None
     environment_made: bool = False
     missing: str = ""
+    failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def rows(of: Measured) -> Iterator[Row]:
         _ratio(of.workspace, AGAIN, OURSELVES),
         0.5,
         fine=not of.environment_made,
-        note="a build environment was made" if of.environment_made else "no build environment was made",
+        note=f"{'a' if of.environment_made else 'no'} build environment was made" if of.workspace else "",
     )
     each = {count: summary.median / int(count) for count, summary in of.scale.items()}
     yield Row(

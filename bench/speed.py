@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 from bench import document, rows
+from bench.containers import Containers
 from bench.measure import Bench
 from bench.rows import Measured
 from bench.stage import Stage
@@ -34,11 +35,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure these parts, and write nothing")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gar-publish-bench-") as scratch, Stage(Path(scratch)) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="gar-publish-bench-", ignore_cleanup_errors=True) as scratch,
+        Stage(Path(scratch)) as stage,
+    ):
         of = measure(stage, options.rounds, options.only or PARTS)
         generators = _generators(stage)
     made = list(rows.rows(of))
-    written = document.as_markdown(made, of, generators, options.rounds)
+    written = document.as_markdown(made, of, generators)
     print(written)
     if not options.only:
         rows.write(made)
@@ -59,7 +63,15 @@ def measure(stage: Stage, rounds: int, parts: "tuple[str, ...] | list[str]") -> 
         of.environment_made = tools.untouched.exists()
     if "scale" in parts:
         of.scale = bench.run(tools.scale(COUNTS), min(rounds, MANY_ROUNDS))
-    of.missing = "not measured"
+    if "containers" in parts:
+        containers = Containers(tools)
+        try:
+            containers.make()
+            of.containers = bench.run(containers.cases(), rounds)
+            of.size = containers.size()
+        except RuntimeError as error:
+            of.missing = str(error)
+    of.failed = bench.failed
     return of
 
 

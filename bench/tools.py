@@ -130,7 +130,7 @@ class Tools:
                 }
             ),
             case({UV_ALL: lambda folder: self.uv(folder, "--all-packages")}, 3),
-            case({f"loop of {UV}": loop(self.uv)}, 2),
+            case({f"loop of {UV}": loop(lambda part: self.uv(part, "--out-dir", "dist"))}, 2),
             case({LOOP: loop(self.twine)}, 2),
             case({"loop of build --installer uv + twine": loop(self.twine_uv)}, 2),
         ]

@@ -1,0 +1,109 @@
+"""What `make bench` is made of, with next to no work: no figure is checked, but that there is one."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from bench import document, rows
+from bench.link import ONE_WAY
+from bench.measure import Bench, Case, Command, Summary
+from bench.rows import Measured, Size
+from bench.stage import Stage
+from bench.tools import AGAIN, LOOP, OURSELVES, UV_ALL, Tools
+
+WORKS = [
+    "one small package, build + credentials + upload + read-back",
+    "the same in the image",
+    "the same as a plain command",
+    "50 small hatchling packages",
+    "the same 50 packages",
+    "50 packages again with nothing new",
+    "cost per package from 10 to 200 packages",
+    "peak memory, 200 packages",
+    "image: docker run IMAGE --version",
+    "image size above its base",
+]
+_GET = """
+import os, urllib.request
+urllib.request.urlopen(os.environ["GAR_EMULATOR_HOST"] + "/emulator/faults").read()
+"""
+
+
+def test_a_far_server_takes_its_time(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        environment = {**stage.environment, **stage.job}
+        get = [Command([sys.executable, "-c", _GET], tmp_path, environment)]
+        nothing = [Command([sys.executable, "-c", "raise SystemExit(1)"], tmp_path, environment)]
+        bench = Bench(tmp_path / "runs", lambda _: None)
+        cases = [Case("get", lambda *_: {"get": get}), Case("nothing", lambda *_: {"nothing": nothing})]
+        found = bench.run(cases, 2)
+    assert len(found["get"].seconds) == 2
+    assert min(found["get"].seconds) > 3 * 2 * ONE_WAY  # a connection, TLS, and the question
+    assert found["get"].memory > rows.MB or not Path("/proc/self/smaps_rollup").exists()
+    assert bench.failed == ["nothing"]
+    assert found.keys() == {"get"}
+
+
+def test_gar_publish_publishes_a_workspace(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (case,) = (case for case in Tools(stage).workspace(2) if case.name == OURSELVES)
+        bench = Bench(tmp_path / "runs", lambda _: None)
+        found = bench.run([case], 0)
+        assert bench.failed == []
+        assert len(stage.emulator.files()) == 2
+    assert found.keys() == {OURSELVES, AGAIN}
+
+
+def test_a_row_tells_whether_its_target_is_met() -> None:
+    def took(seconds: float, memory: int = 0) -> Summary:
+        return Summary([seconds], memory)
+
+    of = Measured(
+        workspace={OURSELVES: took(2), AGAIN: took(0.5), UV_ALL: took(20), LOOP: took(100)},
+        scale={"1": took(1, 50 * rows.MB), "10": took(2), "200": took(20, 150 * rows.MB)},
+        size=Size(70 * rows.MB, 29 * rows.MB),
+        missing="no Docker engine answers",
+    )
+    made = list(rows.rows(of))
+    assert [row.ratio for row in made] == [None, None, None, 0.1, 0.02, 0.25, 0.5, 100, None, 70]
+    assert [row.met for row in made] == [False] * 4 + [True] * 4 + [False] * 2
+    assert "not measured" in rows.as_markdown(made)
+    assert "no Docker engine answers" in rows.as_markdown(made)
+    of.environment_made = True
+    assert not list(rows.rows(of))[5].met
+
+
+def test_the_rows_are_those_that_must_be_reached() -> None:
+    for row, work in zip(rows.rows(Measured()), WORKS, strict=True):
+        assert row.work.startswith(work)
+        assert not row.met
+
+
+def test_results_document_and_chart_are_of_one_run() -> None:
+    results = json.loads(rows.RESULTS.read_text(encoding="utf-8"))
+    text = document.DOCUMENT.read_text(encoding="utf-8")
+    table = re.findall(r"^\| (.+?) \| (.+?) \| ([^|]+) \| ([^|]+) \| (yes|\*\*no\*\*) \|", text, re.MULTILINE)
+    said = [
+        {
+            "work": work,
+            "peer": peer,
+            "ratio": None if measured == "not measured" else float(measured.removesuffix(" MB")),
+            "target": float(target.removesuffix(" MB")),
+            "met": met == "yes",
+        }
+        for work, peer, measured, target, met in table
+    ]
+    assert said == results
+    assert [row.work for row in rows.rows(Measured())] == [row["work"] for row in results]
+    ET.fromstring(document.CHART.read_text(encoding="utf-8"))
+    for seconds in re.findall(r">(\d+\.\d\d)</text>", document.CHART.read_text(encoding="utf-8")):
+        assert f"| {seconds} |" in text
+
+
+def test_only_what_was_measured_is_written() -> None:
+    once = document.filled("a\n<!-- measured: by -->\n<!-- /measured -->\nb\n", "x")
+    assert document.filled(once, "y") == once.replace("\nx\n", "\ny\n")
+    assert once.startswith("a\n")
+    assert once.endswith("\nb\n")
