@@ -41,7 +41,7 @@ class Link:
 async def _serve(target: int) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_at = asyncio.get_running_loop().time() + 2 * ONE_WAY
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):  # the end of this process cancels what is open
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
             await asyncio.gather(_carry(reader, far_writer, open_at), _carry(far_reader, writer))
             far_writer.close()

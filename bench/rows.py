@@ -92,32 +92,37 @@ def rows(of: Measured) -> Iterator[Row]:
         f"{TWINE} (which do neither credentials nor read-back)",
         _ratio(of.small, ours, f"hatchling: {TWINE}"),
         0.4,
-        note=_setuptools(of.small, TWINE),
+        note=_failed(of, ours, f"hatchling: {TWINE}") or _setuptools(of.small, TWINE),
     )
     yield Row(
         "the same in the image (its warm cache and kept byte code count)",
         f"{UV} online",
         _ratio(of.containers, IN_IMAGE, UV_IN_BASE),
         1.0,
-        note=of.missing or _said("{:.2f} of uv without a container", _ratio(of.containers, IN_IMAGE, UV_ON_HOST)),
+        note=of.missing
+        or _failed(of, IN_IMAGE, UV_IN_BASE)
+        or _said("{:.2f} of uv without a container", _ratio(of.containers, IN_IMAGE, UV_ON_HOST)),
     )
     yield Row(
         "the same as a plain command, both with a warm uv cache",
         UV,
         _ratio(of.small, ours, f"hatchling: {UV}"),
         1.3,
-        note=_setuptools(of.small, UV),
+        note=_failed(of, ours, f"hatchling: {UV}") or _setuptools(of.small, UV),
     )
     fifty = "50 small hatchling packages, credentials and read-back included"
-    yield Row(fifty, UV_ALL, _ratio(of.workspace, OURSELVES, UV_ALL), 0.08)
-    yield Row("the same 50 packages", f"a {LOOP}", _ratio(of.workspace, OURSELVES, LOOP), 0.02)
+    for work, peer, said, target in ((fifty, UV_ALL, UV_ALL, 0.08), ("the same 50 packages", LOOP, f"a {LOOP}", 0.02)):
+        note = _failed(of, OURSELVES, peer)
+        yield Row(work, said, _ratio(of.workspace, OURSELVES, peer), target, note=note)
     yield Row(
         "50 packages again with nothing new",
         "the first run",
         _ratio(of.workspace, AGAIN, OURSELVES),
         0.5,
         fine=not of.environment_made,
-        note=f"{'a' if of.environment_made else 'no'} build environment was made" if of.workspace else "",
+        note=f"{'a' if of.environment_made else 'no'} build environment was made"
+        if AGAIN in of.workspace
+        else _failed(of, OURSELVES),
     )
     each = {count: summary.median / int(count) for count, summary in of.scale.items()}
     yield Row(
@@ -125,13 +130,20 @@ def rows(of: Measured) -> Iterator[Row]:
         "with 10 packages",
         _rounded(each["200"] / each["10"]) if {"10", "200"} <= each.keys() else None,
         1.0,
-        note=", ".join(f"{seconds * 1000:.0f} ms of {count}" for count, seconds in each.items() if count != "1"),
+        note=_failed(of, "10", "200")
+        or ", ".join(f"{seconds * 1000:.0f} ms of {count}" for count, seconds in each.items() if count != "1"),
     )
     peaks = {count: summary.memory for count, summary in of.scale.items() if summary.memory}
     above = _rounded((peaks["200"] - peaks["1"]) / MB) if {"1", "200"} <= peaks.keys() else None
-    note = f"{peaks['200'] / MB:.0f} MB and {peaks['1'] / MB:.0f} MB" if above is not None else ""
+    note = f"{peaks['200'] / MB:.0f} MB and {peaks['1'] / MB:.0f} MB" if above is not None else _failed(of, "1", "200")
     yield Row("peak memory, 200 packages above one", "one package", above, 150, unit=" MB", note=note)
-    yield Row(f"image: {VERSION}", PASS, _ratio(of.containers, VERSION, PASS), 1.5, note=of.missing)
+    yield Row(
+        f"image: {VERSION}",
+        PASS,
+        _ratio(of.containers, VERSION, PASS),
+        1.5,
+        note=of.missing or _failed(of, VERSION, PASS),
+    )
     yield _size(of)
 
 
@@ -154,6 +166,10 @@ def _rounded(number: float) -> float:
 
 def _said(template: str, ratio: float | None) -> str:
     return "" if ratio is None else template.format(ratio)
+
+
+def _failed(of: Measured, *names: str) -> str:
+    return ", ".join(f"{name} failed" for name in names if name in of.failed)
 
 
 def _setuptools(small: Table, peer: str) -> str:

@@ -71,7 +71,8 @@ def test_a_row_tells_whether_its_target_is_met() -> None:
     assert [row.met for row in made] == [False] * 4 + [True] * 4 + [False] * 2
     assert "not measured" in rows.as_markdown(made)
     assert "no Docker engine answers" in rows.as_markdown(made)
-    of.environment_made = True
+    of.missing, of.failed, of.environment_made = "", [rows.VERSION], True
+    assert list(rows.rows(of))[8].note == f"{rows.VERSION} failed"
     assert not list(rows.rows(of))[5].met
 
 
