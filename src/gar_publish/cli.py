@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -68,6 +67,8 @@ def _run_command(arguments: Sequence[str]) -> int:
         console.error(cancelled())
         return cancelled().exit_code
     except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
+        import traceback  # keeps `--version` quick
+
         console.info(traceback.format_exc())
         console.info("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
         return 1

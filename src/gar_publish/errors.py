@@ -4,7 +4,6 @@ A failure is a sentence that helps: what happened, the likely cause, what mends 
 says more. Its class gives the exit code of the contract. It never carries a secret.
 """
 
-import traceback
 from typing import ClassVar
 
 DOCS = "https://github.com/org/gar-publish/blob/main/docs/troubleshooting.md"
@@ -102,6 +101,8 @@ def cancelled() -> Failure:
 
 def mistake_of_ours(error: Exception) -> Failure:
     """What is said of an exception that nobody foresaw. Its message is left out: nobody knows what it holds."""
+    import traceback  # keeps `--version` quick
+
     lines = traceback.format_tb(error.__traceback__)
     return Failure(
         f"gar-publish has made a mistake ({type(error).__name__}), and ends here.",

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable
 
-from gar_publish.report import human_size
-
 _INTERVAL = 12.0
 """Seconds between two lines; an upload that takes less says nothing."""
 
@@ -34,6 +32,8 @@ class Lines:
         if now - self._said < _INTERVAL:
             return
         self._said = now
+        from gar_publish.report import human_size  # most uploads take less, and `--version` none
+
         speed = human_size(int(sent / (now - self._started)))
         self._say(
             f"{self._filename}: {human_size(sent)} of {human_size(self._total)}, "
