@@ -1,7 +1,14 @@
-"""What the image starts: hands over to the front door for the runner."""
+"""What the image starts: the command line where it is given arguments, else the front door for the runner."""
 
-from gar_publish.action import main
+import sys
+
 from gar_publish.interruption import leave
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        from gar_publish.cli import run
+
+        run()
+    from gar_publish.action import main
+
     leave(main())
