@@ -4,22 +4,30 @@ ARG BASE_IMAGE=python:3.14.8-slim-trixie@sha256:f85c5697265c178cc6887276c55fe16c
 # Everything below is plain Dockerfile: the classic builder and BuildKit both build it.
 FROM ${BASE_IMAGE} AS build
 WORKDIR /build
+# Byte code is written once, by image/fill.py, of what runs need.
+ENV PYTHONDONTWRITEBYTECODE=1
 COPY requirements requirements
 RUN python3 -m venv /tools \
-    && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && /tools/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements/build.txt \
     && python3 -m venv --without-pip /app/venv \
-    && /tools/bin/uv pip install --no-cache --compile-bytecode --python /app/venv --no-deps \
-        --require-hashes -r requirements/action.txt
+    && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps \
+        --require-hashes -r requirements/action.txt \
+    && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps \
+        --target /app/venv/share/gar-publish/backends --require-hashes -r requirements/backends.txt
 COPY . .
+# Byte code does without columns of tracebacks, which are a quarter of it.
 RUN /tools/bin/hatchling build -t wheel -d dist \
-    && /tools/bin/uv pip install --no-cache --compile-bytecode --python /app/venv --no-deps dist/*.whl
+    && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps dist/*.whl \
+    && PYTHONDONTWRITEBYTECODE= PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image \
+    && cp -r entrypoint.py setup /app \
+    && cd /app/venv && rm -r bin/uvx lib/python3*/site-packages/gar_publish/emulator share/gar-publish/backends/bin \
+    && find . -name .lock -delete && find . -name __pycache__ -empty -delete \
+    && mv /app /image/
 
 FROM ${BASE_IMAGE}
 # setuptools-scm and its kin ask git for the version, and SOURCE_DATE_EPOCH is the time of the last commit.
 RUN command -v git || (apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*)
-COPY --from=build /app/venv /app/venv
-COPY entrypoint.py /app/
-COPY setup/main.py setup/post.py /app/setup/
+COPY --from=build /image /
 # For Cloud Build and `docker run --entrypoint gar-publish`.
 RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish
 # The usual place would be below HOME, which the runner mounts: root's files would stay in it.

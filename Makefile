@@ -33,6 +33,8 @@ lock: .venv/uv.stamp
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra emulator -o requirements/demo.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra action \
 		--excludes requirements/action-excludes.txt -o requirements/action.txt
+	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/backends.in \
+		--excludes requirements/backends-excludes.txt -o requirements/backends.txt
 
 # No index address, local wheel or setting of this machine may reach a lock file.
 COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \

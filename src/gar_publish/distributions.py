@@ -274,6 +274,7 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
 
     # Else docutils obeys a docutils.conf in the working folder, which may tell it to write and to read any file.
     rst.SETTINGS["_disable_config"] = True
+    rst.SETTINGS["syntax_highlight"] = "none"  # colours take time, and Pygments, which the image does without
     said = io.StringIO()
     try:
         rendered = rst.render(description, stream=said)

@@ -1,0 +1,125 @@
+"""The last step of the image's build: byte code of what runs import, found out by importing and building.
+
+A module of a library is in the image once: as byte code where it was imported here, else as its source. gar-publish
+itself, and what runs a hook in another environment, keep their sources. The official base image has no byte code of the
+standard library; what is made of it here goes along.
+"""
+
+import ast
+import contextlib
+import importlib
+import json
+import os
+import py_compile
+import shutil
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from build import ProjectBuilder
+from packaging.requirements import Requirement
+
+import gar_publish
+from gar_publish.build import ready
+
+SOURCES_KEPT = ("gar_publish", "pyproject_hooks")
+VERSION = 'version = "1.0"'
+PROJECTS = (
+    ("flit_core.buildapi", ["flit_core"], VERSION, ""),
+    ("hatchling.build", ["hatchling"], VERSION, ""),
+    ("hatchling.build", ["hatchling", "hatch-vcs"], 'dynamic = ["version"]', '[tool.hatch.version]\nsource = "vcs"'),
+    ("pdm.backend", ["pdm-backend"], VERSION, ""),
+    ("poetry.core.masonry.api", ["poetry-core"], VERSION, ""),
+    ("setuptools.build_meta", ["setuptools", "wheel"], VERSION, ""),
+    ("setuptools.build_meta", ["setuptools", "setuptools-scm"], 'dynamic = ["version"]', "[tool.setuptools_scm]"),
+)
+README = "Title\n=====\n\n* a `link <https://example.org>`_\n\n.. code-block:: python\n\n   ...\n\n=  =\na  b\n=  =\n"
+PYPROJECT = """
+[build-system]
+requires = {requires}
+build-backend = "{backend}"
+[project]
+name = "hello"
+{version}
+description = "Shows the backend every common field."
+readme = "README.rst"
+requires-python = ">=3.11"
+authors = [{{name = "A", email = "a@example.org"}}]
+classifiers = ["Programming Language :: Python :: 3"]
+dependencies = ["requests>=2; python_version > '3'"]
+[project.optional-dependencies]
+extra = ["requests"]
+[project.scripts]
+hello = "hello:main"
+{more}
+"""
+
+
+def main(target: Path) -> None:
+    """Fill our own environment, and put what else is to be in the image below `target`."""
+    started = time.time()
+    target.mkdir()
+    for name in sorted(_imports(Path(gar_publish.__file__).parent)):
+        with contextlib.suppress(ImportError):  # what the image does without
+            importlib.import_module(name)
+    from readme_renderer import rst
+
+    assert rst.render(README)
+    for project in PROJECTS:
+        _build(*project)
+    for place in ready.PLACES:
+        _drop_sources(place)
+    for file in Path(sysconfig.get_path("stdlib")).rglob("*.pyc"):
+        if file.stat().st_mtime >= started:
+            copy = target.joinpath(*file.parts[1:])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+
+
+def _imports(folder: Path) -> Iterator[str]:
+    """Whatever gar-publish imports, be it in a function."""
+    for file in folder.rglob("*.py"):
+        yield ".".join(file.relative_to(folder.parent).with_suffix("").parts)
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            match node:
+                case ast.Import(names):
+                    yield from (each.name for each in names)
+                case ast.ImportFrom(str(module), names, 0):
+                    yield from (module, *(f"{module}.{each.name}" for each in names))
+
+
+def _build(backend: str, requires: list[str], version: str, more: str) -> None:
+    """Build a project as a run does, in the same kind of environment."""
+    chosen = ready.choose([Requirement(each) for each in requires])
+    assert chosen, requires
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ready.link(chosen, folder / "environment")
+        (folder / "src/hello").mkdir(parents=True)
+        (folder / "src/hello/__init__.py").write_text('"""Hello."""\n')
+        (folder / "README.rst").write_text(README)
+        (folder / "pyproject.toml").write_text(
+            PYPROJECT.format(backend=backend, requires=json.dumps(requires), version=version, more=more)
+        )
+        builder = ProjectBuilder(folder, python_executable=str(folder / "environment/bin/python"))
+        for kind in ("sdist", "wheel"):
+            builder.get_requires_for_build(kind)
+            builder.build(kind, folder / "dist")
+
+
+def _drop_sources(place: Path) -> None:
+    """Of what was imported from here. It is compiled once more, since its byte code may have the name of a link."""
+    for code in place.rglob("__pycache__/*.pyc"):
+        source = code.parent.with_name(f"{code.name.partition('.')[0]}.py")
+        if source.parent != place and source.relative_to(place).parts[0] not in SOURCES_KEPT:
+            py_compile.compile(str(source), str(source.with_suffix(".pyc")), doraise=True)
+            source.unlink()
+            code.unlink()
+
+
+if __name__ == "__main__":
+    os.environ["SETUPTOOLS_SCM_PRETEND_VERSION"] = "1.0"  # the projects are in no repository
+    main(Path(sys.argv[1]))
