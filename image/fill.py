@@ -33,6 +33,7 @@ PROJECTS = (
     ("hatchling.build", ["hatchling", "hatch-vcs"], 'dynamic = ["version"]', '[tool.hatch.version]\nsource = "vcs"'),
     ("pdm.backend", ["pdm-backend"], VERSION, ""),
     ("poetry.core.masonry.api", ["poetry-core"], VERSION, ""),
+    ("setuptools.build_meta", ["setuptools"], VERSION, ""),  # takes its own packaging, which others bring
     ("setuptools.build_meta", ["setuptools", "wheel"], VERSION, ""),
     ("setuptools.build_meta", ["setuptools", "setuptools-scm"], 'dynamic = ["version"]', "[tool.setuptools_scm]"),
 )
