@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import docker
 import pytest
 
+from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
 from tests.leaks import Leaks
@@ -221,20 +223,48 @@ def test_a_build_that_attacks_finds_and_changes_nothing(
     assert step.dropped == {"extra-index-url"}
 
 
+def test_arguments_are_those_of_the_command(docker_client: docker.DockerClient, image: str) -> None:
+    said = docker_client.containers.run(image, ["--version"], remove=True, network_mode="none")
+    assert said.decode() == f"gar-publish {__version__}\n"
+
+
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_common_backends_need_no_network(user: str, docker_client: docker.DockerClient, image: str) -> None:
+    docker_client.containers.run(
+        image,
+        ["-I", "/ready_backends.py"],
+        entrypoint="/app/venv/bin/python",
+        user=user,
+        remove=True,
+        network_mode="none",
+        volumes=[f"{Path(__file__).with_name('ready_backends.py')}:/ready_backends.py:ro"],
+    )
+
+
+def test_the_image_leaves_out_what_it_says(docker_client: docker.DockerClient, image: str) -> None:
+    command = ["-c", "/app/venv/bin/uv pip check --quiet --python /app/venv 2>&1 || true"]
+    said = docker_client.containers.run(image, command, entrypoint="sh", remove=True, network_mode="none").decode()
+    listed = (ROOT / "requirements/action-excludes.txt").read_text().splitlines()
+    missing = re.findall(r"requires `([a-z0-9-]+)", said)
+    assert {line for line in listed if not line.startswith("#")} == set(missing), said
+
+
 def test_the_image_is_clean(docker_client: docker.DockerClient, image: str) -> None:
-    """No cache, no build tools, compiled, and everybody can run it; root stays root."""
+    """No cache, no build tools, compiled, and everybody can run it and change nothing; root stays root."""
     script = (
         "import pathlib, gar_publish, importlib.util as u, os\n"
         "folder = pathlib.Path(gar_publish.__file__).parent\n"
         "print(os.getuid(), len(list(folder.glob('__pycache__/*.pyc'))), pathlib.Path('/tools').exists())\n"
+        "print([str(path) for path in pathlib.Path('/app').rglob('*')\n"
+        "       if not path.is_symlink() and path.stat().st_mode & 0o022])\n"
         "print([name for name in ('github', 'keyring', 'pip', 'hatchling') if u.find_spec(name)])\n"
     )
     for user in ("root", "nobody"):
         said = docker_client.containers.run(
             image, ["-c", script], entrypoint="/app/venv/bin/python", user=user, remove=True, network_mode="none"
         )
-        first, second = said.decode().splitlines()
+        first, writable, second = said.decode().splitlines()
         uid, compiled, tools = first.split()
         assert (uid == "0") == (user == "root")
         assert int(compiled) > 10
-        assert (tools, second) == ("False", "[]")
+        assert (tools, writable, second) == ("False", "[]", "[]")

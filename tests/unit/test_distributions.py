@@ -108,6 +108,8 @@ def test_an_epoch_is_refused(tmp_path: Path) -> None:
         "Description-Content-Type: text/markdown; charset=UTF-8; variant=GFM\n\n# `broken\n",
         "Description-Content-Type: text/plain\n\n.. broken::\n",
         "\nno type, but fine\n",
+        # In colours only with Pygments, which the image does without.
+        "\nTitle\n=====\n\n.. role:: python(code)\n   :language: python\n\n:python:`1 + 1`\n",
         "\nUNKNOWN\n",
         "",
     ],
