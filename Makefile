@@ -33,7 +33,7 @@ lock: .venv/uv.stamp
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra emulator -o requirements/demo.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt pyproject.toml --extra action \
 		--excludes requirements/action-excludes.txt -o requirements/action.txt
-	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/backends.in \
+	.venv/bin/uv $(COMPILE) --upgrade -c requirements/dev.txt requirements/backends.in \
 		--excludes requirements/backends-excludes.txt -o requirements/backends.txt
 
 # No index address, local wheel or setting of this machine may reach a lock file.
