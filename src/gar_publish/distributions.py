@@ -23,7 +23,8 @@ from packaging.version import InvalidVersion, Version
 
 from gar_publish import archives
 from gar_publish.errors import BadInput, BuildFailure
-from gar_publish.projects import Project, is_glob, matches
+from gar_publish.globs import is_glob, matches
+from gar_publish.projects import Project
 
 if TYPE_CHECKING:
     from twine.package import PackageFile

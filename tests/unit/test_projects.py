@@ -45,13 +45,13 @@ def test_folders_and_globs(root: Path, patterns: Sequence[str], labels: Sequence
 
 
 def test_folders_are_absolute(root: Path) -> None:
-    assert find(["packages/alpha"], root) == [Project(root / "packages/alpha", "packages/alpha")]
+    assert find(["packages/legacy"], root) == [Project(root / "packages/legacy", "packages/legacy")]
 
 
 def test_the_root_itself_and_absolute_paths(root: Path) -> None:
     (root / "setup.py").touch()
     assert find(["."], root) == [Project(root, ".")]
-    elsewhere = root / "packages/alpha"
+    elsewhere = root / "packages/legacy"
     assert find([str(elsewhere)], root / "packages/beta") == [Project(elsewhere, str(elsewhere))]
 
 
