@@ -9,10 +9,12 @@ from gar_publish import __version__
 from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.errors import BadInput
 from gar_publish.settings import (
+    CHANGED_SINCE_OPTION,
     CREDENTIAL_INPUTS,
     INDEX_TOKEN_INPUT,
     INPUTS,
     JSON_KEY_OPTION,
+    PACKAGES_INPUT,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
     Input,
@@ -29,9 +31,15 @@ def new_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("publish", help="build and publish")
-    command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
+    _add_folders(command)
     command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
-    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, JSON_KEY_OPTION, *PUBLISH_INPUTS))
+    _add_inputs(
+        command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, JSON_KEY_OPTION, *PUBLISH_INPUTS, CHANGED_SINCE_OPTION)
+    )
+
+    command = commands.add_parser("plan", help="print what would be published, as JSON for a workflow's matrix")
+    _add_folders(command)
+    _add_inputs(command, (PACKAGES_INPUT, CHANGED_SINCE_OPTION))
 
     command = commands.add_parser("index-url", help="print the line that lets pip and uv install from the repository")
     _add_logins(command, default="token")
@@ -53,6 +61,10 @@ def new_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("demo", help="publish and install an example against an emulator")
     return parser
+
+
+def _add_folders(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
 
 
 def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
@@ -98,7 +110,7 @@ def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
         BadInput: A secret cannot be read, or options contradict each other.
     """
     inputs = {}
-    for each in (*INPUTS, JSON_KEY_OPTION):
+    for each in (*INPUTS, JSON_KEY_OPTION, CHANGED_SINCE_OPTION):
         value = options.get(each.name)
         if value in (None, []):
             continue

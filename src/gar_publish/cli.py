@@ -20,7 +20,9 @@ from gar_publish.settings import (
     CREDENTIAL_INPUTS,
     JSON_KEY_OPTION,
     Settings,
+    read_changed_since,
     read_index_token,
+    read_packages,
     read_repository,
     refuse_key_elsewhere,
 )
@@ -126,6 +128,18 @@ def _hand_out(
         line = f"$(gar-publish index-url --repository {report.repository} …)"
         console.info(f"\nTo install: pip install {line} {' '.join(report.pins)}")
         console.info(f"Only hashes are safe from packages of the same name elsewhere: {CONFUSION_DOCS}")
+    return 0
+
+
+def plan(options: Mapping[str, object], environment: Mapping[str, str], _: TerminalConsole) -> int:
+    """`gar-publish plan`: the projects as JSON; on one line, unless a person reads it."""
+    from gar_publish.plan import as_json, select  # other commands do without
+
+    inputs = read_inputs(options, sys.stdin)
+    selected = select(
+        read_packages(inputs), Path.cwd(), changed_since=read_changed_since(inputs), environment=environment
+    )
+    print(as_json(selected, indent=2 if os.isatty(1) else None))
     return 0
 
 
@@ -253,7 +267,14 @@ def _write_step_output(environment: Mapping[str, str], outputs: Mapping[str, str
 
 
 COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str], TerminalConsole], int]] = MappingProxyType(
-    {"publish": publish, "index-url": index_url, "configure": configure, "emulator": emulator, "demo": demo}
+    {
+        "publish": publish,
+        "plan": plan,
+        "index-url": index_url,
+        "configure": configure,
+        "emulator": emulator,
+        "demo": demo,
+    }
 )
 
 

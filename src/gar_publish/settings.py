@@ -48,9 +48,15 @@ CREDENTIAL_INPUTS = (
 JSON_KEY_OPTION = Input("json-key", "", "This service-account key as the password, exchanged for nothing", "secret")
 """Of the command line alone."""
 
+CHANGED_SINCE_OPTION = Input(
+    "changed-since", "", "Only what has changed since this commit, branch or tag, and what requires that"
+)
+"""Of the command line alone."""
+
+PACKAGES_INPUT = Input("packages", ".", "Project folders or globs, one a line", "lines")
 INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
 PUBLISH_INPUTS = (
-    Input("packages", ".", "Project folders or globs, one a line", "lines"),
+    PACKAGES_INPUT,
     Input("dist", "", "Files, folders or globs that are built already; then nothing is built", "lines"),
     Input("formats", "wheel", "wheel, sdist, or both, comma-separated"),
     Input("if-exists", "skip-identical", "skip-identical, skip or fail"),
@@ -90,6 +96,7 @@ class Settings:
     create_repository: bool
     jobs: int
     summary: bool
+    changed_since: str | None = None
 
     @classmethod
     def from_inputs(
@@ -115,7 +122,7 @@ class Settings:
         return cls(
             repository=repository,
             credential=credential,
-            packages=_lines(get("packages")),
+            packages=read_packages(inputs),
             dist=_lines(get("dist")),
             formats=_formats(get("formats")),
             if_exists=_choice("if-exists", get("if-exists"), get_args(IfExists)),
@@ -126,6 +133,7 @@ class Settings:
             create_repository=_boolean("create-repository", get("create-repository")),
             jobs=_count("jobs", get("jobs")),
             summary=_boolean("summary", get("summary")),
+            changed_since=read_changed_since(inputs),
         )
 
 
@@ -159,6 +167,27 @@ class SetupSettings:
             only=_boolean("only", get("only")),
             index_name=_index_name(get("index-name")),
         )
+
+
+def read_packages(inputs: Mapping[str, str]) -> tuple[str, ...]:
+    """The patterns of what is to be published."""
+    return _lines(_reader(inputs)("packages"))
+
+
+def read_changed_since(inputs: Mapping[str, str]) -> str | None:
+    """The commit that a run compares with, if any.
+
+    Raises:
+        BadInput: There is nothing to compare, since files are given.
+    """
+    commit = inputs.get("changed-since", "").strip()
+    if commit and inputs.get("dist", "").strip():
+        raise BadInput(
+            "Both `--changed-since` and `--dist` are given; with `--dist` nothing is built.",
+            fix="leave one of them out",
+            anchor="dist-or-packages",
+        )
+    return commit or None
 
 
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:

@@ -35,6 +35,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         True,
     )
     assert settings.jobs == 0
+    assert settings.changed_since is None
 
 
 def test_lists_choices_and_versions_are_read() -> None:
@@ -101,3 +102,11 @@ def test_a_key_as_the_password_cannot_do_everything(inputs: dict[str, str]) -> N
     with pytest.raises(BadInput) as caught:
         read(json_key=JSON_KEY, **inputs)
     assert caught.value.anchor == "json-key"
+
+
+def test_a_commit_to_compare_with_goes_with_projects_alone() -> None:
+    assert read(changed_since="v1.0").changed_since == "v1.0"
+    assert read(changed_since=" ").changed_since is None
+    with pytest.raises(BadInput, match="nothing is built") as caught:
+        read(changed_since="v1.0", dist="dist")
+    assert caught.value.anchor == "dist-or-packages"
