@@ -1,6 +1,5 @@
 """Which projects a git checkout has changed since a commit."""
 
-import itertools
 import os
 import subprocess
 from collections import defaultdict
@@ -43,8 +42,8 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
     keys = {project.folder: project.key for project in projects}
     touched = set()
     for file in git.differing_files(since):
+        touched.add(next((keys[folder] for folder in file.parents if folder in keys), ""))
         touched |= below.get(file, set())  # a submodule, which is one file to git
-        touched |= {keys[folder] for folder in itertools.islice((each for each in file.parents if each in keys), 1)}
     graph = {each.key: (each.requires or frozenset()) | each.optional | each.build_requires for each in projects}
     wanted = order.dependents(graph, touched)
     return [project for project in projects if project.key in wanted]

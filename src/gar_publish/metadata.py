@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
 
 _POETRY = ("poetry.core.masonry.api", "poetry.masonry.api")
@@ -63,9 +63,9 @@ def declared(pyproject: Mapping[str, Any], setup_cfg: str = "", *, setup_py: boo
         found = _of_project(table(pyproject, "project"))
         if backend in _POETRY:
             found = _completed(found, table(pyproject, "project"), _of_poetry(pyproject))
-    elif "poetry" in table(pyproject, "tool"):
+    elif str(backend).startswith("poetry"):
         found = _of_poetry(pyproject)
-        if backend not in _POETRY:  # such as a plugin's, which makes the version of tags
+        if backend not in _POETRY:  # a plugin's, which makes the version of tags
             found = found._replace(version=None)
     else:
         found = _of_setup_cfg(config, setup_py=setup_py)
@@ -153,11 +153,18 @@ def _listed(text: str) -> list[str]:
 
 def _metadata(*, name: object, version: object, requires: frozenset[str] | None, optional: frozenset[str]) -> Metadata:
     return Metadata(
-        name=canonicalize_name(name) if isinstance(name, str) else None,
+        name=_name(name),
         version=_version(version),
         requires=requires,
         optional=optional - (requires or frozenset()),
     )
+
+
+def _name(text: object) -> str | None:
+    try:
+        return canonicalize_name(text, validate=True) if isinstance(text, str) else None
+    except InvalidName:
+        return None
 
 
 def _version(text: object) -> str | None:
@@ -172,11 +179,12 @@ def _of_extras(extras: Mapping[str, object]) -> frozenset[str]:
     return frozenset[str]().union(*(_names(requirements) for requirements in extras.values()))
 
 
-def _names(requirements: object) -> frozenset[str]:
-    return frozenset(_each_name(requirements if isinstance(requirements, list) else []))
+def _names(declared: object) -> frozenset[str]:
+    requirements = declared if isinstance(declared, list) else []
+    return frozenset(_each_name(each for each in requirements if isinstance(each, str)))
 
 
-def _each_name(requirements: Iterable[object]) -> Iterator[str]:
+def _each_name(requirements: Iterable[str]) -> Iterator[str]:
     for each in requirements:
         with contextlib.suppress(InvalidRequirement):
-            yield canonicalize_name(Requirement(str(each)).name)
+            yield canonicalize_name(Requirement(each).name)

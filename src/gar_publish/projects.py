@@ -126,7 +126,8 @@ def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     if not globbed:
         return BadInput(
             f"The workspace {pattern!r} has no member that is a package.",
-            cause=f"It was looked up in {root}; uv builds no member with `package = false` or without [build-system].",
+            cause=f"It was looked up in {root}. A member with `package = false` is no package, nor is one without a"
+            " [build-system] in a workspace of uv.",
             fix="correct the workspace's `members`, or give project folders in `packages`",
             anchor="no-project",
         )

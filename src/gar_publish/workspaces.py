@@ -34,14 +34,17 @@ def members(root: Path, pyproject: Mapping[str, Any], hatch_toml: Mapping[str, A
 
 
 def is_package(pyproject: Mapping[str, Any], *, of_uv: bool = False) -> bool:
-    """Whether a project is for more than its own folder, as uv has it.
+    """Whether a project is to be built, as uv and Poetry are told.
 
-    See https://docs.astral.sh/uv/concepts/projects/config/#project-packaging.
+    See https://docs.astral.sh/uv/concepts/projects/config/#project-packaging and
+    https://python-poetry.org/docs/basic-usage/#operating-modes.
 
     Args:
         pyproject: The project's pyproject.toml.
         of_uv: Whether it is in a workspace of uv, where a project without a backend is no package.
     """
+    if table(pyproject, "tool", "poetry").get("package-mode") is False:
+        return False
     declared = table(pyproject, "tool", "uv").get("package")
     return declared if isinstance(declared, bool) else not of_uv or "build-system" in pyproject
 
