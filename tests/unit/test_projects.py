@@ -169,7 +169,7 @@ class TestWorkspace:
             find(["."], libs)
 
     def test_that_a_glob_finds(self, libs: Path) -> None:
-        write(libs, **{"group_of": UV, "group_of_libs_c": BACKEND + requiring("c")})
+        write(libs, group_of=UV, group_of_libs_c=BACKEND + requiring("c"))
         assert labels(libs, "group/*", "libs/*") == ["group/of/libs/c", "libs/a", "libs/b", "libs/bare"]
 
     def test_of_no_package(self, libs: Path) -> None:

@@ -1,0 +1,157 @@
+"""`gar-publish plan` as a workflow uses it, and what it says next to what real backends build."""
+
+import json
+import subprocess
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from gar_publish import build, projects
+from tests.integration.frontdoors import PUBLISH, Doors
+from tests.recording import RecordingConsole
+
+REQUIRED = '["requests>=2 ; python_version > \'3\'", "Typing_Extensions[x]"]'
+PROJECT = f"""
+[project]
+name = "My.Package"
+version = "1.0-beta1"
+description = "x"
+dependencies = {REQUIRED}
+[project.optional-dependencies]
+more = ["rich", "requests>3"]
+"""
+POETRY = """
+[tool.poetry]
+name = "My.Package"
+version = "1.0-beta1"
+description = "x"
+authors = []
+packages = [{include = "my_package"}]
+[tool.poetry.dependencies]
+python = ">=3.11"
+requests = "^2"
+Typing_Extensions = [{version = "4", python = "<3.12"}, {version = "4.1", python = ">=3.12"}]
+rich = {version = "*", optional = true}
+unused = {version = "*", optional = true}
+[tool.poetry.extras]
+more = ["rich"]
+"""
+SETUP_CFG = """
+[metadata]
+name = My.Package
+version = 1.0-beta1
+[options]
+packages = my_package
+install_requires = requests>=2; typing-extensions
+[options.extras_require]
+more =
+    rich
+"""
+DECLARED = {
+    "hatchling": ("hatchling", "hatchling.build", PROJECT, ""),
+    "flit": ("flit_core>=3.11", "flit_core.buildapi", f'{PROJECT}[tool.flit.module]\nname = "my_package"\n', ""),
+    "pdm": ("pdm-backend", "pdm.backend", PROJECT, ""),
+    "poetry, of its own": ("poetry-core>=2", "poetry.core.masonry.api", POETRY, ""),
+    "poetry, in part": (
+        "poetry-core>=2",
+        "poetry.core.masonry.api",
+        f'[project]\nname = "My.Package"\ndynamic = ["version", "dependencies"]\n{POETRY}',
+        "",
+    ),
+    "setuptools": ("setuptools>=77", "setuptools.build_meta", PROJECT, ""),
+    "setuptools, setup.cfg": ("setuptools>=77", "setuptools.build_meta", "", SETUP_CFG),
+}
+
+
+@pytest.mark.parametrize("case", DECLARED)
+def test_what_is_read_is_what_the_backend_writes(case: str, tmp_path: Path, clean_env: dict[str, str]) -> None:
+    requires, backend, pyproject, setup_cfg = DECLARED[case]
+    folder, out = tmp_path / "project", tmp_path / "out"
+    (folder / "my_package").mkdir(parents=True)
+    out.mkdir()
+    (folder / "my_package/__init__.py").write_text('"""X."""\n')
+    (folder / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "{backend}"\n{pyproject}'
+    )
+    if setup_cfg:
+        (folder / "setup.cfg").write_text(setup_cfg)
+    (project,) = projects.find(["."], folder)
+    (built,) = build.build([project], formats={"wheel"}, out=out, environment=clean_env, console=RecordingConsole())
+    with zipfile.ZipFile(built.files[0]) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        written = HeaderParser().parsestr(archive.read(name).decode())
+    required = [Requirement(line) for line in written.get_all("Requires-Dist", [])]
+    always = frozenset(str(canonicalize_name(each.name)) for each in required if "extra" not in str(each.marker))
+    assert (project.name, project.version) == (canonicalize_name(written["Name"]), str(Version(written["Version"])))
+    assert project.requires == always
+    assert project.optional == {canonicalize_name(each.name) for each in required} - always
+
+
+def write(folder: Path, name: str, *required: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nversion = "1.0"\ndependencies = {list(required)}\n'
+    )
+
+
+@pytest.fixture
+def checkout(doors: Doors) -> Doors:
+    """A repository in which `app` requires `lib`."""
+    write(doors.folder, "app", "lib")
+    write(doors.folder, "lib")
+    for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
+        subprocess.run(["git", *command.split()], cwd=doors.folder, check=True)
+    return doors
+
+
+def planned(doors: Doors, *arguments: str) -> list[str]:
+    done = doors.command("plan", *arguments)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("\n") == 1
+    return [job["folder"] for job in json.loads(done.out)["include"]]
+
+
+def test_folders_and_globs(checkout: Doors) -> None:
+    assert planned(checkout, "*") == ["lib", "app"]
+    assert planned(checkout, "--packages", "app", "--packages", "lib") == ["lib", "app"]
+    assert planned(checkout, "app") == ["app"]
+
+
+def test_what_has_changed(checkout: Doors) -> None:
+    assert planned(checkout, "*", "--changed-since", "HEAD") == []
+    (checkout.folder / "app/x.py").touch()
+    assert planned(checkout, "*", "--changed-since", "HEAD") == ["app"]
+    assert planned(checkout, "*", "--changed-since", "") == ["lib", "app"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("none",), "no-project"),
+        (("*", "--changed-since", "none"), "unknown-ref"),
+        (("*", "--changed-since=--output=x"), "unknown-ref"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_printed(checkout: Doors, arguments: tuple[str, ...], said: str) -> None:
+    done = checkout.command("plan", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.errors[0].endswith(f"#{said}")
+
+
+def test_a_circle(doors: Doors) -> None:
+    write(doors.folder, "a", "b")
+    write(doors.folder, "b", "a")
+    done = doors.command("plan", "*")
+    assert done.code == 2
+    assert done.errors[0].endswith("#circle")
+
+
+def test_publish_takes_a_commit_for_projects_alone(doors: Doors) -> None:
+    done = doors.command(*PUBLISH, "--changed-since", "HEAD", "--dist", "dist")
+    assert done.code == 2
+    assert done.errors[0].endswith("#dist-or-packages")
