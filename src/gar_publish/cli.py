@@ -139,7 +139,7 @@ def plan(options: Mapping[str, object], environment: Mapping[str, str], _: Termi
     selected = select(
         read_packages(inputs), Path.cwd(), changed_since=read_changed_since(inputs), environment=environment
     )
-    print(as_json(selected, indent=2 if os.isatty(1) else None))
+    print(as_json(selected, pretty=os.isatty(1)))
     return 0
 
 

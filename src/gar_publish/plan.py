@@ -29,12 +29,12 @@ def select(
     return [project for wave in projects.in_waves(found) for project in wave]
 
 
-def as_json(selected: Sequence[Project], *, indent: int | None = None) -> str:
+def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:
     """What `strategy.matrix` of a workflow takes: a job for each project, with the wave that it is published in.
 
     Args:
         selected: The projects.
-        indent: For people; None for one line.
+        pretty: Whether a person reads it; else it is one line.
 
     Raises:
         BadInput: Projects require each other in a circle.
@@ -52,4 +52,4 @@ def as_json(selected: Sequence[Project], *, indent: int | None = None) -> str:
         for number, wave in enumerate(projects.in_waves(selected))
         for project in wave
     ]
-    return json.dumps({"include": jobs}, indent=indent)
+    return json.dumps({"include": jobs}, indent=2) if pretty else json.dumps({"include": jobs}, separators=(",", ":"))

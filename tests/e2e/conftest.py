@@ -33,6 +33,8 @@ Checkout = Callable[[str], Path]
 
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 
+AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
+
 BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
 """The environment in which every docker client builds with BuildKit."""
 
@@ -159,6 +161,15 @@ def python_image(
 
 
 @pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with gar-publish's own wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def buildkit() -> str:
     """A docker client that can use BuildKit: one with buildx, or one from before buildx was needed."""
     for folder in os.get_exec_path():
@@ -216,8 +227,7 @@ def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Checkout:
             file.write_text(file.read_text().replace("https://us-central1-python.pkg.dev", url))
         for file in folder.glob("*Dockerfile"):
             file.write_text(re.sub(r"^FROM .*$", f"FROM {python_image}", file.read_text(), flags=re.MULTILINE))
-        author = ["-c", "user.name=octocat", "-c", "user.email=octocat@example.org"]
-        for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-qm", "Start"]):
+        for command in (["init", "-q", "-b", "main"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
             subprocess.run(["git", *command], cwd=folder, check=True)
         return folder
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,15 @@ import pytest
 
 from gar_publish.emulator import Emulator
 from tests.conftest import ROOT
-from tests.e2e.conftest import PUBLISHER, Checkout
+from tests.e2e.conftest import AUTHOR, PUBLISHER, Checkout
 from tests.leaks import Leaks
 
 pytestmark = pytest.mark.docker
 
 Act = Callable[..., str]
+
+ACTIONS = Path(__file__).parent / "actions"
+"""What stands in for actions that cannot be had without the network."""
 
 
 def test_workload_identity_publishes_installs_and_hands_on(act: Act, checkout: Checkout, emulator: Emulator) -> None:
@@ -51,6 +55,46 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
     stored = sorted(emulator.files(), key=lambda file: file.created)
     assert [file.package for file in stored] == ["greetings", "welcome"]
     assert "Hello, octocat! Come in." in said(log, "publish/publish")
+
+
+def test_matrix_builds_apart_what_one_job_publishes(
+    act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
+) -> None:
+    folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
+    options = [
+        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts",
+        "--env=UV_FIND_LINKS=/gar-publish",  # pipx installs with uv
+        f"--eventpath={event}",
+        f"--local-repository=actions/upload-artifact@v6={ACTIONS / 'upload-artifact'}",
+        f"--local-repository=actions/download-artifact@v7={ACTIONS / 'download-artifact'}",
+    ]
+
+    def push(before: str = "") -> str:
+        artifacts.mkdir()
+        event.write_text(json.dumps({"before": before}))
+        log = act(folder, *options)
+        shutil.rmtree(artifacts)
+        return log
+
+    log = push()
+    stored = sorted(emulator.files(), key=lambda file: file.created)
+    assert stored[0].package == "greetings"
+    assert {file.package for file in stored} == {"greetings", "farewell", "welcome"}
+    assert set(re.findall(r"^\[matrix/build packages/(\w+)", log, re.MULTILINE)) == {"greetings", "farewell", "welcome"}
+    (installed,) = (line for line in said(log, "matrix/publish") if line.startswith("Successfully installed"))
+    assert set(installed.split()[2:]) == {"greetings-1.0.0", "farewell-1.0.0", "welcome-1.0.0"}
+
+    declared = folder / "packages/welcome/pyproject.toml"
+    declared.write_text(declared.read_text().replace("1.0.0", "1.1.0"))
+    subprocess.run(["git", *AUTHOR, "commit", "-qam", "Release"], cwd=folder, check=True)
+    log = push("HEAD~1")
+    assert "Successfully installed welcome-1.1.0" in said(log, "matrix/publish")
+    assert "farewell" not in log
+    assert len(emulator.files()) == 4
+
+    log = push("HEAD")
+    assert "[matrix/build" not in log
+    assert "[matrix/publish" not in log
 
 
 def test_uv_project_syncs_from_the_explicit_index(act: Act, checkout: Checkout, emulator: Emulator) -> None:

@@ -39,8 +39,8 @@ def test_what_a_matrix_takes(root: Path) -> None:
             {"name": "app", "version": "1.0", "folder": "libs/app", "requires": ["lib"], "wave": 1},
         ]
     }
-    assert json.loads(as_json(selected, indent=2)) == json.loads(text)
-    assert as_json([]) == '{"include": []}'
+    assert json.loads(as_json(selected, pretty=True)) == json.loads(text)
+    assert as_json([]) == '{"include":[]}'
 
 
 def test_what_has_changed_alone(root: Path) -> None:
