@@ -1,6 +1,7 @@
 """The documents agree with the code: tables, links, sentences, inputs, commands, and an anchor for every failure."""
 
 import ast
+import json
 import re
 import runpy
 import shlex
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gar_publish import arguments
+from gar_publish import arguments, plan
 from gar_publish.credentials import explain
 from gar_publish.emulator.answers import Refusal
 from gar_publish.emulator.attributes import admit
@@ -183,13 +184,23 @@ def test_documents_install_what_was_published_by_hash(document: Path) -> None:
             assert "outputs.requirements }}" not in str(step.get("run", "")) + str(step.get("env", "")), step
 
 
-def test_cloud_build_shows_the_steps_of_the_example() -> None:
+@pytest.mark.parametrize(
+    ("document", "file"),
+    [("cloud-build", "cloud-build/cloudbuild.yaml"), ("monorepo", "matrix/.github/workflows/publish.yml")],
+)
+def test_documents_show_the_steps_of_the_example(document: str, file: str) -> None:
     """Which a test runs."""
-    example = (ROOT / "examples/cloud-build/cloudbuild.yaml").read_text(encoding="utf-8")
-    blocks = fences(ROOT / "docs" / "cloud-build.md", "yaml")
+    example = (ROOT / "examples" / file).read_text(encoding="utf-8")
+    blocks = fences(ROOT / "docs" / f"{document}.md", "yaml")
     assert blocks
     for block in blocks:
         assert block.replace("my-project", "demo-project") in example
+
+
+def test_the_plan_is_that_of_the_example() -> None:
+    (shown,) = fences(ROOT / "docs" / "monorepo.md", "json")
+    selected = plan.select(["packages/*"], ROOT / "examples" / "monorepo", changed_since=None, environment={})
+    assert json.loads(shown) == json.loads(plan.as_json(selected))
 
 
 @each_document
