@@ -3,7 +3,6 @@
 What only the backend knows is None. Whatever is malformed is passed over: the backend complains of it.
 """
 
-import configparser
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -135,6 +134,10 @@ def _of_setup_cfg(config: Mapping[str, Mapping[str, str]], *, setup_py: bool) ->
 
 
 def _parsed(setup_cfg: str) -> dict[str, dict[str, str]]:
+    if not setup_cfg:
+        return {}
+    import configparser  # most projects have no such file
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(setup_cfg)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gar_publish import changes, projects
+from gar_publish import projects
 from gar_publish.projects import Project
 
 
@@ -25,6 +25,8 @@ def select(
     """
     found = projects.find(patterns, root)
     if changed_since:
+        from gar_publish import changes  # other runs do without
+
         found = changes.changed(found, changed_since, root, environment)
     return [project for wave in projects.in_waves(found) for project in wave]
 
