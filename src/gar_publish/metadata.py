@@ -189,5 +189,5 @@ def _names(declared: object) -> frozenset[str]:
 
 def _each_name(requirements: Iterable[str]) -> Iterator[str]:
     for each in requirements:
-        with contextlib.suppress(InvalidRequirement):
+        with contextlib.suppress(InvalidRequirement, RecursionError):  # of 5,000 parentheses
             yield canonicalize_name(Requirement(each).name)

@@ -170,7 +170,7 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets, is no TOML either
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
             fix="Correct the file at that place.",

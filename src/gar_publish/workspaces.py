@@ -66,4 +66,9 @@ def _declared(pyproject: Mapping[str, Any], hatch_toml: Mapping[str, Any]) -> It
 def _patterns(declared: object) -> list[str]:
     entries = declared if isinstance(declared, list) else []
     paths = [entry.get("path") if isinstance(entry, dict) else entry for entry in entries]
-    return [path for path in paths if isinstance(path, str) and path]
+    return [path for path in paths if isinstance(path, str) and path and _stays_inside(path)]
+
+
+def _stays_inside(pattern: str) -> bool:
+    """Whether a pattern leads nowhere else; what is there would count for nothing, but take time to look through."""
+    return not Path(pattern).is_absolute() and ".." not in Path(pattern).parts

@@ -5,6 +5,7 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,7 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gar_publish import distributions, projects
+from gar_publish import distributions, metadata, projects, workspaces
 from gar_publish.console import printable
 from gar_publish.emulator.world import World
 from gar_publish.endpoints import Endpoints
@@ -182,3 +183,45 @@ def test_a_pyproject(tmp_path: Path, content: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(content.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(BadInput):
         projects.find(["."], tmp_path)
+
+
+NAMES = ["requests>=2", "a[b]; python_version < '3'", "x @ https://e.example/x.whl", f"x; {'(' * 3000}", "libs/*", "."]
+lists = st.lists(either(*NAMES), max_size=3)
+tables = objects(
+    **{
+        "build-system": objects(**{"requires": lists, "build-backend": either("poetry.core.masonry.api", "hatchling")}),
+        "project": objects(
+            **{
+                "name": either("x"),
+                "version": either("1.0"),
+                "dynamic": either(["version", "dependencies"]),
+                "dependencies": lists,
+                "optional-dependencies": either({"x": ["a"]}),
+            }
+        ),
+        "tool": objects(
+            poetry=objects(
+                name=either("x"), dependencies=either({"a": "*", "b": {"optional": True}}), extras=either({"x": ["b"]})
+            ),
+            uv=objects(package=st.booleans(), workspace=objects(members=lists, exclude=lists)),
+            hatch=objects(envs=either({"x": {"workspace": {"members": ["libs/a", {"path": "libs/b"}]}}})),
+        ),
+    }
+)
+setup_cfgs = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["[metadata]\n", "[options]\n", "[egg_info]\n", "name", "install_requires", " = ", "x\n", "%(y)s"]
+        ),
+        words,
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(tables, setup_cfgs)
+def test_what_a_project_declares(tmp_path: Path, pyproject: dict[str, Any], setup_cfg: str) -> None:
+    found = metadata.declared(pyproject, setup_cfg)
+    assert found.name is None or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found.name)
+    for folder in workspaces.members(tmp_path, pyproject, {}) or []:
+        assert folder.is_relative_to(tmp_path)

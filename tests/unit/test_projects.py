@@ -73,7 +73,11 @@ def test_no_project(root: Path, pattern: str, said: str) -> None:
     assert caught.value.anchor == "no-project"
 
 
-@pytest.mark.parametrize("content", [b"[project]\nname = \n", b"[project]\nname = '\xff'\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"[project]\nname = \n", b"[project]\nname = '\xff'\n", b"x = " + b"1" * 5000, b"x = " + b"[" * 5000],
+    ids=["cut off", "no UTF-8", "a long number", "deep"],
+)
 def test_a_pyproject_that_is_no_toml(root: Path, content: bytes) -> None:
     (root / "packages/beta/pyproject.toml").write_bytes(content)
     with pytest.raises(BadInput) as caught:
