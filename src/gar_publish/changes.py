@@ -1,7 +1,9 @@
 """Which projects a git checkout has changed since a commit."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,7 +57,6 @@ class _Git:
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self._environment = {name: environment[name] for name in _HANDED_ON if name in environment} | {
             "GIT_ALLOW_PROTOCOL": "none",  # what is missing is not fetched
-            "GIT_OPTIONAL_LOCKS": "0",  # nothing is written
         }
         self._settings = {"safe.directory": "*", "core.fsmonitor": "false", "core.hooksPath": os.devnull}
         self.top = root
@@ -82,8 +83,12 @@ class _Git:
         commit = self._ask("rev-parse", "--verify", since + "^{commit}", otherwise=unknown).strip()
         base = self._ask("merge-base", commit, "HEAD", otherwise=unknown).strip()
         options = ("-z", "--name-only", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
-        tracked = self._ask("diff", *options, "--ignore-submodules=dirty", base, "--", otherwise=unknown)
-        untracked = self._ask("ls-files", "-z", "--others", "--exclude-standard", otherwise=unknown)
+        index = self.top / self._ask("rev-parse", "--git-path", "index").removesuffix("\n")
+        with tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch:
+            if index.is_file():  # git writes down what it finds out, and is to do so in a copy
+                self._environment["GIT_INDEX_FILE"] = shutil.copy(index, scratch)
+            tracked = self._ask("diff", *options, "--ignore-submodules=dirty", base, "--", otherwise=unknown)
+            untracked = self._ask("ls-files", "-z", "--others", "--exclude-standard", otherwise=unknown)
         yield from (self.top / name for name in tracked.split("\0")[:-1])
         # In such a folder, gar-publish leaves a copy of what it built.
         yield from (file for name in untracked.split("\0")[:-1] if (file := self.top / name).parent.name != "dist")

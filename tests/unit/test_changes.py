@@ -88,6 +88,16 @@ def test_nothing_has_changed(root: Path) -> None:
     assert select(root) == []
 
 
+def test_nothing_is_written_into_the_checkout(root: Path) -> None:
+    os.utime(root / "base/pyproject.toml", (1, 1))
+    (root / "app/x.py").touch()
+    before = (root / ".git/index").read_bytes()
+    assert select(root) == ["app"]
+    assert (root / ".git/index").read_bytes() == before
+    (root / ".git/index").unlink()
+    assert select(root) == ["app", "base", "lib", "lib/inner", "tool"]
+
+
 def test_what_happened_on_the_other_branch_is_no_change(root: Path) -> None:
     git(root, "checkout", "-qb", "topic")
     write(root, "tool/x.py")
@@ -183,6 +193,7 @@ def test_a_checkout_starts_nothing(root: Path, tmp_path: Path) -> None:
     git(root, "config", "filter.smudged.required", "true")
     for file in ("app/x.py", "app/x.txt"):
         (root / file).write_text("else\n")
+    os.utime(root / "base/pyproject.toml", (1, 1))
     assert select(root) == ["app"]
     assert not (tmp_path / "sprung").exists()
 
