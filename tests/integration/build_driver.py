@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import traceback
+from concurrent.futures import Future
 from pathlib import Path
 
 from gar_publish import build, projects
@@ -15,24 +16,39 @@ from gar_publish.errors import Failure
 from tests.recording import RecordingConsole
 
 
+def answer(url: str | None) -> "Future[str | None]":
+    given: Future[str | None] = Future()
+    given.set_result(url)
+    return given
+
+
 def main() -> None:
     orders = json.load(sys.stdin)
     if orders.get("hide"):
         hide_this_process()
     console = RecordingConsole()
     workspace = Path(orders["workspace"])
-    result: dict[str, object] = {"failure": None, "files": []}
+    files: list[str] = []
+    failures: dict[str, str] = {}
+    result: dict[str, object] = {"failure": None, "files": [], "failures": failures}
     try:
-        built = build.build(
+        with build.building(
             projects.find(orders.get("packages", ["."]), workspace),
             formats=orders.get("formats", ["wheel"]),
             out=Path(orders["out"]),
             environment=os.environ,
             console=console,
-            private_index=lambda _names: orders.get("private_index"),
+            private_index=lambda _names: answer(orders.get("private_index")),
             insist=orders.get("insist", False),
-        )
-        result["files"] = [str(file) for each in built for file in each.files]
+            jobs=orders.get("jobs", 0),
+        ) as builds:
+            for built in builds:
+                if built.failure and not orders.get("go_on"):
+                    raise built.failure
+                if built.failure:
+                    failures[built.project.label] = built.failure.anchor
+                files += map(str, built.files)
+        result["files"] = sorted(files, key=lambda file: int(Path(file).parent.name))
     except Failure as failure:
         result["failure"] = {
             "kind": type(failure).__name__,

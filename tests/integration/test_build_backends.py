@@ -40,14 +40,19 @@ def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: Re
     def made(*formats: build.Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
         out = tmp_path / "out"
         out.mkdir()
-        built = build.build(
+        files: list[Path] = []
+        with build.building(
             projects.find(packages, workspace),
             formats=formats,
             out=out,
             environment={**clean_env, **variables},
             console=console,
-        )
-        return [file for each in built for file in each.files]
+        ) as builds:
+            for each in builds:
+                if each.failure:
+                    raise each.failure
+                files += each.files
+        return files
 
     return made
 

@@ -338,6 +338,186 @@ def test_a_link_in_the_place_of_the_source_leads_nowhere(room: Path, run: Run) -
     assert "Permission denied" in str(result)
 
 
+HOSTILE = """
+import ctypes, glob, os, signal, sysconfig, time
+from pathlib import Path
+
+server, here = os.getppid(), Path.cwd()
+libc = ctypes.CDLL(None, use_errno=True)
+tried = 0
+
+
+def attempt(what, deed):
+    global tried
+    tried += 1
+    try:
+        if deed() is not False:
+            print("worked:", what)
+    except OSError:
+        pass
+
+
+def call(*arguments):
+    return libc.syscall(*arguments) >= 0
+
+
+for name in ("mem", "environ", "maps", "fd/0", "fd/3", "fd/4", "root/tmp"):
+    attempt("read " + name, lambda: os.close(os.open(f"/proc/{server}/{name}", os.O_RDONLY)))
+attempt("write mem", lambda: os.close(os.open(f"/proc/{server}/mem", os.O_WRONLY)))
+attempt("list fd", lambda: os.listdir(f"/proc/{server}/fd"))
+pidfd = os.pidfd_open(server)
+for descriptor in range(10):
+    attempt("take a descriptor", lambda: call(438, pidfd, descriptor, 0))
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+for request in (16, 0x4206):  # PTRACE_ATTACH, PTRACE_SEIZE
+    attempt("ptrace", lambda: libc.ptrace(request, server, None, None) == 0)
+
+places = {here.parent / name for name in ("one", "two", "three")} | {here.parent}
+places.add(Path(sysconfig.get_path("purelib")))
+places.add(Path(sysconfig.get_path("purelib"), "setuptools"))
+scratch = Path(os.environ["TMPDIR"]).parent
+places |= {scratch, *(each for each in scratch.iterdir() if each.stat().st_uid != os.getuid())}
+for place in places:
+    attempt(f"write {place}", lambda: (place / "evil").write_text("x"))
+    for file in (*place.glob("*.py"), *place.glob("*.txt"), place / "sitecustomize.py"):
+        attempt(f"write {file}", lambda: file.write_text("raise SystemExit('attacked')"))
+        attempt(f"chmod {file}", lambda: file.chmod(0o666))
+        attempt(f"replace {file}", lambda: file.unlink())
+
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for file in glob.glob(str(here.parent / "*/*.py")) + glob.glob(str(here.parent / "*/*.txt")):
+            if Path(file).parent != here:
+                try:
+                    Path(file).write_text("attacked")
+                except OSError:
+                    pass
+    os._exit(0)
+print("tried:", tried, flush=True)
+os.kill(server, signal.SIGKILL)
+time.sleep(60)
+"""
+HARMLESS = """
+from pathlib import Path
+from setuptools import setup
+name = Path.cwd().name
+texts = [Path("..", each, "it.txt").read_text() for each in ("one", "two", "three")]
+setup(name=name, version="1.0", py_modules=[name], description=" ".join(texts))
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_hostile_project_changes_nothing_of_its_neighbours(room: Path, run: Run, jobs: int) -> None:
+    """Its code runs in a fork of the process that serves them, as the same user where they share a slot."""
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("one", "two", "three", "evil"):
+        (workspace / name).mkdir()
+        (workspace / name / "setup.py").write_text(HOSTILE if name == "evil" else HARMLESS)
+        (workspace / name / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["setuptools>=64"]\nbuild-backend = "setuptools.build_meta"\n'
+        )
+        (workspace / name / f"{name}.py").write_text("x = 1\n")
+        (workspace / name / "it.txt").write_text(name)
+    _own(workspace)
+    orders = {"insist": True, "jobs": jobs, "go_on": True, "variables": {"SOURCE_DATE_EPOCH": "1700000000"}}
+
+    def build(*packages: str) -> tuple[dict[str, bytes], dict[str, Any]]:
+        result = run(packages=packages, **orders)
+        wheels = {Path(file).name: Path(file).read_bytes() for file in result["files"]}
+        for folder in (room / "out").iterdir():
+            shutil.rmtree(folder)
+        return wheels, result
+
+    expected, result = build("one", "two", "three")
+    assert len(expected) == 3
+    assert result["failures"] == {}
+    found, result = build("one", "two", "evil", "three")
+    said = [line for kind, line in result["said"] if kind == "foreign"]
+    assert [line for line in said if line.startswith("worked:")] == []
+    assert [int(line.split()[1]) > 20 for line in said if line.startswith("tried:")] == [True]
+    assert found == expected
+    assert result["failures"] == {"evil": "build-failed"}
+    assert not _alive(room)
+
+
+SLOT = """
+import os, pathlib, time, zipfile
+here, other = pathlib.Path.cwd(), pathlib.Path("../b" if os.path.basename(os.getcwd()) == "a" else "../a")
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    (here / "met").touch()
+    (pathlib.Path.home() / "met").touch()
+    for _ in range(200):
+        time.sleep(0.05)
+        if (other / "met").exists():
+            break
+    print("user", os.getuid(), (other / "met").stat().st_uid)
+    print("may write", [os.access(place, os.W_OK) for place in (other, other / "met")])
+    homes = [each for each in pathlib.Path.home().parent.glob("home-*") if each.stat().st_uid not in {0, os.getuid()}]
+    print("homes", len(homes) > 0, any(os.access(home, mode) for home in homes for mode in (os.R_OK, os.W_OK, os.X_OK)))
+    (here / "over").touch()
+    for _ in range(200):
+        if (other / "over").exists():
+            break
+        time.sleep(0.05)
+    name = here.name + "-1.0-py3-none-any.whl"
+    zipfile.ZipFile(folder + "/" + name, "w").close()
+    return name
+"""
+
+
+def test_projects_side_by_side_have_a_user_each(room: Path, run: Run) -> None:
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("a", "b"):
+        (workspace / name).mkdir()
+        (workspace / name / "backend.py").write_text(SLOT)
+        (workspace / name / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+    _own(workspace)
+    result = run(insist=True, jobs=2, packages=["a", "b"])
+    assert result["failure"] is None
+    said = [line for kind, line in result["said"] if kind == "foreign"]
+    users = [f"user {NOBODY} {NOBODY - 1}", f"user {NOBODY - 1} {NOBODY}"]
+    assert sorted(line for line in said if line.startswith("user")) == sorted(users)
+    assert said.count("may write [False, False]") == 2
+    assert said.count("homes True False") == 2
+
+
+LEAVING = """
+import os, subprocess
+from setuptools import setup
+if os.path.basename(os.getcwd()) == "a" and os.fork() == 0:
+    os.setsid()
+    subprocess.Popen(["sleep", "60"], start_new_session=True)
+    os._exit(0)
+print("user", os.getuid(), "server", os.getppid(), flush=True)
+setup(name=os.path.basename(os.getcwd()), version="1.0")
+"""
+
+
+def test_outside_a_container_stragglers_are_ended_and_the_server_is_spared(room: Path, run: Run) -> None:
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("a", "b"):
+        (workspace / name).mkdir()
+        (workspace / name / "setup.py").write_text(LEAVING)
+    _own(workspace)
+    result = run(insist=False, jobs=2, packages=["a", "b"])
+    assert result["failure"] is None
+    said = [line for kind, line in result["said"] if kind == "foreign" and line.startswith("user")]
+    assert len(said) == 4, "two hooks each"
+    assert len(set(said)) == 1, "one user and one server"
+    assert said[0].startswith(f"user {NOBODY} ")
+    assert not _of_nobody("sleep")
+
+
 def _of_nobody(name: str) -> list[str]:
     """The processes of that name which run as nobody."""
     found = subprocess.run(["ps", "-C", name, "-o", "uid="], capture_output=True, text=True, check=False).stdout

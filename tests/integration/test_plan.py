@@ -81,7 +81,9 @@ def test_what_is_read_is_what_the_backend_writes(case: str, tmp_path: Path, clea
     if setup_cfg:
         (folder / "setup.cfg").write_text(setup_cfg)
     (project,) = projects.find(["."], folder)
-    (built,) = build.build([project], formats={"wheel"}, out=out, environment=clean_env, console=RecordingConsole())
+    console = RecordingConsole()
+    with build.building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
+        (built,) = builds
     with zipfile.ZipFile(built.files[0]) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
         written = HeaderParser().parsestr(archive.read(name).decode())

@@ -3,41 +3,61 @@
 import contextlib
 import functools
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from gar_publish.build.backend import Backend, Kind
+from gar_publish.build.backend import Backend, Kind, requirements
+from gar_publish.build.bytecode import ByteCode
+from gar_publish.build.dates import SourceDates
 from gar_publish.build.environment import Environments, PrivateIndex
-from gar_publish.build.sandbox import Sandbox, open_regular, open_sandbox
+from gar_publish.build.files import leave, take
+from gar_publish.build.hooks import Hooks
+from gar_publish.build.process import Show
+from gar_publish.build.sandbox import Sandbox, open_sandboxes
 from gar_publish.console import Console
+from gar_publish.errors import Failure
+from gar_publish.interruption import check_signals
 from gar_publish.projects import Project
 
-__all__ = ["Built", "Kind", "build"]
+__all__ = ["Built", "Kind", "building", "no_index"]
+
+_LINES_KEPT = 10_000
+_TICK = 0.5
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was made of one project: files that nothing but gar-publish can write."""
+    """What became of one project.
+
+    Attributes:
+        project: The project.
+        files: What was made of it, where nothing but gar-publish can write.
+        failure: Why nothing was.
+    """
 
     project: Project
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
+    failure: Failure | None = None
 
 
-def build(
+@contextlib.contextmanager
+def building(
     projects: Sequence[Project],
     *,
     formats: Collection[Kind],
     out: Path,
     environment: Mapping[str, str],
     console: Console,
-    private_index: PrivateIndex = lambda _names: None,
+    private_index: PrivateIndex | None = None,
     insist: bool = False,
-) -> list[Built]:
-    """Build projects, one after the other.
+    jobs: int = 0,
+) -> Iterator[Iterator[Built]]:
+    """Build projects side by side, as long as the context lasts, and tell of each as soon as it is done.
 
     Where both formats are asked for, the wheel is made from the sdist, as `python -m build` and `uv build`
     do: then the sdist is known to be whole. A copy of every file is left in the project's `dist` folder.
@@ -48,37 +68,158 @@ def build(
         out: A folder of gar-publish's own; the files are below it.
         environment: The whole environment that gar-publish was started with; a backend gets little of it.
         console: Hears what happens, and what the backends say.
-        private_index: See `Environments`. May block until a credential is there.
+        private_index: See `Environments`. Its answer may wait until a credential is there.
         insist: Never build as root. True in the container.
+        jobs: How many at once at most; 0 for one on each processor.
 
     Raises:
-        BadInput: A [build-system] table is malformed.
-        BuildFailure: A project could not be built.
-        Unreachable: Build requirements could not be fetched.
+        BadInput: A [build-system] table is malformed; nothing was built.
+        BuildFailure: No build can be run here.
     """
+    if not projects:
+        yield iter(())
+        return
     out.chmod(0o700)
-    built = []
-    with open_sandbox(environment, console=console, insist=insist) as sandbox:
-        environments = Environments(sandbox, environment, private_index=private_index)
-        for number, project in enumerate(projects):
-            folder = out / str(number)
-            folder.mkdir()
-            sandbox.start_afresh()
-            with console.group(f"Build {project.label}"), console.foreign() as show:
+    most = 1 if _are_nested(projects) else min(jobs or os.cpu_count() or 1, len(projects))
+    with open_sandboxes(environment, console=console, insist=insist, most=most) as sandboxes:
+        environments = Environments(
+            sandboxes[0].scratch,
+            environment,
+            works=sandboxes[0].works,
+            private_index=private_index or no_index,
+            byte_code=ByteCode.of(environment) if sandboxes[0].user is None else None,
+        )
+        environments.expect(requirements(project.folder, project.label) for project in projects)
+        yard = _Yard(formats, out, environments, SourceDates(environment), console, live=len(sandboxes) == 1)
+        line, done = _Line(projects), queue.Queue[_Done]()
+        for sandbox in sandboxes:
+            threading.Thread(target=_work, args=(yard, sandbox, line, done), daemon=True).start()
+        yield _outcomes(len(projects), done, console)
+
+
+def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Iterator[Built]:
+    for _ in range(count):
+        built, said = _next(done)
+        if said:
+            with console.group(f"Build {built.project.label}"), console.foreign() as show:
+                for each in said:
+                    show(each)
+        yield built
+
+
+def no_index(_names: Collection[str]) -> "Future[str | None]":
+    """What is said of build requirements where there is no private repository."""
+    nothing: Future[str | None] = Future()
+    nothing.set_result(None)
+    return nothing
+
+
+def _are_nested(projects: Sequence[Project]) -> bool:
+    """Whether one project lies inside another, so that the build of one may read what the other's writes."""
+    folders = {project.folder for project in projects}
+    return any(parent in folders for folder in folders for parent in folder.parents)
+
+
+_Done = tuple[Built, Collection[str]] | BaseException
+
+
+def _next(done: "queue.Queue[_Done]") -> tuple[Built, Collection[str]]:
+    """What is done next. It is waited for in ticks, for on Windows a wait without end hears no signal."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            outcome = done.get(timeout=_TICK)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+        check_signals()
+
+
+class _Line:
+    """The projects that wait.
+
+    One that needs the same environment as the last one comes first, and one whose build requires another that waits
+    comes after that.
+    """
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self._waiting = list(projects)
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def next(self, last: Project | None) -> tuple[int, Project] | None:
+        with self._lock:
+            if not self._waiting:
+                return None
+            names = {each.name for each in self._waiting}
+            free = [each for each in self._waiting if not each.build_requires & (names - {each.name})]
+            alike = [each for each in free if last and each.build_requires == last.build_requires]
+            project = (alike or free or self._waiting)[0]
+            self._waiting.remove(project)
+            self._number += 1
+            return self._number, project
+
+
+@dataclass(frozen=True)
+class _Yard:
+    """What all builds of a run have in common."""
+
+    formats: Collection[Kind]
+    out: Path
+    environments: Environments
+    dates: "SourceDates"
+    console: Console
+    live: bool
+
+    def build(self, number: int, project: Project, sandbox: Sandbox, hooks: Hooks) -> tuple[Built, Collection[str]]:
+        """Build one project; what its backend says comes back with it, unless it is shown as it comes."""
+        said: deque[str] = deque(maxlen=_LINES_KEPT)
+        folder = self.out / str(number)
+        folder.mkdir()
+        sandbox.start_afresh()
+        with self._showing(project, said) as show:
+            try:
                 new_backend = functools.partial(
                     Backend,
                     label=project.label,
                     sandbox=sandbox,
-                    environments=environments,
-                    extra=_source_date(sandbox, project, environment),
+                    hooks=hooks,
+                    environments=self.environments,
+                    extra=self.dates.of(project, sandbox),
                     show=show,
                 )
-                made = list(_make(new_backend, sandbox.source(project.folder), formats))
-            files = tuple(_take(file, folder) for file in made)
-            for file in files:
-                _leave(file, project.folder / "dist", console)
-            built.append(Built(project, files))
-    return built
+                made = list(_make(new_backend, sandbox.source(project.folder), self.formats))
+                files = tuple(take(file, folder) for file in made)
+            except Failure as failure:
+                return Built(project, failure=failure), said
+            finally:
+                hooks.end_project()
+        for file in files:
+            leave(file, project.folder / "dist", self.console)
+        return Built(project, files), said
+
+    @contextlib.contextmanager
+    def _showing(self, project: Project, said: "deque[str]") -> Iterator[Show]:
+        if self.live:
+            with self.console.group(f"Build {project.label}"), self.console.foreign() as show:
+                yield show
+        else:
+            said.append("")
+            yield said.append
+
+
+def _work(yard: _Yard, sandbox: Sandbox, line: _Line, done: "queue.Queue[_Done]") -> None:
+    """Build in one sandbox what waits, until nothing does."""
+    hooks = Hooks(sandbox)
+    try:
+        last = None
+        while following := line.next(last):
+            number, last = following
+            done.put(yard.build(number, last, sandbox, hooks))
+        yard.environments.keep_byte_code()
+    except BaseException as error:  # noqa: BLE001 - the thread that waits for the builds gets it
+        done.put(error)
+    finally:
+        hooks.close()
 
 
 def _make(new_backend: Callable[[Path], Backend], tree: Path, formats: Collection[Kind]) -> Iterator[Path]:
@@ -90,61 +231,3 @@ def _make(new_backend: Callable[[Path], Backend], tree: Path, formats: Collectio
             yield new_backend(backend.unpack(sdist)).make("wheel")
     else:
         yield backend.make("wheel")
-
-
-def _source_date(sandbox: Sandbox, project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """The variable that makes builds reproducible (reproducible-builds.org/specs/source-date-epoch).
-
-    One that is set already wins; else it is the time of the checkout's last commit; without git there is
-    none.
-    """
-    name = "SOURCE_DATE_EPOCH"
-    if environment.get(name, "").isdecimal():
-        return {name: environment[name]}
-    lines: list[str] = []
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "-c", "safe.directory=*", "log", "-1", "--no-show-signature", "--format=%ct"]
-        sandbox.run(command, cwd=sandbox.source(project.folder), show=lines.append)
-    return {name: lines[0]} if len(lines) == 1 and lines[0].isdecimal() else {}
-
-
-def _take(file: Path, folder: Path) -> Path:
-    """Copy a file that a backend made to where the backend cannot change it."""
-    copy = folder / file.name
-    with open_regular(file) as stream, copy.open("xb") as target:
-        shutil.copyfileobj(stream, target, 1024 * 1024)
-    return copy
-
-
-def _leave(file: Path, dist: Path, console: Console) -> None:
-    """Leave a copy for later steps, as the project folder's owner would have made it.
-
-    Nothing is followed and nothing overwritten in place: gar-publish may be root in a folder that others
-    write.
-    """
-    try:
-        if sys.platform == "win32":
-            dist.mkdir(exist_ok=True)
-            shutil.copyfile(file, dist / file.name)
-            return
-        owner = dist.parent.stat()
-        made = not dist.is_symlink() and not dist.exists()
-        dist.mkdir(exist_ok=True)
-        folder = os.open(dist, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            if made and os.geteuid() == 0:
-                os.fchown(folder, owner.st_uid, owner.st_gid)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(file.name, dir_fd=folder)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with (
-                file.open("rb") as source,
-                os.fdopen(os.open(file.name, flags, 0o644, dir_fd=folder), "wb") as target,
-            ):
-                shutil.copyfileobj(source, target, 1024 * 1024)
-                if os.geteuid() == 0:
-                    os.fchown(target.fileno(), owner.st_uid, owner.st_gid)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        console.warning(f"No copy of {file.name} was left in {dist}: {error.strerror}.")

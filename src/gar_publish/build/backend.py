@@ -1,6 +1,7 @@
 """One project's distributions, made by its own build backend (PEP 517)."""
 
 import contextlib
+import functools
 import json
 import re
 import subprocess
@@ -14,7 +15,8 @@ import build
 from build import ProjectBuilder
 from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
-from gar_publish.build.environment import Environments
+from gar_publish.build.environment import Environment, Environments
+from gar_publish.build.hooks import Hooks
 from gar_publish.build.process import Show
 from gar_publish.build.sandbox import Sandbox, open_regular
 from gar_publish.errors import BadInput, BuildFailure, Failure
@@ -48,6 +50,16 @@ _NO_COMPILER = re.compile(
 )
 
 
+def requirements(tree: Path, label: str) -> set[str]:
+    """What the pyproject.toml of a source tree says that its build needs.
+
+    Raises:
+        BadInput: The [build-system] table is malformed.
+    """
+    with _reading(tree, label):
+        return ProjectBuilder(tree).build_system_requires
+
+
 class Backend:
     """The build backend of one source tree.
 
@@ -64,6 +76,7 @@ class Backend:
         *,
         label: str,
         sandbox: Sandbox,
+        hooks: Hooks,
         environments: Environments,
         extra: Mapping[str, str],
         show: Show,
@@ -71,6 +84,7 @@ class Backend:
         self._tree = tree
         self._label = label
         self._sandbox = sandbox
+        self._hooks = hooks
         self._environments = environments
         self._extra = extra
         self._show = show
@@ -86,12 +100,12 @@ class Backend:
             BadInput: The [build-system] table is malformed.
             BuildFailure: The backend cannot be had, or it failed.
         """
-        with self._reading():
-            requires = ProjectBuilder(self._tree).build_system_requires
+        requires = requirements(self._tree, self._label)
         builder = self._builder(requires)
         with self._running(kind):
             more = builder.get_requires_for_build(kind)
-        builder = self._builder(requires | more)
+        if not more <= requires:
+            builder = self._builder(requires | more)
         folder = self._sandbox.folder("built")
         with self._running(kind):
             made = folder / Path(builder.build(kind, folder)).name
@@ -105,24 +119,6 @@ class Backend:
             yield
         except (build.BuildBackendException, OSError, TypeError) as error:
             raise self._failure(kind, error) from error
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Explain what is wrong in the pyproject.toml, which a hook may have changed since it was checked."""
-        file = self._tree / "pyproject.toml"
-        if file.exists() and not file.is_file():
-            raise BadInput(f"{file.name} of {self._label} is no file.", anchor="invalid-pyproject")
-        with warnings.catch_warnings(record=True) as typos:
-            warnings.simplefilter("always")
-            try:
-                yield
-            except (build.BuildException, ValueError) as error:
-                raise BadInput(
-                    f"The [build-system] table of {self._label} is malformed: {error}.",
-                    fix="Correct its pyproject.toml.",
-                    anchor="invalid-pyproject",
-                    detail="\n".join(str(typo.message) for typo in typos),
-                ) from error
 
     def unpack(self, sdist: Path) -> Path:
         """The source tree inside an sdist that this backend made.
@@ -140,24 +136,26 @@ class Backend:
         return tree
 
     def _builder(self, requires: Collection[str]) -> ProjectBuilder:
-        environment = self._environments.get(requires, project=self._label)
-        with self._reading():
-            return ProjectBuilder.from_isolated_env(environment, self._tree, self._run_hook)
+        environment = self._environments.get(requires, project=self._label, sandbox=self._sandbox)
+        with _reading(self._tree, self._label):
+            return ProjectBuilder.from_isolated_env(
+                environment, self._tree, functools.partial(self._run_hook, environment)
+            )
 
     def _run_hook(
-        self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+        self,
+        environment: Environment,
+        cmd: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """The runner that build calls. The hook works in a folder of its own, so that what gar-publish reads
         is no link or pipe, and holds none of the warnings that pyproject_hooks would raise in this process.
         """
-        *command, control = cmd
-        folder = self._sandbox.folder("hook", Path(control, "input.json"))
-        self._sandbox.run(
-            [*command, folder],
-            cwd=Path(cwd or self._tree),
-            extra={**(extra_environ or {}), **self._extra},
-            show=self._hear,
-        )
+        *_, hook, control = cmd
+        given = {**(extra_environ or {}), **self._extra}
+        tree = Path(cwd or self._tree)
+        folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._hear)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._hear(str(warning.get("message")))
@@ -199,6 +197,25 @@ class Backend:
             anchor="build-failed",
             detail=said if isinstance(cause, subprocess.CalledProcessError) else f"{said}\n{cause}",
         )
+
+
+@contextlib.contextmanager
+def _reading(tree: Path, label: str) -> Iterator[None]:
+    """Explain what is wrong in the pyproject.toml, which a hook may have changed since it was checked."""
+    file = tree / "pyproject.toml"
+    if file.exists() and not file.is_file():
+        raise BadInput(f"{file.name} of {label} is no file.", anchor="invalid-pyproject")
+    with warnings.catch_warnings(record=True) as typos:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (build.BuildException, ValueError) as error:
+            raise BadInput(
+                f"The [build-system] table of {label} is malformed: {error}.",
+                fix="Correct its pyproject.toml.",
+                anchor="invalid-pyproject",
+                detail="\n".join(str(typo.message) for typo in typos),
+            ) from error
 
 
 def _read_answer(file: Path) -> dict[str, Any]:

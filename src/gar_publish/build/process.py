@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 Show = Callable[[str], None]
 
@@ -31,44 +31,127 @@ class User(NamedTuple):
     gid: int
 
 
-def run(
-    command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], user: User | None, show: Show
-) -> None:
-    """Run a program to its end, then end what it left running.
+class Running(Protocol):
+    """Something that runs."""
+
+    def end(self) -> None:
+        """Kill it, together with what is still in its process group."""
+
+
+class Work(Running, Protocol):
+    """Something that runs to an end, and prints."""
+
+    output: IO[bytes]
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit code. Any thread may, as often as it likes."""
+
+
+class Program:
+    """A program that runs.
 
     Args:
         command: The program and its arguments.
         cwd: Where.
         environment: All of its variables.
         user: As whom; None is the user of this process.
-        show: Is given each line that the program writes, as it comes.
+        more: For `subprocess.Popen`.
 
     Raises:
-        subprocess.CalledProcessError: The program failed.
         OSError: It could not be started.
     """
-    if user is not None:
-        # The folder is entered with the user's own rights: a link in its place leads no further than they do.
-        command, cwd = [sys.executable, "-I", "-c", _ENTER, cwd, *command], Path("/")
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        **as_user(user),
-    )
-    try:
-        for line in _lines(process):
-            show(line)
-        process.wait()
-    finally:
-        _end(process)
-        process.wait()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        user: User | None,
+        **more: Any,
+    ) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **(more | as_user(user)),
+        )
+        self.output = cast("IO[bytes]", self._process.stdout)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    def end(self) -> None:
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            end_group(self.pid)
+
+
+class Works:
+    """All that runs for a build, so that one call ends it from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Running] = set()
+        self._stopped = False
+
+    def add(self, running: Running) -> None:
+        """Count it in, until it is discarded."""
+        with self._lock:
+            self._running.add(running)
+            stopped = self._stopped
+        if stopped:
+            running.end()
+
+    def discard(self, running: Running) -> None:
+        with self._lock:
+            self._running.discard(running)
+
+    def follow(self, work: Work, show: Show) -> None:
+        """See it to its end, and end what it left running.
+
+        Args:
+            work: What was started a moment ago.
+            show: Is given each line that it writes, as it comes.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        self.add(work)
+        try:
+            for line in _lines(work):
+                show(line)
+        finally:
+            work.end()
+            code = work.wait()
+            self.discard(work)
+        if code:
+            raise subprocess.CalledProcessError(code, "a build's program")
+
+    def stop(self) -> None:
+        """End all that runs, and let nothing run any more."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for each in running:
+            each.end()
+
+
+def entering(folder: Path, command: Sequence[str | Path]) -> Sequence[str | Path]:
+    """The command, started in a folder that is entered with the rights of the user who runs it.
+
+    So a link in the folder's place leads no further than they do.
+    """
+    return [sys.executable, "-I", "-c", _ENTER, folder, *command]
 
 
 def as_user(user: User | None) -> dict[str, Any]:
@@ -97,16 +180,15 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def _lines(work: Work) -> Iterator[str]:
     """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
-    stream = cast("IO[bytes]", process.stdout)
     lines: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
-    reader = threading.Thread(target=_read, args=(stream, lines), daemon=True)
+    reader = threading.Thread(target=_read, args=(work.output, lines), daemon=True)
     reader.start()
 
     def watch() -> None:
-        process.wait()
-        _end(process)
+        work.wait()
+        work.end()
         reader.join(timeout=1)
         lines.put(None)
 
@@ -120,16 +202,19 @@ def _read(stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
             lines.put(line.decode(errors="replace").rstrip("\r\n"))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program together with everything that is still in its process group."""
-    if sys.platform == "win32":
-        process.kill()
-        return
+def end_group(pid: int) -> None:
+    """Kill the process group that a process leads."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
-def end_stragglers(user: User, *, alone: bool) -> None:
+def end_all_of(user: User) -> None:
+    """Kill every process of a user, in one call that none can outrun by forking (`man 2 kill`)."""
+    killer = ["/bin/sh", "-c", "kill -s KILL -- -1"]  # it fails where there is nothing to kill
+    subprocess.run(killer, cwd="/", env={}, stderr=subprocess.DEVNULL, check=False, **as_user(user))
+
+
+def end_stragglers(user: User, *, spare: Collection[int] = ()) -> None:
     """Kill what left its process group to outlive a program (Linux).
 
     Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
@@ -137,14 +222,10 @@ def end_stragglers(user: User, *, alone: bool) -> None:
 
     Args:
         user: Whose processes.
-        alone: Whether nobody else runs anything as that user, as in a container of our own. Then all of its processes
-            are killed in one call, which none can outrun by forking (`man 2 kill`).
+        spare: Children of this process to leave alone.
     """
-    if alone:
-        killer = ["/bin/sh", "-c", "kill -s KILL -- -1"]  # it fails where there is nothing to kill
-        subprocess.run(killer, cwd="/", env={}, stderr=subprocess.DEVNULL, check=False, **as_user(user))
     for _ in range(_MOST_ROUNDS):
-        stragglers = list(_children_of_this_process(user.uid))
+        stragglers = [pid for pid in _children_of_this_process(user.uid) if pid not in spare]
         if not stragglers:
             break
         for pid in stragglers:

@@ -18,56 +18,87 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import pyproject_hooks
 
-from gar_publish.build import source, variables
-from gar_publish.build.process import Show, User, adopt_orphans, as_user, end_stragglers, run
+from gar_publish.build import variables
+from gar_publish.build.process import (
+    Program,
+    Show,
+    User,
+    Works,
+    adopt_orphans,
+    as_user,
+    end_all_of,
+    end_stragglers,
+    entering,
+)
+from gar_publish.build.source import Checkouts
 from gar_publish.console import Console
 from gar_publish.errors import BuildFailure
 
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
-_SECRET_FILES = (
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "GOOGLE_GHA_CREDS_PATH",
-    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
-)
-_HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
+HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
+SERVER_SCRIPT = Path(__file__).with_name("server.py")
+
+
+class Keeper(Protocol):
+    """A process that outlives the calls that it serves."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def sweep(self) -> bool:
+        """Have it kill every other process of its user; false where it is gone itself."""
 
 
 class Sandbox:
-    """Where other people's code runs.
+    """Where other people's code runs, one program at a time.
 
     Args:
         scratch: A folder of this run, which only gar-publish can write.
         user: As whom; None is the user who started gar-publish.
         environment: The whole environment that gar-publish was started with.
         alone: Whether that user runs nothing else on this machine: so in a container.
+        checkouts: The copies that it shares with other sandboxes of the run.
+        works: What runs in it is counted among these.
+
+    Attributes:
+        kept: What is spared when stragglers are ended.
     """
 
     def __init__(
-        self, scratch: Path, user: User | None, environment: Mapping[str, str], *, alone: bool = False
+        self,
+        scratch: Path,
+        user: User | None,
+        environment: Mapping[str, str],
+        *,
+        alone: bool = False,
+        checkouts: Checkouts | None = None,
+        works: Works | None = None,
     ) -> None:
         self.scratch = scratch
         self.user = user
         self.variables = variables.for_backend(environment, personal=user is None)
-        self._secrets = frozenset(Path(environment[name]).resolve() for name in _SECRET_FILES if environment.get(name))
-        self._home = environment.get("HOME")
+        self.works = works or Works()
+        self.kept: Keeper | None = None
+        self._checkouts = checkouts or Checkouts(scratch, environment)
         self._alone = alone
-        self._copies: dict[Path, Path] = {}
+        self._given: Path | None = None
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Leave the next project nothing of the one before: neither a home nor temporary files."""
+        """Leave the next project nothing of the one before: neither a home nor temporary files, nor its source."""
         if self.user is not None:
+            if self._given:
+                self.take(self._given)
             home = self.folder("home")
             self.variables |= {
                 "HOME": str(home),
                 "USER": "nobody",
                 "LOGNAME": "nobody",
                 "TMPDIR": str(self.folder("tmp")),
-                "PYTHONPYCACHEPREFIX": str(home / "pycache"),  # nobody can write into the build environment
                 # The copy is root's, all but the project's own folder (git: safe.directory).
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": "safe.directory",
@@ -103,16 +134,10 @@ class Sandbox:
         """
         if self.user is None:
             return folder
-        top = source.top(folder, home=self._home)
-        if top not in self._copies:
-            copy = self.scratch / f"source-{len(self._copies)}" / (top.name or "source")
-            copy.parent.mkdir(mode=0o700)
-            source.copy(top, copy, leave_out=self._secrets)
-            copy.parent.chmod(0o755)
-            self._copies[top] = copy
-        project = self._copies[top] / folder.relative_to(top)
-        self.give(project)
-        return project
+        place = self._checkouts.place(folder)
+        self._given = place
+        self.give(place)
+        return place
 
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
@@ -129,35 +154,63 @@ class Sandbox:
             subprocess.CalledProcessError: The program failed.
             OSError: It could not be started.
         """
+        if self.user is not None:
+            command, cwd = entering(cwd, command), Path("/")
         try:
-            run(command, cwd=cwd, environment={**self.variables, **(extra or {})}, user=self.user, show=show)
+            variables = {**self.variables, **(extra or {})}
+            self.works.follow(Program(command, cwd=cwd, environment=variables, user=self.user), show)
         finally:
-            if self.user is not None:
-                end_stragglers(self.user, alone=self._alone)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """End what was left running, all but what is kept."""
+        if self.user is None:
+            return
+        if self._alone and not (self.kept and self.kept.sweep()):
+            end_all_of(self.user)
+        end_stragglers(self.user, spare={self.kept.pid} if self.kept else ())
 
 
 @contextlib.contextmanager
-def open_sandbox(environment: Mapping[str, str], *, console: Console, insist: bool) -> Iterator[Sandbox]:
-    """Make the sandbox for one run, and take it away afterwards.
+def open_sandboxes(
+    environment: Mapping[str, str], *, console: Console, insist: bool, most: int = 1
+) -> Iterator[list[Sandbox]]:
+    """Make the sandboxes for one run, and take them away afterwards.
 
     Args:
         environment: The whole environment that gar-publish was started with.
         console: Hears a warning when root's build cannot run as `nobody`.
         insist: Fail rather than build as root. True in the container: there it is our own mistake.
+        most: How many there may be. Root has several only in the container, where each can have a user of its own.
 
     Raises:
         BuildFailure: Root's build cannot run as `nobody`, and `insist`.
     """
     scratch = Path(tempfile.mkdtemp(prefix="gar-publish-"))
-    user = None
+    works = Works()
     try:
         user = _unprivileged(scratch, environment, console=console, insist=insist)
+        users: list[User | None] = [user] * most
         if user is not None:
             adopt_orphans()
+            users = [user, *(_others(user, most - 1) if insist else ())]
+        checkouts = Checkouts(scratch, environment)
         with _shut(environment if insist else {}, scratch):
-            yield Sandbox(scratch, user, environment, alone=insist)
+            yield [
+                Sandbox(scratch, each, environment, alone=insist, checkouts=checkouts, works=works) for each in users
+            ]
     finally:
+        works.stop()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _others(nobody: User, count: int) -> Iterator[User]:
+    """Further users without a name, as far as this container has them (it may be in a user namespace)."""
+    for number in range(1, count + 1):
+        user = User(nobody.uid - number, nobody.gid - number)
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(["/bin/true"], cwd="/", env={}, check=True, **as_user(user))
+            yield user
 
 
 def _own(folder: Path, user: User) -> None:
@@ -195,9 +248,10 @@ def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Con
             [
                 sys.executable,
                 "-c",
-                "import os, sys; os.listdir(sys.argv[1]); open(sys.argv[2])",
+                "import os, sys; os.listdir(sys.argv[1]); [open(file) for file in sys.argv[2:]]",
                 scratch,
-                _HOOK_SCRIPT,
+                HOOK_SCRIPT,
+                SERVER_SCRIPT,
             ],
             env=variables.for_backend(environment, personal=False),
             cwd="/",
@@ -231,7 +285,7 @@ def _shut(environment: Mapping[str, str], scratch: Path) -> Iterator[None]:
     In a container action they are mounted below `/github`, readable for everybody: the workspace with the
     token of actions/checkout, the runner's temporary folder with that of its newer versions.
     """
-    needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), _HOOK_SCRIPT]
+    needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), HOOK_SCRIPT, SERVER_SCRIPT]
     files = [Path(environment[f"GITHUB_{name}"]) for name in _RUNNERS_FILES if environment.get(f"GITHUB_{name}")]
     with contextlib.ExitStack() as stack:
         for folder in {file.resolve().parent for file in files}:

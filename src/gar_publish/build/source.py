@@ -4,10 +4,45 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from threading import Lock
 
 from gar_publish.errors import BuildFailure
+
+_SECRET_FILES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_GHA_CREDS_PATH",
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+)
+
+
+class Checkouts:
+    """The copies of checkouts that the builds of one run work on.
+
+    Args:
+        scratch: A folder of this run, which only gar-publish can write.
+        environment: The whole environment that gar-publish was started with.
+    """
+
+    def __init__(self, scratch: Path, environment: Mapping[str, str]) -> None:
+        self._scratch = scratch
+        self._secrets = frozenset(Path(environment[name]).resolve() for name in _SECRET_FILES if environment.get(name))
+        self._home = environment.get("HOME")
+        self._copies: dict[Path, Path] = {}
+        self._lock = Lock()
+
+    def place(self, folder: Path) -> Path:
+        """A folder's place in the one copy of its checkout."""
+        with self._lock:
+            checkout = top(folder, home=self._home)
+            if checkout not in self._copies:
+                place = self._scratch / f"source-{len(self._copies)}" / (checkout.name or "source")
+                place.parent.mkdir(mode=0o700)
+                copy(checkout, place, leave_out=self._secrets)
+                place.parent.chmod(0o755)
+                self._copies[checkout] = place
+            return self._copies[checkout] / folder.relative_to(checkout)
 
 
 def top(folder: Path, *, home: str | None = None) -> Path:

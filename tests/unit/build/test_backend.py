@@ -1,13 +1,15 @@
 """What becomes of a backend's answers and of its failures. The backends are the projects' own: nothing is fetched."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from gar_publish.build import no_index
 from gar_publish.build.backend import Backend
 from gar_publish.build.environment import Environments
+from gar_publish.build.hooks import Hooks
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BadInput, BuildFailure
 
@@ -25,7 +27,9 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Make:
+def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator[Make]:
+    opened: list[Hooks] = []
+
     def make(backend: str, table: str = TABLE, **extra: str) -> Backend:
         tree, scratch = tmp_path / "tree", tmp_path / "scratch"
         tree.mkdir()
@@ -33,10 +37,22 @@ def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Make:
         (tree / "backend.py").write_text(backend)
         (tree / "pyproject.toml").write_text(table)
         sandbox = Sandbox(scratch, None, clean_env)
-        environments = Environments(sandbox, clean_env, private_index=lambda _: None)
-        return Backend(tree, label="mine", sandbox=sandbox, environments=environments, extra=extra, show=said.append)
+        environments = Environments(scratch, clean_env, works=sandbox.works, private_index=no_index)
+        hooks = Hooks(sandbox)
+        opened.append(hooks)
+        return Backend(
+            tree,
+            label="mine",
+            sandbox=sandbox,
+            hooks=hooks,
+            environments=environments,
+            extra=extra,
+            show=said.append,
+        )
 
-    return make
+    yield make
+    for hooks in opened:
+        hooks.close()
 
 
 def test_a_wheel(make: Make, said: list[str]) -> None:

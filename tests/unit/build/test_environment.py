@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 
-from gar_publish.build.environment import Environments
+from gar_publish.build.environment import Environment, Environments
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BuildFailure, Unreachable
 from tests.unit.servers import Reply, serve
@@ -76,9 +77,25 @@ def variables(clean_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {**clean_env, "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "0"}
 
 
+class Here:
+    """Environments for one sandbox."""
+
+    def __init__(self, scratch: Path, variables: dict[str, str], ask: Callable[[Collection[str]], str | None]) -> None:
+        def private_index(names: Collection[str]) -> "Future[str | None]":
+            answer: Future[str | None] = Future()
+            answer.set_result(ask(names))
+            return answer
+
+        self._sandbox = Sandbox(scratch, None, variables)
+        self._made = Environments(scratch, variables, works=self._sandbox.works, private_index=private_index)
+
+    def get(self, requirements: Collection[str], *, project: str) -> Environment:
+        return self._made.get(requirements, project=project, sandbox=self._sandbox)
+
+
 def environments(
     tmp_path: Path, variables: dict[str, str], *, private: str | None = None, asked: list[Collection[str]] | None = None
-) -> Environments:
+) -> Here:
     def private_index(names: Collection[str]) -> str | None:
         if asked is not None:
             asked.append(names)
@@ -86,7 +103,7 @@ def environments(
 
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
-    return Environments(Sandbox(scratch, None, variables), variables, private_index=private_index)
+    return Here(scratch, variables, private_index)
 
 
 def run(python: str, script: str) -> str:
@@ -115,6 +132,26 @@ def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) 
     assert run(python, "import sample, other; print(sample.origin)") == "private"
     assert asked == [{"sample"}]
     assert set(public.authorizations) == {None}
+
+
+def test_the_usual_backends_are_not_looked_for_in_the_repository(tmp_path: Path, variables: dict[str, str]) -> None:
+    asked: list[Collection[str]] = []
+    with Index(tmp_path / "1", *(make_wheel(tmp_path / "wheels", name) for name in ("hatchling", "other"))) as index:
+        made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()}, asked=asked)
+        made.get(["hatchling"], project="one")
+        made.get(["Hatchling", "other"], project="two")
+    assert asked == [{"other"}]
+
+
+def test_what_failed_for_one_is_not_tried_for_another(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    failures = []
+    for project in ("one", "two"):
+        with pytest.raises(BuildFailure) as caught:
+            made.get(["nobodys"], project=project)
+        failures.append(caught.value)
+    assert failures[0] is failures[1]
+    assert len(index.authorizations) == 1
 
 
 def test_what_uv_says_holds_no_credential(tmp_path: Path, variables: dict[str, str], index: Index) -> None:

@@ -2,14 +2,16 @@ import os
 import subprocess
 import sys
 import time
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from gar_publish.build.process import run
+from gar_publish.build.process import Program, Works
 
-run_here = partial(run, environment=os.environ, user=None)
+
+def run_here(command: Sequence[str | Path], *, cwd: Path, show: Callable[[str], None]) -> None:
+    Works().follow(Program(command, cwd=cwd, environment=os.environ, user=None), show)
 
 
 def python(script: str) -> list[str | Path]:

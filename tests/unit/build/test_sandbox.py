@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.build.sandbox import Sandbox, open_regular, open_sandbox
+from gar_publish.build.sandbox import Sandbox, open_regular, open_sandboxes
 from tests.recording import RecordingConsole
 
 
@@ -41,7 +41,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 
 
 def test_nothing_stays(tmp_path: Path, console: RecordingConsole) -> None:
-    with open_sandbox({"TMPDIR": str(tmp_path)}, console=console, insist=False) as sandbox:
+    with open_sandboxes({"TMPDIR": str(tmp_path)}, console=console, insist=False) as (sandbox,):
         scratch = sandbox.scratch
         (sandbox.folder("x") / "file").touch()
     assert not scratch.exists()

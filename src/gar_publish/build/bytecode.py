@@ -1,0 +1,77 @@
+"""Byte code that outlives the build environment it was made in.
+
+The first import of a backend without byte code takes longer than most builds. So what a build leaves is kept below the
+user's cache folder and given to the next environment that holds the same distributions. Python itself
+checks each file against the time and size of its source (PEP 3147), so what does not fit is made anew.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_MOST_KEPT = 20
+"""Sets of distributions; those that were not used for longest go."""
+
+
+class ByteCode:
+    """What is kept for one user.
+
+    Args:
+        folder: Where.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "ByteCode | None":
+        """That of the user who started gar-publish; None where there is no place for it."""
+        home = environment.get("XDG_CACHE_HOME") or (environment.get("HOME") and f"{environment['HOME']}/.cache")
+        return cls(Path(home, "gar-publish", "byte-code")) if home and sys.platform == "linux" else None
+
+    def give(self, site: Path) -> None:
+        """Put what is kept into an environment.
+
+        Args:
+            site: Its folder of packages.
+        """
+        kept = self._of(site)
+        with contextlib.suppress(OSError):
+            for file in _files(kept):
+                target = site / file.relative_to(kept)
+                target.parent.mkdir(exist_ok=True)
+                _link(file, target)
+            os.utime(kept)
+
+    def keep(self, site: Path) -> None:
+        """Keep what was made in an environment since."""
+        kept = self._of(site)
+        with contextlib.suppress(OSError):
+            for file in _files(site):
+                if file.stat().st_nlink == 1:
+                    target = kept / file.relative_to(site)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.unlink(missing_ok=True)
+                    _link(file, target)
+            for old in sorted(self._folder.iterdir(), key=os.path.getmtime, reverse=True)[_MOST_KEPT:]:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _of(self, site: Path) -> Path:
+        held = sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))  # noqa: PTH208 - names alone
+        text = "\n".join([sys.version, *held])
+        return self._folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _link(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # another file system
+        shutil.copy2(file, target)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return folder.glob("**/__pycache__/*.pyc")

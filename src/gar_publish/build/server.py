@@ -1,0 +1,168 @@
+"""Calls the hooks of a build backend, inside its environment; started by `gar_publish.build.hooks`.
+
+A script of the standard library alone, for nothing of gar-publish is installed where it runs. Through a socket comes
+the folder of each call, with a descriptor for what the hook prints; back go the process that makes the call, and its
+exit code.
+
+With a backend to import, it imports that once and forks for each call (PEP 517 asks for a process for each hook).
+Without one it makes the calls itself, one after the other.
+"""
+
+import atexit
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+SWEEP = "sweep"
+"""What is said instead of a folder: end every process of this user but this one."""
+
+_LONGEST = 8192
+_PR_SET_DUMPABLE = 4
+
+
+class Orders(NamedTuple):
+    """The command line.
+
+    Attributes:
+        descriptor: The socket.
+        hook_script: The script of pyproject_hooks that calls a hook.
+        backend: What to import and fork from; empty to make all calls in this process.
+        sample: A call to make once and forget, for the sake of what a backend imports on the way; empty for none.
+        hide: Not empty: keep other processes of the same user out of this one's memory.
+    """
+
+    descriptor: str
+    hook_script: str
+    backend: str
+    sample: str
+    hide: str
+
+
+def main(orders: Orders) -> None:
+    """Serve until the socket is closed."""
+    channel = socket.socket(fileno=int(orders.descriptor))
+    hooks = _load(orders.hook_script)
+    if orders.hide:
+        _hide(hidden=True)
+    if orders.backend:
+        with contextlib.suppress(ImportError):  # the hook will tell
+            importlib.import_module(orders.backend.partition(":")[0])
+    if orders.sample:
+        _import_what_a_call_imports(hooks, Path(orders.sample))
+    channel.send(b"ready")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, 1)
+        folder = message.decode()
+        if not folder:
+            return
+        if folder == SWEEP:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)  # on Linux, all but the caller (man 2 kill)
+            channel.send(b"swept")
+        elif not orders.backend:
+            channel.send(b"%d" % os.getpid())
+            _print_to(descriptors[0])
+            code = _outcome(hooks, Path(folder))
+            _print_to(os.open(os.devnull, os.O_WRONLY))
+            channel.send(b"%d" % code)
+        elif child := os.fork():
+            os.close(descriptors[0])
+            channel.send(b"%d" % child)
+            channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        else:
+            channel.close()
+            os.setsid()
+            if orders.hide:
+                _hide(hidden=False)
+            _print_to(descriptors[0])
+            code = _outcome(hooks, Path(folder))
+            # What a Python does at its end, but for taking apart every object: that takes longer than most hooks.
+            threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - as `multiprocessing` ends its forks
+            atexit._run_exitfuncs()  # noqa: SLF001 - nothing else runs them before `_exit`
+            _flush()
+            os._exit(code)
+
+
+def _load(hook_script: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("_in_process", hook_script)
+    if spec is None or spec.loader is None:
+        raise ImportError(hook_script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _call(hooks: ModuleType, folder: Path) -> None:
+    call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
+    os.environ.clear()
+    os.environ.update(call["environment"])
+    tempfile.tempdir = None  # it may be known already, from the variables of before
+    os.chdir(call["folder"])
+    sys.argv = [str(hooks.__file__), call["hook"], str(folder)]
+    hooks.main()
+
+
+def _outcome(hooks: ModuleType, folder: Path) -> int:
+    """Make a call; the exit code that a process of its own would have."""
+    code = 0
+    try:
+        _call(hooks, folder)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
+    except BaseException:  # noqa: BLE001 - as it would be at the end of a process
+        sys.stdout.flush()
+        traceback.print_exc()
+        code = 1
+    _flush()
+    return code
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _print_to(descriptor: int) -> None:
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _import_what_a_call_imports(hooks: ModuleType, folder: Path) -> None:
+    """A backend imports much only when it works. Whatever else the work leaves in a process ends with a child."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        before = set(sys.modules)
+        with contextlib.suppress(Exception):
+            _call(hooks, folder)
+        os.write(writer, "\n".join(sorted(set(sys.modules) - before)).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as names:
+        for name in names.read().split():
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    os.wait()
+
+
+def _hide(*, hidden: bool) -> None:
+    import ctypes  # only where another user's builds run here
+
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0 if hidden else 1, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main(Orders(*sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""The processes that call hooks, with backends of our own under the names of those that can be forked."""
+
+import json
+import subprocess
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gar_publish.build import no_index
+from gar_publish.build.environment import Environment, Environments
+from gar_publish.build.hooks import BACKEND_VARIABLE, IN_TREE_VARIABLE, Hooks
+from gar_publish.build.sandbox import Sandbox
+
+FORKED = "hatchling.build"
+Call = Callable[..., object]
+
+BACKEND = """
+import os, pathlib
+with open(LOG, "a") as log:
+    log.write("imported\\n")
+epoch = os.environ.get("SOURCE_DATE_EPOCH")
+seen = []
+def get_requires_for_build_wheel(config_settings=None):
+    seen.append(os.getcwd())
+    os.environ["LEFT"] = "behind"
+    os.chdir("/")
+    return [str(os.getpid()), str(len(seen)), os.environ.get("LEFT_BEFORE", ""), os.environ.get("MINE", "")]
+def build_sdist(folder, config_settings=None):
+    exec(pathlib.Path("deed.py").read_text(), globals())
+    return "x"
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    import colorsys
+    with open(LOG, "a") as log:
+        log.write("built\\n")
+    return "x"
+"""
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, clean_env: dict[str, str]) -> Sandbox:
+    (tmp_path / "scratch").mkdir()
+    return Sandbox(tmp_path / "scratch", None, clean_env)
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, tmp_path: Path, clean_env: dict[str, str]) -> Environment:
+    """Has a backend under the name of one that can be forked, and under another."""
+    made = Environments(sandbox.scratch, clean_env, works=sandbox.works, private_index=no_index)
+    environment = made.get([], project="one", sandbox=sandbox)
+    environment.wanted = 2
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment.folder)}))
+    text = f"LOG = {str(tmp_path / 'log')!r}\n{BACKEND}"
+    (packages / "hatchling").mkdir()
+    (packages / "hatchling/__init__.py").touch()
+    (packages / "hatchling/build.py").write_text(text)
+    (packages / "other.py").write_text(text)
+    return environment
+
+
+@pytest.fixture
+def hooks(sandbox: Sandbox) -> Iterator[Hooks]:
+    hooks = Hooks(sandbox)
+    yield hooks
+    hooks.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def call(hooks: Hooks, environment: Environment, tmp_path: Path, said: list[str]) -> Call:
+    def call(
+        hook: str,
+        *,
+        tree: str = "tree",
+        backend: str = FORKED,
+        deed: str = "",
+        answer: str = "return_val",
+        **given: str,
+    ) -> object:
+        folder, control = tmp_path / tree, tmp_path / "control"
+        folder.mkdir(exist_ok=True)
+        control.mkdir(exist_ok=True)
+        (folder / "deed.py").write_text(deed)
+        arguments: dict[str, object] = {"config_settings": None}
+        if hook != "get_requires_for_build_wheel":
+            arguments[hook.replace("build_", "") + "_directory"] = str(folder)
+        (control / "input.json").write_text(json.dumps({"kwargs": arguments}))
+        given = {BACKEND_VARIABLE: backend, **given}
+        out = hooks.call(environment, folder, hook, control, given=given, show=said.append)
+        return json.loads((out / "output.json").read_text())[answer]
+
+    return call
+
+
+def log(tmp_path: Path) -> list[str]:
+    return (tmp_path / "log").read_text().split()
+
+
+def test_a_backend_is_imported_once_and_nothing_of_one_call_reaches_the_next(call: Call, tmp_path: Path) -> None:
+    first = call("get_requires_for_build_wheel", tree="one", MINE="1")
+    second = call("get_requires_for_build_wheel", tree="two", LEFT_BEFORE="no")
+    assert log(tmp_path) == ["imported", "built"]
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert first[0] != second[0], "a process for each hook"
+    assert first[1:] == ["1", "", "1"]
+    assert second[1:] == ["1", "no", ""]
+
+
+def test_what_a_build_imports_is_imported_before_it_is_needed(call: Call, tmp_path: Path, said: list[str]) -> None:
+    call("build_sdist", deed="import sys; print('colorsys' in sys.modules, len(seen))")
+    assert said == ["True 0"]
+    assert log(tmp_path) == ["imported", "built"], "a sample was built, in a process of its own"
+
+
+def test_for_one_project_alone_nothing_is_forked(
+    call: Call, environment: Environment, tmp_path: Path, said: list[str]
+) -> None:
+    environment.wanted = 1
+    process = call("get_requires_for_build_wheel")
+    assert isinstance(process, list)
+    call("build_sdist", deed="import os, sys; print('colorsys' in sys.modules, os.getpid())")
+    assert said == [f"False {process[0]}"]
+    assert log(tmp_path) == ["imported"]
+
+
+def test_a_backend_is_imported_with_the_date_that_it_may_read_then(call: Call, tmp_path: Path, said: list[str]) -> None:
+    for date in ("1", "1", "2"):
+        call("build_sdist", deed="print(epoch)", SOURCE_DATE_EPOCH=date)
+    call("build_sdist", deed="print(epoch)")
+    assert said == ["1", "1", "2", "None"]
+    assert log(tmp_path).count("imported") == 3
+
+
+@pytest.mark.parametrize("given", [{"backend": "other"}, {IN_TREE_VARIABLE: '["."]', "backend": "other"}])
+def test_any_other_backend_has_a_process_for_each_tree(call: Call, tmp_path: Path, given: dict[str, str]) -> None:
+    if IN_TREE_VARIABLE in given:
+        (tmp_path / "tree").mkdir()
+        given = {**given, IN_TREE_VARIABLE: json.dumps([str(tmp_path / "tree")])}
+        text = f"LOG = {str(tmp_path / 'log')!r}\n{BACKEND}"
+        (tmp_path / "tree/other.py").write_text(text)
+    first = call("get_requires_for_build_wheel", **given)
+    second = call("get_requires_for_build_wheel", **given)
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert first[0] == second[0]
+    third = call("get_requires_for_build_wheel", tree="next", **given)
+    assert isinstance(third, list)
+    assert third[0] != second[0]
+    assert not Path(f"/proc/{second[0]}").exists()
+    assert log(tmp_path) == ["imported", "imported"]
+
+
+def test_what_it_prints_comes_in_order_and_an_exception_last(call: Call, said: list[str]) -> None:
+    deed = (
+        "import os, sys; print('one'); print('two', file=sys.stderr); os.system('echo three'); raise ValueError('end')"
+    )
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        call("build_sdist", deed=deed)
+    assert caught.value.returncode == 1
+    assert said[-1] == "ValueError: end"
+    assert {"one", "two", "three"} < set(said)
+
+
+@pytest.mark.parametrize("backend", [FORKED, "other"])
+@pytest.mark.parametrize(
+    ("deed", "code"),
+    [("import sys; sys.exit(3)", 3), ("import sys; sys.exit('no')", 1), ("raise KeyboardInterrupt", 1)],
+)
+def test_the_exit_code_is_that_of_a_process(call: Call, backend: str, deed: str, code: int) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        call("build_sdist", deed=deed, backend=backend)
+    assert caught.value.returncode == code
+
+
+def test_threads_and_exit_handlers_end_as_they_do_in_a_process(call: Call, said: list[str]) -> None:
+    deed = (
+        "import atexit, threading, time\n"
+        "atexit.register(print, 'at exit')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
+    )
+    call("build_sdist", deed=deed)
+    assert said == ["thread", "at exit"]
+
+
+@pytest.mark.parametrize("backend", [FORKED, "other"])
+def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(call: Call, backend: str) -> None:
+    begun = time.monotonic()
+    call(
+        "build_sdist",
+        deed="import subprocess; subprocess.Popen(['sleep', '9'], start_new_session=True)",
+        backend=backend,
+    )
+    assert time.monotonic() - begun < 7
+
+
+@pytest.mark.parametrize("deed", ["os.kill(os.getppid(), 9)", "os.kill(os.getppid(), 9); os._exit(0)"])
+def test_who_kills_the_server_harms_only_itself(call: Call, deed: str, tmp_path: Path) -> None:
+    with pytest.raises((subprocess.CalledProcessError, OSError)):
+        call("build_sdist", deed=f"import os, time; {deed}; time.sleep(60)")
+    assert call("build_sdist") == "x"
+    assert log(tmp_path) == ["imported", "built", "imported", "built"]
+
+
+def test_another_thread_ends_what_runs(call: Call, sandbox: Sandbox, said: list[str]) -> None:
+    def stop() -> None:
+        while not said:
+            time.sleep(0.01)
+        sandbox.works.stop()
+
+    threading.Thread(target=stop).start()
+    with pytest.raises(subprocess.CalledProcessError):
+        call("build_sdist", deed="import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    command = Path(f"/proc/{said[0]}/cmdline")
+    assert not command.exists() or not command.read_text(), "nothing but a zombie may be left"
+
+
+def test_a_backend_that_cannot_be_imported_is_told_by_its_hook(call: Call, environment: Environment) -> None:
+    file = next(environment.folder.rglob("hatchling/build.py"))
+    file.write_text("import no_such_module\n")
+    assert call("get_requires_for_build_wheel", answer="no_backend") is True
