@@ -3,11 +3,12 @@
 import base64
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import wait
+from contextlib import closing, suppress
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
-from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -15,14 +16,18 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests.utils import select_proxy
 
 from gar_publish import __version__
+from gar_publish.aside import aside
+from gar_publish.connections import pools
 from gar_publish.errors import BadInput
 from gar_publish.patience import Patience
 from gar_publish.repository import is_web_url
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from gar_publish.credentials import TokenSource
 
 BODY_LIMIT = 1024 * 1024
@@ -32,11 +37,10 @@ SLOWEST = 10_000
 """Bytes a second, on average, below which an answer that drips is given up."""
 
 _PIECE = 64 * 1024
+_MOMENT = 0.2
 
 
-def new_session(
-    patience: Patience | None = None, *, trust: str | None = None, connections: int = 16
-) -> requests.Session:
+def new_session(patience: Patience | None = None, *, trust: str | None = None, connections: int = 32) -> "Session":
     """A session whose answers are bounded in time and size, and that has no credentials of its own.
 
     Proxies and `REQUESTS_CA_BUNDLE` are taken from the environment; `.netrc` is not. Only the body of a good answer
@@ -47,7 +51,7 @@ def new_session(
         trust: A file of CA certificates, instead of what the environment or certifi say.
         connections: How many connections to one host are kept for reuse.
     """
-    session = _Session(trust)
+    session = Session(trust)
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
@@ -73,6 +77,14 @@ def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
             received += len(piece)
             if time.monotonic() - started > seconds + received / SLOWEST:
                 raise requests.Timeout("the answer drips", request=response.request)
+
+
+def release(response: requests.Response) -> None:
+    """Do without the body of a good answer, but keep the connection for the next request where the body is short."""
+    with closing(response), suppress(requests.RequestException, ValueError):
+        if int(response.headers.get("Content-Length", BODY_LIMIT)) < _PIECE:
+            while _next_piece(response):
+                pass
 
 
 class HostAuth(AuthBase):
@@ -155,66 +167,10 @@ def _next_piece(response: requests.Response) -> bytes:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
 
 
-@contextmanager
-def _in_time(connection: HTTPConnection) -> Iterator[None]:
-    """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
-    late = threading.Event()
-
-    def cut() -> None:
-        late.set()
-        with suppress(OSError):
-            if connection.sock:
-                connection.sock.shutdown(SHUT_RDWR)
-
-    watchdog = threading.Timer(2 * float(connection.timeout or 0), cut)
-    watchdog.daemon = True
-    if connection.timeout:
-        watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
-    if late.is_set():  # http.client takes a head that breaks off for a whole one
-        raise ConnectionAbortedError("the answer drips")
-
-
-class _Bounded(HTTPConnection):
-    """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
-
-    Attributes:
-        stall: Seconds without progress, of a body that is sent, after which it is given up.
-    """
-
-    stall: float
-
-    def connect(self) -> None:
-        with _in_time(self):
-            super().connect()
-        self.sock.settimeout(self.stall)
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock:
-            self.sock.settimeout(self.stall)
-        super().putrequest(*args, **kwargs)
-
-    def getresponse(self) -> Any:
-        with _in_time(self):
-            return super().getresponse()
-
-
-def _pools(stall: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    plain = type("_PlainConnection", (_Bounded,), {"stall": stall})
-    tls = type("_TlsConnection", (_Bounded, HTTPSConnection), {"stall": stall})
-    return {
-        "http": type("_PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("_TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
-    }
-
-
 class _Adapter(HTTPAdapter):
     def __init__(self, timeouts: tuple[float, float], connections: int) -> None:
         self._timeouts = timeouts
-        self._pools = _pools(timeouts[1])
+        self._pools = pools(timeouts[1])
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -225,6 +181,17 @@ class _Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def connect(self, request: requests.PreparedRequest, verify: Any) -> None:
+        pool: Any = self.get_connection_with_tls_context(request, verify)
+        self.cert_verify(pool, request.url, verify, None)  # type: ignore[no-untyped-call] # requests' own has no types
+        connection = pool._get_conn()  # noqa: SLF001 - urllib3 connects for a request only
+        try:
+            if connection.sock is None:
+                connection.timeout = self._timeouts[0]
+                connection.connect()
+        finally:
+            pool._put_conn(connection)  # noqa: SLF001 - the other half of `_get_conn`
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
@@ -250,10 +217,49 @@ def _small_body(response: requests.Response, seconds: float) -> bytes:
     return bytes(body[:BODY_LIMIT])
 
 
-class _Session(requests.Session):
+class Session(requests.Session):
+    """What `new_session` makes. May be shared by threads: they share no cookies that matter, and connections."""
+
     def __init__(self, trust: str | None) -> None:
         super().__init__()
         self._trust = trust
+        self._closed = threading.Event()
+        self._ahead: dict[object, list[Future[None]]] = {}
+
+    def connect_ahead(self, counts: Mapping[str, int]) -> None:
+        """Connect to hosts by which requests will go soon; whether that works is left to them to find out.
+
+        Args:
+            counts: How many connections, by any URL of the host; those to one host serve for all of its URLs.
+        """
+        by_host: dict[object, tuple[str, int]] = {}
+        for url, count in counts.items():
+            by_host[_origin(url)] = url, max(count, by_host.get(_origin(url), (url, 0))[1])
+        for host, (url, count) in by_host.items():
+            self._ahead.setdefault(host, []).extend(aside(partial(self._connect, url)) for _ in range(count))
+
+    def _connect(self, url: str) -> None:
+        if self._closed.is_set():
+            return
+        with suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
+            adapter = self.get_adapter(url)
+            how = self.merge_environment_settings(url, {}, None, None, None)
+            if isinstance(adapter, _Adapter) and not select_proxy(url, how["proxies"]):
+                adapter.connect(requests.Request("GET", url).prepare(), how["verify"])
+        if self._closed.is_set():  # meanwhile
+            super().close()
+
+    def close(self) -> None:
+        """Close all connections; those that are on their way get a moment to arrive, and are closed then."""
+        self._closed.set()
+        wait([each for pending in list(self._ahead.values()) for each in pending], _MOMENT)
+        super().close()
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Take over a connection that is on its way, rather than begin another."""
+        with suppress(IndexError):
+            self._ahead.get(_origin(request.url or ""), []).pop(0).result()
+        return super().send(request, **kwargs)
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Raise nothing but exceptions of requests, whatever is wrong with a URL, a proxy or a certificate file."""

@@ -10,6 +10,8 @@ import sys
 import threading
 from typing import NoReturn
 
+_heard = threading.Event()
+
 
 def raise_on_signals() -> None:
     """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread; later ones do nothing."""
@@ -19,6 +21,15 @@ def raise_on_signals() -> None:
 def ignore_signals() -> None:
     """Let nothing tear what is being written from now on. Programs that are started do not inherit this."""
     _set_handler(_nothing)
+    _heard.clear()
+
+
+def check_signals() -> None:
+    """Raise KeyboardInterrupt once more where it was lost: Python ignores what is raised in a callback of an import or
+    of the garbage collector. Called now and then by the main thread while it waits.
+    """
+    if _heard.is_set():
+        raise KeyboardInterrupt
 
 
 def leave(code: int) -> NoReturn:
@@ -41,6 +52,7 @@ def _set_handler(handler: "signal._HANDLER") -> None:
 
 def _interrupt(*_: object) -> None:
     ignore_signals()
+    _heard.set()
     raise KeyboardInterrupt
 
 

@@ -18,7 +18,8 @@ from gar_publish import __version__
 from gar_publish.credentials import Token
 from gar_publish.errors import BadInput, Unreachable
 from gar_publish.http import BODY_LIMIT, HostAuth, new_session, refuse_plain_http, refused_token
-from gar_publish.patience import Patience, persist
+from gar_publish.patience import Patience
+from gar_publish.retries import persist
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gar_publish.interruption import raise_on_signals
+from gar_publish.interruption import check_signals, ignore_signals, raise_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -17,7 +17,11 @@ def test_the_first_signal_interrupts_and_the_next_do_nothing(number: signal.Sign
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            check_signals()
     finally:
+        ignore_signals()
+        check_signals()
         for each, handler in before.items():
             signal.signal(each, handler)
 

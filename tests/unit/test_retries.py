@@ -6,7 +6,8 @@ import requests
 
 from gar_publish.errors import BadInput, RegistryRefused, Unreachable
 from gar_publish.http import new_session
-from gar_publish.patience import Patience, Unsound, persist
+from gar_publish.patience import Patience
+from gar_publish.retries import Unsound, persist
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 

@@ -1,0 +1,105 @@
+"""Connections that are bounded in time, and cheap to have ready (urllib3's own, with less trust in the other side)."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from socket import SHUT_RDWR
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_ import create_urllib3_context
+
+
+@contextmanager
+def _in_time(connection: HTTPConnection) -> Iterator[None]:
+    """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):
+            if connection.sock:
+                connection.sock.shutdown(SHUT_RDWR)
+
+    watchdog = threading.Timer(2 * float(connection.timeout or 0), cut)
+    watchdog.daemon = True
+    if connection.timeout:
+        watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+    if late.is_set():  # http.client takes a head that breaks off for a whole one
+        raise ConnectionAbortedError("the answer drips")
+
+
+class _Bounded(HTTPConnection):
+    """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
+
+    Attributes:
+        stall: Seconds without progress, of a body that is sent, after which it is given up.
+    """
+
+    stall: float
+
+    def connect(self) -> None:
+        with _in_time(self):
+            super().connect()
+        self.sock.settimeout(self.stall)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock:
+            self.sock.settimeout(self.stall)
+        super().putrequest(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        with _in_time(self):
+            return super().getresponse()
+
+
+class _Tls(_Bounded, HTTPSConnection):
+    """Loads the certificates of all authorities once for all connections, which takes 20 ms; and waits unspent."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used. For urllib3 it is lost once there is something to read, be it a ticket of TLS 1.3."""
+        if self.sock is None or super().is_connected:
+            return self.sock is not None
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def connect(self) -> None:
+        if self.ca_certs or self.ca_cert_dir:  # not where it is connected once more
+            with _loading:
+                self.ssl_context = _trusting(self.ca_certs, self.ca_cert_dir)
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+_loading = threading.Lock()
+
+
+@cache
+def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.load_verify_locations(file, folder)
+    return context
+
+
+def pools(stall: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Pools of such connections, by scheme (`urllib3.PoolManager.pool_classes_by_scheme`)."""
+    plain = type("_PlainConnection", (_Bounded,), {"stall": stall})
+    tls = type("_TlsConnection", (_Tls,), {"stall": stall})
+    return {
+        "http": type("_PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
