@@ -25,10 +25,11 @@ from gar_publish.errors import Failure
 from gar_publish.http import HostAuth, new_session
 from gar_publish.identity import Federation, Key
 from gar_publish.index import parse_html, parse_json
-from gar_publish.patience import Patience, _asked_wait
+from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.report import failure_as_json_text, failure_as_markdown
 from gar_publish.repository import Repository
+from gar_publish.retries import _asked_wait
 from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import either, json_values, objects, text, words
 from tests.unit.servers import Memory, Time
@@ -190,7 +191,7 @@ def test_workload_identity(github: Any, sts: Any, iam: Any) -> None:
         PROVIDER, "a@b.iam.gserviceaccount.com", "https://x.actions.githubusercontent.com/idtoken?a=b", "t"
     )
     with only_failures():
-        federation.fetch(who, exchange(reply), "scope")
+        federation.Federated(who, exchange(reply)).fetch("scope")
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def test_workload_identity_with_impersonation(opened: Open, can_publish: Check, 
     source = opened(workload_identity_provider=PROVIDER, service_account=PUBLISHER)
     can_publish(source)
     asked = [seen.path for seen in emulator.requests if "idtoken" in seen.path]
-    assert len(asked) == 3, "a fresh subject token for each exchange"
+    assert len(asked) == 1, "one subject token for the exchanges of a minute"
 
 
 def test_key(opened: Open, can_publish: Check, emulator: Emulator) -> None:
@@ -194,7 +194,7 @@ class TestRefused:
 def test_clocks_that_disagree_are_named_as_the_cause(
     emulator: Emulator, opened: Open, endpoint: Literal["sts", "oauth"], seconds: float, anchor: str
 ) -> None:
-    emulator.inject(Fault(endpoint, "skew", seconds=seconds))
+    emulator.inject(Fault(endpoint, "skew", times=0, seconds=seconds))
     source = (
         opened(workload_identity_provider=PROVIDER)
         if endpoint == "sts"

@@ -52,7 +52,7 @@ def open_source(
             from gar_publish.credentials import federation
 
             console.mask(credential.request_token)
-            return FreshSource("workload identity", partial(federation.fetch, credential, exchange))
+            return FreshSource("workload identity", federation.Federated(credential, exchange).fetch)
         case Key():
             from gar_publish.credentials import key
 

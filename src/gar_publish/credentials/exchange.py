@@ -13,7 +13,8 @@ from gar_publish.credentials.explain import explain
 from gar_publish.credentials.source import Token
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
-from gar_publish.patience import Patience, Unsound, persist
+from gar_publish.patience import Patience
+from gar_publish.retries import Unsound, persist
 
 _ANSWER_SECONDS = 30.0
 """No token takes as long as an upload."""

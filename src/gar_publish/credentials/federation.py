@@ -5,11 +5,13 @@ https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-p
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from gar_publish.aside import aside
 from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
@@ -17,28 +19,71 @@ from gar_publish.errors import CredentialsFailure
 from gar_publish.http import refuse_plain_http
 from gar_publish.identity import Federation
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_SUBJECT_SERVES = 60.0
 _SHOWN_CLAIMS = ("repository", "repository_owner", "ref", "sub", "environment", "event_name")
 
 
-def fetch(federation: Federation, exchange: Exchange, scope: str) -> Token:
-    """Exchange a fresh identity token of the job for an access token: of the service account, if one is set.
+class Federated:
+    """Exchanges the job's identity for access tokens: of the service account, if one is set.
 
-    Raises:
-        CredentialsFailure: GitHub, STS or IAM Credentials refuses.
-        Unreachable: One of them does not answer.
+    The first identity token is asked for at once, since importing google-auth takes as long. One serves for all
+    exchanges of a minute, as one in a file does for those of an hour
+    (https://cloud.google.com/iam/docs/workload-identity-federation-with-kubernetes). Where an exchange is refused, a
+    new one is tried.
     """
-    account = federation.service_account
-    info = {
-        "audience": f"//iam.googleapis.com/{federation.provider}",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": exchange.endpoints.sts,
-        "service_account_impersonation_url": exchange.endpoints.impersonation(account) if account else None,
-    }
-    exchange = replace(exchange, names=names(federation.provider, account))
-    return refresh(
-        credentials(info, lambda: _ask_github(federation, exchange), exchange, scope),
-        exchange,
-    )
+
+    def __init__(self, federation: Federation, exchange: Exchange) -> None:
+        account = federation.service_account
+        self._federation = federation
+        self._exchange = replace(exchange, names=names(federation.provider, account))
+        self._info = {
+            "audience": f"//iam.googleapis.com/{federation.provider}",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": exchange.endpoints.sts,
+            "service_account_impersonation_url": exchange.endpoints.impersonation(account) if account else None,
+        }
+        self._lock = threading.Lock()
+        self._asked, self._asked_at = self._ask(), exchange.patience.clock()
+
+    def fetch(self, scope: str) -> Token:
+        """Get an access token.
+
+        Raises:
+            CredentialsFailure: GitHub, STS or IAM Credentials refuses.
+            Unreachable: One of them does not answer.
+        """
+        asked = self._current()
+        try:
+            return self._exchanged(asked, scope)
+        except CredentialsFailure:
+            if asked.exception():
+                raise
+        return self._exchanged(self._another(asked), scope)
+
+    def _current(self) -> "Future[str]":
+        with self._lock:
+            failed = self._asked.done() and self._asked.exception() is not None
+            if failed or self._exchange.patience.clock() - self._asked_at > _SUBJECT_SERVES:
+                self._renew()
+            return self._asked
+
+    def _another(self, refused: "Future[str]") -> "Future[str]":
+        with self._lock:
+            if self._asked is refused:
+                self._renew()
+            return self._asked
+
+    def _exchanged(self, asked: "Future[str]", scope: str) -> Token:
+        return refresh(credentials(self._info, asked.result, self._exchange, scope), self._exchange)
+
+    def _renew(self) -> None:
+        self._asked, self._asked_at = self._ask(), self._exchange.patience.clock()
+
+    def _ask(self) -> "Future[str]":
+        return aside(lambda: _ask_github(self._federation, self._exchange))
 
 
 def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: Exchange, scope: str) -> Any:

@@ -16,7 +16,7 @@ import requests
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import FreshSource, Token
 from gar_publish.errors import CredentialsFailure, Failure
-from gar_publish.patience import persist
+from gar_publish.retries import persist
 
 _HEADERS = {"Metadata-Flavor": "Google"}
 _NO_PROXY: dict[str, Any] = {"http": None, "all": None}

@@ -64,7 +64,7 @@ def test_federation(opened: partial[TokenSource], console: Memory, server: Scrip
     assert reader
     reader.token()
     assert server.asked("/sts.")[1].form["scope"] == ["https://www.googleapis.com/auth/cloud-platform.read-only"]
-    assert len(server.asked("/github/")) == 2
+    assert len(server.asked("/github/")) == 1
 
 
 def test_nothing_ambient(opened: partial[TokenSource]) -> None:

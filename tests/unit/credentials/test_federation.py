@@ -45,7 +45,7 @@ def asked(server: ScriptedServer) -> Federation:
 
 
 def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
-    token = federation.fetch(asked, exchange, PUBLISH_SCOPE)
+    token = federation.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "federated"
     assert token.expires_at
     assert token.expires_at.tzinfo
@@ -65,7 +65,7 @@ def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedSe
 
 
 def test_with_impersonation(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
-    token = federation.fetch(replace(asked, service_account=ACCOUNT), exchange, READ_ONLY_SCOPE)
+    token = federation.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(READ_ONLY_SCOPE)
     assert token.value == "impersonated"
     assert token.expires_at
     assert token.expires_at.isoformat() == "2026-11-22T13:00:00+00:00"
@@ -80,7 +80,7 @@ def test_subject_token_is_fresh_for_each_exchange(
     asked: Federation, exchange: Exchange, server: ScriptedServer
 ) -> None:
     for account in (None, None, ACCOUNT, ACCOUNT):
-        federation.fetch(replace(asked, service_account=account), exchange, PUBLISH_SCOPE)
+        federation.Federated(replace(asked, service_account=account), exchange).fetch(PUBLISH_SCOPE)
     assert len(server.asked("/github/idtoken")) == 4
     assert len(server.asked("/sts.")) == 4
 
@@ -93,13 +93,13 @@ def test_masked_before_it_is_sent_on(
         return Reply(200, json.dumps({"access_token": "federated", "expires_in": "60"}))
 
     server.on("/sts.googleapis.com/", answer)
-    assert federation.fetch(asked, exchange, PUBLISH_SCOPE).value == "federated"
+    assert federation.Federated(asked, exchange).fetch(PUBLISH_SCOPE).value == "federated"
 
 
 @pytest.mark.parametrize("start", GOOD)
 def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(start, Reply(503), Reply(drop=True), Reply(429, headers={"Retry-After": "7"}), GOOD[start])
-    token = federation.fetch(replace(asked, service_account=ACCOUNT), exchange, PUBLISH_SCOPE)
+    token = federation.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "impersonated"
     assert len(server.asked(start)) == 4
     assert exchange.patience.clock() > 1007
@@ -109,7 +109,7 @@ def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange,
 def test_each_call_can_be_given_up(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(start, Reply(503))
     with pytest.raises(Unreachable) as caught:
-        federation.fetch(replace(asked, service_account=ACCOUNT), exchange, PUBLISH_SCOPE)
+        federation.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert SUBJECT not in caught.value.explain()
     assert "request-token" not in caught.value.explain()
 
@@ -130,7 +130,7 @@ def test_refused_condition_shows_what_the_job_says(
         ),
     )
     with pytest.raises(CredentialsFailure) as caught:
-        federation.fetch(asked, exchange, PUBLISH_SCOPE)
+        federation.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
     assert "repository=octo-org/hello, ref=refs/heads/main" in caught.value.cause
     assert f"describe {PROVIDER}" in caught.value.fix
     assert SUBJECT not in caught.value.explain()
@@ -139,7 +139,7 @@ def test_refused_condition_shows_what_the_job_says(
 def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/iamcredentials.googleapis.com/", Reply(403, "Permission 'iam.serviceAccounts.getAccessToken' denied"))
     with pytest.raises(CredentialsFailure) as caught:
-        federation.fetch(replace(asked, service_account=ACCOUNT), exchange, PUBLISH_SCOPE)
+        federation.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert caught.value.what == f"Google does not let this identity act as {ACCOUNT} (HTTP 403)."
     assert caught.value.fix == (
         f"gcloud iam service-accounts add-iam-policy-binding {ACCOUNT} --project=demo-project "
@@ -154,16 +154,38 @@ def test_no_subject_token(
 ) -> None:
     server.on("/github/idtoken", Reply(200, json.dumps(answer)))
     with pytest.raises(CredentialsFailure) as caught:
-        federation.fetch(asked, exchange, PUBLISH_SCOPE)
+        federation.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
     assert caught.value.anchor == "id-token-permission"
     assert not server.asked("/sts.")
+
+
+def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    federated = federation.Federated(asked, exchange)
+    federated.fetch(PUBLISH_SCOPE)
+    exchange.patience.sleep(59)
+    federated.fetch(READ_ONLY_SCOPE)
+    assert len(server.asked("/github/")) == 1
+    exchange.patience.sleep(2)
+    federated.fetch(READ_ONLY_SCOPE)
+    assert len(server.asked("/github/")) == 2
+
+
+def test_after_a_failure_another_identity_token_is_asked_for(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on("/github/idtoken", Reply(403))
+    federated = federation.Federated(asked, exchange)
+    with pytest.raises(CredentialsFailure):
+        federated.fetch(PUBLISH_SCOPE)
+    server.on("/github/idtoken", GOOD["/github/idtoken"])
+    assert federated.fetch(PUBLISH_SCOPE).value == "federated"
 
 
 def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
     asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
     real = replace(exchange, endpoints=Endpoints())
     with pytest.raises(BadInput, match="not encrypted"):
-        federation.fetch(asked, real, PUBLISH_SCOPE)
+        federation.Federated(asked, real).fetch(PUBLISH_SCOPE)
 
 
 @pytest.mark.parametrize(
