@@ -3,11 +3,17 @@
 from collections.abc import Callable, Mapping
 from threading import Lock
 
+import requests
+
 from gar_publish.console import Console
-from gar_publish.credentials import Token, TokenSource
+from gar_publish.credentials import Token, TokenSource, open_source
 from gar_publish.errors import CredentialsFailure, RegistryRefused
+from gar_publish.http import refuse_plain_http
+from gar_publish.identity import Credential
 from gar_publish.index import Index, IndexFile
+from gar_publish.repository import Repository
 from gar_publish.settings import IndexToken
+from gar_publish.surroundings import Surroundings
 
 
 class Access:
@@ -57,6 +63,14 @@ class Access:
             self._reader, self.index = self.source, self._open_index(self.source)
         return listed
 
+    def get_ready(self) -> None:
+        """Get the reader's token before it is needed.
+
+        Raises:
+            Failure: There is none to be had.
+        """
+        self._reader.token()
+
     def line_token(self) -> Token | None:
         """The token for the ready line; None where none is wanted."""
         if self._wanted == "none":
@@ -72,3 +86,37 @@ class Access:
         """A token that reads, for the installer of build requirements: the weakest that can be had."""
         weaker = None if self._wanted == "auto" else self.source.read_only()
         return (weaker or self._reader).token()
+
+
+def open_access(
+    repository: Repository,
+    credential: Credential,
+    index_token: IndexToken,
+    around: Surroundings,
+    session: requests.Session,
+) -> Access:
+    """Find out who publishes and who reads.
+
+    Raises:
+        Failure: There are no credentials.
+    """
+    refuse_plain_http(repository.upload_url, around.endpoints.emulator)
+    source = open_source(
+        credential,
+        endpoints=around.endpoints,
+        session=session,
+        patience=around.patience,
+        console=around.console,
+        environment=around.environment,
+    )
+
+    def open_index(reader: TokenSource) -> Index:
+        return Index(
+            repository.index_url,
+            session=session,
+            source=reader,
+            patience=around.patience,
+            on_wait=around.console.info,
+        )
+
+    return Access(source, index_token, open_index, around.console)

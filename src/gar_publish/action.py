@@ -13,10 +13,11 @@ from gar_publish import summary
 from gar_publish.endpoints import Endpoints
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
-from gar_publish.pipeline import Surroundings, publish
+from gar_publish.pipeline import publish
 from gar_publish.report import Report, failure_as_markdown
 from gar_publish.runner import RunnerConsole, mask_given, run_step
 from gar_publish.settings import INPUTS, Settings
+from gar_publish.surroundings import Surroundings
 
 
 def main() -> int:

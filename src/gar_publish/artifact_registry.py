@@ -12,9 +12,10 @@ from gar_publish.credentials import TokenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.http import is_success, with_renewal
-from gar_publish.patience import Patience, Unsound, persist
+from gar_publish.patience import Patience
 from gar_publish.refusals import harmless, server_text
 from gar_publish.repository import Repository
+from gar_publish.retries import Unsound, persist
 
 
 class RepositoryApi:

@@ -30,8 +30,8 @@ from gar_publish.terminal import TerminalConsole
 
 if TYPE_CHECKING:
     from gar_publish.login import Login
-    from gar_publish.pipeline import Surroundings
     from gar_publish.report import Report
+    from gar_publish.surroundings import Surroundings
 
 
 def run() -> NoReturn:
@@ -124,7 +124,7 @@ def _hand_out(
         console.error(each)
     if failures:
         return failures[0].exit_code
-    if not report.dry_run:
+    if report.pins and not report.dry_run:
         line = f"$(gar-publish index-url --repository {report.repository} …)"
         console.info(f"\nTo install: pip install {line} {' '.join(report.pins)}")
         console.info(f"Only hashes are safe from packages of the same name elsewhere: {CONFUSION_DOCS}")
@@ -171,9 +171,9 @@ def _login(
     options: Mapping[str, object], inputs: Mapping[str, str], around: "Surroundings", *, narrow: bool
 ) -> "Login":
     """What `--keyring`, `--json-key` or `--token` asks for."""
-    from gar_publish.http import refuse_plain_http
+    from gar_publish.access import open_access
+    from gar_publish.http import new_session, refuse_plain_http
     from gar_publish.login import KEY_USER, KEYRING, NOBODY, OAUTH_USER, Login
-    from gar_publish.pipeline import open_access
 
     repository = read_repository(inputs, around.endpoints)
     refuse_plain_http(repository.index_url, around.endpoints.emulator)
@@ -192,9 +192,8 @@ def _login(
         refuse_key_elsewhere(repository)
         around.console.mask(credential.value)
         return Login(KEY_USER, credential.value)
-    access = open_access(
-        repository, credential, read_index_token(inputs, credential) if narrow else "publisher", around
-    )
+    index_token = read_index_token(inputs, credential) if narrow else "publisher"
+    access = open_access(repository, credential, index_token, around, new_session(around.patience))
     access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     token = access.line_token()
     return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY
@@ -233,7 +232,7 @@ def _emulator_extra() -> Iterator[None]:
 def _surroundings(environment: Mapping[str, str], console: TerminalConsole) -> "Surroundings":
     from gar_publish.build.process import hide_this_process  # keeps `--help` quick
     from gar_publish.patience import Patience
-    from gar_publish.pipeline import Surroundings
+    from gar_publish.surroundings import Surroundings
 
     hide_this_process()
     endpoints = Endpoints.from_environment(environment)

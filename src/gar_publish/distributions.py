@@ -1,5 +1,6 @@
 """Built files: what they are, and every check that can be made before the first byte leaves."""
 
+import contextlib
 import email.message
 import filecmp
 import io
@@ -7,11 +8,12 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -40,8 +42,12 @@ _UNREADABLE = (
     RuntimeError,  # an encrypted member
 )
 _FILENAME = re.compile(r"[A-Za-z0-9._+!-]+")
+_UNIVERSAL = re.compile(r"-py[0-9.py]+-none-any\.whl")
 _DETAIL_LIMIT = 2000
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
+
+
+Listed = TypeVar("Listed")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Distribution:
         sha256: As hexadecimal digits.
         requires_python: A version specifier, where it has one.
         platforms: A wheel's platform tags (PEP 425); empty for an sdist.
+        requires: The normalised names of what it requires, extras aside.
+        optional: Those that its extras alone require.
         package: What twine uploads.
     """
 
@@ -68,6 +76,8 @@ class Distribution:
     sha256: str
     requires_python: str | None
     platforms: frozenset[str]
+    requires: frozenset[str]
+    optional: frozenset[str]
     package: "PackageFile" = field(repr=False, compare=False)
 
     @property
@@ -116,6 +126,7 @@ def read(path: Path) -> Distribution:
             anchor="version-epoch",
         )
     _check_readme(path.name, package)
+    requires, optional = _required(package)
     return Distribution(
         path=path,
         name=name,
@@ -125,6 +136,8 @@ def read(path: Path) -> Distribution:
         sha256=str(package.sha2_digest),
         requires_python=package.metadata.get("requires_python"),
         platforms=platforms,
+        requires=requires,
+        optional=optional,
         package=package,
     )
 
@@ -156,15 +169,15 @@ def warnings(distribution: Distribution) -> list[str]:
     ]
 
 
-def check_expected(distributions: Iterable[Distribution], expected: str) -> None:
+def check_expected(found: Iterable[tuple[str, str]], expected: str) -> None:
     """Refuse to publish anything but the expected version.
 
     Args:
-        distributions: What is to be published.
+        found: What is to be published: what it is called, for the message, and its version.
         expected: A version, with or without a leading `v`; compared as PEP 440 has it.
 
     Raises:
-        BadInput: It is no version, or a distribution has another one.
+        BadInput: It is no version, or something has another one.
     """
     try:
         version = Version(expected)
@@ -175,7 +188,7 @@ def check_expected(distributions: Iterable[Distribution], expected: str) -> None
             fix="Give a version such as 1.2.3 or a tag such as v1.2.3.",
             anchor="expected-version",
         ) from error
-    others = [f"{d.filename} ({d.version})" for d in distributions if Version(d.version) != version]
+    others = [f"{name} ({theirs})" for name, theirs in found if Version(theirs) != version]
     if others:
         raise BadInput(
             f"Version {version} is expected, and this is not it: {', '.join(others)}.",
@@ -183,6 +196,25 @@ def check_expected(distributions: Iterable[Distribution], expected: str) -> None
             fix="Set the project's version to the tag's, or move the tag; then run it again.",
             anchor="expected-version",
         )
+
+
+def universal(listed: Mapping[str, Listed], name: str, version: str) -> dict[Literal["wheel", "sdist"], Listed]:
+    """The files of one version in an index that are for every platform, so that no build could bring another one.
+
+    Args:
+        listed: What the index lists, by file name.
+        name: The normalised name.
+        version: The version.
+    """
+    found: dict[Literal["wheel", "sdist"], Listed] = {}
+    for filename, each in listed.items():
+        with contextlib.suppress(BuildFailure):
+            if _parse(Path(filename))[:2] == (name, Version(version)):
+                if _UNIVERSAL.search(filename):
+                    found["wheel"] = each
+                elif not filename.endswith(".whl"):
+                    found["sdist"] = each
+    return found
 
 
 def collect(patterns: Sequence[str], root: Path) -> list[Path]:
@@ -262,6 +294,16 @@ def _parse(path: Path) -> tuple[str, Version, frozenset[str]]:
             detail=str(error),
         ) from error
     return name, version, frozenset()
+
+
+def _required(package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
+    required, optional = set[str](), set[str]()
+    for line in package.metadata.get("requires_dist") or []:
+        with contextlib.suppress(InvalidRequirement, RecursionError):
+            requirement = Requirement(line)
+            of_extra = "extra" in str(requirement.marker or "")
+            (optional if of_extra else required).add(canonicalize_name(requirement.name))
+    return frozenset(required), frozenset(optional - required)
 
 
 def _check_readme(filename: str, package: "PackageFile") -> None:

@@ -9,8 +9,8 @@ from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import default_name
 from gar_publish.login import OAUTH_USER, Login, same_index, url_with_login
-from gar_publish.pipeline import Surroundings
 from gar_publish.repository import Repository
+from gar_publish.surroundings import Surroundings
 
 _EXTRA_INDEXES = ("PIP_EXTRA_INDEX_URL", "UV_INDEX")
 _OLD_EXTRA_INDEX = "UV_EXTRA_INDEX_URL"

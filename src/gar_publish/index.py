@@ -14,9 +14,10 @@ from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.http import HostAuth, is_success, pieces, with_renewal
-from gar_publish.patience import Patience, Unsound, persist
+from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.repository import is_web_url
+from gar_publish.retries import Unsound, persist
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _PAGE_LIMIT = 16 * 1024 * 1024

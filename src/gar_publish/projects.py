@@ -183,9 +183,14 @@ def _refuse_one_name_twice(projects: Iterable[Project]) -> None:
     for project in projects:
         other = by_name.setdefault(project.key, project)
         if other is not project:
-            raise BadInput(
-                f"{other.label} and {project.label} are both called {project.name}.",
-                cause="One of them is a copy of the other, or a name differs in nothing but -, _, . and capitals.",
-                fix="Rename one in its pyproject.toml, or leave one out of `packages`.",
-                anchor="same-project-twice",
-            )
+            raise same_name(project.key, other, project)
+
+
+def same_name(name: str, one: Project, other: Project) -> BadInput:
+    """What is said of two projects with one name."""
+    return BadInput(
+        f"{one.label} and {other.label} are both called {name}.",
+        cause="One of them is a copy of the other, or a name differs in nothing but -, _, . and capitals.",
+        fix="Rename one in its pyproject.toml, or leave one out of `packages`.",
+        anchor="same-project-twice",
+    )

@@ -26,6 +26,23 @@ _CONFUSION = (
 
 
 @dataclass(frozen=True)
+class HeldFile:
+    """A file that the registry holds and that was not built again.
+
+    Attributes:
+        filename: Its name.
+        name: The normalised name of its package.
+        version: Its version.
+        size: Unknown.
+    """
+
+    filename: str
+    name: str
+    version: str
+    size: None = None
+
+
+@dataclass(frozen=True)
 class PublishedFile:
     """One file, and what became of it.
 
@@ -35,13 +52,28 @@ class PublishedFile:
         sha256: The hash of the registry's file: that of `distribution`, but for one that was skipped unseen.
         url: Where the index serves it; empty where that is not known.
         failure: Why it failed, or why a file that landed could not be read back.
+        why: Why it was not tried, where that is another package's doing.
     """
 
-    distribution: Distribution
+    distribution: Distribution | HeldFile
     status: Status
     sha256: str
     url: str = ""
     failure: Failure | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class NotBuilt:
+    """A project that no file came from.
+
+    Attributes:
+        label: How the user calls it.
+        failure: Why.
+    """
+
+    label: str
+    failure: Failure
 
 
 @dataclass(frozen=True)
@@ -56,6 +88,7 @@ class Report:
         index_token: The token for the ready line; empty where none is handed out.
         token_expires_at: When that token ends, where that is known.
         stopped: What ended the whole run early: that it was cancelled.
+        not_built: The projects whose builds failed.
     """
 
     repository: Repository
@@ -65,11 +98,16 @@ class Report:
     index_token: str = field(repr=False)
     token_expires_at: datetime | None
     stopped: Failure | None = None
+    not_built: tuple[NotBuilt, ...] = ()
 
     @property
     def failures(self) -> list[Failure]:
         """Everything that went wrong, each once; the first gives the exit code."""
-        all_ = [self.stopped, *(each.failure for each in self.files)]
+        all_ = [
+            self.stopped,
+            *(each.failure for each in self.not_built),
+            *(each.failure for each in self.files),
+        ]
         return list({failure.what: failure for failure in all_ if failure}.values())
 
     @property
@@ -107,6 +145,7 @@ class Report:
                         "size": each.distribution.size,
                         "url": each.url,
                         "status": each.status,
+                        **({"why": each.why} if each.why else {}),
                     }
                     for each in files
                 ],
@@ -143,6 +182,8 @@ class Report:
         if self.failure:
             public["failure"] = failure_as_json(self.failure)
             public["failures"] = [
+                {"project": each.label, **failure_as_json(each.failure)} for each in self.not_built
+            ] + [
                 {"filename": each.distribution.filename, **failure_as_json(each.failure)}
                 for each in self.files
                 if each.failure
@@ -152,12 +193,12 @@ class Report:
     def as_text(self) -> str:
         """A line for each file, and one more where it has a failure."""
         width = max((len(each.status) for each in self.files), default=0)
-        lines = []
+        lines = [f"not built  {each.label}  {each.failure.what}" for each in self.not_built]
         for each in self.files:
             size = human_size(each.distribution.size)
             lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
-            if each.failure:
-                lines.append(f"{'':<{width}}  {each.failure.what}")
+            if each.failure or each.why:
+                lines.append(f"{'':<{width}}  {each.failure.what if each.failure else each.why}")
         if self._has_unknown:
             lines.append(_UNKNOWN)
         return "\n".join(lines)
@@ -173,10 +214,12 @@ class Report:
             title = "Did not finish publishing to"
         rows = [
             f"| {each['name']} | {each['version']} | `{file['filename']}` | {human_size(file['size'])} "
-            f"| `{file['sha256']}` | {file['status']} |"
+            f"| `{file['sha256']}` | {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} |"
             for each in self.packages
             for file in each["files"]
         ]
+        if not self.files and not self.failure:
+            title = "Nothing to publish to"
         parts = [f"### {title} `{self.repository}`", ""]
         if rows:
             header = ["| package | version | file | size | SHA-256 | status |", "| --- | --- | --- | --- | --- | --- |"]
@@ -187,7 +230,7 @@ class Report:
             parts += [failure_as_markdown(failure), ""]
         if self.verified:
             parts += ["Every file was read back from the index, and its SHA-256 is the one above.", ""]
-        if not self.dry_run and not self.failure:
+        if self.pins and not self.dry_run and not self.failure:
             parts += self._how_to_install()
         return "\n".join(parts)
 
@@ -230,8 +273,10 @@ def failure_as_json(failure: Failure) -> dict[str, Any]:
     }
 
 
-def human_size(size: int) -> str:
+def human_size(size: int | None) -> str:
     """A number of bytes for people: 812 B, 3.4 kB, 1.2 MB (powers of 1,000)."""
+    if size is None:
+        return "-"
     amount, units = float(size), ["B", "kB", "MB", "GB"]
     while amount >= 1000 and len(units) > 1:  # noqa: PLR2004 - see above
         amount /= 1000

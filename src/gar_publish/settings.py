@@ -65,7 +65,7 @@ PUBLISH_INPUTS = (
     Input("dry-run", "false", "Build, check, authenticate and compare; upload nothing", "flag"),
     Input("verify", "true", "Read every file back from the index and compare its SHA-256", "flag"),
     Input("create-repository", "false", "Create the repository when it is missing", "flag"),
-    Input("jobs", "0", "How many uploads at once; 0 picks"),
+    Input("jobs", "0", "How many builds and uploads at once; 0 picks"),
     Input("summary", "true", "Write the step summary", "flag"),
 )
 INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS

@@ -14,10 +14,10 @@ from gar_publish.exports import pip_configuration, read_only_token, variables
 from gar_publish.install import extra_index_line
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
-from gar_publish.pipeline import Surroundings
 from gar_publish.report import rfc3339
 from gar_publish.runner import RunnerConsole, mask_given, run_step
 from gar_publish.settings import SETUP_INPUTS, SetupSettings
+from gar_publish.surroundings import Surroundings
 
 _STATE = "pip_conf"
 

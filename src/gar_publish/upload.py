@@ -12,11 +12,12 @@ from gar_publish.console import Console
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
-from gar_publish.http import HostAuth, is_success, with_renewal
+from gar_publish.http import HostAuth, is_success, release, with_renewal
 from gar_publish.index import Index, IndexFile
-from gar_publish.patience import Patience, persist
+from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.report import PublishedFile
+from gar_publish.retries import persist
 from gar_publish.settings import IfExists
 
 if TYPE_CHECKING:
@@ -27,11 +28,21 @@ _NOTHING_DONE = frozenset({408, 429})
 
 
 class Uploader:
-    """Posts files to one repository (the legacy upload API that twine speaks). May be shared by threads."""
+    """Posts files to one repository (the legacy upload API that twine speaks). May be shared by threads.
+
+    Args:
+        twine: Twine's idea of it, made by `twine_repository`.
+        session: What requests are made with.
+        source: Who publishes.
+        index: Reads what is there.
+        if_exists: What to do with a file that another run sent meanwhile.
+        patience: How long to insist on an answer.
+        console: Learns how far an upload is.
+    """
 
     def __init__(
         self,
-        url: str,
+        twine: "TwineRepository",
         *,
         session: requests.Session,
         source: TokenSource,
@@ -42,8 +53,8 @@ class Uploader:
     ) -> None:
         self._session = session
         self._source = source
-        self._auth = HostAuth(url, source)
-        self._twine = _twine_repository(url)
+        self._auth = HostAuth(twine.url, source)
+        self._twine = twine
         self._index = index
         self._if_exists = if_exists
         self._patience = patience
@@ -89,7 +100,7 @@ class Uploader:
             present = last
         else:
             if is_success(response):
-                response.close()
+                release(response)
                 return PublishedFile(distribution, "uploaded", distribution.sha256)
             present = self._present(distribution, response)
             sent -= 1  # the last one was refused
@@ -221,8 +232,9 @@ def _exists_already(response: requests.Response, said: str) -> bool:
     return response.status_code == 409  # noqa: PLR2004 - Conflict
 
 
-def _twine_repository(url: str) -> "TwineRepository":
-    import rich  # twine takes 0.2 s to import, which passes while projects build
+def twine_repository(url: str) -> "TwineRepository":
+    """Twine's idea of a repository. Its import takes long: that may pass while tokens are fetched."""
+    import rich
     from twine.repository import Repository as TwineRepository
 
     rich.reconfigure(quiet=True)  # twine would print to standard output, and log what we retry ourselves

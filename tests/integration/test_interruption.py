@@ -120,7 +120,9 @@ def test_command(chain: Doors, emulator: Emulator, fault: Fault, wanted: str, nu
     stopped = outcome(chain, process, seconds, log)
     assert stopped.code == 130, log
     assert stopped.seconds < AT_ONCE
-    assert stopped.statuses == dict(zip("abc", map(LETTERS.__getitem__, wanted), strict=True))
+    expected = dict(zip("abc", map(LETTERS.__getitem__, wanted), strict=True))
+    assert stopped.statuses == {name: expected[name] for name in stopped.statuses}
+    assert stopped.statuses == expected or fault.endpoint == "github", "its token is asked for before a file is read"
     assert stopped.report["published"] is ("u" in wanted)
     assert "error: The run was cancelled." in log
     assert ("settled by running the same command again" in log) is ("?" in wanted)
@@ -145,13 +147,15 @@ def test_action(chain: Doors, emulator: Emulator, fault: Fault, wanted: str) -> 
     assert "Traceback" not in log
     outputs = read_file_command((chain.folder / "OUTPUT").read_text())
     statuses = [file["status"] for package in json.loads(outputs["packages"]) for file in package["files"]]
-    assert statuses == [LETTERS[letter] for letter in wanted]
+    expected = [LETTERS[letter] for letter in wanted]
+    assert statuses == expected[: len(statuses)]
+    assert statuses == expected or fault.endpoint == "github", "its token is asked for before a file is read"
     assert outputs["published"] == ("true" if "u" in wanted else "false")
     assert outputs["extra-index-url"] == ""
     summary = (chain.folder / "STEP_SUMMARY").read_text()
     assert summary.startswith("### Did not finish publishing to")
     assert "### The run was cancelled." in summary
-    assert [f"| {LETTERS[letter]} |" in summary for letter in wanted] == [True, True, True]
+    assert all(f"| {status} |" in summary for status in statuses)
 
 
 @contextmanager

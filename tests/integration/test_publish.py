@@ -23,10 +23,10 @@ from gar_publish.emulator.iam import Binding
 from gar_publish.emulator.world import Account
 from gar_publish.endpoints import Endpoints
 from gar_publish.patience import Patience
-from gar_publish.pipeline import Surroundings
 from gar_publish.pipeline import publish as run_pipeline
 from gar_publish.report import Report
 from gar_publish.settings import Settings
+from gar_publish.surroundings import Surroundings
 from tests.integration.frontdoors import (
     DIRECT,
     HELLO,
@@ -422,9 +422,10 @@ class TestTokensOfTenMinutes:
         assert list(statuses(report).values()) == ["uploaded"] * 10
         assert report["verified"] is True
         assert len(uploads(emulator)) == 10, "a refused token costs no second upload of what landed"
-        exchanges = [seen for seen in emulator.requests if seen.host == "sts.googleapis.com"]
-        assert all(seen.status == 200 for seen in exchanges)
-        assert len(exchanges) >= 2 * 5, "for reading and for writing"
+        exchanges = [seen.status for seen in emulator.requests if seen.host == "sts.googleapis.com"]
+        assert exchanges.count(200) >= 2 * 5, "for reading and for writing"
+        assert set(exchanges) <= {200, 400}, "an identity token may be too old by then, and is asked for anew"
+        assert exchanges[-1] == 200
 
 
 class Meeting(RecordingConsole):

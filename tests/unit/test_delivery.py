@@ -1,6 +1,8 @@
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from threading import Event
 
@@ -10,15 +12,15 @@ from gar_publish import distributions
 from gar_publish.access import Access
 from gar_publish.credentials import TokenSource
 from gar_publish.credentials.source import GivenSource
-from gar_publish.delivery import Delivery, in_waves, needs
+from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.http import new_session
-from gar_publish.index import Index
+from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
 from gar_publish.report import PublishedFile
 from gar_publish.settings import IfExists
-from gar_publish.upload import Uploader
+from gar_publish.upload import Uploader, twine_repository
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time, serve
 from tests.wheels import make_wheel
 
@@ -75,7 +77,7 @@ class Bench:
 
         self.access = Access(source, "publisher", open_index, Memory())
         self.uploader = Uploader(
-            f"{server.url}/upload/",
+            twine_repository(f"{server.url}/upload/"),
             session=new_session(),
             source=source,
             index=self.access.index,
@@ -84,13 +86,49 @@ class Bench:
             console=Memory(),
         )
 
+    def files(self, name: str) -> Mapping[str, IndexFile]:
+        return self.access.files(name)
+
+    def index(self) -> Index:
+        return self.access.index
+
+    def upload(self, distribution: Distribution) -> PublishedFile:
+        return self.uploader.upload(distribution)
+
+    def delivery(
+        self,
+        coming: Sequence[str] = (),
+        *,
+        unnamed: int = 0,
+        verify: bool = True,
+        dry_run: bool = False,
+        if_exists: IfExists = "skip-identical",
+    ) -> Delivery:
+        return Delivery(
+            self,
+            self.pool,
+            self.pool,
+            if_exists=if_exists,
+            dry_run=dry_run,
+            verify=verify,
+            coming=coming,
+            unnamed=unnamed,
+        )
+
     def publish(
-        self, found: list[Distribution], *, verify: bool = True, if_exists: IfExists = "skip-identical"
+        self,
+        found: list[Distribution],
+        *,
+        verify: bool = True,
+        dry_run: bool = False,
+        if_exists: IfExists = "skip-identical",
     ) -> tuple[PublishedFile, ...]:
-        delivery = Delivery(found, self.pool)
-        delivery.compare(self.access, if_exists)
-        delivery.carry_out(self.access, self.uploader, verify=verify)
-        return delivery.end(dry_run=False)
+        names = [each.name for each in found]
+        delivery = self.delivery(names, verify=verify, dry_run=dry_run, if_exists=if_exists)
+        for files in packages(found):
+            delivery.add(files)
+        delivery.finish()
+        return delivery.end()
 
     def deliver(self, found: list[Distribution], *, verify: bool = True) -> tuple[dict[str, str], Failure | None]:
         """The status of each package, and the first failure."""
@@ -99,6 +137,10 @@ class Bench:
             {each.distribution.name: each.status for each in done},
             next((each.failure for each in done if each.failure), None),
         )
+
+
+def packages(found: list[Distribution]) -> list[list[Distribution]]:
+    return [list(files) for _, files in groupby(sorted(found, key=attrgetter("name")), key=attrgetter("name"))]
 
 
 @pytest.fixture
@@ -116,18 +158,6 @@ def chain(tmp_path: Path) -> list[Distribution]:
         make_wheel(tmp_path, "zz-core"),
     ]
     return [distributions.read(each) for each in wheels]
-
-
-def test_dependencies_come_first(chain: list[Distribution]) -> None:
-    assert [[each.name for each in wave] for wave in in_waves(chain)] == [["zz-core"], ["lib"], ["app"]]
-
-
-def test_packages_in_a_circle_come_together(tmp_path: Path) -> None:
-    found = [
-        distributions.read(make_wheel(tmp_path, "a", requires=["b"])),
-        distributions.read(make_wheel(tmp_path, "b", requires=["a"])),
-    ]
-    assert list(in_waves(found)) == [found]
 
 
 def test_everything_is_uploaded_in_order_and_read_back(bench: Bench, chain: list[Distribution]) -> None:
@@ -162,16 +192,6 @@ def shop(tmp_path: Path) -> dict[str, Distribution]:
 
 def statuses(done: tuple[PublishedFile, ...]) -> dict[str, str]:
     return {each.distribution.filename.replace("-1.0-py3-none", "").partition(".")[0]: each.status for each in done}
-
-
-def test_what_a_package_needs_is_followed_to_the_end(shop: dict[str, Distribution]) -> None:
-    assert needs(list(shop.values())) == {
-        "web": {"web", "api", "ui", "db"},
-        "api": {"api", "db"},
-        "ui": {"ui"},
-        "db": {"db"},
-        "docs": {"docs"},
-    }
 
 
 def test_only_what_needs_a_refused_file_is_not_tried(bench: Bench, shop: dict[str, Distribution]) -> None:
@@ -209,9 +229,7 @@ def test_a_conflict_holds_up_its_package_and_what_needs_it(bench: Bench, shop: d
 
 def test_a_dry_run_says_the_same_of_a_conflict(bench: Bench, shop: dict[str, Distribution]) -> None:
     bench.registry.files[shop["db-1.0-py3-none"].filename] = b"other bytes"
-    delivery = Delivery(list(shop.values()), bench.pool)
-    delivery.compare(bench.access, "skip-identical")
-    assert statuses(delivery.end(dry_run=True)) == {
+    assert statuses(bench.publish(list(shop.values()), dry_run=True)) == {
         "web-any": "not tried",
         "api-any": "not tried",
         "ui-any": "would upload",
@@ -221,14 +239,92 @@ def test_a_dry_run_says_the_same_of_a_conflict(bench: Bench, shop: dict[str, Dis
     }
 
 
-def test_in_a_circle_nobody_goes_on_without_the_other(bench: Bench, tmp_path: Path) -> None:
+def test_a_circle_is_refused_and_the_rest_is_published(
+    bench: Bench, shop: dict[str, Distribution], tmp_path: Path
+) -> None:
     ring = [
-        distributions.read(make_wheel(tmp_path, name, requires=[other]))
-        for name, other in (("a", "b"), ("b", "c"), ("c", "a"))
+        distributions.read(make_wheel(tmp_path / "ring", name, requires=[other]))
+        for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"))
     ]
-    bench.registry.files[ring[1].filename] = b"other bytes"
-    assert set(statuses(bench.publish(ring)).values()) == {"failed", "not tried"}
+    done = bench.publish([*ring, shop["docs-1.0-py3-none"]])
+    assert statuses(done) == dict.fromkeys(("a-any", "b-any", "c-any", "d-any"), "not tried") | {"docs-any": "uploaded"}
+    assert {each.failure.anchor for each in done if each.failure} == {"circle"}
+    assert len(bench.registry.order) == 1
+
+
+def test_a_circle_that_only_an_extra_closes_is_none(bench: Bench, tmp_path: Path) -> None:
+    found = [
+        distributions.read(make_wheel(tmp_path, "a", requires=["b"])),
+        distributions.read(make_wheel(tmp_path, "b", requires=["a; extra == 'all'"])),
+    ]
+    assert set(statuses(bench.publish(found)).values()) == {"uploaded"}
+    assert [name[0] for name in bench.registry.order] == ["b", "a"]
+
+
+def test_a_circle_that_an_extra_closes_changes_no_other_order(bench: Bench, tmp_path: Path) -> None:
+    found = [
+        distributions.read(make_wheel(tmp_path, name, requires=requires))
+        for name, requires in {
+            "a": ["b"],
+            "b": ["a; extra == 'all'"],
+            "c": ["a", "d; extra == 'all'"],
+            "d": ["a"],
+        }.items()
+    ]
+    bench.publish(found)
+    assert [name[0] for name in bench.registry.order] == ["b", "a", "d", "c"]
+
+
+def test_what_an_extra_requires_comes_first_as_well(bench: Bench, tmp_path: Path) -> None:
+    found = [
+        distributions.read(make_wheel(tmp_path, "a", requires=["b; extra == 'all'"])),
+        distributions.read(make_wheel(tmp_path, "b")),
+    ]
+    bench.publish(found)
+    assert [name[0] for name in bench.registry.order] == ["b", "a"]
+
+
+def test_a_package_waits_for_those_that_are_still_to_come(bench: Bench, chain: list[Distribution]) -> None:
+    app, lib, core = chain
+    delivery = bench.delivery(["app", "lib", "zz-core"])
+    for each in (app, lib, core):
+        assert bench.registry.order == []
+        delivery.add([each])
+    delivery.finish()
+    assert [name.partition("-")[0] for name in bench.registry.order] == ["zz_core", "lib", "app"]
+
+
+def test_nothing_goes_while_a_name_is_unknown(bench: Bench, chain: list[Distribution]) -> None:
+    app, lib, core = chain
+    delivery = bench.delivery(["app", "lib"], unnamed=1)
+    delivery.add([lib])
+    delivery.add([app])
     assert bench.registry.order == []
+    delivery.add([core], unnamed=True)
+    delivery.finish()
+    assert [name.partition("-")[0] for name in bench.registry.order] == ["zz_core", "lib", "app"]
+
+
+def test_what_requires_a_package_that_was_left_out_is_told_why(bench: Bench, chain: list[Distribution]) -> None:
+    app, lib, _ = chain
+    delivery = bench.delivery(["app", "lib", "zz-core"])
+    delivery.add([app])
+    delivery.add([lib])
+    delivery.leave_out("zz-core")
+    delivery.finish()
+    assert [(each.status, each.why) for each in delivery.end()] == [
+        ("not tried", "requires lib, which was not published"),
+        ("not tried", "requires zz-core, which was not published"),
+    ]
+    assert delivery.failed
+
+
+def test_what_the_registry_holds_already_holds_nothing_up(bench: Bench, chain: list[Distribution]) -> None:
+    delivery = bench.delivery(["lib", "zz-core"])
+    delivery.add([chain[1]])
+    delivery.leave_out("zz-core", landed=True)
+    delivery.finish()
+    assert statuses(delivery.end()) == {"lib-any": "uploaded"}
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -280,14 +376,13 @@ def test_a_run_that_ends_in_the_middle_knows_what_is_on_its_way(bench: Bench, tm
         return bench.registry.take(seen)
 
     bench.server.on("/upload/", take)
-    delivery = Delivery(found, bench.pool)
-    delivery.compare(bench.access, "skip-identical")
-    with ThreadPoolExecutor(1) as elsewhere:
-        running = elsewhere.submit(delivery.carry_out, bench.access, bench.uploader, verify=False)
-        assert arrived.wait(10)
-        ended = statuses(delivery.end(dry_run=False))
-        go_on.set()
-        running.result()
+    delivery = bench.delivery(["app", "lib", "core"], verify=False)
+    for each in found:
+        delivery.add([each])
+    assert arrived.wait(10)
+    ended = statuses(delivery.end())
+    go_on.set()
+    delivery.finish()
     assert ended == {"app-any": "not tried", "lib-any": "unknown", "core-any": "uploaded"}
     assert found[0].filename not in bench.registry.order, "nothing begins after the end"
 

@@ -148,14 +148,14 @@ def test_a_wheel_for_this_machine_only(tmp_path: Path, tag: str, *, warned: bool
 
 
 @pytest.mark.parametrize("expected", ["1.0", "v1.0", "1.0.0", " V1.0"])
-def test_the_expected_version(tmp_path: Path, expected: str) -> None:
-    distributions.check_expected([distributions.read(make_wheel(tmp_path))], expected)
+def test_the_expected_version(expected: str) -> None:
+    distributions.check_expected([("sample", "1.0")], expected)
 
 
 @pytest.mark.parametrize("expected", ["1.0.1", "v2", "1.0+local", "1.0rc1", "main"])
-def test_another_version(tmp_path: Path, expected: str) -> None:
+def test_another_version(expected: str) -> None:
     with pytest.raises(BadInput) as caught:
-        distributions.check_expected([distributions.read(make_wheel(tmp_path))], expected)
+        distributions.check_expected([("sample", "1.0")], expected)
     assert caught.value.anchor == "expected-version"
 
 

@@ -1,3 +1,4 @@
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -8,9 +9,10 @@ import pytest
 from gar_publish.emulator import Emulator
 from gar_publish.endpoints import Endpoints
 from gar_publish.patience import Patience
-from gar_publish.pipeline import Surroundings, publish
+from gar_publish.pipeline import publish
 from gar_publish.report import Report
 from gar_publish.settings import INPUTS, Settings
+from gar_publish.surroundings import Surroundings
 from tests.unit.servers import Memory
 from tests.wheels import make_wheel
 
@@ -23,7 +25,7 @@ def run(emulator: Emulator, tmp_path: Path) -> Run:
     """Publishes a, and b, which requires a."""
     make_wheel(tmp_path / "dist", "a")
     make_wheel(tmp_path / "dist", "b", requires=["a"])
-    environment = {"GAR_EMULATOR_HOST": emulator.url}
+    environment = {"GAR_EMULATOR_HOST": emulator.url, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     endpoints = Endpoints.from_environment(environment)
     inputs = {each.name: each.default for each in INPUTS} | {
         "repository": "us-central1/demo-project/python",
@@ -31,8 +33,8 @@ def run(emulator: Emulator, tmp_path: Path) -> Run:
         "dist": "dist",
     }
 
-    def run(console: Memory, settled: Callable[[], None] = lambda: None) -> Report:
-        settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+    def run(console: Memory, settled: Callable[[], None] = lambda: None, **given: str) -> Report:
+        settings = Settings.from_inputs(inputs | given, environment=environment, endpoints=endpoints)
         return publish(settings, Surroundings(tmp_path, environment, endpoints, console, Patience(), settled=settled))
 
     return run
@@ -59,13 +61,28 @@ def test_a_mistake_of_ours_does_not_keep_what_has_landed_from_being_told(run: Ru
     assert not report.extra_index_url
 
 
-def test_the_outcome_is_settled_before_anything_is_cleaned_up(run: Run) -> None:
+BACKEND = """
+import zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(folder + "/p-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("p-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: p\\nVersion: 1.0\\n")
+        wheel.writestr("p-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr("p-1.0.dist-info/RECORD", "")
+    return "p-1.0-py3-none-any.whl"
+"""
+
+
+def test_the_outcome_is_settled_before_anything_is_cleaned_up(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "backend.py").write_text(BACKEND)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
     scratch: list[Path] = []
 
     def settled() -> None:
-        scratch.extend(Path(tempfile.gettempdir()).glob("gar-publish-*"))
+        scratch.extend(Path(tempfile.gettempdir()).glob("gar-publish-*/1/p-1.0-py3-none-any.whl"))
 
-    report = run(Memory(), settled)
+    report = run(Memory(), settled, dist="")
     assert report.published
-    (folder,) = scratch
-    assert not folder.exists()
+    (wheel,) = scratch
+    assert not wheel.exists()

@@ -15,7 +15,7 @@ from gar_publish.http import new_session
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
 from gar_publish.settings import IfExists
-from gar_publish.upload import Uploader, compare
+from gar_publish.upload import Uploader, compare, twine_repository
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time, serve
 from tests.wheels import make_wheel
 
@@ -41,7 +41,7 @@ def open_uploader(
         f"{server.url}/simple/", session=new_session(), source=source, patience=patience, on_wait=lambda _: None
     )
     return Uploader(
-        f"{server.url}/upload/",
+        twine_repository(f"{server.url}/upload/"),
         session=new_session(),
         source=source,
         index=index,

@@ -1,0 +1,34 @@
+"""What was uploaded, as it comes back."""
+
+from gar_publish.distributions import Distribution
+from gar_publish.errors import FileRefused
+from gar_publish.index import Index
+
+
+def read_back(distribution: Distribution, index: Index) -> str:
+    """Download a file that was uploaded, and compare its bytes.
+
+    Returns:
+        Where the index serves it.
+
+    Raises:
+        Failure: It is not there, or cannot be read, or has other bytes.
+    """
+    listed = index.find(distribution.name, distribution.filename)
+    if not listed:
+        raise FileRefused(
+            f"{distribution.filename} was uploaded, but the index does not list it.",
+            cause="the index lags behind, or the upload went to another repository than the index shows",
+            fix="run again: what is there is skipped; or set `verify: false`",
+            anchor="read-back",
+        )
+    theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
+    if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
+        raise FileRefused(
+            f"{distribution.filename} came back from the index with other bytes: "
+            f"sha256 {theirs or 'of a longer file'}, sent was {distribution.sha256}.",
+            cause="something between this machine and the registry changes files",
+            fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
+            anchor="read-back",
+        )
+    return listed.url
