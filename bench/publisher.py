@@ -11,9 +11,10 @@ from typing import Any
 from gar_publish.emulator import Emulator
 from gar_publish.endpoints import Endpoints
 from gar_publish.patience import Patience
-from gar_publish.pipeline import Surroundings, publish
+from gar_publish.pipeline import publish
 from gar_publish.report import Report
 from gar_publish.settings import INPUTS, Settings
+from gar_publish.surroundings import Surroundings
 
 REPOSITORY = "us-central1/demo-project/python"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

@@ -130,9 +130,9 @@ class Tools:
                 }
             ),
             case({UV_ALL: lambda folder: self.uv(folder, "--all-packages")}, 3),
-            case({f"loop of {UV}": loop(lambda part: self.uv(part, "--out-dir", "dist"))}, 2),
-            case({LOOP: loop(self.twine)}, 2),
-            case({"loop of build --installer uv + twine": loop(self.twine_uv)}, 2),
+            case({f"loop of {UV}": loop(lambda part: self.uv(part, "--out-dir", "dist"))}, 1),
+            case({LOOP: loop(self.twine)}, 1),
+            case({"loop of build --installer uv + twine": loop(self.twine_uv)}, 1),
         ]
 
     def scale(self, counts: Iterable[int]) -> list[Case]:
