@@ -21,7 +21,7 @@ lint: .venv/dev.stamp
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 
-# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about 20 minutes.
+# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about ten minutes.
 bench: .venv/dev.stamp .venv-bench/stamp
 	.venv/bin/python -m bench.speed $(BENCH)
 
