@@ -14,6 +14,7 @@ from gar_publish.credentials import Token
 from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Failure, cancelled, mistake_of_ours
+from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Federation, KeyPassword
 from gar_publish.index import Index, IndexFile
@@ -190,15 +191,11 @@ class Run:
         twine = aside(lambda: twine_repository(settings.repository.upload_url))  # imports it
         # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
-            api = RepositoryApi(
-                settings.repository,
-                endpoints=around.endpoints,
-                session=self._session,
-                source=access.source,
-                patience=around.patience,
-                on_wait=around.console.info,
+            api = GoogleApi(
+                session=self._session, source=access.source, patience=around.patience, on_wait=around.console.info
             )
-            api.check(create=settings.create_repository, dry_run=settings.dry_run)
+            repository = RepositoryApi(settings.repository, endpoints=around.endpoints, api=api)
+            repository.check(create=settings.create_repository, dry_run=settings.dry_run)
         return twine.result()
 
     def _provide(self, start: Callable[[], Iterable["Built"]]) -> None:

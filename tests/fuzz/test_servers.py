@@ -22,6 +22,7 @@ from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
+from gar_publish.google_api import GoogleApi
 from gar_publish.http import HostAuth, new_session
 from gar_publish.identity import Federation, Key
 from gar_publish.index import parse_html, parse_json
@@ -229,14 +230,13 @@ operations = objects(
 def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
     asked = iter([*told, *[told[-1]] * 20])
     session: Any = Scripted(lambda url: answered(next(asked), url))
-    api = RepositoryApi(
-        Repository.parse("us/p/r", endpoints=Endpoints()),
-        endpoints=Endpoints(),
+    google = GoogleApi(
         session=session,
         source=GivenSource("ya29.x"),
         patience=Patience(tries=2, sleep=Time().sleep),
         on_wait=lambda _: None,
     )
+    api = RepositoryApi(Repository.parse("us/p/r", endpoints=Endpoints()), endpoints=Endpoints(), api=google)
     with only_failures():
         api.check(create=True)
 

@@ -7,6 +7,7 @@ from gar_publish.artifact_registry import RepositoryApi
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
+from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session
 from gar_publish.patience import Patience
 from gar_publish.repository import Repository
@@ -30,13 +31,14 @@ def time() -> Time:
 @pytest.fixture
 def api(server: ScriptedServer, time: Time) -> RepositoryApi:
     endpoints = Endpoints(server.url)
-    return RepositoryApi(
-        Repository.parse("us/demo-project/python", endpoints=endpoints),
-        endpoints=endpoints,
+    google = GoogleApi(
         session=new_session(),
         source=GivenSource("ya29.given"),
         patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,
+    )
+    return RepositoryApi(
+        Repository.parse("us/demo-project/python", endpoints=endpoints), endpoints=endpoints, api=google
     )
 
 
