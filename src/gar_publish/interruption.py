@@ -14,7 +14,11 @@ _heard = threading.Event()
 
 
 def raise_on_signals() -> None:
-    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread; later ones do nothing."""
+    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread; later ones do nothing.
+
+    Where Python cannot let it through, it would show a traceback and go on; `check_signals` raises it again instead.
+    """
+    sys.unraisablehook = _show_unless_interrupted
     _set_handler(_interrupt)
 
 
@@ -54,6 +58,11 @@ def _interrupt(*_: object) -> None:
     ignore_signals()
     _heard.set()
     raise KeyboardInterrupt
+
+
+def _show_unless_interrupted(unraisable: "sys.UnraisableHookArgs") -> None:
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def _nothing(*_: object) -> None:

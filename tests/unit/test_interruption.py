@@ -9,7 +9,10 @@ from gar_publish.interruption import check_signals, ignore_signals, raise_on_sig
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_interrupts_and_the_next_do_nothing(number: signal.Signals) -> None:
+def test_the_first_signal_interrupts_and_the_next_do_nothing(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         raise_on_signals()
@@ -24,6 +27,20 @@ def test_the_first_signal_interrupts_and_the_next_do_nothing(number: signal.Sign
         check_signals()
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_one_that_python_cannot_let_through_is_raised_later_and_shows_nothing() -> None:
+    program = (
+        "import os, signal; from gar_publish.interruption import check_signals, raise_on_signals\n"
+        "class Lost:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "raise_on_signals(); Lost()\n"
+        "try: check_signals()\n"
+        "except KeyboardInterrupt: print('heard', end='')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"heard", b"")
 
 
 @pytest.mark.parametrize("code", [0, 7])
