@@ -17,7 +17,7 @@ lint: .venv/dev.stamp
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-# Write the tables of README.md from the two actions.
+# Write the tables of README.md and docs/jobs.md from the two actions.
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 

@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from action.yml and setup/action.yml: `python docs/tables.py`, or `--check`."""
+"""Writes the tables of README.md and docs/jobs.md from the two actions: `python docs/tables.py`, or `--check`."""
 
 import re
 import sys
@@ -7,10 +7,11 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = {ROOT / "README.md": ROOT / "action.yml", ROOT / "docs" / "jobs.md": ROOT / "setup" / "action.yml"}
 
 
-def filled(readme: str, action: str, prefix: str = "") -> str:
-    """The README with the tables of one action made anew; their names begin with the prefix."""
+def filled(document: str, action: str) -> str:
+    """The document with the tables of its action made anew."""
     described = yaml.safe_load(action)
     inputs = ["| input | default | meaning |", "| --- | --- | --- |"]
     for name, each in described["inputs"].items():
@@ -20,30 +21,29 @@ def filled(readme: str, action: str, prefix: str = "") -> str:
     outputs += [f"| `{name}` | {each['description']} |" for name, each in described["outputs"].items()]
     for name, lines in (("inputs", inputs), ("outputs", outputs)):
         table = "\n".join(lines)
-        readme = re.sub(
-            rf"(<!-- {prefix}{name}: [^\n]*-->\n).*?(<!-- /{prefix}{name} -->)",
+        document = re.sub(
+            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)",
             lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}",
-            readme,
+            document,
             flags=re.DOTALL,
         )
-    return readme
+    return document
 
 
 def main() -> int:
     """Write or compare.
 
     Returns:
-        1 where the README differs from the two actions.
+        1 where a document differs from its action.
     """
-    readme = ROOT / "README.md"
-    before = readme.read_text(encoding="utf-8")
-    after = before
-    for folder, prefix in ((ROOT, ""), (ROOT / "setup", "setup-")):
-        after = filled(after, (folder / "action.yml").read_text(encoding="utf-8"), prefix)
-    if "--check" in sys.argv:
-        return before != after
-    readme.write_text(after, encoding="utf-8")
-    return 0
+    differ = False
+    for document, action in DOCUMENTS.items():
+        before = document.read_text(encoding="utf-8")
+        after = filled(before, action.read_text(encoding="utf-8"))
+        differ = differ or before != after
+        if "--check" not in sys.argv:
+            document.write_text(after, encoding="utf-8")
+    return int(differ and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -141,10 +141,11 @@ def test_troubleshooting_quotes_what_the_code_says() -> None:
 
 def test_tables_are_those_of_action_yml() -> None:
     tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for folder, prefix in ((ROOT, ""), (ROOT / "setup", "setup-")):
-        assert f"<!-- /{prefix}outputs -->" in readme
-        assert tables["filled"](readme, (folder / "action.yml").read_text(encoding="utf-8"), prefix) == readme
+    for document, action in tables["DOCUMENTS"].items():
+        text = document.read_text(encoding="utf-8")
+        assert "<!-- /inputs -->" in text
+        assert "<!-- /outputs -->" in text
+        assert tables["filled"](text, action.read_text(encoding="utf-8")) == text
 
 
 @each_document
