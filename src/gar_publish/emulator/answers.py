@@ -1,8 +1,10 @@
 """The shapes in which Google says no."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 
@@ -32,9 +34,9 @@ _STATUS = {
 }
 
 
-def api(code: int, message: str, *, reason: str = "", domain: str = "", **metadata: str) -> Refusal:
+def api(code: int, message: str, *, status: str = "", reason: str = "", domain: str = "", **metadata: str) -> Refusal:
     """The envelope of google.rpc.Status: https://cloud.google.com/apis/design/errors"""
-    error: dict[str, Any] = {"code": code, "message": message, "status": _STATUS[code]}
+    error: dict[str, Any] = {"code": code, "message": message, "status": status or _STATUS[code]}
     if reason:
         error["details"] = [
             {
@@ -45,3 +47,18 @@ def api(code: int, message: str, *, reason: str = "", domain: str = "", **metada
             }
         ]
     return Refusal(JSONResponse({"error": error}, code))
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """The JSON object that is sent; an empty body is an empty one.
+
+    Raises:
+        Refusal: 400.
+    """
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except ValueError:
+        raise api(400, "Invalid JSON payload received.") from None
+    if not isinstance(body, dict):
+        raise api(400, "Invalid JSON payload received.")
+    return body

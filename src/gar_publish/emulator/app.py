@@ -16,12 +16,14 @@ from starlette.types import Message, Receive, Scope, Send
 from gar_publish.emulator import (
     admin,
     github,
+    iamadmin,
     iamcredentials,
     metadata,
     oauth,
     pythonhost,
     resourcemanager,
     rest,
+    serviceusage,
     sts,
 )
 from gar_publish.emulator.answers import Refusal
@@ -72,12 +74,15 @@ class App:
             "oauth": oauth,
             "repository": rest,
             "sts": sts,
-            "": resourcemanager,
         }
         self._services = [
             *(
                 _Service(re.compile(re.escape(service.HOST)), _router(service.routes(cloud)), _always(endpoint))
                 for endpoint, service in services.items()
+            ),
+            *(
+                _Service(re.compile(re.escape(service.HOST)), _router(service.routes(cloud)), _always(""))
+                for service in (iamadmin, resourcemanager, serviceusage)
             ),
             _Service(pythonhost.HOST, _router(pythonhost.routes(cloud)), pythonhost.endpoint),
         ]

@@ -1,8 +1,9 @@
 """What every emulated service shares: the world, the keys, the registry's contents, and the one permission check."""
 
 import hashlib
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from gar_publish.emulator.answers import api
 from gar_publish.emulator.iam import Binding, allowed, in_scope
 from gar_publish.emulator.keys import Identity, Keys
+from gar_publish.emulator.services import disabled
+from gar_publish.emulator.setup import Setup
 from gar_publish.emulator.store import Store
 from gar_publish.emulator.switches import Switches
-from gar_publish.emulator.world import Account, Project, Repository, World
+from gar_publish.emulator.world import Account, Pool, Project, Provider, Repository, World
 
 _skew = ContextVar("skew", default=0.0)
 
@@ -44,15 +47,11 @@ class Cloud:
     """
 
     def __init__(self, world: World, data: Path, clock: Callable[[], float] = time.time) -> None:
-        self.world = world
+        self._setup = Setup(data / "setup.json")
+        self.world = self._setup.applied(world)
         self.true_clock = clock
         self.keys = Keys(data / "keys", self.clock)
         self.store = Store(data / "repositories")
-        self._bindings = world.bindings + tuple(
-            Binding("allUsers", "roles/artifactregistry.reader", repository.resource)
-            for repository in world.repositories
-            if repository.public
-        )
         for key in world.keys:
             self.keys.verifying_key(key.account)
 
@@ -68,11 +67,28 @@ class Cloud:
         """Change switches while the emulator runs."""
         self.world = replace(self.world, switches=replace(self.world.switches, **changes))  # type: ignore[arg-type] # checked by the dataclass
 
+    def put(self, item: Project | Pool | Provider | Account) -> None:
+        """Add something to the world, or replace what has its resource name."""
+        self.world = self._setup.put(self.world, item)
+
+    def policy(self, resource: str) -> list[Binding]:
+        """The bindings that a resource has itself."""
+        return [binding for binding in self.world.bindings if binding.resource == resource]
+
+    def set_policy(self, resource: str, bindings: Sequence[Binding]) -> None:
+        self.world = self._setup.set_policy(self.world, resource, bindings)
+
     # What exists
 
     def project(self, name: str) -> Project | None:
         """A project by id or number."""
         return next((item for item in self.world.projects if name in {item.id, str(item.number)}), None)
+
+    def pool(self, project: str, name: str) -> Pool | None:
+        """A workload identity pool of a project (by id or number)."""
+        found = self.project(project)
+        wanted = Pool(found.id if found else project, name).resource
+        return next((item for item in self.world.pools if item.resource == wanted), None)
 
     def account(self, email: str) -> Account | None:
         return next((item for item in self.world.accounts if item.email == email and not item.deleted), None)
@@ -91,7 +107,7 @@ class Cloud:
     def permits(self, who: Identity | None, permission: str, resource: str) -> bool:
         """Whether an identity (None: anybody) holds a permission; scopes are another matter."""
         members = who.members if who else frozenset({"allUsers"})
-        return allowed(self._bindings, members, permission, resource)
+        return allowed(self.world.bindings, members, permission, resource)
 
     def speaks_for(self, token: str) -> Identity | None:
         """The identity behind an access token; None where the token or its account is not good."""
@@ -127,7 +143,29 @@ class Cloud:
                 "See https://developers.google.com/identity/sign-in/web/devconsole-project.",
             )
         request.scope["principal"] = who.principal
+        self._check_enabled(request)
         return who
+
+    def _check_enabled(self, request: Request) -> None:
+        """Refuse a call of an API that the project in its path has disabled.
+
+        Raises:
+            Refusal: 403.
+        """
+        found = re.search(r"/projects/([^/:]+)(?:/serviceAccounts/([^/:]+))?", request.url.path)
+        if found:
+            name = Account(found[2]).project if found[1] == "-" and found[2] else found[1]
+            self.use(request.scope["host_match"][0], name)
+
+    def use(self, service: str, project: str) -> None:
+        """Refuse what needs a service that a project (by id or number) has disabled.
+
+        Raises:
+            Refusal: 403.
+        """
+        found = self.project(project)
+        if found and service in found.disabled_services:
+            raise disabled(service, found.number)
 
     def demand(self, request: Request, permission: str, resource: str) -> Identity:
         """Refuse a call of a Google API unless its token may do `permission` on `resource`.

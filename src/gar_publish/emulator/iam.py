@@ -24,23 +24,53 @@ _READ = frozenset(
 )
 _WRITE = _READ | {"artifactregistry.repositories.uploadArtifacts"}
 _DELETE = _WRITE | {f"artifactregistry.{kind}.delete" for kind in ("files", "packages", "versions")}
-_ADMIN = _DELETE | {f"artifactregistry.repositories.{verb}" for verb in ("create", "delete", "update")}
-_PROJECT = frozenset({"resourcemanager.projects.get"})
-_IMPERSONATE = frozenset({"iam.serviceAccounts.getAccessToken"})
+_POLICY = frozenset({"getIamPolicy", "setIamPolicy"})
 
-#: https://cloud.google.com/iam/docs/roles-permissions/artifactregistry, as far as the emulator asks for them.
+
+def _all(kind: str, *verbs: str) -> frozenset[str]:
+    return frozenset(f"{kind}.{verb}" for verb in verbs)
+
+
+_ADMIN = _DELETE | _all("artifactregistry.repositories", "create", "delete", "update")
+_ADMIN_POLICY = _all("artifactregistry.repositories", *_POLICY)
+_PROJECT = frozenset({"resourcemanager.projects.get"})
+_PROJECT_POLICY = _all("resourcemanager.projects", *_POLICY)
+_IMPERSONATE = frozenset({"iam.serviceAccounts.getAccessToken"})
+_SERVICES_READ = _all("serviceusage.services", "get", "list")
+_SERVICES = _SERVICES_READ | _all("serviceusage.services", "disable", "enable")
+_POOLS_READ = _all("iam.workloadIdentityPools", "get", "list") | _all(
+    "iam.workloadIdentityPoolProviders", "get", "list"
+)
+_POOLS = _POOLS_READ | frozenset(
+    f"iam.{kind}.{verb}"
+    for kind in ("workloadIdentityPools", "workloadIdentityPoolProviders")
+    for verb in ("create", "delete", "undelete", "update")
+)
+_ACCOUNTS_READ = _all("iam.serviceAccounts", "get", "list")
+_ACCOUNTS = _ACCOUNTS_READ | _all("iam.serviceAccounts", "create", "delete", "disable", "enable", "update")
+_ACCOUNTS_POLICY = _all("iam.serviceAccounts", *_POLICY)
+_VIEWER = _READ | _PROJECT | _SERVICES_READ | _POOLS_READ | _ACCOUNTS_READ
+_EDITOR = _VIEWER | _ADMIN | _SERVICES | _ACCOUNTS
+
+#: https://cloud.google.com/iam/docs/roles-permissions, as far as the emulator asks for them.
 ROLES: dict[str, frozenset[str]] = {
     "roles/artifactregistry.reader": _READ,
     "roles/artifactregistry.writer": _WRITE,
     "roles/artifactregistry.createOnPushWriter": _WRITE,
     "roles/artifactregistry.repoAdmin": _DELETE,
-    "roles/artifactregistry.admin": _ADMIN,
+    "roles/artifactregistry.admin": _ADMIN | _ADMIN_POLICY,
     "roles/browser": _PROJECT,
-    "roles/viewer": _READ | _PROJECT,
-    "roles/editor": _ADMIN | _PROJECT,
-    "roles/owner": _ADMIN | _PROJECT,
+    "roles/viewer": _VIEWER,
+    "roles/editor": _EDITOR,
+    "roles/owner": _EDITOR | _ADMIN_POLICY | _PROJECT_POLICY | _POOLS | _ACCOUNTS_POLICY,
+    "roles/iam.serviceAccountAdmin": _ACCOUNTS | _ACCOUNTS_POLICY | _PROJECT,
     "roles/iam.serviceAccountTokenCreator": _IMPERSONATE,
+    "roles/iam.workloadIdentityPoolAdmin": _POOLS | _PROJECT,
+    "roles/iam.workloadIdentityPoolViewer": _POOLS_READ | _PROJECT,
     "roles/iam.workloadIdentityUser": _IMPERSONATE,
+    "roles/resourcemanager.projectIamAdmin": _PROJECT | _PROJECT_POLICY,
+    "roles/serviceusage.serviceUsageAdmin": _SERVICES,
+    "roles/serviceusage.serviceUsageViewer": _SERVICES_READ,
 }
 
 SCOPE = "https://www.googleapis.com/auth/"

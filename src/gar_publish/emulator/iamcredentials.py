@@ -3,7 +3,6 @@
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
 """
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator.answers import Refusal, api
+from gar_publish.emulator.answers import Refusal, api, json_body
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.iam import in_scope
 from gar_publish.emulator.keys import Identity
@@ -33,7 +32,7 @@ def routes(cloud: Cloud) -> list[Route]:
                 domain="googleapis.com",
                 service=HOST,
             )
-        body = await _body(request)
+        body = await json_body(request)
         scopes, lifetime, delegates = body.get("scope"), body.get("lifetime"), body.get("delegates") or []
         if not scopes or not _texts(scopes) or not _texts(delegates):
             raise api(400, "Request contains an invalid argument.")
@@ -58,16 +57,6 @@ def routes(cloud: Cloud) -> list[Route]:
         Route("/v1/projects/-/serviceAccounts/{account}/allowedLocations", locations),
         Route(pool, locations),
     ]
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise api(400, "Invalid JSON payload received.") from None
-    if not isinstance(body, dict):
-        raise api(400, "Invalid JSON payload received.")
-    return body
 
 
 def _texts(value: Any) -> bool:

@@ -29,6 +29,7 @@ from gar_publish.emulator.answers import Refusal, text
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.iam import CLOUD_PLATFORM, in_scope
 from gar_publish.emulator.keys import Identity, decode_basic, identity
+from gar_publish.emulator.services import ARTIFACT_REGISTRY, why_disabled
 from gar_publish.emulator.store import AlreadyExists, StoredFile
 from gar_publish.emulator.world import Repository
 
@@ -122,6 +123,9 @@ class PythonHost:
         wanted = Repository(request.path_params["project"], location, request.path_params["repository"])
         repository = cloud.repository(wanted.project, wanted.location, wanted.name)
         who = self._caller(request)
+        project = cloud.project(wanted.project)
+        if project and ARTIFACT_REGISTRY in project.disabled_services:
+            raise text(403, why_disabled(ARTIFACT_REGISTRY, project.number))
         granted = repository is not None and cloud.permits(who, permission, repository.resource)
         if who is None and not granted:
             raise text(

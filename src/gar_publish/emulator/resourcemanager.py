@@ -1,4 +1,4 @@
-"""Cloud Resource Manager: the one call that google-auth and gcloud make to learn a project's id or number.
+"""Cloud Resource Manager: a project's id or number, as google-auth and gcloud ask for it, and its policy.
 
 https://cloud.google.com/resource-manager/reference/rest/v1/projects/get
 """
@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gar_publish.emulator import policies
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.world import Project
 
@@ -15,11 +16,14 @@ PERMISSION = "resourcemanager.projects.get"
 
 
 def routes(cloud: Cloud) -> list[Route]:
-    def find(request: Request) -> Project:
+    def find(request: Request, permission: str = PERMISSION) -> Project:
         name = request.path_params["project"]
         project = cloud.project(name) or Project(name, 0)
-        cloud.demand(request, PERMISSION, f"projects/{project.id}")
+        cloud.demand(request, permission, project.resource)
         return project
+
+    def of_policy(request: Request, permission: str) -> str:
+        return find(request, permission).resource
 
     async def version_1(request: Request) -> Response:
         project = find(request)
@@ -43,4 +47,8 @@ def routes(cloud: Cloud) -> list[Route]:
             }
         )
 
-    return [Route("/v1/projects/{project}", version_1), Route("/v3/projects/{project}", version_3)]
+    return [
+        *policies.routes(cloud, "/v1/projects/{project}", "resourcemanager.projects", of_policy),
+        Route("/v1/projects/{project}", version_1),
+        Route("/v3/projects/{project}", version_3),
+    ]

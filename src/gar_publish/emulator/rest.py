@@ -5,7 +5,6 @@ https://cloud.google.com/artifact-registry/docs/reference/rest
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable
 from urllib.parse import unquote
@@ -15,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator import resources
-from gar_publish.emulator.answers import Refusal, api
+from gar_publish.emulator import policies, resources
+from gar_publish.emulator.answers import Refusal, api, json_body
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.resources import Item
 from gar_publish.emulator.store import StoredFile
@@ -44,6 +43,7 @@ def routes(cloud: Cloud) -> list[Route]:
         Route(f"{location}/repositories", service.list_repositories),
         Route(f"{location}/repositories", service.create_repository, methods=["POST"]),
         Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
+        *policies.routes(cloud, one, "artifactregistry.repositories", service.of_policy, read="GET"),
         Route(one, service.get_repository),
         Route(f"{one}/files", service.list_files),
         Route(f"{one}/files/{{file:path}}:download", service.download_file),
@@ -120,7 +120,7 @@ class ArtifactRegistry:
         project, location = request.path_params["project"], request.path_params["location"]
         self._cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
         name = request.query_params.get("repositoryId", "")
-        body = await _body(request)
+        body = await json_body(request)
         kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
@@ -137,9 +137,12 @@ class ArtifactRegistry:
         found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
         if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004 - not found
             raise _not_found()
-        asked = (await _body(request)).get("permissions", [])
+        asked = (await json_body(request)).get("permissions", [])
         held = [name for name in asked if found and self._cloud.permits(who, str(name), wanted.resource)]
         return JSONResponse({"permissions": held} if held else {})
+
+    def of_policy(self, request: Request, permission: str) -> str:
+        return self._repository(request, permission.partition(".")[2]).resource
 
     def _described(self, repository: Repository) -> Item:
         files = self._cloud.store.files(repository)
@@ -239,16 +242,6 @@ def _resource(request: Request) -> str:
 
 def _not_found() -> Refusal:
     return api(404, "Requested entity was not found.")
-
-
-async def _body(request: Request) -> Item:
-    try:
-        body = json.loads(await request.body() or b"{}")
-    except ValueError:
-        raise api(400, "Invalid JSON payload received.") from None
-    if not isinstance(body, dict):
-        raise api(400, "Invalid JSON payload received.")
-    return body
 
 
 def _listing(request: Request, kind: str, items: list[Item]) -> Response:

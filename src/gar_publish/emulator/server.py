@@ -21,6 +21,8 @@ from gar_publish.emulator.world import Repository, World
 from gar_publish.errors import BadInput
 
 START_TIMEOUT = 30
+#: What gcloud is sent to the emulator for.
+OVERRIDDEN = ("artifactregistry", "cloudresourcemanager", "iam", "serviceusage")
 
 
 class Emulator:
@@ -145,8 +147,9 @@ class Emulator:
         variables = dict(self.job())
         if not self._production_names:
             variables["GAR_EMULATOR_HOST"] = self.url
-            overrides = self.address("artifactregistry.googleapis.com")
-            variables["CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY"] = f"{overrides}/"
+            for service in OVERRIDDEN:
+                address = self.address(f"{service}.googleapis.com")
+                variables[f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}"] = f"{address}/"
         if self.cloud.world.ambient:
             variables.update(GCE_METADATA_HOST=plain, GCE_METADATA_IP=plain, GCE_METADATA_ROOT=plain)
         if self._tls:

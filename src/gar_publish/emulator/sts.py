@@ -95,12 +95,13 @@ def _provider(cloud: Cloud, audience: str) -> tuple[Provider, str]:
         )
     number, pool_id, provider_id = match.groups()
     project = next((item.id for item in cloud.world.projects if str(item.number) == number), None)
-    pools = {item.id for item in cloud.world.pools if item.project == project and not item.disabled}
+    cloud.use(HOST, number)
+    pools = {item.id for item in cloud.world.pools if item.project == project and not (item.disabled or item.deleted)}
     for provider in cloud.world.providers:
         if (
             (provider.project, provider.pool, provider.id) == (project, pool_id, provider_id)
             and pool_id in pools
-            and not provider.disabled
+            and not (provider.disabled or provider.deleted)
         ):
             return provider, f"projects/{number}/locations/global/workloadIdentityPools/{pool_id}"
     raise oauth(

@@ -9,6 +9,7 @@ from typing import Any
 
 from gar_publish.emulator.faults import Fault
 from gar_publish.emulator.iam import CLOUD_PLATFORM, ROLES, Binding
+from gar_publish.emulator.services import SERVICES
 from gar_publish.emulator.switches import Switches
 from gar_publish.emulator.tables import Misfit, bad, record
 
@@ -20,6 +21,11 @@ FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "Y
 class Project:
     id: str
     number: int
+    disabled_services: tuple[str, ...] = ()
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.id}"
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,18 @@ class Repository:
 
 @dataclass(frozen=True)
 class Pool:
+    """A workload identity pool; a deleted one can be brought back, and its id cannot be used again."""
+
     project: str
     id: str
     disabled: bool = False
+    deleted: bool = False
+    display_name: str = ""
+    description: str = ""
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/locations/global/workloadIdentityPools/{self.id}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,13 @@ class Provider:
     allowed_audiences: tuple[str, ...] = ()
     jwks: str = ""
     disabled: bool = False
+    deleted: bool = False
+    display_name: str = ""
+    description: str = ""
+
+    @property
+    def resource(self) -> str:
+        return f"{Pool(self.project, self.pool).resource}/providers/{self.id}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,8 @@ class Account:
     email: str
     disabled: bool = False
     deleted: bool = False
+    display_name: str = ""
+    description: str = ""
 
     @property
     def project(self) -> str:
@@ -102,7 +126,7 @@ class Ambient:
 
 @dataclass(frozen=True)
 class World:
-    """Everything that the emulator knows at its start."""
+    """Everything that there is, but for packages."""
 
     projects: tuple[Project, ...] = ()
     repositories: tuple[Repository, ...] = ()
@@ -194,6 +218,8 @@ class World:
                 raise bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
             if "google.subject" not in provider.mapping:
                 raise bad(source, f"does not map google.subject in the provider {provider.id}")
+        for service in {service for project in self.projects for service in project.disabled_services} - set(SERVICES):
+            raise bad(source, f"disables a service that the emulator does not know: {service}")
         for role in {binding.role for binding in self.bindings} - set(ROLES):
             raise bad(source, f"binds a role that the emulator does not know: {role}")
 

@@ -31,7 +31,7 @@ def test_serves_until_it_is_told_to_stop(data: Path, tls: bool, number: signal.S
         assert process.stdout
         assert process.stderr
         exports: dict[str, str] = {}
-        while len(exports) < (11 if tls else 7):
+        while len(exports) < (14 if tls else 10):
             word, name, value = shlex.split(process.stdout.readline().replace("=", " ", 1))
             assert word == "export"
             exports[name] = value

@@ -55,7 +55,10 @@ def test_exports_connect_a_shell(local: Local) -> None:
     assert local.emulator.cloud.keys.read_request_token(exports.pop("ACTIONS_ID_TOKEN_REQUEST_TOKEN")) == {}
     assert exports == {
         "GAR_EMULATOR_HOST": local.emulator.url,
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY": f"{local.emulator.url}/artifactregistry.googleapis.com/",
+        **{
+            f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}": f"{local.emulator.url}/{service}.googleapis.com/"
+            for service in ("artifactregistry", "cloudresourcemanager", "iam", "serviceusage")
+        },
         "GCE_METADATA_HOST": plain,
         "GCE_METADATA_IP": plain,
         "GCE_METADATA_ROOT": plain,
