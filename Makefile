@@ -1,6 +1,6 @@
 # Every target makes the environment that it needs, once, in .venv. Only python3 (3.11 or later, with venv) and git are needed.
 
-.PHONY: demo test lint docs lock bench
+.PHONY: demo test lint docs dist lock bench
 .DELETE_ON_ERROR:
 
 # Publish examples/hello to an emulator, and install it back.
@@ -11,15 +11,35 @@ demo: .venv/demo.stamp
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest $(PYTEST)
 
-# Check style, format and types.
+# Check style, format, types, Dockerfiles, workflows and actions. Nothing is asked of a server.
 lint: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/hadolint Dockerfile examples/*/*Dockerfile
+	.venv/bin/jactionlint $(JACTIONLINT) .github/dependabot.yml $(WORKFLOWS)
+	.venv/bin/jactionlint $(JACTIONLINT) --profile=correctness $(EXAMPLES)
+	.venv/bin/zizmor $(ZIZMOR) .github $(ACTIONS)
+	.venv/bin/zizmor $(ZIZMOR) --config=examples/zizmor.yml examples
+	.venv/bin/check-jsonschema --builtin-schema=vendor.github-workflows $(WORKFLOWS) $(EXAMPLES)
+	.venv/bin/check-jsonschema --builtin-schema=vendor.github-actions $(ACTIONS)
+	.venv/bin/check-jsonschema --builtin-schema=vendor.dependabot .github/dependabot.yml
+	.venv/bin/check-jsonschema --builtin-schema=vendor.cloudbuild examples/*/cloudbuild.yaml
+
+ACTIONS = action.yml setup/action.yml
+WORKFLOWS = .github/workflows/*.yml
+EXAMPLES = examples/*/.github/workflows/*.yml
+JACTIONLINT = --shellcheck= --pyflakes=
+ZIZMOR = --offline --persona=pedantic --strict-collection --no-progress --quiet
 
 # Write the tables of README.md and docs/jobs.md from the two actions.
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
+
+# Build what goes to PyPI.
+dist: .venv/uv.stamp
+	rm -rf dist
+	.venv/bin/hatchling build -d dist
 
 # Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about ten minutes.
 bench: .venv/dev.stamp .venv-bench/stamp

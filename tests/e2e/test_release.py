@@ -1,0 +1,103 @@
+"""A release, rehearsed from end to end: the image in a registry, both tags in a bare repository, and act from a tag."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from gar_publish.emulator import Emulator
+from release import reference
+from tests.conftest import ROOT, copy_tree
+from tests.e2e.conftest import AUTHOR, Checkout
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's docker-registry on this machine alone: its host and port. Docker needs no TLS for a loopback address."""
+    program = shutil.which("docker-registry")
+    assert program, "no docker-registry; Debian's package has that name"
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+    try:
+        while not (listening := re.search(r"listening on (127\.0\.0\.1:\d+)", (folder / "log").read_text())):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield listening[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def pushed(registry: str, docker_client: docker.DockerClient, image: str) -> Iterator[str]:
+    """The image in the registry, by its digest, and no longer here under that name."""
+    name = f"{registry}/octo-org/gar-publish"
+    docker_client.images.get(image).tag(name, "1.0.0")
+    said = list(docker_client.images.push(name, "1.0.0", stream=True, decode=True))
+    (digest,) = {line["aux"]["Digest"] for line in said if "aux" in line}
+    docker_client.images.remove(f"{name}:1.0.0")
+    yield f"{name}@{digest}"
+    for left in docker_client.images.list(name):
+        docker_client.images.remove(left.id)
+
+
+def test_a_release_from_the_image_to_a_job_that_uses_it(
+    *,
+    pushed: str,
+    act: Callable[..., str],
+    checkout: Checkout,
+    emulator: Emulator,
+    docker_client: docker.DockerClient,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    def git(folder: Path, *arguments: str) -> str:
+        done = subprocess.run(["git", *AUTHOR, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def release(*arguments: str) -> str:
+        command = [sys.executable, "-m", "release", *arguments]
+        names = {f"GIT_{role}_{what}": "octocat" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = subprocess.run(command, cwd=source, env=clean_env | names, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    source, remote, released = tmp_path / "source", tmp_path / "remote.git", tmp_path / "released"
+    copy_tree(ROOT, source)
+    project, changelog = source / "pyproject.toml", source / "CHANGELOG.md"
+    project.write_text(re.sub(r'^version = ".*"$', 'version = "1.0.0"', project.read_text(), flags=re.MULTILINE))
+    changelog.write_text(changelog.read_text().replace("## [Unreleased]\n", "## [1.0.0] - 2026-01-31\n"))
+    git(tmp_path, "init", "-q", "--bare", str(remote))
+    git(source, "init", "-q", "-b", "main")
+    git(source, "remote", "add", "origin", str(remote))
+    git(source, "add", ".")
+    git(source, "commit", "-qm", "Prepare 1.0.0")
+    git(source, "push", "-q", "origin", "main")
+
+    release("check", "1.0.0")
+    assert "### Added" in release("notes", "1.0.0")
+    release("tag", "1.0.0", pushed)
+
+    assert git(remote, "for-each-ref", "--format=%(refname:short)").split() == ["main", "v1", "v1.0.0"]
+    assert git(remote, "rev-parse", "v1") == git(remote, "rev-parse", "v1.0.0")
+    assert git(remote, "diff", "--name-only", "main", "v1").split() == list(reference.ACTIONS)
+    git(tmp_path, "clone", "-q", "--depth=1", "--branch=v1", f"file://{remote}", str(released))
+
+    log = act(checkout("two-jobs"), f"--local-repository=org/gar-publish@v1={released}")
+    assert "Hello, octocat!" in log
+    assert [file.filename for file in emulator.files()] == ["greetings-1.0.0-py3-none-any.whl"]
+    for entrypoint in ("", "/app/setup/main.py", "/app/setup/post.py"):
+        assert re.search(rf"docker run image={pushed} .*entrypoint=\[?\"?{entrypoint}", log), log
+    assert docker_client.images.get(pushed).attrs["RepoDigests"]
