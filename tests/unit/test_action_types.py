@@ -1,0 +1,65 @@
+"""action-types.yml says of every input what the code takes, which is found out by giving it nonsense."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure
+from gar_publish.settings import INPUTS, SETUP_INPUTS, Settings, SetupSettings
+
+ROOT = Path(__file__).parent.parent.parent
+LINES = {each.name for each in INPUTS + SETUP_INPUTS if each.kind == "lines"}
+STRING = {"type": "string"}
+
+each_action = pytest.mark.parametrize("folder", [ROOT, ROOT / "setup"], ids=["publish", "setup"])
+
+
+def load(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def taken(name: str, settings: type[Settings | SetupSettings]) -> dict[str, Any]:
+    """The type of an input, as the form of https://github.com/typesafegithub/github-actions-typing has it."""
+    if name in LINES:
+        return {"type": "list", "separator": "\n", "list-item": STRING}
+    inputs = {"repository": "us/demo-project/python", name: "nonsense"}
+    try:
+        settings.from_inputs(inputs, environment={}, endpoints=Endpoints())
+    except Failure as refused:
+        said = str(refused)
+        if "it takes true or false" in said:
+            return {"type": "boolean"}
+        if "it takes a number" in said:
+            return {"type": "integer"}
+        if choices := re.search(r"it takes one of (.+)\.", said):
+            one = {"type": "enum", "allowed-values": choices[1].split(", ")}
+            return {"type": "list", "separator": ",", "list-item": one} if name == "formats" else one
+    return STRING
+
+
+@pytest.mark.parametrize(("folder", "settings"), [(ROOT, Settings), (ROOT / "setup", SetupSettings)])
+def test_inputs_have_the_types_that_the_code_takes(folder: Path, settings: type[Settings | SetupSettings]) -> None:
+    declared, action = load(folder / "action-types.yml")["inputs"], load(folder / "action.yml")["inputs"]
+    assert declared == {name: taken(name, settings) for name in action}
+
+
+@each_action
+def test_defaults_are_of_their_types(folder: Path) -> None:
+    types = load(folder / "action-types.yml")["inputs"]
+    for name, each in load(folder / "action.yml")["inputs"].items():
+        default, one = each.get("default"), types[name].get("list-item", types[name])
+        if default is not None:
+            pattern = {"boolean": "true|false", "integer": "[0-9]+"}.get(one["type"], ".*")
+            assert re.fullmatch("|".join(one.get("allowed-values", [pattern])), default), name
+
+
+@each_action
+def test_every_output_has_a_type(folder: Path) -> None:
+    declared, action = load(folder / "action-types.yml")["outputs"], load(folder / "action.yml")["outputs"]
+    assert declared.keys() == action.keys()
+    booleans = {name for name, each in action.items() if each["description"].startswith("`true`")}
+    assert {name for name, each in declared.items() if each["type"] == "boolean"} == booleans
