@@ -22,7 +22,8 @@ RUN /tools/bin/hatchling build -t wheel -d dist \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps dist/*.whl \
     && PYTHONDONTWRITEBYTECODE='' PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image \
     && cp -r entrypoint.py setup /app \
-    && cd /app/venv && rm -r bin/uvx lib/python3*/site-packages/gar_publish/emulator share/gar-publish/backends/bin \
+    && cd /app/venv && rm -r bin/uvx share/gar-publish/backends/bin \
+        lib/python3*/site-packages/gar_publish/emulator lib/python3*/site-packages/tests \
     && find . -name .lock -delete && find . -name __pycache__ -empty -delete \
     && mv /app /image/
 

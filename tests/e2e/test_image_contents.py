@@ -1,0 +1,133 @@
+"""What is in the image, and why: nothing that is not locked, nothing unused, no secret of who built it."""
+
+import json
+import re
+from pathlib import Path
+
+import docker
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conftest import ROOT, build_image, copy_tree
+
+pytestmark = pytest.mark.docker
+
+WHY = {
+    "gar-publish": "the image's purpose",
+    "actions-toolkit": "workflow commands, masks and outputs",
+    "build": "PEP 517 hooks",
+    "certifi": "requests' authorities where the system has none",
+    "cffi": "cryptography's run time",
+    "charset-normalizer": "requests asks it for encodings",
+    "configupdater": "pip.conf, as the setup action writes it",
+    "cryptography": "google-auth signs with a service account's key",
+    "docutils": "readme-renderer renders reStructuredText",
+    "google-auth": "every kind of Google credential",
+    "idna": "requests' host names",
+    "nh3": "readme-renderer cleans HTML",
+    "packaging": "names, versions and requirements",
+    "pyproject-hooks": "build calls backends through it",
+    "readme-renderer": "does the long description render, as twine check asks",
+    "requests": "HTTP",
+    "requests-toolbelt": "twine's streamed upload form",
+    "rfc3986": "twine reads URLs with it",
+    "rich": "twine's output",
+    "tenacity": "the retry policy",
+    "tomlkit": "pyproject.toml, edited",
+    "twine": "the upload form and the metadata checks",
+    "urllib3": "requests' connections",
+    "uv": "environments, and installing what is not held ready",
+    # Build backends, and what is most often required beside them (requirements/backends.in).
+    "flit-core": "a backend",
+    "hatchling": "a backend",
+    "pdm-backend": "a backend",
+    "poetry-core": "a backend",
+    "setuptools": "a backend",
+    "wheel": "listed beside setuptools by most projects",
+    "hatch-vcs": "hatchling's versions from git",
+    "setuptools-scm": "setuptools' versions from git",
+    "vcs-versioning": "what setuptools-scm is made of",
+    "pathspec": "hatchling's file patterns",
+    "pluggy": "hatchling's plug-ins",
+    "trove-classifiers": "hatchling checks classifiers",
+}
+LOOK = """
+import importlib.metadata, json, sys
+from pathlib import Path
+found = {}
+for place in (None, sys.prefix + "/share/gar-publish/backends"):
+    for each in importlib.metadata.distributions(**({"path": [place]} if place else {})):
+        folders = {Path(each.locate_file(file.parts[0])) for file in each.files if ".." not in file.parts}
+        files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
+        found[each.name] = each.version, sum(file.suffix in {".pyc", ".so"} for file in files)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def contents(docker_client: docker.DockerClient, image: str) -> dict[str, tuple[str, int]]:
+    """The version of each distribution, and how many of its modules are compiled: that is, were imported."""
+    said = docker_client.containers.run(
+        image, ["-I", "-c", LOOK], entrypoint="/app/venv/bin/python", remove=True, network_mode="none"
+    )
+    return {canonicalize_name(name): tuple(each) for name, each in json.loads(said).items()}
+
+
+def test_every_package_is_there_for_a_reason(contents: dict[str, tuple[str, int]]) -> None:
+    assert contents.keys() == WHY.keys()
+
+
+def test_every_package_is_used(contents: dict[str, tuple[str, int]]) -> None:
+    """Whatever gar-publish imports and builds with was compiled (image/fill.py); what was not, no run needs."""
+    assert [name for name, (_, compiled) in contents.items() if not compiled] == []
+
+
+def test_packages_are_those_that_are_locked(contents: dict[str, tuple[str, int]]) -> None:
+    """So two builds of one commit have the same."""
+    locked = {}
+    for lock in ("action", "backends"):
+        for line in (ROOT / f"requirements/{lock}.txt").read_text().splitlines():
+            if re.match(r"[a-z0-9]", line):
+                requirement = Requirement(line.rstrip(" \\"))
+                if requirement.marker is None or requirement.marker.evaluate({"os_name": "posix"}):
+                    locked[requirement.name] = str(requirement.specifier).removeprefix("==")
+    installed = {name: version for name, (version, _) in contents.items() if name != "gar-publish"}
+    assert installed == locked
+
+
+def test_everything_is_installed_by_hash() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    installs = [part for part in re.split(r"&&|\n", dockerfile) if re.search(r"\bpip install\b", part)]
+    assert len(installs) == 4
+    for install in installs:
+        assert "--require-hashes" in install or install.split()[-1] == "dist/*.whl", install
+        assert "--no-cache" in install
+        assert "--no-deps" in install or "/tools/" in install.split()[0]
+
+
+def test_secrets_beside_the_sources_change_nothing(
+    docker_client: docker.DockerClient, image: str, base_image: str, tmp_path: Path
+) -> None:
+    """What a working tree may hold does not even reach the builder: the same image comes out."""
+    copy_tree(ROOT, tmp_path)
+    for name in (".env", ".git/config", ".netrc", "gha-creds-1.json", "key.json", "requirements/.env", "src/key.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("canary-81f0c2")
+    again = build_image(docker_client, tmp_path, "gar-publish-test-secrets", {"BASE_IMAGE": base_image})
+    try:
+        assert docker_client.images.get(again).id == docker_client.images.get(image).id
+    finally:
+        docker_client.images.remove(again, noprune=True)
+
+
+def test_the_history_shows_no_secret(docker_client: docker.DockerClient, image: str) -> None:
+    history = "\n".join(layer["CreatedBy"] for layer in docker_client.images.get(image).history())
+    assert "ENTRYPOINT" in history
+    assert not re.search(r"token|secret|passw|credential|\bkey\b|://[^/\s]*@", history, re.IGNORECASE), history
+
+
+def test_labels_say_what_it_is(docker_client: docker.DockerClient, image: str) -> None:
+    labels = docker_client.images.get(image).labels
+    assert labels["org.opencontainers.image.title"] == "gar-publish"
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
