@@ -19,7 +19,7 @@ def main(arguments: list[str], source: Path) -> int:
     Returns:
         0 done, 2 refused.
     """
-    given = _parser().parse_args(arguments)
+    given = new_parser().parse_args(arguments)
     try:
         wanted = Version.parse(given.version)
         notes = changelog.notes((source / "CHANGELOG.md").read_text(encoding="utf-8"), wanted)
@@ -37,7 +37,7 @@ def main(arguments: list[str], source: Path) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def new_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m release", description="Release the commit that is checked out.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, does in (

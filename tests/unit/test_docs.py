@@ -25,7 +25,7 @@ from gar_publish.emulator.world import Provider
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 SETUP = ROOT / "docs" / "setup.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
@@ -79,7 +79,8 @@ def as_text(node: ast.AST | None) -> str:
 
 def headings(document: Path) -> set[str]:
     """The anchors that GitHub gives to a document's headings."""
-    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    prose = re.sub(r"^ *```.*?^ *```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 

@@ -1,0 +1,59 @@
+"""The workflows of this repository, as far as `make lint` does not look at them."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from release.__main__ import new_parser
+
+ROOT = Path(__file__).parent.parent.parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TEXT = "".join(file.read_text(encoding="utf-8") for file in WORKFLOWS)
+
+each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+
+
+def load(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def test_every_action_has_one_hash_and_its_version_beside_it() -> None:
+    uses = re.findall(r"uses: (.+)", TEXT)
+    assert uses
+    pins: dict[str, str] = {}
+    for each in uses:
+        pinned = re.fullmatch(r"([\w-]+/[\w-]+)(?:/[\w-]+)?@([0-9a-f]{40} # v\d+\.\d+\.\d+)", each)
+        assert pinned, each
+        assert pins.setdefault(pinned[1], pinned[2]) == pinned[2], each
+
+
+@each_workflow
+def test_no_job_has_a_permission_that_it_does_not_name(file: Path) -> None:
+    workflow = load(file)
+    assert workflow["permissions"] == {}
+    assert all("permissions" in job for job in workflow["jobs"].values())
+
+
+def test_the_steps_of_a_release_are_commands_of_the_script() -> None:
+    said = [line.replace('"$VERSION"', "1.2.3") for line in re.findall(r"python3 -m release (.+)", TEXT)]
+    commands = [new_parser().parse_args(shlex.split(line.partition(" >")[0])).command for line in said]
+    assert commands == ["check", "notes", "tag"]
+
+
+def test_make_has_every_target_that_is_named() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    documents = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text("utf-8")
+    named = re.findall(r"run: (?:sudo .*)?make (\w+)", TEXT) + re.findall(r"(?:^|`)make (\w+)", documents, re.MULTILINE)
+    assert {"dist", "lint", "test"} <= set(named)
+    assert [target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+def test_tests_run_on_every_python_that_is_promised() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    promised = re.findall(r"Python :: (\d\.\d+)", " ".join(project["classifiers"]))
+    assert load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
