@@ -49,8 +49,7 @@ def pushed(registry: str, docker_client: docker.DockerClient, image: str) -> Ite
     (digest,) = {line["aux"]["Digest"] for line in said if "aux" in line}
     docker_client.images.remove(f"{name}:1.0.0")
     yield f"{name}@{digest}"
-    for left in docker_client.images.list(name):
-        docker_client.images.remove(left.id)
+    docker_client.images.remove(f"{name}@{digest}")
 
 
 def test_a_release_from_the_image_to_a_job_that_uses_it(
@@ -61,7 +60,7 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
     emulator: Emulator,
     docker_client: docker.DockerClient,
     clean_env: dict[str, str],
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     def git(folder: Path, *arguments: str) -> str:
         done = subprocess.run(["git", *AUTHOR, *arguments], cwd=folder, check=True, capture_output=True, text=True)
@@ -74,12 +73,13 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    source, remote, released = tmp_path / "source", tmp_path / "remote.git", tmp_path / "released"
+    folder = tmp_path_factory.mktemp("release")
+    source, remote, released = folder / "source", folder / "remote.git", folder / "released"
     copy_tree(ROOT, source)
     project, changelog = source / "pyproject.toml", source / "CHANGELOG.md"
     project.write_text(re.sub(r'^version = ".*"$', 'version = "1.0.0"', project.read_text(), flags=re.MULTILINE))
     changelog.write_text(changelog.read_text().replace("## [Unreleased]\n", "## [1.0.0] - 2026-01-31\n"))
-    git(tmp_path, "init", "-q", "--bare", str(remote))
+    git(folder, "init", "-q", "--bare", str(remote))
     git(source, "init", "-q", "-b", "main")
     git(source, "remote", "add", "origin", str(remote))
     git(source, "add", ".")
@@ -93,7 +93,7 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
     assert git(remote, "for-each-ref", "--format=%(refname:short)").split() == ["main", "v1", "v1.0.0"]
     assert git(remote, "rev-parse", "v1") == git(remote, "rev-parse", "v1.0.0")
     assert git(remote, "diff", "--name-only", "main", "v1").split() == list(reference.ACTIONS)
-    git(tmp_path, "clone", "-q", "--depth=1", "--branch=v1", f"file://{remote}", str(released))
+    git(folder, "clone", "-q", "--depth=1", "--branch=v1", f"file://{remote}", str(released))
 
     log = act(checkout("two-jobs"), f"--local-repository=org/gar-publish@v1={released}")
     assert "Hello, octocat!" in log
