@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import docker
 import pytest
@@ -55,44 +56,57 @@ WHY = {
 LOOK = """
 import importlib.metadata, json, sys
 from pathlib import Path
+from packaging.markers import default_environment
 found = {}
 for place in (None, sys.prefix + "/share/gar-publish/backends"):
     for each in importlib.metadata.distributions(**({"path": [place]} if place else {})):
         folders = {Path(each.locate_file(file.parts[0])) for file in each.files if ".." not in file.parts}
         files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
         found[each.name] = each.version, sum(file.suffix in {".pyc", ".so"} for file in files)
-print(json.dumps(found))
+print(json.dumps([found, default_environment()]))
 """
 
 
+class Contents(NamedTuple):
+    """What an image holds.
+
+    Attributes:
+        packages: The version of each distribution, and how many of its modules are compiled: that is, were imported.
+        environment: What markers are compared with there.
+    """
+
+    packages: dict[str, tuple[str, int]]
+    environment: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def contents(docker_client: docker.DockerClient, image: str) -> dict[str, tuple[str, int]]:
-    """The version of each distribution, and how many of its modules are compiled: that is, were imported."""
+def contents(docker_client: docker.DockerClient, image: str) -> Contents:
     said = docker_client.containers.run(
         image, ["-I", "-c", LOOK], entrypoint="/app/venv/bin/python", remove=True, network_mode="none"
     )
-    return {canonicalize_name(name): tuple(each) for name, each in json.loads(said).items()}
+    found, environment = json.loads(said)
+    return Contents({canonicalize_name(name): tuple(each) for name, each in found.items()}, environment)
 
 
-def test_every_package_is_there_for_a_reason(contents: dict[str, tuple[str, int]]) -> None:
-    assert contents.keys() == WHY.keys()
+def test_every_package_is_there_for_a_reason(contents: Contents) -> None:
+    assert contents.packages.keys() == WHY.keys()
 
 
-def test_every_package_is_used(contents: dict[str, tuple[str, int]]) -> None:
+def test_every_package_is_used(contents: Contents) -> None:
     """Whatever gar-publish imports and builds with was compiled (image/fill.py); what was not, no run needs."""
-    assert [name for name, (_, compiled) in contents.items() if not compiled] == []
+    assert [name for name, (_, compiled) in contents.packages.items() if not compiled] == []
 
 
-def test_packages_are_those_that_are_locked(contents: dict[str, tuple[str, int]]) -> None:
+def test_packages_are_those_that_are_locked(contents: Contents) -> None:
     """So two builds of one commit have the same."""
     locked = {}
     for lock in ("action", "backends"):
         for line in (ROOT / f"requirements/{lock}.txt").read_text().splitlines():
             if re.match(r"[a-z0-9]", line):
                 requirement = Requirement(line.rstrip(" \\"))
-                if requirement.marker is None or requirement.marker.evaluate({"os_name": "posix"}):
+                if requirement.marker is None or requirement.marker.evaluate(contents.environment):
                     locked[requirement.name] = str(requirement.specifier).removeprefix("==")
-    installed = {name: version for name, (version, _) in contents.items() if name != "gar-publish"}
+    installed = {name: version for name, (version, _) in contents.packages.items() if name != "gar-publish"}
     assert installed == locked
 
 
