@@ -1,49 +1,91 @@
-"""Artifact Registry's own API: is the repository there, and does it take Python packages?
+"""Artifact Registry's own API: is the repository there, does it hold Python packages, and how is it created?
 
 See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import requests
 
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
-from gar_publish.google_api import GoogleApi, json_object, said, why_failed
+from gar_publish.google_api import WAITS, GoogleApi, json_object, said, why_failed
 from gar_publish.http import is_success
+from gar_publish.patience import Patience
 from gar_publish.repository import Repository
+
+_ALREADY_EXISTS = 6
+"""Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
+_HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
+_UNKNOWN_WAITS = (0.5, 1, 2, 4, 8, 15)
+"""Seconds between two tries while a new repository is not known everywhere; about 30 in all."""
+_NOT_KNOWN = {"repository-missing", "registry-403"}
+"""The anchors of what a server says that does not know a repository yet, or not who may use it."""
+
+Answer = TypeVar("Answer")
 
 
 class RepositoryApi:
-    """What publishing asks of the API about one repository."""
+    """What gar-publish asks of the API about one repository.
 
-    def __init__(self, repository: Repository, *, endpoints: Endpoints, api: GoogleApi) -> None:
+    Args:
+        repository: The repository.
+        endpoints: Where the API is.
+        api: Makes the calls.
+        member: Who publishes, as IAM names it, for the commands that failures show.
+        say: Told that a repository is created, or would be.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        endpoints: Endpoints,
+        api: GoogleApi,
+        member: str = "MEMBER",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._repository = repository
         self._base = endpoints.artifact_registry
         self._api = api
+        self._member = member
+        self._say = say
 
-    def check(self, *, create: bool, dry_run: bool = False) -> None:
+    def check(self, *, create: bool, dry_run: bool = False) -> bool:
         """See to it that uploads can work, as far as this identity may know.
 
         An identity that may upload need not be allowed to ask, and some networks reach only `pkg.dev`: such an
         answer proves nothing, and the upload itself will tell.
 
+        Returns:
+            Whether it was created a moment ago, by this run or another: then not every server may know it yet.
+
         Raises:
-            RegistryRefused: The repository is missing (and not to be created), or takes no Python uploads.
+            RegistryRefused: The repository is missing and not to be created, cannot be created, or takes no Python
+                uploads.
+            Unreachable: It is to be created, and the API does not answer.
         """
         try:
-            response = self._call("GET", self._repository.resource or "")
+            response = self._look()
         except Unreachable:
             if create:
                 raise
-            return
-        if response.status_code == requests.codes.not_found:
-            if not create:
-                raise self._missing(said(response))
-            if not dry_run:
-                self._create()
-        elif is_success(response):
+            return False
+        missing = response.status_code == requests.codes.not_found
+        if is_success(response):
             self._check_kind(json_object(response))
+        elif missing and not create:
+            raise self._missing(said(response))
+        elif missing and dry_run:
+            self._say(f"{self._repository} does not exist; it would be created.")
+        elif create and not dry_run and response.status_code in _HIDDEN:
+            self._create()
+            return True
+        return False
+
+    def _look(self) -> requests.Response:
+        return self._call("GET", self._repository.resource or "")
 
     def _check_kind(self, found: dict[str, Any]) -> None:
         kind, mode = found.get("format", "PYTHON"), found.get("mode", "STANDARD_REPOSITORY")
@@ -58,37 +100,86 @@ class RepositoryApi:
         if mode != "STANDARD_REPOSITORY":
             word = str(mode).removesuffix("_REPOSITORY").lower()
             raise RegistryRefused(
-                f"{self._repository} is a {word} repository; packages can only be published to a standard one.",
+                f"{self._repository} is a {word} repository; only a standard one holds packages of its own.",
                 cause="a virtual repository shows what others hold, a remote one caches another index",
                 fix=self._gcloud(f"gcloud artifacts repositories describe {self._repository.name}")
-                + " names the repositories behind it; publish to one of those",
+                + " names the repositories behind it; give one of those",
                 anchor="repository-mode",
             )
 
     def _create(self) -> None:
+        """Create it and wait until it is there, whoever creates it first."""
         parent, _, _ = (self._repository.resource or "").rpartition("/")
         body = {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
         response = self._call("POST", parent, params={"repositoryId": self._repository.name or ""}, json=body)
         if response.status_code == requests.codes.conflict:
+            self._say(f"{self._repository} is created by another run.")
+        elif not is_success(response):
+            raise self._not_created(response)
+        else:
+            self._say(f"{self._repository} does not exist; creating it.")
+            self._wait_for(json_object(response))
+        self._wait_until_seen()
+
+    def _wait_for(self, operation: dict[str, Any]) -> None:
+        ended = self._api.wait_for(operation, self._base, what=f"{self._repository} is being created")
+        error = ended.get("error")
+        if isinstance(error, dict) and error.get("code") == _ALREADY_EXISTS:
             return
-        if not is_success(response):
-            raise RegistryRefused(
-                f"{self._repository} is missing and could not be created (status {response.status_code}).",
-                cause="creating takes roles/artifactregistry.admin on the project",
-                fix=self._gcloud(
-                    f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"
-                ),
-                anchor="create-repository",
-                detail=said(response),
-            )
-        operation = self._api.wait_for(json_object(response), self._base, what=f"{self._repository} is being created")
-        if (error := why_failed(operation)) is not None:
+        if (why := why_failed(ended)) is not None:
             raise RegistryRefused(
                 f"{self._repository} could not be created.",
                 fix="run again: a repository that is there is used as it is",
                 anchor="create-repository",
-                detail=error,
+                detail=why,
             )
+
+    def _wait_until_seen(self) -> None:
+        """Another run's may not be there yet, and may be of another kind; who may not look finds out by uploading."""
+        for seconds in (*WAITS, None):
+            response = self._look()
+            if is_success(response):
+                self._check_kind(json_object(response))
+                return
+            if response.status_code != requests.codes.not_found:
+                return
+            if seconds is not None:
+                self._api.pause(seconds, f"{self._repository} is not there yet")
+        raise RegistryRefused(
+            f"{self._repository} is being created, and was not there after a minute.",
+            fix="run again: a repository that is there is used as it is",
+            anchor="create-repository",
+        )
+
+    def _not_created(self, response: requests.Response) -> Failure:
+        detail = said(response)
+        if "SERVICE_DISABLED" in response.text or "has not been used in project" in detail:
+            return RegistryRefused(
+                "The Artifact Registry API is switched off in this project.",
+                fix=f"gcloud services enable artifactregistry.googleapis.com --project={self._repository.project}",
+                anchor="api-disabled",
+                detail=detail,
+            )
+        by_hand = self._gcloud(
+            f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"
+        )
+        if response.status_code != requests.codes.forbidden:
+            return RegistryRefused(
+                f"{self._repository} is missing and could not be created (status {response.status_code}).",
+                fix=by_hand,
+                anchor="create-repository",
+                detail=detail,
+            )
+        return RegistryRefused(
+            f"{self._repository} is missing, or hidden from this identity, which may not create it (403).",
+            cause="creating takes the permission artifactregistry.repositories.create, which "
+            f"roles/artifactregistry.admin has, on the project {self._repository.project}",
+            fix=f"create it once, by hand\n  {by_hand}\nor let this identity do it\n"
+            f"  gcloud projects add-iam-policy-binding {self._repository.project} "
+            f"--member={self._member} --role=roles/artifactregistry.admin",
+            anchor="create-repository",
+            detail=detail,
+        )
 
     def _call(self, method: str, path: str, **body: Any) -> requests.Response:
         return self._api.call(method, f"{self._base}/{path}", what=f"ask for {self._repository}", **body)
@@ -105,3 +196,22 @@ class RepositoryApi:
 
     def _gcloud(self, command: str) -> str:
         return f"{command} --location={self._repository.location} --project={self._repository.project}"
+
+
+def once_known(call: Callable[[], Answer], patience: Patience, on_wait: Callable[[str], None]) -> Answer:
+    """Use a repository that was created a moment ago, as soon as the server that is asked knows it.
+
+    What may be done with a new resource takes some time to be known (https://cloud.google.com/iam/docs/access-change-propagation).
+
+    Raises:
+        Failure: That of the call, after half a minute where the server still does not know it.
+    """
+    for seconds in _UNKNOWN_WAITS:
+        try:
+            return call()
+        except RegistryRefused as failure:
+            if failure.anchor not in _NOT_KNOWN:
+                raise
+        on_wait(f"the new repository is not known everywhere yet; trying again in {seconds} s")
+        patience.sleep(seconds)
+    return call()

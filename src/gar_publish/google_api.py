@@ -15,7 +15,7 @@ from gar_publish.patience import Patience
 from gar_publish.refusals import harmless, server_text
 from gar_publish.retries import Unsound, persist
 
-_WAITS = (0.5, 1, 2, 4, 8, 15, 30)
+WAITS = (0.5, 1, 2, 4, 8, 15, 30)
 """Seconds between two looks at an operation: a minute in all."""
 
 
@@ -92,13 +92,17 @@ class GoogleApi:
         Returns:
             The operation as it is then: `done`, with an `error` or a `response`, or still running.
         """
-        for seconds in _WAITS:
+        for seconds in WAITS:
             if operation.get("done"):
                 break
-            self._on_wait(f"{what}; looking again in {seconds} s")
-            self._patience.sleep(seconds)
+            self.pause(seconds, what)
             operation = json_object(self.call("GET", f"{base}/{operation.get('name', '')}", what="see how far that is"))
         return operation
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait before another look."""
+        self._on_wait(f"{why}; looking again in {seconds} s")
+        self._patience.sleep(seconds)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

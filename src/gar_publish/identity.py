@@ -111,6 +111,23 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
     return Ambient()
 
 
+def member(credential: Credential, environment: Mapping[str, str]) -> str:
+    """How IAM names whoever publishes; the word MEMBER where only the token's maker knows.
+
+    https://cloud.google.com/iam/docs/principal-identifiers
+    """
+    match credential:
+        case Federation(service_account=str(account)):
+            return f"serviceAccount:{account}"
+        case Federation(provider=provider):
+            pool = provider.partition("/providers/")[0]
+            repository = environment.get("GITHUB_REPOSITORY") or "OWNER/REPOSITORY"
+            return f"principalSet://iam.googleapis.com/{pool}/attribute.repository/{repository}"
+        case Key(info=info):
+            return f"serviceAccount:{info['client_email']}"
+    return "MEMBER"
+
+
 def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, Any]:
     """Read a service-account key given as raw JSON or as base64 of it.
 

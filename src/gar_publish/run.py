@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gar_publish import distributions, order
 from gar_publish.access import Access, open_access
-from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.artifact_registry import RepositoryApi, once_known
 from gar_publish.aside import aside, result
 from gar_publish.credentials import Token
 from gar_publish.delivery import Delivery
@@ -16,7 +16,7 @@ from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Failure, cancelled, mistake_of_ours
 from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session, refuse_plain_http
-from gar_publish.identity import Federation, KeyPassword
+from gar_publish.identity import Federation, KeyPassword, member
 from gar_publish.index import Index, IndexFile
 from gar_publish.login import Login, url_with_login
 from gar_publish.projects import Project, requirements, same_name
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _UPLOADS_AT_ONCE = 8
 
+Answer = TypeVar("Answer")
 Package = tuple[list[Distribution], bool]
 """All files of one name, and whether nobody knew that name before."""
 
@@ -48,6 +49,7 @@ class Run:
         self._senders = ThreadPoolExecutor(max_workers=at_once)
         self._readers = ThreadPoolExecutor(max_workers=2 * at_once)
         self._session = new_session(around.patience)
+        self._is_new = False
         self._connect_ahead()
         self._access = self._readers.submit(self._open_access)
         self._twine = self._readers.submit(self._check_repository)
@@ -150,8 +152,8 @@ class Run:
     def files(self, name: str) -> Mapping[str, IndexFile]:
         """What the index lists for a project, as soon as it is known that uploads can work."""
         self._twine.result()
-        listed = self._listed.get(name)
-        return listed.result() if listed else self.access.files(name)
+        listed = None if self._is_new else self._listed.get(name)  # it was asked for before there was a repository
+        return listed.result() if listed else self._once_known(lambda: self.access.files(name))
 
     def index(self) -> Index:
         return self.access.index
@@ -167,7 +169,10 @@ class Run:
             patience=self._around.patience,
             console=self._around.console,
         )
-        return uploader.upload(distribution)
+        return self._once_known(lambda: uploader.upload(distribution))
+
+    def _once_known(self, call: Callable[[], Answer]) -> Answer:
+        return once_known(call, self._around.patience, self._around.console.info) if self._is_new else call()
 
     def _look_up(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)
@@ -194,8 +199,14 @@ class Run:
             api = GoogleApi(
                 session=self._session, source=access.source, patience=around.patience, on_wait=around.console.info
             )
-            repository = RepositoryApi(settings.repository, endpoints=around.endpoints, api=api)
-            repository.check(create=settings.create_repository, dry_run=settings.dry_run)
+            repository = RepositoryApi(
+                settings.repository,
+                endpoints=around.endpoints,
+                api=api,
+                member=member(settings.credential, around.environment),
+                say=around.console.info,
+            )
+            self._is_new = repository.check(create=settings.create_repository, dry_run=settings.dry_run)
         return twine.result()
 
     def _provide(self, start: Callable[[], Iterable["Built"]]) -> None:

@@ -376,9 +376,11 @@ REGISTRY = {
         what="--dist other --if-exists fail", make=wheel(name="taken"),
     ),
     "creating a repository as a writer": Bad(
-        6, "create-repository", "us-central1/demo-project/new is missing and could not be created",
-        "repositories create new",
-        where="--repository us-central1/demo-project/new --create-repository", who="--access-token writer.token",
+        6, "create-repository", "us-central1/demo-project/new is missing, or hidden from this identity",
+        f"projects add-iam-policy-binding demo-project --member=serviceAccount:{STRANGER} "
+        "--role=roles/artifactregistry.admin",
+        where="--repository us-central1/demo-project/new --create-repository", who="--credentials-json stranger.json",
+        shows="artifactregistry.repositories.create",
     ),
 }
 # fmt: on

@@ -275,9 +275,9 @@ class TestCreateRepository:
         with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
             yield running
 
-    def create(self, hello: Doors, *more: str) -> tuple[Done, dict[str, Any]]:
+    def create(self, hello: Doors, *more: str, dist: str = "dist") -> tuple[Done, dict[str, Any]]:
         done = hello.command(
-            "publish", "--repository", self.NEW, "--dist", "dist", "--create-repository", "--json", "-", *more
+            "publish", "--repository", self.NEW, "--dist", dist, "--create-repository", "--json", "-", *more
         )
         return done, json.loads(done.out)
 
@@ -296,6 +296,22 @@ class TestCreateRepository:
         assert done.code == 0, done.err
         assert statuses(report) == {HELLO: "would upload"}
         assert [each.name for each in emulator.cloud.repositories] == ["python"]
+        assert f"{self.NEW} does not exist; it would be created." in done.err
+
+    def test_two_runs_at_once_create_it_once(self, hello: Doors, emulator: Emulator) -> None:
+        """The second one meets a creation that is not done, and both a host that does not know the repository yet."""
+        emulator.cloud.switch(operation_seconds=2.0, repository_delay=1.0, missing_repository="403")
+        make_wheel(hello.folder / "other", "other")
+        with ThreadPoolExecutor(2) as pool:
+            runs = list(pool.map(lambda folder: self.create(hello, dist=folder), ["dist", "other"]))
+        assert [done.code for done, _ in runs] == [0, 0], [done.err for done, _ in runs]
+        creations = [
+            seen for seen in emulator.requests if seen.method == "POST" and seen.path.endswith("/repositories")
+        ]
+        assert sorted(seen.status for seen in creations) == [200, 409]
+        assert [file.filename for file in emulator.files(self.NEW)] == [HELLO, "other-1.0-py3-none-any.whl"]
+        assert any("is created by another run." in done.err for done, _ in runs)
+        assert any("the new repository is not known everywhere yet" in done.err for done, _ in runs)
 
 
 class TestSeveral:

@@ -1,9 +1,9 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.artifact_registry import RepositoryApi, once_known
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
@@ -29,7 +29,12 @@ def time() -> Time:
 
 
 @pytest.fixture
-def api(server: ScriptedServer, time: Time) -> RepositoryApi:
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def api(server: ScriptedServer, time: Time, said: list[str]) -> RepositoryApi:
     endpoints = Endpoints(server.url)
     google = GoogleApi(
         session=new_session(),
@@ -38,7 +43,11 @@ def api(server: ScriptedServer, time: Time) -> RepositoryApi:
         on_wait=lambda _: None,
     )
     return RepositoryApi(
-        Repository.parse("us/demo-project/python", endpoints=endpoints), endpoints=endpoints, api=google
+        Repository.parse("us/demo-project/python", endpoints=endpoints),
+        endpoints=endpoints,
+        api=google,
+        member="serviceAccount:me@demo-project.iam.gserviceaccount.com",
+        say=said.append,
     )
 
 
@@ -82,25 +91,84 @@ def test_an_answer_that_proves_nothing_stops_nothing(server: ScriptedServer, api
     api.check(create=False)
 
 
+CREATING = {"name": "projects/demo-project/locations/us/operations/1"}
+
+
 def test_a_missing_one_is_created_and_waited_for(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
-    operation = {"name": "projects/demo-project/locations/us/operations/1"}
-    server.on(f"{PARENT}/python", Reply(404))
-    server.on(f"{PARENT}?repositoryId=python", Reply(200, json.dumps(operation)))
-    done = Reply(200, json.dumps({**operation, "done": True}))
-    server.on(f"{API}/{operation['name']}", Reply(200, json.dumps(operation)), done)
-    api.check(create=True)
+    server.on(f"{PARENT}/python", Reply(404), found())
+    server.on(f"{PARENT}?repositoryId=python", Reply(200, json.dumps(CREATING)))
+    done = Reply(200, json.dumps({**CREATING, "done": True}))
+    server.on(f"{API}/{CREATING['name']}", Reply(200, json.dumps(CREATING)), done)
+    assert api.check(create=True)
     assert time.slept == [0.5, 1]
     assert json.loads(server.asked(f"{PARENT}?")[0].body) == {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
 
 
-def test_one_that_another_run_created_meanwhile_is_used(server: ScriptedServer, api: RepositoryApi) -> None:
+LOST = {**CREATING, "done": True, "error": {"code": 6, "message": "exists"}}
+
+
+@pytest.mark.parametrize("answer", [Reply(409, "exists"), Reply(200, json.dumps(LOST))], ids=["at once", "at the end"])
+def test_one_that_another_run_creates_is_waited_for(
+    server: ScriptedServer, api: RepositoryApi, time: Time, answer: Reply
+) -> None:
+    server.on(f"{PARENT}/python", Reply(404), Reply(404), Reply(404), found())
+    server.on(f"{PARENT}?", answer)
+    assert api.check(create=True)
+    assert time.slept == [0.5, 1]
+
+
+def test_what_another_run_created_may_be_of_another_kind(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(404), found(format="DOCKER"))
+    server.on(f"{PARENT}?", Reply(409, "exists"))
+    with pytest.raises(RegistryRefused, match="format DOCKER"):
+        api.check(create=True)
+
+
+def test_one_that_never_appears_is_given_up(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", Reply(409, "exists"))
-    api.check(create=True)
+    with pytest.raises(RegistryRefused, match="was not there after a minute"):
+        api.check(create=True)
+    assert sum(time.slept) == pytest.approx(60.5)
+
+
+def test_who_may_create_and_not_look_creates(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(403, "denied"))
+    server.on(f"{PARENT}?", Reply(200, json.dumps({**CREATING, "done": True})))
+    assert api.check(create=True)
+
+
+def test_a_dry_run_creates_nothing_and_says_so(server: ScriptedServer, api: RepositoryApi, said: list[str]) -> None:
+    server.on(API, Reply(404))
+    assert not api.check(create=True, dry_run=True)
+    assert said == ["us/demo-project/python does not exist; it would be created."]
+    assert {seen.method for seen in server.seen} == {"GET"}
+
+
+def test_the_role_that_is_missing_is_said(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(404))
+    server.on(f"{PARENT}?", Reply(403, "denied"))
+    with pytest.raises(RegistryRefused, match="may not create it") as caught:
+        api.check(create=True)
+    assert "roles/artifactregistry.admin has, on the project demo-project" in caught.value.cause
+    assert caught.value.fix.endswith(
+        "gcloud projects add-iam-policy-binding demo-project "
+        "--member=serviceAccount:me@demo-project.iam.gserviceaccount.com --role=roles/artifactregistry.admin"
+    )
+    assert caught.value.detail == "denied"
+
+
+def test_an_api_that_is_off_is_said_to_be(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(403))
+    disabled = {"message": "Artifact Registry API has not been used in project 1 before or it is disabled."}
+    server.on(f"{PARENT}?", Reply(403, json.dumps({"error": disabled})))
+    with pytest.raises(RegistryRefused) as caught:
+        api.check(create=True)
+    assert caught.value.anchor == "api-disabled"
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply(403, "denied"), Reply(200, json.dumps({"done": True, "error": {"message": "denied"}}))]
+    "answer", [Reply(400, "denied"), Reply(200, json.dumps({"done": True, "error": {"message": "denied"}}))]
 )
 def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: RepositoryApi, answer: Reply) -> None:
     server.on(f"{PARENT}/python", Reply(404))
@@ -108,6 +176,33 @@ def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: Reposi
     with pytest.raises(RegistryRefused, match="could not be created") as caught:
         api.check(create=True)
     assert caught.value.detail == "denied"
+
+
+class TestOnceKnown:
+    def failing(self, *anchors: str) -> Callable[[], str]:
+        rest = iter(anchors)
+
+        def call() -> str:
+            for anchor in rest:
+                raise RegistryRefused("no", anchor=anchor)
+            return "done"
+
+        return call
+
+    def test_a_new_repository_gets_some_time(self, time: Time) -> None:
+        call = self.failing("repository-missing", "registry-403")
+        assert once_known(call, Patience(sleep=time.sleep), lambda _: None) == "done"
+        assert time.slept == [0.5, 1]
+
+    def test_but_not_for_ever(self, time: Time) -> None:
+        with pytest.raises(RegistryRefused):
+            once_known(self.failing(*["registry-403"] * 9), Patience(sleep=time.sleep), lambda _: None)
+        assert sum(time.slept) == pytest.approx(30.5)
+
+    def test_and_not_for_anything_else(self, time: Time) -> None:
+        with pytest.raises(RegistryRefused):
+            once_known(self.failing("registry-refused"), Patience(sleep=time.sleep), lambda _: None)
+        assert time.slept == []
 
 
 def test_an_outage_stops_what_has_to_create(server: ScriptedServer, api: RepositoryApi) -> None:

@@ -4,7 +4,16 @@ import json
 import pytest
 
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
-from gar_publish.identity import Credential, Federation, GivenToken, Key, KeyPassword, read_credential
+from gar_publish.identity import (
+    Ambient,
+    Credential,
+    Federation,
+    GivenToken,
+    Key,
+    KeyPassword,
+    member,
+    read_credential,
+)
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 KEY = {
@@ -136,3 +145,20 @@ def test_what_is_no_key_is_refused_by_the_name_of_its_option() -> None:
 def test_a_key_as_a_password_is_a_kind_of_its_own() -> None:
     with pytest.raises(BadInput, match="`credentials-json` and `json-key` are both given"):
         read(credentials_json=KEY_FILE, json_key=KEY_FILE)
+
+
+@pytest.mark.parametrize(
+    ("credential", "named"),
+    [
+        (Federation(PROVIDER, "me@p.iam.gserviceaccount.com", "", ""), "serviceAccount:me@p.iam.gserviceaccount.com"),
+        (
+            Federation(PROVIDER, None, "", ""),
+            f"principalSet://iam.googleapis.com/{PROVIDER.partition('/providers')[0]}/attribute.repository/me/hello",
+        ),
+        (Key({"client_email": "me@p.iam.gserviceaccount.com"}), "serviceAccount:me@p.iam.gserviceaccount.com"),
+        (GivenToken("ya29.x"), "MEMBER"),
+        (Ambient(), "MEMBER"),
+    ],
+)
+def test_iam_has_a_name_for_who_publishes(credential: Credential, named: str) -> None:
+    assert member(credential, {"GITHUB_REPOSITORY": "me/hello"}) == named

@@ -52,6 +52,7 @@ class Cloud:
         self.true_clock = clock
         self.keys = Keys(data / "keys", self.clock)
         self.store = Store(data / "repositories")
+        self._created: dict[str, float] = {}
         for key in world.keys:
             self.keys.verifying_key(key.account)
 
@@ -101,6 +102,14 @@ class Cloud:
     def repository(self, project: str, location: str, name: str) -> Repository | None:
         wanted = Repository(project, location, name).resource
         return next((item for item in self.repositories if item.resource == wanted), None)
+
+    def create(self, repository: Repository) -> None:
+        self.store.create(repository)
+        self._created[repository.resource] = self.true_clock()
+
+    def is_known_everywhere(self, repository: Repository) -> bool:
+        """Whether every server knows a repository: a new one takes some time."""
+        return self.true_clock() >= self._created.get(repository.resource, 0.0) + self.switches.repository_delay
 
     # Who may do what
 

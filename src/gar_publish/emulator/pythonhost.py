@@ -122,6 +122,8 @@ class PythonHost:
         location = request.scope["host_match"][1]
         wanted = Repository(request.path_params["project"], location, request.path_params["repository"])
         repository = cloud.repository(wanted.project, wanted.location, wanted.name)
+        if repository and not cloud.is_known_everywhere(repository):
+            repository = None
         who = self._caller(request)
         project = cloud.project(wanted.project)
         if project and ARTIFACT_REGISTRY in project.disabled_services:

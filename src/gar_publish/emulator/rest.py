@@ -3,6 +3,7 @@
 https://cloud.google.com/artifact-registry/docs/reference/rest
 """
 
+import asyncio
 import base64
 import binascii
 import re
@@ -59,6 +60,7 @@ class ArtifactRegistry:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._operations: dict[str, Item] = {}
+        self._coming: set[str] = set()
 
     # Locations and operations
 
@@ -82,11 +84,23 @@ class ArtifactRegistry:
             raise _not_found()
         return JSONResponse(found)
 
-    def _started(self, request: Request, response: Item) -> Response:
-        """A long-running operation, which is done when it is asked for: https://google.aip.dev/151"""
+    def _started(self, request: Request, response: Item, carry_out: Callable[[], None]) -> Response:
+        """A long-running operation, which is done when it is asked for, or some seconds later.
+
+        https://google.aip.dev/151
+        """
         parent = f"projects/{request.path_params['project']}/locations/{request.path_params['location']}"
         operation: Item = {"name": f"{parent}/operations/{uuid4()}", "metadata": {"@type": f"{TYPE}.OperationMetadata"}}
-        self._operations[operation["name"]] = {**operation, "done": True, "response": response}
+        self._operations[operation["name"]] = operation
+
+        def finish() -> None:
+            carry_out()
+            self._operations[operation["name"]] = {**operation, "done": True, "response": response}
+
+        if seconds := self._cloud.switches.operation_seconds:
+            asyncio.get_running_loop().call_later(seconds, finish)
+        else:
+            finish()
         return JSONResponse(operation)
 
     # Repositories
@@ -125,11 +139,16 @@ class ArtifactRegistry:
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
             raise api(400, "Request contains an invalid argument.")
-        if self._cloud.repository(project, location, name):
-            raise api(409, "the repository already exists")
         made = Repository(project, location, name, kind, mode, str(body.get("description", "")))
-        self._cloud.store.create(made)
-        return self._started(request, {"@type": f"{TYPE}.Repository", **self._described(made)})
+        if made.resource in self._coming or self._cloud.repository(project, location, name):
+            raise api(409, "the repository already exists")
+        self._coming.add(made.resource)
+
+        def create() -> None:
+            self._cloud.create(made)
+            self._coming.remove(made.resource)
+
+        return self._started(request, {"@type": f"{TYPE}.Repository", **self._described(made)}, create)
 
     async def test_permissions(self, request: Request) -> Response:
         who = self._cloud.bearer(request)
@@ -194,9 +213,12 @@ class ArtifactRegistry:
     def _delete(self, request: Request, repository: Repository, files: list[StoredFile]) -> Response:
         if not files:
             raise _not_found()
-        for stored in files:
-            self._cloud.store.remove(repository, stored)
-        return self._started(request, {"@type": "type.googleapis.com/google.protobuf.Empty"})
+
+        def delete() -> None:
+            for stored in files:
+                self._cloud.store.remove(repository, stored)
+
+        return self._started(request, {"@type": "type.googleapis.com/google.protobuf.Empty"}, delete)
 
     # Packages, versions and pythonPackages: views of the files
 

@@ -23,7 +23,9 @@ class Switches:
         json_index: Whether the index speaks JSON (PEP 691) to those who ask for it.
         max_upload_size: Bytes that a file may have; 0 for no limit.
         missing_repository: `by-rights` (404 to those who may write to the whole project, else 403), `403` or `404`.
+        operation_seconds: Seconds until a long-running operation is done; what it creates is not there before.
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
+        repository_delay: Seconds until the Python host knows a repository that was created.
         requires_python: Whether the index carries `data-requires-python`.
         upload_status: HTTP status of an upload that was taken.
         wrong_repository_status: HTTP status for a repository of another format or mode.
@@ -45,7 +47,9 @@ class Switches:
     json_index: bool = False
     max_upload_size: int = 0
     missing_repository: str = "by-rights"
+    operation_seconds: float = 0.0
     read_only_scope: bool = True
+    repository_delay: float = 0.0
     requires_python: bool = True
     upload_status: int = 200
     wrong_repository_status: int = 400
@@ -55,7 +59,7 @@ class Switches:
             first, last = (200, 299) if name == "upload_status" else (400, 599)
             if not first <= getattr(self, name) <= last:
                 raise ValueError(f"{_dashed(name)} must be an HTTP status from {first} to {last}")
-        for name in ("federated_lifetime", "index_delay", "max_upload_size"):
+        for name in ("federated_lifetime", "index_delay", "max_upload_size", "operation_seconds", "repository_delay"):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{_dashed(name)} must be 0 or more")
         if self.missing_repository not in {"by-rights", "403", "404"}:

@@ -249,6 +249,18 @@ def test_missing_repository_is_told_to_those_with_rights(
     assert local.upload(wheel, token, repository="us-central1/demo-project/none").status_code == 403
 
 
+def test_new_repository_is_not_known_at_once(
+    start: Callable[..., Local], default: World, clock: Clock, wheel: Path
+) -> None:
+    writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
+    local = start(replace(default, bindings=(*default.bindings, writer)), repository_delay=5.0)
+    local.emulator.cloud.create(Repository("demo-project", "us-central1", "new"))
+    token = local.token("user:dev@example.com")
+    assert local.upload(wheel, token, repository="us-central1/demo-project/new").status_code == 404
+    clock.now += 5
+    assert local.upload(wheel, token, repository="us-central1/demo-project/new").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("other", "read"),
     [

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_repository_is_made_by_an_admin_and_survives_a_restart(local: Local, sta
 def test_repository_that_cannot_be_made(local: Local, name: str, body: dict[str, str]) -> None:
     answer = _call(local, "POST", f"{PARENT}/repositories?repositoryId={name}", ADMIN, json=body)
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_creation_may_take_its_time(local: Local) -> None:
+    local.emulator.cloud.switch(operation_seconds=0.3)
+    create = ("POST", f"{PARENT}/repositories?repositoryId=slow", ADMIN)
+    operation = _call(local, *create, json={"format": "PYTHON"}).json()["name"]
+    assert "done" not in _call(local, "GET", operation, ADMIN).json()
+    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 404
+    assert _call(local, *create, json={"format": "PYTHON"}).status_code == 409
+    deadline = time.monotonic() + 10
+    while "done" not in _call(local, "GET", operation, ADMIN).json():
+        assert time.monotonic() < deadline
+    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 200
 
 
 def test_missing_repository(local: Local) -> None:
