@@ -109,6 +109,17 @@ def open_access(
         console=around.console,
         environment=around.environment,
     )
+    return read_as(source, repository, index_token, around, session)
+
+
+def read_as(
+    source: TokenSource,
+    repository: Repository,
+    index_token: IndexToken,
+    around: Surroundings,
+    session: requests.Session,
+) -> Access:
+    """Read a repository as one identity, or as weakly as it can."""
 
     def open_index(reader: TokenSource) -> Index:
         return Index(

@@ -11,10 +11,12 @@ from gar_publish.errors import BadInput
 from gar_publish.settings import (
     CHANGED_SINCE_OPTION,
     CREDENTIAL_INPUTS,
+    DELIVERY_INPUTS,
     INDEX_TOKEN_INPUT,
     INPUTS,
     JSON_KEY_OPTION,
     PACKAGES_INPUT,
+    PROMOTION_INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
     Input,
@@ -32,10 +34,19 @@ def new_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("publish", help="build and publish")
     _add_folders(command)
-    command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
+    _add_json(command)
     _add_inputs(
         command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, JSON_KEY_OPTION, *PUBLISH_INPUTS, CHANGED_SINCE_OPTION)
     )
+
+    command = commands.add_parser("promote", help="copy versions from one repository to another, byte for byte")
+    command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="what to promote")
+    _add_json(command)
+    source, with_dependencies = PROMOTION_INPUTS
+    command.add_argument(
+        "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has them"
+    )
+    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, with_dependencies, *DELIVERY_INPUTS))
 
     command = commands.add_parser("plan", help="print what would be published, as JSON for a workflow's matrix")
     _add_folders(command)
@@ -65,6 +76,10 @@ def new_parser() -> argparse.ArgumentParser:
 
 def _add_folders(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
 
 
 def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:

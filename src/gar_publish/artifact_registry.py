@@ -84,6 +84,27 @@ class RepositoryApi:
             return True
         return False
 
+    def check_source(self) -> None:
+        """See to it that it holds packages that can be promoted, as far as this identity may know.
+
+        Raises:
+            RegistryRefused: It is missing, or holds no Python packages of its own.
+        """
+        try:
+            response = self._look()
+        except Unreachable:
+            return
+        if is_success(response):
+            self._check_kind(json_object(response))
+        elif response.status_code == requests.codes.not_found:
+            raise RegistryRefused(
+                f"The repository {self._repository}, to promote from, does not exist.",
+                cause="a wrong project, location or name; a repository is looked for in one location only",
+                fix=f"gcloud artifacts repositories list --project={self._repository.project}",
+                anchor="repository-missing",
+                detail=said(response),
+            )
+
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
 

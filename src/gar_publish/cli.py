@@ -77,7 +77,7 @@ def _run_command(arguments: Sequence[str]) -> int:
 
 
 def publish(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
-    """`gar-publish publish`: the action, in a shell."""
+    """`gar-publish publish` and `gar-publish promote`: the action, in a shell."""
     from gar_publish.pipeline import publish as run_pipeline  # other commands do without
 
     around = _surroundings(environment, console)
@@ -268,6 +268,7 @@ def _write_step_output(environment: Mapping[str, str], outputs: Mapping[str, str
 COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str], TerminalConsole], int]] = MappingProxyType(
     {
         "publish": publish,
+        "promote": publish,
         "plan": plan,
         "index-url": index_url,
         "configure": configure,

@@ -98,7 +98,7 @@ def read(path: Path) -> Distribution:
     from twine.exceptions import InvalidDistribution  # twine takes long to import
     from twine.package import PackageFile
 
-    name, version, platforms = _parse(path)
+    name, version, platforms = _parse(path.name)
     try:
         archives.check(path)
         package = PackageFile.from_filename(str(path), comment=None)
@@ -209,11 +209,27 @@ def universal(listed: Mapping[str, Listed], name: str, version: str) -> dict[Lit
     found: dict[Literal["wheel", "sdist"], Listed] = {}
     for filename, each in listed.items():
         with contextlib.suppress(BuildFailure):
-            if _parse(Path(filename))[:2] == (name, Version(version)):
+            if _parse(filename)[:2] == (name, Version(version)):
                 if _UNIVERSAL.search(filename):
                     found["wheel"] = each
                 elif not filename.endswith(".whl"):
                     found["sdist"] = each
+    return found
+
+
+def by_version(listed: Mapping[str, Listed], name: str) -> dict[Version, dict[str, Listed]]:
+    """The wheels and sdists of a project in an index, by version and file name.
+
+    Args:
+        listed: What the index lists, by file name; what is neither is passed over.
+        name: The normalised name.
+    """
+    found: dict[Version, dict[str, Listed]] = {}
+    for filename, each in listed.items():
+        with contextlib.suppress(BuildFailure):
+            theirs, version, _ = _parse(filename)
+            if theirs == name:
+                found.setdefault(version, {})[filename] = each
     return found
 
 
@@ -273,21 +289,21 @@ def _is_distribution(filename: str) -> bool:
     return filename.endswith((".whl", ".tar.gz"))
 
 
-def _parse(path: Path) -> tuple[str, Version, frozenset[str]]:
-    if not _FILENAME.fullmatch(path.name):
+def _parse(filename: str) -> tuple[str, Version, frozenset[str]]:
+    if not _FILENAME.fullmatch(filename):
         raise BuildFailure(
-            f"{path.name!r} is no name of a wheel or an sdist: it has characters that none has.",
+            f"{filename!r} is no name of a wheel or an sdist: it has characters that none has.",
             fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
             anchor="bad-metadata",
         )
     try:
-        if path.suffix == ".whl":
-            name, version, _, tags = parse_wheel_filename(path.name)
+        if filename.endswith(".whl"):
+            name, version, _, tags = parse_wheel_filename(filename)
             return name, version, frozenset(tag.platform for tag in tags)
-        name, version = parse_sdist_filename(path.name)
+        name, version = parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
         raise BuildFailure(
-            f"{path.name} is no name of a wheel or an sdist.",
+            f"{filename} is no name of a wheel or an sdist.",
             cause="The file was renamed after it was built.",
             fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
             anchor="bad-metadata",

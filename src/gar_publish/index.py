@@ -4,7 +4,9 @@ import hashlib
 import html
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import DefragResult, unquote, urldefrag, urljoin, urlsplit
 
@@ -100,35 +102,39 @@ class Index:
             self._wait(seconds, f"the index does not list {filename} yet")
         return self.files(name).get(filename)
 
-    def read_sha256(self, file: IndexFile, expected: str | None = None, size: int | None = None) -> str:
+    def read_sha256(
+        self, file: IndexFile, expected: str | None = None, size: int | None = None, *, copy: Path | None = None
+    ) -> str:
         """Download a file and hash what came; where that is not what was expected, until two readings agree.
 
         Args:
             file: The file.
             expected: The hash that it should have, if not the one that the index lists.
             size: How many bytes it should have at most, where that is known.
+            copy: Where to keep what came.
 
         Returns:
             Its hash in lower-case hex; empty where it is longer than it should be.
 
         Raises:
             Failure: It cannot be read.
+            OSError: The copy cannot be written.
         """
         size = size or _LONGEST_FILE
-        sha256 = self._read_once(file, size)
+        sha256 = self._read_once(file, size, copy)
         believed = {expected or file.sha256 or sha256}
         for _ in range(_MORE_READINGS):
             if sha256 in believed:
                 break
             believed.add(sha256)
-            sha256 = self._read_once(file, size)
+            sha256 = self._read_once(file, size, copy)
         return sha256
 
-    def _read_once(self, file: IndexFile, size: int) -> str:
+    def _read_once(self, file: IndexFile, size: int, copy: Path | None) -> str:
         """Read it now, or as soon as it can be had: an index may list a file before it hands it out."""
         waits = iter(_LAG_WAITS)
         while True:
-            response, sha256 = self._get(file.url, f"read {file.filename} back", lambda body: self._hash(body, size))
+            response, sha256 = self._get(file.url, f"read {file.filename}", lambda body: self._hash(body, size, copy))
             if sha256 is not None:
                 return sha256
             seconds = next(waits, None) if response.status_code == requests.codes.not_found else None
@@ -156,14 +162,16 @@ class Index:
             raise Unsound(response, failure) from None
         raise Unsound(response, _not_an_index(url))
 
-    def _hash(self, response: requests.Response, size: int) -> str:
+    def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
-        for piece in pieces(response, self._patience.timeouts[1]):
-            digest.update(piece)
-            received += len(piece)
-            if received > size:
-                response.close()
-                return ""
+        with response, copy.open("wb") if copy else nullcontext() as kept:
+            for piece in pieces(response, self._patience.timeouts[1]):
+                digest.update(piece)
+                received += len(piece)
+                if received > size:
+                    return ""
+                if kept:
+                    kept.write(piece)
         return digest.hexdigest()
 
     def _get(

@@ -10,7 +10,7 @@ from gar_publish import distributions, plan
 from gar_publish.projects import Project
 from gar_publish.report import Report
 from gar_publish.run import Run
-from gar_publish.settings import Settings
+from gar_publish.settings import Promotion, Settings
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -29,14 +29,25 @@ def publish(settings: Settings, around: Surroundings) -> Report:
     Raises:
         Failure: Something was wrong before that; nothing was uploaded.
     """
-    projects = [] if settings.dist else _select(settings, around)
-    if not projects and not settings.dist:
+    no_build = settings.dist or settings.promotion
+    projects = [] if no_build else _select(settings, around)
+    if not projects and not no_build:
         around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
         return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
     with ExitStack() as stack:
         run = Run(settings, around, projects)
         stack.callback(run.close)
-        return run.publish(lambda: stack.enter_context(_building(run, settings, around)))
+        if promotion := settings.promotion:
+            return run.publish(lambda: run.packages(stack.enter_context(_fetching(run, promotion))))
+        if settings.dist:
+            return run.publish(run.collected)
+        return run.publish(lambda: run.built(stack.enter_context(_building(run, settings, around))))
+
+
+@contextmanager
+def _fetching(run: Run, promotion: Promotion) -> Iterator[list[distributions.Distribution]]:
+    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
+        yield run.fetch(promotion, Path(scratch))
 
 
 @contextmanager

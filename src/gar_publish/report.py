@@ -89,6 +89,7 @@ class Report:
         token_expires_at: When that token ends, where that is known.
         stopped: What ended the whole run early: that it was cancelled.
         not_built: The projects whose builds failed.
+        promoted_from: The repository that the files came from; empty where they were not promoted.
     """
 
     repository: Repository
@@ -99,6 +100,7 @@ class Report:
     token_expires_at: datetime | None
     stopped: Failure | None = None
     not_built: tuple[NotBuilt, ...] = ()
+    promoted_from: str = ""
 
     @property
     def failures(self) -> list[Failure]:
@@ -178,6 +180,7 @@ class Report:
             "repository": str(self.repository),
             "dry-run": self.dry_run,
             "verified": self.verified,
+            **({"promoted-from": self.promoted_from} if self.promoted_from else {}),
         }
         if self.failure:
             public["failure"] = failure_as_json(self.failure)
@@ -220,7 +223,8 @@ class Report:
         ]
         if not self.files and not self.failure:
             title = "Nothing to publish to"
-        parts = [f"### {title} `{self.repository}`", ""]
+        source = f", from `{self.promoted_from}`" if self.promoted_from else ""
+        parts = [f"### {title} `{self.repository}`{source}", ""]
         if rows:
             header = ["| package | version | file | size | SHA-256 | status |", "| --- | --- | --- | --- | --- | --- |"]
             parts += [*header, *rows, ""]

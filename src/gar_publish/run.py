@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gar_publish import distributions, order
-from gar_publish.access import Access, open_access
+from gar_publish.access import Access, open_access, read_as
 from gar_publish.artifact_registry import RepositoryApi, once_known
 from gar_publish.aside import aside, result
 from gar_publish.credentials import Token
@@ -21,7 +22,8 @@ from gar_publish.index import Index, IndexFile
 from gar_publish.login import Login, url_with_login
 from gar_publish.projects import Project, requirements, same_name
 from gar_publish.report import HeldFile, NotBuilt, PublishedFile, Report
-from gar_publish.settings import Settings
+from gar_publish.repository import Repository
+from gar_publish.settings import Promotion, Settings
 from gar_publish.surroundings import Surroundings
 from gar_publish.upload import Uploader, twine_repository
 
@@ -88,11 +90,11 @@ class Run:
             counts |= {settings.credential.request_url: 1, endpoints.sts: 2}
         self._session.connect_ahead(counts)
 
-    def publish(self, start: Callable[[], Iterable["Built"]]) -> Report:
-        """Publish what is built as it comes, or with `dist` what is there.
+    def publish(self, provide: Callable[[], Iterable[Package]]) -> Report:
+        """Publish packages as they come.
 
         Args:
-            start: Begins to build.
+            provide: Begins to provide them: `built`, `collected`, or `packages` of what was fetched.
 
         Returns:
             What happened. What failed after the first byte left, or that the run was cancelled, is in it.
@@ -102,7 +104,7 @@ class Run:
         """
         token: Token | None = None
         try:
-            stopped = self._deliver(start)
+            stopped = self._deliver(provide)
             if not stopped and not self._delivery.failed:
                 token, stopped = self._line_token()
             self._around.settled()
@@ -110,10 +112,10 @@ class Run:
             stopped = cancelled()
         return self._report(token, stopped)
 
-    def _deliver(self, start: Callable[[], Iterable["Built"]]) -> Failure | None:
+    def _deliver(self, provide: Callable[[], Iterable[Package]]) -> Failure | None:
         """Publish; once a byte has left, what stops that is told together with what has landed."""
         try:
-            self._provide(start)
+            self._provide(provide())
             self._delivery.finish()
         except Exception as error:
             if not self._delivery.has_sent:
@@ -143,6 +145,7 @@ class Run:
             token_expires_at=token.expires_at if token else None,
             stopped=stopped,
             not_built=tuple(self._not_built),
+            promoted_from=str(settings.promotion.source) if settings.promotion else "",
         )
 
     @property
@@ -188,30 +191,33 @@ class Run:
 
     def _check_repository(self) -> "TwineRepository":
         """See to it that uploads can work, and have all that they need."""
-        settings, around = self._settings, self._around
-        access = self.access
+        settings = self._settings
+        self._access.result()
         if settings.repository.resource and len(self._projects) > 1:
             uploads = min(len(self._projects), settings.jobs or _UPLOADS_AT_ONCE)
             self._session.connect_ahead({settings.repository.upload_url: uploads})
         twine = aside(lambda: twine_repository(settings.repository.upload_url))  # imports it
         # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
-            api = GoogleApi(
-                session=self._session, source=access.source, patience=around.patience, on_wait=around.console.info
-            )
-            repository = RepositoryApi(
-                settings.repository,
-                endpoints=around.endpoints,
-                api=api,
-                member=member(settings.credential, around.environment),
-                say=around.console.info,
-            )
+            repository = self._api(settings.repository)
             self._is_new = repository.check(create=settings.create_repository, dry_run=settings.dry_run)
         return twine.result()
 
-    def _provide(self, start: Callable[[], Iterable["Built"]]) -> None:
+    def _api(self, repository: Repository) -> RepositoryApi:
+        around = self._around
+        api = GoogleApi(
+            session=self._session, source=self.access.source, patience=around.patience, on_wait=around.console.info
+        )
+        return RepositoryApi(
+            repository,
+            endpoints=around.endpoints,
+            api=api,
+            member=member(self._settings.credential, around.environment),
+            say=around.console.info,
+        )
+
+    def _provide(self, packages: Iterable[Package]) -> None:
         """Hand over what is to be published, as it is built; with an expected version, when all of it is there."""
-        packages: Iterable[Package] = self._collected() if self._settings.dist else self._built(start())
         if self._settings.expected_version:
             packages = list(packages)
             found = [(each.filename, each.version) for files, _ in packages for each in files]
@@ -222,16 +228,42 @@ class Run:
                     self._around.console.warning(warning)
             self._delivery.add(files, unnamed=unnamed)
 
-    def _collected(self) -> list[Package]:
+    def fetch(self, promotion: Promotion, folder: Path) -> list[Distribution]:
+        """What is promoted, from the repository that has it.
+
+        Raises:
+            Failure: It is not there, or cannot be read, or must not be published; nothing was uploaded.
+        """
+        from gar_publish.promotion import Source  # other runs do without
+
+        around, source = self._around, result(self._access).source
+        reader = read_as(source, promotion.source, self._settings.index_token, around, self._session)
+        result(self._readers.submit(self._api(promotion.source).check_source))
+        result(self._twine)
+        return Source(promotion.source, reader, self._readers, folder, around.console.info).fetch(
+            promotion.pins, with_dependencies=promotion.with_dependencies
+        )
+
+    def collected(self) -> list[Package]:
+        """What `dist` names."""
         paths = distributions.collect(self._settings.dist, self._around.workspace)
-        found = sorted(map(distributions.read, paths), key=attrgetter("name"))
+        return self.packages(map(distributions.read, paths))
+
+    def packages(self, found: Iterable[Distribution]) -> list[Package]:
+        """Files by package.
+
+        Raises:
+            BadInput: There is no order to publish them in.
+        """
+        found = sorted(found, key=attrgetter("name"))
         packages = [list(files) for _, files in groupby(found, key=attrgetter("name"))]
         required = {files[0].name: {name for each in files for name in each.requires} for files in packages}
         order.refuse_circles(required)
         self._delivery.expect(required)
         return [(files, False) for files in packages]
 
-    def _built(self, builds: Iterable["Built"]) -> Iterator[Package]:
+    def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
+        """What builds bring, as they end; where one of several fails, the others go on."""
         for built in builds:
             project = built.project
             try:

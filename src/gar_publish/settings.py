@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from packaging.version import Version
 
@@ -11,6 +11,9 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
 from gar_publish.identity import Credential, GivenToken, KeyPassword, read_credential
 from gar_publish.repository import Repository
+
+if TYPE_CHECKING:
+    from gar_publish.pins import Pin
 
 Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
@@ -53,14 +56,15 @@ CHANGED_SINCE_OPTION = Input(
 )
 """Of the command line alone."""
 
+PROMOTION_INPUTS = (
+    Input("promote-from", "", "Build nothing: copy the versions that packages names from this repository"),
+    Input("with-dependencies", "false", "Promote what they require as well, if it is in that repository", "flag"),
+)
+
 PACKAGES_INPUT = Input("packages", ".", "Project folders or globs, one a line", "lines")
 INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
-PUBLISH_INPUTS = (
-    PACKAGES_INPUT,
-    Input("dist", "", "Files, folders or globs that are built already; then nothing is built", "lines"),
-    Input("formats", "wheel", "wheel, sdist, or both, comma-separated"),
+DELIVERY_INPUTS = (
     Input("if-exists", "skip-identical", "skip-identical, skip or fail"),
-    Input("expected-version", "", "Refuse to publish any other version"),
     INDEX_TOKEN_INPUT,
     Input("dry-run", "false", "Build, check, authenticate and compare; upload nothing", "flag"),
     Input("verify", "true", "Read every file back from the index and compare its SHA-256", "flag"),
@@ -68,7 +72,14 @@ PUBLISH_INPUTS = (
     Input("jobs", "0", "How many builds and uploads at once; 0 picks"),
     Input("summary", "true", "Write the step summary", "flag"),
 )
-INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS
+PUBLISH_INPUTS = (
+    PACKAGES_INPUT,
+    Input("dist", "", "Files, folders or globs that are built already; then nothing is built", "lines"),
+    Input("formats", "wheel", "wheel, sdist, or both, comma-separated"),
+    Input("expected-version", "", "Refuse to publish any other version"),
+    *DELIVERY_INPUTS,
+)
+INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
 SETUP_INPUTS = (
     *REPOSITORY_INPUTS,
     *CREDENTIAL_INPUTS,
@@ -77,6 +88,21 @@ SETUP_INPUTS = (
 )
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What is promoted, in place of what would be built.
+
+    Attributes:
+        source: The repository that has it, which is one of Artifact Registry's.
+        pins: The versions.
+        with_dependencies: Whether what they require goes along.
+    """
+
+    source: Repository
+    pins: "tuple[Pin, ...]"
+    with_dependencies: bool
 
 
 @dataclass(frozen=True)
@@ -97,6 +123,7 @@ class Settings:
     jobs: int
     summary: bool
     changed_since: str | None = None
+    promotion: Promotion | None = None
 
     @classmethod
     def from_inputs(
@@ -134,6 +161,7 @@ class Settings:
             jobs=_count("jobs", get("jobs")),
             summary=_boolean("summary", get("summary")),
             changed_since=read_changed_since(inputs),
+            promotion=_promotion(inputs, repository, endpoints),
         )
 
 
@@ -194,6 +222,59 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
     """The repository that the three inputs `repository`, `project` and `location` name."""
     get = _reader(inputs)
     return Repository.parse(get("repository"), project=get("project"), location=get("location"), endpoints=endpoints)
+
+
+def _promotion(inputs: Mapping[str, str], target: Repository, endpoints: Endpoints) -> Promotion | None:
+    get = _reader(inputs)
+    with_dependencies = _boolean("with-dependencies", get("with-dependencies"))
+    if not get("promote-from"):
+        if with_dependencies:
+            raise BadInput(
+                "`with-dependencies` is for promoting, and `promote-from` is missing.",
+                fix="set `promote-from` to the repository that has the packages, or leave `with-dependencies` out",
+                anchor="promote-from",
+            )
+        return None
+    for name, unset in (("dist", ""), ("formats", "wheel"), ("expected-version", ""), ("changed-since", "")):
+        if (inputs.get(name, "").strip() or unset) != unset:
+            raise BadInput(
+                f"`{name}` and `promote-from` are both given; what is promoted is there already, whole.",
+                fix=f"leave `{name}` out: `packages` names the versions, such as hello==1.2.3",
+                anchor="promote-from",
+            )
+    from gar_publish.pins import read_pins  # only promotions have any
+
+    return Promotion(
+        _source(get("promote-from"), target, endpoints), read_pins(read_packages(inputs)), with_dependencies
+    )
+
+
+def _source(text: str, target: Repository, endpoints: Endpoints) -> Repository:
+    """The repository to promote from; a bare name is one beside the target."""
+    beside = {"project": target.project or "", "location": target.location or ""} if "/" not in text else {}
+    try:
+        source = Repository.parse(text, **beside, endpoints=endpoints)
+    except BadInput as failure:
+        here = "`promote-from`"
+        raise BadInput(
+            failure.what.replace("`repository`", here),
+            cause=failure.cause,
+            fix=failure.fix.replace("`repository`", here),
+            anchor=failure.anchor,
+        ) from None
+    if source.resource is None:
+        raise BadInput(
+            f"`promote-from` is {source}, which is not Artifact Registry, so no token is sent there.",
+            fix="give it as LOCATION/PROJECT/REPOSITORY",
+            anchor="promote-from",
+        )
+    if source == target:
+        raise BadInput(
+            f"{target} is promoted from and to at once.",
+            fix="let `promote-from` name the repository that has the packages, and `repository` the one to get them",
+            anchor="promote-from",
+        )
+    return source
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:

@@ -17,13 +17,21 @@ import yaml
 
 from gar_publish import __version__
 from gar_publish.emulator import Emulator
-from gar_publish.settings import CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT, INPUTS, REPOSITORY_INPUTS
+from gar_publish.settings import (
+    CREDENTIAL_INPUTS,
+    DELIVERY_INPUTS,
+    INDEX_TOKEN_INPUT,
+    INPUTS,
+    PROMOTION_INPUTS,
+    PUBLISH_INPUTS,
+    REPOSITORY_INPUTS,
+)
 from tests.conftest import ROOT
 from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY, Doors, uploads
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
-COMMANDS = ("publish", "plan", "index-url", "configure", "emulator", "demo")
+COMMANDS = ("publish", "promote", "plan", "index-url", "configure", "emulator", "demo")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli")
 
@@ -43,12 +51,16 @@ class TestHelp:
 
     @pytest.mark.parametrize(
         ("command", "inputs"),
-        [("publish", INPUTS), ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT))],
+        [
+            ("publish", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *PUBLISH_INPUTS)),
+            ("promote", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *DELIVERY_INPUTS, PROMOTION_INPUTS[1])),
+            ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT)),
+        ],
     )
     def test_has_an_option_for_each_input(self, doors: Doors, command: str, inputs: tuple[object, ...]) -> None:
         text = doors.command(command, "--help").out
         options = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
-        options -= {"json", "token", "keyring", "json-key", "changed-since"}
+        options -= {"json", "token", "keyring", "json-key", "changed-since", "from"}
         assert options == {each.name for each in INPUTS if each in inputs}
         flags = {each.name for each in INPUTS if each in inputs and each.kind == "flag"}
         assert set(re.findall(r"--no-([a-z-]+)\n", text)) == flags

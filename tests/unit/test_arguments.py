@@ -27,6 +27,16 @@ def test_folders_are_packages() -> None:
         inputs("publish", "a", "--dist", "dist")
 
 
+def test_what_is_promoted() -> None:
+    given = inputs("promote", "a==1", "b==2", "--from", "dev", "--repository", "x/y/prod", "--with-dependencies")
+    assert given == {
+        "packages": "a==1\nb==2",
+        "promote-from": "dev",
+        "repository": "x/y/prod",
+        "with-dependencies": "true",
+    }
+
+
 def test_secrets_come_from_files(tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     key.write_text(json.dumps({"type": "made up"}))

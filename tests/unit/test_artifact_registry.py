@@ -205,6 +205,24 @@ class TestOnceKnown:
         assert time.slept == []
 
 
+def test_a_source_that_holds_packages_is_fine(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", found(), Reply(403), Reply(503))
+    for _ in range(3):
+        api.check_source()
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [(found(mode="VIRTUAL_REPOSITORY"), "is a virtual repository"), (Reply(404), "to promote from, does not exist")],
+)
+def test_a_source_that_holds_none_is_refused(
+    server: ScriptedServer, api: RepositoryApi, reply: Reply, says: str
+) -> None:
+    server.on(f"{PARENT}/python", reply)
+    with pytest.raises(RegistryRefused, match=says):
+        api.check_source()
+
+
 def test_an_outage_stops_what_has_to_create(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(API, Reply(503))
     with pytest.raises(Unreachable):

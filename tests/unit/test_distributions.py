@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from gar_publish import distributions
 from gar_publish.errors import BadInput, BuildFailure
@@ -243,3 +244,16 @@ def test_a_name_with_strange_characters_is_none(tmp_path: Path, name: str) -> No
     make_wheel(tmp_path, "a").rename(tmp_path / name)
     with pytest.raises(BuildFailure, match="is no name"):
         distributions.read(tmp_path / name)
+
+
+def test_the_files_of_an_index_by_version() -> None:
+    names = (
+        "Sample-1.0.0-py3-none-any.whl",
+        "sample-1.0.tar.gz",
+        "sample-2.0-py3-none-any.whl",
+        "sample-2.0-py2.7.egg",
+        "other-1.0-py3-none-any.whl",
+        "../sample-1.0-py3-none-any.whl",
+    )
+    found = distributions.by_version(dict.fromkeys(names, 0), "sample")
+    assert found == {Version("1.0"): dict.fromkeys(names[:2], 0), Version("2.0"): {names[2]: 0}}

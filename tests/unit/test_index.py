@@ -2,6 +2,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -192,6 +193,16 @@ def test_a_file_is_read_back_and_hashed(server: ScriptedServer) -> None:
     server.on("/f/a.whl", Reply(200, b"bytes"))
     file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
     assert open_index(server).read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_a_copy_is_kept_of_what_came_in_the_end(server: ScriptedServer, tmp_path: Path) -> None:
+    server.on("/f/a.whl", Reply(200, b"bytes and m", cut=3), Reply(200, b"other bytes and more"), Reply(200, b"bytes"))
+    sha256 = hashlib.sha256(b"bytes").hexdigest()
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", sha256)
+    assert open_index(server).read_sha256(file, copy=tmp_path / "a.whl") == sha256
+    assert (tmp_path / "a.whl").read_bytes() == b"bytes"
+    with pytest.raises(FileNotFoundError):
+        open_index(server).read_sha256(file, copy=tmp_path / "nowhere" / "a.whl")
 
 
 def test_a_file_without_end_is_given_up(server: ScriptedServer) -> None:
