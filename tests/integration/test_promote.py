@@ -359,7 +359,7 @@ sys.exit(code)
 
 
 def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-    hold(emulator, DEV, make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 60_000_000))
+    hold(emulator, DEV, make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 40_000_000))
     peaks = []
     for name in ("small", "large"):
         done = subprocess.run(

@@ -298,6 +298,22 @@ class TestCreateRepository:
         assert [each.name for each in emulator.cloud.repositories] == ["python"]
         assert f"{self.NEW} does not exist; it would be created." in done.err
 
+    def test_what_was_asked_before_it_was_there_is_asked_again(self, doors: Doors, emulator: Emulator) -> None:
+        """Look-ups begin with the names that pyproject.toml has; this one is refused."""
+        emulator.cloud.switch(missing_repository="403", operation_seconds=1.0)
+        wheel = make_wheel(doors.folder, "sample", "1.2.3")
+        (doors.folder / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+            '[project]\nname = "sample"\nversion = "1.2.3"\n'
+        )
+        (doors.folder / "backend.py").write_text(
+            "import shutil\ndef build_wheel(folder, *_):\n"
+            f"    shutil.copy({wheel.name!r}, folder)\n    return {wheel.name!r}\n"
+        )
+        done = doors.command("publish", "--repository", self.NEW, "--create-repository")
+        assert done.code == 0, done.err
+        assert [file.filename for file in emulator.files(self.NEW)] == [wheel.name]
+
     def test_two_runs_at_once_create_it_once(self, hello: Doors, emulator: Emulator) -> None:
         """The second one meets a creation that is not done, and both a host that does not know the repository yet."""
         emulator.cloud.switch(operation_seconds=2.0, repository_delay=1.0, missing_repository="403")
