@@ -71,11 +71,16 @@ class Access:
         """
         self._reader.token()
 
+    @property
+    def reads_as_publisher(self) -> bool:
+        """Whether no weaker token than the publishing one reads."""
+        return self._reader is self.source
+
     def line_token(self) -> Token | None:
         """The token for the ready line; None where none is wanted."""
         if self._wanted == "none":
             return None
-        if self._wanted == "auto" and self._reader is self.source:
+        if self._wanted == "auto" and self.reads_as_publisher:
             self._console.warning(
                 "The ready line carries the publishing token, for no read-only one could be had. "
                 "Set `index-token: publisher` to accept that, or `index-token: none`."

@@ -11,6 +11,7 @@ from actions_toolkit import core
 
 from gar_publish import summary
 from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
@@ -30,30 +31,36 @@ def main() -> int:
     environment = dict(os.environ)
     return run_step(
         lambda console: _run(inputs, environment, console),
-        on_failure=lambda failure, console: _summarise(failure_as_markdown(failure), inputs, environment, console),
+        on_failure=lambda failure, console: _fail(failure, inputs, environment, console),
     )
 
 
 def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
-    endpoints = Endpoints.from_environment(environment)
-    if endpoints.emulator:
-        console.notice(f"Talking to the emulator at {endpoints.emulator}, not to Google.")
-    settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+    around = _surroundings(environment, console)
+    if around.endpoints.emulator:
+        console.notice(f"Talking to the emulator at {around.endpoints.emulator}, not to Google.")
+    settings = Settings.from_inputs(inputs, environment=environment, endpoints=around.endpoints)
     mask_given(settings.credential, console)
-    around = Surroundings(
+    report = publish(settings, around)
+    _hand_out(report, settings, environment, console)
+    for failure in report.failures:
+        console.error(failure)
+    if report.failure is None:
+        return 0
+    _find_broken_link(report.failure, inputs, environment, console)
+    return report.failure.exit_code
+
+
+def _surroundings(environment: Mapping[str, str], console: RunnerConsole) -> Surroundings:
+    return Surroundings(
         workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
         environment=environment,
-        endpoints=endpoints,
+        endpoints=Endpoints.from_environment(environment),
         console=console,
         patience=Patience(),
         container=True,
         settled=ignore_signals,
     )
-    report = publish(settings, around)
-    _hand_out(report, settings, environment, console)
-    for failure in report.failures:
-        console.error(failure)
-    return report.failure.exit_code if report.failure else 0
 
 
 def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str], console: RunnerConsole) -> None:
@@ -70,7 +77,17 @@ def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str]
         summary.add(report.as_markdown(), environment, console)
 
 
-def _summarise(failure: str, inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> None:
+def _fail(failure: Failure, inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> None:
     """Say why there is nothing else in the summary; the inputs may be what is wrong."""
     if inputs["summary"].lower() != "false":
-        summary.add(failure, environment, console)
+        summary.add(failure_as_markdown(failure), environment, console)
+    _find_broken_link(failure, inputs, environment, console)
+
+
+def _find_broken_link(
+    failure: Failure, inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole
+) -> None:
+    if inputs["doctor"].lower() == "true" and failure.anchor != "emulator-address":
+        from gar_publish.doctor import tell_after  # a run that succeeds does without
+
+        tell_after(failure, inputs, _surroundings(environment, console))

@@ -61,6 +61,10 @@ def new_parser() -> argparse.ArgumentParser:
     _add_logins(command, default="keyring")
     _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
 
+    command = commands.add_parser("doctor", help="find the broken link between this machine and the repository")
+    command.add_argument("--json", metavar="FILE", help="write what was found as JSON (- for standard output)")
+    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
+
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 picks one (default: 8085)")

@@ -3,7 +3,7 @@
 See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import requests
@@ -13,8 +13,12 @@ from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.google_api import WAITS, GoogleApi, json_object, said, why_failed
 from gar_publish.http import is_success
 from gar_publish.patience import Patience
+from gar_publish.refusals import api_disabled, is_disabled, server_text
 from gar_publish.repository import Repository
 
+UPLOAD = "artifactregistry.repositories.uploadArtifacts"
+DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
+"""https://cloud.google.com/artifact-registry/docs/access-control"""
 _ALREADY_EXISTS = 6
 """Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
 _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
@@ -79,9 +83,11 @@ class RepositoryApi:
             raise self._missing(said(response))
         elif missing and dry_run:
             self._say(f"{self._repository} does not exist; it would be created.")
-        elif create and not dry_run and response.status_code in _HIDDEN:
-            self._create()
-            return True
+        else:
+            self._refuse_disabled(response)
+            if create and not dry_run and response.status_code in _HIDDEN:
+                self._create()
+                return True
         return False
 
     def check_source(self) -> None:
@@ -104,6 +110,51 @@ class RepositoryApi:
                 anchor="repository-missing",
                 detail=said(response),
             )
+
+    def describe(self) -> dict[str, Any] | None:
+        """What the API says of the repository; None where this identity may not ask.
+
+        Raises:
+            RegistryRefused: The repository is missing, or takes no Python uploads; or the API is switched off.
+            Unreachable: The API does not answer.
+        """
+        response = self._look()
+        if response.status_code == requests.codes.not_found:
+            raise self._missing(said(response))
+        if not is_success(response):
+            self._refuse_disabled(response)
+            return None
+        found = json_object(response)
+        self._check_kind(found)
+        return found
+
+    def takes_uploads(self) -> bool:
+        """Whether this identity sees the repository, and Python packages can be published there."""
+        try:
+            return self.describe() is not None
+        except Failure:
+            return False
+
+    def permitted(self, permissions: Sequence[str]) -> set[str] | None:
+        """Which of these permissions this identity holds; None where the API does not tell.
+
+        https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/testIamPermissions
+
+        Raises:
+            RegistryRefused: The API is switched off.
+            Unreachable: The API does not answer.
+        """
+        path = f"{self._repository.resource}:testIamPermissions"
+        response = self._call("POST", path, json={"permissions": list(permissions)})
+        if not is_success(response):
+            self._refuse_disabled(response)
+            return None
+        held = json_object(response).get("permissions", [])
+        return {str(name) for name in held} if isinstance(held, list) else None
+
+    def _refuse_disabled(self, response: requests.Response) -> None:
+        if is_disabled(text := server_text(response)):
+            raise api_disabled(self._repository.project or "PROJECT", said(response) or text)
 
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
@@ -209,8 +260,8 @@ class RepositoryApi:
         return RegistryRefused(
             f"The repository {self._repository} does not exist.",
             cause="a wrong project, location or name; a repository is looked for in one location only",
-            fix=self._gcloud(f"gcloud artifacts repositories create {self._repository.name} --repository-format=python")
-            + ", or set `create-repository: true`",
+            fix="create it, or set `create-repository: true`\n  "
+            + self._gcloud(f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"),
             anchor="repository-missing",
             detail=detail,
         )

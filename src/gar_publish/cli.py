@@ -84,10 +84,10 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     json_file = options["json"]
     if isinstance(json_file, str) and json_file != "-":
         _write(json_file, "")  # whether it can be written shows before anything is published
+    inputs: dict[str, str] = {}
     try:
-        settings = Settings.from_inputs(
-            read_inputs(options, sys.stdin), environment=environment, endpoints=around.endpoints
-        )
+        inputs = read_inputs(options, sys.stdin)
+        settings = Settings.from_inputs(inputs, environment=environment, endpoints=around.endpoints)
         report = run_pipeline(settings, replace(around, settled=ignore_signals))
     except (Failure, KeyboardInterrupt) as stopped:
         ignore_signals()
@@ -98,10 +98,22 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
             _write(json_file, failure_as_json_text(failure))
         if options["summary"] is not False:
             summary.add(failure_as_markdown(failure), environment, console)
+        _find_broken_link(failure, inputs, around)
         raise failure from None
     finally:
         console.end_progress()
-    return _hand_out(report, options, environment, console)
+    code = _hand_out(report, options, environment, console)
+    if report.failure:
+        _find_broken_link(report.failure, inputs, around)
+    return code
+
+
+def _find_broken_link(failure: Failure, inputs: Mapping[str, str], around: "Surroundings") -> None:
+    """With `--doctor`, say where the chain is broken after a run has failed."""
+    if inputs.get("doctor") == "true":
+        from gar_publish.doctor import tell_after  # a run that succeeds does without
+
+        tell_after(failure, inputs, around)
 
 
 def _hand_out(
@@ -199,6 +211,21 @@ def _login(
     return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY
 
 
+def doctor(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish doctor`: each link of the chain, and what mends the first that is broken."""
+    from gar_publish.doctor import examine, render  # other commands do without
+
+    found = examine(read_inputs(options, sys.stdin), _surroundings(environment, console))
+    json_file = options["json"]
+    if isinstance(json_file, str):
+        _write(json_file, render.as_json(found))
+    if json_file == "-":
+        console.info(render.as_text(found))
+    else:
+        print(render.as_text(found))
+    return found.exit_code
+
+
 def emulator(options: Mapping[str, object], _: Mapping[str, str], __: TerminalConsole) -> int:
     """`gar-publish emulator`: a local Artifact Registry with everything around it."""
     with _emulator_extra():
@@ -272,6 +299,7 @@ COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str], TerminalC
         "plan": plan,
         "index-url": index_url,
         "configure": configure,
+        "doctor": doctor,
         "emulator": emulator,
         "demo": demo,
     }

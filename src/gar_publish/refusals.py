@@ -30,13 +30,8 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
     """
     status = response.status_code
     host = _host(response)
-    if "SERVICE_DISABLED" in detail or "has not been used in project" in detail:
-        return RegistryRefused(
-            "The Artifact Registry API is switched off in this project.",
-            fix=f"gcloud services enable artifactregistry.googleapis.com --project={_project(response)}",
-            anchor="api-disabled",
-            detail=detail,
-        )
+    if is_disabled(detail):
+        return api_disabled(_project(response), detail)
     match status:
         case 401:
             return CredentialsFailure(
@@ -69,6 +64,21 @@ def explain_refusal(response: requests.Response, detail: str, *, action: str) ->
         f"{host} refused to {action} (status {status}).",
         fix="read its answer above; if it says nothing, try again with `dry-run: true`",
         anchor="registry-refused",
+        detail=detail,
+    )
+
+
+def is_disabled(text: str) -> bool:
+    """Whether an answer says that the API is switched off."""
+    return "SERVICE_DISABLED" in text or "has not been used in project" in text
+
+
+def api_disabled(project: str, detail: str) -> Failure:
+    """What is said where the API is switched off."""
+    return RegistryRefused(
+        "The Artifact Registry API is switched off in this project.",
+        fix=f"gcloud services enable artifactregistry.googleapis.com --project={project}",
+        anchor="api-disabled",
         detail=detail,
     )
 

@@ -71,6 +71,7 @@ DELIVERY_INPUTS = (
     Input("create-repository", "false", "Create the repository when it is missing", "flag"),
     Input("jobs", "0", "How many builds and uploads at once; 0 picks"),
     Input("summary", "true", "Write the step summary", "flag"),
+    Input("doctor", "false", "When the run fails, walk the chain and show which link is broken", "flag"),
 )
 PUBLISH_INPUTS = (
     PACKAGES_INPUT,
@@ -122,6 +123,7 @@ class Settings:
     create_repository: bool
     jobs: int
     summary: bool
+    doctor: bool = False
     changed_since: str | None = None
     promotion: Promotion | None = None
 
@@ -160,6 +162,7 @@ class Settings:
             create_repository=_boolean("create-repository", get("create-repository")),
             jobs=_count("jobs", get("jobs")),
             summary=_boolean("summary", get("summary")),
+            doctor=_boolean("doctor", get("doctor")),
             changed_since=read_changed_since(inputs),
             promotion=_promotion(inputs, repository, endpoints),
         )

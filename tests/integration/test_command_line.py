@@ -31,7 +31,7 @@ from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY, Doors,
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
-COMMANDS = ("publish", "promote", "plan", "index-url", "configure", "emulator", "demo")
+COMMANDS = ("publish", "promote", "plan", "index-url", "configure", "doctor", "emulator", "demo")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli")
 
@@ -55,6 +55,7 @@ class TestHelp:
             ("publish", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *PUBLISH_INPUTS)),
             ("promote", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *DELIVERY_INPUTS, PROMOTION_INPUTS[1])),
             ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT)),
+            ("doctor", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)),
         ],
     )
     def test_has_an_option_for_each_input(self, doors: Doors, command: str, inputs: tuple[object, ...]) -> None:

@@ -73,14 +73,17 @@ STS = Service(
             "attribute condition",
             "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` holds ids, "
             "as in repositories made or renamed since 2026-07-15, so a condition on its old form is false",
-            f"compare ids instead: {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == 'OWNER_ID'\"",
+            "compare ids instead; this takes the place of the whole condition\n"
+            f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "immutable-subject",
             claims=_IMMUTABLE,
         ),
         Reason(
             "attribute condition",
             "the provider's attribute condition is false for this job, whose token says {claims}",
-            f"compare that with the condition: {_DESCRIBE} --format='value(attributeCondition)'",
+            "compare that with the condition, and where it is to let in this owner's repositories, replace it\n"
+            f"  {_DESCRIBE} --format='value(attributeCondition)'\n"
+            f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "attribute-condition",
         ),
         Reason(
@@ -93,8 +96,8 @@ STS = Service(
         Reason(
             'Invalid value for "audience"',
             "`workload-identity-provider` is not the full name of a provider: {provider}",
-            "gcloud iam workload-identity-pools providers list --location=global --project=PROJECT "
-            "--workload-identity-pool={pool_id} --format='value(name)' (project number {number})",
+            "gcloud iam workload-identity-pools providers list --location=global --project={number} "
+            "--workload-identity-pool={pool_id} --format='value(name)'",
             "provider-name",
         ),
         Reason(
@@ -119,8 +122,10 @@ STS = Service(
             "127 bytes",
             "the attribute that is mapped to google.subject is too long; Google takes 127 bytes, and a long "
             "repository or branch name makes GitHub's `sub` longer",
-            f"{_UPDATE} --attribute-mapping='google.subject=assertion.repository_id,"
-            "attribute.repository=assertion.repository' (add the other attributes that you use)",
+            "map something short instead; this takes the place of the whole mapping, so add what else you use\n"
+            f"  {_UPDATE} --attribute-mapping='google.subject=assertion.repository_id,"
+            "attribute.repository=assertion.repository,attribute.repository_id=assertion.repository_id,"
+            "attribute.repository_owner_id=assertion.repository_owner_id'",
             "subject-too-long",
         ),
         Reason(
@@ -133,7 +138,7 @@ STS = Service(
         Reason(
             _DISABLED,
             "the Security Token Service API is switched off in the pool's project",
-            "gcloud services enable sts.googleapis.com --project=PROJECT (project number {number})",
+            "gcloud services enable sts.googleapis.com --project={number}",
             "api-disabled",
         ),
         _PERIMETER,
@@ -191,8 +196,9 @@ OAUTH = Service(
         Reason(
             "Invalid JWT Signature",
             "the key {key_id} was deleted, or is another account's",
-            "gcloud iam service-accounts keys list --iam-account={service_account}; then make a new one, "
-            "or use `workload-identity-provider` and no key at all",
+            "make a new key and store it, or use `workload-identity-provider` and no key at all\n"
+            "  gcloud iam service-accounts keys list --iam-account={service_account}\n"
+            "  gcloud iam service-accounts keys create key.json --iam-account={service_account}",
             "key-deleted",
         ),
         Reason(
@@ -204,8 +210,9 @@ OAUTH = Service(
         Reason(
             "disabled",
             "the account or the key is switched off",
-            "gcloud iam service-accounts enable {service_account} --project={project}, or "
-            "gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
+            "switch on again what is off\n"
+            "  gcloud iam service-accounts enable {service_account} --project={project}\n"
+            "  gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
             "account-disabled",
         ),
         Reason(

@@ -83,7 +83,7 @@ class Federated:
         self._asked, self._asked_at = self._ask(), self._exchange.patience.clock()
 
     def _ask(self) -> "Future[str]":
-        return aside(lambda: _ask_github(self._federation, self._exchange))
+        return aside(lambda: subject_token(self._federation, self._exchange))
 
 
 def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: Exchange, scope: str) -> Any:
@@ -118,12 +118,18 @@ class _Supplier:
         known = self.exchange.names
         known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
         known["issuer"] = str(claims.get("iss", "ISSUER"))
+        known["owner_id"] = str(claims.get("repository_owner_id", "OWNER_ID"))
         known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
         return token
 
 
-def _ask_github(federation: Federation, exchange: Exchange) -> str:
-    """The job's identity token (https://docs.github.com/en/actions/reference/security/oidc)."""
+def subject_token(federation: Federation, exchange: Exchange) -> str:
+    """The job's identity token (https://docs.github.com/en/actions/reference/security/oidc).
+
+    Raises:
+        CredentialsFailure: GitHub gives none.
+        Unreachable: It does not answer.
+    """
     refuse_plain_http(federation.request_url, exchange.endpoints.emulator)
     answer = exchange.get_json(
         with_audience(federation.request_url, f"https://iam.googleapis.com/{federation.provider}"),

@@ -15,11 +15,13 @@ import requests
 
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import FreshSource, Token
+from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure, Failure
 from gar_publish.retries import persist
 
-_HEADERS = {"Metadata-Flavor": "Google"}
-_NO_PROXY: dict[str, Any] = {"http": None, "all": None}
+HEADERS = {"Metadata-Flavor": "Google"}
+NO_PROXY: dict[str, Any] = {"http": None, "all": None}
+ACCOUNT_PATH = "computeMetadata/v1/instance/service-accounts/default/email"
 _LONGEST_WAIT = 1.0
 _PING_TIMEOUTS = (1.5, 1.0)
 """Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
@@ -48,15 +50,14 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     """
     if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
-    base = exchange.endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
-
+    base = address(exchange.endpoints, environment)
     is_there = False
 
     def ping() -> requests.Response:
         nonlocal is_there
         try:
             answer = exchange.session.get(
-                f"{base}/", headers=_HEADERS, proxies=_NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False
+                f"{base}/", headers=HEADERS, proxies=NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False
             )
         except requests.ConnectionError as error:
             if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
@@ -73,6 +74,11 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
             on_wait=exchange.console.info,
         )
     return base if is_there else None
+
+
+def address(endpoints: Endpoints, environment: Mapping[str, str]) -> str:
+    """Where the metadata server is, if there is one."""
+    return endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
 
 
 def _errno(error: requests.ConnectionError) -> int | None:
@@ -92,8 +98,8 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
     asked_at = datetime.now(UTC)
     answer = exchange.get_json(
         f"{base}/computeMetadata/v1/instance/service-accounts/default/token?scopes={quote(scope, safe='')}",
-        headers=_HEADERS,
-        proxies=_NO_PROXY,
+        headers=HEADERS,
+        proxies=NO_PROXY,
     )
     value, seconds = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST_LIFE:

@@ -1,0 +1,58 @@
+"""How a binding names whoever publishes.
+
+https://cloud.google.com/iam/docs/principal-identifiers
+"""
+
+import json
+from pathlib import Path
+
+import requests
+
+from gar_publish.credentials import federation
+from gar_publish.credentials.ambient import VARIABLE
+from gar_publish.credentials.metadata import ACCOUNT_PATH, HEADERS, NO_PROXY, address
+from gar_publish.doctor import attributes
+from gar_publish.doctor.case import Case
+from gar_publish.http import is_success
+from gar_publish.identity import Ambient, Federation, Key
+
+UNKNOWN = "MEMBER"
+
+
+def member(case: Case) -> str:
+    """The member; the word MEMBER where nobody but Google knows."""
+    match case.credential:
+        case Federation(_, str(impersonated)):
+            return f"serviceAccount:{impersonated}"
+        case Federation(provider):
+            found = case.onlooker.provider(provider) or {}
+            mapping = found.get("attributeMapping")
+            ours = attributes.mapped(mapping, case.claims) if isinstance(mapping, dict) else {}
+            known = attributes.members(provider.partition("/providers/")[0], ours)
+            repository = str(case.claims.get("repository", "OWNER/REPOSITORY"))
+            usual = federation.names(provider, None)["member"].replace("OWNER/REPOSITORY", repository)
+            return next(iter(known.values()), usual)
+        case Key(info):
+            return f"serviceAccount:{info['client_email']}"
+        case Ambient() if account := attached_account(case):
+            return f"serviceAccount:{account}"
+    return UNKNOWN
+
+
+def attached_account(case: Case) -> str | None:
+    """The account that the machine's own credentials speak for, where a key or the metadata server says so."""
+    if path := case.around.environment.get(VARIABLE):
+        try:
+            info = json.loads(Path(path).read_text("utf-8-sig"))
+        except (OSError, ValueError):
+            return None
+        account = info.get("client_email") if isinstance(info, dict) else None
+        return account if isinstance(account, str) else None
+    if case.source is None or case.source.kind != "metadata server":
+        return None
+    url = f"{address(case.around.endpoints, case.around.environment)}/{ACCOUNT_PATH}"
+    try:
+        answer = case.session.get(url, headers=HEADERS, proxies=NO_PROXY, allow_redirects=False)
+    except requests.RequestException:
+        return None
+    return answer.text.strip() if is_success(answer) and "@" in answer.text else None
