@@ -1,0 +1,313 @@
+"""Each planted misconfiguration: the doctor names the link and the cause, and what it says mends it."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+
+from gar_publish import pipeline
+from gar_publish.doctor import Diagnosis, examine, render
+from gar_publish.emulator import Emulator, World
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure
+from gar_publish.patience import Patience
+from gar_publish.settings import Settings
+from gar_publish.surroundings import Surroundings
+from tests.conftest import ROOT
+from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
+from tests.unit.servers import Memory
+from tests.wheels import make_wheel
+
+WORLDS = sorted((ROOT / "tests" / "worlds").glob("*.toml"))
+DEFAULT = tomllib.loads(files("gar_publish.emulator").joinpath("default.toml").read_text("utf-8"))
+
+PROJECT = "projects/demo-project"
+PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
+ACCOUNT = f"{PROJECT}/serviceAccounts/{PUBLISHER}"
+ONLOOKER = "onlooker@demo-project.iam.gserviceaccount.com"
+DEVELOPER = "user:dev@example.com"
+IMPERSONATOR = "roles/iam.workloadIdentityUser"
+JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
+
+BINDINGS = {
+    "writer": (f"serviceAccount:{PUBLISHER}", "roles/artifactregistry.writer", PYTHON),
+    "reader": (f"serviceAccount:{PUBLISHER}", "roles/artifactregistry.reader", PYTHON),
+    "elsewhere": (
+        f"serviceAccount:{PUBLISHER}",
+        "roles/artifactregistry.writer",
+        f"{PROJECT}/locations/us-central1/repositories/other",
+    ),
+    "owner": (f"{JOBS}/attribute.repository_owner/octo-org", IMPERSONATOR, ACCOUNT),
+    "repository": (f"{JOBS}/attribute.repository/octo-org/hello", IMPERSONATOR, ACCOUNT),
+    "capitals": (f"{JOBS}/attribute.repository/Octo-Org/hello", IMPERSONATOR, ACCOUNT),
+}
+
+
+@dataclass
+class Planted:
+    """One misconfiguration, as a file of `tests/worlds` tells it.
+
+    The tables `projects`, `pools`, `providers` and `accounts` change the first of each in the default world;
+    `repositories`, `faults` and `switches` are added to it.
+
+    Attributes:
+        about: What is wrong, as `docs/troubleshooting.md` lists it.
+        link: The link that breaks.
+        anchor: The section that says more.
+        cause: Part of the cause.
+        mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do.
+        credential: "account", "key" or "ended token".
+        onlooker: Whether the machine has credentials of somebody who may look into IAM.
+        bindings: Who has which role, by names in `BINDINGS`.
+        absent: Whether the repository is not there.
+    """
+
+    about: str
+    link: str
+    anchor: str
+    cause: str
+    mend: str = ""
+    credential: str = "account"
+    onlooker: bool = False
+    absent: bool = False
+    bindings: list[str] = field(default_factory=lambda: ["writer", "owner"])
+    inputs: dict[str, str] = field(default_factory=dict)
+    job: dict[str, str] = field(default_factory=dict)
+    switches: dict[str, Any] = field(default_factory=dict)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    repositories: list[dict[str, Any]] = field(default_factory=list)
+    projects: dict[str, Any] = field(default_factory=dict)
+    pools: dict[str, Any] = field(default_factory=dict)
+    providers: dict[str, Any] = field(default_factory=dict)
+    accounts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, file: Path) -> "Planted":
+        return cls(**tomllib.loads(file.read_text("utf-8")))
+
+    def world(self) -> World:
+        tables: dict[str, Any] = {name: content for name, content in DEFAULT.items() if name != "ambient"}
+        for name in ("projects", "pools", "providers", "accounts"):
+            first, *others = tables[name]
+            tables[name] = [{**first, **getattr(self, name)}, *others]
+        tables["repositories"] = [*([] if self.absent else tables["repositories"]), *self.repositories]
+        tables["accounts"] = [*tables["accounts"], {"email": ONLOOKER}]
+        tables["keys"] = [*tables["keys"], {"account": ONLOOKER}]
+        bindings = [BINDINGS[name] for name in self.bindings]
+        bindings += [(f"serviceAccount:{ONLOOKER}", "roles/owner", PROJECT), (DEVELOPER, "roles/owner", PROJECT)]
+        tables["bindings"] = [
+            {"member": member, "role": role, "resource": resource} for member, role, resource in bindings
+        ]
+        return World.parse(tomlkit.dumps({**tables, "switches": self.switches, "faults": self.faults}), self.about)
+
+
+@dataclass
+class Scene:
+    """A misconfiguration that can be looked at, mended, and looked at again."""
+
+    planted: Planted
+    emulator: Emulator
+    folder: Path
+    inputs: dict[str, str]
+    environment: dict[str, str]
+    gcloud: Callable[[str], str]
+
+    def around(self) -> Surroundings:
+        patience = Patience(tries=2, sleep=lambda _: None)
+        return Surroundings(self.folder, self.environment, Endpoints(self.emulator.url), Memory(), patience)
+
+    def examine(self) -> Diagnosis:
+        found = examine(self.inputs, self.around())
+        for each in (render.as_text, render.as_markdown, render.as_json):
+            (self.folder / each.__name__).write_text(each(found))  # where leaks are looked for
+        return found
+
+    def publish(self) -> None:
+        around = self.around()
+        settings = Settings.from_inputs(self.inputs, environment=self.environment, endpoints=around.endpoints)
+        report = pipeline.publish(settings, around)
+        if report.failure:
+            raise report.failure
+
+    def mend(self, failure: Failure, commands: list[str]) -> None:
+        """Do what the doctor says."""
+        match self.planted.mend:
+            case "permission":
+                assert failure.fix.endswith("permissions:\n      contents: read\n      id-token: write")
+                self.environment |= self.emulator.job()
+            case "merge":
+                assert failure.fix.startswith("publish when the change is merged")
+                self.environment |= {**self.emulator.job(), "GITHUB_EVENT_NAME": "push"}
+            case "clock":
+                assert "timedatectl set-ntp true" in failure.fix
+                self.emulator.inject()
+            case "token":
+                assert commands == ["gcloud auth print-access-token"]
+                self.inputs["access-token"] = self.emulator.access_token(PUBLISHER)
+            case _:
+                given = dict(re.findall(r"^  ([a-z-]+): (\S+)$", failure.fix, re.MULTILINE))
+                assert commands or given, failure.fix
+                self.inputs |= given
+                for command in commands:
+                    self.gcloud(command)
+
+
+@pytest.fixture
+def gcloud(clean_env: dict[str, str], tmp_path: Path) -> Callable[[Emulator, str], str]:
+    """Runs a command of the real gcloud, as somebody who owns the project."""
+    if not shutil.which("gcloud"):
+        pytest.skip("gcloud is not installed")
+
+    def gcloud(emulator: Emulator, command: str) -> str:
+        token = tmp_path / "token"
+        token.write_text(emulator.access_token(DEVELOPER))
+        overrides = {name: value for name, value in emulator.exports().items() if name.startswith("CLOUDSDK_")}
+        environment = {
+            **overrides,
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+            "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+            "NO_GCE_CHECK": "true",
+        }
+        done = subprocess.run(
+            shlex.split(command),
+            env={**clean_env, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        token.unlink()
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        return done.stdout
+
+    return gcloud
+
+
+@contextmanager
+def planting(planted: Planted, folder: Path, data: Path, gcloud: Callable[[Emulator, str], str]) -> Iterator[Scene]:
+    make_wheel(folder / "dist", "hello")
+    inputs = {"repository": REPOSITORY, "dist": "dist"}
+    with Emulator(planted.world(), data=data) as emulator:
+        match planted.credential:
+            case "key":
+                inputs["credentials-json"] = json.dumps(emulator.key(PUBLISHER))
+            case "ended token":
+                inputs["access-token"] = emulator.access_token(PUBLISHER, lifetime=-60)
+            case _:
+                inputs |= {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER}
+        environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "NO_GCE_CHECK": "true"}
+        if planted.mend == "merge":
+            event = folder / "event.json"
+            repositories = {"head": "stranger/hello", "base": "octo-org/hello"}
+            sides = {side: {"repo": {"full_name": name}} for side, name in repositories.items()}
+            event.write_text(json.dumps({"pull_request": sides}))
+            environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+        elif planted.mend != "permission":
+            environment |= emulator.job(**planted.job)
+        if planted.onlooker:
+            environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(ONLOOKER))
+        yield Scene(
+            planted,
+            emulator,
+            folder,
+            {**inputs, **planted.inputs},
+            environment,
+            lambda command: gcloud(emulator, command),
+        )
+
+
+@pytest.mark.parametrize("file", WORLDS, ids=lambda file: file.stem)
+def test_names_the_link_and_the_cause_and_mends_it(
+    file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, gcloud: Callable[[Emulator, str], str]
+) -> None:
+    planted = Planted.load(file)
+    with planting(planted, tmp_path, tmp_path_factory.mktemp("emulator"), gcloud) as scene:
+        with pytest.raises(Failure) as stopped:
+            scene.publish()
+        found = scene.examine()
+        broken = found.broken
+        assert broken, "nothing was found"
+        assert broken.failure
+        assert (broken.name, broken.failure.anchor) == (planted.link, planted.anchor), broken.failure.explain()
+        assert planted.cause in broken.failure.cause
+        assert found.exit_code == stopped.value.exit_code
+        assert {link.state for link in found.links[found.links.index(broken) + 1 :]} <= {"not reached"}
+
+        scene.mend(broken.failure, broken.commands)
+
+        again = scene.examine()
+        assert again.broken is None, again.broken.failure and again.broken.failure.explain()
+        assert again.exit_code == 0
+        scene.publish()
+        assert [stored.filename for stored in scene.emulator.files(scene.inputs["repository"])] == [HELLO]
+
+
+def test_the_list_in_the_documents_is_that_of_the_worlds() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    listed = re.findall(r"^\| (.+) \| (.+) \| \[(.+)\]\(#\3\) \|$", text, re.MULTILINE)
+    planted = [Planted.load(file) for file in WORLDS]
+    assert sorted(listed) == sorted((each.about, each.link, each.anchor) for each in planted)
+    assert len(listed) >= 25
+
+
+class TestFrontDoors:
+    ASKED = ("doctor", "--repository", REPOSITORY, "--workload-identity-provider", PROVIDER)
+
+    def test_a_whole_chain(self, doors: Doors) -> None:
+        done = doors.command(*self.ASKED, "--service-account", PUBLISHER)
+        assert done.code == 0, done.out + done.err
+        assert "+ Index: ok" in done.out
+        assert "oauth2accesstoken:***@" in done.out
+        assert done.out.endswith("All links hold that could be checked.\n")
+
+    def test_a_broken_link_as_json(self, doors: Doors) -> None:
+        done = doors.command(*self.ASKED, "--service-account", READER, "--json", "-")
+        assert done.code == 3
+        found = json.loads(done.out)
+        assert (found["broken"], found["exit-code"]) == ("impersonation", 3)
+        assert found["commands"][0].startswith(f"gcloud iam service-accounts add-iam-policy-binding {READER} ")
+        assert "x Service account: broken" in done.err
+
+    def test_the_command_publish(self, hello: Doors) -> None:
+        asked = ("--workload-identity-provider", PROVIDER, "--service-account", READER, "--dist", "dist")
+        done = hello.command("publish", "--repository", REPOSITORY, *asked, "--doctor")
+        assert done.code == 3
+        assert "x Service account: broken" in done.err
+        assert "doctor" not in hello.command("publish", "--repository", REPOSITORY, *asked).err
+
+    @pytest.mark.parametrize("doctor", ["true", "false"])
+    def test_the_action(self, hello: Doors, doctor: str) -> None:
+        given = {"repository": "us-central1/demo-project/other", "workload-identity-provider": PROVIDER, "dist": "dist"}
+        step = hello.action({**given, "doctor": doctor})
+        assert step.code == 6
+        failure, _, found = step.summary.partition("### gar-publish doctor")
+        assert "status 403" in failure or "(403)" in failure
+        assert bool(found) == (doctor == "true") == ("x Permissions: broken" in step.log)
+        assert ("| ❌ Permissions | broken |" in found) == (doctor == "true")
+        assert len(step.errors) == 1
+
+    def test_the_action_whose_inputs_are_wrong(self, hello: Doors) -> None:
+        step = hello.action({"repository": "us-central1/demo-project/Python", "doctor": "true"})
+        assert step.code == 2
+        assert "x Inputs: broken" in step.log
+        assert "repository: us-central1/demo-project/python" in step.summary
+
+    def test_a_run_that_succeeds_asks_no_doctor(self, hello: Doors) -> None:
+        asked = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "doctor": "true"}
+        step = hello.action(asked)
+        assert step.code == 0, step.log
+        assert "doctor" not in step.summary + step.log

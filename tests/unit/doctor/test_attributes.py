@@ -1,0 +1,83 @@
+import pytest
+
+from gar_publish.doctor import attributes
+
+CLAIMS = {
+    "repository": "octo-org/hello",
+    "repository_id": "42",
+    "repository_owner": "octo-org",
+    "ref_type": "branch",
+    "sub": "repo:octo-org/hello:ref:refs/heads/main",
+}
+IMMUTABLE = "repo:octo-org@7/hello@42:ref:refs/heads/main"
+MAPPING = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repository_owner"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "why", "changed"),
+    [
+        (
+            "assertion.repository_owner == 'Octo-Org' && assertion.ref_type == 'branch'",
+            "letter case",
+            "assertion.repository_owner == 'octo-org' && assertion.ref_type == 'branch'",
+        ),
+        ('attribute.owner=="OCTO-ORG"', "letter case", 'attribute.owner=="octo-org"'),
+        (
+            "assertion.repository == 'octo-org/b' && assertion.ref_type == 'branch'",
+            "another repository",
+            "(assertion.repository == 'octo-org/b' || assertion.repository_id == '42') && assertion.ref_type == 'branch'",
+        ),
+        (
+            "assertion.repository_owner == 'octo-org' && assertion.ref_type == 'tag'",
+            "another run",
+            "assertion.repository_owner == 'octo-org' && assertion.ref_type == 'branch'",
+        ),
+        (
+            "assertion.ref_type == 'tag' && google.subject == 'x'",
+            "another run",
+            "assertion.ref_type == 'branch' && google.subject == 'x'",
+        ),
+    ],
+)
+def test_the_comparison_that_is_false_is_found_and_no_other_is_changed(condition: str, why: str, changed: str) -> None:
+    found = attributes.mismatch(condition, MAPPING, CLAIMS)
+    assert found
+    assert (found.why, found.condition) == (why, changed)
+
+
+def test_a_subject_with_ids_is_told_from_another_repositorys() -> None:
+    claims = {**CLAIMS, "sub": IMMUTABLE}
+    found = attributes.mismatch(f"google.subject == '{CLAIMS['sub']}'", MAPPING, claims)
+    assert found
+    assert (found.why, found.condition) == ("immutable subject", f"google.subject == '{IMMUTABLE}'")
+    other = attributes.mismatch("google.subject == 'repo:octo-org/other:ref:refs/heads/main'", MAPPING, claims)
+    assert other
+    assert other.why == "another repository"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "",
+        "assertion.repository_owner == 'octo-org'",
+        "assertion.sub.startsWith('repo:evil/')",
+        "attribute.unknown == 'x'",
+    ],
+)
+def test_what_is_not_a_false_comparison_is_no_reason(condition: str) -> None:
+    assert attributes.mismatch(condition, MAPPING, CLAIMS) is None
+
+
+def test_members_begin_with_what_lasts() -> None:
+    mapping = {
+        "google.subject": "assertion.sub",
+        "attribute.repository": "assertion.repository",
+        "attribute.repository_id": "assertion.repository_id",
+        "attribute.shouted": "assertion.repository.upperAscii()",
+    }
+    pool = "projects/1/locations/global/workloadIdentityPools/github"
+    assert list(attributes.members(pool, attributes.mapped(mapping, CLAIMS)).values()) == [
+        f"principalSet://iam.googleapis.com/{pool}/attribute.repository_id/42",
+        f"principalSet://iam.googleapis.com/{pool}/attribute.repository/octo-org/hello",
+        f"principal://iam.googleapis.com/{pool}/subject/{CLAIMS['sub']}",
+    ]

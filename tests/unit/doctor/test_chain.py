@@ -1,0 +1,72 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gar_publish.doctor import chain, tell_after
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import Failure, cancelled
+from gar_publish.patience import Patience
+from gar_publish.surroundings import Surroundings
+from tests.unit.doctor.conftest import REPOSITORY, Examine
+from tests.unit.servers import Memory, Reply, ScriptedServer
+
+FAILURE = Failure("It failed.", anchor="registry-403")
+INPUTS = {"repository": REPOSITORY, "access-token": "ya29.given"}
+
+
+@pytest.fixture
+def around(server: ScriptedServer, console: Memory, tmp_path: Path) -> Surroundings:
+    environment = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "NO_GCE_CHECK": "true"}
+    return Surroundings(tmp_path, environment, Endpoints(server.url), console, Patience(sleep=lambda _: None))
+
+
+def test_behind_a_broken_link_none_is_reached(look: Examine) -> None:
+    found = look({"repository": "nonsense//"})
+    assert [link.state for link in found.links] == ["broken", *["not reached"] * 7]
+
+
+def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedServer) -> None:
+    server.on("/us-central1-python.pkg.dev/demo-project", Reply(404))
+    api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
+    server.on(api, Reply(403, "{}"))
+    found = look()
+    assert found.exit_code == 0
+    assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+
+
+def test_after_a_failure_log_and_summary_tell(around: Surroundings, console: Memory, tmp_path: Path) -> None:
+    tell_after(FAILURE, INPUTS, around)
+    assert "+ Inputs: ok" in console.said
+    assert "| ✅ Inputs | ok |" in (tmp_path / "summary").read_text("utf-8")
+
+
+def test_a_run_that_was_cancelled_waits_for_nothing(around: Surroundings, server: ScriptedServer) -> None:
+    tell_after(cancelled(), INPUTS, around)
+    assert server.seen == []
+
+
+def _fail() -> None:
+    raise KeyError("made up")
+
+
+def _wait() -> None:
+    import threading
+
+    threading.Event().wait(1)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"), [(_fail, "The doctor failed (KeyError)."), (_wait, "The doctor found no end")]
+)
+def test_whatever_becomes_of_the_doctor_the_run_ends(
+    act: Callable[[], None],
+    said: str,
+    around: Surroundings,
+    console: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chain, "PATIENCE", 0.05)
+    monkeypatch.setattr(chain, "examine", lambda *_: act())
+    tell_after(FAILURE, INPUTS, around)
+    assert console.said[-1].startswith(said)

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gar_publish.doctor import Link
+from tests.unit.doctor.conftest import PROVIDER, Examine
+
+FEDERATED = {"access-token": "", "workload-identity-provider": PROVIDER}
+JOB = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://pipelines.example.com/idtoken", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"}
+
+
+def runner(links: tuple[Link, ...]) -> Link:
+    return next(link for link in links if link.name == "runner")
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        ({"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted"}, "GitHub Actions, self-hosted runner"),
+        ({"GITHUB_ACTIONS": "true"}, "GitHub Actions"),
+        ({"GITHUB_ACTIONS": "true", "ACT": "true"}, "act"),
+        ({"BUILDER_OUTPUT": "/builder/outputs"}, "Cloud Build"),
+        ({}, "a shell on "),
+    ],
+)
+def test_says_where_it_runs(look: Examine, environment: dict[str, str], place: str) -> None:
+    link = runner(look(environment=environment).links)
+    assert link.state == "ok"
+    assert link.facts[0].startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("environment", "cause"),
+    [
+        ({"GITHUB_ACTIONS": "true"}, "the job lacks the permission"),
+        ({"GITHUB_ACTIONS": "true", "ACT": "true"}, "act has no identity tokens"),
+        ({}, "only a job of GitHub Actions has an identity token"),
+    ],
+)
+def test_tells_why_there_is_no_identity_token(look: Examine, environment: dict[str, str], cause: str) -> None:
+    found = look(FEDERATED, environment)
+    assert found.broken == runner(found.links)
+    assert found.broken.failure
+    assert cause in found.broken.failure.cause
+    assert found.exit_code == 3
+
+
+def test_a_pull_request_of_the_same_repository_is_no_fork(look: Examine, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    sides = {side: {"repo": {"full_name": "octo-org/hello"}} for side in ("head", "base")}
+    event.write_text(json.dumps({"pull_request": sides}))
+    found = look(FEDERATED, {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": str(event)})
+    assert found.broken
+    assert found.broken.failure
+    assert "fork" not in found.broken.failure.cause
+
+
+def test_no_secret_is_among_the_inputs(look: Examine) -> None:
+    facts = look().links[0].facts
+    assert facts == ("repository: us-central1/demo-project/python", "access-token: given, not shown")

@@ -1,0 +1,61 @@
+import json
+
+from gar_publish.doctor import Diagnosis, Link, render
+from gar_publish.errors import RegistryRefused
+
+FAILURE = RegistryRefused(
+    "Nobody may upload.",
+    cause="a role is missing",
+    fix="give it\n  gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER\n  repository: us/p/r",
+    anchor="registry-403",
+)
+BROKEN = Diagnosis(
+    (
+        Link("inputs", "Inputs", "ok", ("repository: us/p/r|x",)),
+        Link("permissions", "Permissions", "broken", ("upload: not held",), FAILURE),
+        Link("index", "Index", "not reached"),
+    )
+)
+WHOLE = Diagnosis((Link("inputs", "Inputs", "ok"),))
+
+
+def test_the_tree_says_what_mends_the_broken_link() -> None:
+    assert render.as_text(BROKEN).splitlines() == [
+        "+ Inputs: ok",
+        "  | repository: us/p/r|x",
+        "x Permissions: broken",
+        "  | upload: not held",
+        "  ` Nobody may upload.",
+        "  ` Likely cause: a role is missing",
+        "  ` To mend it: give it",
+        "  `   gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER",
+        "  `   repository: us/p/r",
+        f"  ` More: {FAILURE.docs}",
+        ". Index: not reached",
+    ]
+
+
+def test_the_summary_has_a_row_for_each_link() -> None:
+    text = render.as_markdown(BROKEN)
+    assert "| ✅ Inputs | ok | repository: us/p/r\\|x |\n" in text
+    assert "| ❌ Permissions | broken | upload: not held |\n" in text
+    assert "To mend it: give it" in text
+
+
+def test_machines_get_the_commands() -> None:
+    read = json.loads(render.as_json(BROKEN))
+    assert (read["broken"], read["exit-code"]) == ("permissions", 6)
+    assert read["commands"] == ["gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER"]
+    assert [link["state"] for link in read["links"]] == ["ok", "broken", "not reached"]
+    assert read["links"][1]["failure"]["cause"] == "a role is missing"
+
+
+def test_a_whole_chain_is_said_to_hold() -> None:
+    assert "All links hold" in render.as_text(WHOLE)
+    assert "All links hold" in render.as_markdown(WHOLE)
+    assert json.loads(render.as_json(WHOLE)) == {
+        "broken": None,
+        "exit-code": 0,
+        "commands": [],
+        "links": [{"name": "inputs", "title": "Inputs", "state": "ok", "facts": []}],
+    }
