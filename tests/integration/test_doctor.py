@@ -2,11 +2,8 @@
 
 import json
 import re
-import shlex
-import shutil
-import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -25,6 +22,8 @@ from gar_publish.patience import Patience
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 from tests.conftest import ROOT
+from tests.gcloud import Gcloud
+from tests.gcloud import find as find_gcloud
 from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
 from tests.unit.servers import Memory
 from tests.wheels import make_wheel
@@ -65,7 +64,7 @@ class Planted:
         about: What is wrong, as `docs/troubleshooting.md` lists it.
         link: The link that breaks.
         anchor: The section that says more.
-        cause: Part of the cause.
+        cause: Part of the cause, or of what happened where that says it.
         mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do.
         credential: "account", "key" or "ended token".
         onlooker: Whether the machine has credentials of somebody who may look into IAM.
@@ -121,7 +120,7 @@ class Scene:
     folder: Path
     inputs: dict[str, str]
     environment: dict[str, str]
-    gcloud: Callable[[str], str]
+    gcloud: Gcloud
 
     def around(self) -> Surroundings:
         patience = Patience(tries=2, sleep=lambda _: None)
@@ -159,46 +158,24 @@ class Scene:
                 given = dict(re.findall(r"^  ([a-z-]+): (\S+)$", failure.fix, re.MULTILINE))
                 assert commands or given, failure.fix
                 self.inputs |= given
+                overrides = {name: value for name, value in self.emulator.exports().items() if "OVERRIDES" in name}
                 for command in commands:
-                    self.gcloud(command)
+                    self.gcloud.run(command, self.emulator.access_token(DEVELOPER), overrides)
 
 
-@pytest.fixture
-def gcloud(clean_env: dict[str, str], tmp_path: Path) -> Callable[[Emulator, str], str]:
-    """Runs a command of the real gcloud, as somebody who owns the project."""
-    if not shutil.which("gcloud"):
+@pytest.fixture(scope="module")
+def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
+    """The real gcloud."""
+    program = find_gcloud()
+    if not program:
         pytest.skip("gcloud is not installed")
-
-    def gcloud(emulator: Emulator, command: str) -> str:
-        token = tmp_path / "token"
-        token.write_text(emulator.access_token(DEVELOPER))
-        overrides = {name: value for name, value in emulator.exports().items() if name.startswith("CLOUDSDK_")}
-        environment = {
-            **overrides,
-            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-            "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
-            "NO_GCE_CHECK": "true",
-        }
-        done = subprocess.run(
-            shlex.split(command),
-            env={**clean_env, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        token.unlink()
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        return done.stdout
-
-    return gcloud
+    running = Gcloud(program, tmp_path_factory.mktemp("gcloud"))
+    yield running
+    running.close()
 
 
 @contextmanager
-def planting(planted: Planted, folder: Path, data: Path, gcloud: Callable[[Emulator, str], str]) -> Iterator[Scene]:
+def planting(planted: Planted, folder: Path, data: Path, gcloud: Gcloud) -> Iterator[Scene]:
     make_wheel(folder / "dist", "hello")
     inputs = {"repository": REPOSITORY, "dist": "dist"}
     with Emulator(planted.world(), data=data) as emulator:
@@ -226,13 +203,13 @@ def planting(planted: Planted, folder: Path, data: Path, gcloud: Callable[[Emula
             folder,
             {**inputs, **planted.inputs},
             environment,
-            lambda command: gcloud(emulator, command),
+            gcloud,
         )
 
 
 @pytest.mark.parametrize("file", WORLDS, ids=lambda file: file.stem)
 def test_names_the_link_and_the_cause_and_mends_it(
-    file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, gcloud: Callable[[Emulator, str], str]
+    file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, gcloud: Gcloud
 ) -> None:
     planted = Planted.load(file)
     with planting(planted, tmp_path, tmp_path_factory.mktemp("emulator"), gcloud) as scene:
@@ -243,7 +220,7 @@ def test_names_the_link_and_the_cause_and_mends_it(
         assert broken, "nothing was found"
         assert broken.failure
         assert (broken.name, broken.failure.anchor) == (planted.link, planted.anchor), broken.failure.explain()
-        assert planted.cause in broken.failure.cause
+        assert planted.cause in f"{broken.failure.what} {broken.failure.cause}"
         assert found.exit_code == stopped.value.exit_code
         assert {link.state for link in found.links[found.links.index(broken) + 1 :]} <= {"not reached"}
 

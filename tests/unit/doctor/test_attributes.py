@@ -23,9 +23,9 @@ MAPPING = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repo
         ),
         ('attribute.owner=="OCTO-ORG"', "letter case", 'attribute.owner=="octo-org"'),
         (
-            "assertion.repository == 'octo-org/b' && assertion.ref_type == 'branch'",
+            "assertion.repository == 'o/b' && assertion.ref_type == 'branch'",
             "another repository",
-            "(assertion.repository == 'octo-org/b' || assertion.repository_id == '42') && assertion.ref_type == 'branch'",
+            "(assertion.repository == 'o/b' || assertion.repository_id == '42') && assertion.ref_type == 'branch'",
         ),
         (
             "assertion.repository_owner == 'octo-org' && assertion.ref_type == 'tag'",
