@@ -48,7 +48,7 @@ class Onlooker:
 
     def account(self, project: str, email: str) -> Mapping[str, Any] | None:
         """A service account."""
-        return self._get("GET", f"{self._iam}/projects/{project}/serviceAccounts/{quote(email)}")
+        return self._get("GET", f"{self._iam}/projects/{project}/serviceAccounts/{quote(email, safe='@')}")
 
     def accounts(self, project: str) -> list[str]:
         """The addresses of a project's service accounts."""
@@ -57,7 +57,9 @@ class Onlooker:
 
     def members(self, project: str, email: str, roles: frozenset[str]) -> list[str] | None:
         """Who holds one of these roles on a service account itself."""
-        policy = self._get("POST", f"{self._iam}/projects/{project}/serviceAccounts/{quote(email)}:getIamPolicy")
+        policy = self._get(
+            "POST", f"{self._iam}/projects/{project}/serviceAccounts/{quote(email, safe='@')}:getIamPolicy"
+        )
         if policy is None:
             return None
         bindings = policy.get("bindings", [])
