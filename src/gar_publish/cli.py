@@ -217,12 +217,10 @@ def doctor(options: Mapping[str, object], environment: Mapping[str, str], consol
 
     found = examine(read_inputs(options, sys.stdin), _surroundings(environment, console))
     json_file = options["json"]
+    show = console.info if json_file == "-" else print
+    show(render.as_text(found))
     if isinstance(json_file, str):
         _write(json_file, render.as_json(found))
-    if json_file == "-":
-        console.info(render.as_text(found))
-    else:
-        print(render.as_text(found))
     return found.exit_code
 
 

@@ -18,5 +18,7 @@ def mended(failure: Failure, *, cause: str, fix: str, anchor: str) -> Failure:
 
 
 def quoted(text: str) -> str:
-    """One word of a POSIX shell's command, as bare as can be."""
+    """One word of a POSIX shell's command, in the quotes that people would choose."""
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
     return shlex.quote(text)

@@ -14,9 +14,9 @@ from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.google_api import GoogleApi, json_object
 from gar_publish.http import is_success
 from gar_publish.identity import KeyPassword
-from gar_publish.login import OAUTH_USER
 from gar_publish.report import rfc3339
 from gar_publish.repository import Repository
+from gar_publish.settings import read_index_token
 
 _MOST = 60
 """Other locations and repositories that are looked into."""
@@ -64,12 +64,14 @@ def check_index(case: Case, facts: list[str]) -> None:
     """
     if case.credential is None:
         raise NotChecked("nobody to read as")
-    access = open_access(case.target, case.credential, "auto", case.around, case.session)
+    wanted = read_index_token({}, case.credential)
+    access = open_access(case.target, case.credential, wanted, case.around, case.session)
     access.files("gar-publish")  # any name will do
+    facts.append("can be read")
     token = access.line_token()
     if token:
-        host = case.target.index_url.partition("://")
-        facts.append(f"--extra-index-url {host[0]}://{OAUTH_USER}:***@{host[2]}")
+        scheme, _, rest = case.target.index_url.partition("://")
+        facts.append(f"--extra-index-url {scheme}://{token.user}:***@{rest}")
         facts.append("carries the publishing token" if access.reads_as_publisher else "carries a read-only token")
         facts.append(f"good until {rfc3339(token.expires_at)}" if token.expires_at else "nobody says until when")
 

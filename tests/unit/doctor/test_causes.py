@@ -90,7 +90,7 @@ class TestExchange:
         server.on(f"{IAM}/{PROVIDER}", answer(attributeCondition=condition))
         found = causes.exchange(refused("attribute-condition"), make(), FEDERATION)
         assert "lets in other repositories" in found.cause
-        assert f"({condition} || assertion.repository_id == '42')".replace("'", "'\"'\"'") in found.fix
+        assert f"--attribute-condition=\"({condition} || assertion.repository_id == '42')\"" in found.fix
 
     @pytest.mark.parametrize("provider", [Reply(403), answer(attributeCondition="assertion.sub.contains('x')")])
     def test_what_cannot_be_seen_or_understood_changes_nothing(

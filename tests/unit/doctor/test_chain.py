@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedSe
     found = look()
     assert found.exit_code == 0
     assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+
+
+def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, server: ScriptedServer) -> None:
+    key = {"type": "service_account", "client_email": "a@p.example", "private_key": "x", "private_key_id": "1"}
+    found = look({"access-token": "", "json-key": json.dumps(key)})
+    assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+    sent = {seen.path.split("/")[1] for seen in server.seen if "Authorization" in seen.headers}
+    assert sent == {"us-central1-python.pkg.dev"}
+    assert found.links[-1].facts == ("can be read",)
 
 
 def test_after_a_failure_log_and_summary_tell(around: Surroundings, console: Memory, tmp_path: Path) -> None:
