@@ -288,3 +288,25 @@ class TestFrontDoors:
         step = hello.action(asked)
         assert step.code == 0, step.log
         assert "doctor" not in step.summary + step.log
+
+
+def test_googles_own_hosts_by_way_of_a_proxy(
+    production: Emulator, proxy: str, connected: set[str], clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    exports = production.exports()
+    environment = {
+        **clean_env,
+        **production.job(),
+        "GITHUB_ACTIONS": "true",
+        "HTTPS_PROXY": proxy,
+        "REQUESTS_CA_BUNDLE": exports["REQUESTS_CA_BUNDLE"],
+    }
+    done = Doors(tmp_path, environment).command(*TestFrontDoors.ASKED, "--service-account", READER)
+    assert done.code == 3
+    answers = re.findall(r"  \| (\S+): answers, HTTP \d+ through the proxy http://127\.0\.0\.1:", done.out)
+    assert set(answers) == {
+        *("sts.googleapis.com", "iamcredentials.googleapis.com", "artifactregistry.googleapis.com"),
+        *("us-central1-python.pkg.dev", "token.actions.githubusercontent.com"),
+    }
+    assert "x Service account: broken" in done.out
+    assert connected >= set(answers)
