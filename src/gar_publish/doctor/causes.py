@@ -239,8 +239,8 @@ def credential(failure: Failure, case: Case) -> Failure:
     known = case.onlooker.account(project, account)
     if failure.anchor == "account-disabled" and known and known.get("disabled"):
         return _switched_off(failure, account, project)
-    id_ = case.credential.info.get("client_id")
-    if failure.anchor == "account-missing" and id_:
+    id_ = str(case.credential.info.get("client_id"))
+    if failure.anchor == "account-missing" and id_.isdecimal():
         return mended(
             failure,
             cause=f"the account {account} was deleted; for 30 days it can be brought back by its number",
@@ -260,8 +260,10 @@ def _switched_off(failure: Failure, account: str, project: str) -> Failure:
 
 
 def _map(credential: Federation, mapping: Mapping[str, str]) -> str:
-    pairs = ",".join(f"{name}={expression}" for name, expression in mapping.items())
-    return f"  {_PROVIDERS} update-oidc {credential.provider} --attribute-mapping={quoted(pairs)}"
+    pairs = [f"{name}={expression}" for name, expression in mapping.items()]
+    # gcloud splits at commas, which calls of CEL hold as well, unless it is told otherwise: `gcloud topic escaping`.
+    listed = "^~^" + "~".join(pairs) if "," in "".join(pairs) else ",".join(pairs)
+    return f"  {_PROVIDERS} update-oidc {credential.provider} --attribute-mapping={quoted(listed)}"
 
 
 def _mapping(provider: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi
 from gar_publish.aside import aside, result
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.members import member
-from gar_publish.doctor.mending import mended
+from gar_publish.doctor.mending import mended, quoted
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.google_api import GoogleApi, json_object
 from gar_publish.http import is_success
@@ -146,7 +146,7 @@ def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
         + ("" if case.described else "; or there is no such repository, which Google answers the same"),
         fix="give it the role\n"
         f"  gcloud artifacts repositories add-iam-policy-binding {repository.name} --location={repository.location} "
-        f"--project={repository.project} --member={who} --role=roles/artifactregistry.writer",
+        f"--project={repository.project} --member={quoted(who)} --role=roles/artifactregistry.writer",
         anchor="registry-403",
     )
     if reads:

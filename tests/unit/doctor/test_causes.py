@@ -105,6 +105,13 @@ class TestExchange:
         found = causes.exchange(refused("audience"), make(), FEDERATION)
         assert f"--allowed-audiences=https://github.com/octo-org,https://iam.googleapis.com/{PROVIDER}" in found.fix
 
+    def test_a_mapping_with_commas_of_its_own_stays_whole(self, make: MakeCase, server: ScriptedServer) -> None:
+        mapping = {"google.subject": "assertion.sub", "attribute.x": "assertion.sub.replace('a', 'b')"}
+        server.on(f"{IAM}/{PROVIDER}", answer(attributeMapping=mapping))
+        found = causes.exchange(refused("subject-too-long"), make(), FEDERATION)
+        whole = "^~^google.subject=assertion.repository_id~attribute.x=assertion.sub.replace('a', 'b')"
+        assert found.fix.endswith(f'--attribute-mapping="{whole}"')
+
     def test_a_pool_that_is_misspelt(self, make: MakeCase, server: ScriptedServer) -> None:
         server.on("/cloudresourcemanager.googleapis.com/v1/projects/demo-project", answer(projectNumber="123456789012"))
         server.on(f"{IAM}/{POOL.rpartition('/')[0]}", answer(workloadIdentityPools=[{"name": f"{POOL}-actions"}]))
