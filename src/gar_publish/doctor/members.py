@@ -8,35 +8,29 @@ from pathlib import Path
 
 import requests
 
-from gar_publish.credentials import federation
+from gar_publish import identity
 from gar_publish.credentials.ambient import VARIABLE
 from gar_publish.credentials.metadata import ACCOUNT_PATH, HEADERS, NO_PROXY, address
 from gar_publish.doctor import attributes
 from gar_publish.doctor.case import Case
 from gar_publish.http import is_success
-from gar_publish.identity import Ambient, Federation, Key
-
-UNKNOWN = "MEMBER"
+from gar_publish.identity import Ambient, Federation
 
 
 def member(case: Case) -> str:
-    """The member; the word MEMBER where nobody but Google knows."""
+    """The member, as precisely as it can be known; the word MEMBER where nobody but Google knows."""
     match case.credential:
-        case Federation(_, str(impersonated)):
-            return f"serviceAccount:{impersonated}"
-        case Federation(provider):
-            found = case.onlooker.provider(provider) or {}
-            mapping = found.get("attributeMapping")
+        case None:
+            return "MEMBER"
+        case Federation(provider, None):
+            mapping = (case.onlooker.provider(provider) or {}).get("attributeMapping")
             ours = attributes.mapped(mapping, case.claims) if isinstance(mapping, dict) else {}
-            known = attributes.members(provider.partition("/providers/")[0], ours)
-            repository = str(case.claims.get("repository", "OWNER/REPOSITORY"))
-            usual = federation.names(provider, None)["member"].replace("OWNER/REPOSITORY", repository)
-            return next(iter(known.values()), usual)
-        case Key(info):
-            return f"serviceAccount:{info['client_email']}"
+            for found in attributes.members(provider.partition("/providers/")[0], ours).values():
+                return found
         case Ambient() if account := attached_account(case):
             return f"serviceAccount:{account}"
-    return UNKNOWN
+    repository = {"GITHUB_REPOSITORY": str(case.claims["repository"])} if "repository" in case.claims else {}
+    return identity.member(case.credential, {**case.around.environment, **repository})
 
 
 def attached_account(case: Case) -> str | None:
