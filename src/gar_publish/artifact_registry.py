@@ -153,8 +153,8 @@ class RepositoryApi:
         return {str(name) for name in held} if isinstance(held, list) else None
 
     def _refuse_disabled(self, response: requests.Response) -> None:
-        if is_disabled(text := server_text(response)):
-            raise api_disabled(self._repository.project or "PROJECT", said(response) or text)
+        if is_disabled(server_text(response)):
+            raise api_disabled(self._repository.project or "PROJECT", said(response))
 
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
@@ -224,14 +224,8 @@ class RepositoryApi:
         )
 
     def _not_created(self, response: requests.Response) -> Failure:
+        self._refuse_disabled(response)
         detail = said(response)
-        if "SERVICE_DISABLED" in response.text or "has not been used in project" in detail:
-            return RegistryRefused(
-                "The Artifact Registry API is switched off in this project.",
-                fix=f"gcloud services enable artifactregistry.googleapis.com --project={self._repository.project}",
-                anchor="api-disabled",
-                detail=detail,
-            )
         by_hand = self._gcloud(
             f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"
         )

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gar_publish.artifact_registry import RepositoryApi, once_known
+from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi, once_known
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
@@ -234,3 +234,41 @@ def test_an_answer_of_something_else_is_said_to_be_one(server: ScriptedServer, a
     server.on(API, Reply(200, body))
     with pytest.raises(RegistryRefused, match="not an answer of Google's"):
         api.check(create=False)
+
+
+DISABLED = '{"error": {"message": "Artifact Registry API has not been used in project 1 before or it is disabled."}}'
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda api: api.check(create=False), lambda api: api.describe(), lambda api: api.permitted((UPLOAD,))]
+)
+def test_that_the_api_is_off_is_said_by_whatever_asks_first(
+    server: ScriptedServer, api: RepositoryApi, ask: Callable[[RepositoryApi], object]
+) -> None:
+    server.on(API, Reply(403, DISABLED))
+    with pytest.raises(RegistryRefused, match="switched off") as caught:
+        ask(api)
+    assert caught.value.fix == "gcloud services enable artifactregistry.googleapis.com --project=demo-project"
+
+
+def test_a_repository_is_described_to_those_who_may_ask(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", found(), Reply(403, "denied"), Reply(403, "denied"), found(format="DOCKER"))
+    assert api.describe() == {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
+    assert api.describe() is None
+    assert not api.takes_uploads()
+    assert not api.takes_uploads()
+
+
+@pytest.mark.parametrize(
+    ("answer", "held"),
+    [
+        (Reply(200, json.dumps({"permissions": [DOWNLOAD]})), {DOWNLOAD}),
+        (Reply(200, "{}"), set()),
+        (Reply(403, "denied"), None),
+        (Reply(200, '{"permissions": "all"}'), None),
+    ],
+)
+def test_rights_are_asked_for(server: ScriptedServer, api: RepositoryApi, answer: Reply, held: set[str] | None) -> None:
+    server.on(f"{PARENT}/python:testIamPermissions", answer)
+    assert api.permitted((UPLOAD, DOWNLOAD)) == held
+    assert json.loads(server.seen[0].body) == {"permissions": [UPLOAD, DOWNLOAD]}
