@@ -41,7 +41,7 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
     try:
         done = subprocess.run(
             command,
-            env={**environment, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            env={**_without_secrets_of_the_job(environment), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -66,3 +66,8 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
         anchor="gcloud-login",
         detail=words[-1000:],
     )
+
+
+def _without_secrets_of_the_job(environment: Mapping[str, str]) -> dict[str, str]:
+    """The login is the machine's own: it needs neither the job's inputs nor what asks for its identity token."""
+    return {name: value for name, value in environment.items() if not name.startswith(("ACTIONS_", "INPUT_"))}

@@ -51,6 +51,12 @@ def test_only_the_given_environment_counts(tmp_path: Path, console: Memory, monk
     assert gcloud.find({"PATH": ""}) is None
 
 
+def test_no_secret_of_the_job_is_passed_on(tmp_path: Path, console: Memory) -> None:
+    environment = put_gcloud(tmp_path, f"assert 'made-up' not in os.environ.values(); print({json.dumps(ANSWER)!r})")
+    secrets = dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "INPUT_CREDENTIALS-JSON"), "made-up")
+    assert gcloud.fetch(gcloud.find(environment) or "", environment | secrets, console).value == "tok-1"
+
+
 def test_not_logged_in(tmp_path: Path, console: Memory) -> None:
     environment = put_gcloud(tmp_path, "sys.exit('ERROR: You do not currently have an active account selected.')")
     with pytest.raises(CredentialsFailure) as caught:
