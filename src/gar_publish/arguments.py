@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gar_publish import __version__
+from gar_publish.bootstrap.options import add_options as add_bootstrap_options
 from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.errors import BadInput
 from gar_publish.settings import (
@@ -64,6 +65,10 @@ def new_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help="find the broken link between this machine and the repository")
     command.add_argument("--json", metavar="FILE", help="write what was found as JSON (- for standard output)")
     _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
+
+    command = commands.add_parser("bootstrap", help="print the commands that set up the Google side, once")
+    add_bootstrap_options(command)
+    _add_inputs(command, REPOSITORY_INPUTS)
 
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")

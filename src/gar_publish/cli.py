@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -179,6 +180,16 @@ def configure(options: Mapping[str, object], environment: Mapping[str, str], con
     return 0
 
 
+def bootstrap(options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole) -> int:
+    """`gar-publish bootstrap`: the set-up of the Google side, as commands, as Terraform, or checked."""
+    from gar_publish.bootstrap import command  # other commands do without
+
+    around = _surroundings(environment, console)
+    repository = read_repository(read_inputs(options, sys.stdin), around.endpoints)
+    command.run(options, repository, around, show=partial(print, end="", flush=True))
+    return 0
+
+
 def _login(
     options: Mapping[str, object], inputs: Mapping[str, str], around: "Surroundings", *, narrow: bool
 ) -> "Login":
@@ -298,6 +309,7 @@ COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str], TerminalC
         "index-url": index_url,
         "configure": configure,
         "doctor": doctor,
+        "bootstrap": bootstrap,
         "emulator": emulator,
         "demo": demo,
     }

@@ -60,6 +60,21 @@ class Endpoints:
         """https://cloud.google.com/artifact-registry/docs/reference/rest"""
         return f"{self.host('artifactregistry.googleapis.com')}/v1"
 
+    @property
+    def iam(self) -> str:
+        """https://cloud.google.com/iam/docs/reference/rest"""
+        return f"{self.host('iam.googleapis.com')}/v1"
+
+    @property
+    def resource_manager(self) -> str:
+        """https://cloud.google.com/resource-manager/reference/rest/v1/projects"""
+        return f"{self.host('cloudresourcemanager.googleapis.com')}/v1"
+
+    @property
+    def service_usage(self) -> str:
+        """https://cloud.google.com/service-usage/docs/reference/rest"""
+        return f"{self.host('serviceusage.googleapis.com')}/v1"
+
     def python_registry(self, location: str) -> str:
         """The host that takes uploads and serves the simple index of one location."""
         return self.host(f"{location}-python.pkg.dev")

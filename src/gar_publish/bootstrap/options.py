@@ -1,0 +1,37 @@
+"""What `gar-publish bootstrap` can be asked for; nothing else is imported, so that `--help` is quick."""
+
+import argparse
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """The options that this command has alone."""
+    command.add_argument(
+        "--github", required=True, metavar="OWNER[/REPOSITORY]", help="the repository, or organisation, that publishes"
+    )
+    command.add_argument("--environment", metavar="NAME", help="let only jobs of this environment of GitHub publish")
+    command.add_argument(
+        "--service-account",
+        dest="account",
+        metavar="NAME",
+        help="let the jobs act as this account, which is made, instead of publishing as themselves",
+    )
+    command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")
+    command.add_argument(
+        "--github-repository-id", type=_number, metavar="NUMBER", help="gh api repos/OWNER/REPOSITORY --jq .id"
+    )
+    command.add_argument(
+        "--project-number", type=_number, metavar="NUMBER", help="for --workflow, instead of asking Google for it"
+    )
+    forms = command.add_mutually_exclusive_group()
+    for name, meaning in (
+        ("terraform", "print Terraform's configuration instead of a shell script"),
+        ("workflow", "print the workflow that publishes"),
+        ("check", "say what is there already; needs both ids"),
+    ):
+        forms.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="script", help=meaning)
+
+
+def _number(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text} is not a number")
+    return text
