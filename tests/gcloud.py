@@ -64,6 +64,19 @@ _QUIET = {
 }
 
 
+def settings(exports: Mapping[str, str], token: str, folder: Path) -> dict[str, str]:
+    """The environment of a gcloud that is started for one command: connected by an emulator's exports."""
+    file = folder / "token"
+    file.write_text(token)
+    return {
+        **{name: value for name, value in exports.items() if name.startswith("CLOUDSDK_")},
+        **_QUIET,
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file),
+        "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+        "CLOUDSDK_CORE_PROJECT": "demo-project",
+    }
+
+
 def find() -> str | None:
     return shutil.which("gcloud")
 

@@ -14,6 +14,7 @@ import pytest
 
 from gar_publish.emulator import Emulator, World
 from gar_publish.emulator.iam import Binding
+from tests.gcloud import settings
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -288,18 +289,7 @@ def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
     """Runs gcloud as the developer and gives what it printed."""
     if not shutil.which("gcloud"):
         pytest.skip("gcloud is not installed")
-    token = tmp_path / "token"
-    token.write_text(emulator.access_token(DEVELOPER))
-    environment = {
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY": f"{emulator.address('artifactregistry.googleapis.com')}/",
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-        "CLOUDSDK_CORE_PROJECT": "demo-project",
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
-        "NO_GCE_CHECK": "true",
-    }
+    environment = settings(emulator.exports(), emulator.access_token(DEVELOPER), tmp_path)
 
     def gcloud(*arguments: str) -> str:
         done = run("gcloud", "artifacts", *arguments, **environment)

@@ -17,11 +17,10 @@ import pytest
 import yaml
 
 from gar_publish import arguments, plan
+from gar_publish.bootstrap.wanted import Wanted
 from gar_publish.credentials import explain
-from gar_publish.emulator.answers import Refusal
-from gar_publish.emulator.attributes import admit
-from gar_publish.emulator.github import claims_of
-from gar_publish.emulator.world import Provider
+from gar_publish.endpoints import Endpoints
+from gar_publish.repository import Repository
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -273,21 +272,14 @@ def test_gcloud_knows_the_commands_that_failures_suggest() -> None:
         check_gcloud(command)
 
 
-@pytest.mark.parametrize("immutable", [False, True], ids=["old subject", "new subject"])
-def test_setup_lets_in_the_repositories_of_one_owner(*, immutable: bool) -> None:
-    setup = "\n".join(shell_lines(SETUP))
-    mapping = re.findall(r"--attribute-mapping='(.+?)'", setup)
-    condition = re.findall(r'--attribute-condition="(.+?)"', setup)
-    assert (len(mapping), len(condition)) == (1, 1)
-    ours = claims_of({"repository": f"octo-org/{'x' * 100}", "ref": "refs/tags/v1.2.3"}, immutable=immutable)
-    provider = Provider(
-        project="my-project",
-        pool="github",
-        id="github",
-        issuer="https://token.actions.githubusercontent.com",
-        mapping=dict(pair.split("=", 1) for pair in mapping[0].split(",")),
-        condition=condition[0].replace("$OWNER_ID", ours["repository_owner_id"]),
+def test_setup_shows_the_conditions_and_the_mapping_that_bootstrap_prints() -> None:
+    repository = Repository.parse("us-central1/my-project/python", endpoints=Endpoints())
+    conditions, _, mapping = fences(SETUP, "text")
+    asked = (
+        {"github": "octo-org/hello"},
+        {"github": "octo-org"},
+        {"github": "octo-org/hello", "environment": "release"},
     )
-    assert admit(provider, ours, 401)["attribute.repository_id"] == ours["repository_id"]
-    with pytest.raises(Refusal):
-        admit(provider, claims_of({"repository": "somebody/hello"}, immutable=immutable), 401)
+    wanted = [Wanted.read(options, repository) for options in asked]
+    assert conditions.splitlines() == [each.condition("123456", "456789") for each in wanted]
+    assert mapping.strip() == ",".join(f"{name}={claim}" for name, claim in wanted[0].mapping.items())

@@ -167,8 +167,8 @@ class Wanted:
 
 
 def _github(text: str) -> tuple[str, str | None]:
-    plain = text.removeprefix("https://github.com/").removesuffix(".git").strip("/")
-    owner, slash, name = plain.partition("/")
+    owner, slash, name = text.removeprefix("https://github.com/").partition("/")
+    name = name.rstrip("/").removesuffix(".git")
     if not _OWNER.fullmatch(owner) or (slash and not _NAME.fullmatch(name)):
         raise BadInput(
             f"`--github` is {text!r}, which is no repository or organisation on GitHub.",

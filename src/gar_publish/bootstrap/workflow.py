@@ -39,4 +39,5 @@ jobs:
           repository: {wanted.repository}
           workload-identity-provider: {wanted.provider(number)}
 {account}          expected-version: ${{{{ github.ref_name }}}}
+          doctor: true # says which link is broken, should one be
 """

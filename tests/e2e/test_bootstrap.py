@@ -1,0 +1,65 @@
+"""What `gar-publish bootstrap` prints, from the first command to the first package."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.cloud import steady_id
+from gar_publish.emulator.iam import Binding
+from tests.e2e.conftest import AUTHOR, Checkout
+from tests.gcloud import settings
+
+pytestmark = pytest.mark.docker
+
+OWNER = "user:owner@example.com"
+PACKAGES = "us-central1/demo-project/packages"
+BOOTSTRAP = (
+    str(Path(sys.executable).with_name("gar-publish")),
+    "bootstrap",
+    "--github=octo-org/hello",
+    f"--repository={PACKAGES}",
+    f"--github-owner-id={steady_id('octo-org')}",
+    f"--github-repository-id={steady_id('octo-org/hello')}",
+)
+
+
+def test_printed_workflow_publishes(
+    act: Callable[..., str], checkout: Checkout, emulator: Emulator, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    if not shutil.which("gcloud"):
+        pytest.skip("gcloud is not installed")
+    emulator.cloud.set_policy("projects/demo-project", [Binding(OWNER, "roles/owner", "projects/demo-project")])
+
+    def run(*command: str, given: str = "") -> str:
+        environment = {**clean_env, **settings(emulator.exports(), emulator.access_token(OWNER), tmp_path)}
+        done = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout or done.stderr
+
+    script = run(*BOOTSTRAP)
+    run("sh", given=script)
+    once = emulator.cloud.world, emulator.cloud.repositories
+    said = run("sh", given=script)
+    assert (emulator.cloud.world, emulator.cloud.repositories) == once
+    (line,) = (line for line in said.splitlines() if line.startswith("The workflow: "))
+    workflow = run("sh", "-c", line.partition(": ")[2].replace("gar-publish", BOOTSTRAP[0]))
+
+    folder = checkout("github-workload-identity")
+    (file,) = (folder / ".github/workflows").iterdir()
+    file.write_text(workflow)
+    for command in (["commit", "-qam", "Publish"], ["tag", "v1.0.0"]):
+        subprocess.run(["git", *AUTHOR, *command], cwd=folder, check=True)
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"ref": "refs/tags/v1.0.0"}))
+    act(folder, f"--eventpath={event}")
+    assert [stored.filename for stored in emulator.files(PACKAGES)] == ["greetings-1.0.0-py3-none-any.whl"]
+    (upload,) = (seen for seen in emulator.requests if seen.host.endswith("pkg.dev") and seen.method == "POST")
+    assert upload.principal.endswith(
+        f"/workloadIdentityPools/github--octo-org--hello/subject/{steady_id('octo-org/hello')}"
+    )

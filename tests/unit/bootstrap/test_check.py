@@ -1,0 +1,140 @@
+"""Against the emulator, whose world each test makes and then breaks in one place."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gar_publish.bootstrap.check import Check, Finding
+from gar_publish.bootstrap.wanted import IMPERSONATOR, ISSUER, WRITER, Wanted
+from gar_publish.credentials.source import GivenSource
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.cloud import Cloud
+from gar_publish.emulator.iam import Binding
+from gar_publish.emulator.world import Account, Pool, Project, Provider
+from gar_publish.endpoints import Endpoints
+from gar_publish.google_api import GoogleApi
+from gar_publish.http import new_session
+from gar_publish.patience import Patience
+from tests.unit.bootstrap.examples import IDS, wanted
+
+OWNER = "user:owner@example.com"
+READER = "user:reader@example.com"
+PROJECT = "projects/demo-project"
+PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
+WANTED = wanted(repository="us-central1/demo-project/python", account="releases", **IDS)
+POOL = Pool("demo-project", WANTED.pool)
+PROVIDER = Provider("demo-project", WANTED.pool, "github", ISSUER, WANTED.mapping, WANTED.condition("11", "22"))
+ACCOUNT = Account("releases@demo-project.iam.gserviceaccount.com")
+JOBS = WANTED.jobs(f"projects/123456789012/locations/global/workloadIdentityPools/{WANTED.pool}", "11", "22")
+PARTS = ["APIs", "repository", "pool", "provider", "account", WRITER, IMPERSONATOR]
+
+Break = Callable[[Cloud], Any]
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """With everything set up."""
+    world = World.default()
+    roles = (
+        Binding(OWNER, "roles/owner", PROJECT),
+        Binding(READER, "roles/artifactregistry.reader", PROJECT),
+    )
+    world = replace(world, keys=(), bindings=roles)
+    with Emulator(world, data=tmp_path / "data") as running:
+        for item in (POOL, PROVIDER, ACCOUNT):
+            running.cloud.put(item)
+        running.cloud.set_policy(PYTHON, [Binding(f"serviceAccount:{ACCOUNT.email}", WRITER, PYTHON)])
+        running.cloud.set_policy(ACCOUNT.resource, [Binding(JOBS, IMPERSONATOR, ACCOUNT.resource)])
+        yield running
+
+
+def check(emulator: Emulator, wanted: Wanted = WANTED, who: str = OWNER) -> list[Finding]:
+    endpoints = Endpoints(emulator.url)
+    api = GoogleApi(
+        session=new_session(),
+        source=GivenSource(emulator.access_token(who)),
+        patience=Patience(tries=1),
+        on_wait=lambda _: None,
+    )
+    return list(Check(wanted, api=api, endpoints=endpoints).findings())
+
+
+def test_everything_is_there(emulator: Emulator) -> None:
+    findings = check(emulator)
+    assert [finding.what.split()[0] for finding in findings] == PARTS
+    assert {finding.state for finding in findings} == {"there"}
+    asked = {seen.method for seen in emulator.requests if not seen.path.endswith(":getIamPolicy")}
+    assert asked == {"GET"}
+
+
+def test_jobs_without_an_account(emulator: Emulator) -> None:
+    direct = replace(WANTED, account=None)
+    assert [finding.state for finding in check(emulator, direct)] == [*["there"] * 4, "missing"]
+    emulator.cloud.set_policy(PYTHON, [Binding(JOBS, WRITER, PYTHON)])
+    assert [finding.state for finding in check(emulator, direct)] == ["there"] * 5
+
+
+@pytest.mark.parametrize(
+    ("part", "state", "why", "spoil"),
+    [
+        ("APIs", "missing", "sts.googleapis.com", lambda it: it.put(_project("sts.googleapis.com"))),
+        ("pool", "differs", "disabled", lambda it: it.put(replace(POOL, disabled=True))),
+        ("pool", "differs", "deleted", lambda it: it.put(replace(POOL, deleted=True))),
+        ("provider", "differs", "disabled", lambda it: it.put(replace(PROVIDER, disabled=True))),
+        ("provider", "differs", "condition is true", lambda it: it.put(replace(PROVIDER, condition="true"))),
+        ("provider", "differs", "issuer", lambda it: it.put(replace(PROVIDER, issuer=f"{ISSUER}/octo-org"))),
+        ("provider", "differs", "audiences", lambda it: it.put(replace(PROVIDER, allowed_audiences=("x",)))),
+        (
+            "provider",
+            "differs",
+            "mapping",
+            lambda it: it.put(replace(PROVIDER, mapping={"google.subject": "assertion.sub"})),
+        ),
+        ("account", "differs", "disabled", lambda it: it.put(replace(ACCOUNT, disabled=True))),
+        (WRITER, "missing", "", lambda it: it.set_policy(PYTHON, [])),
+        (IMPERSONATOR, "missing", "", lambda it: it.set_policy(ACCOUNT.resource, [])),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_told_alone(
+    emulator: Emulator, part: str, state: str, why: str, spoil: Break
+) -> None:
+    spoil(emulator.cloud)
+    (finding,) = (finding for finding in check(emulator) if finding.state != "there")
+    assert (finding.what.split()[0], finding.state) == (part, state)
+    assert why in finding.why
+
+
+def test_nothing_is_there(emulator: Emulator) -> None:
+    other = wanted("octo-org/other", "us-central1/demo-project/packages", account="somebody", **IDS)
+    findings = check(emulator, other)
+    assert [finding.state for finding in findings] == ["there", *["missing"] * 6]
+    assert "not found" in findings[1].why
+
+
+def test_repository_of_another_kind(emulator: Emulator) -> None:
+    found = emulator.cloud.world.repositories[0]
+    emulator.cloud.world = replace(emulator.cloud.world, repositories=(replace(found, format="DOCKER"),))
+    (finding,) = (finding for finding in check(emulator) if finding.state != "there")
+    assert (finding.state, finding.why) == ("differs", "it is a STANDARD_REPOSITORY of format DOCKER")
+
+
+def test_disabled_api_has_nothing_in_it(emulator: Emulator) -> None:
+    emulator.cloud.put(_project("iam.googleapis.com"))
+    states = {finding.what.split()[0]: finding for finding in check(emulator)}
+    assert states["pool"].state == "missing"
+    assert "has not been used in project" in states["pool"].why
+    assert states["repository"].state == "there"
+
+
+def test_who_may_not_look_is_told_so(emulator: Emulator) -> None:
+    states = {finding.what.split()[0]: finding for finding in check(emulator, who=READER)}
+    assert states["repository"].state == "there"
+    assert states["pool"].state == "unknown"
+    assert "iam.workloadIdentityPools.get" in states["pool"].why
+
+
+def _project(*disabled: str) -> Project:
+    return Project("demo-project", 123456789012, disabled)

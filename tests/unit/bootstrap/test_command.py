@@ -1,0 +1,46 @@
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gar_publish.bootstrap import command
+from gar_publish.bootstrap.options import add_options
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import BadInput
+from gar_publish.patience import Patience
+from gar_publish.repository import Repository
+from gar_publish.surroundings import Surroundings
+from tests.recording import RecordingConsole
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run(*arguments: str) -> str:
+        parser = argparse.ArgumentParser()
+        add_options(parser)
+        options = vars(parser.parse_args(["--github=octo-org/hello", *arguments]))
+        repository = Repository.parse("us/my-project/python", endpoints=Endpoints())
+        around = Surroundings(tmp_path, {}, Endpoints(), RecordingConsole(), Patience())
+        shown: list[str] = []
+        command.run(options, repository, around, show=shown.append)
+        return "".join(shown)
+
+    return run
+
+
+def test_forms_that_ask_nobody(run: Run) -> None:
+    assert run().startswith("#!/bin/sh\n")
+    assert 'source  = "hashicorp/google"' in run("--terraform")
+    assert "workload-identity-provider: projects/12/" in run("--workflow", "--project-number=12")
+
+
+def test_check_needs_both_ids(run: Run) -> None:
+    with pytest.raises(BadInput) as caught:
+        run("--check", "--github-owner-id=11")
+    assert caught.value.fix == '--github-repository-id="$(gh api repos/octo-org/hello --jq .id)"'
+    assert caught.value.anchor == "bootstrap-ids"
+    with pytest.raises(BadInput, match="`--github-owner-id` and `--github-repository-id`"):
+        run("--check")

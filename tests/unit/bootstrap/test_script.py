@@ -1,0 +1,149 @@
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gar_publish.bootstrap.script import as_script
+from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.test_docs import check_gcloud, gcloud_commands
+
+NUMBER = {"projects describe": "echo 123"}
+THERE = {
+    **NUMBER,
+    "repositories describe": "echo PYTHON STANDARD_REPOSITORY",
+    "pools describe": "echo 'ACTIVE '",
+    "providers describe": "echo ACTIVE",
+    "accounts describe": "echo 'publisher@x '",
+}
+NOTHING = {**NUMBER, **{command: "exit 1" for command in THERE if command not in NUMBER}}
+ALL = pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"account": "publisher", "environment": "release"},
+        {"github": "octo-org"},
+    ],
+    ids=["repository", "account", "organisation"],
+)
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a script with a gcloud that answers as it is told; gives the exit code and what was called."""
+    (tmp_path / "bin").mkdir()
+    log = tmp_path / "log"
+
+    def program(name: str, answers: Mapping[str, str]) -> None:
+        cases = "".join(f'*"{words}"*) {answer} ;;\n' for words, answer in answers.items())
+        text = f'#!/bin/sh\necho {name} "$@" >>{log}\ncase "$*" in\n{cases}esac\n'
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    def run(script: str, gcloud: Mapping[str, str], gh: Mapping[str, str] | None = None) -> tuple[int, str]:
+        log.unlink(missing_ok=True)
+        program("gcloud", gcloud)
+        program("gh", gh or {})
+        program("sleep", {})
+        environment = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}"}
+        done = subprocess.run(["sh"], input=script, env=environment, text=True, capture_output=True, check=False)
+        assert done.stdout == ""
+        return done.returncode, (log.read_text() if log.exists() else "") + done.stderr
+
+    return run
+
+
+@ALL
+def test_gcloud_knows_every_command(options: dict[str, Any]) -> None:
+    commands = gcloud_commands(as_script(wanted(**options)).replace("\\\n", " "))
+    assert len(commands) > 10
+    for command in commands:
+        check_gcloud(command)
+
+
+@ALL
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_every_shell_can_read_it(options: dict[str, Any], shell: str) -> None:
+    subprocess.run([shell, "-n"], input=as_script(wanted(**options)), text=True, check=True)
+
+
+def test_ids_are_asked_of_github_where_they_are_not_given(run: Run) -> None:
+    code, log = run(as_script(wanted()), THERE, {".owner.id": "echo 11", "--jq .id": "echo 22"})
+    assert code == 0
+    condition = "assertion.repository_owner_id == '11' && assertion.repository_id == '22'"
+    assert f"--attribute-condition={condition}" in log
+    assert "/workloadIdentityPools/github--octo-org--hello/attribute.repository_id/22" in log
+    code, log = run(as_script(wanted("octo-org")), THERE, {"users/octo-org": "echo 11"})
+    assert code == 0
+    assert "/workloadIdentityPools/github--octo-org/attribute.repository_owner_id/11" in log
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "echo", 'echo \'{"message": "Not Found"}\''])
+def test_nothing_is_set_up_without_ids(run: Run, answer: str) -> None:
+    code, log = run(as_script(wanted()), THERE, {".owner.id": "echo 11", "--jq .id": answer})
+    assert code != 0
+    assert "gcloud" not in log
+
+
+@ALL
+def test_what_is_missing_is_made(run: Run, options: dict[str, Any]) -> None:
+    code, log = run(as_script(wanted(**options, **IDS)), NOTHING)
+    assert code == 0
+    made = [line.split(" create")[0] for line in log.splitlines() if " create" in line]
+    parts = ["artifacts repositories", "iam workload-identity-pools", "iam workload-identity-pools providers"]
+    parts += ["iam service-accounts"] if "account" in options else []
+    assert made == [f"gcloud {part}" for part in parts]
+    assert log.count("add-iam-policy-binding") == (2 if "account" in options else 1)
+
+
+def test_what_is_there_is_left_and_what_has_changed_is_set_right(run: Run) -> None:
+    script = as_script(wanted(account="publisher", **IDS))
+    code, log = run(script, THERE)
+    assert code == 0
+    assert not [word for word in (" create", "undelete", " update ", "accounts enable") if word in log]
+    assert "update-oidc" in log
+    changed = {
+        **THERE,
+        "pools describe": "echo DELETED True",
+        "providers describe": "echo DELETED",
+        "accounts describe": "echo publisher@x True",
+    }
+    code, log = run(script, changed)
+    assert code == 0
+    assert "workload-identity-pools undelete github--octo-org--hello" in log
+    assert "workload-identity-pools update github--octo-org--hello" in log
+    assert "providers undelete github" in log
+    assert "service-accounts enable publisher@my-project.iam.gserviceaccount.com" in log
+
+
+def test_repository_of_another_kind_ends_it(run: Run) -> None:
+    code, log = run(as_script(wanted(**IDS)), {**THERE, "repositories describe": "echo DOCKER STANDARD_REPOSITORY"})
+    assert code == 1
+    assert "takes no Python packages: DOCKER STANDARD_REPOSITORY" in log
+    assert "pools" not in log
+
+
+def test_what_is_not_seen_yet_is_tried_again(run: Run, tmp_path: Path) -> None:
+    early = {"add-iam-policy-binding": f"test -e {tmp_path}/late || {{ touch {tmp_path}/late; exit 1; }}"}
+    code, log = run(as_script(wanted(**IDS)), {**NOTHING, **early})
+    assert code == 0
+    assert log.count("add-iam-policy-binding") == 2
+    assert "sleep 5\n" in log
+
+
+def test_what_fails_although_all_is_there_is_not_tried_again(run: Run) -> None:
+    code, log = run(as_script(wanted(**IDS)), {**THERE, "add-iam-policy-binding": "exit 3"})
+    assert code == 3
+    assert "sleep" not in log
+    assert "Done" not in log
+
+
+def test_half_a_script_does_nothing(run: Run) -> None:
+    script = as_script(wanted(**IDS))
+    code, log = run(script[: script.index("# The pool")], THERE)
+    assert code != 0
+    assert "gcloud" not in log
