@@ -9,6 +9,9 @@ def test_google_is_the_default() -> None:
     assert endpoints.sts == "https://sts.googleapis.com/v1/token"
     assert endpoints.oauth == "https://oauth2.googleapis.com/token"
     assert endpoints.python_registry("europe-west1") == "https://europe-west1-python.pkg.dev"
+    assert endpoints.iam == "https://iam.googleapis.com/v1"
+    assert endpoints.resource_manager == "https://cloudresourcemanager.googleapis.com/v1"
+    assert endpoints.service_usage == "https://serviceusage.googleapis.com/v1"
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8085", "http://127.0.0.1:8085/", "127.0.0.1:8085"])

@@ -65,6 +65,7 @@ public = true
         ("[[projects]]\nid = 'p'\nnumber = '1'", "wrong type: '1'"),
         ("[[projects]]\nid = 'p'\nnumber = true", "wrong type: True"),
         ("[[projects]]\nid = 'p'\nnumber = 1\nnmae = 'x'", "unknown entry, nmae"),
+        ("[[projects]]\nid = 'p'\nnumber = 1\ndisabled-services = ['x.googleapis.com']", "disables a service"),
         ("[[pools]]\nproject = 'p'\nid = 'x'", "names project p without declaring it"),
         ("[[keys]]\naccount = 'a@p.iam.gserviceaccount.com'", "names account a@p"),
         ("[ambient]\naccount = 'a@p.iam.gserviceaccount.com'", "names account a@p"),
