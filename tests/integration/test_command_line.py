@@ -289,19 +289,17 @@ def test_outside_a_job_the_action_prints_no_token(doors: Doors) -> None:
 
 
 def test_a_relative_data_folder_connects_every_folder(doors: Doors) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*GAR_PUBLISH, "emulator", "--port=0", "--data=data", "--tls"],
         cwd=doors.folder,
         env={**doors.environment},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
+    ) as process:
         assert process.stdout
         lines = [process.stdout.readline()]
-    finally:
         process.terminate()
-        lines += process.communicate(timeout=20)[0].splitlines()
+        lines += process.stdout  # not by communicate(), which knows nothing of what was read along with the first line
     files = [line.split("'")[1] for line in lines if ".pem" in line]
     assert files
     assert all(Path(file).is_absolute() for file in files)
