@@ -2,9 +2,13 @@
 
 import base64
 import hashlib
+import io
+import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
 
 
 def make_wheel(
@@ -36,6 +40,17 @@ def make_wheel(
     with zipfile.ZipFile(path, "w") as wheel:
         for member, text in members.items():
             wheel.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+def make_sdist(folder: Path, filename: str = "sample-1.0.tar.gz", metadata: str = METADATA) -> Path:
+    """Write an sdist without code and return its path."""
+    path = folder / filename
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in {"PKG-INFO": metadata, "pyproject.toml": ""}.items():
+            entry = tarfile.TarInfo(f"sample-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
     return path
 
 

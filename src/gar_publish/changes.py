@@ -1,5 +1,6 @@
 """Which projects a git checkout has changed since a commit."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -51,6 +52,19 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
     return [project for project in projects if project.key in wanted]
 
 
+def checked_out(root: Path, environment: Mapping[str, str]) -> tuple[str, bool] | None:
+    """The commit of a checkout, and whether its files differ from that; None where nobody knows.
+
+    Args:
+        root: A folder of the checkout.
+        environment: The environment's variables.
+    """
+    with contextlib.suppress(BadInput):
+        git = _Git(root, environment)
+        return git.commit("HEAD"), any(git.differing_files("HEAD"))
+    return None
+
+
 class _Git:
     """A checkout. Nothing that its configuration names is started: gar-publish may be root, and who wrote it not."""
 
@@ -70,18 +84,25 @@ class _Git:
         filters = self._ask("config", "--name-only", "-z", "--get-regexp", r"^filter\.").split("\0")[:-1]
         self._settings |= {name: "false" if name.endswith(".required") else "" for name in filters}
 
-    def differing_files(self, since: str) -> Iterator[Path]:
-        """Files that were changed, added or removed; untracked ones too, unless git ignores them."""
-        unknown = BadInput(
-            f"The checkout {self.top} does not know how it differs from {since!r}.",
+    def commit(self, name: str) -> str:
+        """The hash of the commit that a name stands for."""
+        unknown = self._unknown(name)
+        if name.startswith("-"):
+            raise unknown
+        return self._ask("rev-parse", "--verify", name + "^{commit}", otherwise=unknown).strip()
+
+    def _unknown(self, name: str) -> BadInput:
+        return BadInput(
+            f"The checkout {self.top} does not know how it differs from {name!r}.",
             cause="there is no such commit, or the checkout is shallow, as actions/checkout makes it by default",
             fix="set `fetch-depth: 0` for actions/checkout; in a shell: git fetch --unshallow",
             anchor="unknown-ref",
         )
-        if since.startswith("-"):
-            raise unknown
-        commit = self._ask("rev-parse", "--verify", since + "^{commit}", otherwise=unknown).strip()
-        base = self._ask("merge-base", commit, "HEAD", otherwise=unknown).strip()
+
+    def differing_files(self, since: str) -> Iterator[Path]:
+        """Files that were changed, added or removed; untracked ones too, unless git ignores them."""
+        unknown = self._unknown(since)
+        base = self._ask("merge-base", self.commit(since), "HEAD", otherwise=unknown).strip()
         options = ("-z", "--name-only", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
         index = self.top / self._ask("rev-parse", "--git-path", "index").removesuffix("\n")
         with tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch:

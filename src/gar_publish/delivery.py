@@ -113,6 +113,11 @@ class Delivery:
         """Whether any package failed."""
         return bool(self._failed)
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the registry lets this run in no more, or does not answer."""
+        return self._given_up is not None
+
     def expect(self, names: Iterable[str]) -> None:
         """Say which packages will be added, before the first one is."""
         self._coming.update(names)

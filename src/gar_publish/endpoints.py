@@ -75,6 +75,11 @@ class Endpoints:
         """https://cloud.google.com/service-usage/docs/reference/rest"""
         return f"{self.host('serviceusage.googleapis.com')}/v1"
 
+    @property
+    def artifact_registry_upload(self) -> str:
+        """https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.files/upload"""
+        return f"{self.host('artifactregistry.googleapis.com')}/upload/v1"
+
     def python_registry(self, location: str) -> str:
         """The host that takes uploads and serves the simple index of one location."""
         return self.host(f"{location}-python.pkg.dev")

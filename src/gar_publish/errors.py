@@ -8,6 +8,7 @@ from typing import ClassVar
 
 DOCS = "https://github.com/org/gar-publish/blob/main/docs/troubleshooting.md"
 CONFUSION_DOCS = "https://github.com/org/gar-publish/blob/main/docs/dependency-confusion.md"
+EVIDENCE_DOCS = "https://github.com/org/gar-publish/blob/main/docs/evidence.md"
 
 
 class Failure(Exception):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from gar_publish.console import printable
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure
+from gar_publish.evidence import AttachedEvidence, Kind
 from gar_publish.install import extra_index_line, requirements_hashed
 from gar_publish.repository import Repository
 
@@ -90,6 +91,7 @@ class Report:
         stopped: What ended the whole run early: that it was cancelled.
         not_built: The projects whose builds failed.
         promoted_from: The repository that the files came from; empty where they were not promoted.
+        evidence: What was made to prove it.
     """
 
     repository: Repository
@@ -101,6 +103,7 @@ class Report:
     stopped: Failure | None = None
     not_built: tuple[NotBuilt, ...] = ()
     promoted_from: str = ""
+    evidence: tuple[AttachedEvidence, ...] = ()
 
     @property
     def failures(self) -> list[Failure]:
@@ -109,6 +112,7 @@ class Report:
             self.stopped,
             *(each.failure for each in self.not_built),
             *(each.failure for each in self.files),
+            *(each.failure for each in self.evidence),
         ]
         return list({failure.what: failure for failure in all_ if failure}.values())
 
@@ -169,7 +173,12 @@ class Report:
             "version": only["version"],
             "published": "true" if self.published else "false",
             "token-expires-at": rfc3339(self.token_expires_at) if self.index_token else "",
+            "sboms": self._paths("sbom"),
+            "provenance": self._paths("provenance"),
         }
+
+    def _paths(self, kind: Kind) -> str:
+        return "\n".join(dict.fromkeys(each.path for each in self.evidence if each.evidence.kind == kind and each.path))
 
     def as_json(self) -> str:
         """The whole report without its secret, for `--json`."""
@@ -181,16 +190,33 @@ class Report:
             "dry-run": self.dry_run,
             "verified": self.verified,
             **({"promoted-from": self.promoted_from} if self.promoted_from else {}),
+            "evidence": [
+                {
+                    "kind": each.evidence.kind,
+                    "name": each.name,
+                    "version": each.version,
+                    "path": each.path,
+                    "sha256": each.evidence.sha256,
+                    "attachment": each.attachment,
+                }
+                for each in self.evidence
+            ],
         }
         if self.failure:
             public["failure"] = failure_as_json(self.failure)
-            public["failures"] = [
-                {"project": each.label, **failure_as_json(each.failure)} for each in self.not_built
-            ] + [
-                {"filename": each.distribution.filename, **failure_as_json(each.failure)}
-                for each in self.files
-                if each.failure
-            ]
+            public["failures"] = (
+                [{"project": each.label, **failure_as_json(each.failure)} for each in self.not_built]
+                + [
+                    {"filename": each.distribution.filename, **failure_as_json(each.failure)}
+                    for each in self.files
+                    if each.failure
+                ]
+                + [
+                    {"filename": each.evidence.filename, **failure_as_json(each.failure)}
+                    for each in self.evidence
+                    if each.failure
+                ]
+            )
         return json.dumps(public, indent=2) + "\n"
 
     def as_text(self) -> str:
@@ -202,6 +228,7 @@ class Report:
             lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
             if each.failure or each.why:
                 lines.append(f"{'':<{width}}  {each.failure.what if each.failure else each.why}")
+        lines += [f"{each.state}  {each.evidence.filename}  to {each.name} {each.version}" for each in self.evidence]
         if self._has_unknown:
             lines.append(_UNKNOWN)
         return "\n".join(lines)
@@ -228,6 +255,7 @@ class Report:
         if rows:
             header = ["| package | version | file | size | SHA-256 | status |", "| --- | --- | --- | --- | --- | --- |"]
             parts += [*header, *rows, ""]
+        parts += self._evidence_table()
         if self._has_unknown:
             parts += [_UNKNOWN, ""]
         for failure in self.failures:
@@ -237,6 +265,14 @@ class Report:
         if self.pins and not self.dry_run and not self.failure:
             parts += self._how_to_install()
         return "\n".join(parts)
+
+    def _evidence_table(self) -> list[str]:
+        rows = [
+            f"| {each.name} | {each.version} | `{each.evidence.filename}` | `{each.evidence.sha256}` | {each.state} |"
+            for each in self.evidence
+        ]
+        header = ["| package | version | evidence | SHA-256 | status |", "| --- | --- | --- | --- | --- |"]
+        return [*header, *rows, ""] if rows else []
 
     def _how_to_install(self) -> list[str]:
         pins = " ".join(self.pins)

@@ -15,6 +15,7 @@ from gar_publish.credentials import Token
 from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Failure, cancelled, mistake_of_ours
+from gar_publish.evidence import AttachedEvidence, Evidence, Gathering
 from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Federation, KeyPassword, member
@@ -60,6 +61,8 @@ class Run:
         self._needed_for_builds = _needed_for_builds(projects)
         self._held: list[PublishedFile] = []
         self._not_built: list[NotBuilt] = []
+        self._gathering = Gathering(settings, around, self._readers)
+        self._evidence: list[AttachedEvidence] = []
         self._delivery = Delivery(
             self,
             self._senders,
@@ -105,6 +108,7 @@ class Run:
         token: Token | None = None
         try:
             stopped = self._deliver(provide)
+            stopped = stopped or self._gather()
             if not stopped and not self._delivery.failed:
                 token, stopped = self._line_token()
             self._around.settled()
@@ -122,6 +126,28 @@ class Run:
                 raise
             return _told(error)
         return None
+
+    def _gather(self) -> Failure | None:
+        """Attach the evidence of what has landed; whatever goes wrong, that stays published."""
+        if self._delivery.given_up:
+            return None
+        wanted = {"uploaded", "identical", *(["would upload"] if self._settings.dry_run else [])}
+        landed = [
+            each.distribution
+            for each in self._delivery.end()
+            if each.status in wanted and not each.failure and isinstance(each.distribution, Distribution)
+        ]
+        try:
+            self._evidence = self._gathering.finish(landed, None if self._settings.dry_run else self._attach)
+        except Exception as error:  # noqa: BLE001 - see above
+            return _told(error)
+        return None
+
+    def _attach(self, evidence: Evidence, name: str, version: str) -> str:
+        from gar_publish.attachments import AttachmentApi  # an option
+
+        api = AttachmentApi(self._settings.repository, endpoints=self._around.endpoints, api=self._google_api())
+        return api.attach(evidence, name, version, verify=self._settings.verify)
 
     def _line_token(self) -> tuple[Token | None, Failure | None]:
         try:
@@ -146,6 +172,7 @@ class Run:
             stopped=stopped,
             not_built=tuple(self._not_built),
             promoted_from=str(settings.promotion.source) if settings.promotion else "",
+            evidence=tuple(self._evidence),
         )
 
     @property
@@ -189,6 +216,12 @@ class Run:
         access.source.token()
         return access
 
+    def _google_api(self) -> GoogleApi:
+        around = self._around
+        return GoogleApi(
+            session=self._session, source=self.access.source, patience=around.patience, on_wait=around.console.info
+        )
+
     def _check_repository(self) -> "TwineRepository":
         """See to it that uploads can work, and have all that they need."""
         settings = self._settings
@@ -205,13 +238,10 @@ class Run:
 
     def _api(self, repository: Repository) -> RepositoryApi:
         around = self._around
-        api = GoogleApi(
-            session=self._session, source=self.access.source, patience=around.patience, on_wait=around.console.info
-        )
         return RepositoryApi(
             repository,
             endpoints=around.endpoints,
-            api=api,
+            api=self._google_api(),
             member=member(self._settings.credential, around.environment),
             say=around.console.info,
         )
@@ -226,6 +256,7 @@ class Run:
             for each in files:
                 for warning in distributions.warnings(each):
                     self._around.console.warning(warning)
+                self._gathering.add(each)
             self._delivery.add(files, unnamed=unnamed)
 
     def fetch(self, promotion: Promotion, folder: Path) -> list[Distribution]:

@@ -72,6 +72,7 @@ DELIVERY_INPUTS = (
     Input("jobs", "0", "How many builds and uploads at once; 0 picks"),
     Input("summary", "true", "Write the step summary", "flag"),
     Input("doctor", "false", "When the run fails, walk the chain and show which link is broken", "flag"),
+    Input("sbom", "false", "Attach a CycloneDX SBOM of each wheel to its version", "flag"),
 )
 PUBLISH_INPUTS = (
     PACKAGES_INPUT,
@@ -79,6 +80,7 @@ PUBLISH_INPUTS = (
     Input("formats", "wheel", "wheel, sdist, or both, comma-separated"),
     Input("expected-version", "", "Refuse to publish any other version"),
     *DELIVERY_INPUTS,
+    Input("provenance", "false", "Attach an unsigned SLSA provenance statement of this run to each version", "flag"),
 )
 INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
 SETUP_INPUTS = (
@@ -126,6 +128,8 @@ class Settings:
     doctor: bool = False
     changed_since: str | None = None
     promotion: Promotion | None = None
+    sbom: bool = False
+    provenance: bool = False
 
     @classmethod
     def from_inputs(
@@ -147,7 +151,8 @@ class Settings:
         repository = read_repository(inputs, endpoints)
         if isinstance(credential, KeyPassword):
             refuse_key_elsewhere(repository)
-            _refuse_with_key("create-repository", asked=_boolean("create-repository", get("create-repository")))
+            for name in ("create-repository", "sbom", "provenance"):
+                _refuse_with_key(name, asked=_boolean(name, get(name)))
         return cls(
             repository=repository,
             credential=credential,
@@ -165,6 +170,8 @@ class Settings:
             doctor=_boolean("doctor", get("doctor")),
             changed_since=read_changed_since(inputs),
             promotion=_promotion(inputs, repository, endpoints),
+            sbom=_evidence("sbom", get("sbom"), repository),
+            provenance=_evidence("provenance", get("provenance"), repository),
         )
 
 
@@ -245,6 +252,12 @@ def _promotion(inputs: Mapping[str, str], target: Repository, endpoints: Endpoin
                 fix=f"leave `{name}` out: `packages` names the versions, such as hello==1.2.3",
                 anchor="promote-from",
             )
+    if _boolean("provenance", get("provenance")):
+        raise BadInput(
+            "`provenance` and `promote-from` are both given; this run has not made what it copies.",
+            fix="leave `provenance` out; `sbom` may stay",
+            anchor="promote-from",
+        )
     from gar_publish.pins import read_pins  # only promotions have any
 
     return Promotion(
@@ -332,6 +345,17 @@ def _boolean(name: str, text: str) -> bool:
     if text not in _BOOLEANS:
         raise BadInput(f"`{name}` is {text!r}; it takes true or false.", fix=f"{name}: true", anchor="booleans")
     return _BOOLEANS[text]
+
+
+def _evidence(name: str, text: str, repository: Repository) -> bool:
+    asked = _boolean(name, text)
+    if asked and repository.resource is None:
+        raise BadInput(
+            f"`{name}` is asked for, but {repository} is not Artifact Registry, and has no place for it.",
+            fix=f"leave `{name}` out, or publish to a repository of Artifact Registry",
+            anchor="evidence-elsewhere",
+        )
+    return asked
 
 
 def _choice(name: str, text: str, choices: tuple[Any, ...]) -> Any:

@@ -64,7 +64,7 @@ class TestHelp:
         options -= {"json", "token", "keyring", "json-key", "changed-since", "from"}
         assert options == {each.name for each in INPUTS if each in inputs}
         flags = {each.name for each in INPUTS if each in inputs and each.kind == "flag"}
-        assert set(re.findall(r"--no-([a-z-]+)\n", text)) == flags
+        assert set(re.findall(r"--no-([a-z-]+)\s", text)) == flags
         for each in INPUTS:
             if each in inputs and each.default:
                 assert f"(default: {each.default})" in " ".join(text.split())
@@ -92,7 +92,7 @@ class TestAction:
     def test_outputs_are_those_of_the_contract(self) -> None:
         assert list(ACTION["outputs"]) == [
             *("extra-index-url", "index-url", "requirements", "requirements-hashed", "packages"),
-            *("name", "version", "published", "token-expires-at"),
+            *("name", "version", "published", "token-expires-at", "sboms", "provenance"),
         ]
 
 

@@ -163,6 +163,8 @@ class TestOutputs:
             "name": "hello",
             "version": "1.0",
             "published": "true",
+            "sboms": "",
+            "provenance": "",
         }
         assert step.summary.startswith(f"### Published to `{REPOSITORY}`\n")
         assert f"| hello | 1.0 | `{HELLO}` |" in step.summary
@@ -195,7 +197,7 @@ class TestOutputs:
         report = json.loads((hello.folder / "report.json").read_text())
         assert list(report) == [
             *("index-url", "requirements", "requirements-hashed", "packages", "name", "version", "published"),
-            *("token-expires-at", "repository", "dry-run", "verified"),
+            *("token-expires-at", "sboms", "provenance", "repository", "dry-run", "verified", "evidence"),
         ]
         assert report["repository"] == REPOSITORY
 

@@ -1,8 +1,6 @@
 """Reading, checking and collecting built files."""
 
 import hashlib
-import io
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,19 +10,9 @@ from packaging.version import Version
 from gar_publish import distributions
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects import Project
-from tests.wheels import make_wheel
+from tests.wheels import make_sdist, make_wheel
 
 METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
-
-
-def sdist(folder: Path, filename: str = "sample-1.0.tar.gz", metadata: str = METADATA) -> Path:
-    path = folder / filename
-    with tarfile.open(path, "w:gz") as archive:
-        for name, text in {"PKG-INFO": metadata, "pyproject.toml": ""}.items():
-            entry = tarfile.TarInfo(f"sample-1.0/{name}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return path
 
 
 def test_a_wheel(tmp_path: Path) -> None:
@@ -41,7 +29,7 @@ def test_a_wheel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("filename", ["sample-1.0.tar.gz", "Sample-1.0.0.tar.gz"])
 def test_an_sdist(tmp_path: Path, filename: str) -> None:
-    read = distributions.read(sdist(tmp_path, filename))
+    read = distributions.read(make_sdist(tmp_path, filename))
     assert (read.name, read.version, read.kind, read.requires_python) == ("sample", "1.0", "sdist", None)
     assert read.platforms == frozenset()
 
@@ -67,7 +55,7 @@ def test_bad_metadata(tmp_path: Path, metadata: str, said: str) -> None:
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 @pytest.mark.parametrize("damage", ["garbage", "cut", "empty"])
 def test_a_damaged_file(tmp_path: Path, kind: str, damage: str) -> None:
-    path = make_wheel(tmp_path) if kind == "wheel" else sdist(tmp_path)
+    path = make_wheel(tmp_path) if kind == "wheel" else make_sdist(tmp_path)
     content = path.read_bytes()
     path.write_bytes({"garbage": b"\0" * 100, "cut": content[: len(content) // 2], "empty": b""}[damage])
     with pytest.raises(BuildFailure) as caught:
@@ -165,7 +153,7 @@ def dist(tmp_path: Path) -> Path:
     """A `dist` folder as it is after building, signing and attesting."""
     folder = tmp_path / "dist"
     make_wheel(folder)
-    sdist(folder)
+    make_sdist(folder)
     for stray in (
         ".gitignore",
         ".DS_Store",

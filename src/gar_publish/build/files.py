@@ -18,17 +18,20 @@ def take(file: Path, folder: Path) -> Path:
     return copy
 
 
-def leave(file: Path, dist: Path, console: Console) -> None:
+def leave(file: Path, dist: Path, console: Console) -> bool:
     """Leave a copy for later steps, as the project folder's owner would have made it.
 
     Nothing is followed and nothing overwritten in place: gar-publish may be root in a folder that others
     write.
+
+    Returns:
+        Whether it is there; if not, that was said.
     """
     try:
         if sys.platform == "win32":
             dist.mkdir(exist_ok=True)
             shutil.copyfile(file, dist / file.name)
-            return
+            return True
         owner = dist.parent.stat()
         made = not dist.is_symlink() and not dist.exists()
         dist.mkdir(exist_ok=True)
@@ -50,3 +53,5 @@ def leave(file: Path, dist: Path, console: Console) -> None:
             os.close(folder)
     except OSError as error:
         console.warning(f"No copy of {file.name} was left in {dist}: {error.strerror}.")
+        return False
+    return True

@@ -13,6 +13,7 @@ from typing import Literal
 from starlette.requests import Request
 
 from gar_publish.emulator.answers import api
+from gar_publish.emulator.attachment_store import AttachmentStore
 from gar_publish.emulator.iam import Binding, allowed, in_scope
 from gar_publish.emulator.keys import Identity, Keys
 from gar_publish.emulator.services import disabled
@@ -53,6 +54,7 @@ class Cloud:
         self.keys = Keys(data / "keys", self.clock)
         self.store = Store(data / "repositories")
         self._created: dict[str, float] = {}
+        self.attachments = AttachmentStore(data / "attachments")
         for key in world.keys:
             self.keys.verifying_key(key.account)
 

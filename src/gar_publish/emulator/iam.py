@@ -6,6 +6,8 @@ from dataclasses import dataclass
 _READ = frozenset(
     f"artifactregistry.{permission}"
     for permission in (
+        "attachments.get",
+        "attachments.list",
         "files.download",
         "files.get",
         "files.list",
@@ -22,8 +24,11 @@ _READ = frozenset(
         "versions.list",
     )
 )
-_WRITE = _READ | {"artifactregistry.repositories.uploadArtifacts"}
-_DELETE = _WRITE | {f"artifactregistry.{kind}.delete" for kind in ("files", "packages", "versions")}
+_WRITE = _READ | {
+    f"artifactregistry.{permission}"
+    for permission in ("attachments.create", "files.update", "files.upload", "repositories.uploadArtifacts")
+}
+_DELETE = _WRITE | {f"artifactregistry.{kind}.delete" for kind in ("attachments", "files", "packages", "versions")}
 _POLICY = frozenset({"getIamPolicy", "setIamPolicy"})
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator import policies, resources
+from gar_publish.emulator import attachments, policies, resources
 from gar_publish.emulator.answers import Refusal, api, json_body
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.resources import Item
@@ -46,6 +46,7 @@ def routes(cloud: Cloud) -> list[Route]:
         Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
         *policies.routes(cloud, one, "artifactregistry.repositories", service.of_policy, read="GET"),
         Route(one, service.get_repository),
+        *service.attachments(one),
         Route(f"{one}/files", service.list_files),
         Route(f"{one}/files/{{file:path}}:download", service.download_file),
         Route(f"{one}/files/{{file:path}}", service.get_file),
@@ -184,9 +185,8 @@ class ArtifactRegistry:
 
     async def list_files(self, request: Request) -> Response:
         repository = self._repository(request, "files.list")
-        return _listing(
-            request, "files", [resources.file(repository, item) for item in self._cloud.store.files(repository)]
-        )
+        packaged = [resources.file(repository, item) for item in self._cloud.store.files(repository)]
+        return _listing(request, "files", [*packaged, *attachments.file_items(self._cloud, repository)])
 
     async def get_file(self, request: Request) -> Response:
         repository = self._repository(request, "files.get")
@@ -219,6 +219,11 @@ class ArtifactRegistry:
                 self._cloud.store.remove(repository, stored)
 
         return self._started(request, {"@type": "type.googleapis.com/google.protobuf.Empty"}, delete)
+
+    def attachments(self, one: str) -> list[Route]:
+        return attachments.routes(
+            self._cloud, one, permitted=self._repository, operations=self._operations, listing=_listing
+        )
 
     # Packages, versions and pythonPackages: views of the files
 
