@@ -1,6 +1,7 @@
 """The clients that people use, unchanged, against the emulator."""
 
 import base64
+import hashlib
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from gar_publish.attachments import FILE_NAME
 from gar_publish.emulator import Emulator, World
 from gar_publish.emulator.iam import Binding
 from tests.gcloud import settings
@@ -23,6 +25,7 @@ READER = "reader@demo-project.iam.gserviceaccount.com"
 DEVELOPER = "user:dev@example.com"
 HOST = "us-central1-python.pkg.dev"
 PATH = "/demo-project/python/"
+RESOURCE = "projects/demo-project/locations/us-central1/repositories/python"
 PROJECT = """
 [build-system]
 requires = ["poetry-core"]
@@ -332,6 +335,57 @@ def test_gcloud_deletes(gcloud: Callable[..., str], emulator: Emulator) -> None:
     where = ["--repository=python", "--location=us-central1"]
     gcloud("versions", "delete", "1.0", "--package=client-check", *where)
     assert _names(emulator) == []
+
+
+def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    """Which gar-publish has made."""
+    make_wheel(tmp_path, "hello")
+    (tmp_path / "publisher").write_text(emulator.access_token(PUBLISHER))
+    options = ["--repository", "us-central1/demo-project/python", "--access-token", "publisher", "--index-token=none"]
+    _ok(run("gar-publish", "publish", *options, "--dist=.", "--sbom", "--json=report.json", **emulator.exports()))
+    (made,) = json.loads((tmp_path / "report.json").read_text())["evidence"]
+    where = ["--repository=python", "--location=us-central1"]
+    target = f"{RESOURCE}/packages/hello/versions/1.0"
+    (listed,) = json.loads(gcloud("attachments", "list", f"--target={target}", "--format=json", *where))
+    assert (listed["name"], listed["target"]) == (made["attachment"], target)
+    id_ = listed["name"].rpartition("/")[2]
+    assert json.loads(gcloud("attachments", "describe", id_, "--format=json", *where)) == listed
+    gcloud("attachments", "download", id_, f"--destination={tmp_path}", *where)
+    content = (tmp_path / Path(made["path"]).name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == made["sha256"]
+
+
+def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: Path) -> None:
+    """A small file at once, a large one in pieces; and what is there already is used again.
+
+    Its uploads ignore the path of an endpoint override, hence the names of production.
+    """
+    if not shutil.which("gcloud"):
+        pytest.skip("gcloud is not installed")
+    token = tmp_path / "token"
+    token.write_text(production.access_token(DEVELOPER))
+    environment = {
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_PROJECT": "demo-project",
+        "HTTPS_PROXY": proxy,
+        "NO_GCE_CHECK": "true",
+        "REQUESTS_CA_BUNDLE": production.exports()["REQUESTS_CA_BUNDLE"],
+    }
+    make_wheel(tmp_path, "hello")
+    options = ["--repository", "us-central1/demo-project/python", "--access-token", "token", "--index-token=none"]
+    _ok(run("gar-publish", "publish", *options, "--dist=.", **environment))
+    (tmp_path / "small.json").write_text("{}")
+    (tmp_path / "large.json").write_text(" " * 6_000_000)
+    target = f"{RESOURCE}/packages/hello/versions/1.0"
+    where = ["--repository=python", "--location=us-central1"]
+    for name, files in (("one", "small.json,large.json"), ("two", "small.json")):
+        options = [f"--target={target}", f"--files={files}", "--attachment-type=text/plain", *where]
+        _ok(run("gcloud", "artifacts", "attachments", "create", name, *options, **environment))
+    (repository,) = production.cloud.repositories
+    assert [each.id for each in production.cloud.attachments.attachments(repository)] == ["one", "two"]
+    sizes = {file.annotations[FILE_NAME]: file.size for file in production.cloud.attachments.files(repository)}
+    assert sizes == {"small.json": 2, "large.json": 6_000_000}
 
 
 def test_addresses_are_those_of_google(production: Emulator) -> None:
