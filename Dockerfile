@@ -15,15 +15,17 @@ RUN python3 -m venv /tools \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps \
         --target /app/venv/share/gar-publish/backends --require-hashes -r requirements/backends.txt
 COPY . .
-# Byte code does without columns of tracebacks, which are a quarter of it.
+# Byte code does without columns of tracebacks, which are a quarter of it. What no run imports goes: schemas that a
+# validator would read, docutils' writers of other formats, and cffi's compiler (cryptography needs its run time alone).
 # Its last commands work in one folder after another, in one layer.
 # hadolint ignore=DL3003
 RUN /tools/bin/hatchling build -t wheel -d dist \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps dist/*.whl \
     && PYTHONDONTWRITEBYTECODE='' PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image \
     && cp -r entrypoint.py setup /app \
-    && cd /app/venv && rm -r bin/uvx share/gar-publish/backends/bin \
-        lib/python3*/site-packages/gar_publish/emulator lib/python3*/site-packages/tests \
+    && cd /app/venv && rm -r bin/uvx share/gar-publish/backends/bin && cd lib/python3*/site-packages \
+    && rm -r tests cffi cyclonedx/schema/_res gar_publish/emulator packageurl/contrib/django packageurl/contrib/*purl* \
+    && cd docutils/writers && rm -r docutils_xml.py latex2e manpage.py odf_odt pep_html s5_html xetex && cd /app/venv \
     && find . -name .lock -delete && find . -name __pycache__ -empty -delete \
     && mv /app /image/
 

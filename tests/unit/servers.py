@@ -90,7 +90,7 @@ def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
             if reply.cut:
                 self.close_connection = True
 
-        do_POST = do_CONNECT = do_GET  # noqa: N815 - the names that http.server calls
+        do_POST = do_PATCH = do_CONNECT = do_GET  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass
