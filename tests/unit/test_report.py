@@ -8,6 +8,7 @@ import pytest
 from gar_publish import distributions
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Conflict, RegistryRefused, cancelled
+from gar_publish.evidence import AttachedEvidence, Evidence
 from gar_publish.report import PublishedFile, Report, Status, failure_as_markdown, human_size
 from gar_publish.repository import Repository
 from tests.wheels import make_wheel
@@ -150,3 +151,24 @@ def test_a_failure_writes_one_heading_and_no_link() -> None:
         "### No # Alert \\[click](https:evil) &lt;b&gt;",
         "# Alert",  # inside the fence
     ]
+
+
+def test_evidence_is_told_with_each_version_that_it_is_for(report: Report) -> None:
+    sbom, statement = Evidence("sbom", "one.whl.cdx.json", b"{}"), Evidence("provenance", "p.intoto.json", b"{}")
+    refused = RegistryRefused("Not attached.", anchor="evidence-refused")
+    told = replace(
+        report,
+        evidence=(
+            AttachedEvidence(sbom, "one", "1.0", "dist/one.whl.cdx.json", "a/sbom-1"),
+            AttachedEvidence(statement, "one", "1.0", "dist/p.intoto.json", "a/provenance-1"),
+            AttachedEvidence(statement, "other", "2.0", "dist/p.intoto.json", failure=refused),
+        ),
+    )
+    assert (told.outputs()["sboms"], told.outputs()["provenance"]) == ("dist/one.whl.cdx.json", "dist/p.intoto.json")
+    assert told.failures == [refused]
+    assert "not attached  p.intoto.json  to other 2.0" in told.as_text()
+    assert f"| one | 1.0 | `one.whl.cdx.json` | `{sbom.sha256}` | attached |" in told.as_markdown()
+    body = json.loads(told.as_json())
+    assert [each["attachment"] for each in body["evidence"]] == ["a/sbom-1", "a/provenance-1", ""]
+    assert body["failures"][0]["filename"] == "p.intoto.json"
+    assert "| evidence |" not in report.as_markdown()

@@ -38,6 +38,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     )
     assert settings.jobs == 0
     assert settings.changed_since is None
+    assert (settings.sbom, settings.provenance) == (False, False)
 
 
 def test_lists_choices_and_versions_are_read() -> None:
@@ -135,6 +136,7 @@ def test_versions_are_promoted_from_a_repository(source: str) -> None:
         ({"formats": "sdist"}, "promote-from", "`formats` and `promote-from` are both given"),
         ({"expected_version": "1.2.3"}, "promote-from", "`expected-version` and `promote-from` are both given"),
         ({"changed_since": "v1"}, "promote-from", "`changed-since` and `promote-from` are both given"),
+        ({"provenance": "true"}, "promote-from", "`provenance` and `promote-from` are both given"),
         ({"promote_from": "", "with_dependencies": "true"}, "promote-from", "`promote-from` is missing"),
         ({"promote_from": "python"}, "promote-from", "us/demo-project/python is promoted from and to at once"),
         ({"promote_from": "https://index.example.com/"}, "promote-from", "which is not Artifact Registry"),
@@ -147,3 +149,10 @@ def test_what_cannot_be_promoted(inputs: dict[str, str], anchor: str, says: str)
     with pytest.raises(BadInput, match=re.escape(says)) as caught:
         promoting(**inputs)
     assert caught.value.anchor == anchor
+
+
+@pytest.mark.parametrize("name", ["sbom", "provenance"])
+def test_evidence_needs_artifact_registry(name: str) -> None:
+    assert getattr(read(**{name: "true"}), name) is True
+    with pytest.raises(BadInput, match=f"`{name}` is asked for, but https://index.example.com/ is not"):
+        read(repository="https://index.example.com/simple/", **{name: "true"})
