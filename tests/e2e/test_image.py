@@ -7,6 +7,7 @@ import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -125,13 +126,20 @@ def test_each_credential_publishes(
     assert step.dropped == {"extra-index-url"}
 
 
-def test_a_second_run_finds_the_same_bytes(
+def test_a_second_run_finds_the_same_bytes_and_evidence(
     production: Production, runner: Runner, project: Write, leaks: Leaks
 ) -> None:
-    project("hello_again", "1.0")
-    token = {"access-token": production.emulator.access_token(PUBLISHER)}
-    assert _publish(runner, leaks, token).outputs["published"] == "true"
-    assert _publish(runner, leaks, token).outputs["published"] == "false"
+    workspace = project("hello_again", "1.0")
+    inputs = {"access-token": production.emulator.access_token(PUBLISHER), "sbom": "true", "provenance": "true"}
+    steps = [_publish(runner, leaks, inputs) for _ in range(2)]
+    assert [step.outputs["published"] for step in steps] == ["true", "false"]
+    handed_out = [step.outputs["sboms"] + step.outputs["provenance"] for step in steps]
+    assert handed_out[0] == handed_out[1]
+    attachments = production.emulator.cloud.attachments
+    left = [workspace / steps[0].outputs[name] for name in ("sboms", "provenance")]
+    for file in left:
+        assert attachments.file(production.emulator.cloud.repositories[0], sha256(file.read_bytes()).hexdigest())
+    assert _owners(workspace.parent) == {OWNER}
 
 
 def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
