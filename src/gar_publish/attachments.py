@@ -27,10 +27,15 @@ _EXISTS = "already exists"
 
 
 class AttachmentApi:
-    """The attachments of one repository."""
+    """The attachments of one repository.
 
-    def __init__(self, repository: Repository, *, endpoints: Endpoints, api: GoogleApi) -> None:
+    Args:
+        member: How IAM names whoever publishes.
+    """
+
+    def __init__(self, repository: Repository, *, endpoints: Endpoints, api: GoogleApi, member: str) -> None:
         self._repository = repository
+        self._member = member
         self._base = endpoints.artifact_registry
         self._upload_base = endpoints.artifact_registry_upload
         self._api = api
@@ -144,7 +149,7 @@ class AttachmentApi:
                 cause="it lacks roles/artifactregistry.writer on this repository, or has a role of your own that lacks"
                 " attachments.create or .get, or files.upload, .update or .download",
                 fix=f"gcloud artifacts repositories add-iam-policy-binding {self._repository.name} {where} "
-                "--member=MEMBER --role=roles/artifactregistry.writer",
+                f"--member={self._member} --role=roles/artifactregistry.writer",
                 anchor="evidence-403",
                 detail=said(response),
             )

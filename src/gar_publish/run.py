@@ -146,8 +146,10 @@ class Run:
     def _attach(self, evidence: Evidence, name: str, version: str) -> str:
         from gar_publish.attachments import AttachmentApi  # an option
 
-        api = AttachmentApi(self._settings.repository, endpoints=self._around.endpoints, api=self._google_api())
-        return api.attach(evidence, name, version, verify=self._settings.verify)
+        settings, around = self._settings, self._around
+        who = member(settings.credential, around.environment)
+        api = AttachmentApi(settings.repository, endpoints=around.endpoints, api=self._google_api(), member=who)
+        return api.attach(evidence, name, version, verify=settings.verify)
 
     def _line_token(self) -> tuple[Token | None, Failure | None]:
         try:

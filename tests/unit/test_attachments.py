@@ -47,7 +47,7 @@ def api(server: ScriptedServer) -> AttachmentApi:
         on_wait=lambda _: None,
     )
     repository = Repository.parse("us/demo-project/python", endpoints=endpoints)
-    return AttachmentApi(repository, endpoints=endpoints, api=google)
+    return AttachmentApi(repository, endpoints=endpoints, api=google, member="user:dev@example.com")
 
 
 def test_what_is_sent(server: ScriptedServer, api: AttachmentApi) -> None:
@@ -95,7 +95,7 @@ def test_missing_permission_names_the_role(server: ScriptedServer, api: Attachme
     server.on(f"{HOST}/{start}", as_json({"error": {"message": "denied"}}, 403))
     with pytest.raises(RegistryRefused, match=r"does not let this identity attach a\.whl\.cdx\.json") as caught:
         api.attach(SBOM, "a", "1", verify=True)
-    assert "--role=roles/artifactregistry.writer" in caught.value.fix
+    assert "--member=user:dev@example.com --role=roles/artifactregistry.writer" in caught.value.fix
     assert (caught.value.detail, caught.value.exit_code) == ("denied", 6)
 
 
