@@ -65,7 +65,8 @@ from packaging.markers import default_environment
 found = {}
 for place in (None, sys.prefix + "/share/gar-publish/backends"):
     for each in importlib.metadata.distributions(**({"path": [place]} if place else {})):
-        folders = {Path(each.locate_file(file.parts[0])) for file in each.files if ".." not in file.parts}
+        names = {line.partition(",")[0].partition("/")[0] for line in each.read_text("RECORD").splitlines()}
+        folders = {Path(each.locate_file(name)) for name in names - {".."}}
         files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
         found[each.name] = each.version, sum(file.suffix in {".pyc", ".so"} for file in files)
 print(json.dumps([found, default_environment()]))
