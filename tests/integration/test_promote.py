@@ -373,3 +373,12 @@ def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 25_000, "kilobytes"
     assert len(emulator.files(PROD)) == 2
+
+
+def test_an_sbom_names_the_index_that_the_wheel_is_promoted_to(doors: Doors, emulator: Emulator) -> None:
+    hold(emulator, DEV, make_wheel(doors.folder, "hello"))
+    done, report = promote(doors, "hello==1.0", "--sbom")
+    assert done.code == 0, done.err
+    assert len(list(emulator.cloud.attachments.attachments(REPOSITORIES[PROD]))) == 1
+    component = json.loads((doors.folder / report["sboms"]).read_text())["metadata"]["component"]
+    assert component["purl"].endswith("/prod/simple/")
