@@ -1,22 +1,8 @@
 """Small samples of the proofs in bench/, and the whole matrix, which docs/reliability.md shows."""
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from bench import kill, matrix, memory, soak
-
-# A client that connects at the moment in which the emulator stops leaves the emulator's end to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Have it collected here, and not during somebody else's test."""
-    yield
-    gc.collect()
 
 
 def test_killed_runs_are_mended_by_the_same_command(tmp_path: Path) -> None:

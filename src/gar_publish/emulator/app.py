@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -61,7 +61,7 @@ class App:
         refuse: Closes every port for some seconds.
     """
 
-    def __init__(self, cloud: Cloud, faults: Faults, refuse: Callable[[float], None]) -> None:
+    def __init__(self, cloud: Cloud, faults: Faults, refuse: Callable[[float], Awaitable[None]]) -> None:
         self.requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
         self._cloud = cloud
         self._faults = faults

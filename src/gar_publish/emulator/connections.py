@@ -1,6 +1,7 @@
 """The emulator's ports and connections: uvicorn's server, which stops at once, and can refuse and reset."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
@@ -16,6 +17,9 @@ from gar_publish.errors import BadInput
 
 STOP_TIMEOUT = 2
 """Seconds that running requests have to finish when the emulator stops."""
+
+STEPS_OF_ACCEPTING = 2
+"""Steps of the event loop from asyncio's accepting a connection to `connection_made`: a task, and what that calls."""
 
 CLOCK_POLL = 0.005
 """Real seconds between two looks at the clock, which may be a virtual one, while a port refuses."""
@@ -42,7 +46,7 @@ class Connection(H11Protocol):
     def stop(self) -> None:
         if self.held:
             self.transport.abort()
-        else:
+        elif not self.transport.is_closing():
             self.shutdown()
 
 
@@ -76,6 +80,7 @@ class Server(uvicorn.Server):
         self._clock = clock
         self._refusing_until = 0.0
         self._reopening: asyncio.Task[None] | None = None
+        self._closing = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -91,20 +96,31 @@ class Server(uvicorn.Server):
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
-    def refuse(self, seconds: float) -> None:
+    async def refuse(self, seconds: float) -> None:
         """Refuse connections for a time; those that are open end, at the latest with the answer they wait for.
 
         The ports stay bound meanwhile, so that nobody else gets them: a bound port on which nobody listens refuses.
         """
         self._refusing_until = max(self._refusing_until, self._clock() + seconds)
+        async with self._closing:
+            if (self._reopening is None or self._reopening.done()) and not self.should_exit:
+                places = [(item.family, item.type, item.proto, item.getsockname()) for item in self._listening]
+                await self._close_ports()
+                self._listening = [bound(*place) for place in places]
+                self._reopening = asyncio.get_running_loop().create_task(self._reopen())
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        if self._reopening is None or self._reopening.done():
-            places = [(item.family, item.type, item.proto, item.getsockname()) for item in self._listening]
-            for server in self.servers:
-                server.close()
-            self._listening = [bound(*place) for place in places]
-            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _close_ports(self) -> None:
+        """Close them, but not before each connection that was accepted has its transport: asyncio would lose it."""
+        with contextlib.suppress(NotImplementedError):  # Windows' event loop accepts in one step
+            for item in self._listening:
+                asyncio.get_running_loop().remove_reader(item)
+        for _ in range(STEPS_OF_ACCEPTING):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        close(self._listening)
 
     async def _reopen(self) -> None:
         while self._clock() < self._refusing_until:
@@ -119,18 +135,20 @@ class Server(uvicorn.Server):
             await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - those of the start
-        if self._reopening:
-            await self._reopening
-        for server in self.servers:
-            server.close()
-        close(self._listening)
-        for connection in list(self.server_state.connections):
-            cast("Connection", connection).stop()
+        async with self._closing:
+            if self._reopening:
+                await self._reopening
+            await self._close_ports()
         deadline = time.monotonic() + STOP_TIMEOUT
-        while (self.server_state.connections or self.server_state.tasks) and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+        while (self.server_state.connections or self.server_state.tasks) and time.monotonic() < deadline:
+            for connection in list(self.server_state.connections):
+                cast("Connection", connection).stop()
             await asyncio.sleep(0.002)
         for task in self.server_state.tasks:
             task.cancel()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in which they are closed
 
 
 def listen(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:

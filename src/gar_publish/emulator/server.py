@@ -198,9 +198,9 @@ class Emulator:
             counts[fault] += times
         return dict(counts)
 
-    def _refuse(self, seconds: float) -> None:
+    async def _refuse(self, seconds: float) -> None:
         for server in self._servers:
-            server.refuse(seconds)
+            await server.refuse(seconds)
 
     # What it saw and holds
 

@@ -40,7 +40,7 @@ class Struck:
     receive: Receive
     send: Send
     record: Callable[[int], None]
-    refuse: Callable[[float], None]
+    refuse: Callable[[float], Awaitable[None]]
 
     @property
     def connection(self) -> Connection:
@@ -72,7 +72,7 @@ async def strike(struck: Struck) -> None:
 
 
 async def _refused(struck: Struck) -> None:
-    struck.refuse(struck.fault.seconds or REFUSED_SECONDS)
+    await struck.refuse(struck.fault.seconds or REFUSED_SECONDS)
     await struck.reset()
 
 

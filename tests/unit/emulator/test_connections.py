@@ -1,7 +1,11 @@
 import collections
+import contextlib
+import gc
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +17,7 @@ from gar_publish.emulator.faults import Fault
 from tests.unit.emulator.local import Clock, Local
 
 REFUSED = Fault("metadata", "refused", seconds=5)
+MANY = 300
 
 
 def address(url: str) -> tuple[str, int]:
@@ -131,3 +136,31 @@ def test_stops_while_it_refuses(data: Path, clock: Clock) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(address(emulator.url))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_whoever_connects_while_it_refuses_or_stops_is_let_go(data: Path, *, tls: bool) -> None:
+    """Had one of them been lost, Python would warn when it is collected, and pytest would fail."""
+    over = threading.Event()
+
+    def keep_connecting(url: str) -> None:
+        with contextlib.ExitStack() as opened:
+            for _ in range(MANY):
+                with contextlib.suppress(OSError):
+                    client = opened.enter_context(socket.create_connection(address(url), timeout=1))
+                    client.sendall(b"GET / HTTP/1.1\r\n")
+                if over.is_set():
+                    break
+
+    with ThreadPoolExecutor() as pool:
+        for _ in range(5):
+            with Emulator(data=data, tls=tls) as emulator:
+                clients = [pool.submit(keep_connecting, emulator.url) for _ in range(2)]
+                authority = str(emulator.ca_file) if tls else None
+                emulator.inject(Fault("metadata", "refused", seconds=0.01))
+                strike(emulator.url, authority)
+                wait_until_open(emulator.url, authority)
+            over.set()
+            wait(clients)
+            over.clear()
+    gc.collect()
