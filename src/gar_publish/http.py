@@ -190,6 +190,9 @@ class _Adapter(HTTPAdapter):
             if connection.sock is None:
                 connection.timeout = self._timeouts[0]
                 connection.connect()
+        except Exception:
+            connection.close()  # else the next request would take it for one that works
+            raise
         finally:
             pool._put_conn(connection)  # noqa: SLF001 - the other half of `_get_conn`
 

@@ -10,6 +10,7 @@ from socket import socket
 from typing import Any
 
 import pytest
+import requests
 import trustme
 
 from gar_publish.http import Session, new_session, release
@@ -106,6 +107,14 @@ def test_one_that_the_server_has_closed_is_not_used(server: Server, session: Ses
     time.sleep(0.1)
     assert session.get(server.url).text == "ok"
     assert server.accepted == 2
+
+
+def test_a_server_whom_nobody_trusts_is_left_to_the_request(server: Server) -> None:
+    with new_session() as session:
+        session.connect_ahead({server.url: 2})
+        for _ in range(3):
+            with pytest.raises(requests.exceptions.SSLError):
+                session.get(server.url)
 
 
 def test_a_host_that_is_not_there_is_left_to_the_request(session: Session) -> None:
