@@ -5,6 +5,7 @@ Each cell publishes one wheel in this process, with servers that fail in one way
 
 import argparse
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -15,7 +16,8 @@ from itertools import product
 from pathlib import Path
 
 from bench.publisher import Credential, credentials, publish_here
-from gar_publish.emulator import Emulator
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.faults import ENDPOINTS, FAULTS, Fault
 from gar_publish.errors import Failure
 from gar_publish.patience import Patience
@@ -27,7 +29,10 @@ THROUGH = "came through"
 SENSELESS = "-"
 """A cell without meaning: only an index can lag."""
 
-AT_ONCE = 4
+AT_ONCE = 8
+SLOW = {"silence", "drip"}
+"""Rows in which the time until nobody waits any longer really passes."""
+
 ANSWER_SECONDS = 0.4
 TIMES = {"twice": 2, "for ever": 0}
 CELL_SECONDS = 20
@@ -53,44 +58,57 @@ class Clock:
 
 def tables(folder: Path) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
     """The outcome for each strength, fault and endpoint, and what went wrong in any cell."""
-    rows = [Row(folder / f"{number}", row, times) for number, (times, row) in enumerate(product(TIMES.values(), ROWS))]
+    Cloud(World.default(), folder)  # makes the keys
+    places = list(product(TIMES, ROWS, ENDPOINTS))
+    cells = {
+        (strength, row, endpoint): Cell(folder / str(number), folder / "keys", endpoint, row, TIMES[strength])
+        for number, (strength, row, endpoint) in enumerate(places)
+    }
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = iter(list(pool.map(Row.cells, rows)))
+        slowest_first = sorted(places, key=lambda place: place[1] not in SLOW)
+        ended = {place: pool.submit(cells[place].outcome) for place in slowest_first}
     return (
-        {strength: {row: next(outcomes) for row in ROWS} for strength in TIMES},
-        [problem for row in rows for problem in row.wrong],
+        {
+            strength: {row: {each: ended[strength, row, each].result() for each in ENDPOINTS} for row in ROWS}
+            for strength in TIMES
+        },
+        [problem for cell in cells.values() for problem in cell.wrong],
     )
 
 
 @dataclass
-class Row:
-    """One fault at each endpoint, with an emulator of its own.
+class Cell:
+    """One fault at one endpoint, with an emulator of its own.
 
     Attributes:
-        folder: For wheels and for the emulator's data.
+        folder: For the wheel and for the emulator's data.
+        keys: Keys for the emulator, which take long to make.
         row: One of `ROWS`.
         times: How often the fault strikes; 0 for ever.
-        wrong: What must never be, found in any cell.
+        wrong: What must never be, if it was.
     """
 
     folder: Path
+    keys: Path
+    endpoint: str
     row: str
     times: int
     clock: Clock = field(default_factory=Clock)
     wrong: list[str] = field(default_factory=list)
 
-    def cells(self) -> dict[str, str]:
-        """The outcome for each endpoint."""
-        with Emulator(data=self.folder / "emulator", clock=self.clock.now) as emulator:
-            return {endpoint: self._cell(emulator, endpoint) for endpoint in ENDPOINTS}
-
-    def _cell(self, emulator: Emulator, endpoint: str) -> str:
-        row, times = self.row, self.times
+    def outcome(self) -> str:
+        endpoint, row, times = self.endpoint, self.row, self.times
         try:
             seconds = _FOR_EVER.get(row, 0.0) if not times and row in _FOR_EVER else _SECONDS.get(row, 0.0)
-            injected = Fault(endpoint, row.partition(" ")[0], times=times, seconds=seconds)
+            fault = Fault(endpoint, row.partition(" ")[0], times=times, seconds=seconds)
         except ValueError:
             return SENSELESS
+        shutil.copytree(self.keys, self.folder / "emulator" / "keys")
+        with Emulator(data=self.folder / "emulator", clock=self.clock.now) as emulator:
+            return self._outcome(emulator, fault)
+
+    def _outcome(self, emulator: Emulator, injected: Fault) -> str:
+        endpoint, row, times = self.endpoint, self.row, self.times
         wheel = make_wheel(self.folder / "wheels", f"cell-{endpoint}", content="x = 1\n" * 99)
         name = f"{endpoint}, {row}, {times or 'for ever'}"
         credential = _credential(emulator, endpoint)
