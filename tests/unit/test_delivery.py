@@ -1,4 +1,5 @@
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -339,7 +340,14 @@ def test_once_the_identity_is_refused_nothing_else_is_tried(bench: Bench, tmp_pa
 def test_once_nobody_answers_nothing_else_is_tried(bench: Bench, tmp_path: Path) -> None:
     found = [distributions.read(make_wheel(tmp_path, f"p{number:02}")) for number in range(30)]
     bench.registry.refused = dict.fromkeys((each.filename for each in found), 503)
-    done = list(statuses(bench.publish(found)).values())
+    delivery = bench.delivery(unnamed=1)
+    for each in found:
+        delivery.add([each])
+    while len(delivery._waiting) < len(found):  # the index answers, and then nobody
+        time.sleep(0.001)
+    delivery.leave_out(None)
+    delivery.finish()
+    done = list(statuses(delivery.end()).values())
     assert 2 <= done.count("failed") <= 5, "two in a row, and those that were sent beside them"
     assert done.count("failed") + done.count("not tried") == 30
 
