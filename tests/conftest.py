@@ -1,5 +1,7 @@
 """What tests share: a clean environment, emulators, Docker, and the search for leaks after every test."""
 
+import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -11,8 +13,9 @@ from typing import Any
 
 import docker
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-from gar_publish.emulator import Emulator
+from gar_publish.emulator import Emulator, keys
 from tests.leaks import Leaks, Listener
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +26,22 @@ MEANT = ("ACTIONS_", "CLOUDSDK_", "GAR_", "GITHUB_", "GOOGLE_", "INPUT_", "PIP_"
 """Beginnings of variables that mean something to gar-publish or its tools: no test inherits them."""
 
 BASE_IMAGE = "gar-publish-base:trixie"
+
+
+class ByNeeds(LoadScopeScheduling):
+    """Which tests one of several workers takes together: those of a file, which share fixtures.
+
+    All that use Docker are one worker's: a machine has one such engine, with one image of each name, and one address
+    of the metadata server.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "docker" if path.startswith("tests/e2e/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNeeds:
+    return ByNeeds(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +74,15 @@ def leaks(
         pytest.fail("secrets leaked:\n" + "\n".join(found), pytrace=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _few_keys() -> Iterator[None]:
+    """Emulators share a few RSA keys, for to make one takes longer than most tests; those made in a row differ."""
+    few = itertools.cycle([functools.cache(keys._new_rsa) for _ in range(8)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "_new_rsa", lambda: next(few)())
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
@@ -66,16 +94,17 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def session_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a process that a test starts: nothing of this machine but the way to PyPI.
 
-    What uv and pip download is kept for the whole session.
+    What uv and pip download is kept for the whole session, of all workers.
     """
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.getbasetemp()
+    kept = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     return {
         **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
-        "HOME": str(folder),
-        "PIP_CACHE_DIR": str(folder / "pip"),
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "PIP_CACHE_DIR": str(kept / "pip"),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "UV_CACHE_DIR": str(folder / "uv"),
+        "UV_CACHE_DIR": str(kept / "uv"),
     }
 
 

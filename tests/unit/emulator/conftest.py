@@ -1,6 +1,5 @@
-"""Emulators for unit tests: a clock that the test moves, keys that are made once."""
+"""Emulators for unit tests: a clock that the test moves."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +9,6 @@ import pytest
 import requests
 
 from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.cloud import Cloud
 from tests.unit.emulator.local import Clock, Local
 
 
@@ -19,18 +17,9 @@ def clock() -> Clock:
     return Clock(time.time())
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keys")
-    Cloud(World.default(), folder)
-    return folder / "keys"
-
-
 @pytest.fixture
-def data(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    shutil.copytree(keys, folder / "keys")
-    return folder
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture

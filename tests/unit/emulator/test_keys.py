@@ -71,6 +71,7 @@ def test_key_is_a_service_account_key(made: Keys) -> None:
 
 
 def test_secrets_are_for_their_owner_alone(made: Keys) -> None:
+    made.account_key(PUBLISHER)
     files = [*made.account_key_file(PUBLISHER).parent.iterdir()]
     assert len(files) == 3
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
