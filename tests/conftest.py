@@ -1,6 +1,5 @@
 """What tests share: a clean environment, emulators, Docker, and the search for leaks after every test."""
 
-import functools
 import itertools
 import os
 import shutil
@@ -28,7 +27,7 @@ MEANT = ("ACTIONS_", "CLOUDSDK_", "GAR_", "GITHUB_", "GOOGLE_", "INPUT_", "PIP_"
 BASE_IMAGE = "gar-publish-base:trixie"
 
 
-class ByNeeds(LoadScopeScheduling):
+class ByNeeds(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Which tests one of several workers takes together: those of a file, which share fixtures.
 
     All that use Docker are one worker's: a machine has one such engine, with one image of each name, and one address
@@ -77,9 +76,9 @@ def leaks(
 @pytest.fixture(scope="session", autouse=True)
 def _few_keys() -> Iterator[None]:
     """Emulators share a few RSA keys, for to make one takes longer than most tests; those made in a row differ."""
-    few = itertools.cycle([functools.cache(keys._new_rsa) for _ in range(8)])
+    few = itertools.cycle([keys._new_rsa() for _ in range(4)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "_new_rsa", lambda: next(few)())
+        patch.setattr(keys, "_new_rsa", few.__next__)
         yield
 
 

@@ -47,7 +47,8 @@ print(int(peak[1]) // 1024, seconds)
 
 def read(path: Path, *options: str) -> str:
     """What reading the file comes to, within bounds of time and memory: the process's own, unlike ru_maxrss."""
-    done = subprocess.run([sys.executable, "-c", _READ, path, *options], capture_output=True, text=True, timeout=120, check=False)
+    command: list[str | Path] = [sys.executable, "-c", _READ, path, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     said, costs = done.stdout.rsplit("\n", 2)[:2]
     megabytes, seconds = costs.split()
