@@ -129,6 +129,7 @@ def read_as(
     def open_index(reader: TokenSource) -> Index:
         return Index(
             repository.index_url,
+            files_url=repository.files_url,
             session=session,
             source=reader,
             patience=around.patience,

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import DefragResult, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import DefragResult, quote, unquote, urldefrag, urljoin, urlsplit
 
 import requests
 
@@ -58,18 +58,25 @@ class IndexFile:
 
 
 class Index:
-    """A simple repository (PEP 503 as HTML, PEP 691 as JSON), read with one credential."""
+    """A simple repository (PEP 503 as HTML, PEP 691 as JSON), read with one credential.
+
+    Args:
+        url: The index, with a trailing slash.
+        files_url: Where it serves files, as `NAME/FILE` below; None where only its pages tell.
+    """
 
     def __init__(
         self,
         url: str,
         *,
+        files_url: str | None = None,
         session: requests.Session,
         source: TokenSource,
         patience: Patience,
         on_wait: Callable[[str], None],
     ) -> None:
         self.url = url
+        self._files_url = files_url
         self._session = session
         self._source = source
         self._auth = HostAuth(url, source)
@@ -101,6 +108,21 @@ class Index:
                 return listed
             self._wait(seconds, f"the index does not list {filename} yet")
         return self.files(name).get(filename)
+
+    def peek(self, name: str, filename: str, size: int) -> IndexFile | None:
+        """A file where it should be, without asking the index: a round trip less.
+
+        Returns:
+            The file with the hash of its bytes; None if it is not there.
+
+        Raises:
+            Failure: No proper answer, however often it was asked.
+        """
+        if self._files_url is None:
+            return None
+        url = f"{self._files_url}{name}/{quote(filename)}"
+        _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, size, None))
+        return None if sha256 is None else IndexFile(filename, url, sha256)
 
     def read_sha256(
         self, file: IndexFile, expected: str | None = None, size: int | None = None, *, copy: Path | None = None

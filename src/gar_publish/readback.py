@@ -1,12 +1,15 @@
 """What was uploaded, as it comes back."""
 
+from urllib.parse import unquote
+
+from gar_publish.aside import aside
 from gar_publish.distributions import Distribution
 from gar_publish.errors import FileRefused
 from gar_publish.index import Index
 
 
 def read_back(distribution: Distribution, index: Index) -> str:
-    """Download a file that was uploaded, and compare its bytes.
+    """Download a file that was uploaded, and compare its bytes; where it is served is asked meanwhile.
 
     Returns:
         Where the index serves it.
@@ -14,7 +17,9 @@ def read_back(distribution: Distribution, index: Index) -> str:
     Raises:
         Failure: It is not there, or cannot be read, or has other bytes.
     """
-    listed = index.find(distribution.name, distribution.filename)
+    listing = aside(lambda: index.find(distribution.name, distribution.filename))
+    there = index.peek(distribution.name, distribution.filename, distribution.size)
+    listed = listing.result()
     if not listed:
         raise FileRefused(
             f"{distribution.filename} was uploaded, but the index does not list it.",
@@ -22,7 +27,10 @@ def read_back(distribution: Distribution, index: Index) -> str:
             fix="run again: what is there is skipped; or set `verify: false`",
             anchor="read-back",
         )
-    theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
+    if there and there.sha256 == distribution.sha256 and unquote(there.url) == unquote(listed.url):
+        theirs = there.sha256
+    else:
+        theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
     if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
         raise FileRefused(
             f"{distribution.filename} came back from the index with other bytes: "

@@ -46,6 +46,11 @@ class Repository:
             return None
         return f"projects/{self.project}/locations/{self.location}/repositories/{self.name}"
 
+    @property
+    def files_url(self) -> str | None:
+        """Where Artifact Registry serves files, as `NAME/FILE` below, or None for another index."""
+        return self.upload_url if self.name else None
+
     def __str__(self) -> str:
         return f"{self.location}/{self.project}/{self.name}" if self.name else self.upload_url
 
