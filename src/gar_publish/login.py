@@ -47,6 +47,12 @@ def url_without_login(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def shown(url: str) -> str:
+    """What may be said of a URL that somebody gave, be it one or not: what stands behind its last `@`."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
 def same_index(one: str, other: str) -> bool:
     """Whether two URLs name the same index, whoever logs in, and with or without the last slash."""
     try:

@@ -15,7 +15,7 @@ from gar_publish.doctor.job import check_inputs, check_runner
 from gar_publish.doctor.network import check_clock, check_network
 from gar_publish.doctor.proof import check_credential, check_exchange, check_impersonation, check_subject_token
 from gar_publish.doctor.registry import check_index, check_permissions, check_repository
-from gar_publish.errors import Failure, Interrupted
+from gar_publish.errors import Failure, Interrupted, mistake_of_ours
 from gar_publish.surroundings import Surroundings
 
 PATIENCE = 60.0
@@ -95,4 +95,6 @@ class _Walk:
                 facts.append(str(reason))
             except Failure as failure:
                 state, failed = "broken", failure
+            except Exception as error:  # noqa: BLE001 - what was seen up to here is worth more than where we stumbled
+                state, failed = "broken", mistake_of_ours(error)
         self.links.append(Link(name, title, state, tuple(facts), failed))

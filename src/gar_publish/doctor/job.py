@@ -12,7 +12,8 @@ from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.mending import mended
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
 from gar_publish.identity import read_credential
-from gar_publish.settings import CREDENTIAL_INPUTS, REPOSITORY_INPUTS, read_repository
+from gar_publish.login import shown
+from gar_publish.settings import CREDENTIAL_INPUTS, REPOSITORY_INPUTS, Input, read_repository
 
 REQUEST_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
@@ -25,10 +26,7 @@ def check_inputs(case: Case, facts: list[str]) -> None:
         BadInput: One of them cannot.
     """
     given = [each for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS) if case.inputs.get(each.name, "").strip()]
-    facts += [
-        f"{each.name}: {'given, not shown' if each.kind == 'secret' else case.inputs[each.name].strip()}"
-        for each in given
-    ]
+    facts += [f"{each.name}: {_shown(each, case.inputs[each.name].strip())}" for each in given]
     try:
         case.repository = read_repository(case.inputs, case.around.endpoints)
     except BadInput as failure:
@@ -63,6 +61,12 @@ def check_runner(case: Case, facts: list[str]) -> None:
         facts.append("the job may not ask for identity tokens")
     if case.credential is None:
         raise _no_identity_token(case, place, fork)
+
+
+def _shown(which: Input, value: str) -> str:
+    if which.kind == "secret":
+        return "given, not shown"
+    return shown(value) if which in REPOSITORY_INPUTS else value  # a URL may hold a password
 
 
 def _no_identity_token(case: Case, place: str, fork: str) -> Failure:

@@ -6,7 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.utils import select_proxy
@@ -15,7 +15,7 @@ from gar_publish.aside import aside, result
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.errors import CredentialsFailure, Failure, Unreachable
 from gar_publish.identity import Federation, Key
-from gar_publish.login import url_without_login
+from gar_publish.login import shown
 from gar_publish.retries import persist
 
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -93,7 +93,7 @@ def _hosts(case: Case) -> dict[str, str]:
         named.append("sts.googleapis.com")
         if credential.service_account:
             named.append("iamcredentials.googleapis.com")
-        parts = urlsplit(credential.request_url)
+        parts = _parts(credential.request_url)
         urls[parts.hostname or ""] = f"{parts.scheme}://{parts.netloc}/"
     if case.target.resource:
         named += [f"{case.target.location}-python.pkg.dev", "artifactregistry.googleapis.com"]
@@ -129,7 +129,7 @@ def _ask(case: Case, url: str) -> tuple[str, float | None]:
 
 
 def _explained(failure: Failure, case: Case, url: str, proxy: str | None) -> Failure:
-    host = urlsplit(proxy or url).hostname or ""
+    host = _parts(proxy or url).hostname or ""
     try:
         ip_address(host)
     except ValueError:
@@ -159,6 +159,14 @@ def _ahead(answer: requests.Response, at: float) -> float | None:
         return None
 
 
+def _parts(url: str) -> SplitResult:
+    """Those of nothing where it is no URL: asking there fails, and tells why."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _shown(proxy: str) -> str:
     """A proxy's address without its password."""
-    return url_without_login(proxy if "://" in proxy else f"http://{proxy}")
+    return shown(proxy if "://" in proxy else f"http://{proxy}")

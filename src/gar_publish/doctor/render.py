@@ -17,7 +17,7 @@ def as_text(diagnosis: Diagnosis) -> str:
     lines = []
     for link in diagnosis.links:
         lines.append(f"{_MARKS[link.state]} {link.title}: {link.state}")
-        lines += [f"  | {fact}" for fact in link.facts]
+        lines += [f"  | {_line(fact)}" for fact in link.facts]
         if link.failure:
             lines += [f"  ` {line}" for line in link.failure.explain().splitlines()]
     return printable("\n".join(lines if diagnosis.broken else [*lines, _ALL_HOLD]))
@@ -61,5 +61,11 @@ def as_json(diagnosis: Diagnosis) -> str:
     )
 
 
+def _line(fact: str) -> str:
+    """A fact holds what others say, such as a claim; line breaks in it would forge more of the tree or the table."""
+    return " ".join(fact.splitlines())
+
+
 def _cell(fact: str) -> str:
-    return html.escape(printable(fact)).replace("|", "\\|").replace("[", "\\[").replace("`", "\\`")
+    # As numbers, characters have no meaning in Markdown, whatever stands before them.
+    return html.escape(printable(_line(fact))).translate({ord(each): f"&#{ord(each)};" for each in "|[`\\"})

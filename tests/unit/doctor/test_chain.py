@@ -56,6 +56,13 @@ def test_a_run_that_was_cancelled_waits_for_nothing(around: Surroundings, server
     assert server.seen == []
 
 
+def test_our_own_mistake_hides_nothing_that_was_seen(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "check_clock", lambda *_: _fail())
+    found = look()
+    assert [link.state for link in found.links[:4]] == ["ok", "ok", "ok", "broken"]
+    assert found.exit_code == 1
+
+
 def _fail() -> None:
     raise KeyError("made up")
 

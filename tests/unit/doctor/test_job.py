@@ -59,3 +59,12 @@ def test_a_pull_request_of_the_same_repository_is_no_fork(look: Examine, tmp_pat
 def test_no_secret_is_among_the_inputs(look: Examine) -> None:
     facts = look().links[0].facts
     assert facts == ("repository: us-central1/demo-project/python", "access-token: given, not shown")
+
+
+@pytest.mark.parametrize(
+    "repository", ["https://me:made-up@pypi.example.com/x", "https://me:made/up@pypi.example.com/x"]
+)
+def test_an_address_is_shown_without_its_password(look: Examine, repository: str) -> None:
+    found = look({"repository": repository})
+    assert found.links[0].facts[0] == "repository: https://pypi.example.com/x"
+    assert found.exit_code == 2

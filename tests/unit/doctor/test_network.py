@@ -6,7 +6,7 @@ import pytest
 from gar_publish.doctor import Diagnosis, Link
 from gar_publish.endpoints import Endpoints
 from gar_publish.identity import parse_key
-from tests.unit.doctor.conftest import Examine
+from tests.unit.doctor.conftest import PROVIDER, Examine
 from tests.unit.servers import Reply, ScriptedServer
 
 KEY = json.dumps(
@@ -73,6 +73,19 @@ def test_a_proxy_is_shown_without_its_password(
     assert found.broken.failure
     assert found.broken.failure.anchor == "proxy-login"
     assert found.broken.facts[:2] == (f"HTTPS_PROXY {server.url}", "NO_PROXY localhost")
+
+
+@pytest.mark.parametrize("proxy", ["http://me:made/up@127.0.0.1:9", "me:made-up@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_read_shows_no_password_either(look: Examine, proxy: str) -> None:
+    assert link(look(environment={"HTTPS_PROXY": proxy}), "network").facts[0] == "HTTPS_PROXY http://127.0.0.1:9"
+
+
+def test_what_is_no_address_is_said_to_be_wrong(look: Examine) -> None:
+    job = {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://[", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x", "HTTPS_PROXY": "http://["}
+    found = look({"access-token": "", "workload-identity-provider": PROVIDER}, job)
+    assert found.broken == link(found, "network")
+    assert found.broken.failure
+    assert found.broken.failure.anchor == "request-impossible"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_the_tree_says_what_mends_the_broken_link() -> None:
 
 def test_the_summary_has_a_row_for_each_link() -> None:
     text = render.as_markdown(BROKEN)
-    assert "| ✅ Inputs | ok | repository: us/p/r\\|x |\n" in text
+    assert "| ✅ Inputs | ok | repository: us/p/r&#124;x |\n" in text
     assert "| ❌ Permissions | broken | upload: not held |\n" in text
     assert "To mend it: give it" in text
 
@@ -59,3 +59,12 @@ def test_a_whole_chain_is_said_to_hold() -> None:
         "commands": [],
         "links": [{"name": "inputs", "title": "Inputs", "state": "ok", "facts": []}],
     }
+
+
+def test_what_others_say_forges_nothing() -> None:
+    claim = "ref: main\n| ❌ x | y |\r\n## [a](https://b)\\[a](https://b)<img>\x1b[31m"
+    found = Diagnosis((Link("subject-token", "Identity token of the job", "ok", (claim,)),))
+    assert len(render.as_text(found).splitlines()) == 3
+    (row,) = [line for line in render.as_markdown(found).splitlines() if "ref: main" in line]
+    assert row.count("|") == 4
+    assert not set(row) & set("[\\<`\x1b")
