@@ -293,7 +293,7 @@ class Report:
 def failure_as_markdown(failure: Failure) -> str:
     """A failure for the step summary."""
     fence = "````"
-    title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "\\[")
+    title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "&#91;")
     return f"### {title}\n\n{fence}text\n{printable(failure.explain()).replace(fence, '')}\n{fence}\n"
 
 

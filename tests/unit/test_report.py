@@ -146,9 +146,9 @@ def test_sizes_for_people(size: int, text: str) -> None:
 
 
 def test_a_failure_writes_one_heading_and_no_link() -> None:
-    summary = failure_as_markdown(RegistryRefused("No\n\n# Alert\n[click](https:evil) <b>", anchor="x"))
+    summary = failure_as_markdown(RegistryRefused("No\n\n# Alert\n\\[click](https:evil) <b>", anchor="x"))
     assert [line for line in summary.splitlines() if line.startswith("#")] == [
-        "### No # Alert \\[click](https:evil) &lt;b&gt;",
+        "### No # Alert \\&#91;click](https:evil) &lt;b&gt;",
         "# Alert",  # inside the fence
     ]
 
