@@ -17,7 +17,7 @@ WRITER = "roles/artifactregistry.writer"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _LONGEST_POOL = 32
@@ -92,12 +92,12 @@ class Wanted:
     @property
     def pool(self) -> str:
         """The pool's id: one pool for each set-up, so that no other provider lets anybody else into it."""
-        parts = [part for part in ("github", self.owner, self.name, self.environment) if part]
-        plain = "--".join(parts).lower()
+        parts = [part.lower() for part in ("github", self.owner, self.name, self.environment) if part]
+        plain = "--".join(parts)
         id_ = re.sub(r"[^a-z0-9-]", "-", plain)
-        if id_ == plain and len(id_) <= _LONGEST_POOL:
+        if id_ == plain and len(id_) <= _LONGEST_POOL and plain.split("--") == parts:
             return id_
-        digest = hashlib.sha256(plain.encode()).hexdigest()[:_DIGEST]
+        digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:_DIGEST]
         return f"{id_[: _LONGEST_POOL - _DIGEST - 1].rstrip('-')}-{digest}"
 
     @property
