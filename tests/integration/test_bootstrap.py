@@ -99,3 +99,12 @@ def test_number_that_google_does_not_tell(doors: Doors, emulator: Emulator) -> N
     assert done.code == 6
     assert "gcloud projects describe demo-project" in done.err
     assert "resourcemanager.projects.get" in done.err
+
+
+def test_who_may_not_look_is_told_so(doors: Doors, emulator: Emulator) -> None:
+    emulator.cloud.put(replace(PROJECT, disabled_services=()))
+    emulator.cloud.set_policy("projects/demo-project", [])
+    done = doors.command(*ASKED, "--check")
+    assert done.code == 6
+    assert set(states(done.out).values()) == {"unknown"}
+    assert "7 of 7 parts may not be looked at" in done.err

@@ -59,10 +59,17 @@ def _check(wanted: Wanted, around: Surroundings, show: Callable[[str], None]) ->
     for finding in Check(wanted, api=_api(around), endpoints=around.endpoints).findings():
         findings.append(finding)
         show(f"{finding.state:<8} {finding.what}{f' ({finding.why})' if finding.why else ''}\n")
-    if left := sum(finding.state != "there" for finding in findings):
+    if left := sum(finding.state in {"missing", "differs"} for finding in findings):
         raise RegistryRefused(
             f"The set-up is not complete: {left} of {len(findings)} parts are not as they should be.",
             fix=f"{shlex.join(['gar-publish', 'bootstrap', *wanted.arguments])} | sh",
+            anchor="bootstrap-check",
+        )
+    if unseen := sum(finding.state == "unknown" for finding in findings):
+        raise RegistryRefused(
+            f"Whether the set-up is complete is not known: {unseen} of {len(findings)} parts may not be looked at.",
+            cause="these credentials lack the roles that the head of the script names",
+            fix="gcloud auth login, as somebody who has them, and check again",
             anchor="bootstrap-check",
         )
 
