@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(ended.code or 0)
     if code and given[:1] == ["index-url"]:
         # A shell ignores the exit code of $(…), and pip would look for the package on PyPI alone.
-        print("--no-index")
+        with suppress(BrokenPipeError):
+            print("--no-index")
     return code
 
 
@@ -69,6 +70,9 @@ def _run_command(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         console.error(cancelled())
         return cancelled().exit_code
+    except BrokenPipeError:
+        console.info("Whoever read the output is gone, so there is no more of it.")
+        return 1
     except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
         import traceback  # keeps `--version` quick
 

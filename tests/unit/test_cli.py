@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
     script = (
@@ -11,3 +13,19 @@ def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["bootstrap", "--github=octo-org/hello"], ["index-url", "--access-token=none"]])
+def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "gar_publish.cli", *arguments, "--repository=us/my-project/python"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode
+    assert "Traceback" not in said
