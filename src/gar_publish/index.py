@@ -255,7 +255,7 @@ def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
         return {
             each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
             for each in listed
-            if (target := _resolve(url, each["url"]))
+            if isinstance(each["filename"], str) and (target := _resolve(url, each["url"]))
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _not_an_index(url) from None

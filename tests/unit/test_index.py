@@ -106,6 +106,7 @@ def test_a_json_page_says_the_same() -> None:
     files = [
         {"filename": "a.whl", "url": "../../sample/a.whl", "hashes": {"sha256": SHA.upper()}},
         {"filename": "b.whl", "url": "/b.whl", "hashes": {}},
+        {"filename": 5, "url": "/c.whl"},
     ]
     assert parse_json(json.dumps({"files": files}).encode(), URL) == {
         "a.whl": IndexFile("a.whl", "https://us-python.pkg.dev/p/r/sample/a.whl", SHA),
