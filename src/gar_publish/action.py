@@ -12,7 +12,7 @@ from actions_toolkit import core
 from gar_publish import summary
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
-from gar_publish.interruption import ignore_signals
+from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
 from gar_publish.report import Report, failure_as_markdown
@@ -91,4 +91,5 @@ def _find_broken_link(
     if inputs["doctor"].lower() == "true" and not nobody_to_ask:
         from gar_publish.doctor import tell_after  # a run that succeeds does without
 
-        tell_after(failure, inputs, _surroundings(environment, console))
+        with until_a_signal():
+            tell_after(failure, inputs, _surroundings(environment, console))

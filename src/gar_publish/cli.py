@@ -16,7 +16,7 @@ from gar_publish.arguments import new_parser, read_inputs
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import CONFUSION_DOCS, BadInput, Failure, cancelled
 from gar_publish.identity import KeyPassword, read_credential
-from gar_publish.interruption import ignore_signals, leave, raise_on_signals
+from gar_publish.interruption import ignore_signals, leave, raise_on_signals, until_a_signal
 from gar_publish.settings import (
     CREDENTIAL_INPUTS,
     JSON_KEY_OPTION,
@@ -118,7 +118,8 @@ def _find_broken_link(failure: Failure, inputs: Mapping[str, str], around: "Surr
     if inputs.get("doctor") == "true":
         from gar_publish.doctor import tell_after  # a run that succeeds does without
 
-        tell_after(failure, inputs, around)
+        with until_a_signal():
+            tell_after(failure, inputs, replace(around, settled=ignore_signals))
 
 
 def _hand_out(

@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 _heard = threading.Event()
@@ -26,6 +28,17 @@ def ignore_signals() -> None:
     """Let nothing tear what is being written from now on. Programs that are started do not inherit this."""
     _set_handler(_nothing)
     _heard.clear()
+
+
+@contextmanager
+def until_a_signal() -> Iterator[None]:
+    """Have a signal end what is inside and nothing else; before and after it, signals are ignored."""
+    try:
+        with suppress(KeyboardInterrupt):
+            raise_on_signals()
+            yield
+    finally:
+        ignore_signals()
 
 
 def check_signals() -> None:

@@ -29,6 +29,17 @@ def test_the_first_signal_interrupts_and_the_next_do_nothing(
             signal.signal(each, handler)
 
 
+def test_a_signal_ends_what_nobody_has_to_wait_for() -> None:
+    program = (
+        "import os, signal, time; from gar_publish.interruption import until_a_signal\n"
+        "with until_a_signal():\n"
+        "    os.kill(os.getpid(), signal.SIGINT); print('not reached')\n"
+        "os.kill(os.getpid(), signal.SIGTERM); print('ended', end='')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ended", b"")
+
+
 def test_one_that_python_cannot_let_through_is_raised_later_and_shows_nothing() -> None:
     program = (
         "import os, signal; from gar_publish.interruption import check_signals, raise_on_signals\n"

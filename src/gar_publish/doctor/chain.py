@@ -69,6 +69,7 @@ def tell_after(failure: Failure, inputs: Mapping[str, str], around: Surroundings
     except Exception as error:  # noqa: BLE001 - see above
         around.console.warning(f"The doctor failed ({type(error).__name__}).")
         return
+    around.settled()
     for line in render.as_text(found).splitlines():
         around.console.info(line)
     if inputs.get("summary", "").lower() != "false":
