@@ -6,6 +6,7 @@ https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locat
 """
 
 import hashlib
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
@@ -39,6 +40,8 @@ class AttachmentApi:
         self._base = endpoints.artifact_registry
         self._upload_base = endpoints.artifact_registry_upload
         self._api = api
+        self._sending: dict[str, Lock] = {}
+        self._sent: set[str] = set()
 
     def attach(self, evidence: Evidence, name: str, version: str, *, verify: bool) -> str:
         """Attach evidence to a version, unless the same is attached already.
@@ -65,7 +68,10 @@ class AttachmentApi:
         attachment = f"{self._repository.resource}/attachments/{evidence.kind}-{key}"
         found = self._call("GET", f"{self._base}/{attachment}")
         if found.status_code == requests.codes.not_found:
-            self._upload(evidence, file)
+            with self._sending.setdefault(file, Lock()):  # a document of many versions is sent once
+                if file not in self._sent:
+                    self._upload(evidence, file)
+                    self._sent.add(file)
             self._create(evidence, attachment, target, file)
         elif not is_success(found):
             raise self._refused(evidence, found)

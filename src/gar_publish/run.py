@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +16,7 @@ from gar_publish.credentials import Token
 from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Failure, cancelled, mistake_of_ours
-from gar_publish.evidence import AttachedEvidence, Evidence, Gathering
+from gar_publish.evidence import Attach, AttachedEvidence, Gathering
 from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import Federation, KeyPassword, member
@@ -138,18 +139,20 @@ class Run:
             if each.status in wanted and not each.failure and isinstance(each.distribution, Distribution)
         ]
         try:
-            self._evidence = self._gathering.finish(landed, None if self._settings.dry_run else self._attach)
+            self._evidence = self._gathering.finish(landed, self._attaching() if landed else None)
         except Exception as error:  # noqa: BLE001 - see above
             return _told(error)
         return None
 
-    def _attach(self, evidence: Evidence, name: str, version: str) -> str:
+    def _attaching(self) -> Attach | None:
+        settings, around = self._settings, self._around
+        if settings.dry_run or not (settings.sbom or settings.provenance):
+            return None
         from gar_publish.attachments import AttachmentApi  # an option
 
-        settings, around = self._settings, self._around
         who = member(settings.credential, around.environment)
         api = AttachmentApi(settings.repository, endpoints=around.endpoints, api=self._google_api(), member=who)
-        return api.attach(evidence, name, version, verify=settings.verify)
+        return partial(api.attach, verify=settings.verify)
 
     def _line_token(self) -> tuple[Token | None, Failure | None]:
         try:

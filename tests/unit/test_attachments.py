@@ -66,6 +66,14 @@ def test_what_is_sent(server: ScriptedServer, api: AttachmentApi) -> None:
     assert json.loads(annotated.body) == {"annotations": {"artifactregistry.googleapis.com/file_name": SBOM.filename}}
 
 
+def test_a_document_of_two_versions_is_sent_once(server: ScriptedServer, api: AttachmentApi) -> None:
+    server.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(404, "{}"))
+    names = {api.attach(SBOM, "a", version, verify=False) for version in ("1", "2")}
+    assert len(names) == 2
+    assert len(server.asked(f"{HOST}/upload/")) == 1
+    assert len(server.asked(f"{HOST}/v1/{PYTHON}/attachments?")) == 2
+
+
 def test_other_content_or_another_version_has_another_id(server: ScriptedServer, api: AttachmentApi) -> None:
     server.on(f"{HOST}/v1/{PYTHON}/attachments/", as_json({"files": [FILE]}))
     other = Evidence("sbom", SBOM.filename, b"{}")

@@ -23,8 +23,13 @@ on:
 
 permissions: {{}}
 
+concurrency:
+  group: publish-${{{{ github.ref }}}}
+  cancel-in-progress: false
+
 jobs:
   publish:
+    name: Publish
     runs-on: ubuntu-latest
 {environment}    permissions:
       contents: read
