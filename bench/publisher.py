@@ -10,10 +10,11 @@ from typing import Any
 
 from gar_publish.emulator import Emulator
 from gar_publish.endpoints import Endpoints
+from gar_publish.inputs import INPUTS
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
 from gar_publish.report import Report
-from gar_publish.settings import INPUTS, Settings
+from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
 REPOSITORY = "us-central1/demo-project/python"

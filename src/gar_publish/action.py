@@ -12,12 +12,13 @@ from actions_toolkit import core
 from gar_publish import summary
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
+from gar_publish.inputs import INPUTS
 from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
 from gar_publish.report import Report, failure_as_markdown
 from gar_publish.runner import RunnerConsole, mask_given, run_step
-from gar_publish.settings import INPUTS, Settings
+from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
 

@@ -9,7 +9,7 @@ from gar_publish import __version__
 from gar_publish.bootstrap.options import add_options as add_bootstrap_options
 from gar_publish.configure.options import add_options as add_configure_options
 from gar_publish.errors import BadInput
-from gar_publish.settings import (
+from gar_publish.inputs import (
     CHANGED_SINCE_OPTION,
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,

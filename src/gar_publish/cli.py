@@ -16,17 +16,9 @@ from gar_publish.arguments import new_parser, read_inputs
 from gar_publish.endpoints import EMULATOR_VARIABLE, Endpoints
 from gar_publish.errors import CONFUSION_DOCS, BadInput, Failure, cancelled
 from gar_publish.identity import KeyPassword, read_credential
+from gar_publish.inputs import CREDENTIAL_INPUTS, JSON_KEY_OPTION, Reader
 from gar_publish.interruption import ignore_signals, leave, raise_on_signals, until_a_signal
-from gar_publish.settings import (
-    CREDENTIAL_INPUTS,
-    JSON_KEY_OPTION,
-    Settings,
-    read_changed_since,
-    read_index_token,
-    read_packages,
-    read_repository,
-    refuse_key_elsewhere,
-)
+from gar_publish.settings import Settings, read_changed_since, read_index_token, read_repository, refuse_key_elsewhere
 from gar_publish.terminal import TerminalConsole
 
 if TYPE_CHECKING:
@@ -155,7 +147,7 @@ def plan(options: Mapping[str, object], environment: Mapping[str, str], _: Termi
 
     inputs = read_inputs(options, sys.stdin)
     selected = select(
-        read_packages(inputs), Path.cwd(), changed_since=read_changed_since(inputs), environment=environment
+        Reader(inputs).lines("packages"), Path.cwd(), changed_since=read_changed_since(inputs), environment=environment
     )
     print(as_json(selected, pretty=os.isatty(1)))
     return 0

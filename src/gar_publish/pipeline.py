@@ -10,11 +10,12 @@ from gar_publish import distributions, plan
 from gar_publish.projects import Project
 from gar_publish.report import Report
 from gar_publish.run import Run
-from gar_publish.settings import Promotion, Settings
+from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from gar_publish.build import Built
+    from gar_publish.pins import Promotion
 
 
 def publish(settings: Settings, around: Surroundings) -> Report:
@@ -45,7 +46,7 @@ def publish(settings: Settings, around: Surroundings) -> Report:
 
 
 @contextmanager
-def _fetching(run: Run, promotion: Promotion) -> Iterator[list[distributions.Distribution]]:
+def _fetching(run: Run, promotion: "Promotion") -> Iterator[list[distributions.Distribution]]:
     with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
         yield run.fetch(promotion, Path(scratch))
 

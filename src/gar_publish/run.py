@@ -25,7 +25,7 @@ from gar_publish.login import Login, url_with_login
 from gar_publish.projects import Project, requirements, same_name
 from gar_publish.report import HeldFile, NotBuilt, PublishedFile, Report
 from gar_publish.repository import Repository
-from gar_publish.settings import Promotion, Settings
+from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 from gar_publish.upload import Uploader, twine_repository
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from twine.repository import Repository as TwineRepository
 
     from gar_publish.build import Built
+    from gar_publish.pins import Promotion
 
 _UPLOADS_AT_ONCE = 8
 
@@ -264,7 +265,7 @@ class Run:
                 self._gathering.add(each)
             self._delivery.add(files, unnamed=unnamed)
 
-    def fetch(self, promotion: Promotion, folder: Path) -> list[Distribution]:
+    def fetch(self, promotion: "Promotion", folder: Path) -> list[Distribution]:
         """What is promoted, from the repository that has it.
 
         Raises:

@@ -11,12 +11,13 @@ from actions_toolkit import core
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
 from gar_publish.exports import pip_configuration, read_only_token, variables
+from gar_publish.inputs import SETUP_INPUTS
 from gar_publish.install import extra_index_line
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
 from gar_publish.report import rfc3339
 from gar_publish.runner import RunnerConsole, mask_given, run_step
-from gar_publish.settings import SETUP_INPUTS, SetupSettings
+from gar_publish.settings import SetupSettings
 from gar_publish.surroundings import Surroundings
 
 _STATE = "pip_conf"

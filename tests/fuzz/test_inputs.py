@@ -20,8 +20,9 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput, Failure
 from gar_publish.http import new_session, refuse_plain_http
 from gar_publish.identity import parse_key
+from gar_publish.inputs import INPUTS
 from gar_publish.repository import Repository
-from gar_publish.settings import INPUTS, Settings
+from gar_publish.settings import Settings
 from tests.fuzz.strategies import either, json_values, objects, text, words
 
 PROVIDER = "projects/1/locations/global/workloadIdentityPools/github/providers/github"

@@ -11,7 +11,7 @@ from typing import Any
 
 from gar_publish.emulator import Emulator
 from gar_publish.emulator.app import Seen
-from gar_publish.settings import INPUTS, SETUP_INPUTS
+from gar_publish.inputs import INPUTS, SETUP_INPUTS
 from tests.conftest import ROOT
 from tests.runner import read_file_command
 

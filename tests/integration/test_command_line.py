@@ -17,7 +17,7 @@ import yaml
 
 from gar_publish import __version__
 from gar_publish.emulator import Emulator
-from gar_publish.settings import (
+from gar_publish.inputs import (
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
     INDEX_TOKEN_INPUT,

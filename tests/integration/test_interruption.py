@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gar_publish.emulator import Emulator, Fault
-from gar_publish.settings import INPUTS
+from gar_publish.inputs import INPUTS
 from tests.conftest import ROOT
 from tests.integration.frontdoors import PROVIDER, REPOSITORY, Doors, uploads
 from tests.runner import read_file_command

@@ -9,7 +9,8 @@ import yaml
 
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
-from gar_publish.settings import INPUTS, SETUP_INPUTS, Settings, SetupSettings
+from gar_publish.inputs import INPUTS, SETUP_INPUTS
+from gar_publish.settings import Settings, SetupSettings
 
 ROOT = Path(__file__).parent.parent.parent
 LINES = {each.name for each in INPUTS + SETUP_INPUTS if each.kind == "lines"}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gar_publish.settings import SETUP_INPUTS
+from gar_publish.inputs import SETUP_INPUTS
 from gar_publish.setup_action import _remove, write_secret
 
 ACTION = Path(__file__).parent.parent.parent / "setup" / "action.yml"

@@ -12,8 +12,9 @@ from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.mending import mended
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
 from gar_publish.identity import read_credential
+from gar_publish.inputs import CREDENTIAL_INPUTS, REPOSITORY_INPUTS, Input
 from gar_publish.login import shown
-from gar_publish.settings import CREDENTIAL_INPUTS, REPOSITORY_INPUTS, Input, read_repository
+from gar_publish.settings import read_repository
 
 REQUEST_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
