@@ -9,14 +9,14 @@ from pathlib import Path
 
 from actions_toolkit import core
 
-from gar_publish import summary
+from gar_publish import render, summary
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
 from gar_publish.inputs import INPUTS
 from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
-from gar_publish.report import Report, failure_as_markdown
+from gar_publish.report import Report
 from gar_publish.runner import RunnerConsole, mask_given, run_step
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
@@ -65,7 +65,7 @@ def _surroundings(environment: Mapping[str, str], console: RunnerConsole) -> Sur
 
 
 def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str], console: RunnerConsole) -> None:
-    for line in report.as_text().splitlines():
+    for line in render.as_text(report).splitlines():
         console.info(line)
     if report.index_token:
         console.mask(report.index_token)
@@ -75,13 +75,13 @@ def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str]
     else:
         console.warning("No outputs are set: GITHUB_OUTPUT names no file, as it does in a job.")
     if settings.summary:
-        summary.add(report.as_markdown(), environment, console)
+        summary.add(render.as_markdown(report), environment, console)
 
 
 def _fail(failure: Failure, inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> None:
     """Say why there is nothing else in the summary; the inputs may be what is wrong."""
     if inputs["summary"].lower() != "false":
-        summary.add(failure_as_markdown(failure), environment, console)
+        summary.add(render.failure_as_markdown(failure), environment, console)
     _find_broken_link(failure, inputs, environment, console)
 
 

@@ -89,7 +89,7 @@ def publish(options: Mapping[str, object], environment: Mapping[str, str], conso
     except (Failure, KeyboardInterrupt) as stopped:
         ignore_signals()
         failure = stopped if isinstance(stopped, Failure) else cancelled()
-        from gar_publish.report import failure_as_json_text, failure_as_markdown
+        from gar_publish.render import failure_as_json_text, failure_as_markdown
 
         if isinstance(json_file, str):
             _write(json_file, failure_as_json_text(failure))
@@ -117,18 +117,20 @@ def _find_broken_link(failure: Failure, inputs: Mapping[str, str], around: "Surr
 def _hand_out(
     report: "Report", options: Mapping[str, object], environment: Mapping[str, str], console: TerminalConsole
 ) -> int:
+    from gar_publish import render  # other commands do without
+
     failures = list(report.failures)
     json_file = options["json"]
     if isinstance(json_file, str):
         try:
-            _write(json_file, report.as_json())
+            _write(json_file, render.as_json(report))
         except BadInput as failure:  # what was published is told all the same
             failures.append(failure)
-    console.info(report.as_text())
+    console.info(render.as_text(report))
     if report.verified:
-        console.info("Every file was read back from the index, and its SHA-256 is the one above.")
+        console.info(render.VERIFIED)
     if options["summary"] is not False:
-        summary.add(report.as_markdown(), environment, console)
+        summary.add(render.as_markdown(report), environment, console)
     _write_step_output(environment, report.outputs(), console)
     for each in failures:
         console.error(each)

@@ -32,7 +32,7 @@ class Lines:
         if now - self._said < _INTERVAL:
             return
         self._said = now
-        from gar_publish.report import human_size  # most uploads take less, and `--version` none
+        from gar_publish.units import human_size  # most uploads take less, and `--version` none
 
         speed = human_size(int(sent / (now - self._started)))
         self._say(

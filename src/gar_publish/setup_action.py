@@ -15,10 +15,10 @@ from gar_publish.inputs import SETUP_INPUTS
 from gar_publish.install import extra_index_line
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
-from gar_publish.report import rfc3339
 from gar_publish.runner import RunnerConsole, mask_given, run_step
 from gar_publish.settings import SetupSettings
 from gar_publish.surroundings import Surroundings
+from gar_publish.units import rfc3339
 
 _STATE = "pip_conf"
 

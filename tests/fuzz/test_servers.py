@@ -28,7 +28,7 @@ from gar_publish.identity import Federation, Key
 from gar_publish.index import parse_html, parse_json
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
-from gar_publish.report import failure_as_json_text, failure_as_markdown
+from gar_publish.render import failure_as_json_text, failure_as_markdown
 from gar_publish.repository import Repository
 from gar_publish.retries import _asked_wait
 from tests.fuzz.conftest import EXAMPLES

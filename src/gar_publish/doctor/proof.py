@@ -15,7 +15,7 @@ from gar_publish.doctor.members import attached_account
 from gar_publish.errors import CredentialsFailure
 from gar_publish.google_api import said
 from gar_publish.identity import Ambient, Federation, GivenToken, Key
-from gar_publish.report import rfc3339
+from gar_publish.units import rfc3339
 
 CLAIMS = (
     *("iss", "sub", "aud", "repository", "repository_id", "repository_owner", "repository_owner_id"),

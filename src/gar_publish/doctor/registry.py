@@ -14,9 +14,9 @@ from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.google_api import GoogleApi, json_object
 from gar_publish.http import is_success
 from gar_publish.identity import KeyPassword
-from gar_publish.report import rfc3339
 from gar_publish.repository import Repository
 from gar_publish.settings import read_index_token
+from gar_publish.units import rfc3339
 
 _MOST = 60
 """Other locations and repositories that are looked into."""

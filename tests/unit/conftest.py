@@ -1,0 +1,80 @@
+"""What unit tests of many modules start from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from gar_publish import distributions
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import RegistryRefused
+from gar_publish.evidence import AttachedEvidence, Evidence
+from gar_publish.http import new_session
+from gar_publish.patience import Patience
+from gar_publish.report import PublishedFile, Report
+from gar_publish.repository import Repository
+from tests.unit.servers import Memory, ScriptedServer, Time, serve
+from tests.wheels import make_wheel
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """Every host, below one address as an emulator's."""
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with new_session() as session:
+        yield session
+
+
+@pytest.fixture
+def console() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def patience(time: Time) -> Patience:
+    """Insists as it does for users, and takes no time."""
+    return Patience(sleep=time.sleep, clock=time.clock)
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    """Of a run that uploaded one package, and found the other there."""
+    one = distributions.read(make_wheel(tmp_path, "one", "1.0"))
+    other = distributions.read(make_wheel(tmp_path, "other", "2.0"))
+    return Report(
+        repository=Repository.parse("us/demo-project/python", endpoints=Endpoints()),
+        files=(
+            PublishedFile(other, "identical", other.sha256, "https://host/other"),
+            PublishedFile(one, "uploaded", one.sha256, "https://host/one"),
+        ),
+        dry_run=False,
+        verified=True,
+        index_token="ya29.secret",
+        token_expires_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def proved(report: Report) -> Report:
+    """The same with evidence, one piece of which could not be attached."""
+    sbom, statement = Evidence("sbom", "one.whl.cdx.json", b"{}"), Evidence("provenance", "p.intoto.json", b"{}")
+    refused = RegistryRefused("Not attached.", anchor="evidence-refused")
+    evidence = (
+        AttachedEvidence(sbom, "one", "1.0", "dist/one.whl.cdx.json", "a/sbom-1"),
+        AttachedEvidence(statement, "one", "1.0", "dist/p.intoto.json", "a/provenance-1"),
+        AttachedEvidence(statement, "other", "2.0", "dist/p.intoto.json", failure=refused),
+    )
+    return replace(report, evidence=evidence)
