@@ -2,30 +2,21 @@
 
 import contextlib
 import email.message
-import filecmp
 import io
-import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from gar_publish import archives
+from gar_publish import archives, filenames
 from gar_publish.errors import BadInput, BuildFailure
-from gar_publish.globs import is_glob, matches
 from gar_publish.projects import Project
 
 if TYPE_CHECKING:
@@ -41,13 +32,8 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,  # an encrypted member
 )
-_FILENAME = re.compile(r"[A-Za-z0-9._+!-]+")
-_UNIVERSAL = re.compile(r"-py[0-9.py]+-none-any\.whl")
 _DETAIL_LIMIT = 2000
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
-
-
-Listed = TypeVar("Listed")
 
 
 @dataclass(frozen=True)
@@ -98,7 +84,7 @@ def read(path: Path) -> Distribution:
     from twine.exceptions import InvalidDistribution  # twine takes long to import
     from twine.package import PackageFile
 
-    name, version, platforms = _parse(path.name)
+    name, version, platforms = filenames.parse(path.name)
     try:
         archives.check(path)
         package = PackageFile.from_filename(str(path), comment=None)
@@ -169,147 +155,24 @@ def warnings(distribution: Distribution) -> list[str]:
     ]
 
 
-def check_expected(found: Iterable[tuple[str, str]], expected: str) -> None:
+def check_expected(found: Iterable[tuple[str, str]], expected: Version) -> None:
     """Refuse to publish anything but the expected version.
 
     Args:
         found: What is to be published: what it is called, for the message, and its version.
-        expected: A version, with or without a leading `v`; compared as PEP 440 has it.
+        expected: The version.
 
     Raises:
-        BadInput: It is no version, or something has another one.
+        BadInput: Something has another one.
     """
-    try:
-        version = Version(expected)
-    except ValueError as error:  # InvalidVersion is one, and so is what a number of 5,000 digits is
-        raise BadInput(
-            f"`expected-version` is {expected!r}, which is no version.",
-            cause="It may be a branch name: the step runs for more than tags.",
-            fix="Give a version such as 1.2.3 or a tag such as v1.2.3.",
-            anchor="expected-version",
-        ) from error
-    others = [f"{name} ({theirs})" for name, theirs in found if Version(theirs) != version]
+    others = [f"{name} ({theirs})" for name, theirs in found if Version(theirs) != expected]
     if others:
         raise BadInput(
-            f"Version {version} is expected, and this is not it: {', '.join(others)}.",
+            f"Version {expected} is expected, and this is not it: {', '.join(others)}.",
             cause="The tag and the version in the project differ.",
             fix="Set the project's version to the tag's, or move the tag; then run it again.",
             anchor="expected-version",
         )
-
-
-def universal(listed: Mapping[str, Listed], name: str, version: str) -> dict[Literal["wheel", "sdist"], Listed]:
-    """The files of one version in an index that are for every platform, so that no build could bring another one.
-
-    Args:
-        listed: What the index lists, by file name.
-        name: The normalised name.
-        version: The version.
-    """
-    found: dict[Literal["wheel", "sdist"], Listed] = {}
-    for filename, each in listed.items():
-        with contextlib.suppress(BuildFailure):
-            if _parse(filename)[:2] == (name, Version(version)):
-                if _UNIVERSAL.search(filename):
-                    found["wheel"] = each
-                elif not filename.endswith(".whl"):
-                    found["sdist"] = each
-    return found
-
-
-def by_version(listed: Mapping[str, Listed], name: str) -> dict[Version, dict[str, Listed]]:
-    """The wheels and sdists of a project in an index, by version and file name.
-
-    Args:
-        listed: What the index lists, by file name; what is neither is passed over.
-        name: The normalised name.
-    """
-    found: dict[Version, dict[str, Listed]] = {}
-    for filename, each in listed.items():
-        with contextlib.suppress(BuildFailure):
-            theirs, version, _ = _parse(filename)
-            if theirs == name:
-                found.setdefault(version, {})[filename] = each
-    return found
-
-
-def collect(patterns: Sequence[str], root: Path) -> list[Path]:
-    """The distributions that the `dist` input names.
-
-    What lies beside them (checksums, signatures, attestations, other folders) is passed over.
-
-    Args:
-        patterns: Files, folders or globs of either, relative to `root` unless absolute.
-        root: The folder that the user stands in.
-
-    Raises:
-        BadInput: A pattern names no distribution, or two different files have one name.
-    """
-    found: dict[str, Path] = {}
-    for pattern in patterns:
-        try:
-            named = matches(pattern, root) if is_glob(pattern, root) else [root / pattern]
-            files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
-        except (OSError, ValueError) as error:
-            raise BadInput(
-                f"{pattern[:100]!r} in `dist` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
-                fix="give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line",
-                anchor="no-distributions",
-            ) from None
-        if not files:
-            raise BadInput(
-                f"{pattern!r} in `dist` names no wheel and no sdist.",
-                cause=f"It was looked up in {root}. A spelling mistake, or the step that builds did not run in this"
-                " job: actions/download-artifact brings the files of another.",
-                fix="Give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line.",
-                anchor="no-distributions",
-            )
-        for file in files:
-            other = found.setdefault(file.name, file)
-            if other != file and not filecmp.cmp(other, file, shallow=False):
-                raise BadInput(
-                    f"Two different files are called {file.name}: {other} and {file}.",
-                    fix="Name only one of them in `dist`.",
-                    anchor="same-name-twice",
-                )
-    return list(found.values())
-
-
-def _among(files: Iterable[Path]) -> list[Path]:
-    return sorted(file for file in files if file.is_file() and _is_distribution(file.name))
-
-
-def _is_distribution(filename: str) -> bool:
-    if filename.endswith(".zip"):  # an sdist may be one, and so may anything else
-        try:
-            parse_sdist_filename(filename)
-        except (InvalidSdistFilename, InvalidVersion):
-            return False
-        return True
-    return filename.endswith((".whl", ".tar.gz"))
-
-
-def _parse(filename: str) -> tuple[str, Version, frozenset[str]]:
-    if not _FILENAME.fullmatch(filename):
-        raise BuildFailure(
-            f"{filename!r} is no name of a wheel or an sdist: it has characters that none has.",
-            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
-            anchor="bad-metadata",
-        )
-    try:
-        if filename.endswith(".whl"):
-            name, version, _, tags = parse_wheel_filename(filename)
-            return name, version, frozenset(tag.platform for tag in tags)
-        name, version = parse_sdist_filename(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
-        raise BuildFailure(
-            f"{filename} is no name of a wheel or an sdist.",
-            cause="The file was renamed after it was built.",
-            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
-            anchor="bad-metadata",
-            detail=str(error),
-        ) from error
-    return name, version, frozenset()
 
 
 def _required(package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:

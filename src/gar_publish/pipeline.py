@@ -83,6 +83,6 @@ def _select(settings: Settings, around: Surroundings) -> list[Project]:
     if settings.expected_version:
         distributions.check_expected(
             ((project.label, project.version) for project in selected if project.version),
-            str(settings.expected_version),
+            settings.expected_version,
         )
     return sorted(selected, key=lambda project: project.name is not None)

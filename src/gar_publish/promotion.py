@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gar_publish import distributions
+from gar_publish import distributions, filenames
 from gar_publish.access import Access
 from gar_publish.aside import result
 from gar_publish.distributions import Distribution
@@ -131,7 +131,7 @@ class Source:
         return files
 
     def _versions(self, name: str) -> Mapping[Version, Mapping[str, IndexFile]]:
-        return distributions.by_version(result(self._look_up(name)), name)
+        return filenames.by_version(result(self._look_up(name)), name)
 
     def _look_up(self, name: str) -> "Future[Mapping[str, IndexFile]]":
         if name not in self._listed:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gar_publish import distributions, order
+from gar_publish import distributions, filenames, order, prebuilt
 from gar_publish.access import Access, open_access, read_as
 from gar_publish.artifact_registry import RepositoryApi, once_known
 from gar_publish.aside import aside, result
@@ -257,7 +257,7 @@ class Run:
         if self._settings.expected_version:
             packages = list(packages)
             found = [(each.filename, each.version) for files, _ in packages for each in files]
-            distributions.check_expected(found, str(self._settings.expected_version))
+            distributions.check_expected(found, self._settings.expected_version)
         for files, unnamed in packages:
             for each in files:
                 for warning in distributions.warnings(each):
@@ -283,7 +283,7 @@ class Run:
 
     def collected(self) -> list[Package]:
         """What `dist` names."""
-        paths = distributions.collect(self._settings.dist, self._around.workspace)
+        paths = prebuilt.collect(self._settings.dist, self._around.workspace)
         return self.packages(map(distributions.read, paths))
 
     def packages(self, found: Iterable[Distribution]) -> list[Package]:
@@ -346,7 +346,7 @@ class Run:
         """The files of a project's version in the index, if they are all that a build could bring."""
         if not project.name or not project.version:
             return []
-        held = distributions.universal(self.files(project.name), project.name, project.version)
+        held = filenames.universal(self.files(project.name), project.name, project.version)
         if not self._settings.formats <= held.keys():
             return []
         return [

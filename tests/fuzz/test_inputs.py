@@ -13,7 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gar_publish import distributions, metadata, projects, workspaces
+from gar_publish import metadata, prebuilt, projects, workspaces
 from gar_publish.console import printable
 from gar_publish.emulator.world import World
 from gar_publish.endpoints import Endpoints
@@ -144,7 +144,7 @@ patterns = st.lists(
 def test_patterns_of_files(workspace: Path, pattern: str) -> None:
     if not pattern.startswith("/") and ".." not in pattern and "**" not in pattern:
         with contextlib.suppress(BadInput):
-            distributions.collect([pattern], workspace)
+            prebuilt.collect([pattern], workspace)
 
 
 @given(patterns)
