@@ -343,7 +343,7 @@ def test_once_nobody_answers_nothing_else_is_tried(bench: Bench, tmp_path: Path)
     delivery = bench.delivery(unnamed=1)
     for each in found:
         delivery.add([each])
-    while len(delivery._waiting) < len(found):  # the index answers, and then nobody
+    while len(delivery._schedule.waiting) < len(found):  # the index answers, and then nobody
         time.sleep(0.001)
     delivery.leave_out(None)
     delivery.finish()
