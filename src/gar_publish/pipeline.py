@@ -11,11 +11,11 @@ from gar_publish.projects import Project
 from gar_publish.report import Report
 from gar_publish.run import Run
 from gar_publish.settings import Settings
+from gar_publish.supply import Supply
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from gar_publish.build import Built
-    from gar_publish.pins import Promotion
 
 
 def publish(settings: Settings, around: Surroundings) -> Report:
@@ -39,37 +39,37 @@ def publish(settings: Settings, around: Surroundings) -> Report:
         run = Run(settings, around, projects)
         stack.callback(run.close)
         if promotion := settings.promotion:
-            return run.publish(lambda: run.packages(stack.enter_context(_fetching(run, promotion))))
+            return run.publish(lambda: run.supply.fetched(promotion, stack.enter_context(_scratch())))
         if settings.dist:
-            return run.publish(run.collected)
-        return run.publish(lambda: run.built(stack.enter_context(_building(run, settings, around))))
+            return run.publish(run.supply.collected)
+        return run.publish(lambda: run.supply.built(stack.enter_context(_building(run.supply, settings, around))))
 
 
 @contextmanager
-def _fetching(run: Run, promotion: "Promotion") -> Iterator[list[distributions.Distribution]]:
-    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
-        yield run.fetch(promotion, Path(scratch))
-
-
-@contextmanager
-def _building(run: Run, settings: Settings, around: Surroundings) -> Iterator[Iterator["Built"]]:
+def _building(supply: Supply, settings: Settings, around: Surroundings) -> Iterator[Iterator["Built"]]:
     from gar_publish import build  # takes long to import: servers answer meanwhile
 
-    # On Windows, a file that a thread is still sending cannot be removed.
     with (
-        tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch,
+        _scratch() as scratch,
         build.building(
-            run.to_build(),
+            supply.to_build(),
             formats=settings.formats,
-            out=Path(scratch),
+            out=scratch,
             console=around.console,
             environment=around.environment,
-            private_index=run.private_index,
+            private_index=supply.private_index,
             insist=around.container,
             jobs=settings.jobs,
         ) as builds,
     ):
         yield builds
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    # On Windows, a file that a thread is still sending cannot be removed.
+    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _select(settings: Settings, around: Surroundings) -> list[Project]:
