@@ -7,12 +7,14 @@ import requests
 
 from gar_publish.console import Console
 from gar_publish.credentials import Token, TokenSource, open_source
-from gar_publish.errors import CredentialsFailure, RegistryRefused
-from gar_publish.http import refuse_plain_http
-from gar_publish.identity import Credential
+from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
+from gar_publish.http import new_session, refuse_plain_http
+from gar_publish.identity import Credential, KeyPassword, read_credential
 from gar_publish.index import Index, IndexFile
+from gar_publish.inputs import CREDENTIAL_INPUTS, JSON_KEY_OPTION
+from gar_publish.login import KEY_USER, KEYRING, NOBODY, OAUTH_USER, Login
 from gar_publish.repository import Repository
-from gar_publish.settings import IndexToken
+from gar_publish.settings import IndexToken, read_index_token, read_repository, refuse_key_elsewhere
 from gar_publish.surroundings import Surroundings
 
 
@@ -137,3 +139,39 @@ def read_as(
         )
 
     return Access(source, index_token, open_index, around.console)
+
+
+def open_login(inputs: Mapping[str, str], around: Surroundings, *, keyring: bool, narrow: bool) -> Login:
+    """The user name and password that a tool is to show the index.
+
+    Args:
+        inputs: The inputs by their names, `json-key` included.
+        around: Where this happens.
+        keyring: Whether the tool asks its keyring, unless a key is to be the password.
+        narrow: Whether a token is to read alone, as far as that can be had.
+
+    Raises:
+        Failure: Inputs contradict each other, there is no token to be had, or it may not read.
+    """
+    repository = read_repository(inputs, around.endpoints)
+    refuse_plain_http(repository.index_url, around.endpoints.emulator)
+    keyring = keyring and JSON_KEY_OPTION.name not in inputs
+    unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if each.name in inputs]
+    if unused and (keyring or JSON_KEY_OPTION.name in inputs):
+        raise BadInput(
+            f"{unused[0]} makes a token, but no token is asked for.",
+            fix="add --token, or leave it out",
+            anchor="one-login",
+        )
+    if keyring:
+        return KEYRING
+    credential = read_credential(inputs, around.environment)
+    if isinstance(credential, KeyPassword):
+        refuse_key_elsewhere(repository)
+        around.console.mask(credential.value)
+        return Login(KEY_USER, credential.value)
+    index_token = read_index_token(inputs, credential) if narrow else "publisher"
+    access = open_access(repository, credential, index_token, around, new_session(around.patience))
+    access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
+    token = access.line_token()
+    return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY

@@ -5,6 +5,9 @@ See https://cloud.google.com/build/docs/api/reference/rest/v1/projects.builds#Bu
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
+
+from gar_publish.console import Console
 
 VARIABLE = "BUILDER_OUTPUT"
 """Names the folder whose file `output` Cloud Build keeps; nothing else sets it."""
@@ -19,3 +22,13 @@ def step_output(outputs: Mapping[str, str]) -> str:
     while len(text := json.dumps(public, separators=(",", ":"))) > LIMIT:
         del public[max(public, key=lambda name: len(public[name]))]
     return text
+
+
+def write_step_output(outputs: Mapping[str, str], environment: Mapping[str, str], console: Console) -> None:
+    """Hand the outputs on, in a step of Cloud Build. Where that fails, what was published is published all the same."""
+    if folder := environment.get(VARIABLE):
+        file = Path(folder, "output")
+        try:
+            file.write_text(step_output(outputs), encoding="utf-8")
+        except OSError as error:
+            console.warning(f"The step has no output: {file} cannot be written ({error.strerror}).")

@@ -1,19 +1,25 @@
-from collections.abc import Iterator
+import base64
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from gar_publish.access import Access
+from gar_publish.access import Access, open_login
 from gar_publish.credentials import Token, TokenSource
 from gar_publish.credentials.source import GivenSource
-from gar_publish.errors import RegistryRefused
+from gar_publish.endpoints import Endpoints
+from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.http import new_session
 from gar_publish.index import Index
+from gar_publish.login import KEY_USER, KEYRING, OAUTH_USER, Login
 from gar_publish.patience import Patience
 from gar_publish.settings import IndexToken
-from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, serve
+from gar_publish.surroundings import Surroundings
+from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
 EMPTY_INDEX = Reply(200, headers={"Content-Type": "text/html"})
+GIVEN = "Basic b2F1dGgyYWNjZXNzdG9rZW46Z2l2ZW4="
 READS, PUBLISHES = "Basic b2F1dGgyYWNjZXNzdG9rZW46cmVhZA==", "Basic b2F1dGgyYWNjZXNzdG9rZW46cHVibGlzaA=="
 
 
@@ -25,12 +31,6 @@ class Identity(GivenSource):
 
     def read_only(self) -> TokenSource | None:  # type: ignore[override] # narrower there
         return Identity("read")
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as running:
-        yield running
 
 
 def open_access(server: ScriptedServer, wanted: IndexToken, source: TokenSource, console: Memory) -> Access:
@@ -97,3 +97,35 @@ def test_the_installer_gets_the_weaker_token_whatever_the_line_carries(
     server: ScriptedServer, wanted: IndexToken
 ) -> None:
     assert open_access(server, wanted, Identity("publish"), Memory()).reading_token().value == "read"
+
+
+def login(server: ScriptedServer, console: Memory, folder: Path, *, keyring: bool = False, **inputs: str) -> Login:
+    given = {"repository": "us/demo-project/python"} | {name.replace("_", "-"): text for name, text in inputs.items()}
+    around = Surroundings(folder, {}, Endpoints(server.url), console, Patience())
+    return open_login(given, around, keyring=keyring, narrow=False)
+
+
+def test_a_keyring_is_asked_for_nothing_here(server: ScriptedServer, console: Memory, tmp_path: Path) -> None:
+    assert login(server, console, tmp_path, keyring=True) == KEYRING
+    with pytest.raises(BadInput, match="`--access-token` makes a token, but no token is asked for") as caught:
+        login(server, console, tmp_path, keyring=True, access_token="given")
+    assert caught.value.anchor == "one-login"
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("keyring", [True, False])
+def test_a_key_is_the_password_whatever_the_keyring_has(
+    server: ScriptedServer, console: Memory, tmp_path: Path, *, keyring: bool
+) -> None:
+    key = {"type": "service_account", "client_email": "a@b", "private_key": "made-up", "private_key_id": "1"}
+    found = login(server, console, tmp_path, keyring=keyring, json_key=json.dumps(key))
+    assert found.user == KEY_USER
+    assert json.loads(base64.b64decode(found.password or "")) == key
+    assert console.masked == [found.password]
+    assert server.seen == []
+
+
+def test_a_token_is_a_password_that_has_been_tried(server: ScriptedServer, console: Memory, tmp_path: Path) -> None:
+    server.on("/", lambda seen: only(GIVEN, seen))
+    assert login(server, console, tmp_path, access_token="given") == Login(OAUTH_USER, "given")
+    assert [each.headers["Authorization"] for each in server.seen] == [GIVEN]
