@@ -1,31 +1,20 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
+import requests
 
 from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi, once_known
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
 from gar_publish.patience import Patience
 from gar_publish.repository import Repository
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Reply, ScriptedServer, Time
 
 API = "/artifactregistry.googleapis.com/v1"
 PARENT = f"{API}/projects/demo-project/locations/us/repositories"
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 @pytest.fixture
@@ -34,10 +23,10 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def api(server: ScriptedServer, time: Time, said: list[str]) -> RepositoryApi:
+def api(server: ScriptedServer, session: requests.Session, time: Time, said: list[str]) -> RepositoryApi:
     endpoints = Endpoints(server.url)
     google = GoogleApi(
-        session=new_session(),
+        session=session,
         source=GivenSource("ya29.given"),
         patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,

@@ -1,7 +1,7 @@
 import json
-from collections.abc import Iterator
 
 import pytest
+import requests
 
 from gar_publish.attachments import AttachmentApi
 from gar_publish.credentials.source import GivenSource
@@ -9,10 +9,9 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused
 from gar_publish.evidence import Evidence
 from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
 from gar_publish.patience import Patience
 from gar_publish.repository import Repository
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Reply, ScriptedServer, Time
 
 HOST = "/artifactregistry.googleapis.com"
 PYTHON = "projects/demo-project/locations/us/repositories/python"
@@ -26,22 +25,21 @@ def as_json(body: object, status: int = 200) -> Reply:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def server(server: ScriptedServer) -> ScriptedServer:
     """A registry that has no attachment yet, and takes one."""
-    with serve() as running:
-        running.on(f"{HOST}/upload/v1/{PYTHON}/files:upload", as_json({"operation": {"done": True, "response": {}}}))
-        running.on(f"{HOST}/v1/{FILE}", as_json({}))
-        running.on(f"{HOST}/v1/{FILE}:download", Reply(200, SBOM.content))
-        running.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(404, "{}"), as_json({"files": [FILE]}))
-        running.on(f"{HOST}/v1/{PYTHON}/attachments?", DONE)
-        yield running
+    server.on(f"{HOST}/upload/v1/{PYTHON}/files:upload", as_json({"operation": {"done": True, "response": {}}}))
+    server.on(f"{HOST}/v1/{FILE}", as_json({}))
+    server.on(f"{HOST}/v1/{FILE}:download", Reply(200, SBOM.content))
+    server.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(404, "{}"), as_json({"files": [FILE]}))
+    server.on(f"{HOST}/v1/{PYTHON}/attachments?", DONE)
+    return server
 
 
 @pytest.fixture
-def api(server: ScriptedServer) -> AttachmentApi:
-    endpoints, time = Endpoints(server.url), Time()
+def api(server: ScriptedServer, session: requests.Session, time: Time) -> AttachmentApi:
+    endpoints = Endpoints(server.url)
     google = GoogleApi(
-        session=new_session(),
+        session=session,
         source=GivenSource("ya29.given"),
         patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,

@@ -24,21 +24,9 @@ from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
 def other() -> Iterator[ScriptedServer]:
     with serve() as server:
         yield server
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with new_session() as session:
-        yield session
 
 
 @pytest.fixture
@@ -83,16 +71,6 @@ def dripping(head: bytes) -> AbstractContextManager[str]:
                 return
 
     return one_client(handle)
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def patience(time: Time) -> Patience:
-    return Patience(sleep=time.sleep, clock=time.clock)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
 URL = "https://us-python.pkg.dev/p/r/simple/sample/"
 SHA = "ab" * 32
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as running:
-        yield running
 
 
 def open_index(server: ScriptedServer) -> Index:

@@ -1,5 +1,4 @@
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,10 @@ from gar_publish.http import new_session
 from gar_publish.index import Index
 from gar_publish.patience import Patience
 from gar_publish.readback import read_back
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Reply, ScriptedServer, Time
 from tests.wheels import make_wheel
 
 FILENAME = "sample-1.0-py3-none-any.whl"
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,36 +1,13 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import requests
 
 from gar_publish.errors import BadInput, RegistryRefused, Unreachable
-from gar_publish.http import new_session
 from gar_publish.patience import Patience
 from gar_publish.retries import Unsound, persist
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with new_session() as session:
-        yield session
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def patience(time: Time) -> Patience:
-    return Patience(sleep=time.sleep, clock=time.clock)
+from tests.unit.servers import Reply, ScriptedServer, Time
 
 
 class TestPersist:

@@ -1,5 +1,4 @@
 import hashlib
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -16,14 +15,8 @@ from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
 from gar_publish.settings import IfExists
 from gar_publish.upload import Uploader, compare, twine_repository
-from tests.unit.servers import Memory, Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 from tests.wheels import make_wheel
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serve() as running:
-        yield running
 
 
 @pytest.fixture

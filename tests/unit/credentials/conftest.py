@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -8,32 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.endpoints import Endpoints
-from gar_publish.http import new_session
 from gar_publish.patience import Patience
-from tests.unit.servers import Memory, ScriptedServer, Time, serve
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """Every Google host, below one address as an emulator's."""
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def console() -> Memory:
-    return Memory()
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with new_session() as session:
-        yield session
+from tests.unit.servers import Memory, ScriptedServer, Time
 
 
 @pytest.fixture

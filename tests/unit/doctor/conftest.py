@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from gar_publish.doctor.case import Clocks
 from gar_publish.endpoints import Endpoints
 from gar_publish.patience import Patience
 from gar_publish.surroundings import Surroundings
-from tests.unit.servers import Memory, Reply, ScriptedServer, serve
+from tests.unit.servers import Memory, Reply, ScriptedServer
 
 Examine = Callable[..., Diagnosis]
 
@@ -19,16 +19,10 @@ NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """Every Google host, below one address as an emulator's; it knows nothing, but is there."""
-    with serve() as server:
-        server.on("/", Reply(404, headers={"Date": "Wed, 25 Nov 2026 12:00:00 GMT"}))
-        yield server
-
-
-@pytest.fixture
-def console() -> Memory:
-    return Memory()
+def server(server: ScriptedServer) -> ScriptedServer:
+    """It knows nothing, but is there."""
+    server.on("/", Reply(404, headers={"Date": "Wed, 25 Nov 2026 12:00:00 GMT"}))
+    return server
 
 
 @pytest.fixture
