@@ -14,7 +14,7 @@ from pathlib import Path
 from gar_publish.build.backend import Backend, Kind, requirements
 from gar_publish.build.bytecode import ByteCode
 from gar_publish.build.dates import SourceDates
-from gar_publish.build.environment import Environments, PrivateIndex
+from gar_publish.build.environments import Environments, PrivateIndex
 from gar_publish.build.files import leave, take
 from gar_publish.build.hooks import Hooks
 from gar_publish.build.process import Show

@@ -15,10 +15,12 @@ import build
 from build import ProjectBuilder
 from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
-from gar_publish.build.environment import Environment, Environments
+from gar_publish.build.environment import Environment
+from gar_publish.build.environments import Environments
+from gar_publish.build.files import open_regular
 from gar_publish.build.hooks import Hooks
 from gar_publish.build.process import Show
-from gar_publish.build.sandbox import Sandbox, open_regular
+from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BadInput, BuildFailure, Failure
 
 Kind = Literal["wheel", "sdist"]

@@ -7,36 +7,21 @@ keep on disk.
 """
 
 import contextlib
-import errno
-import functools
-import operator
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import pyproject_hooks
 
-from gar_publish.build import variables
-from gar_publish.build.process import (
-    Program,
-    Show,
-    User,
-    Works,
-    adopt_orphans,
-    as_user,
-    end_all_of,
-    end_stragglers,
-    entering,
-)
+from gar_publish.build import users, variables
+from gar_publish.build.process import Program, Show, User, Works, end_all_of, end_stragglers, entering
 from gar_publish.build.source import Checkouts
 from gar_publish.console import Console
-from gar_publish.errors import BuildFailure
 
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
 HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
@@ -189,28 +174,16 @@ def open_sandboxes(
     scratch = Path(tempfile.mkdtemp(prefix="gar-publish-"))
     works = Works()
     try:
-        user = _unprivileged(scratch, environment, console=console, insist=insist)
-        users: list[User | None] = [user] * most
-        if user is not None:
-            adopt_orphans()
-            users = [user, *(_others(user, most - 1) if insist else ())]
+        needed = (HOOK_SCRIPT, SERVER_SCRIPT)
+        builders = users.choose(scratch, environment, needed=needed, console=console, insist=insist, most=most)
         checkouts = Checkouts(scratch, environment)
         with _shut(environment if insist else {}, scratch):
             yield [
-                Sandbox(scratch, each, environment, alone=insist, checkouts=checkouts, works=works) for each in users
+                Sandbox(scratch, each, environment, alone=insist, checkouts=checkouts, works=works) for each in builders
             ]
     finally:
         works.stop()
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _others(nobody: User, count: int) -> Iterator[User]:
-    """Further users without a name, as far as this container has them (it may be in a user namespace)."""
-    for number in range(1, count + 1):
-        user = User(nobody.uid - number, nobody.gid - number)
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(["/bin/true"], cwd="/", env={}, check=True, **as_user(user))
-            yield user
 
 
 def _own(folder: Path, user: User) -> None:
@@ -218,64 +191,6 @@ def _own(folder: Path, user: User) -> None:
         for name in (*folders, *files):
             os.chown(Path(parent, name), *user, follow_symlinks=False)
     os.chown(folder, *user, follow_symlinks=False)
-
-
-def open_regular(file: Path) -> IO[bytes]:
-    """Open a file that other people's code made: never through a link, and never a pipe that blocks.
-
-    Raises:
-        OSError: It is no regular file, or cannot be read.
-    """
-    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-    descriptor = os.open(file, functools.reduce(operator.or_, flags, os.O_RDONLY))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "It is not a regular file", str(file))
-    return os.fdopen(descriptor, "rb")
-
-
-def _unprivileged(scratch: Path, environment: Mapping[str, str], *, console: Console, insist: bool) -> User | None:
-    """`nobody`, where gar-publish runs as root; tried out, since Python may be below /root."""
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return None
-    import pwd  # not there on Windows
-
-    scratch.chmod(0o755)
-    try:
-        entry = pwd.getpwnam("nobody")
-        user = User(entry.pw_uid, entry.pw_gid)
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import os, sys; os.listdir(sys.argv[1]); [open(file) for file in sys.argv[2:]]",
-                scratch,
-                HOOK_SCRIPT,
-                SERVER_SCRIPT,
-            ],
-            env=variables.for_backend(environment, personal=False),
-            cwd="/",
-            capture_output=True,
-            check=True,
-            text=True,
-            **as_user(user),
-        )
-    except (KeyError, OSError, subprocess.CalledProcessError) as error:
-        if insist:
-            raise BuildFailure(
-                "The build cannot run as the user nobody, and it must not run as root.",
-                cause=f"That user cannot run {sys.executable}, or cannot reach the temporary folder {scratch}.",
-                fix="Use an image in which every user can run Python, and leave TMPDIR at its default.",
-                anchor="build-as-root",
-                detail=str(getattr(error, "stderr", None) or error),
-            ) from error
-        console.warning(
-            f"The build runs as root: the user nobody, who would else run it, cannot run {sys.executable}."
-            " A build runs other people's code; start gar-publish as a user without rights, or with a Python that"
-            " every user can run."
-        )
-        return None
-    return user
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from gar_publish.build import no_index
 from gar_publish.build.backend import Backend
-from gar_publish.build.environment import Environments
+from gar_publish.build.environments import Environments
 from gar_publish.build.hooks import Hooks
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BadInput, BuildFailure

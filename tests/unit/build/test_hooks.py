@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gar_publish.build import no_index
-from gar_publish.build.environment import Environment, Environments
+from gar_publish.build.environment import Environment
+from gar_publish.build.environments import Environments
 from gar_publish.build.hooks import BACKEND_VARIABLE, IN_TREE_VARIABLE, Hooks
 from gar_publish.build.sandbox import Sandbox
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.build.sandbox import Sandbox, open_regular, open_sandboxes
+from gar_publish.build.sandbox import Sandbox, open_sandboxes
 from tests.recording import RecordingConsole
 
 
@@ -26,18 +26,6 @@ def test_the_environment_is_the_sandboxs_own(sandbox: Sandbox, tmp_path: Path) -
         show=seen.append,
     )
     assert seen == ["None more True"]
-
-
-def test_only_regular_files_are_opened(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"x")
-    with open_regular(file) as stream:
-        assert stream.read() == b"x"
-    (tmp_path / "link").symlink_to(file)
-    os.mkfifo(tmp_path / "pipe")
-    for name in ("link", "pipe", ".", "nothing"):
-        with pytest.raises(OSError):
-            open_regular(tmp_path / name)
 
 
 def test_nothing_stays(tmp_path: Path, console: RecordingConsole) -> None:

@@ -1,4 +1,4 @@
-"""Making build environments, with a real uv and indexes of our own."""
+"""Making build environments and sharing them, with a real uv and indexes of our own."""
 
 import base64
 import os
@@ -14,7 +14,8 @@ from typing import Any, Self
 
 import pytest
 
-from gar_publish.build.environment import Environment, Environments
+from gar_publish.build.environment import Environment
+from gar_publish.build.environments import Environments
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BuildFailure, Unreachable
 from tests.unit.servers import Reply, serve
