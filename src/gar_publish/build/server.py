@@ -1,4 +1,4 @@
-"""Calls the hooks of a build backend, inside its environment; started by `gar_publish.build.hooks`.
+"""Calls the hooks of a build backend, inside its environment; started by `hook_process.py`.
 
 A script of the standard library alone, for nothing of gar-publish is installed where it runs. Through a socket comes
 the folder of each call, with a descriptor for what the hook prints; back go the process that makes the call, and its
