@@ -18,7 +18,7 @@ import yaml
 
 from gar_publish import arguments, plan
 from gar_publish.bootstrap.wanted import Wanted
-from gar_publish.credentials import explain
+from gar_publish.credentials import reasons
 from gar_publish.endpoints import Endpoints
 from gar_publish.repository import Repository
 
@@ -28,7 +28,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorte
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 SETUP = ROOT / "docs" / "setup.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
-REASONS = [reason for service in (*explain._SERVICES, explain._OTHER) for reason in service.reasons]
+REASONS = [reason for service in (*reasons.SERVICES, reasons.OTHER) for reason in service.reasons]
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -54,8 +54,8 @@ def sentences_in_code() -> Mapping[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for anchor, call in failures_in_code():
         found[anchor] += [template for node in ast.walk(call) if (template := as_pattern(node))]
-    for service in (*explain._SERVICES, explain._OTHER):
-        for anchor in {reason.anchor for reason in (*service.reasons, explain._UNKNOWN)}:
+    for service in (*reasons.SERVICES, reasons.OTHER):
+        for anchor in {reason.anchor for reason in (*service.reasons, reasons.UNKNOWN)}:
             found[anchor].append(f"{as_pattern(ast.Constant(service.what))} \\(HTTP [0-9]+\\)\\.")
     return found
 
