@@ -36,6 +36,12 @@ class Mismatch:
     condition: str
 
 
+def mapping_of(provider: Mapping[str, Any]) -> dict[str, str]:
+    """What a provider maps, given all that IAM says of it."""
+    found = provider.get("attributeMapping")
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
 def mismatch(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> Mismatch | None:
     """The likeliest reason for which a condition is false; None where no comparison is seen to be."""
     return min(_mismatches(condition, mapping, claims), key=lambda each: _ORDER.index(each.why), default=None)

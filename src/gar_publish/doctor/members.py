@@ -23,8 +23,8 @@ def member(case: Case) -> str:
         case None:
             return "MEMBER"
         case Federation(provider, None):
-            mapping = (case.onlooker.provider(provider) or {}).get("attributeMapping")
-            ours = attributes.mapped(mapping, case.claims) if isinstance(mapping, dict) else {}
+            mapping = attributes.mapping_of(case.onlooker.provider(provider) or {})
+            ours = attributes.mapped(mapping, case.claims)
             for found in attributes.members(provider.partition("/providers/")[0], ours).values():
                 return found
         case Ambient() if account := attached_account(case):

@@ -1,6 +1,8 @@
-"""What an input that cannot be understood was meant to be."""
+"""What an input was meant to be."""
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 from gar_publish.doctor.case import Case
 from gar_publish.doctor.mending import mended
@@ -42,3 +44,8 @@ def provider(failure: Failure, case: Case) -> Failure:
         fix=f"give its number\n  workload-identity-provider: projects/{number}/{by_id[2]}",
         anchor="provider-name",
     )
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """The name that is meant: the nearest, or the only one."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), known[0] if len(known) == 1 else None)

@@ -9,7 +9,7 @@ import requests
 from gar_publish.credentials import federation
 from gar_publish.credentials.exchange import Exchange
 from gar_publish.credentials.source import Token
-from gar_publish.doctor import causes
+from gar_publish.doctor import accounts, pools
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.members import attached_account
 from gar_publish.errors import CredentialsFailure
@@ -60,7 +60,7 @@ def check_exchange(case: Case, facts: list[str]) -> None:
         facts.append(f"the provider is {credential.provider}")
         facts.append(_life(source.token()))
     except CredentialsFailure as failure:
-        raise causes.exchange(failure, case, credential) from None
+        raise pools.exchange(failure, case, credential) from None
     if not credential.service_account:
         case.source = source
 
@@ -80,7 +80,7 @@ def check_impersonation(case: Case, facts: list[str]) -> None:
         facts.append(f"acts as {credential.service_account}")
         facts.append(_life(source.token()))
     except CredentialsFailure as failure:
-        raise causes.impersonation(failure, case, credential) from None
+        raise accounts.impersonation(failure, case, credential) from None
     case.source = source
 
 
@@ -100,7 +100,7 @@ def check_credential(case: Case, facts: list[str]) -> None:
             facts.append(f"acts as {case.credential.info['client_email']}")
         token = source.token()
     except CredentialsFailure as failure:
-        raise causes.credential(failure, case) from None
+        raise accounts.credential(failure, case) from None
     case.source = source
     if isinstance(case.credential, GivenToken):
         _check_given(case, facts)

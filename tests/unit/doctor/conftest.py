@@ -1,21 +1,47 @@
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gar_publish.credentials.source import GivenSource
 from gar_publish.doctor import Diagnosis, examine
-from gar_publish.doctor.case import Clocks
+from gar_publish.doctor.case import Case, Clocks
+from gar_publish.doctor.onlooker import Onlooker
 from gar_publish.endpoints import Endpoints
+from gar_publish.errors import CredentialsFailure
+from gar_publish.google_api import GoogleApi
+from gar_publish.http import new_session
+from gar_publish.identity import Credential, Federation, Key
 from gar_publish.patience import Patience
+from gar_publish.repository import Repository
 from gar_publish.surroundings import Surroundings
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
 Examine = Callable[..., Diagnosis]
+MakeCase = Callable[..., Case]
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+POOL = PROVIDER.partition("/providers/")[0]
 REPOSITORY = "us-central1/demo-project/python"
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+IAM = "/iam.googleapis.com/v1"
+ACCOUNT = "publisher@demo-project.iam.gserviceaccount.com"
+ACCOUNTS = f"{IAM}/projects/demo-project/serviceAccounts"
+FEDERATION = Federation(PROVIDER, ACCOUNT, "https://pipelines.example.com/idtoken", "x")
+DIRECT = Federation(PROVIDER, None, "https://pipelines.example.com/idtoken", "x")
+KEY = Key({"client_email": ACCOUNT, "private_key_id": "1", "client_id": "103271949540120710052"})
+SUBJECT = "repo:octo-org@7/hello@42:ref:refs/heads/main"
+CLAIMS = {
+    "repository": "octo-org/hello",
+    "repository_id": "42",
+    "repository_owner": "octo-org",
+    "ref_type": "branch",
+    "sub": SUBJECT,
+}
+MAPPING = {"google.subject": "assertion.sub", "attribute.repository": "assertion.repository"}
 
 
 @pytest.fixture
@@ -51,3 +77,34 @@ def look(server: ScriptedServer, console: Memory, tmp_path: Path) -> Examine:
         )
 
     return look
+
+
+@pytest.fixture
+def make(server: ScriptedServer, console: Memory, tmp_path: Path) -> Iterator[MakeCase]:
+    patience = Patience(tries=1, sleep=lambda _: None)
+    endpoints = Endpoints(server.url)
+    with new_session(patience) as session:
+
+        def make(credential: Credential = FEDERATION, environment: dict[str, str] | None = None) -> Case:
+            around = Surroundings(tmp_path, environment or {}, endpoints, console, patience)
+            api = GoogleApi(session=session, source=GivenSource("ya29.x"), patience=patience, on_wait=console.info)
+            return Case(
+                {},
+                around,
+                Clocks(lambda: datetime.now(UTC), lambda _: None),
+                session,
+                Onlooker(lambda: api, endpoints),
+                repository=Repository.parse(REPOSITORY, endpoints=endpoints),
+                credential=credential,
+                claims=CLAIMS,
+            )
+
+        yield make
+
+
+def refused(anchor: str) -> CredentialsFailure:
+    return CredentialsFailure("Refused.", cause="unknown", fix="nothing", anchor=anchor)
+
+
+def answer(**body: Any) -> Reply:
+    return Reply(body=json.dumps(body))

@@ -1,0 +1,73 @@
+"""What is judged from IAM's answers about an account, beside what the planted worlds show (`test_doctor.py`)."""
+
+from gar_publish.doctor import accounts
+from gar_publish.identity import Ambient, Federation
+from tests.unit.doctor.conftest import (
+    ACCOUNT,
+    ACCOUNTS,
+    FEDERATION,
+    IAM,
+    KEY,
+    MAPPING,
+    POOL,
+    PROVIDER,
+    MakeCase,
+    answer,
+    refused,
+)
+from tests.unit.servers import Reply, ScriptedServer
+
+
+class TestImpersonation:
+    def bind(self, server: ScriptedServer, *members: str, mapping: dict[str, str] | None = None) -> None:
+        server.on(f"{IAM}/{PROVIDER}", answer(attributeMapping=MAPPING if mapping is None else mapping))
+        server.on(f"{ACCOUNTS}/{ACCOUNT}", answer(email=ACCOUNT))
+        policy = {"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": members}]}
+        server.on(f"{ACCOUNTS}/{ACCOUNT}:getIamPolicy", answer(**policy))
+
+    def test_nobody_is_bound(self, make: MakeCase, server: ScriptedServer) -> None:
+        self.bind(server)
+        found = accounts.impersonation(refused("impersonation-denied"), make(), FEDERATION)
+        assert found.cause.endswith("nobody is bound to it")
+        assert f"--member=principalSet://iam.googleapis.com/{POOL}/attribute.repository/octo-org/hello" in found.fix
+
+    def test_the_old_subject_is_bound(self, make: MakeCase, server: ScriptedServer) -> None:
+        self.bind(server, f"principal://iam.googleapis.com/{POOL}/subject/repo:octo-org/hello:ref:refs/heads/main")
+        found = accounts.impersonation(refused("immutable-subject"), make(), FEDERATION)
+        assert found.anchor == "immutable-subject"
+        assert "the subject of this job holds ids" in found.cause
+
+    def test_a_mapping_that_cannot_be_followed_changes_nothing(self, make: MakeCase, server: ScriptedServer) -> None:
+        self.bind(server, mapping={"google.subject": "assertion.sub.upperAscii()"})
+        failure = refused("impersonation-denied")
+        assert accounts.impersonation(failure, make(), FEDERATION) is failure
+
+    def test_an_account_that_is_like_no_other_is_made(self, make: MakeCase, server: ScriptedServer) -> None:
+        others = [{"email": f"{name}@demo-project.iam.gserviceaccount.com"} for name in ("x", "y")]
+        server.on(ACCOUNTS, answer(accounts=others))
+        server.on(f"{ACCOUNTS}/{ACCOUNT}", Reply(404))
+        stranger = Federation(PROVIDER, "zzzzzzzzzzzzzzzz@other.iam.gserviceaccount.com", "https://x.example.com", "x")
+        server.on(f"{IAM}/projects/other/serviceAccounts", answer(accounts=others))
+        server.on(f"{IAM}/projects/other/serviceAccounts/{stranger.service_account}", Reply(404))
+        found = accounts.impersonation(refused("impersonation-denied"), make(), stranger)
+        assert found.anchor == "account-missing"
+
+    def test_other_refusals_stay_what_they_are(self, make: MakeCase) -> None:
+        failure = refused("api-disabled")
+        assert accounts.impersonation(failure, make(), FEDERATION) is failure
+
+
+class TestKey:
+    def test_a_deleted_account_comes_back_by_its_number(self, make: MakeCase) -> None:
+        found = accounts.credential(refused("account-missing"), make(KEY))
+        assert "gcloud iam service-accounts undelete 103271949540120710052 --project=demo-project" in found.fix
+
+    def test_of_account_and_key_the_account_is_off(self, make: MakeCase, server: ScriptedServer) -> None:
+        server.on(f"{ACCOUNTS}/{ACCOUNT}", answer(email=ACCOUNT, disabled=True))
+        found = accounts.credential(refused("account-disabled"), make(KEY))
+        assert found.fix.endswith(f"gcloud iam service-accounts enable {ACCOUNT} --project=demo-project")
+
+    def test_anything_else_stays_what_it_is(self, make: MakeCase) -> None:
+        failure = refused("key-deleted")
+        assert accounts.credential(failure, make(KEY)) is failure
+        assert accounts.credential(failure, make(Ambient())) is failure
