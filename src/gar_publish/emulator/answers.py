@@ -49,6 +49,10 @@ def api(code: int, message: str, *, status: str = "", reason: str = "", domain: 
     return Refusal(JSONResponse({"error": error}, code))
 
 
+def not_found() -> Refusal:
+    return api(404, "Requested entity was not found.")
+
+
 async def json_body(request: Request) -> dict[str, Any]:
     """The JSON object that is sent; an empty body is an empty one.
 

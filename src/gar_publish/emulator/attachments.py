@@ -6,7 +6,6 @@ https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locat
 import base64
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -14,28 +13,22 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator import resources
-from gar_publish.emulator.answers import Refusal, api, json_body
+from gar_publish.emulator import listing, resources
+from gar_publish.emulator.answers import api, json_body, not_found
 from gar_publish.emulator.attachment_store import AttachedFile, Attachment
 from gar_publish.emulator.cloud import Cloud
+from gar_publish.emulator.operations import EMPTY, TYPE, Operations
 from gar_publish.emulator.resources import Item
 from gar_publish.emulator.store import AlreadyExists, rfc3339
 from gar_publish.emulator.world import Repository
 
 ATTACHMENT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-TYPE = "type.googleapis.com/google.devtools.artifactregistry.v1"
-EMPTY = "type.googleapis.com/google.protobuf.Empty"
 EXISTS = 6
 """google.rpc.Code.ALREADY_EXISTS"""
 
 
 def routes(
-    cloud: Cloud,
-    one: str,
-    *,
-    permitted: Callable[[Request, str], Repository],
-    operations: dict[str, Item],
-    listing: Callable[[Request, str, list[Item]], Response],
+    cloud: Cloud, one: str, *, permitted: Callable[[Request, str], Repository], operations: Operations
 ) -> list[Route]:
     """The routes of attachments; they come before those of other files.
 
@@ -44,9 +37,8 @@ def routes(
         one: The path of a repository.
         permitted: The repository of a call, once its permission is checked.
         operations: Where operations are kept.
-        listing: Answers with a page of items.
     """
-    service = Attachments(cloud, permitted, operations, listing)
+    service = Attachments(cloud, permitted, operations)
     file = f"{one}/files/sha256:{{digest}}"
     attachment = f"{one}/attachments/{{attachment}}"
     return [
@@ -64,18 +56,11 @@ def routes(
 
 
 class Attachments:
-    def __init__(
-        self,
-        cloud: Cloud,
-        permitted: Callable[[Request, str], Repository],
-        operations: dict[str, Item],
-        listing: Callable[[Request, str, list[Item]], Response],
-    ) -> None:
+    def __init__(self, cloud: Cloud, permitted: Callable[[Request, str], Repository], operations: Operations) -> None:
         self._cloud = cloud
         self._store = cloud.attachments
         self._permitted = permitted
         self._operations = operations
-        self._listing = listing
         self._uploads: dict[str, bytearray] = {}
 
     # Uploads: https://cloud.google.com/storage/docs/uploads-downloads tells the two protocols
@@ -117,16 +102,16 @@ class Attachments:
             file = self._store.add_file(repository, content, self._cloud.clock())
         except AlreadyExists as digest:
             failed = {"code": EXISTS, "message": f"file sha256:{digest} already exists"}
-            return JSONResponse({"operation": self._started(request, error=failed)})
+            return JSONResponse({"operation": self._operations.ended(request, error=failed)})
         described = {"@type": f"{TYPE}.File", **file_item(repository, file)}
-        return JSONResponse({"operation": self._started(request, response=described)})
+        return JSONResponse({"operation": self._operations.ended(request, response=described)})
 
     # Files
 
     def _file(self, request: Request, repository: Repository) -> AttachedFile:
         found = self._store.file(repository, request.path_params["digest"])
         if found is None:
-            raise _not_found()
+            raise not_found()
         return found
 
     async def get_file(self, request: Request) -> Response:
@@ -160,7 +145,7 @@ class Attachments:
         target = str(body.get("target"))
         held = {f"{repository.resource}/files/sha256:{each.sha256}" for each in self._store.files(repository)}
         if unquote(target) not in self._targets(repository) or not {unquote(str(each)) for each in files} <= held:
-            raise _not_found()
+            raise not_found()
         attachment = Attachment(
             id=id_,
             target=target,
@@ -175,12 +160,12 @@ class Attachments:
         except AlreadyExists:
             raise api(409, "the attachment already exists") from None
         described = {"@type": f"{TYPE}.Attachment", **_item(repository, attachment)}
-        return JSONResponse(self._started(request, response=described))
+        return JSONResponse(self._operations.ended(request, response=described))
 
     async def list(self, request: Request) -> Response:
         repository = self._permitted(request, "attachments.list")
         items = [_item(repository, each) for each in self._store.attachments(repository)]
-        return self._listing(request, "attachments", items)
+        return listing.page(request, "attachments", items)
 
     async def get(self, request: Request) -> Response:
         repository = self._permitted(request, "attachments.get")
@@ -189,25 +174,18 @@ class Attachments:
     async def delete(self, request: Request) -> Response:
         repository = self._permitted(request, "attachments.delete")
         self._store.remove(repository, self._attachment(request, repository))
-        return JSONResponse(self._started(request, response={"@type": EMPTY}))
+        return JSONResponse(self._operations.ended(request, response=EMPTY))
 
     def _attachment(self, request: Request, repository: Repository) -> Attachment:
         for each in self._store.attachments(repository):
             if each.id == request.path_params["attachment"]:
                 return each
-        raise _not_found()
+        raise not_found()
 
     def _targets(self, repository: Repository) -> set[str]:
         files = self._cloud.store.files(repository)
         items = [*resources.packages(repository, files), *resources.versions(repository, files)]
         return {repository.resource, *(unquote(item["name"]) for item in items)}
-
-    def _started(self, request: Request, **outcome: Any) -> Item:
-        """An operation, which has ended when it is asked for."""
-        parent = f"projects/{request.path_params['project']}/locations/{request.path_params['location']}"
-        name = f"{parent}/operations/{uuid4()}"
-        self._operations[name] = {"name": name, "done": True, **outcome}
-        return {"name": name}
 
 
 def file_items(cloud: Cloud, repository: Repository) -> Iterator[Item]:
@@ -251,7 +229,3 @@ def _related(content_type: str, body: bytes) -> list[bytes]:
     pieces = body.split(f"--{found[1]}".encode())[1:-1]
     contents = [re.split(rb"\r?\n\r?\n", piece, maxsplit=1)[-1] for piece in pieces]
     return [re.sub(rb"\r?\n\Z", b"", content) for content in contents]
-
-
-def _not_found() -> Refusal:
-    return api(404, "Requested entity was not found.")

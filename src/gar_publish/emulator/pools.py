@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_publish.emulator.answers import api, json_body
+from gar_publish.emulator.answers import api, json_body, not_found
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.github import ISSUER
 from gar_publish.emulator.world import Pool, Project, Provider
@@ -121,7 +121,7 @@ class _Api:
         name = request.path_params.get("pool")
         pool = self._cloud.pool(project.id, name) if name else None
         if name and (pool is None or pool.deleted):
-            raise api(404, "Requested entity was not found.")
+            raise not_found()
 
     def _items(self) -> tuple[Item, ...]:
         return self._cloud.world.pools if self._kind is Pool else self._cloud.world.providers
@@ -137,7 +137,7 @@ class _Api:
     def _wanted(self, request: Request, project: Project) -> Item:
         found = self._find(self._blank(request, project, request.path_params["id"]))
         if found is None:
-            raise api(404, "Requested entity was not found.")
+            raise not_found()
         return found
 
     def _put(self, item: Item, project: Project) -> Response:

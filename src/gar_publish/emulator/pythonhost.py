@@ -3,14 +3,9 @@
 https://cloud.google.com/artifact-registry/docs/python and PEP 503
 """
 
-import base64
-import binascii
-import hmac
-import json
 import re
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -26,9 +21,10 @@ from starlette.routing import Route
 
 from gar_publish.emulator import form, simple
 from gar_publish.emulator.answers import Refusal, text
+from gar_publish.emulator.callers import CHALLENGE, caller
 from gar_publish.emulator.cloud import Cloud
 from gar_publish.emulator.iam import CLOUD_PLATFORM, in_scope
-from gar_publish.emulator.keys import Identity, decode_basic, identity
+from gar_publish.emulator.keys import Identity
 from gar_publish.emulator.services import ARTIFACT_REGISTRY, why_disabled
 from gar_publish.emulator.store import AlreadyExists, StoredFile
 from gar_publish.emulator.world import Repository
@@ -36,7 +32,6 @@ from gar_publish.emulator.world import Repository
 HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
 UPLOAD = "artifactregistry.repositories.uploadArtifacts"
 DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
 
 
 def routes(cloud: Cloud) -> list[Route]:
@@ -124,7 +119,7 @@ class PythonHost:
         repository = cloud.repository(wanted.project, wanted.location, wanted.name)
         if repository and not cloud.is_known_everywhere(repository):
             repository = None
-        who = self._caller(request)
+        who = caller(cloud, request)
         project = cloud.project(wanted.project)
         if project and ARTIFACT_REGISTRY in project.disabled_services:
             raise text(403, why_disabled(ARTIFACT_REGISTRY, project.number))
@@ -152,45 +147,6 @@ class PythonHost:
     def _in_scope(self, who: Identity, permission: str) -> bool:
         taken = self._cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes
         return taken and in_scope(who.scopes, permission)
-
-    def _caller(self, request: Request) -> Identity | None:
-        """Whom the credentials belong to; None where there are none.
-
-        Raises:
-            Refusal: 401, for credentials that are not good.
-        """
-        switches = self._cloud.switches
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if not scheme:
-            return None
-        who: Identity | None = None
-        if scheme.lower() == "bearer" and switches.bearer_tokens:
-            who = self._cloud.speaks_for(value.strip())
-        elif scheme.lower() == "basic":
-            user, password = decode_basic(value.strip())
-            if user == "oauth2accesstoken":
-                who = self._cloud.speaks_for(password)
-            elif user == "_json_key_base64":
-                who = self._key_owner(password)
-        if who is None or (who.federated and not switches.federated_tokens):
-            raise text(401, "Request had invalid authentication credentials.", CHALLENGE)
-        request.scope["principal"] = who.principal
-        return who
-
-    def _key_owner(self, password: str) -> Identity | None:
-        """The account of a JSON key that is given whole, in base64."""
-        try:
-            key: Any = json.loads(base64.b64decode(password, validate=True))
-            email, secret = str(key["client_email"]), str(key["private_key"])
-        except (binascii.Error, ValueError, KeyError, TypeError):
-            return None
-        account = self._cloud.account(email)
-        declared = any(item.account == email and not item.disabled for item in self._cloud.world.keys)
-        if account is None or account.disabled or not declared:
-            return None
-        if not hmac.compare_digest(secret.encode(), self._cloud.keys.account_key(email)["private_key"].encode()):
-            return None
-        return identity(f"serviceAccount:{email}", frozenset({CLOUD_PLATFORM}), {})
 
     async def _take(self, request: Request, repository: Repository, draft: Path) -> None:
         """Read an upload into the repository.

@@ -1,5 +1,3 @@
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +8,7 @@ import requests
 from gar_publish.emulator import World
 from gar_publish.emulator.iam import Binding
 from gar_publish.emulator.world import Repository
-from tests.unit.emulator.local import CLOUD_PLATFORM, PUBLISHER, READ_ONLY, READER, SCOPE, Clock, Local
+from tests.unit.emulator.local import CLOUD_PLATFORM, READ_ONLY, READER, SCOPE, Clock, Local
 from tests.wheels import make_wheel
 
 SIMPLE = "/demo-project/python/simple/"
@@ -144,25 +142,6 @@ def test_no_credentials(local: Local, wheel: Path) -> None:
     assert answer.text.startswith("Unauthenticated request.")
 
 
-@pytest.mark.parametrize(
-    "auth",
-    [("oauth2accesstoken", "nonsense"), ("_json_key_base64", "nonsense"), ("_json_key", "{}"), ("__token__", "x")],
-)
-def test_bad_credentials(local: Local, wheel: Path, auth: tuple[str, str]) -> None:
-    assert local.upload(wheel, auth=auth).status_code == 401
-    assert local.get(SIMPLE, auth=auth).status_code == 401
-
-
-def test_user_name_must_be_the_right_one(local: Local) -> None:
-    assert local.get(SIMPLE, auth=("__token__", local.token())).status_code == 401
-
-
-def test_token_that_has_ended(local: Local, wheel: Path, clock: Clock) -> None:
-    token = local.token(lifetime=60)
-    clock.now += 60
-    assert local.upload(wheel, token).status_code == 401
-
-
 def test_reader_cannot_upload(local: Local, wheel: Path) -> None:
     assert _said(local.upload(wheel, local.token(READER))) == (403, DENIED)
     assert local.get(SIMPLE, local.token(READER)).status_code == 200
@@ -185,33 +164,6 @@ def test_read_only_scope_reads_alone(local: Local, wheel: Path) -> None:
 
 def test_other_scopes_do_nothing(local: Local) -> None:
     assert local.get(SIMPLE, local.token(scopes=[f"{SCOPE}iam"])).status_code == 403
-
-
-def test_key_as_password(local: Local, wheel: Path) -> None:
-    key = base64.b64encode(local.emulator.key_file(PUBLISHER).read_bytes()).decode()
-    assert local.upload(wheel, auth=("_json_key_base64", key)).status_code == 200
-    forged = {**local.emulator.key(PUBLISHER), "private_key": "other"}
-    other = base64.b64encode(json.dumps(forged).encode()).decode()
-    assert local.get(SIMPLE, auth=("_json_key_base64", other)).status_code == 401
-
-
-def test_bearer_token(local: Local, wheel: Path) -> None:
-    headers = {"Authorization": f"Bearer {local.token()}"}
-    assert local.upload(wheel, headers=headers).status_code == 200
-    local.emulator.cloud.switch(bearer_tokens=False)
-    assert local.get(SIMPLE, headers=headers).status_code == 401
-
-
-def test_federated_token(local: Local, wheel: Path) -> None:
-    token = local.exchange(local.id_token()).json()["access_token"]
-    assert local.upload(wheel, token).status_code == 200
-    local.emulator.cloud.switch(federated_tokens=False)
-    assert local.get(SIMPLE, token).status_code == 401
-
-
-def test_disabled_account(start: Callable[..., Local], default: World) -> None:
-    local = start(replace(default, accounts=tuple(replace(item, disabled=True) for item in default.accounts)))
-    assert local.get(SIMPLE, local.token()).status_code == 401
 
 
 def test_public_repository_is_read_by_everybody(start: Callable[..., Local], default: World, wheel: Path) -> None:

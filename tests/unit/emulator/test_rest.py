@@ -1,6 +1,5 @@
 import base64
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,19 +93,6 @@ def test_repository_that_cannot_be_made(local: Local, name: str, body: dict[str,
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
-def test_a_creation_may_take_its_time(local: Local) -> None:
-    local.emulator.cloud.switch(operation_seconds=0.3)
-    create = ("POST", f"{PARENT}/repositories?repositoryId=slow", ADMIN)
-    operation = _call(local, *create, json={"format": "PYTHON"}).json()["name"]
-    assert "done" not in _call(local, "GET", operation, ADMIN).json()
-    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 404
-    assert _call(local, *create, json={"format": "PYTHON"}).status_code == 409
-    deadline = time.monotonic() + 10
-    while "done" not in _call(local, "GET", operation, ADMIN).json():
-        assert time.monotonic() < deadline
-    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 200
-
-
 def test_missing_repository(local: Local) -> None:
     missing = f"{PARENT}/repositories/none"
     assert _call(local, "GET", missing, ADMIN).status_code == 404
@@ -176,27 +162,6 @@ def test_file_with_a_plus_in_its_name(local: Local, wheels: list[Path]) -> None:
         assert _call(local, "GET", f"{spelling}:download?alt=media").content == wheels[1].read_bytes()
 
 
-def test_filter(local: Local, wheels: list[Path]) -> None:
-    owner = f'owner="{PYTHON}/packages/my-pkg/versions/1.0"'
-    assert _names(local, f"{PYTHON}/files", "files", filter=owner) == [f"files/my-pkg%2F{wheels[0].name}"]
-    named = f'name="{PYTHON}/files/other*"'
-    assert _names(local, f"{PYTHON}/files", "files", filter=named) == [f"files/other%2F{wheels[2].name}"]
-    assert _names(local, f"{PYTHON}/files", "files", filter=f"{named} AND {owner}") == []
-
-
-def test_pages(local: Local, wheels: list[Path]) -> None:
-    whole = _names(local, f"{PYTHON}/files", "files")
-    found: list[str] = []
-    token = ""
-    for _ in wheels:
-        body = _call(local, "GET", f"{PYTHON}/files", params={"pageSize": "1", "pageToken": token}).json()
-        found += [item["name"].removeprefix(f"{PYTHON}/") for item in body["files"]]
-        token = body.get("nextPageToken", "")
-    assert (found, token) == (whole, "")
-    for bad in ({"pageSize": "x"}, {"pageToken": "é"}):
-        assert _call(local, "GET", f"{PYTHON}/files", params=bad).status_code == 400
-
-
 def test_file_is_deleted(local: Local, wheels: list[Path]) -> None:
     name = f"{PYTHON}/files/other%2F{wheels[2].name}"
     assert _call(local, "DELETE", name).status_code == 403
@@ -239,7 +204,3 @@ def test_version_and_package_are_deleted(local: Local, wheels: list[Path]) -> No
     _finished(local, _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN))
     assert _names(local, f"{PYTHON}/packages", "packages") == ["packages/other"]
     assert _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN).status_code == 404
-
-
-def test_operation_that_never_was(local: Local) -> None:
-    assert _call(local, "GET", f"{PARENT}/operations/none").status_code == 404
