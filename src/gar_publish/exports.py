@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 
+from gar_publish.authorization import refuse_plain_http
 from gar_publish.credentials import Token, open_source
-from gar_publish.http import new_session, refuse_plain_http
+from gar_publish.http import new_session
 from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import default_name

@@ -8,9 +8,10 @@ from typing import Any
 
 import requests
 
+from gar_publish.authorization import with_renewal
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import RegistryRefused
-from gar_publish.http import is_success, with_renewal
+from gar_publish.http import is_success
 from gar_publish.patience import Patience
 from gar_publish.refusals import harmless, server_text
 from gar_publish.retries import Unsound, persist

@@ -1,9 +1,8 @@
-"""The one session factory, and the one way a token gets onto a request."""
+"""The one session factory: its sessions have no credentials, and its answers are bounded in time and size."""
 
-import base64
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import closing, suppress
 from functools import partial
@@ -21,14 +20,11 @@ from requests.utils import select_proxy
 from gar_publish import __version__
 from gar_publish.aside import aside
 from gar_publish.connections import pools
-from gar_publish.errors import BadInput
 from gar_publish.patience import Patience
 from gar_publish.repository import is_web_url
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-    from gar_publish.credentials import TokenSource
 
 BODY_LIMIT = 1024 * 1024
 """Bytes that an answer may have, unless its reader takes it piece by piece."""
@@ -87,66 +83,21 @@ def release(response: requests.Response) -> None:
                 pass
 
 
-class HostAuth(AuthBase):
-    """Sends the current token and its user name to one host, and to no other.
-
-    https://cloud.google.com/artifact-registry/docs/python/authentication
-
-    Args:
-        url: Any URL of that host; scheme, host and port count.
-        source: Where the token comes from, asked anew for each request.
-    """
-
-    def __init__(self, url: str, source: "TokenSource") -> None:
-        self._origin = _origin(url)
-        self._source = source
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if request.url and _origin(request.url) == self._origin:
-            token = self._source.token()
-            pair = f"{token.user}:{token.value}"
-            request.headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        return request
-
-
-def refused_token(response: requests.Response) -> str:
-    """The token that was sent with the request of this answer: what `TokenSource.renew` asks for."""
-    scheme, _, sent = response.request.headers.get("Authorization", "").partition(" ")
-    return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
-
-
-def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
-    """Make a request that `HostAuth` authorises; where its token is refused (401), once more with another."""
-    response = call()
-    if response.status_code != requests.codes.unauthorized:
-        return response
-    refused = refused_token(response)
-    if source.renew(refused).value == refused:
-        return response
-    response.close()
-    return call()
-
-
-def refuse_plain_http(url: str, emulator: str | None = None) -> None:
-    """Let no credential out unencrypted.
-
-    Args:
-        url: Where a credential is about to be sent.
-        emulator: The address of the emulator, where plain HTTP is fine.
-
-    Raises:
-        BadInput: It is neither HTTPS, nor on this machine, nor the emulator.
-    """
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a URL (RFC 6454)."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts)):
-        return
-    if emulator and _origin(url) == _origin(emulator):
-        return
-    raise BadInput(
-        f"{parts.scheme or 'no scheme'}://{_host(parts)} is not encrypted, so no token is sent there.",
-        fix=f"use https://{_host(parts)}",
-        anchor="plain-http",
-    )
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def is_loopback(parts: SplitResult) -> bool:
+    """Whether a URL leads to this machine."""
+    host = parts.hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _NoAuth(AuthBase):
@@ -237,7 +188,7 @@ class Session(requests.Session):
         """
         by_host: dict[object, tuple[str, int]] = {}
         for url, count in counts.items():
-            by_host[_origin(url)] = url, max(count, by_host.get(_origin(url), (url, 0))[1])
+            by_host[origin(url)] = url, max(count, by_host.get(origin(url), (url, 0))[1])
         for host, (url, count) in by_host.items():
             self._ahead.setdefault(host, []).extend(aside(partial(self._connect, url)) for _ in range(count))
 
@@ -261,7 +212,7 @@ class Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Take over a connection that is on its way, rather than begin another."""
         with suppress(IndexError):
-            self._ahead.get(_origin(request.url or ""), []).pop(0).result()
+            self._ahead.get(origin(request.url or ""), []).pop(0).result()
         return super().send(request, **kwargs)
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
@@ -287,30 +238,11 @@ class Session(requests.Session):
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if self._trust and verify in (None, True):
             settings["verify"] = self._trust
-        if _is_loopback(urlsplit(url)):
+        if is_loopback(urlsplit(url)):
             settings["proxies"] = {}
         return settings
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Keep credentials within one origin; requests would ask `.netrc` for others."""
-        if _origin(prepared_request.url or "") != _origin(response.url):
+        if origin(prepared_request.url or "") != origin(response.url):
             prepared_request.headers.pop("Authorization", None)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def _host(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,10 +12,11 @@ from urllib.parse import DefragResult, quote, unquote, urldefrag, urljoin, urlsp
 
 import requests
 
+from gar_publish.authorization import HostAuth, with_renewal
 from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.http import HostAuth, is_success, pieces, with_renewal
+from gar_publish.http import is_success, pieces
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.repository import is_web_url

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests
 
+from gar_publish.authorization import HostAuth, with_renewal
 from gar_publish.console import Console
 from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
-from gar_publish.http import HostAuth, is_success, release, with_renewal
+from gar_publish.http import is_success, release
 from gar_publish.index import Index, IndexFile
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text

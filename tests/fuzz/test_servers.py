@@ -16,6 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.authorization import HostAuth
 from gar_publish.console import printable
 from gar_publish.credentials import federation, key, metadata
 from gar_publish.credentials.exchange import Exchange
@@ -23,7 +24,7 @@ from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
 from gar_publish.google_api import GoogleApi
-from gar_publish.http import HostAuth, new_session
+from gar_publish.http import new_session
 from gar_publish.identity import Federation, Key
 from gar_publish.index import parse_html, parse_json
 from gar_publish.patience import Patience

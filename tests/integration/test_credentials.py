@@ -9,12 +9,13 @@ from typing import Literal
 import pytest
 import requests
 
+from gar_publish.authorization import HostAuth
 from gar_publish.credentials import TokenSource, open_source
 from gar_publish.emulator import Emulator, Fault
 from gar_publish.emulator.world import Key as WorldKey
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import CredentialsFailure
-from gar_publish.http import HostAuth, new_session
+from gar_publish.http import new_session
 from gar_publish.identity import read_credential
 from gar_publish.patience import Patience
 from tests.unit.servers import Memory

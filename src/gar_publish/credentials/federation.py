@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gar_publish.aside import aside
+from gar_publish.authorization import refuse_plain_http
 from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import Token
 from gar_publish.errors import CredentialsFailure
-from gar_publish.http import refuse_plain_http
 from gar_publish.identity import Federation
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from time import sleep
 import pytest
 import requests
 
+from gar_publish.authorization import HostAuth, with_renewal
 from gar_publish.credentials import Token, TokenSource
 from gar_publish.credentials.source import READ_ONLY_SCOPE, FreshSource, GivenSource
 from gar_publish.errors import CredentialsFailure, Unreachable
-from gar_publish.http import HostAuth, new_session, with_renewal
+from gar_publish.http import new_session
 from tests.unit.servers import Reply, Seen, serve
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
