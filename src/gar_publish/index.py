@@ -1,30 +1,25 @@
 """The read side of the registry: which files it holds, with which bytes."""
 
 import hashlib
-import html
-import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import DefragResult, quote, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote
 
 import requests
 
 from gar_publish.authorization import HostAuth, with_renewal
-from gar_publish.console import printable
 from gar_publish.credentials import TokenSource
-from gar_publish.errors import Failure, RegistryRefused
+from gar_publish.errors import RegistryRefused
 from gar_publish.http import is_success, pieces
+from gar_publish.pages import IndexFile, not_an_index, parse_html, parse_json
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
-from gar_publish.repository import is_web_url
 from gar_publish.retries import Unsound, persist
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _PAGE_LIMIT = 16 * 1024 * 1024
-_MOST_FILES = 100_000
 _LONGEST_FILE = 16 * 1024**3
 """Bytes of a file whose size is not known before."""
 _JSON = {"application/json", "application/vnd.pypi.simple.v1+json"}
@@ -32,30 +27,8 @@ _HTML = {"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+h
 _MORE_READINGS = 2
 _LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between looks into an index that lags behind its uploads; about 30 in all."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_LONGEST_URL = 4096  # and no number in it is longer than int() reads
-# A hostile page costs Python's own parser time that grows with the square of its size. These look at each byte once.
-_ANCHOR = re.compile(
-    r"""<!--.*?(?:-->|\Z)|<a\s(?P<attributes>(?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""", re.DOTALL | re.IGNORECASE
-)
-_ATTRIBUTE = re.compile(r"""(?<![^\s"'=/])([^\s"'=/]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"']++)""")
 
 Taken = TypeVar("Taken")
-
-
-@dataclass(frozen=True)
-class IndexFile:
-    """A file as the simple index lists it.
-
-    Attributes:
-        filename: The distribution's file name.
-        url: Where its bytes are, absolute and without a fragment.
-        sha256: Its hash in lower-case hex, or None where the index gives none.
-    """
-
-    filename: str
-    url: str
-    sha256: str | None
 
 
 class Index:
@@ -174,7 +147,7 @@ class Index:
         for piece in pieces(response, self._patience.timeouts[1]):
             page += piece
             if len(page) > _PAGE_LIMIT:
-                raise Unsound(response, _not_an_index(url))
+                raise Unsound(response, not_an_index(url))
         kind = response.headers.get("Content-Type", "text/html" if page else "").partition(";")[0].strip().lower()
         try:
             if kind in _JSON:
@@ -183,7 +156,7 @@ class Index:
                 return parse_html(bytes(page), url)
         except RegistryRefused as failure:
             raise Unsound(response, failure) from None
-        raise Unsound(response, _not_an_index(url))
+        raise Unsound(response, not_an_index(url))
 
     def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
@@ -215,72 +188,3 @@ class Index:
             return response
 
         return persist(ask, patience=self._patience, what=what, on_wait=self._on_wait), taken
-
-
-def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
-    """The links of a PEP 503 page; `url` is what relative ones start from.
-
-    Raises:
-        RegistryRefused: It is not such a page.
-    """
-    try:
-        page = body.decode()
-    except UnicodeDecodeError:
-        raise _not_an_index(url) from None
-    files = {}
-    for tag in _ANCHOR.finditer(page):
-        for name, value in _ATTRIBUTE.findall(tag["attributes"] or ""):
-            if name.lower() != "href" or len(value) > _LONGEST_URL:
-                continue
-            if target := _resolve(url, html.unescape(value.strip("\"'"))):
-                algorithm, _, digest = target.fragment.partition("=")
-                filename = unquote(urlsplit(target.url).path.rpartition("/")[2])
-                files[filename] = IndexFile(filename, target.url, _sha256(digest) if algorithm == "sha256" else None)
-        if len(files) > _MOST_FILES:
-            raise _not_an_index(url)
-    return files
-
-
-def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
-    """The files of a PEP 691 page; `url` is what relative ones start from.
-
-    Raises:
-        RegistryRefused: It is not such a page.
-    """
-    import json  # only an index that answers JSON needs it
-
-    try:
-        listed = json.loads(body)["files"]
-        if len(listed) > _MOST_FILES:
-            raise _not_an_index(url)
-        return {
-            each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
-            for each in listed
-            if isinstance(each["filename"], str) and (target := _resolve(url, each["url"]))
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _not_an_index(url) from None
-
-
-def _resolve(url: str, link: str) -> DefragResult | None:
-    """Where a link of a page leads to; None where it is no URL, so no file either."""
-    if len(link) > _LONGEST_URL or printable(link) != link:
-        return None
-    try:
-        target = urldefrag(urljoin(url, link))
-    except ValueError:
-        return None
-    return target if is_web_url(target.url) else None
-
-
-def _sha256(value: object) -> str | None:
-    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value.lower()) else None
-
-
-def _not_an_index(url: str) -> Failure:
-    return RegistryRefused(
-        f"{url} answered with something that is not a simple index.",
-        cause="a proxy or a login page answered in the registry's place, or the URL is not an index",
-        fix=f"open {url} in a browser, and compare `repository` with what you see",
-        anchor="not-an-index",
-    )

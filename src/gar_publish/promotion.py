@@ -15,7 +15,7 @@ from gar_publish.access import Access
 from gar_publish.aside import result
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BadInput, Failure, FileRefused, RegistryRefused
-from gar_publish.index import IndexFile
+from gar_publish.pages import IndexFile
 from gar_publish.pins import Pin
 from gar_publish.repository import Repository
 

@@ -14,7 +14,8 @@ from gar_publish.credentials import TokenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.http import is_success, release
-from gar_publish.index import Index, IndexFile
+from gar_publish.index import Index
+from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.report import PublishedFile

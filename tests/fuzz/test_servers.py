@@ -26,7 +26,7 @@ from gar_publish.errors import Failure
 from gar_publish.google_api import GoogleApi
 from gar_publish.http import new_session
 from gar_publish.identity import Federation, Key
-from gar_publish.index import parse_html, parse_json
+from gar_publish.pages import parse_html, parse_json
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
 from gar_publish.render import failure_as_json_text, failure_as_markdown

@@ -17,7 +17,8 @@ from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.http import new_session
-from gar_publish.index import Index, IndexFile
+from gar_publish.index import Index
+from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.report import PublishedFile
 from gar_publish.settings import IfExists

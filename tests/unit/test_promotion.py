@@ -10,7 +10,7 @@ import pytest
 
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput, FileRefused, RegistryRefused
-from gar_publish.index import IndexFile
+from gar_publish.pages import IndexFile
 from gar_publish.pins import read_pins
 from gar_publish.promotion import Source
 from gar_publish.repository import Repository

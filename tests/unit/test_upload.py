@@ -11,7 +11,8 @@ from gar_publish.credentials.source import GivenSource
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, RegistryRefused, Unreachable
 from gar_publish.http import new_session
-from gar_publish.index import Index, IndexFile
+from gar_publish.index import Index
+from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.settings import IfExists
 from gar_publish.upload import Uploader, compare, twine_repository
