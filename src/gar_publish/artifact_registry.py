@@ -4,7 +4,7 @@ See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.l
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
@@ -12,7 +12,6 @@ from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.google_api import WAITS, GoogleApi, json_object, said, why_failed
 from gar_publish.http import is_success
-from gar_publish.patience import Patience
 from gar_publish.refusals import api_disabled, is_disabled, server_text
 from gar_publish.repository import Repository
 
@@ -22,12 +21,6 @@ DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
 _ALREADY_EXISTS = 6
 """Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
 _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
-_UNKNOWN_WAITS = (0.5, 1, 2, 4, 8, 15)
-"""Seconds between two tries while a new repository is not known everywhere; about 30 in all."""
-_NOT_KNOWN = {"repository-missing", "registry-403"}
-"""The anchors of what a server says that does not know a repository yet, or not who may use it."""
-
-Answer = TypeVar("Answer")
 
 
 class RepositoryApi:
@@ -164,9 +157,7 @@ class RepositoryApi:
         if kind != "PYTHON":
             raise RegistryRefused(
                 f"{self._repository} is a repository of format {kind}, not PYTHON.",
-                fix=self._gcloud(
-                    "create another: gcloud artifacts repositories create NAME --repository-format=python"
-                ),
+                fix=f"create another: {self._repository.gcloud('create NAME --repository-format=python')}",
                 anchor="repository-format",
             )
         if mode != "STANDARD_REPOSITORY":
@@ -174,8 +165,8 @@ class RepositoryApi:
             raise RegistryRefused(
                 f"{self._repository} is a {word} repository; only a standard one holds packages of its own.",
                 cause="a virtual repository shows what others hold, a remote one caches another index",
-                fix=self._gcloud(f"gcloud artifacts repositories describe {self._repository.name}")
-                + " names the repositories behind it; give one of those",
+                fix=f"{self._repository.gcloud(f'describe {self._repository.name}')} names the repositories behind it; "
+                "give one of those",
                 anchor="repository-mode",
             )
 
@@ -226,13 +217,10 @@ class RepositoryApi:
     def _not_created(self, response: requests.Response) -> Failure:
         self._refuse_disabled(response)
         detail = said(response)
-        by_hand = self._gcloud(
-            f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"
-        )
         if response.status_code != requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} is missing and could not be created (status {response.status_code}).",
-                fix=by_hand,
+                fix=self._repository.to_create,
                 anchor="create-repository",
                 detail=detail,
             )
@@ -240,7 +228,7 @@ class RepositoryApi:
             f"{self._repository} is missing, or hidden from this identity, which may not create it (403).",
             cause="creating takes the permission artifactregistry.repositories.create, which "
             f"roles/artifactregistry.admin has, on the project {self._repository.project}",
-            fix=f"create it once, by hand\n  {by_hand}\nor let this identity do it\n"
+            fix=f"create it once, by hand\n  {self._repository.to_create}\nor let this identity do it\n"
             f"  gcloud projects add-iam-policy-binding {self._repository.project} "
             f"--member={self._member} --role=roles/artifactregistry.admin",
             anchor="create-repository",
@@ -254,30 +242,7 @@ class RepositoryApi:
         return RegistryRefused(
             f"The repository {self._repository} does not exist.",
             cause="a wrong project, location or name; a repository is looked for in one location only",
-            fix="create it, or set `create-repository: true`\n  "
-            + self._gcloud(f"gcloud artifacts repositories create {self._repository.name} --repository-format=python"),
+            fix=f"create it, or set `create-repository: true`\n  {self._repository.to_create}",
             anchor="repository-missing",
             detail=detail,
         )
-
-    def _gcloud(self, command: str) -> str:
-        return f"{command} --location={self._repository.location} --project={self._repository.project}"
-
-
-def once_known(call: Callable[[], Answer], patience: Patience, on_wait: Callable[[str], None]) -> Answer:
-    """Use a repository that was created a moment ago, as soon as the server that is asked knows it.
-
-    What may be done with a new resource takes some time to be known (https://cloud.google.com/iam/docs/access-change-propagation).
-
-    Raises:
-        Failure: That of the call, after half a minute where the server still does not know it.
-    """
-    for seconds in _UNKNOWN_WAITS:
-        try:
-            return call()
-        except RegistryRefused as failure:
-            if failure.anchor not in _NOT_KNOWN:
-                raise
-        on_wait(f"the new repository is not known everywhere yet; trying again in {seconds} s")
-        patience.sleep(seconds)
-    return call()

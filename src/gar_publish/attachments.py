@@ -149,13 +149,11 @@ class AttachmentApi:
 
     def _refused(self, evidence: Evidence, response: requests.Response) -> Failure:
         if response.status_code == requests.codes.forbidden:
-            where = f"--location={self._repository.location} --project={self._repository.project}"
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (403).",
                 cause="it lacks roles/artifactregistry.writer on this repository, or has a role of your own that lacks"
                 " attachments.create or .get, or files.upload, .update or .download",
-                fix=f"gcloud artifacts repositories add-iam-policy-binding {self._repository.name} {where} "
-                f"--member={self._member} --role=roles/artifactregistry.writer",
+                fix=self._repository.to_grant(self._member, "roles/artifactregistry.writer"),
                 anchor="evidence-403",
                 detail=said(response),
             )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi, once_known
+from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi
 from gar_publish.credentials.source import GivenSource
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import RegistryRefused, Unreachable
@@ -165,33 +165,6 @@ def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: Reposi
     with pytest.raises(RegistryRefused, match="could not be created") as caught:
         api.check(create=True)
     assert caught.value.detail == "denied"
-
-
-class TestOnceKnown:
-    def failing(self, *anchors: str) -> Callable[[], str]:
-        rest = iter(anchors)
-
-        def call() -> str:
-            for anchor in rest:
-                raise RegistryRefused("no", anchor=anchor)
-            return "done"
-
-        return call
-
-    def test_a_new_repository_gets_some_time(self, time: Time) -> None:
-        call = self.failing("repository-missing", "registry-403")
-        assert once_known(call, Patience(sleep=time.sleep), lambda _: None) == "done"
-        assert time.slept == [0.5, 1]
-
-    def test_but_not_for_ever(self, time: Time) -> None:
-        with pytest.raises(RegistryRefused):
-            once_known(self.failing(*["registry-403"] * 9), Patience(sleep=time.sleep), lambda _: None)
-        assert sum(time.slept) == pytest.approx(30.5)
-
-    def test_and_not_for_anything_else(self, time: Time) -> None:
-        with pytest.raises(RegistryRefused):
-            once_known(self.failing("registry-refused"), Patience(sleep=time.sleep), lambda _: None)
-        assert time.slept == []
 
 
 def test_a_source_that_holds_packages_is_fine(server: ScriptedServer, api: RepositoryApi) -> None:

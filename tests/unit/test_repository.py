@@ -93,3 +93,12 @@ def test_parts_given_twice_are_refused(text: str) -> None:
 def test_half_a_bare_name_names_the_missing_half() -> None:
     with pytest.raises(BadInput, match="`location` is missing"):
         Repository.parse("python", project="demo-project", endpoints=GOOGLE)
+
+
+def test_gcloud_is_told_where_it_is() -> None:
+    repository = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
+    where = "--location=us --project=demo-project"
+    assert repository.gcloud("describe python") == f"gcloud artifacts repositories describe python {where}"
+    assert repository.to_create == f"gcloud artifacts repositories create python --repository-format=python {where}"
+    granted = f"add-iam-policy-binding python {where} --member=user:a@example.com --role=roles/x"
+    assert repository.to_grant("user:a@example.com", "roles/x") == f"gcloud artifacts repositories {granted}"

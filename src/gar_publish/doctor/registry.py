@@ -101,8 +101,7 @@ def _not_there(failure: Failure, case: Case, repository: Repository) -> Failure:
         if takes
         else (
             "create one that takes Python packages, and give its name\n"
-            f"  gcloud artifacts repositories create {repository.name}-python --repository-format=python "
-            f"--location={repository.location} --project={repository.project}\n"
+            f"  {repository.gcloud(f'create {repository.name}-python --repository-format=python')}\n"
             f"  repository: {where}{repository.name}-python"
         )
     )
@@ -144,9 +143,7 @@ def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
         f"{who if '@' in who else 'Whoever publishes'} may not upload to {repository}.",
         cause="the identity lacks roles/artifactregistry.writer on this repository"
         + ("" if case.described else "; or there is no such repository, which Google answers the same"),
-        fix="give it the role\n"
-        f"  gcloud artifacts repositories add-iam-policy-binding {repository.name} --location={repository.location} "
-        f"--project={repository.project} --member={quoted(who)} --role=roles/artifactregistry.writer",
+        fix=f"give it the role\n  {repository.to_grant(quoted(who), 'roles/artifactregistry.writer')}",
         anchor="registry-403",
     )
     if reads:
