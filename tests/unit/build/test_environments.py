@@ -1,16 +1,9 @@
 """Making build environments and sharing them, with a real uv and indexes of our own."""
 
-import base64
 import os
-import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 
@@ -18,64 +11,9 @@ from gar_publish.build.environment import Environment
 from gar_publish.build.environments import Environments
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.errors import BuildFailure, Unreachable
+from tests.unit.build.indexes import TOKEN, Index, run
 from tests.unit.servers import Reply, serve
 from tests.wheels import make_wheel
-
-TOKEN = "canary-read-only-0d9f"
-
-
-class Index:
-    """A simple index of wheels; with a token, it answers to nobody else."""
-
-    def __init__(self, folder: Path, *wheels: Path, token: str | None = None) -> None:
-        self.authorizations: list[str | None] = []
-        basic = base64.b64encode(f"oauth2accesstoken:{token}".encode()).decode()
-        for wheel in wheels:
-            place = folder / "simple" / wheel.name.partition("-")[0]
-            place.mkdir(parents=True)
-            shutil.copy(wheel, place)
-            (place / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{wheel.name}">{wheel.name}</a>')
-
-        class Handler(SimpleHTTPRequestHandler):
-            def __init__(handler, *arguments: Any) -> None:  # noqa: N805 - self is the index
-                super().__init__(*arguments, directory=str(folder))
-
-            def send_head(handler) -> Any:  # noqa: N805 - `self` is the one outside
-                authorization = handler.headers["Authorization"]
-                self.authorizations.append(authorization)
-                if token and authorization != f"Basic {basic}":
-                    return handler.send_error(HTTPStatus.UNAUTHORIZED)
-                return super().send_head()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        folder.mkdir(exist_ok=True)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def url(self, token: str | None = None) -> str:
-        user = f"oauth2accesstoken:{token}@" if token else ""
-        return f"http://{user}127.0.0.1:{self.server.server_port}/simple/"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    """An index with the package `sample`, whose wheel is all right."""
-    with Index(tmp_path / "index", make_wheel(tmp_path / "wheels", "sample")) as running:
-        yield running
-
-
-@pytest.fixture
-def variables(clean_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    return {**clean_env, "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "0"}
 
 
 class Here:
@@ -105,10 +43,6 @@ def environments(
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
     return Here(scratch, variables, private_index)
-
-
-def run(python: str, script: str) -> str:
-    return subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
@@ -155,16 +89,6 @@ def test_what_failed_for_one_is_not_tried_for_another(tmp_path: Path, variables:
     assert len(index.authorizations) == 1
 
 
-def test_what_uv_says_holds_no_credential(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
-    with Index(tmp_path / "private", token="another") as private:
-        given = {**variables, "UV_DEFAULT_INDEX": index.url()}
-        made = environments(tmp_path, given, private=private.url(TOKEN))
-        with pytest.raises((BuildFailure, Unreachable)) as caught:
-            made.get(["sample"], project="one")
-    assert any(private.authorizations)
-    assert TOKEN not in caught.value.explain()
-
-
 def test_a_requirement_that_nobody_has(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
     made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
     with pytest.raises(BuildFailure) as caught:
@@ -189,13 +113,6 @@ def test_what_is_no_requirement_never_reaches_uv(
     with pytest.raises(BuildFailure, match="is not a requirement"):
         made.get([requirement], project="one")
     assert index.authorizations == []
-
-
-def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
-    (tmp_path / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple/"\nno-such-setting = 1\n')
-    (tmp_path / "pyproject.toml").write_text('[tool.uv]\nindex-url = "http://127.0.0.1:9/simple/"\n')
-    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
-    assert run(made.get(["sample"], project="one").python_executable, "import sample") == ""
 
 
 BACKEND = """
