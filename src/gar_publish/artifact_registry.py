@@ -157,7 +157,7 @@ class RepositoryApi:
         if kind != "PYTHON":
             raise RegistryRefused(
                 f"{self._repository} is a repository of format {kind}, not PYTHON.",
-                fix=f"create another: {self._repository.gcloud('create NAME --repository-format=python')}",
+                fix=f"create another: {self._repository.to_create('NAME')}",
                 anchor="repository-format",
             )
         if mode != "STANDARD_REPOSITORY":
@@ -165,8 +165,7 @@ class RepositoryApi:
             raise RegistryRefused(
                 f"{self._repository} is a {word} repository; only a standard one holds packages of its own.",
                 cause="a virtual repository shows what others hold, a remote one caches another index",
-                fix=f"{self._repository.gcloud(f'describe {self._repository.name}')} names the repositories behind it; "
-                "give one of those",
+                fix=f"{self._repository.to_describe()} names the repositories behind it; give one of those",
                 anchor="repository-mode",
             )
 
@@ -220,7 +219,7 @@ class RepositoryApi:
         if response.status_code != requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} is missing and could not be created (status {response.status_code}).",
-                fix=self._repository.to_create,
+                fix=self._repository.to_create(),
                 anchor="create-repository",
                 detail=detail,
             )
@@ -228,7 +227,7 @@ class RepositoryApi:
             f"{self._repository} is missing, or hidden from this identity, which may not create it (403).",
             cause="creating takes the permission artifactregistry.repositories.create, which "
             f"roles/artifactregistry.admin has, on the project {self._repository.project}",
-            fix=f"create it once, by hand\n  {self._repository.to_create}\nor let this identity do it\n"
+            fix=f"create it once, by hand\n  {self._repository.to_create()}\nor let this identity do it\n"
             f"  gcloud projects add-iam-policy-binding {self._repository.project} "
             f"--member={self._member} --role=roles/artifactregistry.admin",
             anchor="create-repository",
@@ -242,7 +241,7 @@ class RepositoryApi:
         return RegistryRefused(
             f"The repository {self._repository} does not exist.",
             cause="a wrong project, location or name; a repository is looked for in one location only",
-            fix=f"create it, or set `create-repository: true`\n  {self._repository.to_create}",
+            fix=f"create it, or set `create-repository: true`\n  {self._repository.to_create()}",
             anchor="repository-missing",
             detail=detail,
         )

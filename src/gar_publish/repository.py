@@ -51,18 +51,23 @@ class Repository:
         """Where Artifact Registry serves files, as `NAME/FILE` below, or None for another index."""
         return self.upload_url if self.name else None
 
-    def gcloud(self, command: str) -> str:
-        """A command of `gcloud artifacts repositories`, such as "describe NAME", for its location and project."""
-        return f"gcloud artifacts repositories {command} --location={self.location} --project={self.project}"
+    def to_create(self, name: str | None = None) -> str:
+        """The command that creates it, or one of another name beside it."""
+        return (
+            f"gcloud artifacts repositories create {name or self.name} --repository-format=python "
+            f"--location={self.location} --project={self.project}"
+        )
 
-    @property
-    def to_create(self) -> str:
-        """The command that creates it."""
-        return self.gcloud(f"create {self.name} --repository-format=python")
+    def to_describe(self) -> str:
+        """The command that shows what it is."""
+        return f"gcloud artifacts repositories describe {self.name} --location={self.location} --project={self.project}"
 
     def to_grant(self, member: str, role: str) -> str:
         """The command that gives a member, quoted for a shell where that is needed, a role on it."""
-        return f"{self.gcloud(f'add-iam-policy-binding {self.name}')} --member={member} --role={role}"
+        return (
+            f"gcloud artifacts repositories add-iam-policy-binding {self.name} --location={self.location} "
+            f"--project={self.project} --member={member} --role={role}"
+        )
 
     def __str__(self) -> str:
         return f"{self.location}/{self.project}/{self.name}" if self.name else self.upload_url

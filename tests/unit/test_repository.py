@@ -97,8 +97,9 @@ def test_half_a_bare_name_names_the_missing_half() -> None:
 
 def test_gcloud_is_told_where_it_is() -> None:
     repository = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
-    where = "--location=us --project=demo-project"
-    assert repository.gcloud("describe python") == f"gcloud artifacts repositories describe python {where}"
-    assert repository.to_create == f"gcloud artifacts repositories create python --repository-format=python {where}"
+    group, where = "gcloud artifacts repositories", "--location=us --project=demo-project"
+    assert repository.to_create() == f"{group} create python --repository-format=python {where}"
+    assert repository.to_create("other") == f"{group} create other --repository-format=python {where}"
+    assert repository.to_describe() == f"{group} describe python {where}"
     granted = f"add-iam-policy-binding python {where} --member=user:a@example.com --role=roles/x"
-    assert repository.to_grant("user:a@example.com", "roles/x") == f"gcloud artifacts repositories {granted}"
+    assert repository.to_grant("user:a@example.com", "roles/x") == f"{group} {granted}"

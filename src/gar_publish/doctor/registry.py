@@ -101,7 +101,7 @@ def _not_there(failure: Failure, case: Case, repository: Repository) -> Failure:
         if takes
         else (
             "create one that takes Python packages, and give its name\n"
-            f"  {repository.gcloud(f'create {repository.name}-python --repository-format=python')}\n"
+            f"  {repository.to_create(f'{repository.name}-python')}\n"
             f"  repository: {where}{repository.name}-python"
         )
     )
