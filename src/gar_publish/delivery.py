@@ -8,7 +8,8 @@ from typing import Protocol
 from gar_publish.aside import TICK, TaskGroup
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
-from gar_publish.index import Index, IndexFile
+from gar_publish.index import Index
+from gar_publish.pages import IndexFile
 from gar_publish.readback import read_back
 from gar_publish.report import PublishedFile, Status
 from gar_publish.schedule import Package, Schedule

@@ -6,14 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gar_publish.access import Access, open_access, read_as
-from gar_publish.artifact_registry import RepositoryApi, once_known
+from gar_publish.artifact_registry import RepositoryApi
 from gar_publish.aside import aside, result
+from gar_publish.authorization import refuse_plain_http
 from gar_publish.distributions import Distribution
 from gar_publish.evidence import Attach
 from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session, refuse_plain_http
+from gar_publish.http import new_session
 from gar_publish.identity import Federation, KeyPassword, member
-from gar_publish.index import Index, IndexFile
+from gar_publish.index import Index
+from gar_publish.new_repository import once_known
+from gar_publish.pages import IndexFile
 from gar_publish.projects import Project
 from gar_publish.report import PublishedFile
 from gar_publish.repository import Repository

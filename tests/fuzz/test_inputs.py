@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gar_publish import metadata, prebuilt, projects, workspaces
+from gar_publish.authorization import refuse_plain_http
 from gar_publish.console import printable
 from gar_publish.emulator.world import World
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput, Failure
-from gar_publish.http import new_session, refuse_plain_http
+from gar_publish.http import new_session
 from gar_publish.identity import parse_key
 from gar_publish.inputs import INPUTS
 from gar_publish.repository import Repository
