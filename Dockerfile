@@ -6,7 +6,7 @@ FROM ${BASE_IMAGE} AS build
 WORKDIR /build
 # Byte code is written once, by image/fill.py, of what runs need.
 ENV PYTHONDONTWRITEBYTECODE=1
-COPY requirements requirements
+COPY requirements/*.txt requirements/
 RUN python3 -m venv /tools \
     && /tools/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements/build.txt \
     && python3 -m venv --without-pip /app/venv \
@@ -14,7 +14,11 @@ RUN python3 -m venv /tools \
         --require-hashes -r requirements/action.txt \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps \
         --target /app/venv/share/gar-publish/backends --require-hashes -r requirements/backends.txt
-COPY . .
+COPY LICENSE README.md entrypoint.py pyproject.toml ./
+COPY examples/hello examples/hello
+COPY image image
+COPY setup/*.py setup/
+COPY src src
 # Byte code does without columns of tracebacks, which are a quarter of it. What no run imports goes: schemas that a
 # validator would read, docutils' writers of other formats, and cffi's compiler (cryptography needs its run time alone).
 # Its last commands work in one folder after another, in one layer.
