@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import queue
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -92,9 +93,18 @@ def building(
         environments.expect(requirements(project.folder, project.label) for project in projects)
         yard = _Yard(formats, out, environments, SourceDates(environment), console, live=len(sandboxes) == 1)
         line, done = _Line(projects), queue.Queue[_Done]()
-        for sandbox in sandboxes:
-            threading.Thread(target=_work, args=(yard, sandbox, line, done), daemon=True).start()
+        workers = [threading.Thread(target=_work, args=(yard, each, line, done), daemon=True) for each in sandboxes]
+        for worker in workers:
+            worker.start()
+        threading.Thread(target=_clear, args=(workers, sandboxes[0].scratch), daemon=True).start()
         yield _outcomes(len(projects), done, console)
+
+
+def _clear(workers: Iterable[threading.Thread], scratch: Path) -> None:
+    """Remove what builds leave as soon as the last has ended: it takes time, which uploads give."""
+    for worker in workers:
+        worker.join()
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Iterator[Built]:
