@@ -101,6 +101,9 @@ class Supply:
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Supplied]:
         """What builds bring, as they end; where one of several fails, the others go on."""
+        import requests_toolbelt  # noqa: F401 - slow to import, and builds have just begun
+        import twine.package  # noqa: F401 - the same
+
         for built in builds:
             project = built.project
             try:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from gar_publish.access import Access, open_access, read_as
 from gar_publish.artifact_registry import RepositoryApi
-from gar_publish.aside import aside, result
+from gar_publish.aside import result
 from gar_publish.authorization import refuse_plain_http
 from gar_publish.distributions import Distribution
 from gar_publish.evidence import Attach
@@ -22,10 +22,7 @@ from gar_publish.report import PublishedFile
 from gar_publish.repository import Repository
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
-from gar_publish.upload import Uploader, twine_repository
-
-if TYPE_CHECKING:
-    from twine.repository import Repository as TwineRepository
+from gar_publish.upload import Uploader
 
 Answer = TypeVar("Answer")
 
@@ -64,7 +61,7 @@ class Target:
         self._is_new = False
         self._connect_ahead()
         self._access = readers.submit(self._open_access)
-        self._twine = readers.submit(self._check_repository)
+        self._checked = readers.submit(self._check_repository)
         self._listed = {each.name: readers.submit(self._look_up, each.name) for each in projects if each.name}
 
     def close(self) -> None:
@@ -76,7 +73,7 @@ class Target:
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
         """What the index lists for a project, as soon as it is known that uploads can work."""
-        self._twine.result()
+        self._checked.result()
         listed = None if self._is_new else self._listed.get(name)  # it was asked for before there was a repository
         return listed.result() if listed else self._once_known(lambda: self.access.files(name))
 
@@ -86,7 +83,7 @@ class Target:
     def upload(self, distribution: Distribution) -> PublishedFile:
         """Send a file; who reads is settled by now."""
         uploader = Uploader(
-            self._twine.result(),
+            self._settings.repository.upload_url,
             session=self._session,
             source=self.access.source,
             index=self.access.index,
@@ -114,7 +111,7 @@ class Target:
         identity = result(self._access).source
         reader = read_as(identity, repository, self._settings.index_token, self._around, self._session)
         result(self._readers.submit(self._api(repository).check_source))
-        result(self._twine)
+        result(self._checked)
         return reader
 
     def _connect_ahead(self) -> None:
@@ -139,18 +136,16 @@ class Target:
         access.source.token()
         return access
 
-    def _check_repository(self) -> "TwineRepository":
-        """See to it that uploads can work, and have all that they need."""
+    def _check_repository(self) -> None:
+        """See to it that uploads can work."""
         settings = self._settings
         self._access.result()
         if settings.repository.resource and self._uploads:
             self._session.connect_ahead({settings.repository.upload_url: self._uploads})
-        twine = aside(lambda: twine_repository(settings.repository.upload_url))  # imports it
         # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
             repository = self._api(settings.repository)
             self._is_new = repository.check(create=settings.create_repository, dry_run=settings.dry_run)
-        return twine.result()
 
     def _look_up(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)

@@ -1,10 +1,8 @@
-"""The write side of the registry: one file at a time, through twine, settled by its hash."""
+"""The write side of the registry: one file at a time, in twine's form, settled by its hash."""
 
 import contextlib
-import copy
-import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -23,7 +21,7 @@ from gar_publish.retries import persist
 from gar_publish.settings import IfExists
 
 if TYPE_CHECKING:
-    from twine.repository import Repository as TwineRepository
+    from twine.package import PackageFile
 
 _NOTHING_DONE = frozenset({408, 429})
 """Answers that mean that nothing was taken (RFC 9110, section 15.5.9; RFC 6585, section 4)."""
@@ -33,7 +31,7 @@ class Uploader:
     """Posts files to one repository (the legacy upload API that twine speaks). May be shared by threads.
 
     Args:
-        twine: Twine's idea of it, made by `twine_repository`.
+        url: Its upload URL.
         session: What requests are made with.
         source: Who publishes.
         index: Reads what is there.
@@ -44,7 +42,7 @@ class Uploader:
 
     def __init__(
         self,
-        twine: "TwineRepository",
+        url: str,
         *,
         session: requests.Session,
         source: TokenSource,
@@ -55,8 +53,8 @@ class Uploader:
     ) -> None:
         self._session = session
         self._source = source
-        self._auth = HostAuth(twine.url, source)
-        self._twine = twine
+        self._auth = HostAuth(url, source)
+        self._url = url
         self._index = index
         self._if_exists = if_exists
         self._patience = patience
@@ -109,10 +107,22 @@ class Uploader:
         return settle(distribution, present, self._if_exists, self._index, sent=sent > 0)
 
     def _post(self, distribution: Distribution) -> requests.Response:
-        twine = copy.copy(self._twine)
-        twine.session = cast("requests.Session", _Post(self._session, self._auth, self._console, distribution.filename))
+        from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # a dry run does without
+
         try:
-            return twine.upload(distribution.package, max_redirects=1)
+            with distribution.path.open("rb") as content:
+                file = (distribution.filename, content, "application/octet-stream")
+                body = MultipartEncoder([*form(distribution.package), ("content", file)])
+                with self._console.progress(distribution.filename, body.len) as show:
+                    monitor = MultipartEncoderMonitor(body, lambda watched: show(watched.bytes_read))
+                    return self._session.post(
+                        self._url,
+                        data=monitor,
+                        headers={"Content-Type": monitor.content_type},
+                        auth=self._auth,
+                        stream=True,
+                        allow_redirects=False,
+                    )
         except requests.RequestException:
             raise
         except OSError as error:
@@ -146,6 +156,22 @@ class Uploader:
                 anchor="read-back",
             )
         return listed
+
+
+def form(package: "PackageFile") -> Iterator[tuple[str, str]]:
+    """The fields that go with a file, as twine sends them."""
+    fields: Mapping[str, Any] = package.metadata_dictionary()
+    for name, value in fields.items():
+        if name == "project_urls":
+            yield from ((name, f"{label}, {url}") for label, url in value.items())
+        elif name == "keywords":
+            yield name, ", ".join(value)
+        elif isinstance(value, str):
+            yield name, value
+        else:
+            yield from ((name, each) for each in value)
+    yield ":action", "file_upload"
+    yield "protocol_version", "1"
 
 
 def compare(
@@ -211,36 +237,8 @@ class _Landed(Exception):
         self.present = present
 
 
-class _Post:
-    """What twine posts through: our session with a credential, and somebody who watches the body leave."""
-
-    def __init__(self, session: requests.Session, auth: HostAuth, console: Console, filename: str) -> None:
-        self._session = session
-        self._auth = auth
-        self._console = console
-        self._filename = filename
-
-    def post(self, url: str, *, data: Any, **more: Any) -> requests.Response:
-        """As of `requests.Session`; `data` is a `MultipartEncoderMonitor` of requests_toolbelt, which has no types."""
-        with self._console.progress(self._filename, data.len) as show:
-            data.callback = lambda monitor: show(monitor.bytes_read)
-            return self._session.post(url, data=data, auth=self._auth, stream=True, **more)
-
-
 def _exists_already(response: requests.Response, said: str) -> bool:
     """GAR answers 400 `Requested entity already exists`, most others 409 (docs/fidelity.md)."""
     if response.status_code == requests.codes.bad_request:
         return "already exist" in f"{response.reason} {said}".lower()
     return response.status_code == 409  # noqa: PLR2004 - Conflict
-
-
-def twine_repository(url: str) -> "TwineRepository":
-    """Twine's idea of a repository. Its import takes long: that may pass while tokens are fetched."""
-    import rich
-    from twine.repository import Repository as TwineRepository
-
-    rich.reconfigure(quiet=True)  # twine would print to standard output, and log what we retry ourselves
-    logging.getLogger("twine").addHandler(logging.NullHandler())
-    repository = TwineRepository(url, username=None, password=None, disable_progress_bar=True)
-    repository.close()
-    return repository

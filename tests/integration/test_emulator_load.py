@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]  # has none
+from requests_toolbelt import MultipartEncoder
 
 SRC = Path(__file__).parents[2] / "src"
 PROGRAM = """

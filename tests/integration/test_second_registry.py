@@ -17,7 +17,7 @@ from gar_publish.errors import Conflict
 from gar_publish.http import new_session
 from gar_publish.index import Index
 from gar_publish.patience import Patience
-from gar_publish.upload import Uploader, twine_repository
+from gar_publish.upload import Uploader
 from tests.integration.frontdoors import Done, Doors, install
 from tests.recording import RecordingConsole
 from tests.wheels import make_wheel
@@ -142,7 +142,7 @@ def test_file_that_lands_between_comparing_and_uploading(
     source, patience = GivenSource(TOKEN), Patience(tries=1)
     index = Index(f"{registry.url}simple/", session=new_session(), source=source, patience=patience, on_wait=print)
     uploader = Uploader(
-        twine_repository(registry.url),
+        registry.url,
         session=session,
         source=source,
         index=index,

@@ -22,7 +22,7 @@ from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.report import PublishedFile
 from gar_publish.settings import IfExists
-from gar_publish.upload import Uploader, twine_repository
+from gar_publish.upload import Uploader
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time, serve
 from tests.wheels import make_wheel
 
@@ -79,7 +79,7 @@ class Bench:
 
         self.access = Access(source, "publisher", open_index, Memory())
         self.uploader = Uploader(
-            twine_repository(f"{server.url}/upload/"),
+            f"{server.url}/upload/",
             session=new_session(),
             source=source,
             index=self.access.index,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from twine.repository import Repository as TwineRepository
 
 from gar_publish import distributions
 from gar_publish.console import Console
@@ -15,7 +16,7 @@ from gar_publish.index import Index
 from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.settings import IfExists
-from gar_publish.upload import Uploader, compare, twine_repository
+from gar_publish.upload import Uploader, compare
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 from tests.wheels import make_wheel
 
@@ -35,7 +36,7 @@ def open_uploader(
         f"{server.url}/simple/", session=new_session(), source=source, patience=patience, on_wait=lambda _: None
     )
     return Uploader(
-        twine_repository(f"{server.url}/upload/"),
+        f"{server.url}/upload/",
         session=new_session(),
         source=source,
         index=index,
@@ -58,6 +59,24 @@ def test_a_file_is_posted_once(server: ScriptedServer, wheel: Distribution, capf
     assert wheel.sha256.encode() in post.body
     assert post.headers["Authorization"].startswith("Basic ")
     assert capfd.readouterr() == ("", "")
+
+
+def test_twine_sends_the_same(server: ScriptedServer, tmp_path: Path) -> None:
+    metadata = (
+        "Metadata-Version: 2.4\nName: sample\nVersion: 1.0\nKeywords: one,two\nAuthor-Email: Ä <a@example.org>\n"
+        "Project-URL: Home, https://example.org\nProject-URL: Code, https://example.org/code\nLicense-File: LICENSE\n"
+        "Classifier: Typing :: Typed\nClassifier: Topic :: Games\nRequires-Dist: requests\nRequires-Python: >=3.11\n"
+        "Description-Content-Type: text/plain\n\nWords.\n\nMore.\n"
+    )
+    wheel = distributions.read(make_wheel(tmp_path, metadata=metadata))
+    server.on("/upload/", Reply(200))
+    open_uploader(server).upload(wheel)
+    TwineRepository(f"{server.url}/upload/", None, None, disable_progress_bar=True).upload(wheel.package)
+    ours, theirs = (
+        seen.body.replace(seen.headers["Content-Type"].partition("boundary=")[2].encode(), b"") for seen in server.seen
+    )
+    assert b"Code, https://example.org/code" in ours
+    assert ours == theirs
 
 
 def test_faults_are_tried_again(server: ScriptedServer, wheel: Distribution) -> None:
