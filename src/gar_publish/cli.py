@@ -179,8 +179,8 @@ def _emulator_extra() -> Iterator[None]:
 
 
 def _surroundings(environment: Environment, console: TerminalConsole) -> "Surroundings":
-    from gar_publish.build.process import hide_this_process  # keeps `--help` quick
-    from gar_publish.patience import Patience
+    from gar_publish.patience import Patience  # keeps `--help` quick
+    from gar_publish.prctl import hide_this_process
     from gar_publish.surroundings import Surroundings
 
     hide_this_process()

@@ -13,11 +13,11 @@ from threading import RLock
 
 from actions_toolkit import command, core
 
-from gar_publish.build.process import hide_this_process
 from gar_publish.console import encoded_forms, printable
 from gar_publish.errors import Failure, cancelled
 from gar_publish.identity import Credential, GivenToken, Key
 from gar_publish.interruption import ignore_signals, raise_on_signals
+from gar_publish.prctl import hide_this_process
 from gar_publish.progress import Lines
 
 _SHORTEST_KEY_LINE = 32

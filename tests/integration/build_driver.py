@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from gar_publish import build, projects
-from gar_publish.build.process import hide_this_process
 from gar_publish.errors import Failure
+from gar_publish.prctl import hide_this_process
 from tests.recording import RecordingConsole
 
 

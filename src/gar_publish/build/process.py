@@ -1,7 +1,6 @@
 """Running other people's programs: as which user, what they print, and that nothing of them stays behind."""
 
 import contextlib
-import ctypes
 import os
 import queue
 import re
@@ -20,8 +19,6 @@ _MOST_LINES = 1000
 """Lines that wait to be shown; a program that writes faster has to wait."""
 _MOST_ROUNDS = 1000
 _ENTER = "import os, sys; os.chdir(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])"
-_PR_SET_DUMPABLE = 4
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class User(NamedTuple):
@@ -159,25 +156,6 @@ def as_user(user: User | None) -> dict[str, Any]:
     if user is None:
         return {}
     return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
-
-
-def hide_this_process() -> None:
-    """Keep processes of the same user from reading this one's memory and environment (Linux; else nothing).
-
-    Source: `man 2 prctl`, PR_SET_DUMPABLE. A started program is readable again, so this holds for gar-publish
-        alone.
-    """
-    _prctl(_PR_SET_DUMPABLE, 0)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of whatever a child leaves running (Linux: `man 2 prctl`, PR_SET_CHILD_SUBREAPER)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _lines(work: Work) -> Iterator[str]:

@@ -8,7 +8,6 @@ import csv
 import re
 import sys
 import sysconfig
-import venv
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
@@ -70,6 +69,8 @@ def link(distributions: Collection[Distribution], folder: Path) -> None:
         distributions: What `choose` has chosen. No two have a top-level name in common.
         folder: Does not exist yet.
     """
+    import venv  # the image alone makes some
+
     venv.EnvBuilder(symlinks=True).create(folder)
     base = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", "venv", base))

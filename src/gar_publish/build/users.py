@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gar_publish.build import variables
-from gar_publish.build.process import User, adopt_orphans, as_user
+from gar_publish.build.process import User, as_user
 from gar_publish.console import Console
 from gar_publish.errors import BuildFailure
+from gar_publish.prctl import adopt_orphans
 
 
 def choose(

@@ -1,8 +1,9 @@
 """Every HTTP call that a credential needs: retried, masked, explained, and under an emulator kept there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -127,17 +128,37 @@ def refresh(credentials: Any, exchange: Exchange) -> Token:
         CredentialsFailure: A server refuses, or answers in a way that google-auth does not understand.
         Unreachable: A server does not answer.
     """
+    with understood():
+        credentials.refresh(exchange)  # before_request() would start a thread that asks another host
+        return new_token(credentials.token, credentials.expiry)
+
+
+def new_token(value: object, expires_at: datetime | None) -> Token:
+    """A token out of an answer; a time without a zone is UTC.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(value, str) or not value or expires_at is None:
+        raise ValueError("no token")
+    return Token(value, expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC))
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Explain what cannot be made of a token service's answer.
+
+    Raises:
+        CredentialsFailure: The answer is not one that google-auth, or the code in the context, understands.
+    """
     from google.auth.exceptions import GoogleAuthError  # slow to import
 
     try:
-        credentials.refresh(exchange)  # before_request() would start a thread that asks another host
+        yield
     except (GoogleAuthError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         # The error's further arguments may hold the answer, and with it a token.
         words = str(error.args[0]) if isinstance(error, GoogleAuthError) and error.args else ""
         raise _strange(words) from None
-    if not isinstance(credentials.token, str) or not credentials.token or credentials.expiry is None:
-        raise _strange("")
-    return Token(credentials.token, credentials.expiry.replace(tzinfo=UTC))
 
 
 def _strange(words: str) -> CredentialsFailure:

@@ -8,14 +8,15 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gar_publish.aside import aside
 from gar_publish.authorization import refuse_plain_http
-from gar_publish.credentials.exchange import Exchange, refresh
+from gar_publish.credentials.exchange import Exchange, new_token, understood
 from gar_publish.credentials.explain import project_of
-from gar_publish.credentials.source import Token
+from gar_publish.credentials.source import PUBLISH_SCOPE, Token
 from gar_publish.errors import CredentialsFailure
 from gar_publish.identity import Federation
 
@@ -36,15 +37,8 @@ class Federated:
     """
 
     def __init__(self, federation: Federation, exchange: Exchange) -> None:
-        account = federation.service_account
         self._federation = federation
-        self._exchange = replace(exchange, names=names(federation.provider, account))
-        self._info = {
-            "audience": f"//iam.googleapis.com/{federation.provider}",
-            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-            "token_url": exchange.endpoints.sts,
-            "service_account_impersonation_url": exchange.endpoints.impersonation(account) if account else None,
-        }
+        self._exchange = replace(exchange, names=names(federation.provider, federation.service_account))
         self._lock = threading.Lock()
         self._asked, self._asked_at = self._ask(), exchange.patience.clock()
 
@@ -77,7 +71,38 @@ class Federated:
             return self._asked
 
     def _exchanged(self, asked: "Future[str]", scope: str) -> Token:
-        return refresh(credentials(self._info, asked.result, self._exchange, scope), self._exchange)
+        account, subject = self._federation.service_account, _heard(asked.result(), self._exchange)
+        with understood():
+            if account:
+                return self._impersonated(self._federated(subject, PUBLISH_SCOPE), account, scope)
+            return self._federated(subject, scope)
+
+    def _federated(self, subject: str, scope: str) -> Token:
+        """RFC 8693. google-auth's own credentials import cryptography, which takes longer than the exchange."""
+        from google.oauth2.sts import Client  # slow to import as well
+
+        answer = Client(self._exchange.endpoints.sts).exchange_token(
+            self._exchange,
+            grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
+            audience=f"//iam.googleapis.com/{self._federation.provider}",
+            scopes=[scope],
+            requested_token_type="urn:ietf:params:oauth:token-type:access_token",  # noqa: S106 - no password
+            subject_token=subject,
+            subject_token_type="urn:ietf:params:oauth:token-type:jwt",  # noqa: S106 - the same
+        )
+        lifetime = timedelta(seconds=int(answer["expires_in"]))
+        return new_token(answer["access_token"], datetime.now(UTC) + lifetime)
+
+    def _impersonated(self, federated: Token, account: str, scope: str) -> Token:
+        """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken"""
+        answer = self._exchange(
+            self._exchange.endpoints.impersonation(account),
+            "POST",
+            json.dumps({"scope": [scope]}).encode(),
+            {"Authorization": f"Bearer {federated.value}", "Content-Type": "application/json"},
+        )
+        said = json.loads(answer.data)
+        return new_token(said["accessToken"], datetime.fromisoformat(said["expireTime"]))
 
     def _renew(self) -> None:
         self._asked, self._asked_at = self._ask(), self._exchange.patience.clock()
@@ -87,7 +112,7 @@ class Federated:
 
 
 def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: Exchange, scope: str) -> Any:
-    """google-auth's credentials of an external account.
+    """google-auth's credentials of an external account that a file describes.
 
     Args:
         info: Its configuration, as in a credentials file, but for the `credential_source`.
@@ -112,15 +137,18 @@ class _Supplier:
     exchange: Exchange
 
     def get_subject_token(self, _context: Any, _request: Any) -> str:
-        token = self.subject()
-        self.exchange.console.mask(token)
-        claims = unverified_claims(token)
-        known = self.exchange.names
-        known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
-        known["issuer"] = str(claims.get("iss", "ISSUER"))
-        known["owner_id"] = str(claims.get("repository_owner_id", "OWNER_ID"))
-        known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
-        return token
+        return _heard(self.subject(), self.exchange)
+
+
+def _heard(token: str, exchange: Exchange) -> str:
+    """A subject token, whose claims failures may tell from now on, and which no log will show."""
+    exchange.console.mask(token)
+    claims, known = unverified_claims(token), exchange.names
+    known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
+    known["issuer"] = str(claims.get("iss", "ISSUER"))
+    known["owner_id"] = str(claims.get("repository_owner_id", "OWNER_ID"))
+    known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
+    return token
 
 
 def subject_token(federation: Federation, exchange: Exchange) -> str:
