@@ -1,7 +1,8 @@
 """The real gcloud, loaded once for many commands: starting it takes longer than nearly all that it does.
 
 As a program, run by the SDK's own Python, it is what stands around gcloud's entry point: for each line of its standard
-input, a JSON object with the arguments and the environment of one command, it answers with one of how that ended.
+input, a JSON object with the arguments, the folder and the environment of one command, it answers with one of how that
+ended.
 """
 
 import contextlib
@@ -9,10 +10,12 @@ import json
 import os
 import shlex
 import shutil
+import socketserver
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,18 +46,55 @@ class Gcloud:
         file = self._folder / "token"
         file.write_text(token)
         given = {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file), **environment}
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps({"arguments": arguments, "environment": given}) + "\n")
-        self._process.stdin.flush()
-        done = json.loads(self._process.stdout.readline())
+        asked = {"arguments": arguments, "folder": str(self._folder), "environment": given}
+        done = json.loads(self._answer(json.dumps(asked) + "\n"))
         file.unlink()
         assert done["code"] == 0, f"{command}\n{done['err']}"
         return str(done["out"])
 
+    @contextlib.contextmanager
+    def on_path(self, folder: Path) -> Iterator[None]:
+        """Put a `gcloud` into a folder that hands its arguments to this process, for as long as the context lasts."""
+        address = folder / "gcloud.socket"
+        program = folder / "gcloud"
+        program.write_text(f"#!{sys.executable} -SE\nADDRESS = {str(address)!r}\n{_CLIENT}")
+        program.chmod(0o755)
+        answer = self._answer
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(answer(self.rfile.readline().decode()).encode())
+
+        with socketserver.UnixStreamServer(str(address), Handler) as server:
+            threading.Thread(target=server.serve_forever, args=(0.01,), name="gcloud").start()
+            yield
+            server.shutdown()
+
+    def _answer(self, asked: str) -> str:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(asked)
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
     def close(self) -> None:
         self._process.communicate()
 
+
+_CLIENT = """
+import json, os, socket, sys
+
+asked = {"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(ADDRESS)
+    with connection.makefile("rw") as stream:
+        stream.write(json.dumps(asked) + "\\n")
+        stream.flush()
+        done = json.loads(stream.readline())
+sys.stdout.write(done["out"])
+sys.stderr.write(done["err"])
+sys.exit(done["code"])
+"""
 
 _QUIET = {
     "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
@@ -84,11 +124,15 @@ def find() -> str | None:
 def _serve(lib: str, answers: IO[str]) -> None:
     sys.path[:0] = [lib, f"{lib}/third_party"]
     from googlecloudsdk import gcloud_main  # type: ignore[import-not-found] # the SDK's
+    from googlecloudsdk.api_lib.iamcredentials import util  # type: ignore[import-not-found] # the same
+    from googlecloudsdk.core.credentials import store  # type: ignore[import-not-found] # the same
 
+    store.IMPERSONATION_TOKEN_PROVIDER = util.ImpersonationAccessTokenProvider()
     cli = gcloud_main.CreateCLI([])
     for line in sys.stdin:
         asked = json.loads(line)
         os.environ.update(asked["environment"])
+        os.chdir(asked["folder"])
         code, out, err = _execute(cli, asked["arguments"])
         answers.write(json.dumps({"code": code, "out": out, "err": err}) + "\n")
         answers.flush()

@@ -1,17 +1,33 @@
-"""`make demo`, in a clean checkout: what a newcomer does first."""
+"""The README's way to try it without Google, from a fresh clone: what a newcomer does first."""
 
 import subprocess
 from pathlib import Path
 
+from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
+from tests.e2e.conftest import AUTHOR
 from tests.leaks import Leaks
 
 
 def test_the_demo_ends_with_an_import(tmp_path: Path, clean_env: dict[str, str], leaks: Leaks) -> None:
     leaks.excuse("-m gar_publish.cli")  # the demo gives it the variables of a job, as a runner does
-    copy_tree(ROOT, tmp_path / "checkout")
+    (commands,) = (block.text for block in blocks(ROOT / "README.md") if "make demo\n" in block.text)
+    origin = tmp_path / "origin"
+    copy_tree(ROOT, origin)
+    for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
+        subprocess.run(["git", *command], cwd=origin, check=True)
+    instead_of_github = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/org/gar-publish",
+    }
     run = subprocess.run(
-        ["make", "demo"], cwd=tmp_path / "checkout", env=clean_env, capture_output=True, text=True, check=False
+        ["sh", "-ec", commands],
+        cwd=tmp_path,
+        env=clean_env | instead_of_github,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Hello, world, from a package that came out of Artifact Registry." in run.stdout + run.stderr

@@ -51,6 +51,10 @@ def proxy(production: Emulator, connected: set[str]) -> Iterator[str]:
     target = int(production.url.rpartition(":")[2])
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
 
+        def end(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # or who reads from it would go on waiting
+
         def pump(source: socket.socket, sink: socket.socket) -> None:
             with contextlib.suppress(OSError):
                 while data := source.recv(65536):
@@ -60,13 +64,15 @@ def proxy(production: Emulator, connected: set[str]) -> Iterator[str]:
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    client = stack.enter_context(listening.accept()[0])
+                    client = listening.accept()[0]
+                    stack.callback(end, client)
                     asked = b""
                     while not asked.endswith(b"\r\n\r\n"):
                         asked += client.recv(1024)
                     assert asked.startswith(b"CONNECT ")
                     connected.add(asked.split()[1].decode().rpartition(":")[0])
-                    server = stack.enter_context(socket.create_connection(("127.0.0.1", target)))
+                    server = socket.create_connection(("127.0.0.1", target))
+                    stack.callback(end, server)
                     client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
                     for pair in ((client, server), (server, client)):
                         threads.append(threading.Thread(target=pump, args=pair))

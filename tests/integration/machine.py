@@ -1,0 +1,171 @@
+"""A machine like that of whoever reads the documents: their projects, their packages and real tools, at octo-org's.
+
+Artifact Registry and Google answer by their own names, so commands are run as they stand in the documents. Only what
+would ask GitHub is asked of a `gh` that knows octo-org/hello and nothing else.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gar_publish.distributions import read
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.store import StoredFile
+from tests.conftest import ROOT, copy_tree
+from tests.wheels import make_wheel
+
+BIN = Path(sys.executable).parent
+OWNER = "user:owner@example.com"
+JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
+PYTHON = "projects/my-project/locations/us-central1/repositories/python"
+PUBLISHER = "publisher@my-project.iam.gserviceaccount.com"
+
+GH = f"""\
+#!/bin/sh
+case "$*" in
+"api repos/octo-org/hello --jq .owner.id") echo 123456 ;;
+"api repos/octo-org/hello --jq .id") echo 456789 ;;
+"secret set GAR_KEY" | "secret set GAR_KEY --repo octo-org/hello")
+  exec {sys.executable} -c 'import json, sys; json.load(sys.stdin)["private_key"]' ;;
+*) echo "not known: gh $*" >&2; exit 1 ;;
+esac
+"""
+
+GAR_PUBLISH = f"""\
+#!/bin/sh
+program=.venv/bin/gar-publish
+[ -x $program ] || program={BIN}/gar-publish
+[ "$1" = emulator ] || exec $program "$@"
+$program "$@" --port 0 >emulator.out &
+until grep -q GCE_METADATA_ROOT emulator.out; do kill -0 $! && sleep 0.1; done
+kill $!
+cat emulator.out
+"""
+"""Installed or not. The emulator gets a free port, and ends when it has told how to reach it."""
+
+
+def world() -> World:
+    """The default world with the documents' project, whose owners are its jobs, its publisher and a person."""
+    default = (ROOT / "src/gar_publish/emulator/default.toml").read_text(encoding="utf-8")
+    tables = [default.replace("demo-project", "my-project")]
+    tables.append('[[projects]]\nid = "demo-project"\nnumber = 210987654321\n')
+    tables.append('[[projects]]\nid = "new-project"\nnumber = 987654321012\n')
+    tables.append('[[accounts]]\nemail = "publisher@demo-project.iam.gserviceaccount.com"\n')
+    tables += [
+        f'[[repositories]]\nproject = "{project}"\nlocation = "us-central1"\nname = "{name}"\n'
+        for project, name in (
+            ("demo-project", "python"),
+            ("my-project", "dev"),
+            ("my-project", "prod"),
+            ("my-project", "everything"),
+        )
+    ]
+    owners = (OWNER, f"serviceAccount:{PUBLISHER}", f"{JOBS}/attribute.repository_owner/octo-org")
+    tables += [
+        f'[[bindings]]\nmember = "{member}"\nrole = "{role}"\nresource = "projects/{project}"\n'
+        for project in ("my-project", "demo-project", "new-project")
+        for member in owners
+        for role in ("roles/owner", "roles/iam.serviceAccountTokenCreator")
+    ]
+    return World.parse("\n".join(tables), "the documents' world")
+
+
+def fill_repositories(emulator: Emulator, folder: Path) -> None:
+    """What the documents install, promote and look at."""
+    held = {
+        "python": [make_wheel(folder, name, version) for name, version in (("my-package", "1.0"), ("hello", "1.2.3"))],
+        "dev": [
+            make_wheel(folder / "dev", "hello", "1.2.3", requires=["lib; extra == 'fast'"]),
+            make_wheel(folder, "lib", "2.0"),
+        ],
+    }
+    held["python"].append(make_wheel(folder, "acme-tools", "1.0"))
+    held["demo"] = [make_wheel(folder, "greetings", content="def greet(name): ...\n")]
+    repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
+    (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
+    for name, wheels in held.items():
+        for wheel in wheels:
+            about = read(wheel)
+            draft = emulator.cloud.store.draft()
+            draft.write_bytes(wheel.read_bytes())
+            stored = StoredFile(
+                about.name, about.version, wheel.name, about.size, about.sha256, "0" * 32, "", time.time() - 1000
+            )
+            emulator.cloud.store.add(repositories[name], draft, stored)
+
+
+def fill_folder(folder: Path, emulator: Emulator) -> None:
+    """A repository of octo-org's: a package at its root, more of them below, and a change that is not committed yet."""
+    for place, name in ((".", "my-package"), ("packages/hello", "hello"), ("libs/one", "one"), ("tools/cli", "cli")):
+        project = folder / place
+        project.mkdir(parents=True, exist_ok=True)
+        (project / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["flit_core>=3.12"]\nbuild-backend = "flit_core.buildapi"\n'
+            f'[project]\nname = "{name}"\nversion = "1.3"\ndescription = "A test."\nrequires-python = ">=3.11"\n'
+        )
+        (project / f"{name.replace('-', '_')}.py").write_text('"""A test."""\n')
+        make_wheel(project / "dist", name, "1.3")
+    for example in ("hello", "uv-project"):
+        copy_tree(ROOT / "examples" / example, folder / "examples" / example)
+    shutil.copytree(folder / "examples/uv-project/service", folder / "service")
+    for name in ("Makefile", "requirements", "bench"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".gitignore").write_text("dist\n")
+    for command in ("init -q -b main", "add .", "commit -qm Start", "update-ref refs/remotes/origin/main HEAD"):
+        author = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
+        subprocess.run(["git", *author, *command.split()], cwd=folder, check=True)
+    (folder / "libs/one/one.py").write_text('"""Another test."""\n')
+    shutil.copy(emulator.key_file(PUBLISHER), folder / "key.json")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Attributes:
+    folder: Where commands are run.
+    environment: What they start with.
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def shell(self, script: str, **variables: str) -> str:
+        """Run a script whose commands must all succeed, and return what it printed."""
+        done = subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert not [line for line in done.stdout.splitlines() if line.lower().startswith("error: ")], done.stdout
+        return done.stdout
+
+
+def new_environment(folder: Path, links: Path) -> None:
+    """A virtual environment with pip, in which all that gar-publish requires is there already, but not gar-publish."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    (packages / "links.pth").write_text(f"{links}\n")
+    (folder / "bin/uv").symlink_to(BIN / "uv")
+    for name in ("pip", "pip3"):
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {folder}/bin/python -m pip "$@"\n')
+        (folder / "bin" / name).chmod(0o755)
+
+
+def link_packages(folder: Path) -> Path:
+    """A folder with all packages of this environment but gar-publish."""
+    (packages,) = BIN.parent.glob("lib/python*/site-packages")
+    for each in packages.iterdir():
+        if "gar_publish" not in each.name:
+            (folder / each.name).symlink_to(each)
+    return folder

@@ -1,0 +1,307 @@
+"""Every block of every document: run here, run by another test, the same as a file that a test runs, or marked.
+
+A block with a mark (`<!-- needs Google: … -->`) cannot be run without what it names; docs/fidelity.md lists what that
+comes to. All others are run as they stand, but for words that a reader is to fill in. A block of a kind that nothing is
+known of fails: give it a mark, or a line in one of the tables below.
+"""
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gar_publish.emulator import Emulator, World
+from tests import gcloud
+from tests.blocks import DOCUMENTS, Block, as_lines, blocks
+from tests.conftest import ROOT
+from tests.gcloud import Gcloud
+from tests.gcloud import find as find_gcloud
+from tests.integration import jobs, machine
+from tests.integration.frontdoors import PROVIDER, Doors
+from tests.integration.machine import Machine
+from tests.leaks import Leaks
+
+BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
+
+ELSEWHERE = (
+    ("README.md", "make demo\n", "tests/e2e/test_demo.py"),
+    ("docs/architecture.md", "```\n", "no test: a picture"),
+    ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
+    ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
+    ("docs/docker.md", "```", "tests/e2e/test_docker_recipe.py"),
+    ("docs/emulator.md", "```sh", "tests/unit/emulator/test_admin.py"),
+    ("docs/emulator.md", "```toml", "tests/unit/emulator/test_admin.py"),
+    ("docs/fidelity.md", "```toml", "src/gar_publish/emulator/default.toml"),
+    ("docs/local.md", "make demo\n", "README.md"),
+    ("docs/local.md", "pipx install", "tests/e2e/test_laptop.py"),
+    ("docs/local.md", "uvx", "tests/e2e/test_laptop.py"),
+    ("docs/local.md", "```sh", "tests/e2e/test_act.py"),
+    ("docs/local.md", "```yaml", "examples/act/.github/workflows/publish.yml"),
+    ("docs/monorepo.md", "```json", "tests/unit/test_docs.py"),
+    ("docs/monorepo.md", "```yaml", "examples/matrix/.github/workflows/publish.yml"),
+    ("docs/reliability.md", "```text", "tests/integration/test_proofs.py"),
+    ("docs/security.md", "```yaml", "examples/github-workload-identity/.github/workflows/publish.yml"),
+    ("docs/setup.md", "before: ", "tests/unit/emulator/test_github.py"),
+    ("docs/setup.md", "```text", "tests/unit/test_docs.py"),
+)
+"""A document, what is in its block, and where that is run: by tests that take it from the document, or as a part, word
+for word, of a file that tests run."""
+
+CONFIGURE = "gar-publish configure $tool --repository us-central1/my-project/python --token"
+FILES = {
+    ("docs/dependency-confusion.md", "text"): ("requirements.txt", "pip install -r requirements.txt"),
+    ("docs/dependency-confusion.md", "toml"): ("pyproject.toml", ""),
+    ("docs/install.md", "toml"): (
+        "pyproject.toml",
+        f"for tool in uv poetry; do {CONFIGURE}; done; uv lock; poetry lock",
+    ),
+    ("docs/troubleshooting.md", "toml"): ("pyproject.toml", "gar-publish plan"),
+}
+"""Blocks that are (the end of) a file, and a command that reads it."""
+
+BEFORE = {
+    "docs/evidence.md": {
+        "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
+        "../held/my_package-1.0-py3-none-any.whl",
+    },
+    "docs/troubleshooting.md": {
+        "attachments describe": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
+        "../held/my_package-1.0-py3-none-any.whl",
+    },
+    "docs/setup.md": {
+        "--check": "gar-publish bootstrap --github octo-org/hello --repository us-central1/my-project/python | sh",
+        "workload-identity-pools delete": "gar-publish bootstrap --github octo-org/hello"
+        " --repository us-central1/my-project/python | sh",
+    },
+}
+"""What has happened before a block of a document that has this in it."""
+
+CONSUMER = """\
+[project]
+name = "consumer"
+version = "1.0"
+requires-python = ">=3.11,<4"
+dependencies = ["{package}"]
+
+"""
+"""What stands above the parts of a pyproject.toml that the documents show."""
+
+WORDS = {
+    "ACCOUNT": machine.PUBLISHER,
+    "HOST:PORT": "127.0.0.1:1",
+    "ISSUER": "https://token.actions.githubusercontent.com",
+    "LOCATION": "us-central1",
+    "NAME": "hello",
+    "NUMBER": "123456789012",
+    "OWNER_ID": "123456",
+    "POOL": "github",
+    "PROJECT": "my-project",
+    "PROVIDER": "github",
+    "PROVIDER_NAME": PROVIDER,
+    "REPOSITORY": "python",
+    "VERSION": "1.2.3",
+    "ID": "456789",
+}
+"""What a reader fills in."""
+
+IN_SECTION = {
+    "repository-format": {"PROJECT": "new-project"},
+    "repository-missing": {"PROJECT": "new-project"},
+    "repository-mode": {"NAME": "python"},
+}
+"""The same where a section means something else by it."""
+
+QUICK_START = next(block.text for block in BLOCKS if block.language == "yaml")
+
+KNOWN = {
+    "!secrets.GAR_TOKEN && env.PROVIDER || ''": PROVIDER,
+    "github.ref_type == 'tag' && github.ref_name || ''": "v1.3",
+    "inputs.packages": "hello==1.2.3",
+}
+"""What expressions of workflows come to."""
+
+
+def place(block: Block) -> str:
+    """Where else a block is run; empty where it is nowhere."""
+    whole = f"```{block.language}\n{block.text}"
+    return next((where for name, part, where in ELSEWHERE if name == block.document and part in whole), "")
+
+
+def of(*languages: str) -> pytest.MarkDecorator:
+    """A test of each block of these languages that is run here; of those that are the same, the first."""
+    chosen: dict[tuple[str, bool], Block] = {}
+    for block in BLOCKS:
+        if block.language in languages and not place(block) and not block.needs.startswith(("Google", "root")):
+            chosen.setdefault((block.text, block.section in IN_SECTION), block)
+    return pytest.mark.parametrize("block", chosen.values(), ids=str)
+
+
+@pytest.fixture(scope="module")
+def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | None]:
+    program = find_gcloud()
+    running = Gcloud(program, tmp_path_factory.mktemp("gcloud")) if program else None
+    yield running
+    if running:
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Path:
+    """What pip and uv find beside the repository: gar-publish, built from this checkout, and backends from PyPI."""
+    folder = tmp_path_factory.mktemp("wheels")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    backends = ["flit_core", "hatchling", "setuptools"]
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--only-binary=:all:",
+        "--dest",
+        str(folder),
+        *backends,
+    ]
+    subprocess.run(download, env=session_env, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return machine.link_packages(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture
+def world() -> World:
+    return machine.world()
+
+
+@pytest.fixture
+def computer(
+    *,
+    production: Emulator,
+    proxy: str,
+    real_gcloud: Gcloud | None,
+    wheels: Path,
+    packages: Path,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    leaks: Leaks,
+) -> Iterator[Machine]:
+    leaks.excuse("the environment of")  # the documents hand tokens over in variables,
+    leaks.excuse("the argument vector of")  # to pip in arguments,
+    leaks.excuse("the output of a process")  # and print one
+    for name in ("work", "bin", "held", "empty"):
+        (tmp_path / name).mkdir()
+    work, programs = tmp_path / "work", tmp_path / "bin"
+    for holds_secrets in (Path(clean_env["HOME"]), work):
+        leaks.expect(holds_secrets)
+    for name, script in {"gh": machine.GH, "gar-publish": machine.GAR_PUBLISH}.items():
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+    machine.fill_repositories(production, tmp_path / "held")
+    machine.fill_folder(work, production)
+    machine.new_environment(work / ".venv", packages)
+    exports = {name: value for name, value in production.exports().items() if not name.startswith("ACTIONS_")}
+    empty = (tmp_path / "empty").as_uri()
+    environment = {
+        **{name: value for name, value in clean_env.items() if name != "PIP_CONFIG_FILE"},
+        **exports,
+        **gcloud.settings({}, production.access_token(machine.OWNER), tmp_path / "held"),
+        "CLOUDSDK_CORE_PROJECT": "my-project",
+        "GAR_TOKEN": production.access_token(machine.PUBLISHER),
+        "HTTPS_PROXY": proxy,
+        "MAKEFLAGS": "--dry-run",
+        "MEMBER": f"serviceAccount:{machine.PUBLISHER}",
+        "NO_PROXY": "127.0.0.1",
+        "PATH": f"{programs}:{work}/.venv/bin:{machine.BIN}:/usr/bin:/bin",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_INDEX_URL": empty,
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "UV_DEFAULT_INDEX": empty,
+        "UV_FIND_LINKS": str(wheels),
+        "UV_PYTHON": sys.executable,
+        "VIRTUAL_ENV": str(work / ".venv"),
+    }
+    with real_gcloud.on_path(programs) if real_gcloud else contextlib.nullcontext():
+        yield Machine(work, environment)
+
+
+def test_every_block_is_in_a_class() -> None:
+    """Anything else than what the tests below run has a line in a table, or a mark."""
+    for block in BLOCKS:
+        known = block.language in {"sh", "yaml", "python"} or (block.document, block.language) in FILES
+        assert known or place(block) or block.needs, block
+        assert not block.needs or block.needs.startswith(("Google: ", "GitHub: ", "root: ")), block
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if place(block)], ids=str)
+def test_what_is_elsewhere_is_there(block: Block) -> None:
+    where = place(block)
+    if where.startswith("no test"):
+        assert not re.search(r"\$ |gar-publish ", block.text)
+    elif where.startswith("tests/"):
+        assert Path(block.document).name in (ROOT / where).read_text(encoding="utf-8")
+    else:
+        assert as_lines(block.text.replace("my-project", "demo-project")) in as_lines((ROOT / where).read_text())
+
+
+@of("sh")
+def test_commands(block: Block, computer: Machine, production: Emulator) -> None:
+    if not find_gcloud() and re.search(r"gcloud|\| sh$", block.text, re.MULTILINE):
+        pytest.skip("gcloud is not installed")
+    write_files(block, computer, production)
+    for part, script in BEFORE.get(block.document, {}).items():
+        if part in block.text:
+            computer.shell(script)
+    said = computer.shell(filled(block, production))
+    assert "gar-publish emulator" not in block.text or "export GAR_EMULATOR_HOST=" in said
+
+
+@of("yaml")
+def test_workflows(block: Block, computer: Machine, production: Emulator) -> None:
+    """With the actions of others passed over, which makes the block one that needs GitHub."""
+    found = jobs.as_jobs(yaml.safe_load(block.text), yaml.safe_load(QUICK_START))
+    assert bool(block.needs) == bool(jobs.others(found))
+    secrets = {"secrets.GAR_TOKEN": "", "secrets.GAR_KEY": (computer.folder / "key.json").read_text()}
+    doors = Doors(computer.folder, computer.environment)
+    jobs.run(found, doors=doors, shell=computer.shell, emulator=production, **KNOWN, **secrets)
+
+
+@of("toml", "text")
+def test_files(block: Block, computer: Machine, production: Emulator) -> None:
+    write_files(block, computer, production)
+    computer.shell(FILES[block.document, block.language][1])
+
+
+@of("python")
+def test_python(block: Block, tmp_path: Path) -> None:
+    exec(block.text, {"folder": tmp_path})
+
+
+def write_files(block: Block, computer: Machine, emulator: Emulator) -> None:
+    """Write the file that this block is, or that the one right before it shows."""
+    for shown in BLOCKS:
+        right_before = shown.document == block.document and block.number - shown.number in {0, 1}
+        if right_before and (file := FILES.get((shown.document, shown.language))):
+            text = filled(shown, emulator)
+            if file[0] == "pyproject.toml":
+                package = "acme-tools" if "acme-tools" in text else "my-package"
+                text = CONSUMER.format(package=package) + text
+            (computer.folder / file[0]).write_text(text)
+
+
+def filled(block: Block, emulator: Emulator) -> str:
+    """A block with what a reader fills in: the words in capitals, and the hash of what is pinned."""
+    repository = next(each for each in emulator.cloud.repositories if each.resource == machine.PYTHON)
+    attached = [each.id for each in emulator.cloud.attachments.attachments(repository)]
+    words = {**WORDS, **IN_SECTION.get(block.section, {}), "ATTACHMENT": next(iter(attached), "")}
+    text = re.sub(r"(?<![\w$])(?:" + "|".join(words) + r")(?!\w)", lambda found: words[found[0]], block.text)
+    hashes = {f"{file.package}=={file.version}": file.sha256 for file in emulator.files(jobs.REPOSITORY)}
+    return re.sub(r"(\S+==\S+) --hash=\S+", lambda found: f"{found[1]} --hash=sha256:{hashes[found[1]]}", text)
