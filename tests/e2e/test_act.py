@@ -116,7 +116,7 @@ def test_docker_build_installs_from_the_repository(
 
 
 class TestDocument:
-    """The commands of docs/local.md, in examples/act, as they stand there."""
+    """The commands of docs/local.md, in examples/act or in a clone of this repository, as they stand there."""
 
     @pytest.fixture
     def shell(
@@ -159,12 +159,22 @@ class TestDocument:
 
         return run
 
-    def test_with_the_emulator(self, shell: Callable[..., str]) -> None:
-        start, push = (block.strip() for block in commands("With the emulator"))
-        assert start == "gar-publish emulator | tee emulator.env"
+    def test_with_the_emulator(self, shell: Callable[..., str], action: Path, tmp_path: Path) -> None:
+        _, start, push = (block.strip() for block in commands("With the emulator"))  # the first is what test_demo runs
+        assert start == ".venv/bin/gar-publish emulator | tee emulator.env"
+        clone = tmp_path / "gar-publish"
+        shutil.copytree(action, clone)
+        (clone / ".venv").symlink_to(sys.prefix)
+        actrc = (tmp_path / "act/.actrc").read_text()
+        (clone / "examples/act/.actrc").write_text(re.sub("--local-repository.*\n", "", actrc))
         log = shell(
-            "gar-publish emulator --port 0 >emulator.env & trap 'kill $!; wait' EXIT\n"
-            f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.1; done\n{push}"
+            f"cd {clone}\n.venv/bin/gar-publish emulator --port 0 >emulator.env & trap 'kill $!; wait' EXIT\n"
+            f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.1; done\n{push}",
+            **{
+                f"GIT_{who}_{what}": "octocat@example.org"
+                for who in ("AUTHOR", "COMMITTER")
+                for what in ("NAME", "EMAIL")
+            },
         )
         assert "Hello, octocat!" in said(log, "publish/publish")
 
