@@ -58,7 +58,7 @@ FILES = {
     ("docs/dependency-confusion.md", "toml"): ("pyproject.toml", ""),
     ("docs/install.md", "toml"): (
         "pyproject.toml",
-        f"for tool in uv poetry; do {CONFIGURE}; done; uv lock; poetry lock",
+        f"for tool in uv poetry; do {CONFIGURE}; done; uv lock; poetry check",
     ),
     ("docs/troubleshooting.md", "toml"): ("pyproject.toml", "gar-publish plan"),
 }
