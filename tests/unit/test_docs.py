@@ -185,19 +185,6 @@ def test_documents_install_what_was_published_by_hash(document: Path) -> None:
             assert "outputs.requirements }}" not in str(step.get("run", "")) + str(step.get("env", "")), step
 
 
-@pytest.mark.parametrize(
-    ("document", "file"),
-    [("cloud-build", "cloud-build/cloudbuild.yaml"), ("monorepo", "matrix/.github/workflows/publish.yml")],
-)
-def test_documents_show_the_steps_of_the_example(document: str, file: str) -> None:
-    """Which a test runs."""
-    example = (ROOT / "examples" / file).read_text(encoding="utf-8")
-    blocks = fences(ROOT / "docs" / f"{document}.md", "yaml")
-    assert blocks
-    for block in blocks:
-        assert block.replace("my-project", "demo-project") in example
-
-
 def test_the_plan_is_that_of_the_example() -> None:
     (shown,) = fences(ROOT / "docs" / "monorepo.md", "json")
     selected = plan.select(["packages/*"], ROOT / "examples" / "monorepo", changed_since=None, environment={})
