@@ -5,7 +5,6 @@ from threading import Lock
 
 import requests
 
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.console import Console
 from gar_publish.credentials import Token, TokenSource, open_source
 from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
@@ -14,6 +13,7 @@ from gar_publish.identity import Credential, KeyPassword, read_credential
 from gar_publish.index import Index
 from gar_publish.inputs import CREDENTIAL_INPUTS, JSON_KEY_OPTION
 from gar_publish.login import KEY_USER, KEYRING, NOBODY, OAUTH_USER, Login
+from gar_publish.origins import refuse_plain_http
 from gar_publish.pages import IndexFile
 from gar_publish.repository import Repository
 from gar_publish.settings import IndexToken, read_index_token, read_repository, refuse_key_elsewhere

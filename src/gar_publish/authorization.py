@@ -3,13 +3,11 @@
 import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.auth import AuthBase
 
-from gar_publish.errors import BadInput
-from gar_publish.http import is_loopback, origin
+from gar_publish.origins import origin
 
 if TYPE_CHECKING:
     from gar_publish.credentials import TokenSource
@@ -53,29 +51,3 @@ def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -
         return response
     response.close()
     return call()
-
-
-def refuse_plain_http(url: str, emulator: str | None = None) -> None:
-    """Let no credential out unencrypted.
-
-    Args:
-        url: Where a credential is about to be sent.
-        emulator: The address of the emulator, where plain HTTP is fine.
-
-    Raises:
-        BadInput: It is neither HTTPS, nor on this machine, nor the emulator.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts)):
-        return
-    if emulator and origin(url) == origin(emulator):
-        return
-    raise BadInput(
-        f"{parts.scheme or 'no scheme'}://{_host(parts)} is not encrypted, so no token is sent there.",
-        fix=f"use https://{_host(parts)}",
-        anchor="plain-http",
-    )
-
-
-def _host(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.credentials import Token, open_source
 from gar_publish.http import new_session
 from gar_publish.identity import Credential
 from gar_publish.index import Index
 from gar_publish.install import default_name
 from gar_publish.login import OAUTH_USER, Login, same_index, url_with_login
+from gar_publish.origins import refuse_plain_http
 from gar_publish.repository import Repository
 from gar_publish.surroundings import Surroundings
 

@@ -7,9 +7,8 @@ from concurrent.futures import wait
 from contextlib import closing, suppress
 from functools import partial
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -20,6 +19,7 @@ from requests.utils import select_proxy
 from gar_publish import __version__
 from gar_publish.aside import aside
 from gar_publish.connections import pools
+from gar_publish.origins import is_loopback, origin
 from gar_publish.patience import Patience
 from gar_publish.repository import is_web_url
 
@@ -81,23 +81,6 @@ def release(response: requests.Response) -> None:
         if int(response.headers.get("Content-Length", BODY_LIMIT)) < _PIECE:
             while _next_piece(response):
                 pass
-
-
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL (RFC 6454)."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def is_loopback(parts: SplitResult) -> bool:
-    """Whether a URL leads to this machine."""
-    host = parts.hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _NoAuth(AuthBase):

@@ -1,24 +1,28 @@
-"""The flow of a publishing run, and nothing else."""
+"""The flow of a publishing run, and nothing else.
+
+What takes longest begins first: builds, then connections. The rest is imported while those go on.
+"""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gar_publish import distributions, plan
-from gar_publish.projects import Project
-from gar_publish.report import Report
-from gar_publish.run import Run
+from gar_publish.aside import aside
+from gar_publish.origins import refuse_plain_http
 from gar_publish.settings import Settings
-from gar_publish.supply import Supply
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from gar_publish.build import Built
+    from gar_publish.projects import Project
+    from gar_publish.report import Report
+    from gar_publish.supply import Supply
 
 
-def publish(settings: Settings, around: Surroundings) -> Report:
+def publish(settings: Settings, around: Surroundings) -> "Report":
     """Build, check, compare, upload and read back, side by side as far as that goes.
 
     This thread waits, and whatever asks a server or runs a build has a thread of its own: so a KeyboardInterrupt ends
@@ -30,34 +34,53 @@ def publish(settings: Settings, around: Surroundings) -> Report:
     Raises:
         Failure: Something was wrong before that; nothing was uploaded.
     """
+    refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
     no_build = settings.dist or settings.promotion
     projects = [] if no_build else _select(settings, around)
-    if not projects and not no_build:
-        around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
-        return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
+    supply: Future[Supply] = Future()
     with ExitStack() as stack:
+
+        def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
+            return stack.enter_context(_building(wanted, supply, settings, around))
+
+        # Whether the index has a version already is known later.
+        builds = building(projects) if projects and settings.if_exists != "skip" else None
+        from gar_publish.report import Report
+        from gar_publish.run import Run
+
+        if not projects and not no_build:
+            around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
+            return Report(
+                settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None
+            )
         run = Run(settings, around, projects)
         stack.callback(run.close)
+        supply.set_result(run.supply)
         if promotion := settings.promotion:
             return run.publish(lambda: run.supply.fetched(promotion, stack.enter_context(_scratch())))
         if settings.dist:
             return run.publish(run.supply.collected)
-        return run.publish(lambda: run.supply.built(stack.enter_context(_building(run.supply, settings, around))))
+        return run.publish(lambda: run.supply.built(builds or building(run.supply.to_build())))
 
 
 @contextmanager
-def _building(supply: Supply, settings: Settings, around: Surroundings) -> Iterator[Iterator["Built"]]:
-    from gar_publish import build  # takes long to import: servers answer meanwhile
+def _building(
+    projects: "Sequence[Project]", supply: "Future[Supply]", settings: Settings, around: Surroundings
+) -> Iterator[Iterator["Built"]]:
+    from gar_publish import build
+
+    def private_index(names: Collection[str]) -> "Future[str | None]":
+        return aside(lambda: supply.result().private_index(names))
 
     with (
         _scratch() as scratch,
         build.building(
-            supply.to_build(),
+            projects,
             formats=settings.formats,
             out=scratch,
             console=around.console,
             environment=around.environment,
-            private_index=supply.private_index,
+            private_index=private_index,
             insist=around.container,
             jobs=settings.jobs,
         ) as builds,
@@ -72,8 +95,10 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _select(settings: Settings, around: Surroundings) -> list[Project]:
+def _select(settings: Settings, around: Surroundings) -> "list[Project]":
     """The projects in the order of building: first those whose names nobody knows, for anything may wait for them."""
+    from gar_publish import plan
+
     selected = plan.select(
         settings.packages,
         around.workspace,
@@ -81,6 +106,8 @@ def _select(settings: Settings, around: Surroundings) -> list[Project]:
         environment=around.environment,
     )
     if settings.expected_version:
+        from gar_publish import distributions
+
         distributions.check_expected(
             ((project.label, project.version) for project in selected if project.version),
             settings.expected_version,

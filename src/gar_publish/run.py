@@ -30,9 +30,6 @@ class Run:
 
     Attributes:
         supply: What it publishes.
-
-    Raises:
-        BadInput: The repository is reached by plain HTTP.
     """
 
     def __init__(self, settings: Settings, around: Surroundings, projects: Sequence[Project]) -> None:
@@ -115,16 +112,16 @@ class Run:
 
     def _gather(self) -> Failure | None:
         """Attach the evidence of what has landed; whatever goes wrong, that stays published."""
-        if self._delivery.given_up:
-            return None
         settings = self._settings
+        if self._delivery.given_up or not (settings.sbom or settings.provenance):
+            return None
         wanted = {"uploaded", "identical", *(["would upload"] if settings.dry_run else [])}
         landed = [
             each.distribution
             for each in self._delivery.end()
             if each.status in wanted and not each.failure and isinstance(each.distribution, Distribution)
         ]
-        attaches = landed and not settings.dry_run and (settings.sbom or settings.provenance)
+        attaches = landed and not settings.dry_run
         try:
             self._evidence = self._gathering.finish(landed, self._target.attaching() if attaches else None)
         except Exception as error:  # noqa: BLE001 - see above

@@ -1,14 +1,14 @@
 """What a run publishes, package by package: built from projects, collected from files, or fetched from a repository."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gar_publish import distributions, filenames, order
-from gar_publish.aside import aside, result
+from gar_publish.aside import result
 from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Failure
@@ -91,13 +91,22 @@ class Supply:
                 to_build.append(project)
         return to_build
 
-    def private_index(self, names: Collection[str]) -> "Future[str | None]":
+    def private_index(self, names: Collection[str]) -> str | None:
         """The repository's index with a reading token, if it holds any of these build requirements.
 
         Those that this run publishes itself are waited for: as long as they are not there, anybody may have put another
         package of their name elsewhere.
+
+        Raises:
+            Failure: One of them is not there, or the repository cannot be read.
         """
-        return aside(lambda: self._private_index(names))
+        for name in self._needed_for_builds.intersection(names):
+            if not self._delivery.has_landed(name) or self._settings.dry_run:
+                raise _not_there(name)
+        if not any(name in self._needed_for_builds or self._target.access.files(name) for name in names):
+            return None
+        token = self._target.access.reading_token()
+        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Supplied]:
         """What builds bring, as they end; where one of several fails, the others go on."""
@@ -173,15 +182,6 @@ class Supply:
             for kind, listed in held.items()
             if kind in self._settings.formats
         ]
-
-    def _private_index(self, names: Collection[str]) -> str | None:
-        for name in self._needed_for_builds.intersection(names):
-            if not self._delivery.has_landed(name) or self._settings.dry_run:
-                raise _not_there(name)
-        if not any(name in self._needed_for_builds or self._target.access.files(name) for name in names):
-            return None
-        token = self._target.access.reading_token()
-        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
     def _refuse_second(self, name: str, project: Project) -> None:
         other = self._names.setdefault(name, project)

@@ -8,7 +8,6 @@ from typing import TypeVar
 from gar_publish.access import Access, open_access, read_as
 from gar_publish.artifact_registry import RepositoryApi
 from gar_publish.aside import result
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.distributions import Distribution
 from gar_publish.evidence import Attach
 from gar_publish.google_api import GoogleApi
@@ -38,9 +37,6 @@ class Target:
         projects: What is going to be published, as far as that is known.
         readers: Where servers are asked side by side.
         uploads: How many files are sent side by side.
-
-    Raises:
-        BadInput: It is reached by plain HTTP.
     """
 
     def __init__(
@@ -52,7 +48,6 @@ class Target:
         *,
         uploads: int,
     ) -> None:
-        refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
         self._settings = settings
         self._around = around
         self._readers = readers

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gar_publish import metadata, prebuilt, projects, workspaces
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.console import printable
 from gar_publish.emulator.world import World
 from gar_publish.endpoints import Endpoints
@@ -22,6 +21,7 @@ from gar_publish.errors import BadInput, Failure
 from gar_publish.http import new_session
 from gar_publish.identity import parse_key
 from gar_publish.inputs import INPUTS
+from gar_publish.origins import refuse_plain_http
 from gar_publish.repository import Repository
 from gar_publish.settings import Settings
 from tests.fuzz.strategies import either, json_values, objects, text, words

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from gar_publish.authorization import HostAuth, refuse_plain_http, refused_token
+from gar_publish.authorization import HostAuth, refused_token
 from gar_publish.credentials import Token
 from gar_publish.errors import BadInput
 from gar_publish.http import new_session
+from gar_publish.origins import refuse_plain_http
 from tests.unit.servers import Reply, ScriptedServer, serve
 
 

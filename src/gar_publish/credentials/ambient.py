@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.credentials import federation, gcloud, key, metadata
 from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import FreshSource, TokenSource
 from gar_publish.errors import BadInput, CredentialsFailure
+from gar_publish.origins import refuse_plain_http
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gar_publish.aside import aside
-from gar_publish.authorization import refuse_plain_http
 from gar_publish.credentials.exchange import Exchange, new_token, understood
 from gar_publish.credentials.explain import project_of
 from gar_publish.credentials.source import PUBLISH_SCOPE, Token
 from gar_publish.errors import CredentialsFailure
 from gar_publish.identity import Federation
+from gar_publish.origins import refuse_plain_http
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
