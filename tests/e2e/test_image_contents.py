@@ -36,7 +36,6 @@ WHY = {
     "readme-renderer": "does the long description render, as twine check asks",
     "requests": "HTTP",
     "requests-toolbelt": "the upload form, streamed",
-    "rfc3986": "twine reads URLs with it",
     "rich": "bars of uploads; twine imports it",
     "sortedcontainers": "the order in SBOMs",
     "tenacity": "the retry policy",
