@@ -209,7 +209,7 @@ def pem() -> str:
 def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
     info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}
     with only_failures():
-        key.fetch(Key(info), exchange(lambda url: answered(oauth, url)), "scope")
+        key.Keyed(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
 
 
 @given(answers)

@@ -1,7 +1,6 @@
 """Who publishes: access tokens of one identity, from any of the kinds that the contract names."""
 
 from collections.abc import Mapping
-from functools import partial
 
 import requests
 
@@ -56,7 +55,7 @@ def open_source(
         case Key():
             from gar_publish.credentials import key
 
-            return FreshSource("service-account key", partial(key.fetch, credential, exchange))
+            return FreshSource("service-account key", key.Keyed(credential, exchange).fetch)
         case Ambient():
             from gar_publish.credentials import ambient
 

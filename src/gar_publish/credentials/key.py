@@ -2,27 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from gar_publish.credentials.exchange import Exchange, refresh
 from gar_publish.credentials.explain import project_of
-from gar_publish.credentials.source import Token
+from gar_publish.credentials.source import PUBLISH_SCOPE, Token
 from gar_publish.errors import BadInput
 from gar_publish.identity import Key
 
 
-def fetch(key: Key, exchange: Exchange, scope: str) -> Token:
-    """Exchange an assertion that the key signs for an access token.
+class Keyed:
+    """Exchanges assertions that the key signs for access tokens.
 
-    The key's own `token_uri` is not used: anybody could have written it.
-
-    Raises:
-        BadInput: The private key cannot be read.
-        CredentialsFailure: The key is refused.
-        Unreachable: The token service does not answer.
+    The key is read once, which takes longer than to sign. Its own `token_uri` is not used: anybody could have written
+    it.
     """
-    exchange = replace(exchange, names=names(key.info))
-    return refresh(credentials(key.info, exchange, scope), exchange)
+
+    def __init__(self, key: Key, exchange: Exchange) -> None:
+        self._info = key.info
+        self._exchange = exchange
+
+    def fetch(self, scope: str) -> Token:
+        """Get an access token.
+
+        Raises:
+            BadInput: The private key cannot be read.
+            CredentialsFailure: The key is refused.
+            Unreachable: The token service does not answer.
+        """
+        exchange = replace(self._exchange, names=names(self._info))
+        return refresh(self._credentials.with_scopes([scope]), exchange)
+
+    @cached_property
+    def _credentials(self) -> Any:
+        return credentials(self._info, self._exchange, PUBLISH_SCOPE)
 
 
 def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
