@@ -1,6 +1,7 @@
 """The flow of a publishing run, and nothing else.
 
-What takes longest begins first: builds, then connections. The rest is imported while those go on.
+What takes longest begins first, and the rest is imported meanwhile. In the image those are connections; elsewhere the
+builds, for which uv installs what the image has.
 """
 
 import tempfile
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.aside import aside
+from gar_publish.identity import Federation
 from gar_publish.origins import refuse_plain_http
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from gar_publish.build import Built
+    from gar_publish.http import Session
     from gar_publish.projects import Project
     from gar_publish.report import Report
     from gar_publish.supply import Supply
@@ -35,14 +38,15 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         Failure: Something was wrong before that; nothing was uploaded.
     """
     refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
-    no_build = settings.dist or settings.promotion
-    projects = [] if no_build else _select(settings, around)
     supply: Future[Supply] = Future()
     with ExitStack() as stack:
+        session = stack.enter_context(_connected(settings, around)) if around.container else None
 
         def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
             return stack.enter_context(_building(wanted, supply, settings, around))
 
+        no_build = settings.dist or settings.promotion
+        projects = [] if no_build else _select(settings, around)
         # Whether the index has a version already is known later.
         builds = building(projects) if projects and settings.if_exists != "skip" else None
         from gar_publish.report import Report
@@ -53,7 +57,7 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
             return Report(
                 settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None
             )
-        run = Run(settings, around, projects)
+        run = Run(settings, around, projects, session or stack.enter_context(_connected(settings, around)))
         stack.callback(run.close)
         supply.set_result(run.supply)
         if promotion := settings.promotion:
@@ -61,6 +65,23 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         if settings.dist:
             return run.publish(run.supply.collected)
         return run.publish(lambda: run.supply.built(builds or building(run.supply.to_build())))
+
+
+def _connected(settings: Settings, around: Surroundings) -> "Session":
+    """A session that shakes hands with Google's hosts ahead, with as many connections as will be of use at once.
+
+    With no other hosts: a server with one thread would wait for what the first connection says, and hear no other.
+    """
+    from gar_publish.http import new_session
+
+    counts: dict[str, int] = {}
+    if settings.repository.resource:
+        counts |= {settings.repository.index_url: 2, around.endpoints.artifact_registry: 1}
+    if isinstance(settings.credential, Federation):
+        counts |= {settings.credential.request_url: 1, around.endpoints.sts: 2}
+    session = new_session(around.patience)
+    session.connect_ahead(counts)
+    return session
 
 
 @contextmanager

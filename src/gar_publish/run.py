@@ -10,6 +10,7 @@ from gar_publish.delivery import Delivery
 from gar_publish.distributions import Distribution
 from gar_publish.errors import Failure, cancelled, mistake_of_ours
 from gar_publish.evidence import AttachedEvidence, Gathering
+from gar_publish.http import Session
 from gar_publish.projects import Project
 from gar_publish.report import Report
 from gar_publish.settings import Settings
@@ -27,19 +28,20 @@ class Run:
         settings: What was asked.
         around: Where it happens.
         projects: What is to be built; nothing where files are given or fetched.
+        session: What requests are made with.
 
     Attributes:
         supply: What it publishes.
     """
 
-    def __init__(self, settings: Settings, around: Surroundings, projects: Sequence[Project]) -> None:
+    def __init__(self, settings: Settings, around: Surroundings, projects: Sequence[Project], session: Session) -> None:
         self._settings = settings
         self._around = around
         self._projects = projects
         at_once = settings.jobs or _UPLOADS_AT_ONCE
         self._senders = ThreadPoolExecutor(max_workers=at_once)
         self._readers = ThreadPoolExecutor(max_workers=2 * at_once)
-        self._target = Target(settings, around, projects, self._readers, uploads=at_once)
+        self._target = Target(settings, around, projects, session, self._readers, uploads=at_once)
         self._gathering = Gathering(settings, around, self._readers)
         self._evidence: list[AttachedEvidence] = []
         names = [project.name for project in projects if project.name]
@@ -61,7 +63,6 @@ class Run:
         """Begin nothing any more."""
         self._senders.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
-        self._target.close()
 
     def publish(self, provide: Callable[[], Iterable[Supplied]]) -> Report:
         """Publish packages as they come.

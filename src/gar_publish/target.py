@@ -11,8 +11,8 @@ from gar_publish.aside import result
 from gar_publish.distributions import Distribution
 from gar_publish.evidence import Attach
 from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
-from gar_publish.identity import Federation, KeyPassword, member
+from gar_publish.http import Session
+from gar_publish.identity import KeyPassword, member
 from gar_publish.index import Index
 from gar_publish.new_repository import once_known
 from gar_publish.pages import IndexFile
@@ -29,12 +29,13 @@ Answer = TypeVar("Answer")
 class Target:
     """The repository of one run, as its delivery knows it (`gar_publish.delivery.Registry`).
 
-    Connections, tokens and what the index lists are asked for at once, in other threads; calls wait for what they need.
+    Tokens and what the index lists are asked for at once, in other threads; calls wait for what they need.
 
     Args:
         settings: What was asked.
         around: Where the run happens.
         projects: What is going to be published, as far as that is known.
+        session: What requests are made with.
         readers: Where servers are asked side by side.
         uploads: How many files are sent side by side.
     """
@@ -44,6 +45,7 @@ class Target:
         settings: Settings,
         around: Surroundings,
         projects: Sequence[Project],
+        session: Session,
         readers: Executor,
         *,
         uploads: int,
@@ -52,15 +54,11 @@ class Target:
         self._around = around
         self._readers = readers
         self._uploads = min(len(projects), uploads) if len(projects) > 1 else 0
-        self._session = new_session(around.patience)
+        self._session = session
         self._is_new = False
-        self._connect_ahead()
         self._access = readers.submit(self._open_access)
         self._checked = readers.submit(self._check_repository)
         self._listed = {each.name: readers.submit(self._look_up, each.name) for each in projects if each.name}
-
-    def close(self) -> None:
-        self._session.close()
 
     @property
     def access(self) -> Access:
@@ -108,19 +106,6 @@ class Target:
         result(self._readers.submit(self._api(repository).check_source))
         result(self._checked)
         return reader
-
-    def _connect_ahead(self) -> None:
-        """Shake hands with Google's hosts while projects build and modules are imported.
-
-        With no others: a server with one thread would wait for what the first connection says, and hear no other.
-        """
-        settings, endpoints = self._settings, self._around.endpoints
-        counts: dict[str, int] = {}
-        if settings.repository.resource:
-            counts |= {settings.repository.index_url: 2, endpoints.artifact_registry: 1}
-        if isinstance(settings.credential, Federation):
-            counts |= {settings.credential.request_url: 1, endpoints.sts: 2}
-        self._session.connect_ahead(counts)
 
     def _open_access(self) -> Access:
         settings = self._settings
