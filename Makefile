@@ -7,10 +7,10 @@
 demo: .venv/demo.stamp
 	.venv/bin/gar-publish demo
 
-# Run all tests in three workers, one of which mostly waits for the Docker engine. Tests that need that are skipped without
-# one, or fail where REQUIRE_DOCKER=1.
+# Run all tests, a worker for each core. Those that need a Docker engine are skipped without one, or fail where
+# REQUIRE_DOCKER=1.
 test: .venv/dev.stamp
-	.venv/bin/python -m pytest --numprocesses=3 --no-loadscope-reorder $(PYTEST)
+	.venv/bin/python -m pytest --numprocesses=auto --no-loadscope-reorder $(PYTEST)
 
 # Check style, format, types, Dockerfiles, workflows and actions. Nothing is asked of a server.
 lint: .venv/dev.stamp
