@@ -7,16 +7,14 @@ would ask GitHub is asked of a `gh` that knows octo-org/hello and nothing else.
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gar_publish.distributions import read
 from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.store import StoredFile
 from tests.conftest import ROOT, copy_tree
+from tests.holding import hold
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -89,14 +87,7 @@ def fill_repositories(emulator: Emulator, folder: Path) -> None:
     repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
     (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
     for name, wheels in held.items():
-        for wheel in wheels:
-            about = read(wheel)
-            draft = emulator.cloud.store.draft()
-            draft.write_bytes(wheel.read_bytes())
-            stored = StoredFile(
-                about.name, about.version, wheel.name, about.size, about.sha256, "0" * 32, "", time.time() - 1000
-            )
-            emulator.cloud.store.add(repositories[name], draft, stored)
+        hold(emulator, repositories[name], *wheels)
 
 
 def fill_folder(folder: Path, emulator: Emulator) -> None:

@@ -17,6 +17,7 @@ import pytest
 from gar_publish.configure.options import TOOL_NAMES
 from gar_publish.emulator import Emulator
 from tests.conftest import ROOT
+from tests.holding import hold
 from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
@@ -128,8 +129,8 @@ def laptop(
     }
     laptop = Laptop(home, project, environment, production)
     wheel = make_wheel(tmp_path / "dist", "hello")
-    secret = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": production.access_token(PUBLISHER)}
-    laptop.run("twine", "upload", "--disable-progress-bar", "--repository-url", UPLOAD_URL, wheel, **secret)
+    (repository,) = (each for each in production.cloud.repositories if each.resource.endswith("/python"))
+    hold(production, repository, wheel)
     return laptop
 
 

@@ -1,6 +1,5 @@
 """Promoting from one repository to another, through both front doors: byte for byte, in order, and once."""
 
-import hashlib
 import io
 import json
 import re
@@ -18,12 +17,11 @@ import pytest
 import yaml
 
 from bench.memory import write_wheel
-from gar_publish.distributions import read
 from gar_publish.emulator import Emulator, Fault, World
 from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.store import StoredFile
 from gar_publish.emulator.world import Repository
 from tests.conftest import ROOT
+from tests.holding import hold
 from tests.integration.frontdoors import DIRECT, PROVIDER, Done, Doors, install, statuses
 from tests.wheels import make_wheel
 
@@ -52,17 +50,6 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     )
     with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
         yield running
-
-
-def hold(emulator: Emulator, repository: str, *paths: Path) -> None:
-    """Put files into a repository, as if they had been published long ago."""
-    for path in paths:
-        about = read(path)
-        draft = emulator.cloud.store.draft()
-        draft.write_bytes(path.read_bytes())
-        md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        stored = StoredFile(about.name, about.version, path.name, about.size, about.sha256, md5, "", time.time() - 1000)
-        emulator.cloud.store.add(REPOSITORIES[repository], draft, stored)
 
 
 def make_sdist(folder: Path, name: str, version: str) -> Path:
@@ -112,7 +99,13 @@ def hello(emulator: Emulator, tmp_path: Path) -> Sequence[str]:
         make_wheel(tmp_path, "hello", "1.2.3", tag="cp312-cp312-manylinux_2_17_x86_64"),
         make_sdist(tmp_path, "hello", "1.2.3"),
     ]
-    hold(emulator, DEV, *files, make_wheel(tmp_path, "hello", "1.2.2"), make_wheel(tmp_path, "hello", "1.3.0.dev1"))
+    hold(
+        emulator,
+        REPOSITORIES[DEV],
+        *files,
+        make_wheel(tmp_path, "hello", "1.2.2"),
+        make_wheel(tmp_path, "hello", "1.3.0.dev1"),
+    )
     return [file.name for file in files]
 
 
@@ -150,8 +143,12 @@ class TestAction:
         }
 
     def test_pip_installs_what_was_promoted(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-        hold(emulator, DEV, make_wheel(tmp_path, "lib", "2.0", content="at = 2\n"))
-        hold(emulator, DEV, make_wheel(tmp_path, "hello", "1.0", requires=["lib>=1"], content="import lib\n"))
+        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0", content="at = 2\n"))
+        hold(
+            emulator,
+            REPOSITORIES[DEV],
+            make_wheel(tmp_path, "hello", "1.0", requires=["lib>=1"], content="import lib\n"),
+        )
         step = doors.action(self.inputs("hello==1.0\n", with_dependencies="true"))
         assert step.code == 0, step.log
         assert step.outputs["requirements"].splitlines() == ["hello==1.0", "lib==2.0"]
@@ -181,9 +178,11 @@ class TestDocument:
     @pytest.fixture(autouse=True)
     def _dev(self, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
         del hello
-        hold(emulator, DEV, make_wheel(tmp_path, "lib", "2.0"))
+        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0"))
         hold(
-            emulator, DEV, make_wheel(tmp_path, "hello", "1.2.3", tag="py2-none-any", requires=["lib; extra == 'fast'"])
+            emulator,
+            REPOSITORIES[DEV],
+            make_wheel(tmp_path, "hello", "1.2.3", tag="py2-none-any", requires=["lib; extra == 'fast'"]),
         )
 
     def test_commands(self, doors: Doors, emulator: Emulator) -> None:
@@ -210,7 +209,7 @@ class TestDependencies:
     def _dev(self, emulator: Emulator, tmp_path: Path) -> None:
         hold(
             emulator,
-            DEV,
+            REPOSITORIES[DEV],
             make_wheel(tmp_path, "app", "1.0", requires=["lib<3,>=1", "requests", "fast; extra == 'speed'"]),
             *(make_wheel(tmp_path, "lib", version, requires=["core"]) for version in ("1.0", "2.9", "2.10", "3.0")),
             *(make_wheel(tmp_path, "core", version, requires=["lib; extra == 'x'"]) for version in ("1.0", "1.1rc1")),
@@ -241,7 +240,7 @@ class TestDependencies:
         assert arrived(emulator) == ["lib 1.0", "app 1.0"]
 
     def test_that_cannot_be_had(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-        hold(emulator, DEV, make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
+        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
         done, _ = promote(doors, "app==2.0", "--with-dependencies")
         assert done.code == 6
         assert f"{DEV} does not have a version of lib that app 2.0 can use (lib>=4)." in done.errors[0]
@@ -253,7 +252,7 @@ class TestOtherBytes:
     """Whichever side has them, nothing is sent."""
 
     def test_in_the_target(self, doors: Doors, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
-        hold(emulator, PROD, make_wheel(tmp_path / "other", "hello", "1.2.3", content="changed = True\n"))
+        hold(emulator, REPOSITORIES[PROD], make_wheel(tmp_path / "other", "hello", "1.2.3", content="changed = True\n"))
         before = contents(emulator, PROD)
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 5
@@ -294,7 +293,7 @@ class TestKilled:
     )
     def test_anywhere(self, doors: Doors, emulator: Emulator, fault: Fault, landed: set[int], tmp_path: Path) -> None:
         for name, requires in (("c", ["b"]), ("b", ["a"]), ("a", [])):
-            hold(emulator, DEV, make_wheel(tmp_path, name, requires=requires))
+            hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, name, requires=requires))
         emulator.inject(fault)
         arguments = ("promote", "c==1.0", "--with-dependencies", "--from", DEV, "--repository", PROD, *DIRECT)
         with subprocess.Popen(
@@ -359,7 +358,7 @@ sys.exit(code)
 
 
 def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-    hold(emulator, DEV, make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 40_000_000))
+    hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 40_000_000))
     peaks = []
     for name in ("small", "large"):
         done = subprocess.run(
@@ -376,7 +375,7 @@ def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path
 
 
 def test_an_sbom_names_the_index_that_the_wheel_is_promoted_to(doors: Doors, emulator: Emulator) -> None:
-    hold(emulator, DEV, make_wheel(doors.folder, "hello"))
+    hold(emulator, REPOSITORIES[DEV], make_wheel(doors.folder, "hello"))
     done, report = promote(doors, "hello==1.0", "--sbom")
     assert done.code == 0, done.err
     assert len(list(emulator.cloud.attachments.attachments(REPOSITORIES[PROD]))) == 1

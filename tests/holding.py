@@ -1,0 +1,21 @@
+"""Files that an emulator holds, as if they had been published long ago."""
+
+import hashlib
+import time
+from pathlib import Path
+
+from gar_publish.distributions import read
+from gar_publish.emulator import Emulator
+from gar_publish.emulator.store import StoredFile
+from gar_publish.emulator.world import Repository
+
+
+def hold(emulator: Emulator, repository: Repository, *paths: Path) -> None:
+    """Put files into a repository."""
+    for path in paths:
+        about, content = read(path), path.read_bytes()
+        draft = emulator.cloud.store.draft()
+        draft.write_bytes(content)
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        stored = StoredFile(about.name, about.version, path.name, about.size, about.sha256, md5, "", time.time() - 1000)
+        emulator.cloud.store.add(repository, draft, stored)
