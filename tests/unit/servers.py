@@ -1,5 +1,6 @@
 """A local HTTP server that answers by script, and a console that remembers."""
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -8,6 +9,8 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
+
+from gar_publish.credentials.source import Token
 
 
 @dataclass(frozen=True)
@@ -152,3 +155,26 @@ class Time:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
+
+
+@dataclass
+class Counting:
+    """A source whose token is another one each time."""
+
+    kind: str = "counting"
+    count: int = 0
+
+    def token(self) -> Token:
+        self.count += 1
+        return Token(f"token-{self.count}", None)
+
+    def renew(self, refused: str) -> Token:
+        raise NotImplementedError
+
+    def read_only(self) -> None:
+        return None
+
+
+def basic(token: str) -> str:
+    """The header that brings a token."""
+    return f"Basic {base64.b64encode(f'oauth2accesstoken:{token}'.encode()).decode()}"

@@ -1,16 +1,12 @@
-import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 import requests
 
 from gar_publish.authorization import HostAuth, refused_token
-from gar_publish.credentials import Token
 from gar_publish.errors import BadInput
-from gar_publish.http import new_session
 from gar_publish.origins import refuse_plain_http
-from tests.unit.servers import Reply, ScriptedServer, serve
+from tests.unit.servers import Counting, Reply, ScriptedServer, basic, serve
 
 
 @pytest.fixture
@@ -23,34 +19,6 @@ def server() -> Iterator[ScriptedServer]:
 def other() -> Iterator[ScriptedServer]:
     with serve() as server:
         yield server
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with new_session() as session:
-        yield session
-
-
-@dataclass
-class Counting:
-    """A source whose token is another one each time."""
-
-    kind: str = "counting"
-    count: int = 0
-
-    def token(self) -> Token:
-        self.count += 1
-        return Token(f"token-{self.count}", None)
-
-    def renew(self, refused: str) -> Token:
-        raise NotImplementedError
-
-    def read_only(self) -> None:
-        return None
-
-
-def basic(token: str) -> str:
-    return f"Basic {base64.b64encode(f'oauth2accesstoken:{token}'.encode()).decode()}"
 
 
 class TestHostAuth:

@@ -1,11 +1,9 @@
-import base64
 import gzip
 import itertools
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from time import monotonic, process_time
@@ -15,7 +13,6 @@ import requests
 import trustme
 
 from gar_publish import __version__
-from gar_publish.credentials import Token
 from gar_publish.errors import BadInput, Unreachable
 from gar_publish.http import BODY_LIMIT, new_session
 from gar_publish.patience import Patience
@@ -71,28 +68,6 @@ def dripping(head: bytes) -> AbstractContextManager[str]:
                 return
 
     return one_client(handle)
-
-
-@dataclass
-class Counting:
-    """A source whose token is another one each time."""
-
-    kind: str = "counting"
-    count: int = 0
-
-    def token(self) -> Token:
-        self.count += 1
-        return Token(f"token-{self.count}", None)
-
-    def renew(self, refused: str) -> Token:
-        raise NotImplementedError
-
-    def read_only(self) -> None:
-        return None
-
-
-def basic(token: str) -> str:
-    return f"Basic {base64.b64encode(f'oauth2accesstoken:{token}'.encode()).decode()}"
 
 
 class TestSession:

@@ -10,6 +10,7 @@ import requests
 
 from gar_publish.emulator import Emulator, World
 from tests.unit.emulator.local import Clock, Local
+from tests.wheels import make_wheel
 
 
 @pytest.fixture
@@ -46,3 +47,16 @@ def local(start: Callable[..., Local]) -> Local:
 @pytest.fixture
 def default() -> World:
     return World.default()
+
+
+@pytest.fixture
+def wheels(local: Local, tmp_path: Path) -> list[Path]:
+    """Three versions of two packages, which the emulator holds."""
+    made = [
+        make_wheel(tmp_path, "my-pkg", "1.0"),
+        make_wheel(tmp_path, "my-pkg", "1.0+local"),
+        make_wheel(tmp_path, "other", "2.0"),
+    ]
+    for wheel in made:
+        assert local.upload(wheel, local.token()).status_code == 200
+    return made

@@ -1,25 +1,11 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from tests.unit.emulator.local import PYTHON, READER, Local
-from tests.wheels import make_wheel
 
 HOST = "artifactregistry.googleapis.com"
-
-
-@pytest.fixture
-def wheels(local: Local, tmp_path: Path) -> list[Path]:
-    made = [
-        make_wheel(tmp_path, "my-pkg", "1.0"),
-        make_wheel(tmp_path, "my-pkg", "1.0+local"),
-        make_wheel(tmp_path, "other", "2.0"),
-    ]
-    for wheel in made:
-        assert local.upload(wheel, local.token()).status_code == 200
-    return made
 
 
 def _call(local: Local, method: str, name: str, who: str = READER, **options: Any) -> requests.Response:

@@ -12,7 +12,6 @@ import requests
 from gar_publish.emulator import World
 from gar_publish.emulator.iam import Binding
 from tests.unit.emulator.local import PYTHON, READ_ONLY, READER, Local
-from tests.wheels import make_wheel
 
 HOST = "artifactregistry.googleapis.com"
 ADMIN = "user:admin@example.com"
@@ -23,18 +22,6 @@ PARENT = "projects/demo-project/locations/us-central1"
 def local(start: Callable[..., Local], default: World) -> Local:
     admin = Binding(ADMIN, "roles/artifactregistry.admin", "projects/demo-project")
     return start(replace(default, bindings=(*default.bindings, admin)))
-
-
-@pytest.fixture
-def wheels(local: Local, tmp_path: Path) -> list[Path]:
-    made = [
-        make_wheel(tmp_path, "my-pkg", "1.0"),
-        make_wheel(tmp_path, "my-pkg", "1.0+local"),
-        make_wheel(tmp_path, "other", "2.0"),
-    ]
-    for wheel in made:
-        assert local.upload(wheel, local.token()).status_code == 200
-    return made
 
 
 def _call(local: Local, method: str, name: str, who: str = READER, **options: Any) -> requests.Response:
