@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import closing, suppress
 from functools import partial
@@ -34,6 +34,7 @@ SLOWEST = 10_000
 
 _PIECE = 64 * 1024
 _MOMENT = 0.2
+_FAILURES = requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError
 
 
 def new_session(patience: Patience | None = None, *, trust: str | None = None, connections: int = 32) -> "Session":
@@ -116,19 +117,24 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools
         return manager
 
-    def connect(self, request: requests.PreparedRequest, verify: Any) -> None:
+    def connection(self, request: requests.PreparedRequest, verify: Any) -> Callable[[], None]:
+        """Take a connection out of its pool; the result connects it and puts it back, for requests to use."""
         pool: Any = self.get_connection_with_tls_context(request, verify)
         self.cert_verify(pool, request.url, verify, None)  # type: ignore[no-untyped-call] # requests' own has no types
         connection = pool._get_conn()  # noqa: SLF001 - urllib3 connects for a request only
-        try:
-            if connection.sock is None:
-                connection.timeout = self._timeouts[0]
-                connection.connect()
-        except Exception:
-            connection.close()  # else the next request would take it for one that works
-            raise
-        finally:
-            pool._put_conn(connection)  # noqa: SLF001 - the other half of `_get_conn`
+
+        def connect() -> None:
+            try:
+                if connection.sock is None:
+                    connection.timeout = self._timeouts[0]
+                    connection.connect()
+            except Exception:
+                connection.close()  # else the next request would take it for one that works
+                raise
+            finally:
+                pool._put_conn(connection)  # noqa: SLF001 - the other half of `_get_conn`
+
+        return connect
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
@@ -173,16 +179,22 @@ class Session(requests.Session):
         for url, count in counts.items():
             by_host[origin(url)] = url, max(count, by_host.get(origin(url), (url, 0))[1])
         for host, (url, count) in by_host.items():
-            self._ahead.setdefault(host, []).extend(aside(partial(self._connect, url)) for _ in range(count))
+            connections = [self._connection(url) for _ in range(count)]  # all, before the first is there to be reused
+            self._ahead.setdefault(host, []).extend(aside(partial(self._connect, each)) for each in connections if each)
 
-    def _connect(self, url: str) -> None:
-        if self._closed.is_set():
-            return
-        with suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
+    def _connection(self, url: str) -> Callable[[], None] | None:
+        with suppress(*_FAILURES):
             adapter = self.get_adapter(url)
             how = self.merge_environment_settings(url, {}, None, None, None)
             if isinstance(adapter, _Adapter) and not select_proxy(url, how["proxies"]):
-                adapter.connect(requests.Request("GET", url).prepare(), how["verify"])
+                return adapter.connection(requests.Request("GET", url).prepare(), how["verify"])
+        return None
+
+    def _connect(self, connect: Callable[[], None]) -> None:
+        if self._closed.is_set():
+            return
+        with suppress(*_FAILURES):
+            connect()
         if self._closed.is_set():  # meanwhile
             super().close()
 

@@ -35,6 +35,7 @@ class Server(ThreadingHTTPServer):
     """Answers over TLS 1.3, whose tickets come when nobody has asked for anything."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, authority: trustme.CA) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -95,6 +96,11 @@ def test_one_that_is_on_its_way_is_waited_for(server: Server, session: Session) 
     session.connect_ahead({server.url: 1})
     assert session.get(server.url).text == "ok"
     assert server.accepted == 1
+
+
+def test_one_that_is_there_already_does_not_stand_for_another(server: Server, session: Session) -> None:
+    session.connect_ahead({server.url: 8})  # so many that the first is ready before the last thread runs
+    settle(server, 8)
 
 
 def test_hosts_are_counted_once(server: Server, session: Session) -> None:
