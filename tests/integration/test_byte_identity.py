@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gar_publish import build, projects
 from gar_publish.build.environment import Environment
+from gar_publish.build.hook_process import HookProcess
 from gar_publish.build.hooks import Hooks
 from tests.integration.real import REAL, Real, download
 from tests.recording import RecordingConsole
@@ -76,19 +78,21 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
             zip(trees, pool.map(lambda tree: reference(tree, environment), trees.values()), strict=True)
         )
     found = [project for twin in TWICE for project in projects.find([f"{twin}/*"], folder)]
-    kept_for, own_of = Hooks._kept_for, Hooks._own_of
+    kept_for, call = Hooks._kept_for, Hooks.call
 
-    def fork(hooks: Hooks, environment: Environment, backend: str, given: Mapping[str, str]) -> object:
+    def fork(hooks: Hooks, environment: Environment, backend: str, given: Mapping[str, str]) -> HookProcess:
         compared.forked.add(backend)
         return kept_for(hooks, environment, backend, given)
 
-    def have_alone(hooks: Hooks, environment: Environment, tree: Path) -> object:
-        compared.alone.add(tree.name)
-        return own_of(hooks, environment, tree)
+    def see_whether_alone(hooks: Hooks, environment: Environment, tree: Path, *args: Any, **kwargs: Any) -> Path:
+        output = call(hooks, environment, tree, *args, **kwargs)
+        if isinstance(hooks._own_process, HookProcess):
+            compared.alone.add(tree.name)
+        return output
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hooks, "_kept_for", fork)
-        patch.setattr(Hooks, "_own_of", have_alone)
+        patch.setattr(Hooks, "call", see_whether_alone)
         with build.building(
             found, formats={"wheel"}, out=folder / "out", environment=environment, console=RecordingConsole()
         ) as builds:

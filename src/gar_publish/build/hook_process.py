@@ -1,28 +1,95 @@
 """A process that calls hooks in an environment (`server.py` runs in it), and what comes of each call."""
 
+import json
 import os
+import select
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import IO
 
 from gar_publish.build import server
 from gar_publish.build.environment import Environment
-from gar_publish.build.process import Show, as_user, end_group
+from gar_publish.build.process import Show, Works, as_user, end_group
 from gar_publish.build.sandbox import HOOK_SCRIPT, SERVER_SCRIPT, Sandbox
 
 
-class HookProcess:
+class Serving(ABC):
+    """A process that calls hooks, one after the other.
+
+    Args:
+        pid: Its number.
+        channel: What it is told through.
+        ending: What can be read from at its end. The channel's end is no sign of that: a daemon may hold it open.
+        works: What it is counted among.
+    """
+
+    def __init__(self, pid: int, channel: socket.socket, ending: "int | socket.socket", works: Works) -> None:
+        self.pid = pid
+        self._channel = channel
+        self._ending = ending
+        self._works = works
+        works.add(self)
+
+    def call(self, call: server.Call, show: Show) -> None:
+        """Make a call, and see it to its end.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+            OSError: The process is gone.
+        """
+        reader, writer = os.pipe()
+        output = os.fdopen(reader, "rb")
+        try:
+            try:
+                with os.fdopen(os.memfd_create("call"), "w+", encoding="utf-8") as file:
+                    json.dump(call, file)
+                    file.seek(0)
+                    socket.send_fds(self._channel, [server.CALL], [file.fileno(), writer])
+            finally:
+                os.close(writer)
+            self.wait()
+        except OSError:
+            output.close()
+            raise
+        # Who reads the output closes it: here, that would wait for as long as a daemon holds the other end open.
+        self._works.follow(_Call(self, output), show)
+
+    def outcome(self) -> int:
+        """The exit code of the call or the fork that it waits for; where the process has ended first, its own."""
+        ready, _, _ = select.select([self._channel, self._ending], [], [])
+        answer = self._channel.recv(16) if self._channel in ready else b""
+        return int(answer) if answer else self.exit_code()
+
+    def end(self) -> None:
+        end_group(self.pid)
+
+    def close(self) -> None:
+        self.end()
+        self.exit_code()
+        self._channel.close()
+        self._works.discard(self)
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Wait until it can make calls."""
+
+    @abstractmethod
+    def exit_code(self) -> int:
+        """Wait for its end."""
+
+
+class HookProcess(Serving):
     """The process of `server.py` (`gar_publish.build.sandbox.Keeper`).
 
     Args:
         sandbox: As whom it runs, and with which variables.
         environment: Where the backend is installed.
-        backend: What it imports once and forks for each call; with none it makes all calls itself.
-        sample: The folder of a call that builds a project for nothing, to learn what else is imported on the way.
+        backend: What it imports at once, for its forks.
+        sample: The file of a call that builds a project for nothing, to learn what else is imported on the way.
         given: Variables on top of the sandbox's own.
 
     Raises:
@@ -37,10 +104,8 @@ class HookProcess:
         sample: str = "",
         given: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._works = sandbox.works
-        self._forks = bool(backend)
         self._ready = False
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         hide = "hide" if sandbox.user else ""
         with theirs:
             orders = server.Orders(str(theirs.fileno()), str(HOOK_SCRIPT), backend, sample, hide)
@@ -55,78 +120,80 @@ class HookProcess:
                 pass_fds=[theirs.fileno()],
                 **as_user(sandbox.user),
             )
-        self.pid = self._process.pid
-        self._works.add(self)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        super().__init__(self._process.pid, channel, self._pidfd, sandbox.works)
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def wait(self) -> None:
-        """Wait until it has imported its backend."""
         self._ready = self._ready or bool(self._channel.recv(16))
 
-    def call(self, folder: Path, show: Show) -> None:
-        """Call a hook, and see it to its end.
+    def exit_code(self) -> int:
+        return self._process.wait()
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._pidfd)
+
+    def fork(self) -> "Fork":
+        """Another process that has imported what this one has. Until it is closed, this one does nothing else.
 
         Raises:
-            subprocess.CalledProcessError: It failed.
             OSError: The process is gone.
         """
-        reader, writer = os.pipe()
-        output = os.fdopen(reader, "rb")
-        try:
-            try:
-                socket.send_fds(self._channel, [str(folder).encode()], [writer])
-            finally:
-                os.close(writer)
-            self.wait()
-            call = _Call(self._channel, self._process, output, forked=self._forks)
-        except OSError:
-            output.close()
-            raise
-        # Who reads the output closes it: here, that would wait for as long as a daemon holds the other end open.
-        self._works.follow(call, show)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self._channel, [server.FORK], [theirs.fileno()])
+        self.wait()
+        pid = self._channel.recv(16)
+        if not pid:
+            ours.close()
+            raise ConnectionAbortedError("the process is gone")
+        return Fork(int(pid), ours, self._works, parent=self)
 
     def sweep(self) -> bool:
         """Have it kill every other process of its user; false where it is gone itself."""
         try:
             self.wait()
-            self._channel.send(server.SWEEP.encode())
+            self._channel.send(server.SWEEP)
             return bool(self._channel.recv(16))
         except OSError:
             return False
 
-    def end(self) -> None:
-        end_group(self.pid)
 
-    def close(self) -> None:
-        self.end()
-        self._process.wait()
-        self._channel.close()
-        self._works.discard(self)
+class Fork(Serving):
+    """What `HookProcess.fork` makes."""
+
+    def __init__(self, pid: int, channel: socket.socket, works: Works, *, parent: HookProcess) -> None:
+        self._parent = parent
+        self._code: int | None = None
+        super().__init__(pid, channel, parent._channel, works)  # noqa: SLF001 - they are of one family
+
+    def wait(self) -> None:
+        """It can at once."""
+
+    def exit_code(self) -> int:
+        if self._code is None:
+            self._code = self._parent.outcome()
+        return self._code
 
 
 class _Call:
     """A hook that runs (`gar_publish.build.process.Work`)."""
 
-    def __init__(
-        self, channel: socket.socket, process: "subprocess.Popen[bytes]", output: IO[bytes], *, forked: bool
-    ) -> None:
+    def __init__(self, process: Serving, output: IO[bytes]) -> None:
         self.output = output
-        self._channel = channel
         self._process = process
-        self._forked = forked
         self._lock = Lock()
         self._code: int | None = None
-        self._pid = int(channel.recv(16) or process.pid)
 
     def wait(self) -> int:
         with self._lock:
             if self._code is None:
-                answer = self._channel.recv(16)
-                self._code = int(answer) if answer else self._process.wait()
+                self._code = self._process.outcome()
             return self._code
 
     def end(self) -> None:
-        if self._forked or self._code is None:  # else the process waits for its next call
-            end_group(self._pid)
+        if self._code is None:  # else the process waits for its next call
+            self._process.end()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gar_publish.build.environment import Environment
-from gar_publish.build.hook_process import HookProcess
+from gar_publish.build.hook_process import HookProcess, Serving
 from gar_publish.build.process import Show
 from gar_publish.build.sandbox import HOOK_SCRIPT, Sandbox
+from gar_publish.build.server import Call
 
 BACKEND_VARIABLE = "_PYPROJECT_HOOKS_BUILD_BACKEND"
 IN_TREE_VARIABLE = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
@@ -37,15 +38,15 @@ _SAMPLE = {
 class Hooks:
     """Calls hooks in one sandbox. Not to be shared by threads.
 
-    A backend that can be forked is imported once for all projects that come here with the same environment, if several
-    will. Any other gets a process for each source tree, in which all of its hooks are called.
+    Each source tree has a process, in which all of its hooks are called. Where a backend can be forked, and several
+    projects have the same environment, that is a fork of one that has imported it.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._kept: tuple[Environment, str, Mapping[str, str]] | None = None
         self._own: tuple[Environment, Path] | None = None
-        self._own_server: HookProcess | None = None
+        self._own_process: Serving | None = None
 
     def call(
         self, environment: Environment, tree: Path, hook: str, control: Path, *, given: Mapping[str, str], show: Show
@@ -67,28 +68,22 @@ class Hooks:
             subprocess.CalledProcessError: It failed.
             OSError: No process could be started.
         """
+        folder = control if self._sandbox.user is None else self._sandbox.folder("hook", control / "input.json")
         if sys.platform != "linux":
-            folder = self._sandbox.folder("hook", control / "input.json")
             command = [environment.python_executable, HOOK_SCRIPT, hook, folder]
             self._sandbox.run(command, cwd=tree, extra=given, show=show)
             return folder
-        call = _write_call(control, tree, hook, {**self._sandbox.variables, **given})
-        folder = self._sandbox.folder("hook", control / "input.json", call)
-        backend = given[BACKEND_VARIABLE]
-        if environment.wanted <= 1 or backend not in _FORKABLE or IN_TREE_VARIABLE in given:
-            self._own_of(environment, tree).call(folder, show)
-            return folder
-        try:
-            self._kept_for(environment, backend, given).call(folder, show)
-        finally:
-            self._sandbox.sweep()
+        if self._own_process is None or self._own != (environment, tree):
+            self.end_project()
+            self._own_process, self._own = self._process(environment, given), (environment, tree)
+        self._own_process.call(_call(hook, tree, folder, {**self._sandbox.variables, **given}), show)
         return folder
 
     def end_project(self) -> None:
         """End what serves one project alone."""
-        if self._own_server:
-            self._own_server.close()
-            self._own_server = self._own = None
+        if self._own_process:
+            self._own_process.close()
+            self._own_process = self._own = None
             self._sandbox.sweep()
 
     def close(self) -> None:
@@ -96,11 +91,11 @@ class Hooks:
         self.end_project()
         self._end_kept()
 
-    def _own_of(self, environment: Environment, tree: Path) -> HookProcess:
-        if self._own_server is None or self._own != (environment, tree):
-            self.end_project()
-            self._own_server, self._own = HookProcess(self._sandbox, environment), (environment, tree)
-        return self._own_server
+    def _process(self, environment: Environment, given: Mapping[str, str]) -> Serving:
+        backend = given[BACKEND_VARIABLE]
+        if environment.wanted <= 1 or backend not in _FORKABLE or IN_TREE_VARIABLE in given:
+            return HookProcess(self._sandbox, environment)
+        return self._kept_for(environment, backend, given).fork()
 
     def _kept_for(self, environment: Environment, backend: str, given: Mapping[str, str]) -> HookProcess:
         kept = self._sandbox.kept
@@ -126,25 +121,23 @@ class Hooks:
         self._sandbox.kept = self._kept = None
 
     def _sample(self, environment: Environment, backend: str) -> str:
-        """The call that builds a project for nothing."""
+        """The file with a call that builds a project for nothing."""
         folder = self._sandbox.folder("sample")
         for name, text in _SAMPLE.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         given = {**self._sandbox.variables, **environment.make_extra_environ(), BACKEND_VARIABLE: backend}
-        _write_call(folder, folder, "build_wheel", given)
         arguments: dict[str, object] = {
             "wheel_directory": str(folder),
             "config_settings": {},
             "metadata_directory": None,
         }
         (folder / "input.json").write_text(json.dumps({"kwargs": arguments}), encoding="utf-8")
+        file = folder / "call.json"
+        file.write_text(json.dumps(_call("build_wheel", folder, folder, given)), encoding="utf-8")
         self._sandbox.give(folder)
-        return str(folder)
+        return str(file)
 
 
-def _write_call(folder: Path, tree: Path, hook: str, environment: Mapping[str, str]) -> Path:
-    call = {"hook": hook, "folder": str(tree), "environment": environment}
-    file = folder / "call.json"
-    file.write_text(json.dumps(call), encoding="utf-8")
-    return file
+def _call(hook: str, tree: Path, control: Path, environment: Mapping[str, str]) -> Call:
+    return {"hook": hook, "tree": str(tree), "control": str(control), "environment": dict(environment)}

@@ -1,14 +1,13 @@
 """Calls the hooks of a build backend, inside its environment; started by `hook_process.py`.
 
-A script of the standard library alone, for nothing of gar-publish is installed where it runs. Through a socket comes
-the folder of each call, with a descriptor for what the hook prints; back go the process that makes the call, and its
-exit code.
+A script of the standard library alone, for nothing of gar-publish is installed where it runs. Through a socket come
+calls, each with two descriptors: of what is to be called (`Call`, in JSON), and of what the hook prints to. Back goes
+the exit code that a process would have.
 
-With a backend to import, it imports that once and forks for each call (PEP 517 asks for a process for each hook).
-Without one it makes the calls itself, one after the other.
+It can also be asked for a fork, which does the same through a socket of its own: so a backend is imported once for many
+projects, and what one of them leaves behind in the process ends with its fork.
 """
 
-import atexit
 import contextlib
 import importlib
 import importlib.util
@@ -18,16 +17,20 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-SWEEP = "sweep"
-"""What is said instead of a folder: end every process of this user but this one."""
+CALL = b"call"
 
-_LONGEST = 8192
+SWEEP = b"sweep"
+"""An order to end every process of this user but this one."""
+
+FORK = b"fork"
+"""An order to fork, with a socket for the fork. Back go its process id, and its exit code when it has ended."""
+
+_LONGEST = 16
 _PR_SET_DUMPABLE = 4
 
 
@@ -37,8 +40,9 @@ class Orders(NamedTuple):
     Attributes:
         descriptor: The socket.
         hook_script: The script of pyproject_hooks that calls a hook.
-        backend: What to import and fork from; empty to make all calls in this process.
-        sample: A call to make once and forget, for the sake of what a backend imports on the way; empty for none.
+        backend: What to import at once, and to fork from; empty for nothing.
+        sample: A file with a call to make once and forget, for the sake of what a backend imports on the way; empty
+            for none.
         hide: Not empty: keep other processes of the same user out of this one's memory.
     """
 
@@ -47,6 +51,15 @@ class Orders(NamedTuple):
     backend: str
     sample: str
     hide: str
+
+
+class Call(TypedDict):
+    """What is to be called: a hook in a source tree, with a folder of pyproject_hooks' and all of its variables."""
+
+    hook: str
+    tree: str
+    control: str
+    environment: dict[str, str]
 
 
 def main(orders: Orders) -> None:
@@ -59,21 +72,21 @@ def main(orders: Orders) -> None:
         with contextlib.suppress(ImportError):  # the hook will tell
             importlib.import_module(orders.backend.partition(":")[0])
     if orders.sample:
-        _import_what_a_call_imports(hooks, Path(orders.sample))
+        _import_what_a_call_imports(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
     channel.send(b"ready")
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, 1)
-        folder = message.decode()
-        if not folder:
+        order, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, 2)
+        if not order:
             return
-        if folder == SWEEP:
+        if order == SWEEP:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # on Linux, all but the caller (man 2 kill)
             channel.send(b"swept")
-        elif not orders.backend:
-            channel.send(b"%d" % os.getpid())
-            _print_to(descriptors[0])
-            code = _outcome(hooks, Path(folder))
+        elif order == CALL:
+            with os.fdopen(descriptors[0], encoding="utf-8") as call:
+                wanted = json.load(call)
+            _print_to(descriptors[1])
+            code = _outcome(hooks, wanted)
             _print_to(os.open(os.devnull, os.O_WRONLY))
             channel.send(b"%d" % code)
         elif child := os.fork():
@@ -81,17 +94,11 @@ def main(orders: Orders) -> None:
             channel.send(b"%d" % child)
             channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         else:
-            channel.close()
             os.setsid()
             if orders.hide:
                 _hide(hidden=False)
-            _print_to(descriptors[0])
-            code = _outcome(hooks, Path(folder))
-            # What a Python does at its end, but for taking apart every object: that takes longer than most hooks.
-            threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - as `multiprocessing` ends its forks
-            atexit._run_exitfuncs()  # noqa: SLF001 - nothing else runs them before `_exit`
-            _flush()
-            os._exit(code)
+            channel.close()
+            channel = socket.socket(fileno=descriptors[0])
 
 
 def _load(hook_script: str) -> ModuleType:
@@ -103,21 +110,20 @@ def _load(hook_script: str) -> ModuleType:
     return module
 
 
-def _call(hooks: ModuleType, folder: Path) -> None:
-    call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
+def _call(hooks: ModuleType, call: Call) -> None:
     os.environ.clear()
     os.environ.update(call["environment"])
     tempfile.tempdir = None  # it may be known already, from the variables of before
-    os.chdir(call["folder"])
-    sys.argv = [str(hooks.__file__), call["hook"], str(folder)]
+    os.chdir(call["tree"])
+    sys.argv = [str(hooks.__file__), call["hook"], call["control"]]
     hooks.main()
 
 
-def _outcome(hooks: ModuleType, folder: Path) -> int:
+def _outcome(hooks: ModuleType, call: Call) -> int:
     """Make a call; the exit code that a process of its own would have."""
     code = 0
     try:
-        _call(hooks, folder)
+        _call(hooks, call)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
@@ -141,13 +147,13 @@ def _print_to(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _import_what_a_call_imports(hooks: ModuleType, folder: Path) -> None:
+def _import_what_a_call_imports(hooks: ModuleType, call: Call) -> None:
     """A backend imports much only when it works. Whatever else the work leaves in a process ends with a child."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         before = set(sys.modules)
         with contextlib.suppress(Exception):
-            _call(hooks, folder)
+            _call(hooks, call)
         os.write(writer, "\n".join(sorted(set(sys.modules) - before)).encode())
         os._exit(0)
     os.close(writer)

@@ -104,15 +104,23 @@ def log(tmp_path: Path) -> list[str]:
     return (tmp_path / "log").read_text().split()
 
 
-def test_a_backend_is_imported_once_and_nothing_of_one_call_reaches_the_next(call: Call, tmp_path: Path) -> None:
+def test_a_backend_is_imported_once_and_nothing_of_one_tree_reaches_the_next(call: Call, tmp_path: Path) -> None:
     first = call("get_requires_for_build_wheel", tree="one", MINE="1")
     second = call("get_requires_for_build_wheel", tree="two", LEFT_BEFORE="no")
     assert log(tmp_path) == ["imported", "built"]
     assert isinstance(first, list)
     assert isinstance(second, list)
-    assert first[0] != second[0], "a process for each hook"
+    assert first[0] != second[0], "a process for each tree"
     assert first[1:] == ["1", "", "1"]
     assert second[1:] == ["1", "no", ""]
+    assert not Path(f"/proc/{first[0]}").exists()
+
+
+def test_both_hooks_of_a_tree_are_called_in_one_fork(call: Call, said: list[str]) -> None:
+    process = call("get_requires_for_build_wheel")
+    assert isinstance(process, list)
+    call("build_sdist", deed="import os; print(os.getpid(), os.path.basename(os.getcwd()), 'LEFT' in os.environ)")
+    assert said == [f"{process[0]} tree False"]
 
 
 def test_what_a_build_imports_is_imported_before_it_is_needed(call: Call, tmp_path: Path, said: list[str]) -> None:
@@ -133,9 +141,9 @@ def test_for_one_project_alone_nothing_is_forked(
 
 
 def test_a_backend_is_imported_with_the_date_that_it_may_read_then(call: Call, tmp_path: Path, said: list[str]) -> None:
-    for date in ("1", "1", "2"):
-        call("build_sdist", deed="print(epoch)", SOURCE_DATE_EPOCH=date)
-    call("build_sdist", deed="print(epoch)")
+    for tree, date in (("a", "1"), ("b", "1"), ("c", "2")):
+        call("build_sdist", tree=tree, deed="print(epoch)", SOURCE_DATE_EPOCH=date)
+    call("build_sdist", tree="d", deed="print(epoch)")
     assert said == ["1", "1", "2", "None"]
     assert log(tmp_path).count("imported") == 3
 
@@ -181,16 +189,6 @@ def test_the_exit_code_is_that_of_a_process(call: Call, backend: str, deed: str,
     assert caught.value.returncode == code
 
 
-def test_threads_and_exit_handlers_end_as_they_do_in_a_process(call: Call, said: list[str]) -> None:
-    deed = (
-        "import atexit, threading, time\n"
-        "atexit.register(print, 'at exit')\n"
-        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
-    )
-    call("build_sdist", deed=deed)
-    assert said == ["thread", "at exit"]
-
-
 @pytest.mark.parametrize("backend", [FORKED, "other"])
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(call: Call, backend: str) -> None:
     begun = time.monotonic()
@@ -202,12 +200,30 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(call: Call, backe
     assert time.monotonic() - begun < 20
 
 
-@pytest.mark.parametrize("deed", ["os.kill(os.getppid(), 9)", "os.kill(os.getppid(), 9); os._exit(0)"])
-def test_who_kills_the_server_harms_only_itself(call: Call, deed: str, tmp_path: Path) -> None:
-    with pytest.raises((subprocess.CalledProcessError, OSError)):
-        call("build_sdist", deed=f"import os, time; {deed}; time.sleep(60)")
-    assert call("build_sdist") == "x"
+def test_who_kills_the_server_harms_nobody(call: Call, tmp_path: Path) -> None:
+    call("build_sdist", deed="import os; os.kill(os.getppid(), 9)")
+    assert call("build_sdist", tree="next") == "x"
     assert log(tmp_path) == ["imported", "built", "imported", "built"]
+
+
+@pytest.mark.parametrize("deed", ["os._exit(3)", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize("backend", [FORKED, "other"])
+def test_who_ends_its_own_process_harms_only_itself(call: Call, backend: str, deed: str) -> None:
+    if backend == "other":
+        deed = deed.replace("os.getppid()", "os.getpid()")  # its parent is this process
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        call("build_sdist", deed=f"import os; {deed}", backend=backend)
+    assert caught.value.returncode == (3 if deed == "os._exit(3)" else -9)
+    assert call("build_sdist", tree="next", backend=backend) == "x"
+
+
+@pytest.mark.parametrize("backend", [FORKED, "other"])
+def test_who_ends_beside_a_child_that_stays_is_not_waited_for(call: Call, backend: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        call("build_sdist", deed="import os, time; os.fork() and os._exit(3); time.sleep(30)", backend=backend)
+    assert caught.value.returncode == 3
+    assert time.monotonic() - begun < 20
 
 
 def test_another_thread_ends_what_runs(call: Call, sandbox: Sandbox, said: list[str]) -> None:
