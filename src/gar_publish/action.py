@@ -6,6 +6,7 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actions_toolkit import core
 
@@ -16,10 +17,12 @@ from gar_publish.inputs import INPUTS
 from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
-from gar_publish.report import Report
 from gar_publish.runner import RunnerConsole, mask_given, run_step
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from gar_publish.report import Report
 
 
 def main() -> int:
@@ -64,7 +67,7 @@ def _surroundings(environment: Mapping[str, str], console: RunnerConsole) -> Sur
     )
 
 
-def _hand_out(report: Report, settings: Settings, environment: Mapping[str, str], console: RunnerConsole) -> None:
+def _hand_out(report: "Report", settings: Settings, environment: Mapping[str, str], console: RunnerConsole) -> None:
     for line in render.as_text(report).splitlines():
         console.info(line)
     if report.index_token:

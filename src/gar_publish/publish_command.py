@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gar_publish import cloud_build, render, summary
 from gar_publish.errors import CONFUSION_DOCS, BadInput, Failure, cancelled
 from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.pipeline import publish
-from gar_publish.report import Report
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 from gar_publish.terminal import TerminalConsole
+
+if TYPE_CHECKING:
+    from gar_publish.report import Report
 
 
 def run(
@@ -58,7 +61,7 @@ def run(
 
 
 def _hand_out(
-    report: Report, around: Surroundings, console: TerminalConsole, write: Callable[[str], None], *, summarise: bool
+    report: "Report", around: Surroundings, console: TerminalConsole, write: Callable[[str], None], *, summarise: bool
 ) -> int:
     failures = list(report.failures)
     try:

@@ -2,12 +2,14 @@
 
 import html
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gar_publish.console import printable
 from gar_publish.errors import Failure
-from gar_publish.report import Report
 from gar_publish.units import human_size
+
+if TYPE_CHECKING:
+    from gar_publish.report import Report
 
 VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
 
@@ -18,7 +20,7 @@ _CONFUSION = (
 )
 
 
-def as_text(report: Report) -> str:
+def as_text(report: "Report") -> str:
     """A line for each file, and one more where it has a failure."""
     width = max((len(each.status) for each in report.files), default=0)
     lines = [f"not built  {each.label}  {each.failure.what}" for each in report.not_built]
@@ -33,7 +35,7 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: "Report") -> str:
     """The step summary."""
     source = f", from `{report.promoted_from}`" if report.promoted_from else ""
     parts = [f"### {_title(report)} `{report.repository}`{source}", ""]
@@ -60,7 +62,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(parts)
 
 
-def _title(report: Report) -> str:
+def _title(report: "Report") -> str:
     if report.failure:
         return "Did not finish publishing to"
     if not report.files:
@@ -72,7 +74,7 @@ def _table(header: str, rows: list[str]) -> list[str]:
     return [header, "|" + " --- |" * (header.count("|") - 1), *rows, ""] if rows else []
 
 
-def _how_to_install(report: Report) -> list[str]:
+def _how_to_install(report: "Report") -> list[str]:
     pins = " ".join(report.pins)
     return [
         "Install in a later step of the same job (`id` is that of the publishing step):",
@@ -88,7 +90,7 @@ def _how_to_install(report: Report) -> list[str]:
     ]
 
 
-def as_json(report: Report) -> str:
+def as_json(report: "Report") -> str:
     """The whole report without its secret, for `--json`."""
     public: dict[str, Any] = {name: text for name, text in report.outputs().items() if name != "extra-index-url"}
     public |= {
