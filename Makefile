@@ -42,7 +42,7 @@ dist: .venv/uv.stamp
 	rm -rf dist
 	.venv/bin/hatchling build -d dist
 
-# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about ten minutes.
+# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about a quarter of an hour.
 bench: .venv/dev.stamp .venv-bench/stamp
 	.venv/bin/python -m bench.speed $(BENCH)
 

@@ -21,7 +21,7 @@ from bench.tools import Tools
 PARTS = ("small", "workspace", "scale", "containers")
 COUNT = 50
 COUNTS = (1, 10, 50, 100, 200)
-ROUNDS = 3
+ROUNDS = 5
 MANY_ROUNDS = 3
 
 
