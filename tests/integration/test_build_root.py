@@ -89,6 +89,7 @@ def run(everybodys_python: str, room: Path) -> Run:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
+            timeout=300,
             user=user,
             group=user,
             extra_groups=[] if user is not None else None,
@@ -451,6 +452,30 @@ def test_a_hostile_project_changes_nothing_of_its_neighbours(room: Path, run: Ru
     assert result["left"] == []
 
 
+LIMITING = """
+import os, resource
+from setuptools import setup
+if os.path.basename(os.getcwd()) == "a":
+    os.setpriority(os.PRIO_PROCESS, os.getppid(), 7)
+    resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (1, 1))
+print("limits", os.getpriority(os.PRIO_PROCESS, 0), resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1, flush=True)
+setup(name=os.path.basename(os.getcwd()), version="1.0")
+"""
+
+
+def test_no_project_limits_the_next_one(room: Path, run: Run) -> None:
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("a", "b"):
+        (workspace / name).mkdir()
+        (workspace / name / "setup.py").write_text(LIMITING)
+    _own(workspace)
+    result = run(insist=True, jobs=1, packages=["a", "b"])
+    assert result["failure"] is None
+    said = [line for kind, line in result["said"] if kind == "foreign" and line.startswith("limits")]
+    assert said == ["limits 0 True"] * 4, "two hooks each"
+
+
 SLOT = """
 import os, pathlib, time, zipfile
 here, other = pathlib.Path.cwd(), pathlib.Path("../b" if os.path.basename(os.getcwd()) == "a" else "../a")
@@ -521,6 +546,23 @@ def test_outside_a_container_stragglers_are_ended_and_the_server_is_spared(room:
     assert len(set(said)) == 1, "one user and one server"
     assert said[0].startswith(f"user {NOBODY} ")
     assert result["left"] == []
+
+
+def test_both_formats_of_several_projects(room: Path, run: Run) -> None:
+    """The sdist is unpacked in the sandbox, between hooks that forks of one process call."""
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in ("a", "b", "c"):
+        (workspace / name).mkdir()
+        (workspace / name / f"{name}.py").write_text('"""x"""\n__version__ = "1.0"\n')
+        (workspace / name / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["flit_core>=3.2"]\nbuild-backend = "flit_core.buildapi"\n'
+            f'[project]\nname = "{name}"\nversion = "1.0"\ndescription = "x"\n'
+        )
+    _own(workspace)
+    result = run(insist=True, jobs=2, packages=["a", "b", "c"], formats=["wheel", "sdist"])
+    assert result["failure"] is None
+    assert sorted(Path(file).name[0] for file in result["files"]) == [*"aabbcc"]
 
 
 def _workspace(room: Path, *, scm: bool = False) -> Path:

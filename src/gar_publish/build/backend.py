@@ -107,6 +107,7 @@ class Backend:
         with self._running(kind):
             more = builder.get_requires_for_build(kind)
         if not more <= requires:
+            self._hooks.end_project()  # nothing of it may run while its environment can be written
             builder = self._builder(requires | more)
         folder = self._sandbox.folder("built")
         with self._running(kind):
@@ -127,6 +128,7 @@ class Backend:
 
         Unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
         """
+        self._hooks.end_project()
         folder = self._sandbox.folder("unpacked")
         python = self._builder(set()).python_executable
         command = [python, "-I", "-c", _UNPACK, str(sdist), str(folder)]

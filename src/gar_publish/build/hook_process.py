@@ -1,10 +1,12 @@
 """A process that calls hooks in an environment (`server.py` runs in it), and what comes of each call."""
 
+import contextlib
 import json
 import os
 import select
 import socket
 import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from threading import Lock
@@ -16,6 +18,8 @@ from gar_publish.build.environment import Environment
 from gar_publish.build.process import Show, Works, as_user, end_group
 from gar_publish.build.sandbox import HOOK_SCRIPT, SERVER_SCRIPT, Sandbox
 
+_TICK = 0.2
+
 
 class Serving(ABC):
     """A process that calls hooks, one after the other.
@@ -23,14 +27,12 @@ class Serving(ABC):
     Args:
         pid: Its number.
         channel: What it is told through.
-        ending: What can be read from at its end. The channel's end is no sign of that: a daemon may hold it open.
         works: What it is counted among.
     """
 
-    def __init__(self, pid: int, channel: socket.socket, ending: "int | socket.socket", works: Works) -> None:
+    def __init__(self, pid: int, channel: socket.socket, works: Works) -> None:
         self.pid = pid
         self._channel = channel
-        self._ending = ending
         self._works = works
         works.add(self)
 
@@ -45,7 +47,7 @@ class Serving(ABC):
         output = os.fdopen(reader, "rb")
         try:
             try:
-                with os.fdopen(os.memfd_create("call"), "w+", encoding="utf-8") as file:
+                with _unnamed_file() as file:
                     json.dump(call, file)
                     file.seek(0)
                     socket.send_fds(self._channel, [server.CALL], [file.fileno(), writer])
@@ -59,19 +61,31 @@ class Serving(ABC):
         self._works.follow(_Call(self, output), show)
 
     def outcome(self) -> int:
-        """The exit code of the call or the fork that it waits for; where the process has ended first, its own."""
-        ready, _, _ = select.select([self._channel, self._ending], [], [])
-        answer = self._channel.recv(16) if self._channel in ready else b""
-        return int(answer) if answer else self.exit_code()
+        """The exit code of what it waits for, a call or a fork; its own where it ends first or talks nonsense.
+
+        The channel's end alone would be no sign of the process's: a daemon may hold it open.
+        """
+        ended = False
+        while not ended and not _can_be_read(self._channel, _TICK):
+            ended = self.has_ended()
+        with contextlib.suppress(OSError, ValueError):
+            if _can_be_read(self._channel):
+                return int(self._channel.recv(16))
+        self.end()
+        return self.exit_code()
 
     def end(self) -> None:
         end_group(self.pid)
 
     def close(self) -> None:
         self.end()
+        self._channel.close()  # a fork that is not yet a group of its own ends by that
         self.exit_code()
-        self._channel.close()
         self._works.discard(self)
+
+    @abstractmethod
+    def has_ended(self) -> bool:
+        """Whether it makes no calls any more."""
 
     @abstractmethod
     def wait(self) -> None:
@@ -120,11 +134,10 @@ class HookProcess(Serving):
                 pass_fds=[theirs.fileno()],
                 **as_user(sandbox.user),
             )
-        self._pidfd = os.pidfd_open(self._process.pid)
-        super().__init__(self._process.pid, channel, self._pidfd, sandbox.works)
+        super().__init__(self._process.pid, channel, sandbox.works)
 
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
 
     def wait(self) -> None:
         self._ready = self._ready or bool(self._channel.recv(16))
@@ -132,12 +145,8 @@ class HookProcess(Serving):
     def exit_code(self) -> int:
         return self._process.wait()
 
-    def close(self) -> None:
-        super().close()
-        os.close(self._pidfd)
-
     def fork(self) -> "Fork":
-        """Another process that has imported what this one has. Until it is closed, this one does nothing else.
+        """Another process that has imported what this one has. Until it is closed, this one can be asked nothing else.
 
         Raises:
             OSError: The process is gone.
@@ -153,7 +162,7 @@ class HookProcess(Serving):
         return Fork(int(pid), ours, self._works, parent=self)
 
     def sweep(self) -> bool:
-        """Have it kill every other process of its user; false where it is gone itself."""
+        """Have it kill every other process of its user, while it has no fork; false where it is gone itself."""
         try:
             self.wait()
             self._channel.send(server.SWEEP)
@@ -168,7 +177,10 @@ class Fork(Serving):
     def __init__(self, pid: int, channel: socket.socket, works: Works, *, parent: HookProcess) -> None:
         self._parent = parent
         self._code: int | None = None
-        super().__init__(pid, channel, parent._channel, works)  # noqa: SLF001 - they are of one family
+        super().__init__(pid, channel, works)
+
+    def has_ended(self) -> bool:
+        return _can_be_read(self._parent._channel)  # noqa: SLF001 - they are of one family
 
     def wait(self) -> None:
         """It can at once."""
@@ -197,3 +209,15 @@ class _Call:
     def end(self) -> None:
         if self._code is None:  # else the process waits for its next call
             self._process.end()
+
+
+def _unnamed_file() -> IO[str]:
+    if hasattr(os, "memfd_create"):  # many builds of Python lack it
+        return os.fdopen(os.memfd_create("call"), "w+", encoding="utf-8")
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
+
+
+def _can_be_read(channel: socket.socket, seconds: float = 0) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))

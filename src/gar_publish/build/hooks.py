@@ -100,7 +100,7 @@ class Hooks:
     def _kept_for(self, environment: Environment, backend: str, given: Mapping[str, str]) -> HookProcess:
         kept = self._sandbox.kept
         early = {name: given[name] for name in _READ_AT_IMPORT if name in given}
-        if isinstance(kept, HookProcess) and self._kept == (environment, backend, early) and kept.is_alive():
+        if isinstance(kept, HookProcess) and self._kept == (environment, backend, early) and not kept.has_ended():
             return kept
         self._end_kept()
         with environment.first_import:

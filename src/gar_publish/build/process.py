@@ -165,10 +165,12 @@ def _lines(work: Work) -> Iterator[str]:
     reader.start()
 
     def watch() -> None:
-        work.wait()
-        work.end()
-        reader.join(timeout=1)
-        lines.put(None)
+        try:
+            work.wait()
+            work.end()
+            reader.join(timeout=1)
+        finally:
+            lines.put(None)
 
     threading.Thread(target=watch, daemon=True).start()
     yield from iter(lines.get, None)

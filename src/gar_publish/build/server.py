@@ -25,7 +25,7 @@ from typing import NamedTuple, TypedDict
 CALL = b"call"
 
 SWEEP = b"sweep"
-"""An order to end every process of this user but this one."""
+"""An order to end every process of this user but this one; and this one, too, where another has changed its limits."""
 
 FORK = b"fork"
 """An order to fork, with a socket for the fork. Back go its process id, and its exit code when it has ended."""
@@ -65,14 +65,8 @@ class Call(TypedDict):
 def main(orders: Orders) -> None:
     """Serve until the socket is closed."""
     channel = socket.socket(fileno=int(orders.descriptor))
-    hooks = _load(orders.hook_script)
-    if orders.hide:
-        _hide(hidden=True)
-    if orders.backend:
-        with contextlib.suppress(ImportError):  # the hook will tell
-            importlib.import_module(orders.backend.partition(":")[0])
-    if orders.sample:
-        _import_what_a_call_imports(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
+    hooks = _prepare(orders)
+    limits = _limits()
     channel.send(b"ready")
     while True:
         order, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, 2)
@@ -81,24 +75,34 @@ def main(orders: Orders) -> None:
         if order == SWEEP:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # on Linux, all but the caller (man 2 kill)
+            if _limits() != limits:
+                return
             channel.send(b"swept")
         elif order == CALL:
-            with os.fdopen(descriptors[0], encoding="utf-8") as call:
-                wanted = json.load(call)
-            _print_to(descriptors[1])
-            code = _outcome(hooks, wanted)
-            _print_to(os.open(os.devnull, os.O_WRONLY))
-            channel.send(b"%d" % code)
+            channel.send(b"%d" % _outcome(hooks, *descriptors))
         elif child := os.fork():
             os.close(descriptors[0])
             channel.send(b"%d" % child)
             channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         else:
             os.setsid()
-            if orders.hide:
-                _hide(hidden=False)
             channel.close()
+            if orders.hide:  # from now on, others of this user may look into it
+                _hide(hidden=False)
             channel = socket.socket(fileno=descriptors[0])
+
+
+def _prepare(orders: Orders) -> ModuleType:
+    """The script that calls hooks, with all imported that its calls will need."""
+    hooks = _load(orders.hook_script)
+    if orders.hide:
+        _hide(hidden=True)
+    if orders.backend:
+        with contextlib.suppress(ImportError):  # the hook will tell
+            importlib.import_module(orders.backend.partition(":")[0])
+    if orders.sample:
+        _import_what_a_call_imports(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
+    return hooks
 
 
 def _load(hook_script: str) -> ModuleType:
@@ -119,11 +123,14 @@ def _call(hooks: ModuleType, call: Call) -> None:
     hooks.main()
 
 
-def _outcome(hooks: ModuleType, call: Call) -> int:
+def _outcome(hooks: ModuleType, call: int, output: int) -> int:
     """Make a call; the exit code that a process of its own would have."""
+    with os.fdopen(call, encoding="utf-8") as file:
+        wanted = json.load(file)
+    _print_to(output)
     code = 0
     try:
-        _call(hooks, call)
+        _call(hooks, wanted)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
@@ -132,13 +139,10 @@ def _outcome(hooks: ModuleType, call: Call) -> int:
         sys.stdout.flush()
         traceback.print_exc()
         code = 1
-    _flush()
-    return code
-
-
-def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+    _print_to(os.open(os.devnull, os.O_WRONLY))
+    return code
 
 
 def _print_to(descriptor: int) -> None:
@@ -162,6 +166,14 @@ def _import_what_a_call_imports(hooks: ModuleType, call: Call) -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     os.wait()
+
+
+def _limits() -> object:
+    """What any process of the same user can change here (man 2 prlimit), and forks inherit."""
+    import resource  # there is none on Windows
+
+    limits = [resource.getrlimit(value) for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
+    return limits, os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def _hide(*, hidden: bool) -> None:
