@@ -57,3 +57,10 @@ def test_tests_run_on_every_python_that_is_promised() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     promised = re.findall(r"Python :: (\d\.\d+)", " ".join(project["classifiers"]))
     assert load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
+
+
+def test_every_marked_test_runs_in_a_job() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    markers = [each.partition(":")[0] for each in project["tool"]["pytest"]["ini_options"]["markers"]]
+    (run,) = [step["run"] for step in load(ROOT / ".github/workflows/ci.yml")["jobs"]["image"]["steps"][-1:]]
+    assert run.endswith(f"""make test PYTEST="-m '{" or ".join(markers)}'\"""")

@@ -1,0 +1,101 @@
+"""What root's builds are tested with: a folder that everybody reaches, and a Python that everybody can run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+
+from tests.integration.root.rooms import NOBODY, Run
+
+ROOT = Path(__file__).parents[3]
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
+"""Runs a program where it sees, and can kill, no process but its own: other tests build as `nobody`, too."""
+
+
+@pytest.fixture(scope="module")
+def everybodys_python() -> Iterator[str]:
+    """A Python with gar-publish's dependencies that every user can run; often not the one that runs the tests."""
+    if _nobody_can_run(sys.executable):
+        yield sys.executable
+        return
+    system = "/usr/bin/python3"
+    if not _nobody_can_run(system):
+        pytest.skip("no Python here that every user can run")
+    folder = tempfile.mkdtemp(dir="/tmp")
+    Path(folder).chmod(0o755)
+    try:
+        subprocess.run([uv.find_uv_bin(), "venv", "-q", "--python", system, f"{folder}/venv"], check=True)
+        python = f"{folder}/venv/bin/python"
+        needed = ["build", "packaging", "twine", "uv"]
+        subprocess.run([uv.find_uv_bin(), "pip", "install", "-q", "--python", python, *needed], check=True)
+        yield python
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """A folder that every user can reach, as /tmp and /github are in a container."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    (folder / "tmp").mkdir()
+    (folder / "tmp").chmod(0o1777)
+    (folder / "out").mkdir()
+    workspace = folder / "github" / "workspace"
+    workspace.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def run(everybodys_python: str, room: Path) -> Run:
+    def run(*, variables: dict[str, str] | None = None, user: int | None = None, **orders: Any) -> dict[str, Any]:
+        passed = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+        environment = {name: os.environ[name] for name in passed if name in os.environ}
+        if user is not None:
+            for path in (room, room / "out", *room.glob("github/**/*")):
+                os.chown(path, user, user)
+        alone = user is None
+        done = subprocess.run(
+            [*(ALONE if alone else ()), everybodys_python, Path(__file__).with_name("build_driver.py")],
+            input=json.dumps(
+                {"workspace": str(room / "github/workspace"), "out": str(room / "out"), "alone": alone} | orders
+            ),
+            env={
+                **environment,
+                "HOME": str(room / "github"),
+                "UV_CACHE_DIR": str(room / "cache"),
+                "TMPDIR": str(room / "tmp"),
+                "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **(variables or {}),
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=300,
+            user=user,
+            group=user,
+            extra_groups=[] if user is not None else None,
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    return run
+
+
+def _nobody_can_run(python: str) -> bool:
+    script = "import sys; assert sys.version_info >= (3, 11)"
+    try:
+        subprocess.run([python, "-c", script], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True

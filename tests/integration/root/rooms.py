@@ -1,0 +1,36 @@
+"""Names that root's builds share, and workspaces that belong to somebody else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OWNER = (4321, 4321)
+NOBODY = 65534
+
+Run = Callable[..., dict[str, Any]]
+
+needs_root = [
+    pytest.mark.root,
+    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can give up its rights"),
+]
+
+
+def checkout(room: Path, names: Iterable[str], files: Mapping[str, str]) -> None:
+    """Projects with the same files in the workspace; NAME stands for each one's name."""
+    workspace = room / "github/workspace"
+    subprocess.run(["git", "init", "-q", workspace], check=True)
+    for name in names:
+        (workspace / name).mkdir()
+        for file, text in files.items():
+            (workspace / name / file.replace("NAME", name)).write_text(text.replace("NAME", name))
+    own(workspace)
+
+
+def own(workspace: Path) -> None:
+    for path in [workspace, *workspace.rglob("*")]:
+        os.chown(path, *OWNER, follow_symlinks=False)

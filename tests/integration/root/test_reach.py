@@ -1,0 +1,251 @@
+"""A build of root's: as `nobody`, on a copy, with nothing in reach. They run in the container tests, too."""
+
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tests.integration.root.rooms import NOBODY, OWNER, Run, needs_root, own
+
+ATTACKER = Path(__file__).parents[2] / "e2e/projects/attacker"
+SECRET = "canary-5b1ce5c3a7d94b6f"  # made up here; must be found nowhere
+
+pytestmark = needs_root
+
+
+def test_files_belong_to_the_owner_and_git_is_at_ease(room: Path, run: Run) -> None:
+    workspace = _workspace(room, scm=True)
+    result = run(formats=["wheel", "sdist"], insist=True, packages=["packages/one"])
+    assert result["failure"] is None
+    names = sorted(Path(file).name for file in result["files"])
+    assert names == ["one-3.2.1-py3-none-any.whl", "one-3.2.1.tar.gz"]
+    assert sorted(file.name for file in (workspace / "packages/one/dist").iterdir()) == names
+    owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in [workspace, *workspace.rglob("*")]}
+    assert owners == {OWNER}
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=workspace, capture_output=True, text=True, check=True, user=OWNER[0]
+    )
+    assert changed.stdout == "?? packages/one/dist/\n"
+
+
+def test_source_date_is_that_of_the_last_commit(room: Path, run: Run) -> None:
+    _workspace(room, scm=True)
+    (wheel,) = run(insist=True, packages=["packages/one"])["files"]
+    with zipfile.ZipFile(wheel) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(2024, 5, 6, 7, 8, 10)}
+
+
+def test_two_builds_are_the_same_bytes(room: Path, run: Run) -> None:
+    _workspace(room, scm=True)
+    (first,) = run(insist=True, packages=["packages/one"])["files"]
+    before = Path(first).read_bytes()
+    shutil.rmtree(Path(first).parent)
+    (second,) = run(insist=True, packages=["packages/one"])["files"]
+    assert Path(second).read_bytes() == before
+
+
+def test_a_requirement_that_has_to_be_built_is_built_as_nobody(room: Path, run: Run) -> None:
+    project = room / "github/workspace"
+    (project / "backend.py").write_text(
+        "import os, zipfile, docopt\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    print('may write', os.access(docopt.__file__, os.W_OK))\n"
+        "    zipfile.ZipFile(folder + '/a-1.0-py3-none-any.whl', 'w').close()\n"
+        "    return 'a-1.0-py3-none-any.whl'\n"
+    )
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["docopt==0.6.2"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    result = run(insist=True)
+    assert result["failure"] is None
+    assert ["foreign", "may write False"] in result["said"]
+
+
+def test_an_attacker_finds_and_changes_nothing(room: Path, run: Run) -> None:
+    workspace = _workspace(room)
+    shutil.copytree(ATTACKER, workspace / "packages/attacker")
+    runner = {name: room / "github/file_commands" / name for name in ("env", "output", "path", "state")}
+    (room / "github/file_commands").mkdir()
+    for file in runner.values():
+        file.touch()
+        file.chmod(0o666)
+    secrets = [
+        workspace / "gha-creds-0123456789abcdef.json",
+        workspace / "key.json",
+        room / "github/home-secret",
+        workspace / ".git/config",
+    ]
+    secrets[0].write_text(SECRET)
+    secrets[1].write_text(SECRET)
+    secrets[2].write_text(SECRET)
+    with secrets[3].open("a") as stream:
+        stream.write(f'[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic {SECRET}\n')
+        stream.write(f'[remote "origin"]\n\turl = https://x-access-token:{SECRET}@github.com/o/r\n')
+    report = room / "tmp/report"
+    targets = {
+        "read": [str(room), *map(str, secrets)],
+        "write": [*map(str, runner.values()), *map(str, secrets), str(workspace / "README"), str(report)],
+        "report": str(report),
+    }
+    (workspace / "packages/attacker/targets.json").write_text(json.dumps(targets))
+    own(workspace)
+    before = _contents(room / "github")
+
+    result = run(
+        insist=True,
+        packages=["packages/attacker"],
+        private_index=f"https://oauth2accesstoken:{SECRET}@127.0.0.1:1/simple/",
+        variables={
+            "INPUT_CREDENTIALS-JSON": SECRET,
+            "INPUT_ACCESS-TOKEN": SECRET,
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": SECRET,
+            "ACTIONS_RUNTIME_TOKEN": SECRET,
+            "GITHUB_TOKEN": SECRET,
+            "GITHUB_WORKSPACE": str(workspace),
+            **{f"GITHUB_{name.upper()}": str(file) for name, file in runner.items()},
+            "GOOGLE_APPLICATION_CREDENTIALS": str(secrets[1]),
+            "CLOUDSDK_AUTH_ACCESS_TOKEN": SECRET,
+            "TWINE_PASSWORD": SECRET,
+            "UV_INDEX_PRIVATE_PASSWORD": SECRET,
+            "HTTPS_PROXY": f"http://user:{SECRET}@127.0.0.1:1",
+            "SOME_OTHER_TOKEN": SECRET,
+        },
+    )
+
+    assert result["failure"] is None
+    (wheel,) = result["files"]
+    text, loot = _loot(Path(wheel))
+    assert loot["user"] == {"uid": NOBODY, "gid": NOBODY, "groups": []}
+    assert SECRET not in text
+    assert loot["written"] == [str(report)]  # what everybody may write, and nothing of ours
+    assert loot["sockets"] == []
+    assert loot["terminal"] is None
+    assert not _of_driver(loot["processes"])
+    assert not [path for path in loot["files"] if path.startswith(str(room / "github"))]
+    assert _contents(room / "github") == before | {
+        "workspace/packages/attacker/dist/attacker-1.0-py3-none-any.whl": Path(wheel).read_bytes()
+    }
+    assert stat_mode(room / "github") == 0o755
+    assert SECRET not in report.read_text()
+    assert result["left"] == []
+    assert ["foreign", "::add-mask::attacker"] in result["said"]
+    assert not [text for kind, text in result["said"] if kind != "foreign" and "attacked" in text]
+
+
+def test_this_process_is_hidden_from_a_build_of_the_same_user(room: Path, run: Run) -> None:
+    workspace = _workspace(room)
+    shutil.copytree(ATTACKER, workspace / "packages/attacker")
+    orders = {"packages": ["packages/attacker"], "user": 4444, "variables": {"INPUT_TOKEN": SECRET}}
+    result = run(hide=False, **orders)
+    assert result["failure"] is None
+    (wheel,) = result["files"]
+    text, loot = _loot(Path(wheel))
+    assert SECRET in text  # the attacker knows how
+    assert _of_driver(loot["processes"])
+    shutil.rmtree(Path(wheel).parent)
+    shutil.rmtree(workspace / "packages/attacker/dist")
+    (wheel,) = run(hide=True, **orders)["files"]
+    text, loot = _loot(Path(wheel))
+    assert SECRET not in text
+    assert not _of_driver(loot["processes"])
+
+
+def test_a_temporary_folder_out_of_nobodys_reach(room: Path, run: Run) -> None:
+    _workspace(room)
+    (room / "tmp").chmod(0o700)
+    failure = run(insist=True, packages=["packages/one"])["failure"]
+    assert (failure["kind"], failure["anchor"]) == ("BuildFailure", "build-as-root")
+    result = run(insist=False, packages=["packages/one"])
+    assert "The build runs as root" in dict(result["said"])["warning"]
+    assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
+
+
+def test_dist_that_leads_elsewhere_is_not_followed(room: Path, run: Run) -> None:
+    workspace = _workspace(room)
+    elsewhere = room / "elsewhere"
+    elsewhere.mkdir()
+    (workspace / "packages/one/dist").symlink_to(elsewhere)
+    result = run(insist=True, packages=["packages/one"])
+    assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
+    assert list(elsewhere.iterdir()) == []
+    assert "No copy of one-1.0-py3-none-any.whl was left" in str(result["said"])
+
+
+def stat_mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+FOLLOWED = """
+import os, pathlib, zipfile
+def get_requires_for_build_wheel(config_settings=None):
+    here = os.getcwd()
+    if "unpacked" in here:
+        os.rename(here, here + ".real")
+        os.symlink(os.environ["CI"], here)
+    return []
+def build_sdist(folder, config_settings=None):
+    import io, tarfile
+    with tarfile.open(folder + "/one-1.0.tar.gz", "w:gz") as sdist:
+        for name in ("backend.py", "pyproject.toml"):
+            sdist.add(name, "one-1.0/" + name)
+    return "one-1.0.tar.gz"
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    print("reads", open("../secret").read())
+"""
+
+
+def test_a_link_in_the_place_of_the_source_leads_nowhere(room: Path, run: Run) -> None:
+    project = room / "github/workspace"
+    (project / "backend.py").write_text(FOLLOWED)
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    closed = room / "closed"
+    (closed / "inside").mkdir(parents=True)
+    (closed / "secret").write_text(SECRET)
+    for name in ("backend.py", "pyproject.toml"):
+        shutil.copy(project / name, closed / "inside")
+    closed.chmod(0o700)
+    result = run(insist=False, formats=["wheel", "sdist"], variables={"CI": str(closed / "inside")})
+    assert result["failure"] is not None
+    assert SECRET not in str(result)
+    assert "Permission denied" in str(result)
+
+
+def _workspace(room: Path, *, scm: bool = False) -> Path:
+    """A checkout with one project, which belongs to the runner's user."""
+    workspace = room / "github/workspace"
+    project = workspace / "packages/one"
+    (project / "one").mkdir(parents=True)
+    (project / "one/__init__.py").touch()
+    requires = '["setuptools>=64", "setuptools-scm>=8"]' if scm else '["flit_core>=3.2"]'
+    backend = "setuptools.build_meta" if scm else "flit_core.buildapi"
+    version = 'dynamic = ["version"]\n[tool.setuptools_scm]\nroot = "../.."' if scm else 'version = "1.0"'
+    (project / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = {requires}\nbuild-backend = "{backend}"\n'
+        f'[project]\nname = "one"\ndescription = "x"\nrequires-python = ">=3.11"\n{version}\n'
+    )
+    date = "2024-05-06T07:08:10+00:00"
+    environment = {**os.environ, "GIT_COMMITTER_DATE": date, "GIT_AUTHOR_DATE": date}
+    person = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"], ["tag", "v3.2.1"]):
+        subprocess.run(["git", *arguments], cwd=workspace, env=environment, check=True)
+    own(workspace)
+    return workspace
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _of_driver(processes: dict[str, Any]) -> list[Any]:
+    return [spoils for spoils in processes.values() if "build_driver" in spoils["command"]]
+
+
+def _loot(wheel: Path) -> tuple[str, dict[str, Any]]:
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read("loot.json").decode()
+    return text, json.loads(text)
