@@ -25,7 +25,7 @@ COPY src src
 # hadolint ignore=DL3003
 RUN /tools/bin/hatchling build -t wheel -d dist \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps dist/*.whl \
-    && PYTHONDONTWRITEBYTECODE='' PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image \
+    && PYTHONDONTWRITEBYTECODE='' PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image requirements/action-excludes.txt \
     && cp -r entrypoint.py setup /app \
     && cd /app/venv && rm -r bin/uvx share/gar-publish/backends/bin && cd lib/python3*/site-packages \
     && rm -r tests cffi cyclonedx/schema/_res gar_publish/emulator packageurl/contrib/django packageurl/contrib/*purl* \

@@ -16,11 +16,12 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from build import ProjectBuilder
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import gar_publish
 from gar_publish.build import ready
@@ -59,8 +60,13 @@ hello = "hello:main"
 """
 
 
-def main(target: Path) -> None:
-    """Fill our own environment, and put what else is to be in the image below `target`."""
+def main(target: Path, left_out: Path) -> None:
+    """Fill our own environment, and put what else is to be in the image below `target`.
+
+    Args:
+        target: Becomes the image's root folder.
+        left_out: A list of the requirements that the image does without.
+    """
     started = time.time()
     target.mkdir()
     for name in sorted(_imports(Path(gar_publish.__file__).parent)):
@@ -71,8 +77,10 @@ def main(target: Path) -> None:
     assert rst.render(README)
     for project in PROJECTS:
         _build(*project)
+    names = {canonicalize_name(line) for line in left_out.read_text().splitlines() if not line.startswith("#")}
     for place in ready.PLACES:
         _drop_sources(place)
+        _drop_requirements(place, names)
     for file in Path(sysconfig.get_path("stdlib")).rglob("*.pyc"):
         if file.stat().st_mtime >= started:
             copy = target.joinpath(*file.parts[1:])
@@ -121,6 +129,19 @@ def _drop_sources(place: Path) -> None:
             code.unlink()
 
 
+def _drop_requirements(place: Path, names: Collection[str]) -> None:
+    """Require nothing that the image does without on purpose: what `pip check` misses then, is missing indeed."""
+    for file in place.glob("*.dist-info/METADATA"):
+        head, blank, description = file.read_text(encoding="utf-8").partition("\n\n")
+        kept = [line for line in head.splitlines() if _required(line) not in names]
+        file.write_text("\n".join(kept) + blank + description, encoding="utf-8")
+
+
+def _required(header: str) -> str | None:
+    field, _, value = header.partition(": ")
+    return canonicalize_name(Requirement(value).name) if field == "Requires-Dist" else None
+
+
 if __name__ == "__main__":
     os.environ["SETUPTOOLS_SCM_PRETEND_VERSION"] = "1.0"  # the projects are in no repository
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -116,7 +116,9 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
 def configure(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """`gar-publish configure`: settings of pip, uv, Poetry, PDM, twine or Docker."""
     from gar_publish.access import open_login  # other commands do without
-    from gar_publish.configure import command
+
+    with _installed("What edits settings", "gar-publish"):
+        from gar_publish.configure import command
 
     around = _surroundings(environment, console)
     inputs = read_inputs(options, sys.stdin)
@@ -150,7 +152,7 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
 
 def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
     """`gar-publish emulator`: a local Artifact Registry with everything around it."""
-    with _emulator_extra():
+    with _installed("The emulator", "gar-publish[emulator]"):
         from gar_publish.emulator import command  # an extra
 
         wanted = {name: options[name] for name in ("host", "port", "data", "world", "tls")}
@@ -160,21 +162,22 @@ def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
 
 def demo(_: Options, environment: Environment, console: TerminalConsole) -> int:
     """`gar-publish demo`: the whole main job against an emulator of its own."""
-    with _emulator_extra():
+    with _installed("The emulator", "gar-publish[emulator]"):
         from gar_publish.demo import run  # an extra
 
         return run(environment, console)
 
 
 @contextmanager
-def _emulator_extra() -> Iterator[None]:
+def _installed(what: str, package: str) -> Iterator[None]:
+    """Explain where a library is missing: one of an extra, or one that the image does without."""
     try:
         yield
     except ModuleNotFoundError as error:
         raise BadInput(
-            f"The emulator is not installed ({error.name} is missing).",
-            fix="pip install 'gar-publish[emulator]'",
-            anchor="emulator-extra",
+            f"{what} is not installed ({error.name} is missing).",
+            fix=f"pip install '{package}'",
+            anchor="not-installed",
         ) from None
 
 

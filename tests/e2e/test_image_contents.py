@@ -1,7 +1,10 @@
 """What is in the image, and why: nothing that is not locked, nothing unused, no secret of who built it."""
 
+import ast
 import json
 import re
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +24,6 @@ WHY = {
     "certifi": "requests' authorities where the system has none",
     "cffi": "cryptography's run time",
     "charset-normalizer": "requests asks it for encodings",
-    "configupdater": "pip.conf, as the setup action writes it",
     "cryptography": "google-auth signs with a service account's key",
     "cyclonedx-python-lib": "SBOMs",
     "defusedxml": "py-serializable imports it",
@@ -39,7 +41,7 @@ WHY = {
     "rich": "bars of uploads; twine imports it",
     "sortedcontainers": "the order in SBOMs",
     "tenacity": "the retry policy",
-    "tomlkit": "pyproject.toml, edited",
+    "tomlkit": "hatchling requires it",
     "twine": "the metadata checks, and the fields of the upload form",
     "urllib3": "requests' connections",
     "uv": "environments, and installing what is not held ready",
@@ -67,7 +69,8 @@ for place in (None, sys.prefix + "/share/gar-publish/backends"):
         names = {line.partition(",")[0].partition("/")[0] for line in each.read_text("RECORD").splitlines()}
         folders = {Path(each.locate_file(name)) for name in names - {".."}}
         files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
-        found[each.name] = each.version, sum(file.suffix in {".pyc", ".so"} for file in files)
+        compiled = sum(file.suffix in {".pyc", ".so"} for file in files)
+        found[each.name] = each.version, compiled, each.requires or []
 print(json.dumps([found, default_environment()]))
 """
 
@@ -76,12 +79,21 @@ class Contents(NamedTuple):
     """What an image holds.
 
     Attributes:
-        packages: The version of each distribution, and how many of its modules are compiled: that is, were imported.
+        packages: The version of each distribution, how many of its modules are compiled (that is, were imported), and
+            what it requires.
         environment: What markers are compared with there.
     """
 
-    packages: dict[str, tuple[str, int]]
+    packages: dict[str, tuple[str, int, list[str]]]
     environment: dict[str, str]
+
+    def required(self, name: str) -> set[str]:
+        """What a distribution requires in the image, and what that requires in turn."""
+        found = {name}
+        for each in map(Requirement, self.packages[name][2]):
+            if each.marker is None or each.marker.evaluate({**self.environment, "extra": ""}):
+                found |= self.required(canonicalize_name(each.name))
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +110,22 @@ def test_every_package_is_there_for_a_reason(contents: Contents) -> None:
 
 
 def test_every_package_is_used(contents: Contents) -> None:
-    """Whatever gar-publish imports and builds with was compiled (image/fill.py); what was not, no run needs."""
-    assert [name for name, (_, compiled) in contents.packages.items() if not compiled] == []
+    """By publish or setup: they import it, a build backend is made of it, or one of these requires it."""
+    sources = [ROOT / f"src/gar_publish/{name}.py" for name in ("action", "publish_command", "setup_action")]
+    known = packages_distributions()
+    imported = {canonicalize_name(name) for module in _imported(sources) for name in known.get(module, ())}
+    backends = re.findall(r"^[a-z].*", (ROOT / "requirements/backends.in").read_text(), re.MULTILINE)
+    roots = {*backends, *(imported & contents.packages.keys())}  # several bring modules of `google`
+    used = set[str]().union(*map(contents.required, roots))
+    assert contents.packages.keys() == used
+    assert [name for name, (_, compiled, _) in contents.packages.items() if not compiled] == []
+
+
+def test_nothing_is_missing_that_is_required(docker_client: docker.DockerClient, image: str) -> None:
+    site, backends = "$(echo /app/venv/lib/python3*/site-packages)", "/app/venv/share/gar-publish/backends"
+    check = f"python3 -m venv /tmp/pip && PYTHONPATH={site}:{backends} /tmp/pip/bin/python -m pip check"
+    said = docker_client.containers.run(image, ["-c", check], entrypoint="sh", remove=True, network_mode="none")
+    assert said.decode() == "No broken requirements found.\n"
 
 
 def test_packages_are_those_that_are_locked(contents: Contents) -> None:
@@ -111,7 +137,7 @@ def test_packages_are_those_that_are_locked(contents: Contents) -> None:
                 requirement = Requirement(line.rstrip(" \\"))
                 if requirement.marker is None or requirement.marker.evaluate(contents.environment):
                     locked[requirement.name] = str(requirement.specifier).removeprefix("==")
-    installed = {name: version for name, (version, _) in contents.packages.items() if name != "gar-publish"}
+    installed = {name: version for name, (version, *_) in contents.packages.items() if name != "gar-publish"}
     assert installed == locked
 
 
@@ -150,3 +176,30 @@ def test_labels_say_what_it_is(docker_client: docker.DockerClient, image: str) -
     labels = docker_client.images.get(image).labels
     assert labels["org.opencontainers.image.title"] == "gar-publish"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def _imported(sources: Iterable[Path]) -> set[str]:
+    """The top-level names of what these sources import as they run, and the modules of gar-publish that they import."""
+    wanted, seen, names = list(sources), set[Path](), set[str]()
+    while wanted:
+        source = wanted.pop()
+        if source not in seen:
+            seen.add(source)
+            for module in _imports(ast.parse(source.read_bytes())):
+                names.add(module.partition(".")[0])
+                place = ROOT / "src" / module.replace(".", "/")
+                wanted += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return names
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names):
+            yield from (each.name for each in names)
+        case ast.ImportFrom(str(module), names, 0):
+            yield from (module, *(f"{module}.{each.name}" for each in names))
+        case ast.If(ast.Name("TYPE_CHECKING")):
+            pass
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _imports(child)
