@@ -69,6 +69,12 @@ def read_promotion(inputs: Mapping[str, str], target: Repository, endpoints: End
             fix="leave `provenance` out; `sbom` may stay",
             anchor="promote-from",
         )
+    if given.text("if-exists") == "skip":
+        raise BadInput(
+            "`if-exists: skip` and `promote-from` are both given; other bytes in the target would pass for promoted.",
+            fix="leave `if-exists` at skip-identical",
+            anchor="promote-from",
+        )
     source = _source(given.text("promote-from"), target, endpoints)
     return Promotion(source, read_pins(given.lines("packages")), with_dependencies)
 

@@ -101,10 +101,10 @@ class Source:
                 fix="make room, or let TMPDIR name a folder that has some",
                 anchor="no-room",
             ) from None
-        if listed.sha256 not in {None, sha256}:
+        if listed.sha256 != sha256:
             raise FileRefused(
                 f"{listed.filename} came from {self._repository} with other bytes: "
-                f"sha256 {sha256 or 'of a longer file'}, its index says {listed.sha256}.",
+                f"sha256 {sha256 or 'of a longer file'}, its index says {listed.sha256 or 'none'}.",
                 cause="the registry's copy is damaged, or something between it and this machine changes files",
                 fix="compare with: gcloud artifacts files list --repository="
                 f"{self._repository.name} --location={self._repository.location} --project={self._repository.project}",

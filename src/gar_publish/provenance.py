@@ -39,13 +39,13 @@ def statement(files: Iterable[Distribution], settings: Settings, around: Surroun
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digests[name]}} for name in sorted(digests)],
         "predicateType": PREDICATE,
-        "predicate": _of_workflow(around.environment) if in_workflow else _of_machine(settings, around),
+        "predicate": _of_workflow(settings, around.environment) if in_workflow else _of_machine(settings, around),
     }
     return f"{json.dumps(body, indent=2)}\n".encode()
 
 
-def _of_workflow(environment: Mapping[str, str]) -> dict[str, Any]:
-    """As GitHub's own attestations have it.
+def _of_workflow(settings: Settings, environment: Mapping[str, str]) -> dict[str, Any]:
+    """As GitHub's own attestations have it, and where the run built nothing, what it was given instead.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
@@ -59,12 +59,13 @@ def _of_workflow(environment: Mapping[str, str]) -> dict[str, Any]:
                 "workflow": {"ref": get["GITHUB_REF"], "repository": repository, "path": path},
             },
             "internalParameters": {
+                **({"gar-publish": {"dist": list(settings.dist)}} if settings.dist else {}),
                 "github": {
                     "event_name": get["GITHUB_EVENT_NAME"],
                     "repository_id": get["GITHUB_REPOSITORY_ID"],
                     "repository_owner_id": get["GITHUB_REPOSITORY_OWNER_ID"],
                     "runner_environment": get["RUNNER_ENVIRONMENT"],
-                }
+                },
             },
             "resolvedDependencies": [
                 {"uri": f"git+{repository}@{get['GITHUB_REF']}", "digest": {"gitCommit": get["GITHUB_SHA"]}}

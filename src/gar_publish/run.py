@@ -120,7 +120,9 @@ class Run:
         landed = [
             each.distribution
             for each in self._delivery.end()
-            if each.status in wanted and not each.failure and isinstance(each.distribution, Distribution)
+            if isinstance(each.distribution, Distribution) and not each.failure
+            # What was left as it is counts where it is the same file.
+            if each.status in wanted or (each.status == "skipped" and each.sha256 == each.distribution.sha256)
         ]
         attaches = landed and not settings.dry_run
         try:

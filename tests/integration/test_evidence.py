@@ -1,5 +1,6 @@
 """SBOMs and provenance: valid for the parsers of others, attached once, and handed out."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -108,10 +109,11 @@ def test_evidence_comes_back_from_the_registry_and_is_about_the_wheel(hello: Doo
     assert done.code == 0, done.err
     (document,) = attached.documents("cyclonedx")
     sbom = check_sbom(document)
-    assert sbom["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": sha256(report)}]
+    hashed = hashlib.sha256((hello.folder / "dist" / HELLO).read_bytes()).hexdigest()
+    assert sbom["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": hashed}]
     (statement,) = attached.documents("in-toto")
     subjects, predicate = check_statement(statement)
-    assert subjects == {HELLO: sha256(report)}
+    assert subjects == {HELLO: hashed}
     assert predicate["runDetails"]["builder"]["id"].endswith("docs/evidence.md#another-machine")
     for each, content in zip(report["evidence"], (document, statement), strict=True):
         assert (hello.folder / each["path"]).read_bytes() == content
@@ -151,6 +153,7 @@ def test_action_hands_out_files(hello: Doors, attached: Attached) -> None:
         "digest": {"gitCommit": "f" * 40},
     }
     assert definition["internalParameters"]["github"]["repository_id"] == "74"
+    assert definition["internalParameters"]["gar-publish"] == {"dist": ["dist"]}
 
 
 def test_two_packages_and_an_sdist(hello: Doors, attached: Attached) -> None:
@@ -167,8 +170,13 @@ def test_two_packages_and_an_sdist(hello: Doors, attached: Attached) -> None:
     assert len(report["sboms"].splitlines()) == 2
 
 
-@pytest.mark.parametrize("moment", ["attach", "_create"])
-def test_crash_before_everything_is_attached(hello: Doors, attached: Attached, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "again", "status"),
+    [("attach", (), "identical"), ("_create", (), "identical"), ("attach", ("--if-exists", "skip"), "skipped")],
+)
+def test_crash_before_everything_is_attached(
+    hello: Doors, attached: Attached, moment: str, again: tuple[str, ...], status: str
+) -> None:
     program = (
         "import os; from gar_publish.attachments import AttachmentApi as api; "
         f"api.{moment} = lambda *_, **__: os._exit(9); from gar_publish.cli import run; run()"
@@ -177,9 +185,9 @@ def test_crash_before_everything_is_attached(hello: Doors, attached: Attached, m
     crashed = subprocess.run(arguments, cwd=hello.folder, env=hello.environment, capture_output=True, check=False)
     assert crashed.returncode == 9, crashed.stderr
     assert attached.all() == []
-    done, report = publish(hello, *BOTH, hurried=True)
+    done, report = publish(hello, *BOTH, *again, hurried=True)
     assert done.code == 0, done.err
-    assert statuses(report) == {HELLO: "identical"}
+    assert statuses(report) == {HELLO: status}
     assert len(attached.all("hello")) == 2
 
 

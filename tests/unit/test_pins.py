@@ -61,6 +61,7 @@ def test_versions_are_promoted_from_a_repository(source: str) -> None:
         ({"formats": "sdist"}, "promote-from", "`formats` and `promote-from` are both given"),
         ({"expected_version": "1.2.3"}, "promote-from", "`expected-version` and `promote-from` are both given"),
         ({"changed_since": "v1"}, "promote-from", "`changed-since` and `promote-from` are both given"),
+        ({"if_exists": "skip"}, "promote-from", "`if-exists: skip` and `promote-from` are both given"),
         ({"provenance": "true"}, "promote-from", "`provenance` and `promote-from` are both given"),
         ({"promote_from": "python"}, "promote-from", "us/demo-project/python is promoted from and to at once"),
         ({"promote_from": "https://index.example.com/"}, "promote-from", "which is not Artifact Registry"),
