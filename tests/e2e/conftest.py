@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import docker
 import pytest
 from docker.types import IPAMConfig, IPAMPool
 
-from gar_publish.emulator import Emulator
+from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.world import Repository
 from tests.conftest import ROOT, build_image, copy_tree
 from tests.leaks import Listener
 from tests.runner import Runner
@@ -83,7 +84,9 @@ def production(
         NETWORK, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)])
     )
     try:
-        with Emulator(data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True) as emulator:
+        with Emulator(
+            _world(), data=folder, host=GATEWAY, port=443, plain_port=80, tls=True, production_names=True
+        ) as emulator:
             yield Production(
                 emulator,
                 {
@@ -94,6 +97,13 @@ def production(
             )
     finally:
         network.remove()
+
+
+def _world() -> World:
+    """The default world, with a second repository that the publisher may write."""
+    world, prod = World.default(), Repository("demo-project", "us-central1", "prod")
+    writer = replace(world.bindings[0], resource=prod.resource)
+    return replace(world, repositories=(*world.repositories, prod), bindings=(*world.bindings, writer))
 
 
 def _bundle(emulator: Emulator, folder: Path) -> Path:

@@ -23,6 +23,7 @@ from tests.runner import OWNER, Runner, Step, commands, give_to_owner
 pytestmark = pytest.mark.docker
 
 REPOSITORY = "us-central1/demo-project/python"
+PROD = "us-central1/demo-project/prod"
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
@@ -145,14 +146,27 @@ def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
     production: Production, runner: Runner, project: Write, leaks: Leaks
 ) -> None:
     project("hello_refused", "1.0")
-    inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
+    inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "doctor": "true"}
     step = runner.run(inputs, production.emulator.job(repository="mallory/hello"), leaks)
     assert step.exit_code == 3
     assert "\n::error " in step.log
-    assert step.summary
+    assert "### gar-publish doctor" in step.summary
     assert "Traceback" not in step.log
     assert step.outputs == {}
     assert not [file for file in production.emulator.files() if file.package == "hello-refused"]
+
+
+def test_promotes_what_another_repository_holds(
+    production: Production, runner: Runner, project: Write, leaks: Leaks
+) -> None:
+    workspace = project("hello_promoted", "1.0")
+    token = {"access-token": production.emulator.access_token(PUBLISHER)}
+    _publish(runner, leaks, token)
+    (wheel,) = workspace.glob("dist/*")
+    promoted = {"repository": PROD, "promote-from": "python", "packages": "hello-promoted==1.0"}
+    step = _publish(runner, leaks, {**token, **promoted})
+    assert step.outputs["published"] == "true"
+    assert production.emulator.read(wheel.name, PROD) == wheel.read_bytes()
 
 
 def test_versions_from_git_need_no_safe_directory(production: Production, runner: Runner, leaks: Leaks) -> None:
