@@ -12,7 +12,8 @@ demo: .venv/demo.stamp
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest --numprocesses=auto --no-loadscope-reorder $(PYTEST)
 
-# Check style, format, types, Dockerfiles, workflows and actions. Nothing is asked of a server.
+# Check style, format, types, Dockerfiles, workflows, actions, and the documents' links, anchors and tables. Nothing is
+# asked of a server.
 lint: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -26,6 +27,7 @@ lint: .venv/dev.stamp
 	.venv/bin/check-jsonschema --builtin-schema=vendor.github-actions $(ACTIONS)
 	.venv/bin/check-jsonschema --builtin-schema=vendor.dependabot .github/dependabot.yml
 	.venv/bin/check-jsonschema --builtin-schema=vendor.cloudbuild examples/*/cloudbuild.yaml
+	.venv/bin/python -m pytest --quiet tests/unit/test_docs.py -k "anchor or links or tables"
 
 ACTIONS = action.yml setup/action.yml
 WORKFLOWS = .github/workflows/*.yml
@@ -46,7 +48,7 @@ dist: .venv/uv.stamp
 bench: .venv/dev.stamp .venv-bench/stamp
 	.venv/bin/python -m bench.speed $(BENCH)
 
-# Resolve every lock file anew, to the newest versions that fit.
+# Resolve every lock file anew, to the newest versions that fit and are at least a week old.
 lock: .venv/uv.stamp
 	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in requirements/build.in --all-extras -o requirements/dev.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
@@ -59,7 +61,7 @@ lock: .venv/uv.stamp
 
 # No index address, local wheel or setting of this machine may reach a lock file.
 COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links
+	--no-header --no-emit-index-url --no-emit-find-links --exclude-newer="7 days"
 
 .venv/uv.stamp: requirements/build.txt
 	python3 -m venv --clear .venv

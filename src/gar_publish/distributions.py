@@ -3,6 +3,7 @@
 import contextlib
 import email.message
 import io
+import re
 import tarfile
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -34,6 +36,9 @@ _UNREADABLE = (
 )
 _DETAIL_LIMIT = 2000
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
+_CONDITION = re.compile(r"""("[^"]*"|'[^']*'|\w+) (?:not in|in|[<>=!~]+) ("[^"]*"|'[^']*'|\w+)""")
+"""What a marker compares, as packaging writes it."""
+_TRUE = 'os_name != ""'
 
 
 @dataclass(frozen=True)
@@ -175,13 +180,30 @@ def check_expected(found: Iterable[tuple[str, str]], expected: Version) -> None:
         )
 
 
+def is_needed(requirement: Requirement, extras: Iterable[str] = ()) -> bool:
+    """Whether a requirement counts for whoever asks for these extras; all else in its marker is taken to be true.
+
+    Args:
+        requirement: The requirement; one whose marker makes no sense counts.
+        extras: The extras. What counts without any counts with them.
+    """
+    try:
+        marker = Marker(_CONDITION.sub(_of_extra, str(requirement.marker or _TRUE)))
+        return any(marker.evaluate({"extra": each}) for each in ("", *extras))
+    except (ValueError, RecursionError):
+        return True
+
+
+def _of_extra(condition: re.Match[str]) -> str:
+    return condition[0] if "extra" in condition.groups() else _TRUE
+
+
 def _required(package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
     required, optional = set[str](), set[str]()
     for line in package.metadata.get("requires_dist") or []:
         with contextlib.suppress(InvalidRequirement, RecursionError):
             requirement = Requirement(line)
-            of_extra = "extra" in str(requirement.marker or "")
-            (optional if of_extra else required).add(canonicalize_name(requirement.name))
+            (required if is_needed(requirement) else optional).add(canonicalize_name(requirement.name))
     return frozenset(required), frozenset(optional - required)
 
 

@@ -12,6 +12,11 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
+def host_of(url: str) -> str:
+    """The host of a URL, and its port where it names one: what may be shown, without user name and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def is_loopback(parts: SplitResult) -> bool:
     """Whether a URL leads to this machine."""
     host = parts.hostname or ""
@@ -39,11 +44,7 @@ def refuse_plain_http(url: str, emulator: str | None = None) -> None:
     if emulator and origin(url) == origin(emulator):
         return
     raise BadInput(
-        f"{parts.scheme or 'no scheme'}://{_host(parts)} is not encrypted, so no token is sent there.",
-        fix=f"use https://{_host(parts)}",
+        f"{parts.scheme or 'no scheme'}://{host_of(url)} is not encrypted, so no token is sent there.",
+        fix=f"use https://{host_of(url)}",
         anchor="plain-http",
     )
-
-
-def _host(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]

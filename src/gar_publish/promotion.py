@@ -1,6 +1,5 @@
 """Promotion: the files of chosen versions, fetched from the repository that has them."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from itertools import chain
@@ -13,13 +12,12 @@ from packaging.version import Version
 from gar_publish import distributions, filenames
 from gar_publish.access import Access
 from gar_publish.aside import result
-from gar_publish.distributions import Distribution
+from gar_publish.distributions import Distribution, is_needed
 from gar_publish.errors import BadInput, Failure, FileRefused, RegistryRefused
 from gar_publish.pages import IndexFile
 from gar_publish.pins import Pin
 from gar_publish.repository import Repository
 
-_EXTRA = re.compile(r"""\bextra == "([^"]*)\"""")
 _SHOWN_VERSIONS = 10
 
 Key = tuple[str, Version]
@@ -159,6 +157,5 @@ def _required(files: Collection[Distribution], extras: frozenset[str]) -> Iterat
             requirement = Requirement(line)
         except (InvalidRequirement, RecursionError):
             continue
-        of = {canonicalize_name(extra) for extra in _EXTRA.findall(str(requirement.marker or ""))}
-        if not of or of & extras:
+        if is_needed(requirement, extras):
             yield requirement, whose

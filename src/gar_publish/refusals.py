@@ -9,6 +9,7 @@ import requests
 
 from gar_publish.console import printable
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
+from gar_publish.origins import host_of
 
 _DETAIL_LIMIT = 2000
 _SECRETS = re.compile(
@@ -129,7 +130,7 @@ def harmless(text: str) -> str:
 
 def _host(response: requests.Response) -> str:
     found = _LOCATED.search(response.url)
-    return f"{found[1]}-python.pkg.dev" if found else response.url.split("/")[2].rpartition("@")[2]
+    return f"{found[1]}-python.pkg.dev" if found else host_of(response.url)
 
 
 def _grant(response: requests.Response, role: str) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import requests
 
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
+from gar_publish.origins import host_of
 from gar_publish.patience import Patience
 
 if TYPE_CHECKING:
@@ -205,14 +205,10 @@ def _describe(state: "RetryCallState") -> tuple[str, str]:
     error = state.outcome.exception()
     if error is None:
         response: requests.Response = state.outcome.result()
-        return _host(response.url), f"HTTP {response.status_code} {response.reason or ''}".strip()
+        return host_of(response.url), f"HTTP {response.status_code} {response.reason or ''}".strip()
     request = getattr(error, "request", None)
-    host = _host(request.url) if request is not None else "the server"
+    host = host_of(request.url) if request is not None else "the server"
     if isinstance(error, requests.Timeout):
         return host, "no answer in time"
     inner = error.args[0] if error.args else error
     return host, _CONNECTION.sub("", str(getattr(inner, "reason", inner)))
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]

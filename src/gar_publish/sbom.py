@@ -22,7 +22,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from gar_publish import __version__
-from gar_publish.distributions import Distribution
+from gar_publish.distributions import Distribution, is_needed
 from gar_publish.repository import Repository
 
 REQUIRES_PROPERTY = "gar-publish:requires-dist"
@@ -93,13 +93,13 @@ def _requirements(metadata: Mapping[str, Any]) -> Mapping[str, list[Requirement]
 
 def _required(name: str, requirements: Sequence[Requirement]) -> Component:
     """A package that the wheel requires, without a version: which one it gets is settled by each installation."""
-    optional = all("extra" in str(each.marker or "") for each in requirements)
+    required = any(is_needed(each) for each in requirements)
     purl = PackageURL("pypi", None, name)
     return Component(
         type=ComponentType.LIBRARY,
         bom_ref=purl.to_string(),
         name=name,
         purl=purl,
-        scope=ComponentScope.OPTIONAL if optional else ComponentScope.REQUIRED,
+        scope=ComponentScope.REQUIRED if required else ComponentScope.OPTIONAL,
         properties=[Property(name=REQUIRES_PROPERTY, value=str(each)) for each in requirements],
     )

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from gar_publish import distributions
@@ -32,6 +33,37 @@ def test_an_sdist(tmp_path: Path, filename: str) -> None:
     read = distributions.read(make_sdist(tmp_path, filename))
     assert (read.name, read.version, read.kind, read.requires_python) == ("sample", "1.0", "sdist", None)
     assert read.platforms == frozenset()
+
+
+def test_what_extras_alone_require(tmp_path: Path) -> None:
+    lines = (
+        "Both ; extra == 'x'",
+        "both ; platform_release != 'extra'",
+        "Third_Party ; python_version < '3' or extra == 'x'",
+        "rest ; 'x'==extra and (os_name == 'nt')",
+    )
+    read = distributions.read(make_wheel(tmp_path, metadata=METADATA + "".join(f"Requires-Dist: {e}\n" for e in lines)))
+    assert read.requires == {"both", "third-party"}
+    assert read.optional == {"rest"}
+
+
+@pytest.mark.parametrize(
+    ("marker", "whose"),
+    [
+        ("python_version < '3'", ["", "x", "y.z"]),
+        ("os_name in 'nt, extra' and platform_version != 'extra == \"q\"'", ["", "x", "y.z"]),
+        ("extra=='x'", ["x"]),
+        ('"Y_Z"   ==   extra', ["y.z"]),
+        ("extra == 'x' or extra == 'y-z'", ["x", "y.z"]),
+        ("(extra == 'x' or 'extra' == extra) and sys_platform not in 'win32'", ["x"]),
+        ("extra == 'x' and extra == 'y-z'", []),
+        ("python_version < '3' or extra == 'x'", ["", "x", "y.z"]),
+        ("extra ~= 'x'", ["", "x", "y.z"]),
+    ],
+)
+def test_who_needs_a_requirement(marker: str, whose: list[str]) -> None:
+    requirement = Requirement(f"lib; {marker}")
+    assert [each for each in ("", "x", "y.z") if distributions.is_needed(requirement, [each] if each else [])] == whose
 
 
 @pytest.mark.parametrize(

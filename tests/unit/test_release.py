@@ -9,6 +9,7 @@ import yaml
 from gar_publish import __version__
 from release import changelog, reference
 from release.__main__ import main
+from release.repository import Repository
 from release.version import Refused, Version, check, declared
 
 ROOT = Path(__file__).parent.parent.parent
@@ -146,6 +147,16 @@ def test_the_major_tag_moves_and_the_exact_one_does_not(source: Path, remote: Pa
     assert main(["tag", "1.3.0", IMAGE], source) == 0
     assert git(remote, "rev-parse", "v1.2.0") == first
     assert git(remote, "rev-parse", "v1") == git(remote, "rev-parse", "v1.3.0") != first
+
+
+def test_git_itself_refuses_a_tag_that_is_there(source: Path, remote: Path) -> None:
+    assert main(["tag", "1.2.0", IMAGE], source) == 0
+    before = git(remote, "show-ref")
+    repository = Repository(source, "origin")
+    another = repository.commit({"action.yml": "another\n"}, "Another")
+    with pytest.raises(Refused, match="git push failed"):
+        repository.push(another, Version(1, 2, 0))
+    assert git(remote, "show-ref") == before
 
 
 def test_a_dry_run_pushes_nothing_and_shows_what_it_would(

@@ -45,6 +45,13 @@ def test_the_steps_of_a_release_are_commands_of_the_script() -> None:
     assert commands == ["check", "notes", "tag"]
 
 
+def test_new_versions_wait_a_week() -> None:
+    updates = load(ROOT / ".github/dependabot.yml")["updates"]
+    assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip", "docker"}
+    assert all(each["cooldown"]["default-days"] >= 7 for each in updates)
+    assert '--exclude-newer="7 days"' in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
 def test_make_has_every_target_that_is_named() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     documents = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text("utf-8")
