@@ -13,6 +13,7 @@ import docker
 import pytest
 
 from gar_publish.emulator import Emulator
+from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import AUTHOR, PUBLISHER, Checkout
 from tests.leaks import Leaks
@@ -192,8 +193,8 @@ class TestDocument:
 
 def commands(heading: str) -> list[str]:
     """The shell blocks of one section of docs/local.md."""
-    section = (ROOT / "docs/local.md").read_text().partition(f"### {heading}\n")[2].partition("\n#")[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    found = blocks(ROOT / "docs/local.md")
+    return [each.text for each in found if (each.section, each.language) == (heading, "sh")]
 
 
 def said(log: str, job: str) -> list[str]:

@@ -23,6 +23,7 @@ import pytest
 from gar_publish.emulator import Emulator
 from gar_publish.install import extra_index_line, requirements_hashed
 from gar_publish.login import OAUTH_USER, Login, url_with_login
+from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, upload
 from tests.leaks import Leaks, encodings
@@ -251,6 +252,5 @@ def test_the_document_says_how(
 
 def _block(heading: str, language: str) -> str:
     """The first block of a language in one section of docs/docker.md, if there is one."""
-    section = (ROOT / "docs/docker.md").read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
-    return found[1] if found else ""
+    found = (each for each in blocks(ROOT / "docs/docker.md") if (each.section, each.language) == (heading, language))
+    return next((each.text for each in found), "")

@@ -1,12 +1,12 @@
 """The commands of docs/local.md on a machine that is new to us: the built wheel, real pipx and uvx, an empty home."""
 
 import json
-import re
 from pathlib import Path
 
 import docker
 import pytest
 
+from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import PUBLISHER, Production
 from tests.leaks import Leaks
@@ -37,8 +37,7 @@ def test_the_commands_publish_and_install_with_gclouds_login(
     tmp_path: Path,
     leaks: Leaks,
 ) -> None:
-    section = (ROOT / "docs/local.md").read_text().partition("## The command\n")[2].partition("\n## ")[0]
-    (commands,) = (block for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) if block.startswith(runner))
+    (commands,) = (each.text for each in blocks(ROOT / "docs/local.md") if each.text.startswith(runner))
     checkout = tmp_path / "checkout"
     copy_tree(ROOT / "examples/json-key", checkout)
     project = checkout / "pyproject.toml"

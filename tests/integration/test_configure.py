@@ -16,6 +16,7 @@ import pytest
 
 from gar_publish.configure.options import TOOL_NAMES
 from gar_publish.emulator import Emulator
+from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.holding import hold
 from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
@@ -281,8 +282,7 @@ def test_index_url(laptop: Laptop, client: Sequence[str], kind: str, leaks: Leak
 
 def document(command: str) -> str:
     """The block of docs/install.md that has this in it, with the name of a project and a package that exist."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.DOTALL)
-    (found,) = (str(block) for block in blocks if command in block)
+    (found,) = (block.text for block in blocks(ROOT / "docs/install.md") if command in block.text)
     return found.replace("my-project", "demo-project").replace("my-package", "--target=.venv hello")
 
 

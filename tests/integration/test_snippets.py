@@ -29,28 +29,39 @@ from tests.leaks import Leaks
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 
 ELSEWHERE = (
-    ("README.md", "make demo\n", "tests/e2e/test_demo.py"),
-    ("docs/architecture.md", "```\n", "no test: a picture"),
+    ("README.md", "git clone ", "tests/e2e/test_demo.py"),
+    ("docs/architecture.md", "inputs ", "no test: a picture"),
     ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
     ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
-    ("docs/docker.md", "```", "tests/e2e/test_docker_recipe.py"),
-    ("docs/emulator.md", "```sh", "tests/unit/emulator/test_admin.py"),
-    ("docs/emulator.md", "```toml", "tests/unit/emulator/test_admin.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "LINE=", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM ghcr.io/astral-sh/uv:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "GAR_LINE=", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "--extra-index-url ", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "GAR_TOKEN=", "tests/e2e/test_docker_recipe.py"),
+    ("docs/emulator.md", "# The first two uploads ", "tests/unit/emulator/test_admin.py"),
+    ("docs/emulator.md", "faults=", "tests/unit/emulator/test_admin.py"),
     ("docs/fidelity.md", "```toml", "src/gar_publish/emulator/default.toml"),
-    ("docs/local.md", "make demo\n", "README.md"),
-    ("docs/local.md", "pipx install", "tests/e2e/test_laptop.py"),
-    ("docs/local.md", "uvx", "tests/e2e/test_laptop.py"),
-    ("docs/local.md", "```sh", "tests/e2e/test_act.py"),
+    ("docs/local.md", "pipx install ", "tests/e2e/test_laptop.py"),
+    ("docs/local.md", "uvx ", "tests/e2e/test_laptop.py"),
+    ("docs/local.md", "git clone ", "README.md"),
+    ("docs/local.md", ".venv/bin/gar-publish emulator ", "tests/e2e/test_act.py"),
+    ("docs/local.md", "cp -r examples/act ", "tests/e2e/test_act.py"),
+    ("docs/local.md", "GAR_TOKEN=", "tests/e2e/test_act.py"),
     ("docs/local.md", "```yaml", "examples/act/.github/workflows/publish.yml"),
-    ("docs/monorepo.md", "```json", "tests/unit/test_docs.py"),
+    ("docs/monorepo.md", "{", "tests/unit/test_docs.py"),
     ("docs/monorepo.md", "```yaml", "examples/matrix/.github/workflows/publish.yml"),
-    ("docs/reliability.md", "```text", "tests/integration/test_proofs.py"),
+    ("docs/reliability.md", "$ python -m bench.kill ", "tests/integration/test_proofs.py"),
+    ("docs/reliability.md", "$ python -m bench.soak ", "tests/integration/test_proofs.py"),
+    ("docs/reliability.md", "$ python -m bench.memory ", "tests/integration/test_proofs.py"),
     ("docs/security.md", "```yaml", "examples/github-workload-identity/.github/workflows/publish.yml"),
     ("docs/setup.md", "before: ", "tests/unit/emulator/test_github.py"),
-    ("docs/setup.md", "```text", "tests/unit/test_docs.py"),
+    ("docs/setup.md", "assertion.", "tests/unit/test_docs.py"),
+    ("docs/setup.md", "google.subject=", "tests/unit/test_docs.py"),
 )
-"""A document, what is in its block, and where that is run: by tests that take it from the document, or as a part, word
-for word, of a file that tests run."""
+"""A document, how one block of it begins, and where that is run: by tests that take it from the document, or as a part,
+word for word, of a file that tests run. All blocks of a language can be parts of one file."""
 
 CONFIGURE = "gar-publish configure $tool --repository us-central1/my-project/python --token"
 FILES = {
@@ -126,10 +137,17 @@ KNOWN = {
 """What expressions of workflows come to."""
 
 
+def row(block: Block) -> tuple[str, str, str]:
+    """What the table says of a block that is run elsewhere."""
+    for name, start, where in ELSEWHERE:
+        if name == block.document and (block.text.startswith(start) or start == f"```{block.language}"):
+            return name, start, where
+    return "", "", ""
+
+
 def place(block: Block) -> str:
     """Where else a block is run; empty where it is nowhere."""
-    whole = f"```{block.language}\n{block.text}"
-    return next((where for name, part, where in ELSEWHERE if name == block.document and part in whole), "")
+    return row(block)[2]
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
@@ -241,6 +259,13 @@ def test_every_block_is_in_a_class() -> None:
         assert not block.needs or block.needs.startswith(("Google: ", "GitHub: ", "root: ")), block
 
 
+def test_every_block_that_is_elsewhere_has_a_row_of_its_own() -> None:
+    """But for those of a language of which each block is compared with a file, below."""
+    found = [row(block) for block in BLOCKS]
+    single = [each for each in ELSEWHERE if not each[1].startswith("```")]
+    assert not [each for each in single if found.count(each) != single.count(each)]
+
+
 @pytest.mark.parametrize("block", [block for block in BLOCKS if place(block)], ids=str)
 def test_what_is_elsewhere_is_there(block: Block) -> None:
     where = place(block)
@@ -262,6 +287,9 @@ def test_commands(block: Block, computer: Machine, production: Emulator) -> None
             computer.shell(script)
     said = computer.shell(filled(block, production))
     assert "gar-publish emulator" not in block.text or "export GAR_EMULATOR_HOST=" in said
+    programs = set(re.findall(r"^\.venv/bin/(\S+)", said, re.MULTILINE))  # which make would run
+    assert bool(programs) == bool(re.search(r"^make ", block.text, re.MULTILINE))
+    assert not [each for each in programs if not (machine.BIN / each).is_file()]
 
 
 @of("yaml")

@@ -1,11 +1,11 @@
 """The documents agree with the code: tables, links, sentences, inputs, commands, and an anchor for every failure."""
 
+import argparse
 import ast
 import json
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,8 @@ from gar_publish.bootstrap.wanted import Wanted
 from gar_publish.credentials import reasons
 from gar_publish.endpoints import Endpoints
 from gar_publish.repository import Repository
+from tests import gcloud
+from tests.blocks import blocks
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -76,18 +78,20 @@ def as_text(node: ast.AST | None) -> str:
     return "".join(as_text(part) or "X" for part in node.values) if isinstance(node, ast.JoinedStr) else ""
 
 
+def prose(document: Path) -> str:
+    """A document without its code blocks."""
+    return re.sub(r"^ *```.*?^ *```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
 def headings(document: Path) -> set[str]:
     """The anchors that GitHub gives to a document's headings."""
-    prose = re.sub(r"^ *```.*?^ *```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def fences(document: Path, language: str) -> list[str]:
     """The code blocks of one language."""
-    text = document.read_text(encoding="utf-8")
-    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in blocks]
+    return [block.text for block in blocks(document) if block.language == language]
 
 
 def shell_lines(document: Path) -> list[str]:
@@ -97,10 +101,7 @@ def shell_lines(document: Path) -> list[str]:
 @cache
 def gcloud_tree() -> dict[str, Any]:
     """The commands and options of the gcloud that is installed, from the list it completes from."""
-    program = shutil.which("gcloud")
-    file = Path(program).resolve().parent.parent / "data" / "cli" / "gcloud_completions.py" if program else None
-    if not file or not file.is_file():
-        pytest.skip("needs gcloud")
+    file = Path(gcloud.require()).resolve().parent.parent / "data" / "cli" / "gcloud_completions.py"
     tree: dict[str, Any] = runpy.run_path(str(file))["STATIC_COMPLETION_CLI_TREE"]
     return tree
 
@@ -218,6 +219,19 @@ def test_commands_of_gar_publish_are_understood(document: Path) -> None:
     for line in shell_lines(document):
         for command in re.findall(r"\bgar-publish ([a-z-]+[^|)&#]*)", line):
             parser.parse_args(shlex.split(command))
+
+
+@each_document
+def test_commands_in_sentences_are_understood(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for what is required and left out there."""
+
+    def error(_: argparse.ArgumentParser, message: str) -> None:
+        assert message.startswith("the following arguments are required: "), message
+
+    monkeypatch.setattr(argparse.ArgumentParser, "error", error)
+    for code in re.findall(r"`([^`]+)`", prose(document)):
+        for command in re.findall(r"\bgar-publish\s([a-z-]+[^|)&#…]*)", code):
+            arguments.new_parser().parse_args(shlex.split(command))
 
 
 @pytest.mark.parametrize(

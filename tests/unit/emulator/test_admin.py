@@ -10,9 +10,11 @@ import requests
 
 from gar_publish.emulator import Fault, World
 from gar_publish.emulator.faults import ENDPOINTS, FAULTS
+from tests.blocks import blocks
+from tests.conftest import ROOT
 from tests.unit.emulator.local import Local
 
-DOCUMENT = (Path(__file__).parents[3] / "docs/emulator.md").read_text("utf-8")
+DOCUMENT = ROOT / "docs/emulator.md"
 ONE = {"endpoint": "metadata", "fault": "503", "after": 0, "times": 1, "chance": 1.0, "seconds": 2.0}
 
 
@@ -21,9 +23,8 @@ def faults(local: Local, method: str = "GET", body: str | None = None) -> reques
 
 
 def example(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert found
-    return found[1]
+    (found,) = (block.text for block in blocks(DOCUMENT) if block.language == language)
+    return found
 
 
 def test_faults_are_put_seen_and_deleted(local: Local) -> None:
@@ -95,5 +96,5 @@ def test_documented_world_file_declares_faults() -> None:
 
 
 def test_every_fault_and_endpoint_is_documented() -> None:
-    rows = re.findall(r"^\| (`.+?) \|", DOCUMENT, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
     assert re.findall(r"`([^`]+)`", " ".join(rows)) == [*ENDPOINTS, *FAULTS]
