@@ -1,7 +1,6 @@
-"""Writes the tables of README.md and docs/jobs.md from the two actions: `python docs/tables.py`, or `--check`."""
+"""Writes the tables of README.md and docs/jobs.md from the two actions (`make docs`)."""
 
 import re
-import sys
 from pathlib import Path
 
 import yaml
@@ -19,32 +18,17 @@ def filled(document: str, action: str) -> str:
         inputs.append(f"| `{name}` | {default} | {each['description']} |")
     outputs = ["| output | meaning |", "| --- | --- |"]
     outputs += [f"| `{name}` | {each['description']} |" for name, each in described["outputs"].items()]
-    for name, lines in (("inputs", inputs), ("outputs", outputs)):
-        table = "\n".join(lines)
-        document = re.sub(
-            rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)",
-            lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}",
-            document,
-            flags=re.DOTALL,
-        )
-    return document
+    return _with_table(_with_table(document, "inputs", inputs), "outputs", outputs)
 
 
-def main() -> int:
-    """Write or compare.
-
-    Returns:
-        1 where a document differs from its action.
-    """
-    differ = False
-    for document, action in DOCUMENTS.items():
-        before = document.read_text(encoding="utf-8")
-        after = filled(before, action.read_text(encoding="utf-8"))
-        differ = differ or before != after
-        if "--check" not in sys.argv:
-            document.write_text(after, encoding="utf-8")
-    return int(differ and "--check" in sys.argv)
+def _with_table(document: str, name: str, lines: list[str]) -> str:
+    before, mark, rest = re.split(rf"(<!-- {name}: [^\n]*-->\n)", document)
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    return "".join([before, mark, "\n", "\n".join(lines), "\n\n", end, after])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for place, described in DOCUMENTS.items():
+        place.write_text(
+            filled(place.read_text(encoding="utf-8"), described.read_text(encoding="utf-8")), encoding="utf-8"
+        )
