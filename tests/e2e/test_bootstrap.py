@@ -1,7 +1,6 @@
 """What `gar-publish bootstrap` prints, from the first command to the first package."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from gar_publish.emulator import Emulator
 from gar_publish.emulator.cloud import steady_id
 from gar_publish.emulator.iam import Binding
 from tests.e2e.conftest import AUTHOR, Checkout
-from tests.gcloud import settings
+from tests.gcloud import require, settings
 
 pytestmark = pytest.mark.docker
 
@@ -32,8 +31,7 @@ BOOTSTRAP = (
 def test_printed_workflow_publishes(
     act: Callable[..., str], checkout: Checkout, emulator: Emulator, clean_env: dict[str, str], tmp_path: Path
 ) -> None:
-    if not shutil.which("gcloud"):
-        pytest.skip("gcloud is not installed")
+    require()
     emulator.cloud.set_policy("projects/demo-project", [Binding(OWNER, "roles/owner", "projects/demo-project")])
 
     def run(*command: str, given: str = "") -> str:

@@ -1,9 +1,10 @@
 """`gar-publish bootstrap`: what it prints, run by the real gcloud, and what its check says before and after."""
 
+import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,28 +14,25 @@ import yaml
 from gar_publish.emulator import Emulator, World
 from gar_publish.emulator.cloud import steady_id
 from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.world import Pool, Project
-from tests.gcloud import settings
+from gar_publish.emulator.services import SERVICES, disabled
+from gar_publish.emulator.world import Project
+from tests.gcloud import Gcloud, require, settings
 from tests.integration.frontdoors import HELLO, PUBLISHER, REPOSITORY, Doors
 from tests.wheels import make_wheel
 
-OWNER = "user:owner@example.com"
-PROJECT = Project("demo-project", 123456789012, ("iam.googleapis.com", "iamcredentials.googleapis.com"))
-GITHUB = (
-    "bootstrap",
-    "--github=octo-org/hello",
-    f"--github-owner-id={steady_id('octo-org')}",
-    f"--github-repository-id={steady_id('octo-org/hello')}",
-)
-ASKED = (*GITHUB, "--repository=us-central1/demo-project/packages", "--service-account=releases")
+ADMIN = "user:admin@example.com"
+PROJECT = Project("demo-project", 123456789012, tuple(sorted(SERVICES.keys() - {"serviceusage.googleapis.com"})))
+PACKAGES = "us-central1/demo-project/packages"
+IDS = (f"--github-owner-id={steady_id('octo-org')}", f"--github-repository-id={steady_id('octo-org/hello')}")
+GITHUB = ("bootstrap", "--github=octo-org/hello", *IDS)
+
+Script = Callable[[str], str]
 
 
 @pytest.fixture
 def world() -> World:
-    """The machine's own account owns the project, so that the check may look at everything."""
-    default = World.default()
-    owners = [Binding(each, "roles/owner", "projects/demo-project") for each in (OWNER, f"serviceAccount:{PUBLISHER}")]
-    return replace(default, projects=(PROJECT,), bindings=(*default.bindings, *owners))
+    """A project in which nothing is enabled, and nobody may do anything yet."""
+    return replace(World.default(), projects=(PROJECT,))
 
 
 @pytest.fixture
@@ -43,58 +41,139 @@ def emulator(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
+@pytest.fixture(scope="module")
+def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
+    """The real gcloud."""
+    running = Gcloud(require(), tmp_path_factory.mktemp("gcloud"))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def run(gcloud: Gcloud, emulator: Emulator, tmp_path: Path, clean_env: dict[str, str]) -> Iterator[Script]:
+    """Runs a script with the real gcloud, and without waiting; gives what it said."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sleep").write_text("#!/bin/sh\n")
+    (programs / "sleep").chmod(0o755)
+    environment = {
+        **clean_env,
+        **settings(emulator.exports(), emulator.access_token(ADMIN), tmp_path),
+        "PATH": f"{programs}{os.pathsep}{os.defpath}",
+    }
+
+    def run(script: str) -> str:
+        done = subprocess.run(["sh"], input=script, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    with gcloud.on_path(programs):
+        yield run
+
+
 def states(text: str) -> dict[str, str]:
     """What the check says of each part, by the part's first word."""
     return {what: state for state, what in re.findall(r"^(\w+) +(\S+)", text, re.MULTILINE)}
 
 
-def test_what_gcloud_sets_up_is_what_the_check_looks_for(
-    doors: Doors, emulator: Emulator, tmp_path: Path, clean_env: dict[str, str]
-) -> None:
-    if not shutil.which("gcloud"):
-        pytest.skip("gcloud is not installed")
-    before = doors.command(*ASKED, "--check")
-    assert before.code == 6
-    assert set(states(before.out).values()) == {"missing"}
-    assert "7 of 7 parts" in before.err
-
-    # Half of it is there, in a state that is not the right one.
-    pool = Pool("demo-project", "github--octo-org--hello", disabled=True, deleted=True)
-    emulator.cloud.put(replace(PROJECT, disabled_services=()))
-    emulator.cloud.put(pool)
-    half = states(doors.command(*ASKED, "--check").out)
-    assert half.pop("APIs") == "there"
-    assert half.pop("pool") == "differs"
-    assert set(half.values()) == {"missing"}
-    emulator.cloud.put(PROJECT)
-
-    script = doors.command(*ASKED)
-    done = subprocess.run(
-        ["sh"],
-        input=script.out,
-        env={**clean_env, **settings(emulator.exports(), emulator.access_token(OWNER), tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
+def grant(emulator: Emulator, roles: list[str]) -> None:
+    """Give roles on the project to whoever runs the script, and to this machine, which checks."""
+    who = (ADMIN, f"serviceAccount:{PUBLISHER}")
+    emulator.cloud.set_policy(
+        PROJECT.resource, [Binding(each, role, PROJECT.resource) for each in who for role in roles]
     )
-    assert done.returncode == 0, done.stderr
-    assert "Trying again" not in done.stderr
-    after = doors.command(*ASKED, "--check")
-    assert after.code == 0, after.out
-    assert len(states(after.out)) == 7
 
-    workflow = yaml.safe_load(doors.command(*ASKED, "--workflow").out)
-    given = workflow["jobs"]["publish"]["steps"][-1]["with"]
-    options = [f"--{name}={given[name]}" for name in ("repository", "workload-identity-provider", "service-account")]
+
+@contextmanager
+def hesitating(emulator: Emulator) -> Iterator[None]:
+    """Each API that is enabled meanwhile refuses its first call, as if that had not reached it yet."""
+    use, left = emulator.cloud.use, set(PROJECT.disabled_services)
+
+    def late(service: str, project: str) -> None:
+        use(service, project)
+        if service in left:
+            left.remove(service)
+            raise disabled(service, PROJECT.number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emulator.cloud, "use", late)
+        yield
+
+
+def spoil(emulator: Emulator) -> None:
+    """Delete, disable and change what the script has made."""
+    for pool in emulator.cloud.world.pools:
+        emulator.cloud.put(replace(pool, deleted=True, disabled=True))
+    for provider in emulator.cloud.world.providers:
+        emulator.cloud.put(replace(provider, deleted=True, disabled=True, condition="assertion.ref == 'x'"))
+    for account in emulator.cloud.world.accounts:
+        emulator.cloud.put(replace(account, disabled=account.email != PUBLISHER))
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours", "foreign"),
+    [
+        (("--github=octo-org/hello", *IDS), {}, {"repository": "octo-org/other"}),
+        (("--github=octo-org", IDS[0]), {"repository": "octo-org/other"}, {"repository": "stranger/hello"}),
+        (
+            ("--github=octo-org/hello", *IDS, "--environment=release", "--service-account=releases"),
+            {"environment": "release"},
+            {"environment": "test"},
+        ),
+    ],
+    ids=["repository", "organisation", "environment and account"],
+)
+def test_what_gcloud_sets_up_is_what_the_check_looks_for(
+    *,
+    asked: tuple[str, ...],
+    ours: dict[str, str],
+    foreign: dict[str, str],
+    doors: Doors,
+    emulator: Emulator,
+    run: Script,
+) -> None:
+    """Run by somebody who has the roles that the script names, and no others."""
+    command = ("bootstrap", f"--repository={PACKAGES}", *asked)
+    script = doors.command(*command).out
+    grant(emulator, re.findall(r"roles/[\w.]+\w", script.partition("{")[0]))
+    before = doors.command(*command, "--check")
+    parts = states(before.out)
+    assert before.code == 6
+    assert set(parts.values()) == {"missing"}
+    assert f"{len(parts)} of {len(parts)} parts" in before.err
+
+    with hesitating(emulator):
+        assert run(script).count("Trying again in 10 seconds.") == 3
+    after = doors.command(*command, "--check")
+    assert after.code == 0, after.out
+    assert states(after.out) == dict.fromkeys(parts, "there")
+
+    spoil(emulator)
+    spoilt = {"pool", "provider", "account"}
+    assert states(doors.command(*command, "--check").out) == {
+        part: "differs" if part in spoilt else "there" for part in parts
+    }
+    assert "Trying again" not in run(script)
+    assert doors.command(*command, "--check").code == 0
+    mended = emulator.cloud.world
+    run(script)
+    assert emulator.cloud.world == mended
+
+    job = yaml.safe_load(doors.command(*command, "--workflow").out)["jobs"]["publish"]
+    assert job.get("environment") == ours.get("environment")
+    named = ("repository", "workload-identity-provider", "service-account")
+    publish = ["publish", "--dist=dist"]
+    publish += [f"--{name}={value}" for name, value in job["steps"][-1]["with"].items() if name in named]
     make_wheel(doors.folder / "dist", "hello")
-    publish = ("publish", "--dist=dist", *options)
-    assert doors.command(*publish, variables=emulator.job(repository="octo-org/other")).code == 3
-    assert doors.command(*publish, variables=emulator.job(repository="octo-org/hello")).code == 0
-    assert [stored.filename for stored in emulator.files("us-central1/demo-project/packages")] == [HELLO]
+    refused = doors.command(*publish, variables=emulator.job(**foreign))
+    assert refused.code == 3
+    assert "attribute condition" in refused.err
+    assert doors.command(*publish, variables=emulator.job(**ours)).code == 0
+    assert [stored.filename for stored in emulator.files(PACKAGES)] == [HELLO]
 
 
 def test_number_that_google_does_not_tell(doors: Doors, emulator: Emulator) -> None:
-    emulator.cloud.set_policy("projects/demo-project", [])
+    emulator.cloud.put(replace(PROJECT, disabled_services=()))
     done = doors.command(*GITHUB, f"--repository={REPOSITORY}", "--workflow")
     assert done.code == 6
     assert "gcloud projects describe demo-project" in done.err
@@ -103,8 +182,7 @@ def test_number_that_google_does_not_tell(doors: Doors, emulator: Emulator) -> N
 
 def test_who_may_not_look_is_told_so(doors: Doors, emulator: Emulator) -> None:
     emulator.cloud.put(replace(PROJECT, disabled_services=()))
-    emulator.cloud.set_policy("projects/demo-project", [])
-    done = doors.command(*ASKED, "--check")
+    done = doors.command(*GITHUB, f"--repository={PACKAGES}", "--service-account=releases", "--check")
     assert done.code == 6
     assert set(states(done.out).values()) == {"unknown"}
     assert "7 of 7 parts may not be looked at" in done.err

@@ -3,9 +3,9 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,21 @@ import pytest
 import tomlkit
 
 from gar_publish import pipeline
-from gar_publish.doctor import Diagnosis, examine, render
+from gar_publish.doctor import Diagnosis, Link, examine, render
 from gar_publish.emulator import Emulator, World
+from gar_publish.emulator.iam import ROLES
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
 from gar_publish.patience import Patience
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 from tests.conftest import ROOT
-from tests.gcloud import Gcloud
-from tests.gcloud import find as find_gcloud
+from tests.gcloud import Gcloud, require
 from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
 from tests.unit.servers import Memory
 from tests.wheels import make_wheel
 
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 WORLDS = sorted((ROOT / "tests" / "worlds").glob("*.toml"))
 DEFAULT = tomllib.loads(files("gar_publish.emulator").joinpath("default.toml").read_text("utf-8"))
 
@@ -35,6 +36,8 @@ PROJECT = "projects/demo-project"
 PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
 ACCOUNT = f"{PROJECT}/serviceAccounts/{PUBLISHER}"
 ONLOOKER = "onlooker@demo-project.iam.gserviceaccount.com"
+ONLOOKERS = ("roles/iam.workloadIdentityPoolViewer", "roles/iam.serviceAccountViewer", "roles/artifactregistry.reader")
+"""What an onlooker needs, on the project."""
 DEVELOPER = "user:dev@example.com"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
@@ -65,9 +68,10 @@ class Planted:
         link: The link that breaks.
         anchor: The section that says more.
         cause: Part of the cause, or of what happened where that says it.
-        mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do.
+        mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do. With
+            "clock", only the words are compared, and the fault is taken back: no test may set this machine's clock.
         credential: "account", "key" or "ended token".
-        onlooker: Whether the machine has credentials of somebody who may look into IAM.
+        onlooker: Whether the doctor's words need credentials on the machine that may look into IAM.
         bindings: Who has which role, by names in `BINDINGS`.
         absent: Whether the repository is not there.
     """
@@ -95,7 +99,7 @@ class Planted:
     def load(cls, file: Path) -> "Planted":
         return cls(**tomllib.loads(file.read_text("utf-8")))
 
-    def world(self) -> World:
+    def world(self, onlookers: Sequence[str] = ONLOOKERS) -> World:
         tables: dict[str, Any] = {name: content for name, content in DEFAULT.items() if name != "ambient"}
         for name in ("projects", "pools", "providers", "accounts"):
             first, *others = tables[name]
@@ -104,7 +108,8 @@ class Planted:
         tables["accounts"] = [*tables["accounts"], {"email": ONLOOKER}]
         tables["keys"] = [*tables["keys"], {"account": ONLOOKER}]
         bindings = [BINDINGS[name] for name in self.bindings]
-        bindings += [(f"serviceAccount:{ONLOOKER}", "roles/owner", PROJECT), (DEVELOPER, "roles/owner", PROJECT)]
+        bindings += [(f"serviceAccount:{ONLOOKER}", role, PROJECT) for role in onlookers]
+        bindings.append((DEVELOPER, "roles/owner", PROJECT))
         tables["bindings"] = [
             {"member": member, "role": role, "resource": resource} for member, role, resource in bindings
         ]
@@ -120,7 +125,7 @@ class Scene:
     folder: Path
     inputs: dict[str, str]
     environment: dict[str, str]
-    gcloud: Gcloud
+    gcloud: Callable[[], Gcloud]
 
     def around(self) -> Surroundings:
         patience = Patience(tries=2, sleep=lambda _: None)
@@ -158,86 +163,181 @@ class Scene:
                 given = dict(re.findall(r"^  ([a-z-]+): (\S+)$", failure.fix, re.MULTILINE))
                 assert commands or given, failure.fix
                 self.inputs |= given
-                overrides = {name: value for name, value in self.emulator.exports().items() if "OVERRIDES" in name}
                 for command in commands:
-                    self.gcloud.run(command, self.emulator.access_token(DEVELOPER), overrides)
+                    self.run(command)
+
+    def run(self, command: str) -> str:
+        """Run a command as the project's owner, with the real gcloud."""
+        overrides = {name: value for name, value in self.emulator.exports().items() if "OVERRIDES" in name}
+        return self.gcloud().run(command, self.emulator.access_token(DEVELOPER), overrides)
+
+
+Plant = Callable[..., Scene]
 
 
 @pytest.fixture(scope="module")
-def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
+def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
     """The real gcloud."""
-    program = find_gcloud()
-    if not program:
-        pytest.skip("gcloud is not installed")
-    running = Gcloud(program, tmp_path_factory.mktemp("gcloud"))
+    running = Gcloud(require(), tmp_path_factory.mktemp("gcloud"))
     yield running
     running.close()
 
 
-@contextmanager
-def planting(planted: Planted, folder: Path, data: Path, gcloud: Gcloud) -> Iterator[Scene]:
+@pytest.fixture
+def plant(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """Plants a misconfiguration; gcloud is asked for only where a command is run."""
+    with ExitStack() as stack:
+
+        def plant(planted: Planted, onlookers: Sequence[str] = ONLOOKERS) -> Scene:
+            data = tmp_path_factory.mktemp("emulator")
+            emulator = stack.enter_context(Emulator(planted.world(onlookers), data=data))
+            return prepared(planted, emulator, tmp_path, lambda: request.getfixturevalue("real_gcloud"))
+
+        yield plant
+
+
+def prepared(planted: Planted, emulator: Emulator, folder: Path, gcloud: Callable[[], Gcloud]) -> Scene:
     make_wheel(folder / "dist", "hello")
     inputs = {"repository": REPOSITORY, "dist": "dist"}
-    with Emulator(planted.world(), data=data) as emulator:
-        match planted.credential:
-            case "key":
-                inputs["credentials-json"] = json.dumps(emulator.key(PUBLISHER))
-            case "ended token":
-                inputs["access-token"] = emulator.access_token(PUBLISHER, lifetime=-60)
-            case _:
-                inputs |= {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER}
-        environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "NO_GCE_CHECK": "true"}
-        if planted.mend == "merge":
-            event = folder / "event.json"
-            repositories = {"head": "stranger/hello", "base": "octo-org/hello"}
-            sides = {side: {"repo": {"full_name": name}} for side, name in repositories.items()}
-            event.write_text(json.dumps({"pull_request": sides}))
-            environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
-        elif planted.mend != "permission":
-            environment |= emulator.job(**planted.job)
-        if planted.onlooker:
-            environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(ONLOOKER))
-        yield Scene(
-            planted,
-            emulator,
-            folder,
-            {**inputs, **planted.inputs},
-            environment,
-            gcloud,
-        )
+    match planted.credential:
+        case "key":
+            inputs["credentials-json"] = json.dumps(emulator.key(PUBLISHER))
+        case "ended token":
+            inputs["access-token"] = emulator.access_token(PUBLISHER, lifetime=-60)
+        case _:
+            inputs |= {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER}
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "NO_GCE_CHECK": "true"}
+    if planted.mend == "merge":
+        event = folder / "event.json"
+        repositories = {"head": "stranger/hello", "base": "octo-org/hello"}
+        sides = {side: {"repo": {"full_name": name}} for side, name in repositories.items()}
+        event.write_text(json.dumps({"pull_request": sides}))
+        environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+    elif planted.mend != "permission":
+        environment |= emulator.job(**planted.job)
+    if planted.onlooker:
+        environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(ONLOOKER))
+    return Scene(planted, emulator, folder, {**inputs, **planted.inputs}, environment, gcloud)
+
+
+def seen(scene: Scene) -> tuple[Link, Failure]:
+    """The link that the doctor finds broken, at which publishing ends as well."""
+    with pytest.raises(Failure) as stopped:
+        scene.publish()
+    found = scene.examine()
+    assert found.broken, "nothing was found"
+    assert found.broken.failure
+    assert found.exit_code == stopped.value.exit_code
+    assert {link.state for link in found.links[found.links.index(found.broken) + 1 :]} <= {"not reached"}
+    return found.broken, found.broken.failure
 
 
 @pytest.mark.parametrize("file", WORLDS, ids=lambda file: file.stem)
-def test_names_the_link_and_the_cause_and_mends_it(
-    file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, gcloud: Gcloud
-) -> None:
+def test_names_the_link_and_the_cause_and_mends_it(file: Path, plant: Plant) -> None:
     planted = Planted.load(file)
-    with planting(planted, tmp_path, tmp_path_factory.mktemp("emulator"), gcloud) as scene:
-        with pytest.raises(Failure) as stopped:
-            scene.publish()
-        found = scene.examine()
-        broken = found.broken
-        assert broken, "nothing was found"
-        assert broken.failure
-        assert (broken.name, broken.failure.anchor) == (planted.link, planted.anchor), broken.failure.explain()
-        assert planted.cause in f"{broken.failure.what} {broken.failure.cause}"
-        assert found.exit_code == stopped.value.exit_code
-        assert {link.state for link in found.links[found.links.index(broken) + 1 :]} <= {"not reached"}
+    scene = plant(planted)
+    broken, failure = seen(scene)
+    assert (broken.name, failure.anchor) == (planted.link, planted.anchor), failure.explain()
+    assert planted.cause in f"{failure.what} {failure.cause}"
 
-        scene.mend(broken.failure, broken.commands)
+    scene.mend(failure, broken.commands)
 
+    again = scene.examine()
+    assert again.broken is None, again.broken.failure and again.broken.failure.explain()
+    assert again.exit_code == 0
+    scene.publish()
+    assert [stored.filename for stored in scene.emulator.files(scene.inputs["repository"])] == [HELLO]
+
+
+ONLOOKED = [file for file in WORLDS if Planted.load(file).onlooker]
+
+
+class TestOnlooker:
+    @pytest.mark.parametrize("file", ONLOOKED, ids=lambda file: file.stem)
+    def test_without_one_the_doctor_says_what_it_could_not_read(self, file: Path, plant: Plant) -> None:
+        planted = replace(Planted.load(file), onlooker=False)
+        scene = plant(planted)
+        broken, failure = seen(scene)
+        if planted.link in {"repository", "permissions"}:
+            assert broken.name == "permissions"
+            assert broken.commands[0] == "gcloud artifacts repositories list --project=demo-project"
+            return
+        assert broken.name == planted.link
+        assert planted.cause not in failure.cause
+        looks = [fact.partition(" shown by: ")[2] for fact in broken.facts if fact.startswith("nothing here may read ")]
+        assert looks
+        assert all(look.startswith("gcloud ") for look in looks)
+        if file.stem in {"binding-in-capitals", "pool-disabled", "project-id"}:  # between them, each command
+            assert all(scene.run(look) for look in looks)
+
+    @pytest.mark.parametrize(
+        ("role", "world"),
+        [*zip(ONLOOKERS, ("pool-disabled", "binding-in-capitals", "role-elsewhere"), strict=True)],
+    )
+    def test_needs_each_of_its_roles(self, role: str, world: str, plant: Plant) -> None:
+        planted = Planted.load(ROOT / "tests" / "worlds" / f"{world}.toml")
+        _, failure = seen(plant(planted, [each for each in ONLOOKERS if each != role]))
+        assert planted.cause not in failure.cause
+
+    def test_the_documents_name_its_roles(self) -> None:
+        section = TROUBLESHOOTING.read_text("utf-8").partition("\n## The doctor\n")[2].partition("\n## ")[0]
+        assert set(re.findall(r"`(roles/[\w.]+)`", section)) == set(ONLOOKERS)
+
+
+class TestWhatElseARunNeeds:
+    PLANTED = Planted("", "", "", "")
+
+    def test_the_token_that_the_line_is_to_carry(self, plant: Plant) -> None:
+        asked = {"index-token": "read-only"}
+        scene = plant(replace(self.PLANTED, switches={"read-only-scope": False}, inputs=asked))
+        broken, failure = seen(scene)
+        assert (broken.name, failure.anchor) == ("index", "registry-403")
+        scene.inputs["index-token"] = "publisher"
+        assert "carries the publishing token" in scene.examine().links[-1].facts
+        scene.inputs["index-token"] = "none"
+        assert scene.examine().links[-1].facts == ("can be read",)
+
+    @pytest.mark.parametrize("lacking", ["attachments.create", "files.upload"])
+    def test_the_permissions_to_attach_evidence(
+        self, plant: Plant, monkeypatch: pytest.MonkeyPatch, lacking: str
+    ) -> None:
+        writer = "roles/artifactregistry.writer"
+        monkeypatch.setitem(ROLES, writer, ROLES[writer] - {f"artifactregistry.{lacking}"})
+        scene = plant(replace(self.PLANTED, inputs={"sbom": "true"}))
+        broken, failure = seen(scene)
+        assert (broken.name, failure.anchor) == ("permissions", "evidence-403")
+        assert failure.cause.startswith(f"the identity lacks artifactregistry.{lacking}, ")
+        scene.inputs["sbom"] = "false"
+        assert scene.examine().broken is None
+
+    def test_the_repository_that_is_promoted_from(self, plant: Plant) -> None:
+        development = {"project": "demo-project", "location": "us-central1", "name": "dev"}
+        inputs = {"promote-from": "dev", "packages": "hello==1.0", "dist": ""}
+        scene = plant(replace(self.PLANTED, repositories=[development], inputs=inputs))
+        broken, failure = seen(scene)
+        assert (broken.name, failure.anchor) == ("source", "registry-403")
+        assert (
+            "there is no repository dev in us-central1, or the identity lacks roles/artifactregistry.reader"
+            in failure.cause
+        )
+        scene.mend(failure, broken.commands)
         again = scene.examine()
-        assert again.broken is None, again.broken.failure and again.broken.failure.explain()
-        assert again.exit_code == 0
-        scene.publish()
-        assert [stored.filename for stored in scene.emulator.files(scene.inputs["repository"])] == [HELLO]
+        assert again.broken is None
+        assert next(link for link in again.links if link.name == "source").state == "ok"
+
+    def test_a_repository_to_promote_from_that_is_not_there(self, plant: Plant) -> None:
+        inputs = {"promote-from": "dev", "packages": "hello==1.0", "dist": ""}
+        broken, failure = seen(plant(replace(self.PLANTED, switches={"missing-repository": "404"}, inputs=inputs)))
+        assert (broken.name, failure.anchor) == ("source", "repository-missing")
 
 
 def test_the_list_in_the_documents_is_that_of_the_worlds() -> None:
-    text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
-    listed = re.findall(r"^\| (.+) \| (.+) \| \[(.+)\]\(#\3\) \|$", text, re.MULTILINE)
+    text = TROUBLESHOOTING.read_text("utf-8")
+    listed = re.findall(r"^\| (.+) \| (.+) \| \[(.+)\]\(#\3\) \| (yes)? ?\|$", text, re.MULTILINE)
     planted = [Planted.load(file) for file in WORLDS]
-    assert sorted(listed) == sorted((each.about, each.link, each.anchor) for each in planted)
+    assert sorted(listed) == sorted(
+        (each.about, each.link, each.anchor, "yes" if each.onlooker else "") for each in planted
+    )
     assert len(listed) >= 25
 
 

@@ -16,7 +16,7 @@ import pytest
 from gar_publish.attachments import FILE_NAME
 from gar_publish.emulator import Emulator, World
 from gar_publish.emulator.iam import Binding
-from tests.gcloud import settings
+from tests.gcloud import require, settings
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -290,8 +290,7 @@ def test_keyring_backend(run: Run, production: Emulator, proxy: str, dist: list[
 @pytest.fixture
 def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
     """Runs gcloud as the developer and gives what it printed."""
-    if not shutil.which("gcloud"):
-        pytest.skip("gcloud is not installed")
+    require()
     environment = settings(emulator.exports(), emulator.access_token(DEVELOPER), tmp_path)
 
     def gcloud(*arguments: str) -> str:
@@ -360,8 +359,7 @@ def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: P
 
     Its uploads ignore the path of an endpoint override, hence the names of production.
     """
-    if not shutil.which("gcloud"):
-        pytest.skip("gcloud is not installed")
+    require()
     token = tmp_path / "token"
     token.write_text(production.access_token(DEVELOPER))
     environment = {

@@ -20,7 +20,6 @@ from tests import gcloud
 from tests.blocks import DOCUMENTS, Block, as_lines, blocks
 from tests.conftest import ROOT
 from tests.gcloud import Gcloud
-from tests.gcloud import find as find_gcloud
 from tests.integration import jobs, machine
 from tests.integration.frontdoors import PROVIDER, Doors
 from tests.integration.machine import Machine
@@ -161,7 +160,7 @@ def of(*languages: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | None]:
-    program = find_gcloud()
+    program = gcloud.find()
     running = Gcloud(program, tmp_path_factory.mktemp("gcloud")) if program else None
     yield running
     if running:
@@ -279,8 +278,8 @@ def test_what_is_elsewhere_is_there(block: Block) -> None:
 
 @of("sh")
 def test_commands(block: Block, computer: Machine, production: Emulator) -> None:
-    if not find_gcloud() and re.search(r"gcloud|\| sh$", block.text, re.MULTILINE):
-        pytest.skip("gcloud is not installed")
+    if re.search(r"gcloud|\| sh$", block.text, re.MULTILINE):
+        gcloud.require()
     write_files(block, computer, production)
     for part, script in BEFORE.get(block.document, {}).items():
         if part in block.text:

@@ -12,7 +12,7 @@ say() {
   printf '%s\\n' "$*" >&2
 }
 
-# What was made a moment ago is not known everywhere yet: then try once more, and again.
+# What was made or enabled a moment ago is not known everywhere yet: then try once more, and again.
 again() {
   for pause in $PAUSES; do
     "$@" && return
@@ -30,7 +30,7 @@ FOUND=$(gcloud artifacts repositories describe "$REPOSITORY" --location="$LOCATI
   --format='value[separator=" "](format,mode)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
+    again gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
       --repository-format=python --description='Private Python packages'
     ;;
   PYTHON | 'PYTHON ' | 'PYTHON STANDARD_REPOSITORY') ;;
@@ -47,12 +47,12 @@ FOUND=$(gcloud iam workload-identity-pools describe "$POOL" --location=global --
   --format='value[separator=" "](state,disabled)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    gcloud iam workload-identity-pools create "$POOL" --location=global --project="$PROJECT" \\
+    again gcloud iam workload-identity-pools create "$POOL" --location=global --project="$PROJECT" \\
       --display-name='GitHub Actions'
     PAUSES='5 10 20'
     ;;
   DELETED*)
-    gcloud iam workload-identity-pools undelete "$POOL" --location=global --project="$PROJECT" --format=none
+    again gcloud iam workload-identity-pools undelete "$POOL" --location=global --project="$PROJECT" --format=none
     PAUSES='5 10 20'
     ;;
 esac
@@ -100,11 +100,11 @@ FOUND=$(gcloud iam service-accounts describe "$ACCOUNT" --project="$PROJECT" \\
   --format='value[separator=" "](email,disabled)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    gcloud iam service-accounts create "${{ACCOUNT%%@*}}" --project="$PROJECT" \\
+    again gcloud iam service-accounts create "${{ACCOUNT%%@*}}" --project="$PROJECT" \\
       --display-name='Publishes Python packages'
     PAUSES='5 10 20'
     ;;
-  *True) gcloud iam service-accounts enable "$ACCOUNT" --project="$PROJECT" ;;
+  *True) again gcloud iam service-accounts enable "$ACCOUNT" --project="$PROJECT" ;;
 esac
 again gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
   --project="$PROJECT" --role={WRITER} --member="serviceAccount:$ACCOUNT" \\
@@ -171,13 +171,24 @@ def _names(wanted: Wanted) -> str:
 
 
 def _services(wanted: Wanted) -> str:
-    joined = " \\\n  ".join(wanted.services)
     pool = "projects/$NUMBER/locations/global/workloadIdentityPools/$POOL"
-    return (
-        f'# The APIs.\ngcloud services enable --project="$PROJECT" \\\n  {joined}\n'
-        "NUMBER=$(gcloud projects describe \"$PROJECT\" --format='value(projectNumber)')\n"
-        f'JOBS="{wanted.jobs(pool, "$OWNER_ID", "$REPOSITORY_ID")}"\n'
-    )
+    services = "".join(f" \\\n  {name}" for name in wanted.services)
+    return f"""\
+# The APIs. One that has just been enabled may refuse calls for minutes; what it hides would be taken for missing.
+ENABLED=$(gcloud services list --enabled --project="$PROJECT" --format='value(config.name)')
+MISSING=
+for SERVICE in{services}; do
+  printf '%s\\n' "$ENABLED" | grep -qFx "$SERVICE" || MISSING="$MISSING $SERVICE"
+done
+if [ "$MISSING" ]; then
+  gcloud services enable --project="$PROJECT" $MISSING
+  PAUSES='10 20 30 60 60'
+  again gcloud artifacts repositories list --location="$LOCATION" --project="$PROJECT" --limit=1 --format=none
+  again gcloud iam workload-identity-pools list --location=global --project="$PROJECT" --limit=1 --format=none
+fi
+NUMBER=$(again gcloud projects describe "$PROJECT" --format='value(projectNumber)')
+JOBS="{wanted.jobs(pool, "$OWNER_ID", "$REPOSITORY_ID")}"
+"""
 
 
 def _end(wanted: Wanted) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gar_publish.credentials.explain import project_of
 from gar_publish.errors import BadInput
 from gar_publish.repository import Repository
 
@@ -181,8 +182,8 @@ def _github(text: str) -> tuple[str, str | None]:
 def _account(text: str | None, project: str) -> str | None:
     if text is None:
         return None
-    name = text.removesuffix(f"@{_domain(project)}")
-    if not _ACCOUNT.fullmatch(name):
+    name, at, _ = text.partition("@")
+    if (at and project_of(text) != project) or not _ACCOUNT.fullmatch(name):
         raise BadInput(
             f"`--service-account` is {text!r}; it takes the name of an account of {project}.",
             cause="a name has 6 to 30 lower-case letters, digits and hyphens; of an address, the project must fit",
@@ -193,6 +194,6 @@ def _account(text: str | None, project: str) -> str | None:
 
 
 def _domain(project: str) -> str:
-    """What the addresses of a project's accounts end in; `example.com:project` stands in them the other way round."""
+    """What the addresses of a project's accounts end in, as `project_of` reads it."""
     domain, _, id_ = project.rpartition(":")
     return f"{id_}.{domain}.iam.gserviceaccount.com" if domain else f"{id_}.iam.gserviceaccount.com"

@@ -56,5 +56,8 @@ def _words(response: requests.Response) -> str:
 
 
 def project_of(account: str) -> str:
-    """The project in an account's address: NAME@PROJECT.iam.gserviceaccount.com."""
-    return account.partition("@")[2].partition(".")[0] or "PROJECT"
+    """The project in an account's address; `example.com:project` stands in it the other way round."""
+    found = re.fullmatch(r"[^@]+@([^.@]+)(?:\.([^@]+))?\.iam\.gserviceaccount\.com", account)
+    if not found:
+        return "PROJECT"
+    return f"{found[2]}:{found[1]}" if found[2] else found[1]

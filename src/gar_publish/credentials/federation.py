@@ -198,7 +198,7 @@ def names(provider: str, account: str | None) -> dict[str, str]:
     return {
         "provider": provider,
         "number": pool.partition("projects/")[2].partition("/")[0],
-        "pool_id": pool.rpartition("/")[2],
+        "pool": pool,
         "audience": f"https://iam.googleapis.com/{provider}",
         "service_account": account or "ACCOUNT",
         "project": project_of(account or ""),

@@ -88,8 +88,7 @@ STS = Service(
         Reason(
             'Invalid value for "audience"',
             "`workload-identity-provider` is not the full name of a provider: {provider}",
-            "gcloud iam workload-identity-pools providers list --location=global --project={number} "
-            "--workload-identity-pool={pool_id} --format='value(name)'",
+            "gcloud iam workload-identity-pools providers list --workload-identity-pool={pool} --format='value(name)'",
             "provider-name",
         ),
         Reason(

@@ -52,9 +52,9 @@ def credential(failure: Failure, case: Case) -> Failure:
         return failure
     account = str(case.credential.info["client_email"])
     project = project_of(account)
-    known = case.onlooker.account(project, account)
-    if failure.anchor == "account-disabled" and known and known.get("disabled"):
-        return _switched_off(failure, account, project)
+    if failure.anchor == "account-disabled":
+        known = case.onlooker.account(project, account)
+        return _switched_off(failure, account, project) if known and known.get("disabled") else failure
     id_ = str(case.credential.info.get("client_id"))
     if failure.anchor == "account-missing" and id_.isdecimal():
         return mended(
@@ -67,9 +67,9 @@ def credential(failure: Failure, case: Case) -> Failure:
 
 
 def _binding(
-    failure: Failure, case: Case, credential: Federation, mapping: Mapping[str, str], holders: list[str]
+    failure: Failure, case: Case, credential: Federation, mapping: Mapping[str, str], holders: Mapping[str, str]
 ) -> Failure:
-    """What is wrong with the bindings that are there; nobody of `holders` is this job."""
+    """What is wrong with the bindings that are there: `holders`, and the condition that each has."""
     account = credential.service_account or ""
     pool = credential.provider.partition("/providers/")[0]
     ours = attributes.members(pool, attributes.mapped(mapping, case.claims))
@@ -80,6 +80,8 @@ def _binding(
         f"gcloud iam service-accounts add-iam-policy-binding {account} --project={project_of(account)} "
         f"--role=roles/iam.workloadIdentityUser --member={quoted(next(iter(ours.values())))}"
     )
+    if bound := [holder for holder in holders if holder in {*ours.values(), f"{base}*"}]:
+        return _bound(failure, account, bound, holders, command)
     for holder in holders:
         name, _, value = holder.removeprefix(base).partition("/")
         claim = name.removeprefix("attribute.")
@@ -106,11 +108,32 @@ def _binding(
                 fix=f"bind what lasts\n  {command}",
                 anchor="immutable-subject",
             )
-    bound = f"it is bound to {', '.join(holders)}" if holders else "nobody is bound to it"
+    others = f"it is bound to {', '.join(holders)}" if holders else "nobody is bound to it"
     return mended(
         failure,
-        cause=f"the identity lacks roles/iam.workloadIdentityUser on the account: {bound}",
+        cause=f"the identity lacks roles/iam.workloadIdentityUser on the account: {others}",
         fix=f"let this repository's jobs act as it\n  {command}",
+        anchor="impersonation-denied",
+    )
+
+
+def _bound(failure: Failure, account: str, bound: list[str], holders: Mapping[str, str], command: str) -> Failure:
+    """IAM refuses whom the account is bound to."""
+    who = min(bound, key=holders.__getitem__)  # without a condition, if there is one
+    new = "a new binding takes some minutes to be seen"
+    if condition := holders[who]:
+        return mended(
+            failure,
+            cause=f"the account is bound to {who}, which this job is, on a condition, {condition}, which does not "
+            f"hold; or {new}",
+            fix=f"change the condition; or let it act without one\n  {command} --condition=None",
+            anchor="impersonation-denied",
+        )
+    return mended(
+        failure,
+        cause=f"the account is bound to {who}, which this job is; {new}",
+        fix="wait some minutes, and run it again; who is bound says\n"
+        f"  gcloud iam service-accounts get-iam-policy {account} --project={project_of(account)}",
         anchor="impersonation-denied",
     )
 

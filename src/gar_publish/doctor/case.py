@@ -18,6 +18,7 @@ from gar_publish.http import new_session
 from gar_publish.identity import Ambient, Credential
 from gar_publish.patience import Patience
 from gar_publish.repository import Repository
+from gar_publish.settings import IndexToken
 from gar_publish.surroundings import Surroundings
 
 HASTE = Patience(tries=2, first=0.2, longest=1.0, total=15.0, least=1, timeouts=(5.0, 10.0))
@@ -52,6 +53,9 @@ class Case:
         session: What requests are made with.
         repository: Set by the link `inputs`, as is the next.
         credential: Who publishes.
+        promotes_from: The repository that a promotion reads; set by the link `inputs`, as are the next two.
+        index_token: What the ready line is to carry.
+        evidence: Whether anything is to be attached to versions.
         claims: What the job's identity token says; set by the link `subject-token`.
         source: Tokens of whoever publishes; set by the last link of the credential.
         described: The repository as the API describes it, once somebody could see it.
@@ -64,6 +68,9 @@ class Case:
     onlooker: Onlooker
     repository: Repository | None = None
     credential: Credential | None = None
+    promotes_from: Repository | None = None
+    index_token: IndexToken = field(default="auto")
+    evidence: bool = False
     claims: Mapping[str, Any] = field(default_factory=dict)
     source: TokenSource | None = None
     described: Mapping[str, Any] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from gar_publish.doctor.diagnosis import Diagnosis, Link, State
 from gar_publish.doctor.job import check_inputs, check_runner
 from gar_publish.doctor.network import check_clock, check_network
 from gar_publish.doctor.proof import check_credential, check_exchange, check_impersonation, check_subject_token
-from gar_publish.doctor.registry import check_index, check_permissions, check_repository
+from gar_publish.doctor.registry import check_index, check_permissions, check_repository, check_source
 from gar_publish.errors import Failure, Interrupted, mistake_of_ours
 from gar_publish.surroundings import Surroundings
 
@@ -30,7 +30,9 @@ def examine(inputs: Mapping[str, str], around: Surroundings, machine: Clocks = T
     """Walk the chain.
 
     Args:
-        inputs: The inputs `repository`, `project`, `location` and those for credentials; others are left alone.
+        inputs: Those of a run. Only what tells where to, who, and what the identity has to be allowed matters here:
+            `repository`, `project` and `location`, those for credentials, `index-token`, `promote-from`, `sbom` and
+            `provenance`.
         around: Where a run would happen.
         machine: This machine's clock and names.
     """
@@ -47,6 +49,8 @@ def examine(inputs: Mapping[str, str], around: Surroundings, machine: Clocks = T
             walk.link("impersonation", "Service account", check_impersonation)
         else:
             walk.link("credential", "Credential", check_credential)
+        if inputs.get("promote-from", "").strip():
+            walk.link("source", "Repository to promote from", check_source)
         walk.link("repository", "Repository", check_repository)
         walk.link("permissions", "Permissions", check_permissions)
         walk.link("index", "Index", check_index)
@@ -98,4 +102,9 @@ class _Walk:
                 state, failed = "broken", failure
             except Exception as error:  # noqa: BLE001 - what was seen up to here is worth more than where we stumbled
                 state, failed = "broken", mistake_of_ours(error)
+            if failed:
+                facts += [
+                    f"nothing here may read {what}; shown by: {command}"
+                    for what, command in self.case.onlooker.unread.items()
+                ]
         self.links.append(Link(name, title, state, tuple(facts), failed))

@@ -12,22 +12,25 @@ from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.mending import mended
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
 from gar_publish.identity import read_credential
-from gar_publish.inputs import CREDENTIAL_INPUTS, REPOSITORY_INPUTS, Input
+from gar_publish.inputs import CREDENTIAL_INPUTS, INPUTS, REPOSITORY_INPUTS, Input, Reader
 from gar_publish.login import shown
-from gar_publish.settings import read_repository
+from gar_publish.pins import read_promotion
+from gar_publish.settings import read_index_token, read_repository
 
 REQUEST_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+_RIGHTS = [each for each in INPUTS if each.name in {"index-token", "promote-from", "sbom", "provenance"}]
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
 
 
 def check_inputs(case: Case, facts: list[str]) -> None:
-    """Whether repository and credential can be understood.
+    """Whether repositories, credential, and what else decides about rights can be understood.
 
     Raises:
         BadInput: One of them cannot.
     """
-    given = [each for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS) if case.inputs.get(each.name, "").strip()]
-    facts += [f"{each.name}: {_shown(each, case.inputs[each.name].strip())}" for each in given]
+    given = Reader(case.inputs)
+    told = [each for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *_RIGHTS) if not given.is_default(each.name)]
+    facts += [f"{each.name}: {_shown(each, given.text(each.name))}" for each in told]
     try:
         case.repository = read_repository(case.inputs, case.around.endpoints)
     except BadInput as failure:
@@ -38,6 +41,12 @@ def check_inputs(case: Case, facts: list[str]) -> None:
         raise names.provider(failure, case) from None
     except CredentialsFailure:
         return  # the next link tells
+    case.index_token = read_index_token(case.inputs, case.credential)
+    case.evidence = given.flag("sbom") | given.flag("provenance")
+    if source := given.text("promote-from"):
+        # Which versions are promoted is no matter here.
+        promotion = read_promotion({"promote-from": source, "packages": "any==1"}, case.target, case.around.endpoints)
+        case.promotes_from = promotion.source
 
 
 def check_runner(case: Case, facts: list[str]) -> None:
@@ -67,7 +76,7 @@ def check_runner(case: Case, facts: list[str]) -> None:
 def _shown(which: Input, value: str) -> str:
     if which.kind == "secret":
         return "given, not shown"
-    return shown(value) if which in REPOSITORY_INPUTS else value  # a URL may hold a password
+    return shown(value) if which in (*REPOSITORY_INPUTS, *_RIGHTS) else value  # a URL may hold a password
 
 
 def _no_identity_token(case: Case, place: str, fork: str) -> Failure:

@@ -3,12 +3,21 @@
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
+from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.aside import aside, result
 from gar_publish.doctor.case import Case
 from gar_publish.doctor.mending import mended
 from gar_publish.errors import BadInput, Failure
+from gar_publish.google_api import GoogleApi, json_object
+from gar_publish.http import is_success
+from gar_publish.repository import Repository
 from gar_publish.settings import read_repository
 
+_MOST = 60
+"""Other locations and repositories that are looked into."""
 _BY_ID = re.compile(r"projects/([^/\d][^/]*)/(locations/global/workloadIdentityPools/.+)")
 
 
@@ -49,3 +58,73 @@ def provider(failure: Failure, case: Case) -> Failure:
 def nearest(name: str, known: Sequence[str]) -> str | None:
     """The name that is meant: the nearest, or the only one."""
     return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), known[0] if len(known) == 1 else None)
+
+
+def elsewhere(failure: Failure, case: Case, repository: Repository) -> Failure | None:
+    """The same repository in another location, if somebody can see it there."""
+    for location in _locations(case, repository):
+        return mended(
+            failure,
+            cause=f"{repository.name} is in {location}, not in {repository.location}",
+            fix=f"give its location\n  repository: {location}/{repository.project}/{repository.name}",
+            anchor="repository-missing",
+        )
+    return None
+
+
+def misspelt(failure: Failure, case: Case, repository: Repository) -> Failure | None:
+    """The repository of nearly the same name, if there is one."""
+    near = get_close_matches(repository.name or "", beside(case, repository), n=1)
+    if not near:
+        return None
+    return mended(
+        failure,
+        cause=f"there is no {repository.name} in {repository.location}, but one that is called {near[0]}",
+        fix=f"give its name\n  repository: {repository.location}/{repository.project}/{near[0]}",
+        anchor="repository-missing",
+    )
+
+
+def beside(case: Case, repository: Repository) -> list[str]:
+    """The other repositories in the same location, as far as anybody can see them."""
+    parent = (repository.resource or "").rpartition("/")[0]
+    for api in _clients(case):
+        if listed := _listed(api, f"{case.around.endpoints.artifact_registry}/{parent}", "repositories"):
+            names = [str(each.get("name", "")).rpartition("/")[2] for each in listed]
+            return [name for name in names if name not in {"", repository.name}][:_MOST]
+    return []
+
+
+def at(case: Case, repository: Repository, *, name: str = "", location: str = "") -> Repository:
+    """The repository of another name, or in another location."""
+    text = f"{location or repository.location}/{repository.project}/{name or repository.name}"
+    return Repository.parse(text, endpoints=case.around.endpoints)
+
+
+def _locations(case: Case, repository: Repository) -> list[str]:
+    """The other locations that have a repository of this name which whoever publishes, or an onlooker, can see."""
+    base = f"{case.around.endpoints.artifact_registry}/projects/{repository.project}/locations"
+    for api in _clients(case):
+        listed = [str(each.get("locationId", "")) for each in _listed(api, base, "locations")]
+        others = [name for name in listed if name not in {"", repository.location}][:_MOST]
+        seen = {name: aside(partial(_sees, case, api, at(case, repository, location=name))) for name in sorted(others)}
+        if found := [name for name, pending in seen.items() if result(pending)]:
+            return found
+    return []
+
+
+def _clients(case: Case) -> list[GoogleApi]:
+    return [each for each in (case.api(), case.onlooker.api()) if each]
+
+
+def _listed(api: GoogleApi, url: str, name: str) -> list[dict[str, Any]]:
+    try:
+        answer = api.call("GET", url, what=f"list {name}")
+        found = json_object(answer).get(name, []) if is_success(answer) else []
+    except Failure:
+        return []
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _sees(case: Case, api: GoogleApi, repository: Repository) -> bool:
+    return RepositoryApi(repository, endpoints=case.around.endpoints, api=api).takes_uploads()

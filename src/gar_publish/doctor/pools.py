@@ -3,11 +3,12 @@
 What publishing says stands where nothing better is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gar_publish.credentials.explain import project_of
 from gar_publish.doctor import attributes
+from gar_publish.doctor.attributes import Mismatch
 from gar_publish.doctor.case import Case
 from gar_publish.doctor.mending import mended, quoted
 from gar_publish.doctor.names import nearest
@@ -16,10 +17,13 @@ from gar_publish.identity import Federation
 
 _POOLS = "gcloud iam workload-identity-pools"
 _PROVIDERS = f"{_POOLS} providers"
+_TOLD_BY_THE_PROVIDER = {"provider-missing", "attribute-condition", "immutable-subject", "audience", "subject-too-long"}
 
 
 def exchange(failure: Failure, case: Case, credential: Federation) -> Failure:
     """Why Google's token service refuses."""
+    if failure.anchor not in _TOLD_BY_THE_PROVIDER:
+        return failure
     provider = case.onlooker.provider(credential.provider)
     match failure.anchor:
         case "provider-missing":
@@ -116,9 +120,10 @@ def _another_project(failure: Failure, case: Case, credential: Federation, numbe
 
 def _condition(failure: Failure, case: Case, credential: Federation, provider: Mapping[str, Any]) -> Failure:
     condition = str(provider.get("attributeCondition", ""))
-    found = attributes.mismatch(condition, attributes.mapping_of(provider), case.claims)
+    mapping = attributes.mapping_of(provider)
+    found = attributes.mismatch(condition, mapping, case.claims)
     if found is None:
-        return failure
+        return _shown(failure, condition, attributes.unmet(condition, mapping, case.claims)) if condition else failure
     differs = f"the condition wants {found.claim} == '{found.wanted}', and the token says '{found.found}'"
     update = f"{_PROVIDERS} update-oidc {credential.provider} --attribute-condition={quoted(found.condition)}"
     match found.why:
@@ -151,6 +156,21 @@ def _condition(failure: Failure, case: Case, credential: Federation, provider: M
                 fix=f"if this repository is to publish too, let it in\n  {update}",
                 anchor="attribute-condition",
             )
+
+
+def _shown(failure: Failure, condition: str, unmet: Sequence[Mismatch]) -> Failure:
+    """The condition beside the claims, where no single comparison decides."""
+    listed = ", ".join(dict.fromkeys(f"{each.claim} == '{each.wanted}' (it is '{each.found}')" for each in unmet))
+    runs = {each.why for each in unmet} == {"another run"}
+    return mended(
+        failure,
+        cause=f"{failure.cause}; the condition is {condition}"
+        + (f"; of it, this does not hold: {listed}" * bool(unmet)),
+        fix="run it where the condition holds; if runs like this one are to publish too, change it"
+        if runs
+        else failure.fix,
+        anchor=failure.anchor,
+    )
 
 
 def _oidc(provider: Mapping[str, Any]) -> Mapping[str, Any]:

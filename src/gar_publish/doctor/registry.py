@@ -1,25 +1,25 @@
 """The last links: the repository, the rights on it, and the index that others install from."""
 
-from difflib import get_close_matches
-from functools import partial
-from typing import Any
-
-from gar_publish.access import open_access
-from gar_publish.artifact_registry import DOWNLOAD, UPLOAD, RepositoryApi
-from gar_publish.aside import aside, result
+from gar_publish.access import open_access, read_as
+from gar_publish.artifact_registry import DOWNLOAD, UPLOAD
+from gar_publish.doctor import names
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.members import member
 from gar_publish.doctor.mending import mended, quoted
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.google_api import GoogleApi, json_object
-from gar_publish.http import is_success
 from gar_publish.identity import KeyPassword
 from gar_publish.repository import Repository
-from gar_publish.settings import read_index_token
 from gar_publish.units import rfc3339
 
-_MOST = 60
-"""Other locations and repositories that are looked into."""
+READER = "roles/artifactregistry.reader"
+WRITER = "roles/artifactregistry.writer"
+_ATTACH = tuple(
+    f"artifactregistry.{name}"
+    for name in ("attachments.create", "attachments.get", "files.download", "files.update", "files.upload")
+)
+"""What `attachments.py` calls."""
+_ANY = "gar-publish"
+"""A package to look up in an index, be it there or not."""
 
 
 def check_repository(case: Case, facts: list[str]) -> None:
@@ -28,7 +28,7 @@ def check_repository(case: Case, facts: list[str]) -> None:
     Raises:
         RegistryRefused: It does not, or its API is switched off.
     """
-    repository = _googles(case)
+    repository = _googles(case, case.target)
     try:
         found = case.repository_api(repository).describe()
         if found is None and (api := case.onlooker.api()):
@@ -47,13 +47,33 @@ def check_permissions(case: Case, facts: list[str]) -> None:
     Raises:
         RegistryRefused: Not so.
     """
-    repository = _googles(case)
+    repository = _googles(case, case.target)
     held = case.repository_api(repository).permitted((UPLOAD, DOWNLOAD))
     if held is None:
         raise NotChecked("the API does not tell; the upload itself will")
     facts += [f"{name}: {'held' if name in held else 'not held'}" for name in (UPLOAD, DOWNLOAD)]
     if UPLOAD not in held:
         raise _not_allowed(case, repository, reads=DOWNLOAD in held)
+    if case.evidence:
+        _check_evidence(case, repository, facts)
+
+
+def check_source(case: Case, facts: list[str]) -> None:
+    """Whether whoever publishes may read the repository that is promoted from.
+
+    Raises:
+        Failure: Not so, or it holds no Python packages of its own.
+    """
+    if case.promotes_from is None or case.source is None:
+        raise NotChecked("nobody to read as")
+    source = _googles(case, case.promotes_from)
+    api = case.repository_api(source)
+    api.check_source()
+    held = api.permitted((DOWNLOAD,))
+    if held is not None and DOWNLOAD not in held:
+        raise _lacks(case, source, "read", READER, there=api.takes_uploads())
+    read_as(case.source, source, case.index_token, case.around, case.session).files(_ANY)
+    facts.append(f"{source} can be read")
 
 
 def check_index(case: Case, facts: list[str]) -> None:
@@ -64,9 +84,8 @@ def check_index(case: Case, facts: list[str]) -> None:
     """
     if case.credential is None:
         raise NotChecked("nobody to read as")
-    wanted = read_index_token({}, case.credential)
-    access = open_access(case.target, case.credential, wanted, case.around, case.session)
-    access.files("gar-publish")  # any name will do
+    access = open_access(case.target, case.credential, case.index_token, case.around, case.session)
+    access.files(_ANY)
     facts.append("can be read")
     token = access.line_token()
     if token:
@@ -76,25 +95,25 @@ def check_index(case: Case, facts: list[str]) -> None:
         facts.append(f"good until {rfc3339(token.expires_at)}" if token.expires_at else "nobody says until when")
 
 
-def _googles(case: Case) -> Repository:
-    if case.target.resource is None:
+def _googles(case: Case, repository: Repository) -> Repository:
+    if repository.resource is None:
         raise NotChecked("not a repository of Artifact Registry")
     if isinstance(case.credential, KeyPassword):
         raise NotChecked("a key that is the password is shown to the index alone")
-    return case.target
+    return repository
 
 
 def _not_there(failure: Failure, case: Case, repository: Repository) -> Failure:
     """Where it is instead, or which one can be published to."""
     if failure.anchor == "repository-missing":
-        return _elsewhere(failure, case, repository) or _misspelt(failure, case, repository) or failure
+        return names.elsewhere(failure, case, repository) or names.misspelt(failure, case, repository) or failure
     if failure.anchor not in {"repository-mode", "repository-format"}:
         return failure
     where = f"{repository.location}/{repository.project}/"
     takes = [
         name
-        for name in _names(case, repository)
-        if case.repository_api(_at(case, repository, name=name)).takes_uploads()
+        for name in names.beside(case, repository)
+        if case.repository_api(names.at(case, repository, name=name)).takes_uploads()
     ]
     fix = (
         f"publish to one that takes Python packages\n  repository: {where}{takes[0]}"
@@ -112,40 +131,24 @@ def _not_there(failure: Failure, case: Case, repository: Repository) -> Failure:
     )
 
 
-def _elsewhere(failure: Failure, case: Case, repository: Repository) -> Failure | None:
-    """The same repository in another location, if somebody can see it there."""
-    for location in _locations(case, repository):
-        return mended(
+def _check_evidence(case: Case, repository: Repository, facts: list[str]) -> None:
+    held = case.repository_api(repository).permitted(_ATTACH)
+    if held is None:
+        facts.append("to attach evidence: the API does not tell")
+        return
+    facts += [f"{name}: {'held' if name in held else 'not held'}" for name in _ATTACH]
+    if missing := [name for name in _ATTACH if name not in held]:
+        failure = _lacks(case, repository, "attach evidence in", WRITER, there=True)
+        raise mended(
             failure,
-            cause=f"{repository.name} is in {location}, not in {repository.location}",
-            fix=f"give its location\n  repository: {location}/{repository.project}/{repository.name}",
-            anchor="repository-missing",
+            cause=f"the identity lacks {', '.join(missing)}, which attaching what `sbom` and `provenance` make takes",
+            fix=failure.fix,
+            anchor="evidence-403",
         )
-    return None
-
-
-def _misspelt(failure: Failure, case: Case, repository: Repository) -> Failure | None:
-    """The repository of nearly the same name, if there is one."""
-    near = get_close_matches(repository.name or "", _names(case, repository), n=1)
-    if not near:
-        return None
-    return mended(
-        failure,
-        cause=f"there is no {repository.name} in {repository.location}, but one that is called {near[0]}",
-        fix=f"give its name\n  repository: {repository.location}/{repository.project}/{near[0]}",
-        anchor="repository-missing",
-    )
 
 
 def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
-    who = member(case)
-    failure = RegistryRefused(
-        f"{who if '@' in who else 'Whoever publishes'} may not upload to {repository}.",
-        cause="the identity lacks roles/artifactregistry.writer on this repository"
-        + ("" if case.described else "; or there is no such repository, which Google answers the same"),
-        fix=f"give it the role\n  {repository.to_grant(quoted(who), 'roles/artifactregistry.writer')}",
-        anchor="registry-403",
-    )
+    failure = _lacks(case, repository, "upload to", WRITER, there=reads or bool(case.described))
     if reads:
         return mended(
             failure,
@@ -153,10 +156,10 @@ def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
             fix=failure.fix,
             anchor="registry-403",
         )
-    if not case.described and (moved := _elsewhere(failure, case, repository)):
+    if not case.described and (moved := names.elsewhere(failure, case, repository)):
         return moved
-    for name in _names(case, repository):
-        if UPLOAD in (case.repository_api(_at(case, repository, name=name)).permitted((UPLOAD,)) or ()):
+    for name in names.beside(case, repository):
+        if UPLOAD in (case.repository_api(names.at(case, repository, name=name)).permitted((UPLOAD,)) or ()):
             return mended(
                 failure,
                 cause=f"the identity holds the role on another resource: it may upload to {name}",
@@ -166,45 +169,21 @@ def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
     return failure
 
 
-def _locations(case: Case, repository: Repository) -> list[str]:
-    """The other locations that have a repository of this name which whoever publishes, or an onlooker, can see."""
-    base = f"{case.around.endpoints.artifact_registry}/projects/{repository.project}/locations"
-    for api in _clients(case):
-        listed = [str(each.get("locationId", "")) for each in _listed(api, base, "locations")]
-        others = [name for name in listed if name not in {"", repository.location}][:_MOST]
-        seen = {name: aside(partial(_sees, case, api, _at(case, repository, location=name))) for name in sorted(others)}
-        if found := [name for name, pending in seen.items() if result(pending)]:
-            return found
-    return []
-
-
-def _names(case: Case, repository: Repository) -> list[str]:
-    """The other repositories in the same location, as far as anybody can see them."""
-    parent = (repository.resource or "").rpartition("/")[0]
-    for api in _clients(case):
-        if listed := _listed(api, f"{case.around.endpoints.artifact_registry}/{parent}", "repositories"):
-            names = [str(each.get("name", "")).rpartition("/")[2] for each in listed]
-            return [name for name in names if name not in {"", repository.name}][:_MOST]
-    return []
-
-
-def _clients(case: Case) -> list[GoogleApi]:
-    return [each for each in (case.api(), case.onlooker.api()) if each]
-
-
-def _listed(api: GoogleApi, url: str, name: str) -> list[dict[str, Any]]:
-    try:
-        answer = api.call("GET", url, what=f"list {name}")
-        found = json_object(answer).get(name, []) if is_success(answer) else []
-    except Failure:
-        return []
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _sees(case: Case, api: GoogleApi, repository: Repository) -> bool:
-    return RepositoryApi(repository, endpoints=case.around.endpoints, api=api).takes_uploads()
-
-
-def _at(case: Case, repository: Repository, *, name: str = "", location: str = "") -> Repository:
-    text = f"{location or repository.location}/{repository.project}/{name or repository.name}"
-    return Repository.parse(text, endpoints=case.around.endpoints)
+def _lacks(case: Case, repository: Repository, to: str, role: str, *, there: bool) -> Failure:
+    """Whoever publishes lacks a role; where nobody has seen the repository, it may as well not be there."""
+    who = member(case)
+    what = f"{who if '@' in who else 'Whoever publishes'} may not {to} {repository}."
+    grant = f"give the identity the role\n  {repository.to_grant(quoted(who), role)}"
+    if there:
+        return RegistryRefused(
+            what, cause=f"the identity lacks {role} on this repository", fix=grant, anchor="registry-403"
+        )
+    create = f"create it, if it is nowhere\n  {repository.to_create()}\n" if role == WRITER else ""
+    return RegistryRefused(
+        what,
+        cause=f"there is no repository {repository.name} in {repository.location}, or the identity lacks {role} on it: "
+        "Google answers both the same",
+        fix="look whether it is there, in another location, or under another name\n"
+        f"  gcloud artifacts repositories list --project={repository.project}\n{create}{grant}",
+        anchor="registry-403",
+    )

@@ -70,6 +70,7 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/owner": _EDITOR | _ADMIN_POLICY | _PROJECT_POLICY | _POOLS | _ACCOUNTS_POLICY,
     "roles/iam.serviceAccountAdmin": _ACCOUNTS | _ACCOUNTS_POLICY | _PROJECT,
     "roles/iam.serviceAccountTokenCreator": _IMPERSONATE,
+    "roles/iam.serviceAccountViewer": _ACCOUNTS_READ | {"iam.serviceAccounts.getIamPolicy"} | _PROJECT,
     "roles/iam.workloadIdentityPoolAdmin": _POOLS | _PROJECT,
     "roles/iam.workloadIdentityPoolViewer": _POOLS_READ | _PROJECT,
     "roles/iam.workloadIdentityUser": _IMPERSONATE,

@@ -1,5 +1,7 @@
 import os
+import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,18 +9,20 @@ from typing import Any
 import pytest
 
 from gar_publish.bootstrap.script import as_script
+from tests.conftest import ROOT
 from tests.unit.bootstrap.examples import IDS, wanted
 from tests.unit.test_docs import check_gcloud, gcloud_commands
 
 NUMBER = {"projects describe": "echo 123"}
-THERE = {
-    **NUMBER,
+SERVICES = "\n".join(wanted(account="publisher").services)
+SHOWN = {
     "repositories describe": "echo PYTHON STANDARD_REPOSITORY",
     "pools describe": "echo 'ACTIVE '",
     "providers describe": "echo ACTIVE",
     "accounts describe": "echo 'publisher@x '",
 }
-NOTHING = {**NUMBER, **{command: "exit 1" for command in THERE if command not in NUMBER}}
+THERE = {**NUMBER, **SHOWN, "services list": f"echo '{SERVICES}'"}
+NOTHING = {**NUMBER, **dict.fromkeys(SHOWN, "exit 1")}
 ALL = pytest.mark.parametrize(
     "options",
     [
@@ -135,6 +139,30 @@ def test_what_is_not_seen_yet_is_tried_again(run: Run, tmp_path: Path) -> None:
     assert "sleep 5\n" in log
 
 
+@ALL
+def test_what_a_newly_enabled_api_refuses_is_tried_again(run: Run, tmp_path: Path, options: dict[str, Any]) -> None:
+    """Every command refuses once, but for those that look for something, or that ask for the APIs themselves."""
+    words = ("projects describe", "repositories list", "pools list", " create", "add-iam-policy-binding")
+    once = f'file="{tmp_path}/$1-$2-$3-$4"; test -e "$file" || {{ >"$file"; exit 1; }}'
+    answers = {**NOTHING, **{each: f"{once}; {NOTHING.get(each, '')}" for each in words}}
+    code, log = run(as_script(wanted(**options, **IDS)), answers)
+    assert code == 0
+    calls = Counter(line for line in log.splitlines() if any(each in line for each in words))
+    assert set(calls.values()) == {2}
+    assert all(any(each in call for call in calls) for each in words)
+    assert "projects/123/locations" in log
+
+
+def test_only_the_apis_that_are_missing_are_enabled(run: Run) -> None:
+    script = as_script(wanted(account="publisher", **IDS))
+    code, log = run(script, {**THERE, "services list": f"echo '{SERVICES.replace('iam.', 'xiam.')}'"})
+    assert code == 0
+    assert "services enable --project=my-project iam.googleapis.com\n" in log
+    code, log = run(script, THERE)
+    assert code == 0
+    assert "services enable" not in log
+
+
 def test_what_fails_although_all_is_there_is_not_tried_again(run: Run) -> None:
     code, log = run(as_script(wanted(**IDS)), {**THERE, "add-iam-policy-binding": "exit 3"})
     assert code == 3
@@ -147,3 +175,11 @@ def test_half_a_script_does_nothing(run: Run) -> None:
     code, log = run(script[: script.index("# The pool")], THERE)
     assert code != 0
     assert "gcloud" not in log
+
+
+def test_the_document_names_every_role_that_will_do() -> None:
+    head = as_script(wanted(account="publisher")).partition("{")[0]
+    document = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
+    roles = re.findall(r"roles/[\w.]+\w", head)
+    assert len(roles) == 4
+    assert [role for role in roles if f"`{role}`" not in document] == []

@@ -37,6 +37,7 @@ def test_repository_on_github(github: str) -> None:
         ("octo-org/hello", {"account": "short"}),
         ("octo-org/hello", {"account": "Publisher"}),
         ("octo-org/hello", {"account": "publisher@other-project.iam.gserviceaccount.com"}),
+        ("octo-org/hello", {"account": "publisher@my-project"}),
         ("octo-org/hello", {"repository": "https://pypi.example.com/"}),
     ],
 )
@@ -53,6 +54,11 @@ def test_what_cannot_be_meant_is_refused(github: str, options: dict[str, Any]) -
         ("my-project", "publisher", "publisher@my-project.iam.gserviceaccount.com"),
         ("my-project", "publisher@my-project.iam.gserviceaccount.com", "publisher@my-project.iam.gserviceaccount.com"),
         ("example.com:old", "publisher", "publisher@old.example.com.iam.gserviceaccount.com"),
+        (
+            "example.com:old",
+            "publisher@old.example.com.iam.gserviceaccount.com",
+            "publisher@old.example.com.iam.gserviceaccount.com",
+        ),
         ("my-project", None, None),
     ],
 )

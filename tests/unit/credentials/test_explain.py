@@ -41,6 +41,14 @@ def test_unknown_names_are_shown_as_such(exchange: Exchange, server: ScriptedSer
     assert "add-iam-policy-binding SERVICE_ACCOUNT --project=PROJECT" in caught.value.fix
 
 
-def test_project_of() -> None:
-    assert project_of(ACCOUNT) == "demo-project"
-    assert project_of("") == "PROJECT"
+@pytest.mark.parametrize(
+    ("account", "project"),
+    [
+        (ACCOUNT, "demo-project"),
+        ("publisher@old.example.com.iam.gserviceaccount.com", "example.com:old"),
+        ("123456789012-compute@developer.gserviceaccount.com", "PROJECT"),
+        ("", "PROJECT"),
+    ],
+)
+def test_project_of(account: str, project: str) -> None:
+    assert project_of(account) == project

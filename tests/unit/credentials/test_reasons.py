@@ -103,7 +103,7 @@ CASES = [
             'Invalid value for "audience". This value should be the full resource name of the Identity Provider.',
         ),
         "provider-name",
-        "--workload-identity-pool=github",
+        f"--workload-identity-pool={PROVIDER.partition('/providers/')[0]} ",
         PROVIDER,
     ),
     Case(

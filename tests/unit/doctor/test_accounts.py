@@ -1,5 +1,9 @@
 """What is judged from IAM's answers about an account, beside what the planted worlds show (`test_doctor.py`)."""
 
+from typing import Any
+
+import pytest
+
 from gar_publish.doctor import accounts
 from gar_publish.identity import Ambient, Federation
 from tests.unit.doctor.conftest import (
@@ -17,19 +21,49 @@ from tests.unit.doctor.conftest import (
 )
 from tests.unit.servers import Reply, ScriptedServer
 
+OURS = f"principalSet://iam.googleapis.com/{POOL}/attribute.repository/octo-org/hello"
+CAPITALS = f"principalSet://iam.googleapis.com/{POOL}/attribute.repository/Octo-Org/hello"
+UNTIL = "request.time < timestamp('2026-01-01T00:00:00Z')"
+
 
 class TestImpersonation:
-    def bind(self, server: ScriptedServer, *members: str, mapping: dict[str, str] | None = None) -> None:
+    def bind(
+        self, server: ScriptedServer, *members: str, mapping: dict[str, str] | None = None, condition: str = ""
+    ) -> None:
         server.on(f"{IAM}/{PROVIDER}", answer(attributeMapping=MAPPING if mapping is None else mapping))
         server.on(f"{ACCOUNTS}/{ACCOUNT}", answer(email=ACCOUNT))
-        policy = {"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": members}]}
-        server.on(f"{ACCOUNTS}/{ACCOUNT}:getIamPolicy", answer(**policy))
+        binding: dict[str, Any] = {"role": "roles/iam.workloadIdentityUser", "members": members}
+        if condition:
+            binding["condition"] = {"title": "until", "expression": condition}
+        server.on(f"{ACCOUNTS}/{ACCOUNT}:getIamPolicy", answer(bindings=[binding]))
 
     def test_nobody_is_bound(self, make: MakeCase, server: ScriptedServer) -> None:
         self.bind(server)
         found = accounts.impersonation(refused("impersonation-denied"), make(), FEDERATION)
         assert found.cause.endswith("nobody is bound to it")
         assert f"--member=principalSet://iam.googleapis.com/{POOL}/attribute.repository/octo-org/hello" in found.fix
+
+    @pytest.mark.parametrize("member", [OURS, f"principalSet://iam.googleapis.com/{POOL}/*"])
+    def test_who_is_bound_is_not_to_be_bound_again(self, make: MakeCase, server: ScriptedServer, member: str) -> None:
+        self.bind(server, CAPITALS, member)
+        found = accounts.impersonation(refused("impersonation-denied"), make(), FEDERATION)
+        assert found.cause.startswith(f"the account is bound to {member}, which this job is")
+        assert "minutes" in found.cause
+        assert "add-iam-policy-binding" not in found.fix
+        assert "gcloud iam service-accounts get-iam-policy" in found.fix
+
+    def test_a_binding_may_have_a_condition(self, make: MakeCase, server: ScriptedServer) -> None:
+        self.bind(server, OURS, condition=UNTIL)
+        found = accounts.impersonation(refused("impersonation-denied"), make(), FEDERATION)
+        assert f"on a condition, {UNTIL}, which does not hold" in found.cause
+        assert f"--member={OURS} --condition=None" in found.fix
+        (asked,) = server.asked(f"{ACCOUNTS}/{ACCOUNT}:getIamPolicy")
+        assert asked.query == {"options.requestedPolicyVersion": ["3"]}
+
+    def test_other_capitals_are_told_whatever_the_condition(self, make: MakeCase, server: ScriptedServer) -> None:
+        self.bind(server, CAPITALS, condition=UNTIL)
+        found = accounts.impersonation(refused("impersonation-denied"), make(), FEDERATION)
+        assert found.cause.endswith("and GitHub writes that with other capitals")
 
     def test_the_old_subject_is_bound(self, make: MakeCase, server: ScriptedServer) -> None:
         self.bind(server, f"principal://iam.googleapis.com/{POOL}/subject/repo:octo-org/hello:ref:refs/heads/main")
@@ -67,7 +101,8 @@ class TestKey:
         found = accounts.credential(refused("account-disabled"), make(KEY))
         assert found.fix.endswith(f"gcloud iam service-accounts enable {ACCOUNT} --project=demo-project")
 
-    def test_anything_else_stays_what_it_is(self, make: MakeCase) -> None:
+    def test_anything_else_stays_what_it_is(self, make: MakeCase, server: ScriptedServer) -> None:
         failure = refused("key-deleted")
         assert accounts.credential(failure, make(KEY)) is failure
+        assert server.seen == []
         assert accounts.credential(failure, make(Ambient())) is failure

@@ -6,6 +6,7 @@ CLAIMS = {
     "repository": "octo-org/hello",
     "repository_id": "42",
     "repository_owner": "octo-org",
+    "ref": "refs/heads/main",
     "ref_type": "branch",
     "sub": "repo:octo-org/hello:ref:refs/heads/main",
 }
@@ -34,8 +35,31 @@ MAPPING = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repo
         ),
         (
             "assertion.ref_type == 'tag' && google.subject == 'x'",
+            "another repository",
+            "assertion.ref_type == 'tag' && (google.subject == 'x' || assertion.repository_id == '42')",
+        ),
+        (
+            "google.subject == 'repo:octo-org/hello:ref:refs/heads/rel'",
             "another run",
-            "assertion.ref_type == 'branch' && google.subject == 'x'",
+            "google.subject == 'repo:octo-org/hello:ref:refs/heads/main'",
+        ),
+        (
+            "assertion.repository_owner == 'octo-inc' && (assertion.ref == 'x' || assertion.ref == 'y')",
+            "another repository",
+            (
+                "(assertion.repository_owner == 'octo-inc' || assertion.repository_id == '42') "
+                "&& (assertion.ref == 'x' || assertion.ref == 'y')"
+            ),
+        ),
+        (
+            "(assertion.ref == 'x' || assertion.ref != 'y') && ((assertion.repository_owner == 'Octo-Org'))",
+            "letter case",
+            "(assertion.ref == 'x' || assertion.ref != 'y') && ((assertion.repository_owner == 'octo-org'))",
+        ),
+        (
+            "(assertion.repository_owner == 'octo-org' && (assertion.ref_type == 'tag')) && assertion.ref != '&& ('",
+            "another run",
+            "(assertion.repository_owner == 'octo-org' && (assertion.ref_type == 'branch')) && assertion.ref != '&& ('",
         ),
     ],
 )
@@ -62,9 +86,16 @@ def test_a_subject_with_ids_is_told_from_another_repositorys() -> None:
         "assertion.repository_owner == 'octo-org'",
         "assertion.sub.startsWith('repo:evil/')",
         "attribute.unknown == 'x'",
+        "assertion.repository_owner == 'octo-inc' || assertion.ref == 'refs/heads/rel'",
+        "assertion.repository_owner == 'octo-org' && (assertion.ref == 'x' || assertion.repository == 'y')",
+        "assertion.repository_owner == 'octo-inc' && assertion.ref == 'x' || assertion.ref == 'y'",
+        "!(assertion.ref == 'refs/heads/rel') && assertion.ref != 'refs/heads/main'",
+        "assertion.repository_owner == 'octo-inc' ? assertion.ref == 'x' : assertion.ref == 'y'",
+        "(assertion.ref_type == 'branch' || (assertion.ref == 'x' && assertion.ref == 'y'))",
+        r"assertion.ref == 'it\'s'",
     ],
 )
-def test_what_is_not_a_false_comparison_is_no_reason(condition: str) -> None:
+def test_what_need_not_be_a_false_comparison_is_no_reason(condition: str) -> None:
     assert attributes.mismatch(condition, MAPPING, CLAIMS) is None
 
 
@@ -80,4 +111,18 @@ def test_members_begin_with_what_lasts() -> None:
         f"principalSet://iam.googleapis.com/{pool}/attribute.repository_id/42",
         f"principalSet://iam.googleapis.com/{pool}/attribute.repository/octo-org/hello",
         f"principal://iam.googleapis.com/{pool}/subject/{CLAIMS['sub']}",
+    ]
+
+
+def test_all_comparisons_that_do_not_hold_are_told() -> None:
+    condition = (
+        "assertion.repository_owner == 'octo-org' && (assertion.ref == 'rel' || google.subject == \"x\")"
+        " || assertion.ref == 'rel' || assertion.actor == 'me'"
+    )
+    unmet = attributes.unmet(condition, MAPPING, CLAIMS)
+    assert [(each.claim, each.wanted) for each in unmet] == [
+        ("sub", "x"),
+        ("ref", "rel"),
+        ("ref", "rel"),
+        ("actor", "me"),
     ]

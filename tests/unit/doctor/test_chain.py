@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from gar_publish.artifact_registry import DOWNLOAD, UPLOAD
 from gar_publish.doctor import chain, tell_after
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure, cancelled
 from gar_publish.patience import Patience
 from gar_publish.surroundings import Surroundings
-from tests.unit.doctor.conftest import REPOSITORY, Examine
+from tests.unit.doctor.conftest import REPOSITORY, Examine, answer
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
 FAILURE = Failure("It failed.", anchor="registry-403")
@@ -34,6 +35,37 @@ def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedSe
     found = look()
     assert found.exit_code == 0
     assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+
+
+def test_where_nothing_may_be_listed_both_causes_are_told(look: Examine, server: ScriptedServer) -> None:
+    project = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations"
+    server.on(project, Reply(403, "{}"))
+    server.on(f"{project}/us-central1/repositories/python:testIamPermissions", Reply(body="{}"))
+    found = look().broken
+    assert found
+    assert found.failure
+    assert found.failure.cause.startswith("there is no repository python in us-central1, or the identity lacks ")
+    assert [command.split()[3] for command in found.commands] == ["list", "create", "add-iam-policy-binding"]
+
+
+@pytest.mark.parametrize(
+    ("held", "seen"),
+    [
+        (Reply(400, "{}"), "to attach evidence: the API does not tell"),
+        (answer(permissions=["artifactregistry.attachments.create"]), "artifactregistry.files.update: not held"),
+    ],
+)
+def test_permissions_to_attach_are_asked_for_by_themselves(
+    look: Examine, server: ScriptedServer, held: Reply, seen: str
+) -> None:
+    api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
+    server.on(api, answer(format="PYTHON"))
+    server.on(f"{api}:testIamPermissions", answer(permissions=[UPLOAD, DOWNLOAD]), held)
+    found = look({"sbom": "true"})
+    (permissions,) = (link for link in found.links if link.name == "permissions")
+    assert f"{UPLOAD}: held" in permissions.facts
+    assert seen in permissions.facts
+    assert (permissions.state == "broken") == (held.status == 200)
 
 
 def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, server: ScriptedServer) -> None:

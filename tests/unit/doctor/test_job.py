@@ -68,3 +68,26 @@ def test_an_address_is_shown_without_its_password(look: Examine, repository: str
     found = look({"repository": repository})
     assert found.links[0].facts[0] == "repository: https://pypi.example.com/x"
     assert found.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "anchor"),
+    [
+        ({"index-token": "read-write"}, "choices"),
+        ({"index-token": "read-only"}, "index-token"),
+        ({"sbom": "yes"}, "booleans"),
+        ({"provenance": "yes"}, "booleans"),
+        ({"promote-from": "a/b"}, "repository-form"),
+    ],
+)
+def test_inputs_that_the_chain_depends_on_are_checked(look: Examine, given: dict[str, str], anchor: str) -> None:
+    found = look(given)
+    assert found.broken == found.links[0]
+    assert found.broken.failure
+    assert (found.broken.failure.anchor, found.exit_code) == (anchor, 2)
+
+
+def test_inputs_that_change_the_chain_are_shown(look: Examine) -> None:
+    changed = {"index-token": "none", "sbom": "true", "promote-from": "us-central1/demo-project/dev"}
+    facts = look({**changed, "provenance": "false", "packages": "hello==1.0"}).links[0].facts
+    assert facts[2:] == tuple(f"{name}: {value}" for name, value in changed.items())

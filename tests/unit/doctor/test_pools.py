@@ -22,13 +22,46 @@ def test_another_repository_is_let_in_beside_those_that_are(make: MakeCase, serv
     assert f"--attribute-condition=\"({condition} || assertion.repository_id == '42')\"" in found.fix
 
 
-@pytest.mark.parametrize("provider", [Reply(403), answer(attributeCondition="assertion.sub.contains('x')")])
-def test_what_cannot_be_seen_or_understood_changes_nothing(
+@pytest.mark.parametrize("provider", [Reply(403), answer(name=PROVIDER)])
+def test_a_condition_that_cannot_be_seen_changes_nothing(
     make: MakeCase, server: ScriptedServer, provider: Reply
 ) -> None:
     server.on(f"{IAM}/{PROVIDER}", provider)
     failure = refused("attribute-condition")
     assert pools.exchange(failure, make(), FEDERATION) is failure
+
+
+@pytest.mark.parametrize(
+    ("condition", "unmet"),
+    [
+        ("assertion.sub.contains('x')", ""),
+        (
+            "assertion.repository_owner == 'octo-inc' || assertion.ref_type == 'tag'",
+            (
+                "; of it, this does not hold: repository_owner == 'octo-inc' (it is 'octo-org'), "
+                "ref_type == 'tag' (it is 'branch')"
+            ),
+        ),
+    ],
+)
+def test_a_condition_that_cannot_be_judged_is_shown(
+    make: MakeCase, server: ScriptedServer, condition: str, unmet: str
+) -> None:
+    server.on(f"{IAM}/{PROVIDER}", answer(attributeCondition=condition, attributeMapping=MAPPING))
+    failure = refused("attribute-condition")
+    found = pools.exchange(failure, make(), FEDERATION)
+    assert found.cause == f"{failure.cause}; the condition is {condition}{unmet}"
+    assert found.fix == failure.fix
+
+
+def test_a_condition_that_other_runs_of_this_repository_meet_is_not_to_be_replaced(
+    make: MakeCase, server: ScriptedServer
+) -> None:
+    condition = "assertion.ref_type == 'tag' || assertion.ref_type == 'other'"
+    server.on(f"{IAM}/{PROVIDER}", answer(attributeCondition=condition))
+    found = pools.exchange(refused("attribute-condition"), make(), FEDERATION)
+    assert "ref_type == 'tag' (it is 'branch'), ref_type == 'other' (it is 'branch')" in found.cause
+    assert found.fix.startswith("run it where the condition holds")
 
 
 def test_audiences_on_the_list_stay_there(make: MakeCase, server: ScriptedServer) -> None:
