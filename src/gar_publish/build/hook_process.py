@@ -162,13 +162,15 @@ class HookProcess(Serving):
         return Fork(int(pid), ours, self._works, parent=self)
 
     def sweep(self) -> bool:
-        """Have it kill every other process of its user, while it has no fork; false where it is gone itself."""
-        try:
+        """Have it kill every other process of its user, while it has no fork; false where it has ended itself."""
+        with contextlib.suppress(OSError):
             self.wait()
             self._channel.send(server.SWEEP)
-            return bool(self._channel.recv(16))
-        except OSError:
-            return False
+            if self._channel.recv(16):
+                return True
+        self.end()
+        self.exit_code()  # or it might pass for alive a moment longer
+        return False
 
 
 class Fork(Serving):
