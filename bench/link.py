@@ -5,14 +5,13 @@ first round trip counts as said at its end. There is no limit of bandwidth, and 
 """
 
 import asyncio
-import contextlib
 import subprocess
 import sys
+from collections import deque
 from types import TracebackType
 from typing import Self
 
 ONE_WAY = 0.04
-_PIECE = 1 << 16
 
 
 class Link:
@@ -39,42 +38,71 @@ class Link:
 
 
 async def _serve(target: int) -> None:
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_at = asyncio.get_running_loop().time() + 2 * ONE_WAY
-        with contextlib.suppress(OSError, asyncio.CancelledError):  # the end of this process cancels what is open
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
-            await asyncio.gather(_carry(reader, far_writer, open_at), _carry(far_reader, writer))
-            far_writer.close()
-        writer.close()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Near(target), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, open_at: float = 0.0) -> None:
-    """Write whatever is read, end included, when it has come a long way."""
-    loop = asyncio.get_running_loop()
-    on_its_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+class _End(asyncio.Protocol):
+    """One end: what is read from it is written to the other, end included, when it has come a long way.
 
-    async def deliver() -> None:
-        data = b"x"
-        while data:
-            due, data = await on_its_way.get()
-            await asyncio.sleep(due - loop.time())
-            writer.write(data)
-        writer.write_eof()
+    Attributes:
+        transport: What it is read from and written to.
+        other: The other end.
+        open_at: When what is read first sets out.
+    """
 
-    delivery = asyncio.create_task(deliver())
-    data = b"x"
-    while data:
-        try:
-            data = await reader.read(_PIECE)
-        except OSError:
-            data = b""
-        on_its_way.put_nowait((max(loop.time(), open_at) + ONE_WAY, data))
-    with contextlib.suppress(OSError):
-        await delivery
+    transport: asyncio.Transport
+    other: "_End"
+    open_at = 0.0
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_its_way: deque[bytes] = deque()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._on_its_way.append(data)
+        self._loop.call_at(max(self._loop.time(), self.open_at) + ONE_WAY, self._arrive)
+
+    def eof_received(self) -> bool:
+        self.data_received(b"")
+        return True  # the other direction goes on
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._loop.call_later(2 * ONE_WAY, self.other.transport.close)
+
+    def _arrive(self) -> None:
+        data = self._on_its_way.popleft()  # in order, even if two are due at the same time
+        if self.other.transport.is_closing():
+            return
+        if data:
+            self.other.transport.write(data)
+        else:
+            self.other.transport.write_eof()
+
+
+class _Near(_End):
+    """The end that a client connects to."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__()
+        self._target = target
+        self.open_at = self._loop.time() + 2 * ONE_WAY
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.pause_reading()
+        self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        _, self.other = await self._loop.create_connection(_End, "127.0.0.1", self._target)
+        self.other.other = self
+        self.transport.resume_reading()
 
 
 if __name__ == "__main__":

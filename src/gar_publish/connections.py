@@ -2,7 +2,8 @@
 
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from socket import SHUT_RDWR
@@ -13,26 +14,63 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 
+class _Watch:
+    """Calls what is due while it is watched, in one thread for all: one for each answer would cost more than many."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._wakes_at = 0.0
+
+    def add(self, key: object, at: float, call: Callable[[], None]) -> None:
+        """Have something called at a time (of `time.monotonic`)."""
+        with self._changed:
+            self._due[key] = at, call
+            if at < self._wakes_at:
+                self._changed.notify()
+            elif not self._wakes_at:
+                threading.Thread(target=self._run, daemon=True).start()
+                self._wakes_at = at
+
+    def discard(self, key: object) -> None:
+        """Do not call it any more."""
+        with self._changed:
+            self._due.pop(key, None)
+
+    def _run(self) -> None:
+        with self._changed:
+            while self._due:
+                self._wakes_at = min(at for at, _ in self._due.values())
+                self._changed.wait(self._wakes_at - time.monotonic())
+                for key, (at, call) in list(self._due.items()):
+                    if at <= time.monotonic():
+                        del self._due[key]
+                        call()
+            self._wakes_at = 0.0
+
+
+_watch = _Watch()
+
+
 @contextmanager
 def _in_time(connection: HTTPConnection) -> Iterator[None]:
     """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
-    late = threading.Event()
+    late, key = False, object()
 
     def cut() -> None:
-        late.set()
+        nonlocal late
+        late = True
         with suppress(OSError):
             if connection.sock:
                 connection.sock.shutdown(SHUT_RDWR)
 
-    watchdog = threading.Timer(2 * float(connection.timeout or 0), cut)
-    watchdog.daemon = True
     if connection.timeout:
-        watchdog.start()
+        _watch.add(key, time.monotonic() + 2 * float(connection.timeout), cut)
     try:
         yield
     finally:
-        watchdog.cancel()
-    if late.is_set():  # http.client takes a head that breaks off for a whole one
+        _watch.discard(key)
+    if late:  # http.client takes a head that breaks off for a whole one
         raise ConnectionAbortedError("the answer drips")
 
 

@@ -221,6 +221,12 @@ class Session(requests.Session):
         except OSError as error:
             raise requests.RequestException(error) from error
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Do without what else a session may have, and none of these has: cookies, parameters and hooks."""
+        request.headers = {**self.headers, **(request.headers or {})}
+        request.auth = request.auth or self.auth
+        return request.prepare()
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Follow nothing that is no URL: the answer itself then is the last."""
         try:

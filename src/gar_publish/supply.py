@@ -110,8 +110,7 @@ class Supply:
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Supplied]:
         """What builds bring, as they end; where one of several fails, the others go on."""
-        import requests_toolbelt  # noqa: F401 - slow to import, and builds have just begun
-        import twine.package  # noqa: F401 - the same
+        import twine.package  # noqa: F401 - slow to import, and builds have just begun
 
         for built in builds:
             project = built.project

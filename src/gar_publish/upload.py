@@ -13,6 +13,7 @@ from gar_publish.distributions import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.http import is_success, release
 from gar_publish.index import Index
+from gar_publish.multipart import FileChanged, FormWithFile
 from gar_publish.pages import IndexFile
 from gar_publish.patience import Patience
 from gar_publish.refusals import explain_refusal, server_text
@@ -107,27 +108,23 @@ class Uploader:
         return settle(distribution, present, self._if_exists, self._index, sent=sent > 0)
 
     def _post(self, distribution: Distribution) -> requests.Response:
-        from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # a dry run does without
-
         try:
             with distribution.path.open("rb") as content:
-                file = (distribution.filename, content, "application/octet-stream")
-                body = MultipartEncoder([*form(distribution.package), ("content", file)])
-                with self._console.progress(distribution.filename, body.len) as show:
-                    monitor = MultipartEncoderMonitor(body, lambda watched: show(watched.bytes_read))
+                body = FormWithFile(form(distribution.package), "content", distribution.filename, content)
+                with self._console.progress(distribution.filename, body.len) as body.show:
                     return self._session.post(
                         self._url,
-                        data=monitor,
-                        headers={"Content-Type": monitor.content_type},
+                        data=body,
+                        headers={"Content-Type": body.content_type},
                         auth=self._auth,
                         stream=True,
                         allow_redirects=False,
                     )
         except requests.RequestException:
             raise
-        except OSError as error:
+        except (OSError, FileChanged) as error:
             raise BuildFailure(
-                f"{distribution.filename} can be read no more: {error.strerror}.",
+                f"{distribution.filename} can be read no more: {getattr(error, 'strerror', error)}.",
                 cause="something removed or changed it while it was published",
                 fix="keep other programs out of the folder, and run it again",
                 anchor="file-gone",

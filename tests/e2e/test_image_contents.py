@@ -37,7 +37,6 @@ WHY = {
     "pyproject-hooks": "build calls backends through it",
     "readme-renderer": "does the long description render, as twine check asks",
     "requests": "HTTP",
-    "requests-toolbelt": "the upload form, streamed",
     "rich": "bars of uploads; twine imports it",
     "sortedcontainers": "the order in SBOMs",
     "tenacity": "the retry policy",

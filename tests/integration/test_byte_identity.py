@@ -14,8 +14,10 @@ import pytest
 
 from gar_publish import build, projects
 from gar_publish.build.environment import Environment
-from gar_publish.build.hook_process import HookProcess
+from gar_publish.build.hook_process import Forking, HookProcess
 from gar_publish.build.hooks import Hooks
+from gar_publish.build.sandbox import Sandbox
+from gar_publish.build.zygotes import Imported, Zygotes
 from tests.integration.real import REAL, Real, download
 from tests.recording import RecordingConsole
 
@@ -78,11 +80,11 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
             zip(trees, pool.map(lambda tree: reference(tree, environment), trees.values()), strict=True)
         )
     found = [project for twin in TWICE for project in projects.find([f"{twin}/*"], folder)]
-    kept_for, call = Hooks._kept_for, Hooks.call
+    take, call = Zygotes.take, Hooks.call
 
-    def fork(hooks: Hooks, environment: Environment, backend: str, given: Mapping[str, str]) -> HookProcess:
-        compared.forked.add(backend)
-        return kept_for(hooks, environment, backend, given)
+    def see_what_is_forked(zygotes: Zygotes, imported: Imported, sandbox: Sandbox) -> Forking:
+        compared.forked.add(imported.backend)
+        return take(zygotes, imported, sandbox)
 
     def see_whether_alone(hooks: Hooks, environment: Environment, tree: Path, *args: Any, **kwargs: Any) -> Path:
         output = call(hooks, environment, tree, *args, **kwargs)
@@ -91,7 +93,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
         return output
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hooks, "_kept_for", fork)
+        patch.setattr(Zygotes, "take", see_what_is_forked)
         patch.setattr(Hooks, "call", see_whether_alone)
         with build.building(
             found, formats={"wheel"}, out=folder / "out", environment=environment, console=RecordingConsole()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from requests_toolbelt import MultipartEncoder
+
+from gar_publish.multipart import FormWithFile
 
 SRC = Path(__file__).parents[2] / "src"
 PROGRAM = """
@@ -65,7 +66,7 @@ def test_large_file_takes_no_memory(process: Process, tmp_path: Path) -> None:
         answer = session.get(metadata, headers={"Metadata-Flavor": "Google"})
         session.auth = ("oauth2accesstoken", answer.json()["access_token"])
         fields = {":action": "file_upload", "name": "large", "version": "1.0"}
-        form = MultipartEncoder({**fields, "content": ("large-1.0-py3-none-any.whl", content)})
+        form = FormWithFile(fields.items(), "content", "large-1.0-py3-none-any.whl", content)
         answer = session.post(url, data=form, headers={"Content-Type": form.content_type})
         assert (answer.status_code, answer.text) == (200, "")
         with session.get(f"{url}large/large-1.0-py3-none-any.whl", stream=True) as download:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gar_publish.build.backend import Backend, Kind, requirements
@@ -20,6 +20,7 @@ from gar_publish.build.files import leave, take
 from gar_publish.build.hooks import Hooks
 from gar_publish.build.process import Show
 from gar_publish.build.sandbox import Sandbox, open_sandboxes
+from gar_publish.build.zygotes import Zygotes
 from gar_publish.console import Console
 from gar_publish.errors import Failure
 from gar_publish.interruption import check_signals
@@ -179,6 +180,7 @@ class _Yard:
     dates: "SourceDates"
     console: Console
     live: bool
+    zygotes: Zygotes = field(default_factory=Zygotes)
 
     def build(self, number: int, project: Project, sandbox: Sandbox, hooks: Hooks) -> tuple[Built, Collection[str]]:
         """Build one project; what its backend says comes back with it, unless it is shown as it comes."""
@@ -219,7 +221,7 @@ class _Yard:
 
 def _work(yard: _Yard, sandbox: Sandbox, line: _Line, done: "queue.Queue[_Done]") -> None:
     """Build in one sandbox what waits, until nothing does."""
-    hooks = Hooks(sandbox)
+    hooks = Hooks(sandbox, yard.zygotes)
     try:
         last = None
         while following := line.next(last):

@@ -1,7 +1,6 @@
 """One project's distributions, made by its own build backend (PEP 517)."""
 
 import contextlib
-import functools
 import json
 import re
 import subprocess
@@ -91,6 +90,7 @@ class Backend:
         self._extra = extra
         self._show = show
         self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._environment: Environment
 
     def make(self, kind: Kind) -> Path:
         """Build one distribution.
@@ -102,13 +102,15 @@ class Backend:
             BadInput: The [build-system] table is malformed.
             BuildFailure: The backend cannot be had, or it failed.
         """
-        requires = requirements(self._tree, self._label)
-        builder = self._builder(requires)
+        with _reading(self._tree, self._label):
+            builder = ProjectBuilder(self._tree, runner=self._run_hook)
+        requires = builder.build_system_requires
+        self._environment = self._environment_of(requires)
         with self._running(kind):
             more = builder.get_requires_for_build(kind)
         if not more <= requires:
             self._hooks.end_project()  # nothing of it may run while its environment can be written
-            builder = self._builder(requires | more)
+            self._environment = self._environment_of(requires | more)
         folder = self._sandbox.folder("built")
         with self._running(kind):
             made = folder / Path(builder.build(kind, folder)).name
@@ -130,7 +132,7 @@ class Backend:
         """
         self._hooks.end_project()
         folder = self._sandbox.folder("unpacked")
-        python = self._builder(set()).python_executable
+        python = self._environment_of(set()).python_executable
         command = [python, "-I", "-c", _UNPACK, str(sdist), str(folder)]
         try:
             self._sandbox.run(command, cwd=folder, show=self._hear)
@@ -139,25 +141,18 @@ class Backend:
             raise self._failure("sdist", error) from error
         return tree
 
-    def _builder(self, requires: Collection[str]) -> ProjectBuilder:
-        environment = self._environments.get(requires, project=self._label, sandbox=self._sandbox)
-        with _reading(self._tree, self._label):
-            return ProjectBuilder.from_isolated_env(
-                environment, self._tree, functools.partial(self._run_hook, environment)
-            )
+    def _environment_of(self, requires: Collection[str]) -> Environment:
+        return self._environments.get(requires, project=self._label, sandbox=self._sandbox)
 
     def _run_hook(
-        self,
-        environment: Environment,
-        cmd: Sequence[str],
-        cwd: str | None = None,
-        extra_environ: Mapping[str, str] | None = None,
+        self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         """The runner that build calls. The hook works in a folder of its own, so that what gar-publish reads
         is no link or pipe, and holds none of the warnings that pyproject_hooks would raise in this process.
         """
         *_, hook, control = cmd
-        given = {**(extra_environ or {}), **self._extra}
+        environment = self._environment
+        given = {**environment.make_extra_environ(), **(extra_environ or {}), **self._extra}
         tree = Path(cwd or self._tree)
         folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._hear)
         answer = _read_answer(folder / "output.json")

@@ -13,6 +13,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+HABITS = ".habits"
+"""The end of the name of a file with a backend's habits (`server.py`), which are kept as well."""
+
 _MOST_KEPT = 20
 """Sets of distributions; those that were not used for longest go."""
 
@@ -74,4 +77,5 @@ def _link(file: Path, target: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return folder.glob("**/__pycache__/*.pyc")
+    yield from folder.glob("**/__pycache__/*.pyc")
+    yield from folder.glob(f"__pycache__/*{HABITS}")

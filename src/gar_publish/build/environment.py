@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from gar_publish.build.bytecode import HABITS
+
 
 @dataclass(eq=False)
 class Environment:
@@ -38,6 +40,10 @@ class Environment:
     @property
     def python_executable(self) -> str:
         return str(self._programs / ("python.exe" if sys.platform == "win32" else "python"))
+
+    def habits(self, backend: str) -> Path:
+        """The file with a backend's habits (`server.py`); kept as byte code is."""
+        return self.site / "__pycache__" / f"{backend}{HABITS}"
 
     def make_extra_environ(self) -> Mapping[str, str]:
         return {"PATH": f"{self._programs}{';' if sys.platform == 'win32' else ':'}{self.path}"}

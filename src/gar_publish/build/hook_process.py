@@ -3,18 +3,19 @@
 import contextlib
 import json
 import os
-import select
+import signal
 import socket
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from threading import Lock
+from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 from gar_publish.build import server
 from gar_publish.build.environment import Environment
+from gar_publish.build.hook_call import HookCall, can_be_read
 from gar_publish.build.process import Show, Works, as_user, end_group
 from gar_publish.build.sandbox import HOOK_SCRIPT, SERVER_SCRIPT, Sandbox
 
@@ -26,13 +27,13 @@ class Serving(ABC):
 
     Args:
         pid: Its number.
-        channel: What it is told through.
+        channel: What it is told through, and answers.
         works: What it is counted among.
     """
 
     def __init__(self, pid: int, channel: socket.socket, works: Works) -> None:
         self.pid = pid
-        self._channel = channel
+        self.channel = channel
         self._works = works
         works.add(self)
 
@@ -44,13 +45,13 @@ class Serving(ABC):
             OSError: The process is gone.
         """
         reader, writer = os.pipe()
-        output = os.fdopen(reader, "rb")
+        output = os.fdopen(reader, "rb", buffering=0)
         try:
             try:
                 with _unnamed_file() as file:
-                    json.dump(call, file)
+                    file.write(json.dumps(call))
                     file.seek(0)
-                    socket.send_fds(self._channel, [server.CALL], [file.fileno(), writer])
+                    socket.send_fds(self.channel, [server.CALL], [file.fileno(), writer])
             finally:
                 os.close(writer)
             self.wait()
@@ -58,7 +59,7 @@ class Serving(ABC):
             output.close()
             raise
         # Who reads the output closes it: here, that would wait for as long as a daemon holds the other end open.
-        self._works.follow(_Call(self, output), show)
+        self._works.follow(HookCall(self, output), show)
 
     def outcome(self) -> int:
         """The exit code of what it waits for, a call or a fork; its own where it ends first or talks nonsense.
@@ -66,11 +67,11 @@ class Serving(ABC):
         The channel's end alone would be no sign of the process's: a daemon may hold it open.
         """
         ended = False
-        while not ended and not _can_be_read(self._channel, _TICK):
+        while not ended and not can_be_read(self.channel, _TICK):
             ended = self.has_ended()
         with contextlib.suppress(OSError, ValueError):
-            if _can_be_read(self._channel):
-                return int(self._channel.recv(16))
+            if can_be_read(self.channel):
+                return int(self.channel.recv(16))
         self.end()
         return self.exit_code()
 
@@ -79,7 +80,7 @@ class Serving(ABC):
 
     def close(self) -> None:
         self.end()
-        self._channel.close()  # a fork that is not yet a group of its own ends by that
+        self.channel.close()  # a fork that is not yet a group of its own ends by that
         self.exit_code()
         self._works.discard(self)
 
@@ -96,14 +97,48 @@ class Serving(ABC):
         """Wait for its end."""
 
 
-class HookProcess(Serving):
-    """The process of `server.py` (`gar_publish.build.sandbox.Keeper`).
+class Forking(Serving):
+    """A process that can fork (`gar_publish.build.sandbox.Keeper`)."""
+
+    def fork(self) -> "Fork":
+        """Another process that has imported what this one has. Until it is closed, this one can be asked nothing else.
+
+        Raises:
+            OSError: The process is gone.
+        """
+        return Fork(*self._forked(server.FORK), self._works, parent=self)
+
+    def sweep(self) -> bool:
+        """Have it kill every other process of its user, while it has no fork; false where it has ended itself."""
+        with contextlib.suppress(OSError):
+            self.wait()
+            self.channel.send(server.SWEEP)
+            if self.channel.recv(16):
+                return True
+        self.end()
+        self.exit_code()  # or it might pass for alive a moment longer
+        return False
+
+    def _forked(self, order: bytes) -> tuple[int, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self.channel, [order], [theirs.fileno()])
+        self.wait()
+        pid = self.channel.recv(16)
+        if not pid:
+            ours.close()
+            raise ConnectionAbortedError("the process is gone")
+        return int(pid), ours
+
+
+class HookProcess(Forking):
+    """The process of `server.py`.
 
     Args:
         sandbox: As whom it runs, and with which variables.
         environment: Where the backend is installed.
         backend: What it imports at once, for its forks.
-        sample: The file of a call that builds a project for nothing, to learn what else is imported on the way.
+        habits, sample: Two files (`gar_publish.build.server.Orders`).
         given: Variables on top of the sandbox's own.
 
     Raises:
@@ -115,14 +150,16 @@ class HookProcess(Serving):
         sandbox: Sandbox,
         environment: Environment,
         backend: str = "",
+        habits: str = "",
         sample: str = "",
+        *,
         given: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._ready = False
         channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         hide = "hide" if sandbox.user else ""
         with theirs:
-            orders = server.Orders(str(theirs.fileno()), str(HOOK_SCRIPT), backend, sample, hide)
+            orders = server.Orders(str(theirs.fileno()), str(HOOK_SCRIPT), backend, habits, sample, hide)
             self._process = subprocess.Popen(
                 [environment.python_executable, "-P", SERVER_SCRIPT, *orders],
                 cwd="/",
@@ -140,49 +177,43 @@ class HookProcess(Serving):
         return self._process.poll() is not None
 
     def wait(self) -> None:
-        self._ready = self._ready or bool(self._channel.recv(16))
+        self._ready = self._ready or bool(self.channel.recv(16))
 
     def exit_code(self) -> int:
         return self._process.wait()
 
-    def fork(self) -> "Fork":
-        """Another process that has imported what this one has. Until it is closed, this one can be asked nothing else.
+    def twin(self) -> "Twin":
+        """Another process that has imported what this one has, and forks side by side with it.
 
         Raises:
             OSError: The process is gone.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(self._channel, [server.FORK], [theirs.fileno()])
-        self.wait()
-        pid = self._channel.recv(16)
-        if not pid:
-            ours.close()
-            raise ConnectionAbortedError("the process is gone")
-        return Fork(int(pid), ours, self._works, parent=self)
+        return Twin(*self._forked(server.TWIN), self._works)
 
-    def sweep(self) -> bool:
-        """Have it kill every other process of its user, while it has no fork; false where it has ended itself."""
-        with contextlib.suppress(OSError):
-            self.wait()
-            self._channel.send(server.SWEEP)
-            if self._channel.recv(16):
-                return True
-        self.end()
-        self.exit_code()  # or it might pass for alive a moment longer
-        return False
+
+class Twin(Forking):
+    """What `HookProcess.twin` makes. Nobody else holds its end of the channel."""
+
+    def has_ended(self) -> bool:
+        return can_be_read(self.channel)
+
+    def wait(self) -> None:
+        """It can at once."""
+
+    def exit_code(self) -> int:
+        return -signal.SIGKILL
 
 
 class Fork(Serving):
-    """What `HookProcess.fork` makes."""
+    """What `Forking.fork` makes."""
 
-    def __init__(self, pid: int, channel: socket.socket, works: Works, *, parent: HookProcess) -> None:
+    def __init__(self, pid: int, channel: socket.socket, works: Works, *, parent: Forking) -> None:
         self._parent = parent
         self._code: int | None = None
         super().__init__(pid, channel, works)
 
     def has_ended(self) -> bool:
-        return _can_be_read(self._parent._channel)  # noqa: SLF001 - they are of one family
+        return can_be_read(self._parent.channel)
 
     def wait(self) -> None:
         """It can at once."""
@@ -193,33 +224,12 @@ class Fork(Serving):
         return self._code
 
 
-class _Call:
-    """A hook that runs (`gar_publish.build.process.Work`)."""
-
-    def __init__(self, process: Serving, output: IO[bytes]) -> None:
-        self.output = output
-        self._process = process
-        self._lock = Lock()
-        self._code: int | None = None
-
-    def wait(self) -> int:
-        with self._lock:
-            if self._code is None:
-                self._code = self._process.outcome()
-            return self._code
-
-    def end(self) -> None:
-        if self._code is None:  # else the process waits for its next call
-            self._process.end()
+def call_of(hook: str, tree: Path, control: Path, environment: Mapping[str, str]) -> server.Call:
+    """A call, as it goes through a channel."""
+    return {"hook": hook, "tree": str(tree), "control": str(control), "environment": dict(environment)}
 
 
 def _unnamed_file() -> IO[str]:
     if hasattr(os, "memfd_create"):  # many builds of Python lack it
         return os.fdopen(os.memfd_create("call"), "w+", encoding="utf-8")
     return tempfile.TemporaryFile("w+", encoding="utf-8")
-
-
-def _can_be_read(channel: socket.socket, seconds: float = 0) -> bool:
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    return bool(poll.poll(1000 * seconds))

@@ -10,11 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol
 
 Show = Callable[[str], None]
 
-_LONGEST_LINE = 64 * 1024
+LONGEST_LINE = 64 * 1024
+AFTERWARDS = 1
+"""Seconds that what has ended already may take to be read."""
+
 _MOST_LINES = 1000
 """Lines that wait to be shown; a program that writes faster has to wait."""
 _MOST_ROUNDS = 1000
@@ -38,7 +41,8 @@ class Running(Protocol):
 class Work(Running, Protocol):
     """Something that runs to an end, and prints."""
 
-    output: IO[bytes]
+    def lines(self) -> Iterator[str]:
+        """What it prints, until it ends; not until its output ends, which a daemon that it left could hold open."""
 
     def wait(self) -> int:
         """Wait for its end, and return its exit code. Any thread may, as often as it likes."""
@@ -77,11 +81,26 @@ class Program:
             start_new_session=True,
             **(more | as_user(user)),
         )
-        self.output = cast("IO[bytes]", self._process.stdout)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def lines(self) -> Iterator[str]:
+        lines: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
+        reader = threading.Thread(target=_read, args=(self._process.stdout, lines), daemon=True)
+        reader.start()
+
+        def watch() -> None:
+            try:
+                self.wait()
+                self.end()
+                reader.join(timeout=AFTERWARDS)
+            finally:
+                lines.put(None)
+
+        threading.Thread(target=watch, daemon=True).start()
+        yield from iter(lines.get, None)
 
     def wait(self) -> int:
         return self._process.wait()
@@ -125,7 +144,7 @@ class Works:
         """
         self.add(work)
         try:
-            for line in _lines(work):
+            for line in work.lines():
                 show(line)
         finally:
             work.end()
@@ -158,28 +177,15 @@ def as_user(user: User | None) -> dict[str, Any]:
     return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
 
 
-def _lines(work: Work) -> Iterator[str]:
-    """What a program writes, until it ends; not until its output ends, which a daemon that it left could hold open."""
-    lines: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
-    reader = threading.Thread(target=_read, args=(work.output, lines), daemon=True)
-    reader.start()
-
-    def watch() -> None:
-        try:
-            work.wait()
-            work.end()
-            reader.join(timeout=1)
-        finally:
-            lines.put(None)
-
-    threading.Thread(target=watch, daemon=True).start()
-    yield from iter(lines.get, None)
-
-
 def _read(stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
     with stream:
-        while line := stream.readline(_LONGEST_LINE):
-            lines.put(line.decode(errors="replace").rstrip("\r\n"))
+        while line := stream.readline(LONGEST_LINE):
+            lines.put(readable(line))
+
+
+def readable(line: bytes) -> str:
+    """A line of output without its end."""
+    return line.decode(errors="replace").rstrip("\r\n")
 
 
 def end_group(pid: int) -> None:

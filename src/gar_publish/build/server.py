@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -30,6 +31,9 @@ SWEEP = b"sweep"
 FORK = b"fork"
 """An order to fork, with a socket for the fork. Back go its process id, and its exit code when it has ended."""
 
+TWIN = b"twin"
+"""An order to fork, with a socket for a process that serves as this one does, beside it. Back goes its id."""
+
 _LONGEST = 16
 _PR_SET_DUMPABLE = 4
 
@@ -41,14 +45,15 @@ class Orders(NamedTuple):
         descriptor: The socket.
         hook_script: The script of pyproject_hooks that calls a hook.
         backend: What to import at once, and to fork from; empty for nothing.
-        sample: A file with a call to make once and forget, for the sake of what a backend imports on the way; empty
-            for none.
+        habits: A file with its `Habits`. Where it is not there, it is made.
+        sample: A file with a call that shows them.
         hide: Not empty: keep other processes of the same user out of this one's memory.
     """
 
     descriptor: str
     hook_script: str
     backend: str
+    habits: str
     sample: str
     hide: str
 
@@ -60,6 +65,13 @@ class Call(TypedDict):
     tree: str
     control: str
     environment: dict[str, str]
+
+
+class Habits(TypedDict):
+    """What a backend does only when it works, and each time: modules that it imports, expressions that it compiles."""
+
+    modules: list[str]
+    patterns: list[tuple[str, int]]
 
 
 def main(orders: Orders) -> None:
@@ -83,7 +95,8 @@ def main(orders: Orders) -> None:
         elif child := os.fork():
             os.close(descriptors[0])
             channel.send(b"%d" % child)
-            channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            if order == FORK:
+                channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         else:
             os.setsid()
             channel.close()
@@ -98,10 +111,7 @@ def _prepare(orders: Orders) -> ModuleType:
     if orders.hide:
         _hide(hidden=True)
     if orders.backend:
-        with contextlib.suppress(ImportError):  # the hook will tell
-            importlib.import_module(orders.backend.partition(":")[0])
-    if orders.sample:
-        _import_what_a_call_imports(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
+        _prepare_to_work(hooks, orders)
     return hooks
 
 
@@ -151,21 +161,57 @@ def _print_to(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _import_what_a_call_imports(hooks: ModuleType, call: Call) -> None:
-    """A backend imports much only when it works. Whatever else the work leaves in a process ends with a child."""
+def _prepare_to_work(hooks: ModuleType, orders: Orders) -> None:
+    """Import the backend, and do what it does when it works."""
+    _import(orders.backend.partition(":")[0])
+    habits = _known_habits(orders) or _observed_habits(hooks, orders)
+    for name in habits["modules"]:
+        _import(name)
+    for pattern, flags in habits["patterns"]:
+        re.compile(pattern, flags)
+
+
+def _import(name: str) -> None:
+    with contextlib.suppress(Exception):  # the hook will tell
+        importlib.import_module(name)
+
+
+def _known_habits(orders: Orders) -> Habits | None:
+    try:
+        known: Habits = json.loads(Path(orders.habits).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return known
+
+
+def _observed_habits(hooks: ModuleType, orders: Orders) -> Habits:
+    """Have a child build a sample. Whatever else that leaves in a process ends with the child."""
     reader, writer = os.pipe()
     if os.fork() == 0:
-        before = set(sys.modules)
+        modules, patterns = set(sys.modules), set(_compiled())
         with contextlib.suppress(Exception):
-            _call(hooks, call)
-        os.write(writer, "\n".join(sorted(set(sys.modules) - before)).encode())
+            _call(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
+        habits: Habits = {
+            "modules": sorted(set(sys.modules) - modules),
+            "patterns": sorted(set(_compiled()) - patterns),
+        }
+        os.write(writer, json.dumps(habits).encode())
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as names:
-        for name in names.read().split():
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
     os.wait()
+    file = Path(orders.habits)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        file.unlink(missing_ok=True)  # it may be a link to what is kept
+        file.write_text(text, encoding="utf-8")
+    observed: Habits = json.loads(text)
+    return observed
+
+
+def _compiled() -> list[tuple[str, int]]:
+    return [(pattern, flags) for kind, pattern, flags in getattr(re, "_cache", ()) if kind is str]
 
 
 def _limits() -> object:

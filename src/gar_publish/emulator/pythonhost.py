@@ -83,12 +83,13 @@ class PythonHost:
 
     async def index(self, request: Request) -> Response:
         repository = self._enter(request, DOWNLOAD)
-        return simple.index(request, self._cloud.switches, repository, self._visible(request, repository))
+        files = self._visible(request, self._cloud.store.files(repository))
+        return simple.index(request, self._cloud.switches, repository, files)
 
     async def package(self, request: Request) -> Response:
         repository = self._enter(request, DOWNLOAD)
         name = canonicalize_name(request.path_params["package"])
-        files = [stored for stored in self._visible(request, repository) if stored.package == name]
+        files = self._visible(request, self._cloud.store.files(repository, name))
         if not files:
             raise text(404, f'Package "{name}" not found')
         return simple.package(request, self._cloud.switches, repository, files)
@@ -99,13 +100,13 @@ class PythonHost:
         if "!" in filename:
             raise text(400, "Invalid file name")
         stored = self._cloud.store.find(repository, filename)
-        if stored is None or stored.package != package or stored not in self._visible(request, repository):
+        if stored is None or stored.package != package or not self._visible(request, [stored]):
             raise text(404, "The requested entity was not found.")
         return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
 
-    def _visible(self, request: Request, repository: Repository) -> list[StoredFile]:
+    def _visible(self, request: Request, files: list[StoredFile]) -> list[StoredFile]:
         latest = self._cloud.true_clock() - max(self._cloud.switches.index_delay, request.scope.get("lag", 0.0))
-        return [stored for stored in self._cloud.store.files(repository) if stored.created <= latest]
+        return [stored for stored in files if stored.created <= latest]
 
     def _enter(self, request: Request, permission: str) -> Repository:
         """The repository that a request is about, once the request may do with it what it wants.

@@ -54,6 +54,7 @@ class Store:
             leftover.unlink()
         self.repositories: dict[str, Repository] = {}
         self._files: dict[str, dict[str, StoredFile]] = {}
+        self._packages: dict[tuple[str, str], dict[str, StoredFile]] = {}
         for record in folder.glob("*/*/*/repository.json"):
             with reading(record):
                 repository = Repository(**json.loads(record.read_text("utf-8")))
@@ -64,7 +65,7 @@ class Store:
                 stored = StoredFile(**json.loads(record.read_text("utf-8")))
                 if record.with_suffix("").stat().st_size != stored.size:
                     raise ValueError
-            self._of(Repository(project, location, name))[stored.filename] = stored
+            self._keep(Repository(project, location, name), stored)
 
     def draft(self) -> Path:
         """A new place for the bytes of an upload, on the same file system as their final one."""
@@ -80,19 +81,19 @@ class Store:
         record = self.draft()
         record.write_text(json.dumps(asdict(stored), indent=2), "utf-8")
         with self._lock:
-            files = self._of(repository)
-            if stored.filename in files:
+            if stored.filename in self._of(repository):
                 record.unlink()
                 raise AlreadyExists(stored.filename)
             target.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(target)
             record.replace(target.with_name(f"{target.name}.json"))
-            files[stored.filename] = stored
+            self._keep(repository, stored)
 
     def remove(self, repository: Repository, stored: StoredFile) -> None:
         target = self.path(repository, stored)
         with self._lock:
             self._of(repository).pop(stored.filename, None)
+            self._of_package(repository, stored.package).pop(stored.filename, None)
             target.with_name(f"{target.name}.json").unlink(missing_ok=True)
             target.unlink(missing_ok=True)
 
@@ -105,9 +106,11 @@ class Store:
             record.replace(folder / "repository.json")
             self.repositories[repository.resource] = repository
 
-    def files(self, repository: Repository) -> list[StoredFile]:
+    def files(self, repository: Repository, package: str | None = None) -> list[StoredFile]:
+        """Those of a repository, or of one package in it."""
         with self._lock:
-            return sorted(self._of(repository).values(), key=lambda stored: (stored.package, stored.filename))
+            found = self._of(repository) if package is None else self._of_package(repository, package)
+            return sorted(found.values(), key=lambda stored: (stored.package, stored.filename))
 
     def find(self, repository: Repository, filename: str) -> StoredFile | None:
         with self._lock:
@@ -121,6 +124,13 @@ class Store:
 
     def _of(self, repository: Repository) -> dict[str, StoredFile]:
         return self._files.setdefault(repository.resource, {})
+
+    def _of_package(self, repository: Repository, package: str) -> dict[str, StoredFile]:
+        return self._packages.setdefault((repository.resource, package), {})
+
+    def _keep(self, repository: Repository, stored: StoredFile) -> None:
+        self._of(repository)[stored.filename] = stored
+        self._of_package(repository, stored.package)[stored.filename] = stored
 
 
 def rfc3339(seconds: float) -> str:

@@ -11,6 +11,7 @@ from gar_publish.build.backend import Backend
 from gar_publish.build.environments import Environments
 from gar_publish.build.hooks import Hooks
 from gar_publish.build.sandbox import Sandbox
+from gar_publish.build.zygotes import Zygotes
 from gar_publish.errors import BadInput, BuildFailure
 
 Make = Callable[..., Backend]
@@ -38,7 +39,7 @@ def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator
         (tree / "pyproject.toml").write_text(table)
         sandbox = Sandbox(scratch, None, clean_env)
         environments = Environments(scratch, clean_env, works=sandbox.works, private_index=no_index)
-        hooks = Hooks(sandbox)
+        hooks = Hooks(sandbox, Zygotes())
         opened.append(hooks)
         return Backend(
             tree,

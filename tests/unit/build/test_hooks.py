@@ -15,14 +15,15 @@ import pytest
 from gar_publish.build import no_index
 from gar_publish.build.environment import Environment
 from gar_publish.build.environments import Environments
-from gar_publish.build.hooks import BACKEND_VARIABLE, IN_TREE_VARIABLE, Hooks
+from gar_publish.build.hooks import IN_TREE_VARIABLE, Hooks
 from gar_publish.build.sandbox import Sandbox
+from gar_publish.build.zygotes import BACKEND_VARIABLE, Zygotes
 
 FORKED = "hatchling.build"
 Call = Callable[..., object]
 
 BACKEND = """
-import os, pathlib
+import os, pathlib, re
 with open(LOG, "a") as log:
     log.write("imported\\n")
 epoch = os.environ.get("SOURCE_DATE_EPOCH")
@@ -37,6 +38,7 @@ def build_sdist(folder, config_settings=None):
     return "x"
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     import colorsys
+    re.search("a{7}", "")
     with open(LOG, "a") as log:
         log.write("built\\n")
     return "x"
@@ -65,8 +67,13 @@ def environment(sandbox: Sandbox, tmp_path: Path, clean_env: dict[str, str]) -> 
 
 
 @pytest.fixture
-def hooks(sandbox: Sandbox) -> Iterator[Hooks]:
-    hooks = Hooks(sandbox)
+def zygotes() -> Zygotes:
+    return Zygotes()
+
+
+@pytest.fixture
+def hooks(sandbox: Sandbox, zygotes: Zygotes) -> Iterator[Hooks]:
+    hooks = Hooks(sandbox, zygotes)
     yield hooks
     hooks.close()
 
@@ -78,6 +85,21 @@ def said() -> list[str]:
 
 @pytest.fixture
 def call(hooks: Hooks, environment: Environment, tmp_path: Path, said: list[str]) -> Call:
+    return caller(hooks, environment, tmp_path, said)
+
+
+@pytest.fixture
+def other_call(
+    sandbox: Sandbox, zygotes: Zygotes, environment: Environment, tmp_path: Path, said: list[str]
+) -> Iterator[Call]:
+    """The same for another builder of the same user."""
+    (tmp_path / "other").mkdir()
+    hooks = Hooks(sandbox, zygotes)
+    yield caller(hooks, environment, tmp_path / "other", said)
+    hooks.close()
+
+
+def caller(hooks: Hooks, environment: Environment, folder_of_all: Path, said: list[str]) -> Call:
     def call(
         hook: str,
         *,
@@ -87,7 +109,7 @@ def call(hooks: Hooks, environment: Environment, tmp_path: Path, said: list[str]
         answer: str = "return_val",
         **given: str,
     ) -> object:
-        folder, control = tmp_path / tree, tmp_path / "control"
+        folder, control = folder_of_all / tree, folder_of_all / "control"
         folder.mkdir(exist_ok=True)
         control.mkdir(exist_ok=True)
         (folder / "deed.py").write_text(deed)
@@ -129,6 +151,57 @@ def test_what_a_build_imports_is_imported_before_it_is_needed(call: Call, tmp_pa
     call("build_sdist", deed="import sys; print('colorsys' in sys.modules, len(seen))")
     assert said == ["True 0"]
     assert log(tmp_path) == ["imported", "built"], "a sample was built, in a process of its own"
+
+
+def test_builders_of_one_user_share_an_import_and_fork_side_by_side(
+    call: Call, other_call: Call, tmp_path: Path, said: list[str]
+) -> None:
+    wait = "import os, time; print('begun', flush=True)\nwhile not os.path.exists('../go'): time.sleep(0.01)"
+    slow = threading.Thread(target=call, args=("build_sdist",), kwargs={"deed": wait})
+    slow.start()
+    while said != ["begun"]:
+        time.sleep(0.01)
+    for tree in ("one", "two"):
+        assert other_call("build_sdist", tree=tree) == "x", "while another is still being built"
+    (tmp_path / "go").touch()
+    slow.join()
+    assert log(tmp_path) == ["imported", "built"]
+
+
+def test_the_last_builder_ends_what_they_shared(
+    hooks: Hooks, call: Call, other_call: Call, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    running = sandbox.works._running
+    call("build_sdist", deed="import os; open('../parent', 'w').write(str(os.getppid()))")
+    other_call("build_sdist")
+    twin = (tmp_path / "parent").read_text()
+    hooks.close()
+    while Path(f"/proc/{twin}").exists() and Path(f"/proc/{twin}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
+    assert other_call("build_sdist", tree="next") == "x"
+    assert len(running) == 3, "what is shared, a twin of it, and its fork"
+    assert log(tmp_path) == ["imported", "built"]
+
+
+def test_habits_that_are_known_need_no_sample(
+    call: Call, sandbox: Sandbox, environment: Environment, tmp_path: Path, said: list[str]
+) -> None:
+    deed = "import sys; print('colorsys' in sys.modules, any(key[1] == 'a{7}' for key in re._cache))"
+    call("build_sdist", deed=deed)
+    again = Hooks(sandbox, Zygotes())
+    caller(again, environment, tmp_path, said)("build_sdist", tree="next", deed=deed)
+    again.close()
+    assert said == ["True True", "True True"]
+    assert log(tmp_path) == ["imported", "built", "imported"]
+
+
+def test_habits_that_nobody_can_read_are_observed_anew(call: Call, environment: Environment, tmp_path: Path) -> None:
+    habits = environment.habits(FORKED)
+    habits.parent.mkdir(exist_ok=True)
+    habits.write_text("{")
+    assert call("build_sdist") == "x"
+    assert log(tmp_path) == ["imported", "built"]
+    assert json.loads(habits.read_text())["modules"] == ["colorsys"]
 
 
 def test_for_one_project_alone_nothing_is_forked(
@@ -206,7 +279,7 @@ def test_who_kills_the_server_harms_nobody(call: Call, tmp_path: Path) -> None:
     with contextlib.suppress(subprocess.CalledProcessError):  # where it answers too late
         call("build_sdist", deed="import os; os.kill(os.getppid(), 9)")
     assert call("build_sdist", tree="next") == "x"
-    assert log(tmp_path) == ["imported", "built", "imported", "built"]
+    assert log(tmp_path) == ["imported", "built", "imported"], "its habits are known now"
 
 
 @pytest.mark.parametrize("deed", ["os._exit(3)", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"])
