@@ -5,6 +5,7 @@ first round trip counts as said at its end. There is no limit of bandwidth, and 
 """
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections import deque
@@ -83,7 +84,8 @@ class _End(asyncio.Protocol):
         if data:
             self.other.transport.write(data)
         else:
-            self.other.transport.write_eof()
+            with contextlib.suppress(OSError):  # it has gone
+                self.other.transport.write_eof()
 
 
 class _Near(_End):

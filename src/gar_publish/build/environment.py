@@ -1,5 +1,6 @@
 """An isolated environment, which a build backend lives in."""
 
+import os
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from gar_publish.build.bytecode import HABITS
+from gar_publish.errors import BuildFailure
 
 
 @dataclass(eq=False)
@@ -47,3 +49,25 @@ class Environment:
 
     def make_extra_environ(self) -> Mapping[str, str]:
         return {"PATH": f"{self._programs}{';' if sys.platform == 'win32' else ':'}{self.path}"}
+
+
+def make(folder: Path) -> None:
+    """Make an empty virtual environment (PEP 405), which others can read whatever the umask.
+
+    Raises:
+        BuildFailure: It cannot be made.
+    """
+    import venv  # where nothing is built, nobody needs it
+
+    try:
+        venv.EnvBuilder(symlinks=sys.platform != "win32").create(folder)
+        (folder / "pyvenv.cfg").chmod(0o644)
+        for inside, _, _ in os.walk(folder):
+            Path(inside).chmod(0o755)
+    except (OSError, ValueError) as error:  # a folder with a colon in its name, for example
+        raise BuildFailure(
+            "No virtual environment could be made for the build.",
+            fix="Check the free space of the temporary folder (TMPDIR).",
+            anchor="build-environment",
+            detail=str(error),
+        ) from error

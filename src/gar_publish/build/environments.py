@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from gar_publish.build import ready
 from gar_publish.build.bytecode import ByteCode
-from gar_publish.build.environment import Environment
+from gar_publish.build.environment import Environment, make
 from gar_publish.build.installer import Installer, not_installed
 from gar_publish.build.process import Works
 from gar_publish.build.sandbox import Sandbox
@@ -159,7 +159,9 @@ class Environments:
             return self._scratch / f"environment-{self._count}"
 
     def _empty(self) -> Environment:
-        return self._installer.make(self._folder())
+        environment = Environment(self._folder(), self._path)
+        make(environment.folder)
+        return environment
 
 
 def _parse(requirement: str, project: str) -> Requirement:

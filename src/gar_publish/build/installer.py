@@ -1,4 +1,4 @@
-"""uv, which makes environments and installs into them.
+"""uv, which installs into environments.
 
 What only unpacks wheels runs as gar-publish itself; what builds something first runs in the sandbox.
 """
@@ -31,7 +31,6 @@ class Installer:
 
     def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works) -> None:
         self._root = Path(scratch.anchor)
-        self._path = environment.get("PATH", "")
         self._works = works
         self._variables = variables.for_installer(environment) | {
             "UV_NO_PROGRESS": "1",
@@ -44,22 +43,6 @@ class Installer:
     def asks_pypi_alone(self) -> bool:
         """Whether nobody has told uv where packages come from."""
         return ready.asks_pypi_alone(self._variables)
-
-    def make(self, folder: Path) -> Environment:
-        """Make an empty environment.
-
-        Raises:
-            BuildFailure: It cannot be made.
-        """
-        output = self._uv(["venv", "--no-project", "--python", sys.executable, folder])
-        if output is not None:
-            raise BuildFailure(
-                "No virtual environment could be made for the build.",
-                fix="Check the free space of the temporary folder (TMPDIR).",
-                anchor="build-environment",
-                detail=output,
-            )
-        return Environment(folder, self._path)
 
     def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
         """Unpack wheels, which runs no code of theirs.

@@ -15,6 +15,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from gar_publish.build import environment
+
 BACKENDS = Path(sys.prefix, "share", "gar-publish", "backends")
 """There in the image alone. In our own environment, where nobody else puts anything."""
 
@@ -69,9 +71,7 @@ def link(distributions: Collection[Distribution], folder: Path) -> None:
         distributions: What `choose` has chosen. No two have a top-level name in common.
         folder: Does not exist yet.
     """
-    import venv  # the image alone makes some
-
-    venv.EnvBuilder(symlinks=True).create(folder)
+    environment.make(folder)
     base = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", "venv", base))
     for each in distributions:

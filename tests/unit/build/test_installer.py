@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gar_publish.build.environment import Environment, make
 from gar_publish.build.installer import Installer
 from gar_publish.build.process import Works
 from tests.unit.build.indexes import TOKEN, Index, run
@@ -16,7 +17,8 @@ def installer(tmp_path: Path, variables: dict[str, str], index: Index) -> Instal
 
 
 def test_what_uv_says_holds_no_credential(tmp_path: Path, installer: Installer) -> None:
-    environment = installer.make(tmp_path / "environment")
+    environment = Environment(tmp_path / "environment", "")
+    make(environment.folder)
     with Index(tmp_path / "private", token="another") as private:
         said = installer.install_wheels(environment, ["sample"], private.url(TOKEN))
         assert said
@@ -28,6 +30,7 @@ def test_what_uv_says_holds_no_credential(tmp_path: Path, installer: Installer) 
 def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, installer: Installer) -> None:
     (tmp_path / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple/"\nno-such-setting = 1\n')
     (tmp_path / "pyproject.toml").write_text('[tool.uv]\nindex-url = "http://127.0.0.1:9/simple/"\n')
-    environment = installer.make(tmp_path / "environment")
+    environment = Environment(tmp_path / "environment", "")
+    make(environment.folder)
     assert installer.install_wheels(environment, ["sample"], None) is None
     assert run(environment.python_executable, "import sample") == ""
