@@ -41,7 +41,7 @@ class Run:
         at_once = settings.jobs or _UPLOADS_AT_ONCE
         self._senders = ThreadPoolExecutor(max_workers=at_once)
         self._readers = ThreadPoolExecutor(max_workers=2 * at_once)
-        self._target = Target(settings, around, projects, session, self._readers, uploads=at_once)
+        self._target = Target(settings, around, projects, session, self._readers, connections=2 * at_once)
         self._gathering = Gathering(settings, around, self._readers)
         self._evidence: list[AttachedEvidence] = []
         names = [project.name for project in projects if project.name]

@@ -37,7 +37,7 @@ class Target:
         projects: What is going to be published, as far as that is known.
         session: What requests are made with.
         readers: Where servers are asked side by side.
-        uploads: How many files are sent side by side.
+        connections: How many to the repository's host can be of use at once.
     """
 
     def __init__(
@@ -48,14 +48,15 @@ class Target:
         session: Session,
         readers: Executor,
         *,
-        uploads: int,
+        connections: int,
     ) -> None:
         self._settings = settings
         self._around = around
         self._readers = readers
-        self._uploads = min(len(projects), uploads) if len(projects) > 1 else 0
         self._session = session
         self._is_new = False
+        if settings.repository.resource and len(projects) > 1:
+            session.connect_ahead({settings.repository.upload_url: min(len(projects), connections)})
         self._access = readers.submit(self._open_access)
         self._checked = readers.submit(self._check_repository)
         self._listed = {each.name: readers.submit(self._look_up, each.name) for each in projects if each.name}
@@ -120,8 +121,6 @@ class Target:
         """See to it that uploads can work."""
         settings = self._settings
         self._access.result()
-        if settings.repository.resource and self._uploads:
-            self._session.connect_ahead({settings.repository.upload_url: self._uploads})
         # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
             repository = self._api(settings.repository)

@@ -97,14 +97,15 @@ def building(
         workers = [threading.Thread(target=_work, args=(yard, each, line, done), daemon=True) for each in sandboxes]
         for worker in workers:
             worker.start()
-        threading.Thread(target=_clear, args=(workers, sandboxes[0].scratch), daemon=True).start()
+        threading.Thread(target=_clear, args=(workers, environments, sandboxes[0].scratch), daemon=True).start()
         yield _outcomes(len(projects), done, console)
 
 
-def _clear(workers: Iterable[threading.Thread], scratch: Path) -> None:
+def _clear(workers: Iterable[threading.Thread], environments: Environments, scratch: Path) -> None:
     """Remove what builds leave as soon as the last has ended: it takes time, which uploads give."""
     for worker in workers:
         worker.join()
+    environments.close()
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from gar_publish.build.bytecode import HABITS
 from gar_publish.errors import BuildFailure
+
+if TYPE_CHECKING:
+    from gar_publish.build.hook_process import HookProcess
 
 
 @dataclass(eq=False)
@@ -22,6 +26,7 @@ class Environment:
         wanted: How many projects are going to use it.
         has_byte_code: Whether a backend was imported in it, by somebody who may write into it.
         first_import: Held meanwhile.
+        started: Processes that were started while it was filled, and wait to be of use.
     """
 
     folder: Path
@@ -29,6 +34,7 @@ class Environment:
     wanted: int = 1
     has_byte_code: bool = False
     first_import: Lock = field(default_factory=Lock, repr=False)
+    started: "list[HookProcess]" = field(default_factory=list, repr=False)
 
     @property
     def _programs(self) -> Path:

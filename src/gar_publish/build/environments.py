@@ -5,6 +5,7 @@ it, and uv, which asks an environment's Python about itself, only ever asks one 
 yet: no code of a package runs with the installer's rights.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from packaging.utils import canonicalize_name
 from gar_publish.build import ready
 from gar_publish.build.bytecode import ByteCode
 from gar_publish.build.environment import Environment, make
+from gar_publish.build.hook_process import HookProcess
 from gar_publish.build.installer import Installer, not_installed
 from gar_publish.build.process import Works
 from gar_publish.build.sandbox import Sandbox
@@ -72,6 +74,7 @@ class Environments:
         self._lock = Lock()
         self._made: dict[frozenset[str], Future[Environment]] = {}
         self._count = 0
+        self._all: list[Environment] = []
 
     def expect(self, requirements: Iterable[Collection[str]]) -> None:
         """Say beforehand what the projects to come will ask for, each once."""
@@ -114,6 +117,11 @@ class Environments:
                 for environment in made:
                     self._byte_code.keep(environment.site)
 
+    def close(self) -> None:
+        """End what was started, and came to be of no use."""
+        for process in [each for environment in self._all for each in environment.started]:
+            process.close()
+
     def _make(self, requirements: Collection[Requirement], project: str, sandbox: Sandbox) -> Environment:
         """Wheels are unpacked by gar-publish itself; what has to be built first is built in the sandbox.
 
@@ -135,6 +143,9 @@ class Environments:
             ready.link(held, environment.folder)
             return environment
         environment = self._empty()
+        if sandbox.user is None and sys.platform == "linux":
+            # It has no code but Python's own yet. As another user it would be taken for a straggler.
+            environment.started.append(HookProcess(sandbox, environment, early=True))
         has_urls = any(requirement.url for requirement in requirements)
         output = "--no-build" if has_urls else self._installer.install_wheels(environment, names, None)
         private = answer.result() if answer else None
@@ -161,6 +172,7 @@ class Environments:
     def _empty(self) -> Environment:
         environment = Environment(self._folder(), self._path)
         make(environment.folder)
+        self._all.append(environment)
         return environment
 
 

@@ -20,6 +20,7 @@ from gar_publish.build.process import Show, Works, as_user, end_group
 from gar_publish.build.sandbox import HOOK_SCRIPT, SERVER_SCRIPT, Sandbox
 
 _TICK = 0.2
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Serving(ABC):
@@ -132,38 +133,27 @@ class Forking(Serving):
 
 
 class HookProcess(Forking):
-    """The process of `server.py`.
+    """The process of `server.py`. It waits for `begin`.
 
     Args:
         sandbox: As whom it runs, and with which variables.
-        environment: Where the backend is installed.
-        backend: What it imports at once, for its forks.
-        habits, sample: Two files (`gar_publish.build.server.Orders`).
-        given: Variables on top of the sandbox's own.
+        environment: Where backends are installed.
+        early: Whether they are yet to be.
 
     Raises:
         OSError: It could not be started.
     """
 
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        environment: Environment,
-        backend: str = "",
-        habits: str = "",
-        sample: str = "",
-        *,
-        given: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, environment: Environment, *, early: bool = False) -> None:
+        self._early = early
         self._ready = False
         channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        hide = "hide" if sandbox.user else ""
         with theirs:
-            orders = server.Orders(str(theirs.fileno()), str(HOOK_SCRIPT), backend, habits, sample, hide)
+            arguments = (str(theirs.fileno()), HOOK_SCRIPT, "hide" if sandbox.user else "")
             self._process = subprocess.Popen(
-                [environment.python_executable, "-P", SERVER_SCRIPT, *orders],
+                [environment.python_executable, "-P", SERVER_SCRIPT, *arguments],
                 cwd="/",
-                env={**sandbox.variables, **environment.make_extra_environ(), **given},
+                env={**sandbox.variables, **environment.make_extra_environ()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -172,6 +162,45 @@ class HookProcess(Forking):
                 **as_user(sandbox.user),
             )
         super().__init__(self._process.pid, channel, sandbox.works)
+
+    @classmethod
+    def of(cls, sandbox: Sandbox, environment: Environment) -> "HookProcess":
+        """The one that was started while the environment was filled, the first time; a new one from then on.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        while environment.started:
+            with contextlib.suppress(IndexError):  # another thread has it
+                process = environment.started.pop()
+                if not process.has_ended():
+                    return process
+                process.close()
+        return cls(sandbox, environment)
+
+    def begin(
+        self, backend: str = "", *, habits: str = "", sample: str = "", variables: Mapping[str, str] = _NOTHING
+    ) -> "HookProcess":
+        """Let it prepare to work.
+
+        Args:
+            backend: What it imports at once, for its forks.
+            habits: A file (`gar_publish.build.server.Orders`).
+            sample: Another.
+            variables: On top of the sandbox's own.
+
+        Raises:
+            OSError: The process is gone.
+        """
+        orders: server.Orders = {
+            "backend": backend,
+            "habits": habits,
+            "sample": sample,
+            "variables": dict(variables),
+            "early": self._early,
+        }
+        self.channel.send(json.dumps(orders).encode())
+        return self
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None

@@ -85,7 +85,7 @@ class Hooks:
 
     def _process(self, environment: Environment, given: Mapping[str, str]) -> Serving:
         if environment.wanted <= 1 or given[BACKEND_VARIABLE] not in _FORKABLE or IN_TREE_VARIABLE in given:
-            return HookProcess(self._sandbox, environment)
+            return HookProcess.of(self._sandbox, environment).begin()
         imported = Imported.of(environment, given)
         if self._kept is None or self._imported != imported or self._kept.has_ended():
             self._end_kept()

@@ -14,14 +14,16 @@ import importlib.util
 import json
 import os
 import re
+import select
 import signal
+import site
 import socket
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 CALL = b"call"
 
@@ -35,27 +37,40 @@ TWIN = b"twin"
 """An order to fork, with a socket for a process that serves as this one does, beside it. Back goes its id."""
 
 _LONGEST = 16
+_LONGEST_ORDERS = 65_536
+_OFTEN_IMPORTED = (
+    "csv",
+    "dataclasses",
+    "email.message",
+    "hashlib",
+    "importlib.metadata",
+    "logging",
+    "platform",
+    "subprocess",
+    "sysconfig",
+    "tomllib",
+    "zipfile",
+)
+"""Of the standard library, by one backend or another."""
 _PR_SET_DUMPABLE = 4
 
 
-class Orders(NamedTuple):
-    """The command line.
+class Orders(TypedDict):
+    """What comes first.
 
     Attributes:
-        descriptor: The socket.
-        hook_script: The script of pyproject_hooks that calls a hook.
         backend: What to import at once, and to fork from; empty for nothing.
         habits: A file with its `Habits`. Where it is not there, it is made.
         sample: A file with a call that shows them.
-        hide: Not empty: keep other processes of the same user out of this one's memory.
+        variables: What to add to the variables before that.
+        early: Whether this process was started before the environment was filled.
     """
 
-    descriptor: str
-    hook_script: str
     backend: str
     habits: str
     sample: str
-    hide: str
+    variables: dict[str, str]
+    early: bool
 
 
 class Call(TypedDict):
@@ -74,10 +89,32 @@ class Habits(TypedDict):
     patterns: list[tuple[str, int]]
 
 
-def main(orders: Orders) -> None:
-    """Serve until the socket is closed."""
-    channel = socket.socket(fileno=int(orders.descriptor))
-    hooks = _prepare(orders)
+def main(descriptor: str, hook_script: str, hide: str) -> None:
+    """Serve until the socket is closed.
+
+    Args:
+        descriptor: The socket.
+        hook_script: The script of pyproject_hooks that calls a hook.
+        hide: Not empty: keep other processes of the same user out of this one's memory.
+    """
+    if hide:
+        _hide(hidden=True)
+    channel = socket.socket(fileno=int(descriptor))
+    hooks = _load(hook_script)
+    _import_while_waiting(channel)
+    text = channel.recv(_LONGEST_ORDERS)
+    if not text:
+        return
+    orders: Orders = json.loads(text)
+    os.environ.update(orders["variables"])
+    if orders["early"]:
+        _look_again()
+    if orders["backend"]:
+        _prepare_to_work(hooks, orders)
+    _serve(channel, hooks, hide=bool(hide))
+
+
+def _serve(channel: socket.socket, hooks: ModuleType, *, hide: bool) -> None:
     limits = _limits()
     channel.send(b"ready")
     while True:
@@ -100,19 +137,24 @@ def main(orders: Orders) -> None:
         else:
             os.setsid()
             channel.close()
-            if orders.hide:  # from now on, others of this user may look into it
+            if hide:  # from now on, others of this user may look into it
                 _hide(hidden=False)
             channel = socket.socket(fileno=descriptors[0])
 
 
-def _prepare(orders: Orders) -> ModuleType:
-    """The script that calls hooks, with all imported that its calls will need."""
-    hooks = _load(orders.hook_script)
-    if orders.hide:
-        _hide(hidden=True)
-    if orders.backend:
-        _prepare_to_work(hooks, orders)
-    return hooks
+def _import_while_waiting(channel: socket.socket) -> None:
+    for name in _OFTEN_IMPORTED:
+        if select.select([channel], [], [], 0)[0]:
+            return
+        _import(name)
+
+
+def _look_again() -> None:
+    """See what was installed meanwhile, as if this process began now (docs.python.org/3/library/site.html)."""
+    importlib.invalidate_caches()
+    for folder in site.getsitepackages():
+        site.addsitedir(folder)
+    site.execsitecustomize()
 
 
 def _load(hook_script: str) -> ModuleType:
@@ -163,7 +205,7 @@ def _print_to(descriptor: int) -> None:
 
 def _prepare_to_work(hooks: ModuleType, orders: Orders) -> None:
     """Import the backend, and do what it does when it works."""
-    _import(orders.backend.partition(":")[0])
+    _import(orders["backend"].partition(":")[0])
     habits = _known_habits(orders) or _observed_habits(hooks, orders)
     for name in habits["modules"]:
         _import(name)
@@ -178,7 +220,7 @@ def _import(name: str) -> None:
 
 def _known_habits(orders: Orders) -> Habits | None:
     try:
-        known: Habits = json.loads(Path(orders.habits).read_text(encoding="utf-8"))
+        known: Habits = json.loads(Path(orders["habits"]).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return known
@@ -190,7 +232,7 @@ def _observed_habits(hooks: ModuleType, orders: Orders) -> Habits:
     if os.fork() == 0:
         modules, patterns = set(sys.modules), set(_compiled())
         with contextlib.suppress(Exception):
-            _call(hooks, json.loads(Path(orders.sample).read_text(encoding="utf-8")))
+            _call(hooks, json.loads(Path(orders["sample"]).read_text(encoding="utf-8")))
         habits: Habits = {
             "modules": sorted(set(sys.modules) - modules),
             "patterns": sorted(set(_compiled()) - patterns),
@@ -201,7 +243,7 @@ def _observed_habits(hooks: ModuleType, orders: Orders) -> Habits:
     with os.fdopen(reader) as pipe:
         text = pipe.read()
     os.wait()
-    file = Path(orders.habits)
+    file = Path(orders["habits"])
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
         file.unlink(missing_ok=True)  # it may be a link to what is kept
@@ -229,4 +271,4 @@ def _hide(*, hidden: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Orders(*sys.argv[1:]))
+    main(*sys.argv[1:])

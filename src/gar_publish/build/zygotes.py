@@ -79,8 +79,12 @@ def _new(imported: Imported, sandbox: Sandbox) -> HookProcess:
     fresh = not environment.has_byte_code
     if fresh:  # before any project's code runs
         sandbox.give(environment.folder)
-    habits = str(environment.habits(backend))
-    process = HookProcess(sandbox, environment, backend, habits, _sample(imported, sandbox), given=dict(early))
+    process = HookProcess.of(sandbox, environment).begin(
+        backend,
+        habits=str(environment.habits(backend)),
+        sample=_sample(imported, sandbox),
+        variables=dict(early),
+    )
     if fresh:
         process.wait()
         sandbox.take(environment.folder)

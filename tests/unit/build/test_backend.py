@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator[Make]:
-    opened: list[Hooks] = []
+    opened = ExitStack()
 
     def make(backend: str, table: str = TABLE, **extra: str) -> Backend:
         tree, scratch = tmp_path / "tree", tmp_path / "scratch"
@@ -40,7 +41,8 @@ def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator
         sandbox = Sandbox(scratch, None, clean_env)
         environments = Environments(scratch, clean_env, works=sandbox.works, private_index=no_index)
         hooks = Hooks(sandbox, Zygotes())
-        opened.append(hooks)
+        opened.callback(environments.close)
+        opened.callback(hooks.close)
         return Backend(
             tree,
             label="mine",
@@ -51,9 +53,8 @@ def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator
             show=said.append,
         )
 
-    yield make
-    for hooks in opened:
-        hooks.close()
+    with opened:
+        yield make
 
 
 def test_a_wheel(make: Make, said: list[str]) -> None:

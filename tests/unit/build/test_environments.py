@@ -1,7 +1,7 @@
 """Making build environments and sharing them, with a real uv and indexes of our own."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -27,9 +27,21 @@ class Here:
 
         self._sandbox = Sandbox(scratch, None, variables)
         self._made = Environments(scratch, variables, works=self._sandbox.works, private_index=private_index)
+        self.close = self._made.close
+        OPEN.append(self)
 
     def get(self, requirements: Collection[str], *, project: str) -> Environment:
         return self._made.get(requirements, project=project, sandbox=self._sandbox)
+
+
+OPEN: list[Here] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
 
 
 def environments(
@@ -43,6 +55,16 @@ def environments(
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
     return Here(scratch, variables, private_index)
+
+
+def test_what_waited_for_packages_and_was_of_no_use_is_ended(
+    tmp_path: Path, variables: dict[str, str], index: Index
+) -> None:
+    here = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    (process,) = here.get(["sample"], project="one").started
+    assert not process.has_ended()
+    here.close()
+    assert process.has_ended()
 
 
 def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str], index: Index) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sysconfig
 import threading
@@ -15,6 +16,7 @@ import pytest
 from gar_publish.build import no_index
 from gar_publish.build.environment import Environment
 from gar_publish.build.environments import Environments
+from gar_publish.build.hook_process import HookProcess
 from gar_publish.build.hooks import IN_TREE_VARIABLE, Hooks
 from gar_publish.build.sandbox import Sandbox
 from gar_publish.build.zygotes import BACKEND_VARIABLE, Zygotes
@@ -202,6 +204,38 @@ def test_habits_that_nobody_can_read_are_observed_anew(call: Call, environment: 
     assert call("build_sdist") == "x"
     assert log(tmp_path) == ["imported", "built"]
     assert json.loads(habits.read_text())["modules"] == ["colorsys"]
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("backend", [FORKED, "other"])
+def test_a_process_sees_what_was_installed_after_its_start(
+    call: Call, sandbox: Sandbox, environment: Environment, said: list[str], *, early: bool, backend: str
+) -> None:
+    if early:
+        environment.started.append(HookProcess(sandbox, environment, early=True))
+        time.sleep(0.5)  # it has begun, and seen that there is nothing
+    (environment.site / "marked.pth").write_text("import marking\nbelow\n")
+    (environment.site / "below").mkdir()
+    (environment.site / "marking.py").write_text("times = 0\n")
+    (environment.site / "sitecustomize.py").write_text("import marking; marking.times += 1\n")
+    deed = (
+        f"import sys, marking\nprint(*[each for each in (sys.prefix, *sys.path) if {str(environment.folder)!r} in each])\n"
+        "print(marking.times, sys.flags.no_site, sys.flags.safe_path)"
+    )
+    assert call("build_sdist", deed=deed, backend=backend) == "x"
+    assert said == [f"{environment.folder} {environment.site} {environment.site}/below", "1 0 True"]
+    assert not environment.started
+
+
+def test_who_died_before_there_was_anything_to_do_is_replaced(
+    call: Call, sandbox: Sandbox, environment: Environment
+) -> None:
+    process = HookProcess(sandbox, environment, early=True)
+    environment.started.append(process)
+    os.kill(process.pid, signal.SIGKILL)
+    while not process.has_ended():
+        time.sleep(0.01)
+    assert call("build_sdist") == "x"
 
 
 def test_for_one_project_alone_nothing_is_forked(
