@@ -105,6 +105,7 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         number = next(self._numbers)
         for name, commands in case.prepare(folder, number).items():
+            os.sync()  # else it would be this one that waits until the files of the one before are on the disk
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
             summary = found.setdefault(name, Summary())

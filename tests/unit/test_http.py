@@ -75,6 +75,17 @@ class TestSession:
         session.get(server.url)
         assert server.seen[0].headers["User-Agent"] == f"gar-publish/{__version__}"
 
+    def test_keeps_no_cookies_and_says_no_password_of_a_url(
+        self, server: ScriptedServer, session: requests.Session
+    ) -> None:
+        server.on("/", Reply(200, headers={"Set-Cookie": "a=b"}))
+        for _ in range(2):
+            session.get(server.url.replace("://", "://me:secret@"), headers={"X": "y", "user-agent": "another"})
+        for seen in server.seen:
+            assert "Cookie" not in seen.headers
+            assert "Authorization" not in seen.headers
+            assert (seen.headers["X"], seen.headers["User-Agent"]) == ("y", "another")
+
     def test_silent_server_is_given_up(self, impatient: requests.Session) -> None:
         with socket() as silent:
             silent.bind(("127.0.0.1", 0))

@@ -1,4 +1,6 @@
 import hashlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -239,6 +241,20 @@ def test_a_file_that_is_gone_fails_alone(server: ScriptedServer, wheel: Distribu
     with pytest.raises(BuildFailure, match=r"can be read no more: No such file or directory\."):
         open_uploader(server).upload(wheel)
     assert server.seen == []
+
+
+@pytest.mark.parametrize("size", [50_000, 5_000_000])
+def test_a_file_that_changes_while_it_is_sent_fails_alone(server: ScriptedServer, tmp_path: Path, size: int) -> None:
+    large = distributions.read(make_wheel(tmp_path, content="#" * 1_000_000))
+
+    class Changing(Memory):
+        def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
+            large.path.write_bytes(b"x" * size)
+            return super().progress(filename, total)
+
+    server.on("/upload/", Reply(200))
+    with pytest.raises(BuildFailure, match=r"can be read no more: it has become longer or shorter\."):
+        open_uploader(server, console=Changing()).upload(large)
 
 
 def test_a_longer_file_is_another_one_and_not_read_to_its_end(server: ScriptedServer, wheel: Distribution) -> None:

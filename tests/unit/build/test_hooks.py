@@ -218,12 +218,13 @@ def test_a_process_sees_what_was_installed_after_its_start(
     (environment.site / "below").mkdir()
     (environment.site / "marking.py").write_text("times = 0\n")
     (environment.site / "sitecustomize.py").write_text("import marking; marking.times += 1\n")
+    folder = str(environment.folder)
     deed = (
-        f"import sys, marking\nprint(*[each for each in (sys.prefix, *sys.path) if {str(environment.folder)!r} in each])\n"
+        f"import sys, marking\nprint(*[each for each in (sys.prefix, *sys.path) if {folder!r} in each])\n"
         "print(marking.times, sys.flags.no_site, sys.flags.safe_path)"
     )
     assert call("build_sdist", deed=deed, backend=backend) == "x"
-    assert said == [f"{environment.folder} {environment.site} {environment.site}/below", "1 0 True"]
+    assert said == [f"{folder} {environment.site} {environment.site}/below", "1 0 True"]
     assert not environment.started
 
 

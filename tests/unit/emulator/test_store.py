@@ -31,6 +31,19 @@ def test_file_is_where_one_looks_for_it_and_survives_a_restart(tmp_path: Path) -
     assert again.files(replace(PYTHON, name="other")) == []
 
 
+def test_a_package_has_its_own_files_alone(tmp_path: Path) -> None:
+    other = replace(WHEEL, package="other", filename="other-1.0-py3-none-any.whl")
+    store = Store(tmp_path)
+    for stored in (WHEEL, other):
+        _put(store, stored)
+    for each in (store, Store(tmp_path)):
+        assert each.files(PYTHON) == [WHEEL, other]
+        assert each.files(PYTHON, "my-pkg") == [WHEEL]
+        assert each.files(PYTHON, "nothing") == []
+    store.remove(PYTHON, WHEEL)
+    assert store.files(PYTHON, "my-pkg") == []
+
+
 def test_same_name_is_refused_and_the_first_bytes_stay(tmp_path: Path) -> None:
     store = Store(tmp_path)
     _put(store)
