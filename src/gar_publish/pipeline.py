@@ -1,7 +1,7 @@
 """The flow of a publishing run, and nothing else.
 
-What takes longest begins first, and the rest is imported meanwhile. In the image those are connections; elsewhere the
-builds, for which uv installs what the image has.
+What takes longest begins first, and the rest is imported meanwhile. For several builds that is uv, which installs what
+they need; for one, or in the image, which has that, or where perhaps nothing is built, it is the connections.
 """
 
 import tempfile
@@ -40,24 +40,23 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
     refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
     supply: Future[Supply] = Future()
     with ExitStack() as stack:
-        session = stack.enter_context(_connected(settings, around)) if around.container else None
+        skips = settings.if_exists == "skip"  # whether the index has a version already is known later
+        session = stack.enter_context(_connected(settings, around)) if around.container or skips else None
 
         def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
             return stack.enter_context(_building(wanted, supply, settings, around))
 
         no_build = settings.dist or settings.promotion
         projects = [] if no_build else _select(settings, around)
-        # Whether the index has a version already is known later.
-        builds = building(projects) if projects and settings.if_exists != "skip" else None
-        from gar_publish.report import Report
+        if not projects and not no_build:
+            return _nothing_changed(settings, around)
+        if len(projects) == 1:
+            session = session or stack.enter_context(_connected(settings, around))
+        builds = building(projects) if projects and not skips else None
+        session = session or stack.enter_context(_connected(settings, around))
         from gar_publish.run import Run
 
-        if not projects and not no_build:
-            around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
-            return Report(
-                settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None
-            )
-        run = Run(settings, around, projects, session or stack.enter_context(_connected(settings, around)))
+        run = Run(settings, around, projects, session)
         stack.callback(run.close)
         supply.set_result(run.supply)
         if promotion := settings.promotion:
@@ -65,6 +64,13 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         if settings.dist:
             return run.publish(run.supply.collected)
         return run.publish(lambda: run.supply.built(builds or building(run.supply.to_build())))
+
+
+def _nothing_changed(settings: Settings, around: Surroundings) -> "Report":
+    from gar_publish.report import Report  # most runs import it later
+
+    around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
+    return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
 
 def _connected(settings: Settings, around: Surroundings) -> "Session":
