@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from gar_publish import distributions
 from gar_publish.credentials.source import GivenSource
@@ -131,14 +132,21 @@ def test_other_bytes_are_a_conflict(doors: Doors, registry: Registry) -> None:
 
 @pytest.mark.parametrize(("agent", "answer"), [("gar-publish/0", 409), ("twine/7", 400)])
 def test_file_that_lands_between_comparing_and_uploading(
-    doors: Doors, registry: Registry, agent: str, answer: int
+    doors: Doors, registry: Registry, monkeypatch: pytest.MonkeyPatch, agent: str, answer: int
 ) -> None:
     """How a duplicate is answered, pypiserver makes depend on who asks; the bytes are what counts."""
     publish(doors, registry)
     answers: list[int] = []
     session = new_session()
     session.headers["User-Agent"] = agent
-    session.hooks["response"].append(lambda response, **_: answers.append(response.status_code))
+    send = session.send
+
+    def see_the_answer(request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        response = send(request, **how)
+        answers.append(response.status_code)
+        return response
+
+    monkeypatch.setattr(session, "send", see_the_answer)
     source, patience = GivenSource(TOKEN), Patience(tries=1)
     index = Index(f"{registry.url}simple/", session=new_session(), source=source, patience=patience, on_wait=print)
     uploader = Uploader(
