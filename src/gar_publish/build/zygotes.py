@@ -58,10 +58,11 @@ class Zygotes:
         with imported.environment.first_import:
             if sandbox.user is not None:
                 return _new(imported, sandbox)
-            shared = self._shared.get(imported)
-            if shared is None or shared.has_ended():
-                shared = self._shared[imported] = _new(imported, sandbox)
-            twin = shared.twin()
+            if imported in self._shared and self._shared[imported].has_ended():
+                self._shared.pop(imported).close()
+            if imported not in self._shared:
+                self._shared[imported] = _new(imported, sandbox)
+            twin = self._shared[imported].twin()
             self._twins[imported] += 1
             return twin
 
