@@ -1,17 +1,18 @@
-"""Connections that are bounded in time, and cheap to have ready (urllib3's own, with less trust in the other side)."""
+"""Connections that are bounded in time: urllib3's own, with less trust in the other side."""
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_ import create_urllib3_context
+
+from gar_publish.preconnect import context_trusting
+
+Take = Callable[[str, str, int | None], socket | None]
 
 
 class _Watch:
@@ -78,14 +79,21 @@ class _Bounded(HTTPConnection):
     """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
 
     Attributes:
+        scheme: What it speaks.
         stall: Seconds without progress, of a body that is sent, after which it is given up.
+        take: Where a connection may be ready for it.
     """
 
+    scheme: str
     stall: float
+    take: Take
 
     def connect(self) -> None:
-        with _in_time(self):
-            super().connect()
+        if self.proxy is None and (ready := self.take(self.scheme, self.host, self.port)):
+            self.sock, self.is_verified = ready, self.scheme == "https"
+        else:
+            with _in_time(self):
+                super().connect()
         self.sock.settimeout(self.stall)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
@@ -99,45 +107,23 @@ class _Bounded(HTTPConnection):
 
 
 class _Tls(_Bounded, HTTPSConnection):
-    """Loads the certificates of all authorities once for all connections, which takes 20 ms; and waits unspent."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether it may be used. For urllib3 it is lost once there is something to read, be it a ticket of TLS 1.3."""
-        if self.sock is None or super().is_connected:
-            return self.sock is not None
-        self.sock.settimeout(0)
-        try:
-            self.sock.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except OSError:
-            return False
-        return False
+    """Shares what it trusts with all others."""
 
     def connect(self) -> None:
         if self.ca_certs or self.ca_cert_dir:  # not where it is connected once more
-            with _loading:
-                self.ssl_context = _trusting(self.ca_certs, self.ca_cert_dir)
+            self.ssl_context = context_trusting(self.ca_certs or self.ca_cert_dir)
             self.ca_certs = self.ca_cert_dir = None
         super().connect()
 
 
-_loading = threading.Lock()
-
-
-@cache
-def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    context.load_verify_locations(file, folder)
-    return context
-
-
-def pools(stall: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+def pools(stall: float, take: Take) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     """Pools of such connections, by scheme (`urllib3.PoolManager.pool_classes_by_scheme`)."""
-    plain = type("_PlainConnection", (_Bounded,), {"stall": stall})
-    tls = type("_TlsConnection", (_Tls,), {"stall": stall})
+
+    def kind(scheme: str, connection: type[_Bounded], pool: type[urllib3.HTTPConnectionPool]) -> Any:
+        bound = {"scheme": scheme, "stall": stall, "take": staticmethod(take)}
+        return type(f"_{scheme}Pool", (pool,), {"ConnectionCls": type(f"_{scheme}Connection", (connection,), bound)})
+
     return {
-        "http": type("_PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("_TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+        "http": kind("http", _Bounded, urllib3.HTTPConnectionPool),
+        "https": kind("https", _Tls, urllib3.HTTPSConnectionPool),
     }

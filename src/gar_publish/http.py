@@ -1,30 +1,23 @@
 """The one session factory: its sessions have no credentials, and its answers are bounded in time and size."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import wait
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import select_proxy
 
 from gar_publish import __version__
-from gar_publish.aside import aside
 from gar_publish.connections import pools
 from gar_publish.origins import is_loopback, origin
 from gar_publish.patience import Patience
+from gar_publish.preconnect import Preconnections
 from gar_publish.repository import is_web_url
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 BODY_LIMIT = 1024 * 1024
 """Bytes that an answer may have, unless its reader takes it piece by piece."""
@@ -33,11 +26,11 @@ SLOWEST = 10_000
 """Bytes a second, on average, below which an answer that drips is given up."""
 
 _PIECE = 64 * 1024
-_MOMENT = 0.2
-_FAILURES = requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError
 
 
-def new_session(patience: Patience | None = None, *, trust: str | None = None, connections: int = 32) -> "Session":
+def new_session(
+    patience: Patience | None = None, *, ahead: Preconnections | None = None, connections: int = 32
+) -> "Session":
     """A session whose answers are bounded in time and size, and that has no credentials of its own.
 
     Proxies and `REQUESTS_CA_BUNDLE` are taken from the environment; `.netrc` is not. Only the body of a good answer
@@ -45,14 +38,14 @@ def new_session(patience: Patience | None = None, *, trust: str | None = None, c
 
     Args:
         patience: Says how long to wait for a connection, and for an answer.
-        trust: A file of CA certificates, instead of what the environment or certifi say.
+        ahead: Connections that requests are to take, rather than make their own.
         connections: How many connections to one host are kept for reuse.
     """
-    session = Session(trust)
+    session = Session()
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _Adapter((patience or Patience()).timeouts, connections))
+        session.mount(prefix, _Adapter((patience or Patience()).timeouts, ahead, connections))
     return session
 
 
@@ -103,9 +96,9 @@ def _next_piece(response: requests.Response) -> bytes:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, timeouts: tuple[float, float], connections: int) -> None:
+    def __init__(self, timeouts: tuple[float, float], ahead: Preconnections | None, connections: int) -> None:
         self._timeouts = timeouts
-        self._pools = pools(timeouts[1])
+        self._pools = pools(timeouts[1], (ahead or Preconnections({}, 0)).take)
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -116,25 +109,6 @@ class _Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
-
-    def connection(self, request: requests.PreparedRequest, verify: Any) -> Callable[[], None]:
-        """Take a connection out of its pool; the result connects it and puts it back, for requests to use."""
-        pool: Any = self.get_connection_with_tls_context(request, verify)
-        self.cert_verify(pool, request.url, verify, None)  # type: ignore[no-untyped-call] # requests' own has no types
-        connection = pool._get_conn()  # noqa: SLF001 - urllib3 connects for a request only
-
-        def connect() -> None:
-            try:
-                if connection.sock is None:
-                    connection.timeout = self._timeouts[0]
-                    connection.connect()
-            except Exception:
-                connection.close()  # else the next request would take it for one that works
-                raise
-            finally:
-                pool._put_conn(connection)  # noqa: SLF001 - the other half of `_get_conn`
-
-        return connect
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
@@ -163,53 +137,6 @@ def _small_body(response: requests.Response, seconds: float) -> bytes:
 class Session(requests.Session):
     """What `new_session` makes. May be shared by threads: they share no cookies that matter, and connections."""
 
-    def __init__(self, trust: str | None) -> None:
-        super().__init__()
-        self._trust = trust
-        self._closed = threading.Event()
-        self._ahead: dict[object, list[Future[None]]] = {}
-
-    def connect_ahead(self, counts: Mapping[str, int]) -> None:
-        """Connect to hosts by which requests will go soon; whether that works is left to them to find out.
-
-        Args:
-            counts: How many connections, by any URL of the host; those to one host serve for all of its URLs.
-        """
-        by_host: dict[object, tuple[str, int]] = {}
-        for url, count in counts.items():
-            by_host[origin(url)] = url, max(count, by_host.get(origin(url), (url, 0))[1])
-        for host, (url, count) in by_host.items():
-            connections = [self._connection(url) for _ in range(count)]  # all, before the first is there to be reused
-            self._ahead.setdefault(host, []).extend(aside(partial(self._connect, each)) for each in connections if each)
-
-    def _connection(self, url: str) -> Callable[[], None] | None:
-        with suppress(*_FAILURES):
-            adapter = self.get_adapter(url)
-            how = self.merge_environment_settings(url, {}, None, None, None)
-            if isinstance(adapter, _Adapter) and not select_proxy(url, how["proxies"]):
-                return adapter.connection(requests.Request("GET", url).prepare(), how["verify"])
-        return None
-
-    def _connect(self, connect: Callable[[], None]) -> None:
-        if self._closed.is_set():
-            return
-        with suppress(*_FAILURES):
-            connect()
-        if self._closed.is_set():  # meanwhile
-            super().close()
-
-    def close(self) -> None:
-        """Close all connections; those that are on their way get a moment to arrive, and are closed then."""
-        self._closed.set()
-        wait([each for pending in list(self._ahead.values()) for each in pending], _MOMENT)
-        super().close()
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Take over a connection that is on its way, rather than begin another."""
-        with suppress(IndexError):
-            self._ahead.get(origin(request.url or ""), []).pop(0).result()
-        return super().send(request, **kwargs)
-
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Raise nothing but exceptions of requests, whatever is wrong with a URL, a proxy or a certificate file."""
         try:
@@ -237,8 +164,6 @@ class Session(requests.Session):
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if self._trust and verify in (None, True):
-            settings["verify"] = self._trust
         if is_loopback(urlsplit(url)):
             settings["proxies"] = {}
         return settings

@@ -1,28 +1,27 @@
 """The flow of a publishing run, and nothing else.
 
-What takes longest begins first, and the rest is imported meanwhile. For several builds that is uv, which installs what
-they need; for one, or in the image, which has that, or where perhaps nothing is built, it is the connections.
+What takes longest begins first: connections, then builds. What asks servers is imported meanwhile.
 """
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.aside import aside
 from gar_publish.identity import Federation
 from gar_publish.origins import refuse_plain_http
+from gar_publish.preconnect import Preconnections
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from gar_publish.build import Built
-    from gar_publish.http import Session
     from gar_publish.projects import Project
     from gar_publish.report import Report
-    from gar_publish.supply import Supply
+    from gar_publish.supply import Supplied, Supply
 
 
 def publish(settings: Settings, around: Surroundings) -> "Report":
@@ -40,8 +39,7 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
     refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
     supply: Future[Supply] = Future()
     with ExitStack() as stack:
-        skips = settings.if_exists == "skip"  # whether the index has a version already is known later
-        session = stack.enter_context(_connected(settings, around)) if around.container or skips else None
+        ahead = stack.enter_context(_connecting(settings, around))
 
         def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
             return stack.enter_context(_building(wanted, supply, settings, around))
@@ -50,12 +48,17 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         projects = [] if no_build else _select(settings, around)
         if not projects and not no_build:
             return _nothing_changed(settings, around)
-        if len(projects) == 1:
-            session = session or stack.enter_context(_connected(settings, around))
-        builds = building(projects) if projects and not skips else None
-        session = session or stack.enter_context(_connected(settings, around))
-        from gar_publish.run import Run
+        # With `skip`, the index tells first what is to be built.
+        builds = building(projects) if projects and settings.if_exists != "skip" else None
 
+        from gar_publish.http import new_session
+
+        session = stack.enter_context(new_session(around.patience, ahead=ahead))
+
+        from gar_publish.run import Run, readers
+
+        if settings.repository.resource and len(projects) > 1:
+            ahead.begin({settings.repository.upload_url: min(len(projects), readers(settings))})
         run = Run(settings, around, projects, session)
         stack.callback(run.close)
         supply.set_result(run.supply)
@@ -63,7 +66,12 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
             return run.publish(lambda: run.supply.fetched(promotion, stack.enter_context(_scratch())))
         if settings.dist:
             return run.publish(run.supply.collected)
-        return run.publish(lambda: run.supply.built(builds or building(run.supply.to_build())))
+
+        def built() -> Iterable["Supplied"]:
+            wanted = run.supply.to_build()
+            return run.supply.built(builds or building(wanted)) if wanted else ()
+
+        return run.publish(built)
 
 
 def _nothing_changed(settings: Settings, around: Surroundings) -> "Report":
@@ -73,21 +81,19 @@ def _nothing_changed(settings: Settings, around: Surroundings) -> "Report":
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
 
-def _connected(settings: Settings, around: Surroundings) -> "Session":
-    """A session that shakes hands with Google's hosts ahead, with as many connections as will be of use at once.
+def _connecting(settings: Settings, around: Surroundings) -> "closing[Preconnections]":
+    """Shake hands with Google's hosts, with as many connections as will be of use at once.
 
     With no other hosts: a server with one thread would wait for what the first connection says, and hear no other.
     """
-    from gar_publish.http import new_session
-
     counts: dict[str, int] = {}
     if settings.repository.resource:
         counts |= {settings.repository.index_url: 2, around.endpoints.artifact_registry: 1}
     if isinstance(settings.credential, Federation):
         counts |= {settings.credential.request_url: 1, around.endpoints.sts: 2}
-    session = new_session(around.patience)
-    session.connect_ahead(counts)
-    return session
+    ahead = Preconnections(around.environment, around.patience.timeouts[0])
+    ahead.begin(counts)
+    return closing(ahead)
 
 
 @contextmanager

@@ -21,6 +21,11 @@ from gar_publish.target import Target
 _UPLOADS_AT_ONCE = 8
 
 
+def readers(settings: Settings) -> int:
+    """How many requests that read are made at once: more where perhaps nothing is built, and all wait for them."""
+    return (settings.jobs or _UPLOADS_AT_ONCE) * (4 if settings.if_exists == "skip" else 2)
+
+
 class Run:
     """One run.
 
@@ -38,10 +43,9 @@ class Run:
         self._settings = settings
         self._around = around
         self._projects = projects
-        at_once = settings.jobs or _UPLOADS_AT_ONCE
-        self._senders = ThreadPoolExecutor(max_workers=at_once)
-        self._readers = ThreadPoolExecutor(max_workers=2 * at_once)
-        self._target = Target(settings, around, projects, session, self._readers, connections=2 * at_once)
+        self._senders = ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE)
+        self._readers = ThreadPoolExecutor(max_workers=readers(settings))
+        self._target = Target(settings, around, projects, session, self._readers)
         self._gathering = Gathering(settings, around, self._readers)
         self._evidence: list[AttachedEvidence] = []
         names = [project.name for project in projects if project.name]

@@ -37,7 +37,6 @@ class Target:
         projects: What is going to be published, as far as that is known.
         session: What requests are made with.
         readers: Where servers are asked side by side.
-        connections: How many to the repository's host can be of use at once.
     """
 
     def __init__(
@@ -47,16 +46,12 @@ class Target:
         projects: Sequence[Project],
         session: Session,
         readers: Executor,
-        *,
-        connections: int,
     ) -> None:
         self._settings = settings
         self._around = around
         self._readers = readers
         self._session = session
         self._is_new = False
-        if settings.repository.resource and len(projects) > 1:
-            session.connect_ahead({settings.repository.upload_url: min(len(projects), connections)})
         self._access = readers.submit(self._open_access)
         self._checked = readers.submit(self._check_repository)
         self._listed = {each.name: readers.submit(self._look_up, each.name) for each in projects if each.name}

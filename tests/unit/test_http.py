@@ -232,10 +232,6 @@ class TestTrust:
             server.on("/", Reply(200, "hello"))
             yield server
 
-    def test_given_authority(self, secure: ScriptedServer, bundle: str) -> None:
-        with new_session(trust=bundle) as session:
-            assert session.get(secure.url).text == "hello"
-
     def test_authority_of_the_environment(
         self,
         secure: ScriptedServer,
@@ -245,15 +241,6 @@ class TestTrust:
     ) -> None:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
         assert session.get(secure.url).text == "hello"
-
-    def test_given_authority_beats_the_environment(
-        self, secure: ScriptedServer, bundle: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        stranger = tmp_path / "stranger.pem"
-        trustme.CA().cert_pem.write_to_path(stranger)
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger))
-        with new_session(trust=bundle) as session:
-            assert session.get(secure.url).text == "hello"
 
     def test_unknown_authority_is_not_asked_again(
         self,
