@@ -72,7 +72,7 @@ def building(
         console: Hears what happens, and what the backends say.
         private_index: See `Environments`. Its answer may wait until a credential is there.
         insist: Never build as root. True in the container.
-        jobs: How many at once at most; 0 for one on each processor.
+        jobs: How many at once at most; 0 for one on each processor, and one more while another waits for its disk.
 
     Raises:
         BadInput: A [build-system] table is malformed; nothing was built.
@@ -82,7 +82,7 @@ def building(
         yield iter(())
         return
     out.chmod(0o700)
-    most = 1 if _are_nested(projects) else min(jobs or os.cpu_count() or 1, len(projects))
+    most = 1 if _are_nested(projects) else min(jobs or (os.cpu_count() or 1) + 1, len(projects))
     with open_sandboxes(environment, console=console, insist=insist, most=most) as sandboxes:
         environments = Environments(
             sandboxes[0].scratch,
