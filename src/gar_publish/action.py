@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actions_toolkit import core
-
 from gar_publish import render, summary
 from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
@@ -17,7 +15,7 @@ from gar_publish.inputs import INPUTS
 from gar_publish.interruption import ignore_signals, until_a_signal
 from gar_publish.patience import Patience
 from gar_publish.pipeline import publish
-from gar_publish.runner import RunnerConsole, mask_given, run_step
+from gar_publish.runner import RunnerConsole, mask_given, read_inputs, run_step
 from gar_publish.settings import Settings
 from gar_publish.surroundings import Surroundings
 
@@ -31,8 +29,8 @@ def main() -> int:
     Returns:
         The exit code of the contract.
     """
-    inputs = {each.name: core.get_input(each.name) for each in INPUTS}
     environment = dict(os.environ)
+    inputs = read_inputs(INPUTS, environment)
     return run_step(
         lambda console: _run(inputs, environment, console),
         on_failure=lambda failure, console: _fail(failure, inputs, environment, console),
@@ -73,6 +71,8 @@ def _hand_out(report: "Report", settings: Settings, environment: Mapping[str, st
     if report.index_token:
         console.mask(report.index_token)
     if Path(environment.get("GITHUB_OUTPUT", "")).is_file():
+        from actions_toolkit import core  # see `gar_publish.runner`
+
         for name, value in report.outputs().items():
             core.set_output(name, value)
     else:

@@ -48,8 +48,9 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         projects = [] if no_build else _select(settings, around)
         if not projects and not no_build:
             return _nothing_changed(settings, around)
-        # With `skip`, the index tells first what is to be built.
-        builds = building(projects) if projects and settings.if_exists != "skip" else None
+        # What the image builds with need not be installed, and with `skip` the index tells what is to be built.
+        begins = projects and not around.container and settings.if_exists != "skip"
+        builds = building(projects) if begins else None
 
         from gar_publish.http import new_session
 

@@ -1,21 +1,23 @@
 """How a step of a workflow runs: what is said becomes workflow commands, and a failure the exit code.
 
+Nothing here needs `actions_toolkit.core`, which imports requests: connections are made before that.
+
 See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
 import secrets
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from threading import RLock
 
-from actions_toolkit import command, core
+from actions_toolkit.command import issue, issue_command
 
 from gar_publish.console import encoded_forms, printable
 from gar_publish.errors import Failure, cancelled
 from gar_publish.identity import Credential, GivenToken, Key
+from gar_publish.inputs import Input
 from gar_publish.interruption import ignore_signals, raise_on_signals
 from gar_publish.prctl import hide_this_process
 from gar_publish.progress import Lines
@@ -32,11 +34,11 @@ class RunnerConsole:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        self._command(lambda: core.start_group(printable(title)))
+        self._command("group", printable(title))
         try:
             yield
         finally:
-            self._command(core.end_group)
+            self._command("endgroup")
 
     def info(self, text: str) -> None:
         text = printable(text)  # what it leaves out may stand between two colons
@@ -48,17 +50,17 @@ class RunnerConsole:
                 self._say(text)
 
     def notice(self, text: str) -> None:
-        self._command(lambda: core.notice(printable(text)))
+        self._command("notice", printable(text))
 
     def warning(self, text: str) -> None:
-        self._command(lambda: core.warning(printable(text)))
+        self._command("warning", printable(text))
 
     def error(self, failure: Failure) -> None:
-        self._command(lambda: core.error(printable(failure.explain()), title=printable(failure.what)))
+        self._command("error", printable(failure.explain()), title=printable(failure.what))
 
     def mask(self, secret: str) -> None:
         for form in encoded_forms(secret):
-            self._command(partial(core.set_secret, form))
+            self._command("add-mask", form)
 
     def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         return nullcontext(Lines(self.info, filename, total).show)
@@ -69,13 +71,13 @@ class RunnerConsole:
         with self._lock:
             outer, self._fence = self._fence, self._fence or secrets.token_hex(16)
             if not outer:
-                command.issue("stop-commands", self._fence)
+                issue("stop-commands", self._fence)
         try:
             yield self._say
         finally:
             with self._lock:
                 if not outer:
-                    command.issue(self._fence)
+                    issue(self._fence)
                     self._fence = None
                 sys.stdout.flush()
 
@@ -84,14 +86,14 @@ class RunnerConsole:
             sys.stdout.write(f"{printable(line)}\n")
             sys.stdout.flush()
 
-    def _command(self, issue: Callable[[], None]) -> None:
+    def _command(self, name: str, text: str = "", **properties: str) -> None:
         """Issue a command, lifting a fence that another thread put up."""
         with self._lock:
             if self._fence:
-                command.issue(self._fence)
-            issue()
+                issue(self._fence)
+            issue_command(name, properties, text)
             if self._fence:
-                command.issue("stop-commands", self._fence)
+                issue("stop-commands", self._fence)
             sys.stdout.flush()
 
 
@@ -118,13 +120,18 @@ def run_step(
         failure = cancelled()
     except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
         console.info(traceback.format_exc())
-        core.error("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
+        issue("error", "This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
         return 1
     ignore_signals()
     console.error(failure)
     console.info(failure.explain())
     on_failure(failure, console)
     return failure.exit_code
+
+
+def read_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> dict[str, str]:
+    """What a workflow has given, by the names of inputs, without white space around it; empty where it has not."""
+    return {each.name: environment.get(f"INPUT_{each.name.upper()}", "").strip() for each in wanted}
 
 
 def mask_given(credential: Credential, console: RunnerConsole) -> None:

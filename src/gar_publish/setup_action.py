@@ -15,7 +15,7 @@ from gar_publish.inputs import SETUP_INPUTS
 from gar_publish.install import extra_index_line
 from gar_publish.interruption import ignore_signals
 from gar_publish.patience import Patience
-from gar_publish.runner import RunnerConsole, mask_given, run_step
+from gar_publish.runner import RunnerConsole, mask_given, read_inputs, run_step
 from gar_publish.settings import SetupSettings
 from gar_publish.surroundings import Surroundings
 from gar_publish.units import rfc3339
@@ -29,8 +29,9 @@ def main() -> int:
     Returns:
         The exit code of the contract.
     """
-    inputs = {each.name: core.get_input(each.name) for each in SETUP_INPUTS}
-    return run_step(lambda console: _run(inputs, dict(os.environ), console))
+    environment = dict(os.environ)
+    inputs = read_inputs(SETUP_INPUTS, environment)
+    return run_step(lambda console: _run(inputs, environment, console))
 
 
 def post() -> int:

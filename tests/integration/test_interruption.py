@@ -108,8 +108,8 @@ STAGES = [
     pytest.param(Fault("upload", "503", after=1, times=0, seconds=50), "u?n", id="retry wait"),
     pytest.param(Fault("download", "silence", after=1, times=0), "uun", id="read back"),
 ]
-EARLY = {"github", "sts", "repository"}
-"""What may be asked before the files are read, so that a report may name none of them yet."""
+EARLY = {"github", "sts", "repository", "index"}
+"""What may be asked before all files are read, so that a report may not name them yet."""
 LETTERS = {"n": "not tried", "u": "uploaded", "?": "unknown"}
 
 
