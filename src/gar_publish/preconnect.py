@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from concurrent import futures
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Origin = tuple[str, str | None, int | None]
 
-_MOMENT = 0.2
 _PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
 _loading = Lock()
 
@@ -37,8 +36,7 @@ class Preconnections:
         self._trust = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")  # as requests does
         self._proxied = any(value and name.lower() in _PROXIES for name, value in environment.items())
         self._seconds = seconds
-        self._made: dict[Origin, deque[futures.Future[socket]]] = {}
-        self._closed = False
+        self._made: dict[Origin, deque[Future[socket]]] = {}
 
     def begin(self, counts: Mapping[str, int]) -> None:
         """Connect.
@@ -66,12 +64,10 @@ class Preconnections:
         return None
 
     def close(self) -> None:
-        """Close those that nobody took; what is on its way gets a moment to arrive, and is closed then."""
-        self._closed = True
-        left = [each for made in self._made.values() for each in made]
-        for each in futures.wait(left, _MOMENT).done:
-            if not each.exception():
-                each.result().close()
+        """Close those that nobody took, and those on their way as soon as they are there."""
+        for made in self._made.values():
+            for each in made:
+                each.add_done_callback(_hang_up)
 
     def _connect(self, host: Origin) -> socket:
         scheme, name, port = host
@@ -80,9 +76,12 @@ class Preconnections:
         if scheme == "https":
             with connection:  # what wraps it takes it over
                 connection = context_trusting(self._trust).wrap_socket(connection, server_hostname=name)
-        if self._closed:  # meanwhile
-            connection.close()
         return connection
+
+
+def _hang_up(made: Future[socket]) -> None:
+    if not made.exception():
+        made.result().close()
 
 
 def context_trusting(place: str | None) -> "SSLContext":
