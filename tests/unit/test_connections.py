@@ -35,11 +35,6 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection.settimeout(getattr(self.server, "gives_up_after", None))
 
-    def finish(self) -> None:
-        super().finish()
-        if isinstance(self.server, Server):
-            self.server.hung_up.release()
-
     def log_message(self, *_: object) -> None:
         pass
 
@@ -65,6 +60,10 @@ class Server(ThreadingHTTPServer):
         request = super().get_request()
         self.accepted += 1
         return request
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.hung_up.release()
 
     def handle_error(self, *_: object) -> None:
         """Clients of these tests hang up at will."""
@@ -142,15 +141,14 @@ def test_one_that_the_server_has_closed_meanwhile_is_not_used(
 ) -> None:
     server.gives_up_after = 0.1
     ahead.begin({server.url: 1})
-    settle(server, 1)
-    time.sleep(0.2)
+    assert server.hung_up.acquire(timeout=10)
     assert session.get(server.url).text == "ok"
     assert server.accepted == 2
 
 
 def test_one_that_the_server_closed_after_a_request_is_not_used(server: Server, session: Session) -> None:
     assert session.get(f"{server.url}last").text == "ok"
-    time.sleep(0.1)
+    assert server.hung_up.acquire(timeout=10)
     assert session.get(server.url).text == "ok"
     assert server.accepted == 2
 
