@@ -66,8 +66,9 @@ class Preconnections:
     def close(self) -> None:
         """Close those that nobody took, and those on their way as soon as they are there."""
         for made in self._made.values():
-            for each in made:
-                each.add_done_callback(_hang_up)
+            with suppress(IndexError):  # a thread may still take one
+                while True:
+                    made.popleft().add_done_callback(_hang_up)
 
     def _connect(self, host: Origin) -> socket:
         scheme, name, port = host

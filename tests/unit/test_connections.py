@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -159,6 +160,38 @@ def test_what_nobody_took_is_closed(server: Server, ahead: Preconnections) -> No
     ahead.close()
     for _ in range(2):
         assert server.hung_up.acquire(timeout=10)
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that take turns so often that what they do at the same time goes wrong where it can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_requests_may_take_some_while_the_rest_is_closed() -> None:
+    with socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        port = listening.getsockname()[1]
+        for _ in range(5):
+            ahead = Preconnections({}, 5)
+            ahead.begin({f"http://127.0.0.1:{port}/": 20})
+            taken = threading.Event()
+
+            def take(ahead: Preconnections = ahead, taken: threading.Event = taken) -> None:
+                while connection := ahead.take("http", "127.0.0.1", port):
+                    connection.close()
+                    taken.set()
+
+            thread = threading.Thread(target=take)
+            thread.start()
+            taken.wait()
+            ahead.close()
+            thread.join()
 
 
 @pytest.mark.parametrize("name", ["other.example", "127.0.0.2"])
