@@ -15,6 +15,14 @@ def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("door", ["action", "publish_command"])
+def test_connections_wait_for_no_slow_import(door: str) -> None:
+    slow = {"packaging.requirements", "requests", "ssl", "urllib3"}
+    script = f"import sys, gar_publish.{door}; print(*{slow} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.parametrize("arguments", [["bootstrap", "--github=octo-org/hello"], ["index-url", "--access-token=none"]])
 def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> None:
     with subprocess.Popen(
