@@ -28,7 +28,7 @@ RUN /tools/bin/hatchling build -t wheel -d dist \
     && PYTHONDONTWRITEBYTECODE='' PYTHONNODEBUGRANGES=1 /app/venv/bin/python image/fill.py /image requirements/action-excludes.txt \
     && cp -r entrypoint.py setup /app \
     && cd /app/venv && rm -r bin/uvx share/gar-publish/backends/bin && cd lib/python3*/site-packages \
-    && rm -r tests cffi cyclonedx/schema/_res gar_publish/emulator packageurl/contrib/django packageurl/contrib/*purl* \
+    && rm -r tests cffi cyclonedx/schema/_res packageurl/contrib/django packageurl/contrib/*purl* \
     && cd docutils/writers && rm -r docutils_xml.py latex2e manpage.py odf_odt pep_html s5_html xetex && cd /app/venv \
     && find . -name .lock -delete && find . -name __pycache__ -empty -delete \
     && mv /app /image/

@@ -68,9 +68,9 @@ COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --ge
 	.venv/bin/python -m pip --quiet install --require-hashes -r requirements/build.txt
 	touch $@
 
-.venv/demo.stamp: .venv/uv.stamp requirements/demo.txt pyproject.toml
+.venv/demo.stamp: .venv/uv.stamp requirements/demo.txt pyproject.toml emulator/pyproject.toml
 	.venv/bin/uv pip install --python .venv --quiet --no-deps --require-hashes -r requirements/demo.txt
-	.venv/bin/uv pip install --python .venv --quiet --no-deps --no-build-isolation -e .
+	.venv/bin/uv pip install --python .venv --quiet --no-deps --no-build-isolation -e ./emulator -e .
 	touch $@
 
 .venv/dev.stamp: .venv/demo.stamp requirements/dev.txt

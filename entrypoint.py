@@ -2,13 +2,13 @@
 
 import sys
 
-from gar_publish.interruption import leave
+from gar_publish.process import leave
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        from gar_publish.cli import run
+        from gar_publish.cli.main import run
 
         run()
-    from gar_publish.action import main
+    from gar_publish.github.action import main
 
     leave(main())

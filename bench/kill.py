@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from bench.publisher import COMMAND, DIRECT, process_environment
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.wheels import make_wheel
 
 AT_ONCE = 2

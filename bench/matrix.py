@@ -16,12 +16,12 @@ from itertools import product
 from pathlib import Path
 
 from bench.publisher import Credential, credentials, publish_here
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.cloud import Cloud
-from gar_publish.emulator.faults import ENDPOINTS, FAULTS, Fault
+from gar_emulator import Emulator, World
+from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
+from gar_emulator.world.cloud import Cloud
+from gar_publish.context import Patience
 from gar_publish.errors import Failure
-from gar_publish.patience import Patience
-from gar_publish.report import Report
+from gar_publish.report.report import Report
 from tests.wheels import make_wheel
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"

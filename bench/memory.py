@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.publisher import COMMAND, DIRECT, process_environment
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 
 MIB = 1024 * 1024
 MOST = 25 * MIB
@@ -21,7 +21,7 @@ MOST = 25 * MIB
 
 _WATCHED = """
 import sys
-from gar_publish.cli import main
+from gar_publish.cli.main import main
 code = main()
 print(open("/proc/self/status").read())
 sys.exit(code)

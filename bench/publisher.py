@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gar_publish.emulator import Emulator
-from gar_publish.endpoints import Endpoints
-from gar_publish.inputs import INPUTS
-from gar_publish.patience import Patience
-from gar_publish.pipeline import publish
-from gar_publish.report import Report
-from gar_publish.settings import Settings
-from gar_publish.surroundings import Surroundings
+from gar_emulator import Emulator
+from gar_publish.context import Patience, Surroundings
+from gar_publish.publish.pipeline import publish
+from gar_publish.report.report import Report
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.inputs import INPUTS
+from gar_publish.settings.settings import Settings
 
 REPOSITORY = "us-central1/demo-project/python"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 
-COMMAND = (sys.executable, "-m", "gar_publish.cli", "publish", "--repository", REPOSITORY)
+COMMAND = (sys.executable, "-m", "gar_publish.cli.main", "publish", "--repository", REPOSITORY)
 DIRECT = ("--workload-identity-provider", PROVIDER)
 
 
@@ -57,7 +56,7 @@ def publish_here(
     """Publish one wheel in this process.
 
     Raises:
-        Failure: As `gar_publish.pipeline.publish`.
+        Failure: As `gar_publish.publish.pipeline.publish`.
     """
     environment = {"GAR_EMULATOR_HOST": emulator.url, "HOME": str(wheel.parent), **credential.environment}
     endpoints = Endpoints.from_environment(environment)

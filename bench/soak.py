@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.publisher import Credential, credentials, publish_here
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.faults import ENDPOINTS, FAULTS, Fault
+from gar_emulator import Emulator
+from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
+from gar_publish.context import Patience
 from gar_publish.errors import Failure
-from gar_publish.patience import Patience
 from tests.wheels import make_wheel
 
 AT_ONCE = 4

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench.link import Link
 from bench.publisher import PUBLISHER, REPOSITORY
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

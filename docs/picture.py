@@ -12,7 +12,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 
 ROOT = Path(__file__).parent.parent
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -39,7 +39,7 @@ def summary(folder: Path) -> str:
     with Emulator(data=folder / "emulator") as emulator:
         subprocess.run(
             [
-                *(sys.executable, "-m", "gar_publish.cli", "publish", "packages/*"),
+                *(sys.executable, "-m", "gar_publish.cli.main", "publish", "packages/*"),
                 *("--repository", "us-central1/demo-project/python", "--workload-identity-provider", PROVIDER),
             ],
             cwd=work,

@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gar_publish
-from gar_publish.build import ready
+from gar_publish.builder import image_backends
 
 SOURCES_KEPT = ("gar_publish", "pyproject_hooks")
 VERSION = 'version = "1.0"'
@@ -78,7 +78,7 @@ def main(target: Path, left_out: Path) -> None:
     for project in PROJECTS:
         _build(*project)
     names = {canonicalize_name(line) for line in left_out.read_text().splitlines() if not line.startswith("#")}
-    for place in ready.PLACES:
+    for place in image_backends.PLACES:
         _drop_sources(place)
         _drop_requirements(place, names)
     for file in Path(sysconfig.get_path("stdlib")).rglob("*.pyc"):
@@ -102,11 +102,11 @@ def _imports(folder: Path) -> Iterator[str]:
 
 def _build(backend: str, requires: list[str], version: str, more: str) -> None:
     """Build a project as a run does, in the same kind of environment."""
-    chosen = ready.choose([Requirement(each) for each in requires])
+    chosen = image_backends.choose([Requirement(each) for each in requires])
     assert chosen, requires
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ready.link(chosen, folder / "environment")
+        image_backends.link(chosen, folder / "environment")
         (folder / "src/hello").mkdir(parents=True)
         (folder / "src/hello/__init__.py").write_text('"""Hello."""\n')
         (folder / "README.rst").write_text(README)

@@ -3,7 +3,7 @@
 
 import sys
 
-from gar_publish.setup_action import main
+from gar_publish.github.setup_action import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,7 @@
 
 import sys
 
-from gar_publish.setup_action import post
+from gar_publish.github.setup_action import post
 
 if __name__ == "__main__":
     sys.exit(post())

@@ -4,10 +4,10 @@ import hashlib
 import time
 from pathlib import Path
 
-from gar_publish.distributions import read
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.store import StoredFile
-from gar_publish.emulator.world import Repository
+from gar_emulator import Emulator
+from gar_emulator.packages.store import StoredFile
+from gar_emulator.world.world import Repository
+from gar_publish.distributions.distribution import read
 
 
 def hold(emulator: Emulator, repository: Repository, *paths: Path) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gar_publish.emulator.keys import Keys
+from gar_emulator.world.keys import Keys
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -238,7 +238,7 @@ def _by_gar_publish() -> bool:
     while frame:
         module = frame.f_globals.get("__name__", "")
         if module.startswith("gar_publish."):
-            return not module.startswith("gar_publish.emulator")
+            return not module.startswith("gar_emulator")
         frame = frame.f_back
     return False
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.leaks import Leaks
 
 SECRET = "ya29.c/Made>>>up~~~for???this_test=0123456789"

@@ -19,8 +19,8 @@ import docker
 import pytest
 from docker.types import IPAMConfig, IPAMPool
 
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.world import Repository
+from gar_emulator import Emulator, World
+from gar_emulator.world.world import Repository
 from tests.conftest import ROOT, build_image, copy_tree
 from tests.leaks import Listener
 from tests.runner import Runner

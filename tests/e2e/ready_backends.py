@@ -8,7 +8,7 @@ from pathlib import Path
 from build import ProjectBuilder
 from packaging.requirements import Requirement
 
-from gar_publish.build import ready
+from gar_publish.builder import image_backends
 
 BACKENDS = (
     ("flit_core.buildapi", ["flit_core>=3.2,<5"]),
@@ -22,9 +22,9 @@ BACKENDS = (
 
 
 def build(backend: str, requires: list[str], folder: Path) -> None:
-    chosen = ready.choose([Requirement(each) for each in requires])
+    chosen = image_backends.choose([Requirement(each) for each in requires])
     assert chosen, requires
-    ready.link(chosen, folder / "environment")
+    image_backends.link(chosen, folder / "environment")
     (folder / "hello.py").write_text('"""Hello."""\n')
     (folder / "pyproject.toml").write_text(
         f"[build-system]\nrequires = {requires}\nbuild-backend = '{backend}'\n"
@@ -43,8 +43,8 @@ def build(backend: str, requires: list[str], folder: Path) -> None:
     assert origin.endswith(".pyc\n"), origin
 
 
-for each in distributions(path=[str(ready.BACKENDS)]):
-    assert ready.choose([Requirement(each.name)]), each.name
+for each in distributions(path=[str(image_backends.BACKENDS)]):
+    assert image_backends.choose([Requirement(each.name)]), each.name
 for backend, requires in BACKENDS:
     with tempfile.TemporaryDirectory() as folder:
         build(backend, requires, Path(folder))

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import AUTHOR, PUBLISHER, Checkout

@@ -20,9 +20,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from gar_publish.emulator import Emulator
-from gar_publish.install import extra_index_line, requirements_hashed
-from gar_publish.login import OAUTH_USER, Login, url_with_login
+from gar_emulator import Emulator
+from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_line, requirements_hashed, url_with_login
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, upload

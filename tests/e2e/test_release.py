@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from release import reference
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import AUTHOR, Checkout

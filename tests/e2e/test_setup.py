@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.conftest import ROOT
 from tests.e2e.conftest import Production
 from tests.leaks import Leaks

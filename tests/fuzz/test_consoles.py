@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gar_publish.cli.terminal import TerminalConsole
 from gar_publish.errors import BadInput
-from gar_publish.runner import RunnerConsole
-from gar_publish.terminal import TerminalConsole
+from gar_publish.github.workflow_commands import RunnerConsole
 from tests.fuzz.strategies import words
 
 SAYS = ("info", "notice", "warning", "error", "group", "foreign")

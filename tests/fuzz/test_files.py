@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gar_publish import distributions
+from gar_publish.distributions import distribution
 from gar_publish.errors import BuildFailure
 from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import text, words
@@ -43,7 +43,7 @@ valid = st.builds("Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n{}".format
 
 def read(path: Path) -> None:
     with contextlib.suppress(BuildFailure):
-        found = distributions.read(path)
+        found = distribution.read(path)
         assert re.fullmatch(r"[a-z0-9-]+", found.name)
         assert re.fullmatch(r"[A-Za-z0-9.+_-]+", found.version)
 

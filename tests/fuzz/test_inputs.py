@@ -13,17 +13,18 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gar_publish import metadata, prebuilt, projects, workspaces
+from gar_emulator.world.world import World
 from gar_publish.console import printable
-from gar_publish.emulator.world import World
-from gar_publish.endpoints import Endpoints
+from gar_publish.distributions import prebuilt
 from gar_publish.errors import BadInput, Failure
-from gar_publish.http import new_session
-from gar_publish.identity import parse_key
-from gar_publish.inputs import INPUTS
-from gar_publish.origins import refuse_plain_http
-from gar_publish.repository import Repository
-from gar_publish.settings import Settings
+from gar_publish.projects import find, metadata, workspaces
+from gar_publish.settings.credential import parse_key
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.inputs import INPUTS
+from gar_publish.settings.repository import Repository
+from gar_publish.settings.settings import Settings
+from gar_publish.transport.session import new_session
+from gar_publish.urls import refuse_plain_http
 from tests.fuzz.strategies import either, json_values, objects, text, words
 
 PROVIDER = "projects/1/locations/global/workloadIdentityPools/github/providers/github"
@@ -152,10 +153,10 @@ def test_patterns_of_files(workspace: Path, pattern: str) -> None:
 def test_patterns_of_projects(workspace: Path, pattern: str) -> None:
     if not pattern.startswith("/") and ".." not in pattern and "**" not in pattern:
         with contextlib.suppress(BadInput):
-            projects.find([pattern], workspace)
+            find.find([pattern], workspace)
 
 
-WORLD = (files("gar_publish.emulator") / "default.toml").read_text(encoding="utf-8").splitlines()
+WORLD = (files("gar_emulator") / "default.toml").read_text(encoding="utf-8").splitlines()
 worlds = st.lists(
     st.one_of(
         st.sampled_from(WORLD), st.builds("{} = {}".format, st.sampled_from(KEYS), json_values.map(json.dumps)), words
@@ -184,7 +185,7 @@ toml = st.lists(
 def test_a_pyproject(tmp_path: Path, content: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(content.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(BadInput):
-        projects.find(["."], tmp_path)
+        find.find(["."], tmp_path)
 
 
 NAMES = ["requests>=2", "a[b]; python_version < '3'", "x @ https://e.example/x.whl", f"x; {'(' * 3000}", "libs/*", "."]

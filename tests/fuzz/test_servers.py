@@ -15,23 +15,23 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gar_publish.artifact_registry import RepositoryApi
-from gar_publish.authorization import HostAuth
+from gar_publish.auth import metadata_server, service_account_key, workload_identity
+from gar_publish.auth.exchange import Exchange
+from gar_publish.auth.http_auth import HostAuth
+from gar_publish.auth.tokens import GivenSource
 from gar_publish.console import printable
-from gar_publish.credentials import federation, key, metadata
-from gar_publish.credentials.exchange import Exchange
-from gar_publish.credentials.source import GivenSource
-from gar_publish.endpoints import Endpoints
+from gar_publish.context import Patience
 from gar_publish.errors import Failure
-from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
-from gar_publish.identity import Federation, Key
-from gar_publish.pages import parse_html, parse_json
-from gar_publish.patience import Patience
-from gar_publish.refusals import explain_refusal, server_text
-from gar_publish.render import failure_as_json_text, failure_as_markdown
-from gar_publish.repository import Repository
-from gar_publish.retries import _asked_wait
+from gar_publish.registry.google_api import GoogleApi
+from gar_publish.registry.index import parse_html, parse_json
+from gar_publish.registry.refusals import explain_refusal, server_text
+from gar_publish.registry.repository_api import RepositoryApi
+from gar_publish.report.render import failure_as_json_text, failure_as_markdown
+from gar_publish.settings.credential import Federation, Key
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
+from gar_publish.transport.retry import _asked_wait
+from gar_publish.transport.session import new_session
 from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import either, json_values, objects, text, words
 from tests.unit.servers import Memory, Time
@@ -193,7 +193,7 @@ def test_workload_identity(github: Any, sts: Any, iam: Any) -> None:
         PROVIDER, "a@b.iam.gserviceaccount.com", "https://x.actions.githubusercontent.com/idtoken?a=b", "t"
     )
     with only_failures():
-        federation.Federated(who, exchange(reply)).fetch("scope")
+        workload_identity.Federated(who, exchange(reply)).fetch("scope")
 
 
 @pytest.fixture(scope="module")
@@ -209,13 +209,13 @@ def pem() -> str:
 def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
     info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}
     with only_failures():
-        key.Keyed(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
+        service_account_key.Keyed(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
 
 
 @given(answers)
 def test_the_metadata_server(told: Any) -> None:
     with only_failures():
-        metadata.fetch("http://metadata", exchange(lambda url: answered(told, url)), "scope")
+        metadata_server.fetch("http://metadata", exchange(lambda url: answered(told, url)), "scope")
 
 
 operations = objects(

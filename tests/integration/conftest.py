@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator, World
+from gar_emulator import Emulator, World
 from tests.integration.frontdoors import Doors
 from tests.wheels import make_wheel
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.app import Seen
-from gar_publish.inputs import INPUTS, SETUP_INPUTS
+from gar_emulator import Emulator
+from gar_emulator.server.app import Seen
+from gar_publish.settings.inputs import INPUTS, SETUP_INPUTS
 from tests.conftest import ROOT
 from tests.runner import read_file_command
 
@@ -25,7 +25,7 @@ HELLO = "hello-1.0-py3-none-any.whl"
 FOREIGN = "  "
 """What stands before each line of other people's code on a terminal."""
 
-HURRIED = "import time; time.sleep = lambda _: None; from gar_publish.cli import run; run()"
+HURRIED = "import time; time.sleep = lambda _: None; from gar_publish.cli.main import run; run()"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Doors:
             variables: More of the environment.
             hurried: Whether to wait for nothing between two tries.
         """
-        start = ["-c", HURRIED] if hurried else ["-m", "gar_publish.cli"]
+        start = ["-c", HURRIED] if hurried else ["-m", "gar_publish.cli.main"]
         done = self._run([*start, *arguments], given, variables or {})
         return Done(done.returncode, done.stdout, done.stderr)
 

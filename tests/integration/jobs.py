@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.integration.frontdoors import PROVIDER, Doors
 
 REPOSITORY = "us-central1/my-project/python"

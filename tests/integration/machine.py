@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gar_publish.emulator import Emulator, World
+from gar_emulator import Emulator, World
 from tests.conftest import ROOT, copy_tree
 from tests.holding import hold
 from tests.wheels import make_wheel
@@ -49,7 +49,7 @@ cat emulator.out
 
 def world() -> World:
     """The default world with the documents' project, whose owners are its jobs, its publisher and a person."""
-    default = (ROOT / "src/gar_publish/emulator/default.toml").read_text(encoding="utf-8")
+    default = (ROOT / "emulator/src/gar_emulator/default.toml").read_text(encoding="utf-8")
     tables = [default.replace("demo-project", "my-project")]
     tables.append('[[projects]]\nid = "demo-project"\nnumber = 210987654321\n')
     tables.append('[[projects]]\nid = "new-project"\nnumber = 987654321012\n')

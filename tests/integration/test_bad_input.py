@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.world import Account, Key, Provider, Repository
+from gar_emulator import Emulator, World
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Account, Key, Provider, Repository
 from gar_publish.errors import DOCS
 from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, uploads
 from tests.wheels import make_wheel

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.cloud import steady_id
-from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.services import SERVICES, disabled
-from gar_publish.emulator.world import Project
+from gar_emulator import Emulator, World
+from gar_emulator.admin.services import SERVICES, disabled
+from gar_emulator.world.cloud import steady_id
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Project
 from tests.gcloud import Gcloud, require, settings
 from tests.integration.frontdoors import HELLO, PUBLISHER, REPOSITORY, Doors
 from tests.wheels import make_wheel

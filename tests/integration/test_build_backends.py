@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish import build, distributions, projects
+from gar_publish import builder
+from gar_publish.distributions import distribution
 from gar_publish.errors import BuildFailure
+from gar_publish.projects import find
 from tests.recording import RecordingConsole
 
 Made = Callable[..., list[Path]]
@@ -37,12 +39,12 @@ def console() -> RecordingConsole:
 
 @pytest.fixture
 def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: RecordingConsole) -> Made:
-    def made(*formats: build.Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
+    def made(*formats: builder.Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
         out = tmp_path / "out"
         out.mkdir()
         files: list[Path] = []
-        with build.building(
-            projects.find(packages, workspace),
+        with builder.building(
+            find.find(packages, workspace),
             formats=formats,
             out=out,
             environment={**clean_env, **variables},
@@ -73,7 +75,7 @@ def test_a_backend(name: str, workspace: Path, made: Made) -> None:
     assert [sdist.name, wheel.name] == [f"{module}-1.0.tar.gz", f"{module}-1.0-py3-none-any.whl"]
     assert {file.name for file in (workspace / "dist").iterdir()} == {sdist.name, wheel.name}
     for file in (sdist, wheel):
-        assert distributions.read(file).version == "1.0"
+        assert distribution.read(file).version == "1.0"
     with zipfile.ZipFile(wheel) as archive:
         assert f"{module}/__init__.py" in archive.namelist()
 

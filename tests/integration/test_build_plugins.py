@@ -1,6 +1,6 @@
 """Build requirements that the run itself publishes."""
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.integration.frontdoors import DIRECT, PUBLISH, Doors
 
 PLUGIN = """

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from gar_publish import build, projects
-from gar_publish.build.environment import Environment
-from gar_publish.build.hook_process import Forking, HookProcess
-from gar_publish.build.hooks import Hooks
-from gar_publish.build.sandbox import Sandbox
-from gar_publish.build.zygotes import Imported, Zygotes
+from gar_publish import builder
+from gar_publish.builder.environment import Environment
+from gar_publish.builder.hook_process import Forking, HookProcess
+from gar_publish.builder.hooks import Hooks
+from gar_publish.builder.sandbox import Sandbox
+from gar_publish.builder.zygotes import Imported, Zygotes
+from gar_publish.projects import find
 from tests.integration.real import REAL, Real, download
 from tests.recording import RecordingConsole
 
@@ -79,7 +80,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
         compared.reference = dict(
             zip(trees, pool.map(lambda tree: reference(tree, environment), trees.values()), strict=True)
         )
-    found = [project for twin in TWICE for project in projects.find([f"{twin}/*"], folder)]
+    found = [project for twin in TWICE for project in find.find([f"{twin}/*"], folder)]
     take, call = Zygotes.take, Hooks.call
 
     def see_what_is_forked(zygotes: Zygotes, imported: Imported, sandbox: Sandbox) -> Forking:
@@ -95,7 +96,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Zygotes, "take", see_what_is_forked)
         patch.setattr(Hooks, "call", see_whether_alone)
-        with build.building(
+        with builder.building(
             found, formats={"wheel"}, out=folder / "out", environment=environment, console=RecordingConsole()
         ) as builds:
             for built in builds:

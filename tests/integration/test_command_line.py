@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gar_emulator import Emulator
 from gar_publish import __version__
-from gar_publish.emulator import Emulator
-from gar_publish.inputs import (
+from gar_publish.settings.inputs import (
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
     INDEX_TOKEN_INPUT,
@@ -33,7 +33,7 @@ from tests.wheels import make_wheel
 
 COMMANDS = ("publish", "promote", "plan", "index-url", "configure", "doctor", "bootstrap", "emulator", "demo")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
-GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli")
+GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli.main")
 
 
 class TestHelp:
@@ -159,7 +159,7 @@ class TestEmulator:
         return Doors(tmp_path / "work", clean_env)
 
     def test_exports_connect_a_shell(self, doors: Doors, leaks: Leaks) -> None:
-        leaks.excuse("-m gar_publish.cli")  # the shell gives it the exports, as is meant
+        leaks.excuse("-m gar_publish.cli.main")  # the shell gives it the exports, as is meant
         make_wheel(doors.folder / "dist", "hello")
         with serving(doors) as (process, exports):
             assert all(re.fullmatch(r"export [A-Z_]+='[^']+'", line) for line in exports.splitlines())
@@ -247,7 +247,7 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
 
 
 def test_demo(doors: Doors, leaks: Leaks) -> None:
-    leaks.excuse("-m gar_publish.cli")  # the demo gives it the variables of a job, as a runner does
+    leaks.excuse("-m gar_publish.cli.main")  # the demo gives it the variables of a job, as a runner does
     plain = {name: value for name, value in doors.environment.items() if not name.startswith(("ACTIONS_", "GAR_"))}
     done = Doors(doors.folder, plain).command("demo")
     assert done.code == 0, done.err

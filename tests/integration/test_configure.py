@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.configure.options import TOOL_NAMES
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
+from gar_publish.cli.configure_options import TOOL_NAMES
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.holding import hold

@@ -9,15 +9,15 @@ from typing import Literal
 import pytest
 import requests
 
-from gar_publish.authorization import HostAuth
-from gar_publish.credentials import TokenSource, open_source
-from gar_publish.emulator import Emulator, Fault
-from gar_publish.emulator.world import Key as WorldKey
-from gar_publish.endpoints import Endpoints
+from gar_emulator import Emulator, Fault
+from gar_emulator.world.world import Key as WorldKey
+from gar_publish.auth import TokenSource, open_source
+from gar_publish.auth.http_auth import HostAuth
+from gar_publish.context import Patience
 from gar_publish.errors import CredentialsFailure
-from gar_publish.http import new_session
-from gar_publish.identity import read_credential
-from gar_publish.patience import Patience
+from gar_publish.settings.credential import read_credential
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator
-from gar_publish.install import requirements_hashed
-from gar_publish.login import OAUTH_USER, Login, url_with_login
+from gar_emulator import Emulator
+from gar_publish.settings.index_url import OAUTH_USER, Login, requirements_hashed, url_with_login
 from tests.integration.frontdoors import PUBLISHER, READER
 from tests.leaks import Leaks
 from tests.wheels import make_wheel

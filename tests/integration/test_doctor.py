@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 import tomlkit
 
-from gar_publish import pipeline
+from gar_emulator import Emulator, World
+from gar_emulator.world.iam import ROLES
+from gar_publish.context import Patience, Surroundings
 from gar_publish.doctor import Diagnosis, Link, examine, render
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.iam import ROLES
-from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
-from gar_publish.patience import Patience
-from gar_publish.settings import Settings
-from gar_publish.surroundings import Surroundings
+from gar_publish.publish import pipeline
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.settings import Settings
 from tests.conftest import ROOT
 from tests.gcloud import Gcloud, require
 from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
@@ -30,7 +29,7 @@ from tests.wheels import make_wheel
 
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 WORLDS = sorted((ROOT / "tests" / "worlds").glob("*.toml"))
-DEFAULT = tomllib.loads(files("gar_publish.emulator").joinpath("default.toml").read_text("utf-8"))
+DEFAULT = tomllib.loads(files("gar_emulator").joinpath("default.toml").read_text("utf-8"))
 
 PROJECT = "projects/demo-project"
 PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"

@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from gar_publish.attachments import FILE_NAME
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.iam import Binding
+from gar_emulator import Emulator, World
+from gar_emulator.world.iam import Binding
+from gar_publish.registry.attachments import FILE_NAME
 from tests.gcloud import require, settings
 from tests.wheels import make_wheel
 

@@ -11,7 +11,7 @@ import requests
 from google.auth import exceptions, identity_pool
 from google.oauth2 import service_account
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from gar_publish.multipart import FormWithFile
+from gar_publish.registry.upload import FormWithFile
 
 SRC = Path(__file__).parents[2] / "src"
 PROGRAM = """
 import sys
 from pathlib import Path
-from gar_publish.emulator import command
+from gar_emulator import command
 command.run(port=0, data=Path(sys.argv[1]), out=lambda line: print(line, flush=True))
 """
 SIZE = 300_000_000

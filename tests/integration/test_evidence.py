@@ -17,7 +17,8 @@ from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenan
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as Message
 
-from gar_publish.emulator import Emulator, Fault, iam
+from gar_emulator import Emulator, Fault
+from gar_emulator.world import iam
 from tests.integration.frontdoors import (
     DIRECT,
     HELLO,
@@ -178,8 +179,8 @@ def test_crash_before_everything_is_attached(
     hello: Doors, attached: Attached, moment: str, again: tuple[str, ...], status: str
 ) -> None:
     program = (
-        "import os; from gar_publish.attachments import AttachmentApi as api; "
-        f"api.{moment} = lambda *_, **__: os._exit(9); from gar_publish.cli import run; run()"
+        "import os; from gar_publish.registry.attachments import AttachmentApi as api; "
+        f"api.{moment} = lambda *_, **__: os._exit(9); from gar_publish.cli.main import run; run()"
     )
     arguments = [sys.executable, "-c", program, *PUBLISH, *DIRECT, *BOTH]
     crashed = subprocess.run(arguments, cwd=hello.folder, env=hello.environment, capture_output=True, check=False)

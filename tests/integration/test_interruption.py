@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator, Fault
-from gar_publish.inputs import INPUTS
+from gar_emulator import Emulator, Fault
+from gar_publish.settings.inputs import INPUTS
 from tests.conftest import ROOT
 from tests.integration.frontdoors import PROVIDER, REPOSITORY, Doors, uploads
 from tests.runner import read_file_command
@@ -41,7 +41,7 @@ class Stopped:
 
 def through_command(doors: Doors, inputs: Mapping[str, str]) -> "subprocess.Popen[str]":
     options = [part for name, value in inputs.items() for part in (f"--{name}", value)]
-    return start(doors, ["-m", "gar_publish.cli", "publish", *options, "--json", "report.json"], {})
+    return start(doors, ["-m", "gar_publish.cli.main", "publish", *options, "--json", "report.json"], {})
 
 
 def through_action(doors: Doors, inputs: Mapping[str, str]) -> "subprocess.Popen[str]":

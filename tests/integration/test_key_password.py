@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.world import Key
+from gar_emulator import Emulator
+from gar_emulator.world.world import Key
 from tests.integration.frontdoors import PUBLISHER, READER, REPOSITORY, Doors, uploads
 from tests.wheels import make_wheel
 

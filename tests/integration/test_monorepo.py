@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.app import Seen
-from gar_publish.emulator.store import Store, StoredFile
+from gar_emulator import Emulator
+from gar_emulator.packages.store import Store, StoredFile
+from gar_emulator.server.app import Seen
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, publish, statuses, uploads
 
 HATCHLING = ("hatchling", "hatchling.build")

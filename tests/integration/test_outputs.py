@@ -13,8 +13,8 @@ import pytest
 import requests
 import yaml
 
-from gar_publish.emulator import Emulator, Fault
-from gar_publish.emulator.iam import READ_ONLY
+from gar_emulator import Emulator, Fault
+from gar_emulator.world.iam import READ_ONLY
 from tests.conftest import ROOT
 from tests.integration.frontdoors import (
     DIRECT,
@@ -277,7 +277,7 @@ class TestOutputs:
     @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
     def test_streams_that_were_closed_before_the_start(self, hello: Doors, closed: str) -> None:
         """As a daemon may start it."""
-        command = shlex.join([sys.executable, "-m", "gar_publish.cli", *PUBLISH, *DIRECT, "--json", "report.json"])
+        command = shlex.join([sys.executable, "-m", "gar_publish.cli.main", *PUBLISH, *DIRECT, "--json", "report.json"])
         ended = subprocess.run(
             ["/bin/sh", "-c", f"exec {command} --dist dist {closed}"],
             cwd=hello.folder,

@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gar_publish import build, projects
+from gar_publish import builder
+from gar_publish.projects import find
 from tests.integration.frontdoors import PUBLISH, Doors
 from tests.recording import RecordingConsole
 
@@ -80,9 +81,9 @@ def test_what_is_read_is_what_the_backend_writes(case: str, tmp_path: Path, clea
     )
     if setup_cfg:
         (folder / "setup.cfg").write_text(setup_cfg)
-    (project,) = projects.find(["."], folder)
+    (project,) = find.find(["."], folder)
     console = RecordingConsole()
-    with build.building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
+    with builder.building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
         (built,) = builds
     with zipfile.ZipFile(built.files[0]) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))

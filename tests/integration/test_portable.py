@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.integration.frontdoors import REPOSITORY, Doors, uploads
 from tests.wheels import make_wheel
 
@@ -28,7 +28,7 @@ for name in {POSIX_ONLY!r}:
     sys.modules[name] = None
 for name in {POSIX_FUNCTIONS!r}:
     delattr(os, name)
-from gar_publish.cli import main
+from gar_publish.cli.main import main
 sys.exit(main())
 """
 

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from bench.memory import write_wheel
-from gar_publish.emulator import Emulator, Fault, World
-from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.world import Repository
+from gar_emulator import Emulator, Fault, World
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Repository
 from tests.conftest import ROOT
 from tests.holding import hold
 from tests.integration.frontdoors import DIRECT, PROVIDER, Done, Doors, install, statuses
@@ -297,7 +297,7 @@ class TestKilled:
         emulator.inject(fault)
         arguments = ("promote", "c==1.0", "--with-dependencies", "--from", DEV, "--repository", PROD, *DIRECT)
         with subprocess.Popen(
-            [sys.executable, "-m", "gar_publish.cli", *arguments],
+            [sys.executable, "-m", "gar_publish.cli.main", *arguments],
             cwd=doors.folder,
             env=dict(doors.environment),
             stdin=subprocess.DEVNULL,
@@ -350,7 +350,7 @@ class TestWhatCannotBeThere:
 
 WATCHED = """
 import re, sys
-from gar_publish.cli import main
+from gar_publish.cli.main import main
 code = main()
 print(re.search(r"^VmHWM:\\s*(\\d+) kB$", open("/proc/self/status").read(), re.MULTILINE)[1])
 sys.exit(code)

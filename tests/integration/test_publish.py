@@ -18,15 +18,14 @@ from typing import Any
 
 import pytest
 
-from gar_publish.emulator import Emulator, Fault, World
-from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.world import Account
-from gar_publish.endpoints import Endpoints
-from gar_publish.patience import Patience
-from gar_publish.pipeline import publish as run_pipeline
-from gar_publish.report import Report
-from gar_publish.settings import Settings
-from gar_publish.surroundings import Surroundings
+from gar_emulator import Emulator, Fault, World
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Account
+from gar_publish.context import Patience, Surroundings
+from gar_publish.publish.pipeline import publish as run_pipeline
+from gar_publish.report.report import Report
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.settings import Settings
 from tests.integration.frontdoors import (
     DIRECT,
     HELLO,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.conftest import ROOT, copy_tree
 from tests.integration.real import REAL, download
 
@@ -36,7 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, s
     copy_tree(ROOT, folder / "gar-publish")
     with Emulator(data=tmp_path_factory.mktemp("emulator")) as emulator:
         environment = {**session_env, **emulator.exports()}
-        gar_publish = [sys.executable, "-m", "gar_publish.cli"]
+        gar_publish = [sys.executable, "-m", "gar_publish.cli.main"]
         where = ["--repository", REPOSITORY, "--workload-identity-provider", PROVIDER]
         publish = [*gar_publish, "publish", *projects, "gar-publish", *where, "--formats", "wheel,sdist", "--json", "-"]
         run = subprocess.run(publish, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import requests
 
-from gar_publish import distributions
-from gar_publish.credentials.source import GivenSource
+from gar_publish.auth.tokens import GivenSource
+from gar_publish.context import Patience
+from gar_publish.distributions import distribution
 from gar_publish.errors import Conflict
-from gar_publish.http import new_session
-from gar_publish.index import Index
-from gar_publish.patience import Patience
-from gar_publish.upload import Uploader
+from gar_publish.registry.index import Index
+from gar_publish.registry.upload import Uploader
+from gar_publish.transport.session import new_session
 from tests.integration.frontdoors import Done, Doors, install
 from tests.recording import RecordingConsole
 from tests.wheels import make_wheel
@@ -159,10 +159,10 @@ def test_file_that_lands_between_comparing_and_uploading(
         console=RecordingConsole(),
     )
 
-    assert uploader.upload(distributions.read(doors.folder / "dist" / HELLO)).status == "identical"
+    assert uploader.upload(distribution.read(doors.folder / "dist" / HELLO)).status == "identical"
     changed = make_wheel(doors.folder / "changed", "hello", content="changed = True\n")
     with pytest.raises(Conflict, match="with other bytes"):
-        uploader.upload(distributions.read(changed))
+        uploader.upload(distribution.read(changed))
     assert answers == [answer, answer]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, Step
 from tests.leaks import Leaks
 from tests.runner import Masker

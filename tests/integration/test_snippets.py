@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gar_publish.emulator import Emulator, World
+from gar_emulator import Emulator, World
 from tests import gcloud
 from tests.blocks import DOCUMENTS, Block, as_lines, blocks
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ ELSEWHERE = (
     ("docs/docker.md", "GAR_TOKEN=", "tests/e2e/test_docker_recipe.py"),
     ("docs/emulator.md", "# The first two uploads ", "tests/unit/emulator/test_admin.py"),
     ("docs/emulator.md", "faults=", "tests/unit/emulator/test_admin.py"),
-    ("docs/fidelity.md", "```toml", "src/gar_publish/emulator/default.toml"),
+    ("docs/fidelity.md", "```toml", "emulator/src/gar_emulator/default.toml"),
     ("docs/local.md", "pipx install ", "tests/e2e/test_laptop.py"),
     ("docs/local.md", "uvx ", "tests/e2e/test_laptop.py"),
     ("docs/local.md", "git clone ", "README.md"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.emulator import Emulator
+from gar_emulator import Emulator
 from tests.integration.frontdoors import DIRECT, PUBLISH, PUBLISHER
 from tests.wheels import make_wheel
 
@@ -30,7 +30,7 @@ def test_workload_identity(
     emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     environment = {**clean_env, **emulator.exports(), "PATH": os.defpath}
-    command = [sys.executable, "-X", "importtime", "-m", "gar_publish.cli", *PUBLISH, *DIRECT, *more]
+    command = [sys.executable, "-X", "importtime", "-m", "gar_publish.cli.main", *PUBLISH, *DIRECT, *more]
     command += ["--dist", str(make_wheel(tmp_path))]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

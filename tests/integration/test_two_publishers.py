@@ -7,10 +7,10 @@ from threading import Barrier
 import pytest
 
 from bench.publisher import credentials, publish_here
-from gar_publish.emulator import Emulator
-from gar_publish.emulator.faults import Fault
+from gar_emulator import Emulator
+from gar_emulator.faults.faults import Fault
+from gar_publish.context import Patience
 from gar_publish.errors import Conflict
-from gar_publish.patience import Patience
 from tests.wheels import make_wheel
 
 ROUNDS = 6

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from gar_publish import distributions
-from gar_publish.endpoints import Endpoints
+from gar_publish.context import Patience
+from gar_publish.distributions import distribution
 from gar_publish.errors import RegistryRefused
-from gar_publish.evidence import AttachedEvidence, Evidence
-from gar_publish.http import new_session
-from gar_publish.patience import Patience
-from gar_publish.report import PublishedFile, Report
-from gar_publish.repository import Repository
+from gar_publish.publish.evidence import AttachedEvidence, Evidence
+from gar_publish.report.report import PublishedFile, Report
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
+from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory, ScriptedServer, Time, serve
 from tests.wheels import make_wheel
 
@@ -52,8 +52,8 @@ def patience(time: Time) -> Patience:
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     """Of a run that uploaded one package, and found the other there."""
-    one = distributions.read(make_wheel(tmp_path, "one", "1.0"))
-    other = distributions.read(make_wheel(tmp_path, "other", "2.0"))
+    one = distribution.read(make_wheel(tmp_path, "one", "1.0"))
+    other = distribution.read(make_wheel(tmp_path, "other", "2.0"))
     return Report(
         repository=Repository.parse("us/demo-project/python", endpoints=Endpoints()),
         files=(

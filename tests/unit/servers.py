@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
 
-from gar_publish.credentials.source import Token
+from gar_publish.auth.tokens import Token
 
 
 @dataclass(frozen=True)

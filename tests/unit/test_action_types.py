@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gar_publish.endpoints import Endpoints
 from gar_publish.errors import Failure
-from gar_publish.inputs import INPUTS, SETUP_INPUTS
-from gar_publish.settings import Settings, SetupSettings
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.inputs import INPUTS, SETUP_INPUTS
+from gar_publish.settings.settings import Settings, SetupSettings
 
 ROOT = Path(__file__).parent.parent.parent
 LINES = {each.name for each in INPUTS + SETUP_INPUTS if each.kind == "lines"}

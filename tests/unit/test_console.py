@@ -1,6 +1,10 @@
 import base64
+from datetime import UTC, datetime
 
-from gar_publish.console import encoded_forms, printable
+import pytest
+
+from gar_publish.console import Lines, encoded_forms, human_size, printable, rfc3339
+from tests.unit.servers import Time
 
 
 def test_a_secret_is_known_in_urls_and_headers_too() -> None:
@@ -19,3 +23,37 @@ def test_nothing_is_no_secret() -> None:
 
 def test_nothing_that_commands_a_terminal_is_printable() -> None:
     assert printable("a\x1b]0;x\x07b\r\x9bc\ud800\n\td\u2028e\u00e9") == "a]0;xbc\n\tde\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000_000, "2.0 GB"), (None, "-")]
+)
+def test_sizes_for_people(size: int | None, text: str) -> None:
+    assert human_size(size) == text
+
+
+def test_moments_for_machines() -> None:
+    assert rfc3339(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)) == "2026-01-02T03:04:05Z"
+    assert rfc3339(None) == ""
+
+
+def test_a_line_now_and_then() -> None:
+    time, said = Time(), list[str]()
+    lines = Lines(said.append, "big.whl", 2_000_000_000, time.clock)
+    for sent in range(0, 2_000_000_001, 50_000_000):
+        lines.show(sent)
+        time.sleep(1.0)
+    assert said == [
+        "big.whl: 600.0 MB of 2.0 GB, 30 %, 50.0 MB/s",
+        "big.whl: 1.2 GB of 2.0 GB, 60 %, 50.0 MB/s",
+        "big.whl: 1.8 GB of 2.0 GB, 90 %, 50.0 MB/s",
+    ]
+
+
+def test_a_quick_upload_says_nothing() -> None:
+    time, said = Time(), list[str]()
+    lines = Lines(said.append, "small.whl", 1000, time.clock)
+    lines.show(500)
+    time.sleep(5.0)
+    lines.show(1000)
+    assert said == []

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gar_publish import arguments, plan
-from gar_publish.bootstrap.wanted import Wanted
-from gar_publish.credentials import reasons
-from gar_publish.endpoints import Endpoints
-from gar_publish.repository import Repository
+from gar_publish.auth import refusals
+from gar_publish.bootstrap.setup import Wanted
+from gar_publish.cli import parser as arguments
+from gar_publish.projects import plan
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 from tests import gcloud
 from tests.blocks import blocks
 
@@ -30,7 +31,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorte
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 SETUP = ROOT / "docs" / "setup.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
-REASONS = [reason for service in (*reasons.SERVICES, reasons.OTHER) for reason in service.reasons]
+REASONS = [reason for service in (*refusals.SERVICES, refusals.OTHER) for reason in service.reasons]
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -56,8 +57,8 @@ def sentences_in_code() -> Mapping[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for anchor, call in failures_in_code():
         found[anchor] += [template for node in ast.walk(call) if (template := as_pattern(node))]
-    for service in (*reasons.SERVICES, reasons.OTHER):
-        for anchor in {reason.anchor for reason in (*service.reasons, reasons.UNKNOWN)}:
+    for service in (*refusals.SERVICES, refusals.OTHER):
+        for anchor in {reason.anchor for reason in (*service.reasons, refusals.UNKNOWN)}:
             found[anchor].append(f"{as_pattern(ast.Constant(service.what))} \\(HTTP [0-9]+\\)\\.")
     return found
 

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import requests
 
-from gar_publish.bootstrap.wanted import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
-from gar_publish.endpoints import Endpoints
-from gar_publish.google_api import GoogleApi, json_object, said
-from gar_publish.http import is_success
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.registry.google_api import GoogleApi, json_object, said
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.transport.session import is_success
 
 State = Literal["there", "missing", "differs", "unknown"]
 

@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Callable, Mapping
 
-from gar_publish.bootstrap.wanted import Wanted
+from gar_publish.bootstrap.setup import Wanted
+from gar_publish.context import Surroundings
 from gar_publish.errors import BadInput, RegistryRefused
-from gar_publish.google_api import GoogleApi
-from gar_publish.repository import Repository
-from gar_publish.surroundings import Surroundings
+from gar_publish.registry.google_api import GoogleApi
+from gar_publish.settings.repository import Repository
 
 
 def run(
@@ -75,8 +75,8 @@ def _check(wanted: Wanted, around: Surroundings, show: Callable[[str], None]) ->
 
 
 def _project_number(wanted: Wanted, around: Surroundings) -> str:
-    from gar_publish.google_api import json_object, said
-    from gar_publish.http import is_success
+    from gar_publish.registry.google_api import json_object, said
+    from gar_publish.transport.session import is_success
 
     project = wanted.repository.project
     response = _api(around).call(
@@ -96,9 +96,9 @@ def _project_number(wanted: Wanted, around: Surroundings) -> str:
 
 def _api(around: Surroundings) -> GoogleApi:
     """Google's APIs, with whatever credentials the machine has."""
-    from gar_publish.credentials import open_source
-    from gar_publish.http import new_session
-    from gar_publish.identity import Ambient
+    from gar_publish.auth import open_source
+    from gar_publish.settings.credential import Ambient
+    from gar_publish.transport.session import new_session
 
     session = new_session(around.patience)
     source = open_source(

@@ -5,7 +5,7 @@ It may be run again at any time: it makes what is missing, and sets right what h
 
 import shlex
 
-from gar_publish.bootstrap.wanted import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
 
 _HELPERS = """\
 say() {

@@ -5,7 +5,7 @@ https://registry.terraform.io/providers/hashicorp/google/latest/docs
 
 import json
 
-from gar_publish.bootstrap.wanted import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
 
 _POOL = "${google_iam_workload_identity_pool.github.name}"
 _OWNER = "${var.github_owner_id}"

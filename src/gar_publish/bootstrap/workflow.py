@@ -2,7 +2,7 @@
 
 import json
 
-from gar_publish.bootstrap.wanted import Wanted
+from gar_publish.bootstrap.setup import Wanted
 
 
 def as_workflow(wanted: Wanted, number: str) -> str:

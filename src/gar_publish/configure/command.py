@@ -12,8 +12,8 @@ from gar_publish.configure.places import Machine
 from gar_publish.configure.tools import TOOLS, Plan, UvLogin, Wanted
 from gar_publish.console import Console
 from gar_publish.errors import BadInput
-from gar_publish.login import USERS, Login
-from gar_publish.repository import Repository
+from gar_publish.settings.index_url import USERS, Login
+from gar_publish.settings.repository import Repository
 
 
 def run(

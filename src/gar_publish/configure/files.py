@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gar_publish.errors import BadInput
-from gar_publish.login import USERS
+from gar_publish.settings.index_url import USERS
 
 T = TypeVar("T")
 

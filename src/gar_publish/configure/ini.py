@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from configupdater import ConfigUpdater, Section
 
 from gar_publish.configure.files import Malformed
-from gar_publish.login import Login, same_index
+from gar_publish.settings.index_url import Login, same_index
 
 
 class _Pip(ConfigUpdater):

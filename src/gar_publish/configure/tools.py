@@ -8,12 +8,11 @@ from types import MappingProxyType
 
 from gar_publish.configure import ini, places, toml
 from gar_publish.configure.files import Edit, read, understood
+from gar_publish.configure.indexes import Sources
 from gar_publish.configure.places import Machine
-from gar_publish.configure.sources import Sources
 from gar_publish.errors import BadInput
-from gar_publish.install import default_name
-from gar_publish.login import Login, url_with_login
-from gar_publish.repository import Repository
+from gar_publish.settings.index_url import Login, default_name, url_with_login
+from gar_publish.settings.repository import Repository
 
 _CONFUSION = (
     "{tool} takes the highest version that any index has, so a public package of the same name can win over a private "

@@ -8,18 +8,17 @@ from typing import Any
 
 import requests
 
-from gar_publish.artifact_registry import RepositoryApi
+from gar_publish.auth import TokenSource, open_source
 from gar_publish.console import Console
-from gar_publish.credentials import TokenSource, open_source
-from gar_publish.doctor.onlooker import Onlooker
+from gar_publish.context import Patience, Surroundings
+from gar_publish.doctor.iam import Onlooker
 from gar_publish.errors import Failure
-from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
-from gar_publish.identity import Ambient, Credential
-from gar_publish.patience import Patience
-from gar_publish.repository import Repository
-from gar_publish.settings import IndexToken
-from gar_publish.surroundings import Surroundings
+from gar_publish.registry.google_api import GoogleApi
+from gar_publish.registry.repository_api import RepositoryApi
+from gar_publish.settings.credential import Ambient, Credential
+from gar_publish.settings.repository import Repository
+from gar_publish.settings.settings import IndexToken
+from gar_publish.transport.session import new_session
 
 HASTE = Patience(tries=2, first=0.2, longest=1.0, total=15.0, least=1, timeouts=(5.0, 10.0))
 """The doctor insists less than publishing does: it runs where something is wrong already."""

@@ -5,7 +5,7 @@ import json
 
 from gar_publish.console import printable
 from gar_publish.doctor.diagnosis import Diagnosis, State
-from gar_publish.render import failure_as_json, failure_as_markdown
+from gar_publish.report.render import failure_as_json, failure_as_markdown
 
 _MARKS: dict[State, str] = {"ok": "+", "broken": "x", "not checked": "-", "not reached": "."}
 _ICONS: dict[State, str] = {"ok": "✅", "broken": "❌", "not checked": "➖", "not reached": "⬜"}  # noqa: RUF001 - as it is meant

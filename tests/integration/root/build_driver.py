@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from gar_publish import build, projects
+from gar_publish import builder
 from gar_publish.errors import Failure
-from gar_publish.prctl import hide_this_process
+from gar_publish.process import hide_this_process
+from gar_publish.projects import find
 from tests.recording import RecordingConsole
 
 
@@ -40,8 +41,8 @@ def main() -> None:
     failures: dict[str, str] = {}
     result: dict[str, object] = {"failure": None, "files": [], "failures": failures}
     try:
-        with build.building(
-            projects.find(orders.get("packages", ["."]), workspace),
+        with builder.building(
+            find.find(orders.get("packages", ["."]), workspace),
             formats=orders.get("formats", ["wheel"]),
             out=Path(orders["out"]),
             environment=os.environ,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gar_publish.bootstrap.wanted import Wanted
-from gar_publish.endpoints import Endpoints
-from gar_publish.repository import Repository
+from gar_publish.bootstrap.setup import Wanted
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 
 IDS = {"github_owner_id": "11", "github_repository_id": "22"}
 

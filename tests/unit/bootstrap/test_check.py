@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from gar_emulator import Emulator, World
+from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Account, Pool, Project, Provider
+from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
-from gar_publish.bootstrap.wanted import IMPERSONATOR, ISSUER, WRITER, Wanted
-from gar_publish.credentials.source import GivenSource
-from gar_publish.emulator import Emulator, World
-from gar_publish.emulator.cloud import Cloud
-from gar_publish.emulator.iam import Binding
-from gar_publish.emulator.world import Account, Pool, Project, Provider
-from gar_publish.endpoints import Endpoints
-from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
-from gar_publish.patience import Patience
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Wanted
+from gar_publish.context import Patience
+from gar_publish.registry.google_api import GoogleApi
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.transport.session import new_session
 from tests.unit.bootstrap.examples import IDS, wanted
 
 OWNER = "user:owner@example.com"

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from gar_publish.bootstrap import command
-from gar_publish.bootstrap.options import add_options
-from gar_publish.endpoints import Endpoints
+from gar_publish.cli.bootstrap_options import add_options
+from gar_publish.context import Patience, Surroundings
 from gar_publish.errors import BadInput
-from gar_publish.patience import Patience
-from gar_publish.repository import Repository
-from gar_publish.surroundings import Surroundings
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 from tests.recording import RecordingConsole
 
 Run = Callable[..., str]

@@ -4,7 +4,7 @@ import pytest
 
 from gar_publish.configure.files import Malformed
 from gar_publish.configure.ini import names_pip_indexes, with_pip_index, with_pypirc_repository
-from gar_publish.login import KEYRING, Login
+from gar_publish.settings.index_url import KEYRING, Login
 
 BARE = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 URL = BARE.replace("://", "://_json_key_base64:a%2Bb%3D@")

@@ -4,14 +4,13 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from gar_publish.configure.options import TOOL_NAMES
+from gar_publish.cli.configure_options import TOOL_NAMES
 from gar_publish.configure.places import Machine
 from gar_publish.configure.tools import TOOLS, Plan, Wanted
-from gar_publish.endpoints import Endpoints
 from gar_publish.errors import BadInput
-from gar_publish.install import default_name
-from gar_publish.login import KEYRING, Login
-from gar_publish.repository import Repository
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.index_url import KEYRING, Login, default_name
+from gar_publish.settings.repository import Repository
 
 REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpoints())
 SECRET = Login("_json_key_base64", "made+up==")

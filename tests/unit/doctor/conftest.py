@@ -6,18 +6,17 @@ from typing import Any
 
 import pytest
 
-from gar_publish.credentials.source import GivenSource
+from gar_publish.auth.tokens import GivenSource
+from gar_publish.context import Patience, Surroundings
 from gar_publish.doctor import Diagnosis, examine
 from gar_publish.doctor.case import Case, Clocks
-from gar_publish.doctor.onlooker import Onlooker
-from gar_publish.endpoints import Endpoints
+from gar_publish.doctor.iam import Onlooker
 from gar_publish.errors import CredentialsFailure
-from gar_publish.google_api import GoogleApi
-from gar_publish.http import new_session
-from gar_publish.identity import Credential, Federation, Key
-from gar_publish.patience import Patience
-from gar_publish.repository import Repository
-from gar_publish.surroundings import Surroundings
+from gar_publish.registry.google_api import GoogleApi
+from gar_publish.settings.credential import Credential, Federation, Key
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
+from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
 Examine = Callable[..., Diagnosis]

@@ -1,0 +1,54 @@
+"""Cloud Resource Manager: a project's id or number, as google-auth and gcloud ask for it, and its policy.
+
+https://cloud.google.com/resource-manager/reference/rest/v1/projects/get
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gar_emulator.admin import policies
+from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.world import Project
+
+HOST = "cloudresourcemanager.googleapis.com"
+PERMISSION = "resourcemanager.projects.get"
+
+
+def routes(cloud: Cloud) -> list[Route]:
+    def find(request: Request, permission: str = PERMISSION) -> Project:
+        name = request.path_params["project"]
+        project = cloud.project(name) or Project(name, 0)
+        cloud.demand(request, permission, project.resource)
+        return project
+
+    def of_policy(request: Request, permission: str) -> str:
+        return find(request, permission).resource
+
+    async def version_1(request: Request) -> Response:
+        project = find(request)
+        return JSONResponse(
+            {
+                "projectNumber": str(project.number),
+                "projectId": project.id,
+                "lifecycleState": "ACTIVE",
+                "name": project.id,
+            }
+        )
+
+    async def version_3(request: Request) -> Response:
+        project = find(request)
+        return JSONResponse(
+            {
+                "name": f"projects/{project.number}",
+                "projectId": project.id,
+                "state": "ACTIVE",
+                "displayName": project.id,
+            }
+        )
+
+    return [
+        *policies.routes(cloud, "/v1/projects/{project}", "resourcemanager.projects", of_policy),
+        Route("/v1/projects/{project}", version_1),
+        Route("/v3/projects/{project}", version_3),
+    ]

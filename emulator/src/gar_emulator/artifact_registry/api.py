@@ -1,0 +1,233 @@
+"""The Artifact Registry API, as far as gar-publish and gcloud call it.
+
+https://cloud.google.com/artifact-registry/docs/reference/rest
+"""
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from gar_emulator.admin import policies
+from gar_emulator.artifact_registry import attachments, listing, resources
+from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
+from gar_emulator.artifact_registry.resources import Item
+from gar_emulator.faults.refusals import api, json_body, not_found
+from gar_emulator.packages.store import StoredFile
+from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.world import FORMATS, MODES, Repository
+
+HOST = "artifactregistry.googleapis.com"
+LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
+UNSPECIFIED = "MODE_UNSPECIFIED"
+#: When everything that a world file declares was made.
+EPOCH = "2026-01-01T00:00:00.000000Z"
+
+
+View = Callable[[Repository, list[StoredFile]], list[Item]]
+
+
+def routes(cloud: Cloud) -> list[Route]:
+    operations = Operations(cloud)
+    service = ArtifactRegistry(cloud, operations)
+    location = "/{api}/projects/{project}/locations/{location}"
+    one = f"{location}/repositories/{{repository}}"
+    return [
+        Route("/{api}/projects/{project}/locations", service.list_locations),
+        Route(f"{location}/operations/{{operation}}", operations.get),
+        Route(f"{location}/repositories", service.list_repositories),
+        Route(f"{location}/repositories", service.create_repository, methods=["POST"]),
+        Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
+        *policies.routes(cloud, one, "artifactregistry.repositories", service.of_policy, read="GET"),
+        Route(one, service.get_repository),
+        *attachments.routes(cloud, one, permitted=service.permitted, operations=operations),
+        Route(f"{one}/files", service.list_files),
+        Route(f"{one}/files/{{file:path}}:download", service.download_file),
+        Route(f"{one}/files/{{file:path}}", service.get_file),
+        Route(f"{one}/files/{{file:path}}", service.delete_file, methods=["DELETE"]),
+        *service.views(f"{one}/packages", "package", "packages", resources.packages),
+        *service.views(f"{one}/packages/{{package}}/versions", "version", "versions", resources.versions),
+        *service.views(f"{one}/pythonPackages", "python", "pythonpackages", resources.python_packages),
+    ]
+
+
+class ArtifactRegistry:
+    def __init__(self, cloud: Cloud, operations: Operations) -> None:
+        self._cloud = cloud
+        self._operations = operations
+        self._coming: set[str] = set()
+
+    # Locations
+
+    async def list_locations(self, request: Request) -> Response:
+        project = request.path_params["project"]
+        self._cloud.bearer(request)
+        used = {item.location for item in self._cloud.repositories if item.project == project}
+        return listing.page(
+            request,
+            "locations",
+            [
+                {"name": f"projects/{project}/locations/{name}", "locationId": name, "displayName": name}
+                for name in {*used, *LOCATIONS}
+            ],
+        )
+
+    # Repositories
+
+    def permitted(self, request: Request, permission: str) -> Repository:
+        """The repository that a call is about, once the call is permitted.
+
+        Raises:
+            Refusal: 401, 403 or 404.
+        """
+        permission = f"artifactregistry.{permission}"
+        wanted = _wanted(request)
+        found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
+        if found is None and self._cloud.absence(self._cloud.bearer(request), permission, wanted) == 404:  # noqa: PLR2004 - not found
+            raise not_found()
+        self._cloud.demand(request, permission, wanted.resource)
+        if found is None:
+            raise api(403, f"Permission '{permission}' denied on '{wanted.resource}' (or it may not exist).")
+        return found
+
+    async def list_repositories(self, request: Request) -> Response:
+        project, location = request.path_params["project"], request.path_params["location"]
+        self._cloud.demand(request, "artifactregistry.repositories.list", f"projects/{project}")
+        found = [item for item in self._cloud.repositories if (item.project, item.location) == (project, location)]
+        return listing.page(request, "repositories", [self._described(item) for item in found])
+
+    async def get_repository(self, request: Request) -> Response:
+        return JSONResponse(self._described(self.permitted(request, "repositories.get")))
+
+    async def create_repository(self, request: Request) -> Response:
+        project, location = request.path_params["project"], request.path_params["location"]
+        self._cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
+        name = request.query_params.get("repositoryId", "")
+        body = await json_body(request)
+        kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
+        mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
+            raise api(400, "Request contains an invalid argument.")
+        made = Repository(project, location, name, kind, mode, str(body.get("description", "")))
+        if made.resource in self._coming or self._cloud.repository(project, location, name):
+            raise api(409, "the repository already exists")
+        self._coming.add(made.resource)
+
+        def create() -> None:
+            self._cloud.create(made)
+            self._coming.remove(made.resource)
+
+        return self._operations.start(request, {"@type": f"{TYPE}.Repository", **self._described(made)}, create)
+
+    async def test_permissions(self, request: Request) -> Response:
+        who = self._cloud.bearer(request)
+        wanted = _wanted(request)
+        found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
+        if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004 - not found
+            raise not_found()
+        asked = (await json_body(request)).get("permissions", [])
+        held = [name for name in asked if found and self._cloud.permits(who, str(name), wanted.resource)]
+        return JSONResponse({"permissions": held} if held else {})
+
+    def of_policy(self, request: Request, permission: str) -> str:
+        return self.permitted(request, permission.partition(".")[2]).resource
+
+    def _described(self, repository: Repository) -> Item:
+        files = self._cloud.store.files(repository)
+        host = f"{repository.location}-{repository.format.lower()}.pkg.dev"
+        item: Item = {
+            "name": repository.resource,
+            "format": repository.format,
+            "mode": repository.mode,
+            "createTime": EPOCH,
+            "updateTime": max((stored.created_at for stored in files), default=EPOCH),
+            "registryUri": f"{host}/{repository.project}/{repository.name}",
+        }
+        if repository.description:
+            item["description"] = repository.description
+        if files:
+            item["sizeBytes"] = str(sum(stored.size for stored in files))
+        return item
+
+    # Files
+
+    async def list_files(self, request: Request) -> Response:
+        repository = self.permitted(request, "files.list")
+        packaged = [resources.file(repository, item) for item in self._cloud.store.files(repository)]
+        return listing.page(request, "files", [*packaged, *attachments.file_items(self._cloud, repository)])
+
+    async def get_file(self, request: Request) -> Response:
+        repository = self.permitted(request, "files.get")
+        return JSONResponse(resources.file(repository, self._file(request, repository)))
+
+    async def download_file(self, request: Request) -> Response:
+        repository = self.permitted(request, "files.download")
+        stored = self._file(request, repository)
+        if request.query_params.get("alt") != "media":
+            return JSONResponse({})
+        return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
+
+    async def delete_file(self, request: Request) -> Response:
+        repository = self.permitted(request, "files.delete")
+        return self._delete(request, repository, [self._file(request, repository)])
+
+    def _file(self, request: Request, repository: Repository) -> StoredFile:
+        package, _, filename = unquote(request.path_params["file"]).partition("/")
+        stored = self._cloud.store.find(repository, filename)
+        if stored is None or stored.package != package:
+            raise not_found()
+        return stored
+
+    def _delete(self, request: Request, repository: Repository, files: list[StoredFile]) -> Response:
+        if not files:
+            raise not_found()
+
+        def delete() -> None:
+            for stored in files:
+                self._cloud.store.remove(repository, stored)
+
+        return self._operations.start(request, EMPTY, delete)
+
+    # Packages, versions and pythonPackages: views of the files
+
+    def views(self, path: str, parameter: str, permission: str, view: View) -> list[Route]:
+        """The routes that list, get and (but for pythonPackages) delete what a view shows."""
+
+        def chosen(request: Request, verb: str) -> tuple[Repository, list[StoredFile]]:
+            repository = self.permitted(request, f"{permission}.{verb}")
+            package, version = request.path_params.get("package"), request.path_params.get("version")
+            version = unquote(version) if version else None
+            return repository, [
+                stored
+                for stored in self._cloud.store.files(repository)
+                if package in {None, stored.package} and version in {None, stored.version}
+            ]
+
+        async def listed(request: Request) -> Response:
+            return listing.page(request, path.rpartition("/")[2], view(*chosen(request, "list")))
+
+        async def getting(request: Request) -> Response:
+            for item in view(*chosen(request, "get")):
+                if unquote(item["name"]) == unquote(_resource(request)):
+                    return JSONResponse(item)
+            raise not_found()
+
+        async def deleting(request: Request) -> Response:
+            return self._delete(request, *chosen(request, "delete"))
+
+        one = f"{path}/{{{parameter}}}"
+        routes = [Route(path, listed), Route(one, getting)]
+        return routes if view is resources.python_packages else [*routes, Route(one, deleting, methods=["DELETE"])]
+
+
+def _wanted(request: Request) -> Repository:
+    return Repository(*(request.path_params[name] for name in ("project", "location", "repository")))
+
+
+def _resource(request: Request) -> str:
+    """The resource name in the path of a call, without the API's version."""
+    path = str(request.scope["path"]).removeprefix(request.scope["root_path"])
+    return path.removeprefix(f"/{request.path_params['api']}/")

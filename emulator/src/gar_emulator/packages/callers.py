@@ -1,0 +1,60 @@
+"""Who calls `LOCATION-python.pkg.dev`: user name and password in every form that it takes.
+
+https://cloud.google.com/artifact-registry/docs/python/authentication
+"""
+
+import base64
+import binascii
+import hmac
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from gar_emulator.faults.refusals import text
+from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.iam import CLOUD_PLATFORM
+from gar_emulator.world.keys import Identity, decode_basic, identity
+
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
+
+
+def caller(cloud: Cloud, request: Request) -> Identity | None:
+    """Whom the credentials of a request belong to; None where there are none.
+
+    Raises:
+        Refusal: 401, for credentials that are not good.
+    """
+    switches = cloud.switches
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        return None
+    who: Identity | None = None
+    if scheme.lower() == "bearer" and switches.bearer_tokens:
+        who = cloud.speaks_for(value.strip())
+    elif scheme.lower() == "basic":
+        user, password = decode_basic(value.strip())
+        if user == "oauth2accesstoken":
+            who = cloud.speaks_for(password)
+        elif user == "_json_key_base64":
+            who = _key_owner(cloud, password)
+    if who is None or (who.federated and not switches.federated_tokens):
+        raise text(401, "Request had invalid authentication credentials.", CHALLENGE)
+    request.scope["principal"] = who.principal
+    return who
+
+
+def _key_owner(cloud: Cloud, password: str) -> Identity | None:
+    """The account of a JSON key that is given whole, in base64."""
+    try:
+        key: Any = json.loads(base64.b64decode(password, validate=True))
+        email, secret = str(key["client_email"]), str(key["private_key"])
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        return None
+    account = cloud.account(email)
+    declared = any(item.account == email and not item.disabled for item in cloud.world.keys)
+    if account is None or account.disabled or not declared:
+        return None
+    if not hmac.compare_digest(secret.encode(), cloud.keys.account_key(email)["private_key"].encode()):
+        return None
+    return identity(f"serviceAccount:{email}", frozenset({CLOUD_PLATFORM}), {})

@@ -1,0 +1,214 @@
+"""`LOCATION-python.pkg.dev`: takes uploads, serves the simple index and the files.
+
+https://cloud.google.com/artifact-registry/docs/python and PEP 503
+"""
+
+import re
+from contextlib import aclosing
+from pathlib import Path
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from gar_emulator.admin.services import ARTIFACT_REGISTRY, why_disabled
+from gar_emulator.faults.refusals import Refusal, text
+from gar_emulator.packages import form, simple
+from gar_emulator.packages.callers import CHALLENGE, caller
+from gar_emulator.packages.store import AlreadyExists, StoredFile
+from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.iam import CLOUD_PLATFORM, in_scope
+from gar_emulator.world.keys import Identity
+from gar_emulator.world.world import Repository
+
+HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
+UPLOAD = "artifactregistry.repositories.uploadArtifacts"
+DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
+
+
+def routes(cloud: Cloud) -> list[Route]:
+    host = PythonHost(cloud)
+    root = "/{project}/{repository}"
+    return [
+        Route(f"{root}/", host.upload, methods=["POST"]),
+        Route(f"{root}/simple", host.index),
+        Route(f"{root}/simple/", host.index),
+        Route(f"{root}/simple/{{package}}", host.package),
+        Route(f"{root}/simple/{{package}}/", host.package),
+        Route(f"{root}/{{package}}/{{filename}}", host.download),
+    ]
+
+
+def endpoint(method: str, path: str) -> str:
+    """Which of the host's endpoints a request is for, as faults name them."""
+    if method == "POST":
+        return "upload"
+    return "index" if path.split("/")[3:4] == ["simple"] else "download"
+
+
+class PythonHost:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def upload(self, request: Request) -> Response:
+        switches = self._cloud.switches
+        try:
+            repository = self._enter(request, UPLOAD)
+            if repository.mode != "STANDARD_REPOSITORY":
+                raise text(
+                    switches.wrong_repository_status, f"Cannot upload to the {repository.mode} {repository.resource}."
+                )
+        except Refusal:
+            async for _ in request.stream():  # a client hears the answer only when it could say everything
+                pass
+            raise
+        draft = self._cloud.store.draft()
+        try:
+            await self._take(request, repository, draft)
+        except ClientDisconnect:
+            raise text(400, "The upload is cut short.") from None
+        except form.BadForm as problem:
+            raise text(400, str(problem)) from None
+        finally:
+            draft.unlink(missing_ok=True)
+        return Response(status_code=switches.upload_status)
+
+    async def index(self, request: Request) -> Response:
+        repository = self._enter(request, DOWNLOAD)
+        files = self._visible(request, self._cloud.store.files(repository))
+        return simple.index(request, self._cloud.switches, repository, files)
+
+    async def package(self, request: Request) -> Response:
+        repository = self._enter(request, DOWNLOAD)
+        name = canonicalize_name(request.path_params["package"])
+        files = self._visible(request, self._cloud.store.files(repository, name))
+        if not files:
+            raise text(404, f'Package "{name}" not found')
+        return simple.package(request, self._cloud.switches, repository, files)
+
+    async def download(self, request: Request) -> Response:
+        repository = self._enter(request, DOWNLOAD)
+        package, filename = request.path_params["package"], request.path_params["filename"]
+        if "!" in filename:
+            raise text(400, "Invalid file name")
+        stored = self._cloud.store.find(repository, filename)
+        if stored is None or stored.package != package or not self._visible(request, [stored]):
+            raise text(404, "The requested entity was not found.")
+        return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
+
+    def _visible(self, request: Request, files: list[StoredFile]) -> list[StoredFile]:
+        latest = self._cloud.true_clock() - max(self._cloud.switches.index_delay, request.scope.get("lag", 0.0))
+        return [stored for stored in files if stored.created <= latest]
+
+    def _enter(self, request: Request, permission: str) -> Repository:
+        """The repository that a request is about, once the request may do with it what it wants.
+
+        Raises:
+            Refusal: 401, 403, 404, or a repository of another format.
+        """
+        cloud = self._cloud
+        location = request.scope["host_match"][1]
+        wanted = Repository(request.path_params["project"], location, request.path_params["repository"])
+        repository = cloud.repository(wanted.project, wanted.location, wanted.name)
+        if repository and not cloud.is_known_everywhere(repository):
+            repository = None
+        who = caller(cloud, request)
+        project = cloud.project(wanted.project)
+        if project and ARTIFACT_REGISTRY in project.disabled_services:
+            raise text(403, why_disabled(ARTIFACT_REGISTRY, project.number))
+        granted = repository is not None and cloud.permits(who, permission, repository.resource)
+        if who is None and not granted:
+            raise text(
+                401,
+                f'Unauthenticated request. Unauthenticated requests do not have permission "{permission}" '
+                f'on resource "{wanted.resource}" (or it may not exist)',
+                CHALLENGE,
+            )
+        if who and not self._in_scope(who, permission):
+            raise text(403, "Request had insufficient authentication scopes.")
+        if repository is None and cloud.absence(who, permission, wanted) == 404:  # noqa: PLR2004 - an HTTP status
+            raise text(404, f'Repository "{wanted.name}" not found')
+        if repository is None or not granted:
+            raise text(403, f'Permission "{permission}" denied on resource "{wanted.resource}" (or it may not exist)')
+        if repository.format != "PYTHON":
+            raise text(
+                cloud.switches.wrong_repository_status,
+                f"Repository {repository.resource} has the format {repository.format}, not PYTHON.",
+            )
+        return repository
+
+    def _in_scope(self, who: Identity, permission: str) -> bool:
+        taken = self._cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes
+        return taken and in_scope(who.scopes, permission)
+
+    async def _take(self, request: Request, repository: Repository, draft: Path) -> None:
+        """Read an upload into the repository.
+
+        Raises:
+            BadForm: It is not a whole and consistent upload.
+            Refusal: It is too large, or the repository holds that file name already.
+        """
+        store, switches = self._cloud.store, self._cloud.switches
+        duplicate = text(switches.duplicate_status, "Requested entity already exists")
+        arrived: form.Form | None = None
+        async with aclosing(form.read(request.headers.get("content-type", ""), request.stream(), draft)) as growing:
+            async for arrived in growing:
+                if switches.max_upload_size and arrived.size > switches.max_upload_size:
+                    raise text(413, f"A file may have {switches.max_upload_size} bytes.", {"Connection": "close"})
+                if switches.duplicate_early and store.find(repository, arrived.filename):
+                    duplicate.response.headers["Connection"] = "close"
+                    raise duplicate
+        if arrived is None:
+            raise form.BadForm("The form is empty.")
+        stored = self._checked(arrived)
+        try:
+            store.add(repository, draft, stored)
+        except AlreadyExists:
+            present = store.find(repository, stored.filename)
+            if not (switches.duplicate_identical and present and present.sha256 == stored.sha256):
+                raise duplicate from None
+
+    def _checked(self, arrived: form.Form) -> StoredFile:
+        """A complete form as the file that it describes.
+
+        Raises:
+            BadForm: Something in it is missing, malformed or contradicts the file's name.
+        """
+        fields = arrived.fields
+        if fields.get(":action") != "file_upload" or not arrived.filename:
+            raise form.BadForm("An upload has the action file_upload and a file named content.")
+        try:
+            if arrived.filename.endswith(".whl"):
+                name, version, _, _ = parse_wheel_filename(arrived.filename)
+            else:
+                name, version = parse_sdist_filename(arrived.filename)
+            declared = Version(fields.get("version", ""))
+        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as problem:
+            raise form.BadForm(f"Invalid distribution: {problem}") from None
+        if (name, version) != (canonicalize_name(fields.get("name", "")), declared):
+            raise form.BadForm("The file name does not belong to the given name and version.")
+        if version.epoch:
+            raise form.BadForm("A version with an epoch is not supported.")
+        digests = arrived.digests()
+        if self._cloud.switches.check_digests:
+            for field, actual in digests.items():
+                if fields.get(f"{field}_digest", actual).lower() != actual:
+                    raise form.BadForm(f"The {field}_digest does not fit the file.")
+        return StoredFile(
+            package=name,
+            version=str(version),
+            filename=arrived.filename,
+            size=arrived.size,
+            sha256=digests["sha256"],
+            md5=digests["md5"],
+            requires_python=fields.get("requires_python", ""),
+            created=self._cloud.true_clock(),
+        )

@@ -1,0 +1,137 @@
+"""The registry's files on disk, plain enough to look at.
+
+`LOCATION/PROJECT/REPOSITORY/PACKAGE/FILE` holds the bytes and `FILE.json` beside it what is known of them. A file is
+there as soon as its JSON is, and both come into place by renaming, so that a crash leaves nothing half done.
+"""
+
+import json
+import secrets
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gar_emulator.world.state import reading
+from gar_emulator.world.world import Repository
+
+
+class AlreadyExists(Exception):
+    """The repository holds a file of that name."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A distribution in a repository.
+
+    Attributes:
+        package: The project's name, normalised (PEP 503).
+        created: Seconds since the epoch.
+    """
+
+    package: str
+    version: str
+    filename: str
+    size: int
+    sha256: str
+    md5: str
+    requires_python: str
+    created: float
+
+    @property
+    def created_at(self) -> str:
+        return rfc3339(self.created)
+
+
+class Store:
+    """Every repository's files, and the repositories that were made while the emulator ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._incoming = folder / ".incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+        self.repositories: dict[str, Repository] = {}
+        self._files: dict[str, dict[str, StoredFile]] = {}
+        self._packages: dict[tuple[str, str], dict[str, StoredFile]] = {}
+        for record in folder.glob("*/*/*/repository.json"):
+            with reading(record):
+                repository = Repository(**json.loads(record.read_text("utf-8")))
+            self.repositories[repository.resource] = repository
+        for record in folder.glob("*/*/*/*/*.json"):
+            location, project, name, _, _ = record.relative_to(folder).parts
+            with reading(record):
+                stored = StoredFile(**json.loads(record.read_text("utf-8")))
+                if record.with_suffix("").stat().st_size != stored.size:
+                    raise ValueError
+            self._keep(Repository(project, location, name), stored)
+
+    def draft(self) -> Path:
+        """A new place for the bytes of an upload, on the same file system as their final one."""
+        return self._incoming / secrets.token_hex(8)
+
+    def add(self, repository: Repository, draft: Path, stored: StoredFile) -> None:
+        """Move a draft into a repository.
+
+        Raises:
+            AlreadyExists: The repository holds a file of that name; the draft is left as it is.
+        """
+        target = self.path(repository, stored)
+        record = self.draft()
+        record.write_text(json.dumps(asdict(stored), indent=2), "utf-8")
+        with self._lock:
+            if stored.filename in self._of(repository):
+                record.unlink()
+                raise AlreadyExists(stored.filename)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+            record.replace(target.with_name(f"{target.name}.json"))
+            self._keep(repository, stored)
+
+    def remove(self, repository: Repository, stored: StoredFile) -> None:
+        target = self.path(repository, stored)
+        with self._lock:
+            self._of(repository).pop(stored.filename, None)
+            self._of_package(repository, stored.package).pop(stored.filename, None)
+            target.with_name(f"{target.name}.json").unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+
+    def create(self, repository: Repository) -> None:
+        folder = self._place(repository)
+        record = self.draft()
+        record.write_text(json.dumps(asdict(repository), indent=2), "utf-8")
+        with self._lock:
+            folder.mkdir(parents=True, exist_ok=True)
+            record.replace(folder / "repository.json")
+            self.repositories[repository.resource] = repository
+
+    def files(self, repository: Repository, package: str | None = None) -> list[StoredFile]:
+        """Those of a repository, or of one package in it."""
+        with self._lock:
+            found = self._of(repository) if package is None else self._of_package(repository, package)
+            return sorted(found.values(), key=lambda stored: (stored.package, stored.filename))
+
+    def find(self, repository: Repository, filename: str) -> StoredFile | None:
+        with self._lock:
+            return self._of(repository).get(filename)
+
+    def path(self, repository: Repository, stored: StoredFile) -> Path:
+        return self._place(repository) / stored.package / stored.filename
+
+    def _place(self, repository: Repository) -> Path:
+        return self._folder / repository.location / repository.project / repository.name
+
+    def _of(self, repository: Repository) -> dict[str, StoredFile]:
+        return self._files.setdefault(repository.resource, {})
+
+    def _of_package(self, repository: Repository, package: str) -> dict[str, StoredFile]:
+        return self._packages.setdefault((repository.resource, package), {})
+
+    def _keep(self, repository: Repository, stored: StoredFile) -> None:
+        self._of(repository)[stored.filename] = stored
+        self._of_package(repository, stored.package)[stored.filename] = stored
+
+
+def rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

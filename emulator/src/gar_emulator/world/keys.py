@@ -1,0 +1,187 @@
+"""The emulator's secrets: what signs its tokens, and the JSON keys of its service accounts. Kept across restarts."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from gar_emulator.world.state import reading
+
+SECRET_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a token speaks for, as far as IAM is concerned.
+
+    Attributes:
+        principal: `serviceAccount:EMAIL`, `user:EMAIL`, or `principal://…/subject/SUBJECT`.
+        scopes: What the token may be used for.
+        members: Every IAM member that this identity counts as.
+    """
+
+    principal: str
+    scopes: frozenset[str]
+    members: frozenset[str] = field(repr=False)
+
+    @property
+    def federated(self) -> bool:
+        return self.principal.startswith("principal:")
+
+
+def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, Any]) -> Identity:
+    """https://cloud.google.com/iam/docs/principal-identifiers"""
+    members = {principal, "allUsers", "allAuthenticatedUsers"}
+    if principal.startswith("principal:"):
+        pool = principal.partition("/subject/")[0].replace("principal:", "principalSet:", 1)
+        members.add(f"{pool}/*")
+        members.update(f"{pool}/group/{group}" for group in attributes.get("google.groups", ()))
+        members.update(f"{pool}/{name}/{value}" for name, value in attributes.items() if name.startswith("attribute."))
+    return Identity(principal, scopes, frozenset(members))
+
+
+class Keys:
+    """Signs and reads tokens.
+
+    Access tokens carry what they say, so that none is stored and all survive a restart.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._clock = clock
+        with reading(folder / "tokens.key"):
+            self._secret = _kept(folder / "tokens.key", lambda: secrets.token_bytes(SECRET_SIZE))
+            if len(self._secret) != SECRET_SIZE:
+                raise ValueError
+        with reading(folder / "github.pem"):
+            pem = _kept(folder / "github.pem", _new_rsa)
+            self._github = _load_rsa(pem)
+        self._key_id = hashlib.sha256(pem).hexdigest()[:32]
+
+    def access_token(
+        self, principal: str, scopes: frozenset[str], lifetime: float, attributes: Mapping[str, Any] | None = None
+    ) -> str:
+        content = {
+            "principal": principal,
+            "scopes": sorted(scopes),
+            "expires": self._clock() + lifetime,
+            "attributes": dict(attributes or {}),
+            "nonce": secrets.token_hex(8),
+        }
+        payload = _b64(json.dumps(content, separators=(",", ":")).encode())
+        prefix = "ya29.d." if principal.startswith("principal:") else "ya29."
+        return f"{prefix}{payload}.{self._sign(payload)}"
+
+    def read_access_token(self, token: str) -> Identity | None:
+        """Whom an access token speaks for; None if it is not ours or has ended."""
+        payload, _, signature = token.removeprefix("ya29.").removeprefix("d.").partition(".")
+        if not token.startswith("ya29.") or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
+            return None
+        content = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        if content["expires"] <= self._clock():
+            return None
+        return identity(content["principal"], frozenset(content["scopes"]), content["attributes"])
+
+    def _sign(self, payload: str) -> str:
+        return _b64(hmac.digest(self._secret, payload.encode(), "sha256"))
+
+    def request_token(self, claims: Mapping[str, Any]) -> str:
+        """What a workflow job shows to be given ID tokens; it carries the job's claims."""
+        return jwt.encode({"job": dict(claims)}, self._secret, "HS256")
+
+    def read_request_token(self, token: str) -> dict[str, Any] | None:
+        try:
+            content = jwt.decode(token, self._secret, ["HS256"])
+        except jwt.InvalidTokenError:
+            return None
+        return cast("dict[str, Any]", content["job"])
+
+    def id_token(self, claims: Mapping[str, Any]) -> str:
+        return jwt.encode(dict(claims), self._github, "RS256", headers={"kid": self._key_id})
+
+    @property
+    def github_jwks(self) -> dict[str, Any]:
+        public = RSAAlgorithm.to_jwk(self._github.public_key(), as_dict=True)
+        return {"keys": [{**public, "kid": self._key_id, "alg": "RS256", "use": "sig"}]}
+
+    def account_key(self, account: str) -> dict[str, str]:
+        """The JSON key of a service account, made when first asked for."""
+        file = self.account_key_file(account)
+        with reading(file):
+            key = json.loads(_kept(file, lambda: _new_account_key(account)))
+            if key["client_email"] != account:
+                raise ValueError
+            return cast("dict[str, str]", key)
+
+    def account_key_file(self, account: str) -> Path:
+        return self._folder / f"{account}.json"
+
+    def verifying_key(self, account: str) -> RSAPublicKey:
+        with reading(self.account_key_file(account)):
+            return _load_rsa(self.account_key(account)["private_key"].encode()).public_key()
+
+
+def _kept(file: Path, make: Callable[[], bytes]) -> bytes:
+    if not file.exists():
+        draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(make())
+        draft.replace(file)
+    return file.read_bytes()
+
+
+def _new_rsa() -> bytes:
+    return generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _load_rsa(pem: bytes) -> RSAPrivateKey:
+    # A key that was made here: to test its primes again takes longer than the rest of the emulator's start.
+    key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    return cast("RSAPrivateKey", key)
+
+
+def _new_account_key(account: str) -> bytes:
+    """https://cloud.google.com/iam/docs/keys-create-delete#creating"""
+    project = account.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+    content = {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": secrets.token_hex(20),
+        "private_key": _new_rsa().decode(),
+        "client_email": account,
+        "client_id": str(secrets.randbelow(10**21)).zfill(21),
+        "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+        "token_uri": "https://oauth2.googleapis.com/token",
+        "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+        "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{account.replace('@', '%40')}",
+        "universe_domain": "googleapis.com",
+    }
+    return json.dumps(content, indent=2).encode()
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_basic(value: str) -> tuple[str, str]:
+    """User and password of an `Authorization: Basic` value; both empty if it cannot be read."""
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password

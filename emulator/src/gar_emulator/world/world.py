@@ -1,0 +1,233 @@
+"""What exists in the emulated Google: projects, repositories, pools, accounts, keys, and who may do what."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from gar_emulator.admin.services import SERVICES
+from gar_emulator.faults.faults import Fault
+from gar_emulator.world.iam import CLOUD_PLATFORM, ROLES, Binding
+from gar_emulator.world.switches import Switches
+from gar_emulator.world.toml_records import Misfit, bad, record
+
+MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
+FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    number: int
+    disabled_services: tuple[str, ...] = ()
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.id}"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository; with `public`, everybody may read it (allUsers as reader)."""
+
+    project: str
+    location: str
+    name: str
+    format: str = "PYTHON"
+    mode: str = "STANDARD_REPOSITORY"
+    description: str = ""
+    public: bool = False
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}/repositories/{self.name}"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A workload identity pool; a deleted one can be brought back, and its id cannot be used again."""
+
+    project: str
+    id: str
+    disabled: bool = False
+    deleted: bool = False
+    display_name: str = ""
+    description: str = ""
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/locations/global/workloadIdentityPools/{self.id}"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An OIDC provider of a workload identity pool.
+
+    Attributes:
+        mapping: CEL expressions by attribute, `google.subject` among them.
+        condition: A CEL expression that must be true; empty for none.
+        jwks: The issuer's keys as JSON, where the issuer is not the emulator's own GitHub.
+    """
+
+    project: str
+    pool: str
+    id: str
+    issuer: str
+    mapping: Mapping[str, str]
+    condition: str = ""
+    allowed_audiences: tuple[str, ...] = ()
+    jwks: str = ""
+    disabled: bool = False
+    deleted: bool = False
+    display_name: str = ""
+    description: str = ""
+
+    @property
+    def resource(self) -> str:
+        return f"{Pool(self.project, self.pool).resource}/providers/{self.id}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A service account; a deleted one is known to nobody but its keys."""
+
+    email: str
+    disabled: bool = False
+    deleted: bool = False
+    display_name: str = ""
+    description: str = ""
+
+    @property
+    def project(self) -> str:
+        return self.email.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+
+    @property
+    def resource(self) -> str:
+        return f"projects/{self.project}/serviceAccounts/{self.email}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a service account; its JSON is made in the data folder."""
+
+    account: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Ambient:
+    """The account that the metadata server speaks for."""
+
+    account: str
+    scopes: tuple[str, ...] = (CLOUD_PLATFORM,)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that there is, but for packages."""
+
+    projects: tuple[Project, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    keys: tuple[Key, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    ambient: Ambient | None = None
+    switches: Switches = field(default_factory=Switches)
+
+    @classmethod
+    def default(cls) -> "World":
+        """The world of the documentation: project `demo-project` with the repository `python`."""
+        return cls.parse(files("gar_emulator").joinpath("default.toml").read_text("utf-8"), "default.toml")
+
+    @classmethod
+    def load(cls, file: Path) -> "World":
+        """Read a world file (TOML).
+
+        Raises:
+            EmulatorError: The file cannot be read, or something in it cannot be understood or does not exist.
+        """
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise bad(str(file), f"cannot be read: {error}") from error
+        world = cls.parse(text, str(file))
+        for provider in world.providers:
+            _check_expressions(provider, str(file))
+        return world
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> "World":
+        try:
+            raw = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise bad(source, f"is not TOML: {error}") from error
+        tables: dict[str, Any] = {
+            "projects": Project,
+            "repositories": Repository,
+            "pools": Pool,
+            "providers": Provider,
+            "accounts": Account,
+            "keys": Key,
+            "bindings": Binding,
+            "faults": Fault,
+        }
+        singles: dict[str, Any] = {"ambient": Ambient, "switches": Switches}
+        values: dict[str, Any] = {}
+        for name, content in raw.items():
+            if name not in {**tables, **singles}:
+                raise bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
+            if name in tables and not isinstance(content, list):
+                raise bad(source, f"has [{name}] where [[{name}]] is meant")
+            try:
+                values[name] = (
+                    record(singles[name], content, f"[{name}]")
+                    if name in singles
+                    else tuple(
+                        record(tables[name], entry, f"[[{name}]] number {number}")
+                        for number, entry in enumerate(content, 1)
+                    )
+                )
+            except Misfit as misfit:
+                raise bad(f"{source}:", str(misfit)) from None
+        world = cls(**values)
+        world._check(source)
+        return world
+
+    def _check(self, source: str) -> None:
+        """Refuse a world that names what it does not declare."""
+        declared = {"project": {item.id for item in self.projects}, "account": {item.email for item in self.accounts}}
+        named = [
+            *(("project", item.project) for item in self.repositories),
+            *(("project", item.project) for item in self.pools),
+            *(("account", item.account) for item in self.keys),
+            *(("account", item.account) for item in [self.ambient] if item),
+        ]
+        for kind, name in named:
+            if name not in declared[kind]:
+                raise bad(source, f"names {kind} {name} without declaring it")
+        for repository in self.repositories:
+            if repository.format not in FORMATS or repository.mode not in MODES:
+                raise bad(source, f"gives {repository.name} an unknown format or mode")
+        for provider in self.providers:
+            if not any((pool.project, pool.id) == (provider.project, provider.pool) for pool in self.pools):
+                raise bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
+            if "google.subject" not in provider.mapping:
+                raise bad(source, f"does not map google.subject in the provider {provider.id}")
+        for service in {service for project in self.projects for service in project.disabled_services} - set(SERVICES):
+            raise bad(source, f"disables a service that the emulator does not know: {service}")
+        for role in {binding.role for binding in self.bindings} - set(ROLES):
+            raise bad(source, f"binds a role that the emulator does not know: {role}")
+
+
+def _check_expressions(provider: Provider, source: str) -> None:
+    from gar_emulator.world.expressions import check  # loads CEL, for world files only
+
+    for expression in (*provider.mapping.values(), provider.condition):
+        problem = check(expression) if expression else ""
+        if problem:
+            raise bad(source, f"has an expression that is not CEL: {expression} ({problem})")

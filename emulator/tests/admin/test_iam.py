@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from emulated import PUBLISHER, Local
+from gar_emulator import World
+from gar_emulator.world.iam import Binding
+
+HOST = "iam.googleapis.com"
+OWNER = "user:owner@example.com"
+ACCOUNTS = "/v1/projects/demo-project/serviceAccounts"
+MADE = "made-here@demo-project.iam.gserviceaccount.com"
+
+
+@pytest.fixture
+def local(start: Callable[..., Local], default: World) -> Local:
+    owner = Binding(OWNER, "roles/iam.serviceAccountAdmin", "projects/demo-project")
+    return start(replace(default, bindings=(*default.bindings, owner)))
+
+
+def call(local: Local, method: str, path: str, **options: Any) -> Any:
+    return local.api(method, HOST, path, local.token(OWNER), **options).json()
+
+
+def test_account_is_made_disabled_enabled_and_deleted(local: Local) -> None:
+    body = {"accountId": "made-here", "serviceAccount": {"displayName": "Made"}}
+    assert call(local, "POST", ACCOUNTS, json=body)["email"] == MADE
+    assert call(local, "POST", ACCOUNTS, json=body)["error"]["status"] == "ALREADY_EXISTS"
+    one = f"/v1/projects/-/serviceAccounts/{MADE}"
+    assert call(local, "GET", one)["displayName"] == "Made"
+    assert [item["email"] for item in call(local, "GET", ACCOUNTS)["accounts"]][-1] == MADE
+    call(local, "POST", f"{one}:disable")
+    assert call(local, "GET", one)["disabled"]
+    call(local, "POST", f"{one}:enable")
+    assert "disabled" not in call(local, "GET", one)
+    call(local, "DELETE", one)
+    assert call(local, "GET", one)["error"]["status"] == "NOT_FOUND"
+
+
+def test_disabled_account_publishes_nothing(local: Local) -> None:
+    token = local.token()
+    assert local.get("/demo-project/python/simple/", token).status_code == 200
+    call(local, "POST", f"{ACCOUNTS}/{PUBLISHER}:disable")
+    assert local.get("/demo-project/python/simple/", token).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["", "short", "Upper-case", "x" * 31])
+def test_bad_names_are_refused(local: Local, name: str) -> None:
+    assert call(local, "POST", ACCOUNTS, json={"accountId": name})["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_others_see_nothing(local: Local) -> None:
+    assert local.api("GET", HOST, f"{ACCOUNTS}/{PUBLISHER}", local.token()).status_code == 403
+    assert local.api("GET", HOST, f"{ACCOUNTS}/none@x.iam.gserviceaccount.com", local.token(OWNER)).status_code == 403
+    assert local.api("POST", HOST, ACCOUNTS, local.token(), json={"accountId": "made-here"}).status_code == 403

@@ -1,0 +1,95 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from emulated import POOL, PUBLISHER, PYTHON, Local
+from gar_emulator import World
+from gar_emulator.world.iam import Binding
+
+OWNER = "user:owner@example.com"
+JOBS = f"principalSet://{POOL}/attribute.repository_id/1"
+HOSTS = {
+    "artifactregistry.googleapis.com": PYTHON,
+    "cloudresourcemanager.googleapis.com": "projects/demo-project",
+    "iam.googleapis.com": f"projects/-/serviceAccounts/{PUBLISHER}",
+}
+ROLE = "roles/artifactregistry.reader"
+
+each_host = pytest.mark.parametrize("host", HOSTS)
+
+
+@pytest.fixture
+def local(start: Callable[..., Local], default: World) -> Local:
+    owner = Binding(OWNER, "roles/owner", "projects/demo-project")
+    return start(replace(default, bindings=(*default.bindings, owner)))
+
+
+def read(local: Local, host: str, principal: str = OWNER) -> Any:
+    method = "GET" if host.startswith("artifact") else "POST"
+    return local.api(method, host, f"/v1/{HOSTS[host]}:getIamPolicy", local.token(principal)).json()
+
+
+def write(local: Local, host: str, policy: Any, principal: str = OWNER) -> Any:
+    path = f"/v1/{HOSTS[host]}:setIamPolicy"
+    return local.api("POST", host, path, local.token(principal), json={"policy": policy}).json()
+
+
+@each_host
+def test_policy_is_read_and_written(local: Local, host: str) -> None:
+    before = read(local, host)
+    added = {"role": "roles/browser", "members": [JOBS, "user:a@example.com"]}
+    written = write(local, host, {**before, "bindings": [*before["bindings"], added]})
+    assert added in written["bindings"]
+    assert read(local, host) == written
+    assert written["etag"] != before["etag"]
+
+
+@each_host
+def test_policy_that_has_changed_meanwhile_is_kept(local: Local, host: str) -> None:
+    stale = read(local, host)
+    current = write(local, host, {"bindings": [*stale["bindings"], {"role": ROLE, "members": ["allUsers"]}]})
+    refused = write(local, host, stale)["error"]
+    assert (refused["code"], refused["status"]) == (409, "ABORTED")
+    assert read(local, host) == current
+    urlsafe = current["etag"].replace("+", "-").replace("/", "_")
+    assert "error" not in write(local, host, {**stale, "etag": urlsafe})
+
+
+@each_host
+def test_others_may_neither_read_nor_write(local: Local, host: str) -> None:
+    before = read(local, host)
+    assert read(local, host, PUBLISHER)["error"]["code"] == 403
+    assert write(local, host, before, PUBLISHER)["error"]["code"] == 403
+
+
+@pytest.mark.parametrize(
+    ("member", "role", "said"),
+    [
+        ("serviceAccount:none@demo-project.iam.gserviceaccount.com", ROLE, "does not exist"),
+        (JOBS.replace("/github/", "/gone/"), ROLE, "Identity Pool does not exist"),
+        (JOBS.replace("123456789012", "demo-project"), ROLE, "Identity Pool does not exist"),
+        ("somebody", ROLE, "Invalid member"),
+        ("allUsers", "roles/none", "is not supported"),
+    ],
+)
+def test_nobody_is_bound_who_does_not_exist(local: Local, member: str, role: str, said: str) -> None:
+    host = "artifactregistry.googleapis.com"
+    error = write(local, host, {"bindings": [{"role": role, "members": [member]}]})["error"]
+    assert error["status"] == "INVALID_ARGUMENT"
+    assert said in error["message"]
+
+
+@pytest.mark.parametrize("policy", [None, "x", {"bindings": [{"role": ROLE, "members": [], "condition": {"x": 1}}]}])
+def test_what_is_no_policy_is_refused(local: Local, policy: Any) -> None:
+    assert write(local, "iam.googleapis.com", policy)["error"]["code"] == 400
+
+
+def test_a_role_that_is_taken_away_is_gone(local: Local) -> None:
+    host = "artifactregistry.googleapis.com"
+    token = local.token()
+    index = "/demo-project/python/simple/"
+    assert local.get(index, token).status_code == 200
+    write(local, host, {"bindings": []})
+    assert local.get(index, token).status_code == 403

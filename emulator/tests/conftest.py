@@ -1,0 +1,61 @@
+"""Emulators for unit tests: a clock that the test moves."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+
+from emulated import Clock, Local, make_wheel
+from gar_emulator import Emulator, World
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(time.time())
+
+
+@pytest.fixture
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def start(data: Path, clock: Clock) -> Iterator[Callable[..., Local]]:
+    """Starts an emulator: `start(world, switch=value, …)`."""
+    with ExitStack() as stack:
+
+        def start(world: World | None = None, **switches: object) -> Local:
+            emulator = stack.enter_context(Emulator(world, data=data, clock=clock))
+            emulator.cloud.switch(**switches)
+            session = stack.enter_context(requests.Session())
+            session.trust_env = False
+            return Local(emulator, session)
+
+        yield start
+
+
+@pytest.fixture
+def local(start: Callable[..., Local]) -> Local:
+    """The default world."""
+    return start()
+
+
+@pytest.fixture
+def default() -> World:
+    return World.default()
+
+
+@pytest.fixture
+def wheels(local: Local, tmp_path: Path) -> list[Path]:
+    """Three versions of two packages, which the emulator holds."""
+    made = [
+        make_wheel(tmp_path, "my-pkg", "1.0"),
+        make_wheel(tmp_path, "my-pkg", "1.0+local"),
+        make_wheel(tmp_path, "other", "2.0"),
+    ]
+    for wheel in made:
+        assert local.upload(wheel, local.token()).status_code == 200
+    return made

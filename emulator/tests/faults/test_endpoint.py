@@ -1,0 +1,100 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from emulated import Local
+from gar_emulator import Fault, World
+from gar_emulator.faults.faults import ENDPOINTS, FAULTS
+from tests.blocks import blocks
+from tests.conftest import ROOT
+
+DOCUMENT = ROOT / "docs/emulator.md"
+ONE = {"endpoint": "metadata", "fault": "503", "after": 0, "times": 1, "chance": 1.0, "seconds": 2.0}
+
+
+def faults(local: Local, method: str = "GET", body: str | None = None) -> requests.Response:
+    return local.session.request(method, f"{local.emulator.url}/emulator/faults", data=body)
+
+
+def example(language: str) -> str:
+    (found,) = (block.text for block in blocks(DOCUMENT) if block.language == language)
+    return found
+
+
+def test_faults_are_put_seen_and_deleted(local: Local) -> None:
+    assert faults(local).json() == []
+    put = faults(local, "PUT", '[{"endpoint": "metadata", "fault": "503", "seconds": 2}]')
+    assert (put.status_code, put.json()) == (200, [{**ONE, "struck": 0}])
+    assert local.session.get(local.emulator.url).status_code == 503
+    assert faults(local).json() == [{**ONE, "struck": 1}]
+    assert local.emulator.struck == {Fault("metadata", "503", seconds=2): 1}
+    assert faults(local, "DELETE").json() == []
+    assert local.emulator.struck == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("", "the body is not JSON"),
+        ("[" * 100_000, "the body is not JSON"),
+        ("\ud800".encode("utf-8", "surrogatepass"), "the body is not JSON"),
+        ("{}", "the body is not a list"),
+        ("[1]", "number 1 is not a table"),
+        ('[{"endpoint": "sts"}]', "number 1 lacks fault"),
+        ('[{"endpoint": "sts", "fault": 503}]', "number 1: fault has a value of the wrong type: 503"),
+        ('[{"endpoint": "sts", "fault": "503"}, {"endpoint": "x", "fault": "503"}]', "number 2: endpoint must be"),
+        ('[{"endpoint": "sts", "fault": "503", "times": -1}]', "number 1: after and times must be 0 or more"),
+        ('[{"endpoint": "sts", "fault": "503", "chance": NaN}]', "number 1: chance must be between 0 and 1"),
+        ('[{"endpoint": "sts", "fault": "503", "often": 1}]', "number 1 has an unknown entry, often"),
+        ('[{"endpoint": "sts", "fault": "503", "seconds": 1' + "0" * 400 + "}]", "number 1: seconds is too large"),
+    ],
+)
+def test_what_cannot_be_used_is_explained_and_changes_nothing(local: Local, body: str, said: str) -> None:
+    local.emulator.inject(Fault("metadata", "503", seconds=2))
+    answer = faults(local, "PUT", body)
+    assert answer.status_code == 400
+    assert answer.text.startswith("The faults cannot be used: ")
+    assert said in answer.text
+    assert faults(local).json() == [{**ONE, "struck": 0}]
+
+
+def test_no_fault_and_no_record_of_the_call_itself(local: Local) -> None:
+    local.emulator.inject(*(Fault(endpoint, "500", times=0) for endpoint in ENDPOINTS))
+    assert faults(local).status_code == 200
+    assert faults(local, "POST").status_code == 405
+    assert local.emulator.requests == []
+
+
+def test_documented_example_does_what_the_document_says(local: Local, tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("needs curl")
+    environment = {"PATH": os.environ["PATH"], "GAR_EMULATOR_HOST": local.emulator.url, "NO_PROXY": "*"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", example("sh")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    declared, seen, ended = (json.loads(line) for line in done.stdout.splitlines())
+    assert [fault["fault"] for fault in declared] == [fault["fault"] for fault in seen] == ["503", "accepted-lost"]
+    assert ended == []
+
+
+def test_documented_world_file_declares_faults() -> None:
+    world = World.parse(example("toml"), "docs/emulator.md")
+    assert [fault.fault for fault in world.faults] == ["503", "skew"]
+
+
+def test_every_fault_and_endpoint_is_documented() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    assert re.findall(r"`([^`]+)`", " ".join(rows)) == [*ENDPOINTS, *FAULTS]

@@ -1,0 +1,255 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from emulated import CLOUD_PLATFORM, READ_ONLY, READER, SCOPE, Clock, Local, make_wheel
+from gar_emulator import World
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Repository
+
+SIMPLE = "/demo-project/python/simple/"
+DENIED = (
+    'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
+    '"projects/demo-project/locations/us-central1/repositories/python" (or it may not exist)\n'
+)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return make_wheel(tmp_path, "my-pkg")
+
+
+def _said(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, answer.text
+
+
+# What goes in
+
+
+def test_uploaded_bytes_come_back(local: Local, wheel: Path) -> None:
+    answer = local.upload(wheel, local.token(), fields={"requires_python": ">=3.9"})
+    assert _said(answer) == (200, "")
+    (stored,) = local.emulator.files()
+    assert (stored.package, stored.version, stored.requires_python) == ("my-pkg", "1.0", ">=3.9")
+    got = local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token(READER))
+    assert got.content == wheel.read_bytes() == local.emulator.read(wheel.name)
+
+
+def test_duplicate_is_refused_whatever_the_bytes(local: Local, wheel: Path) -> None:
+    local.upload(wheel, local.token())
+    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists\n")
+    first = wheel.read_bytes()
+    make_wheel(wheel.parent, "my-pkg", content="other = 1")
+    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists\n")
+    assert local.emulator.read(wheel.name) == first
+
+
+def test_duplicate_as_other_registries_answer(start: Callable[..., Local], wheel: Path) -> None:
+    local = start(duplicate_status=409, duplicate_identical=True)
+    local.upload(wheel, local.token())
+    assert local.upload(wheel, local.token()).status_code == 200
+    make_wheel(wheel.parent, "my-pkg", content="other = 1")
+    assert local.upload(wheel, local.token()).status_code == 409
+
+
+def test_duplicate_answered_early_closes_the_connection(start: Callable[..., Local], wheel: Path) -> None:
+    local = start(duplicate_early=True)
+    local.upload(wheel, local.token())
+    answer = local.upload(wheel, local.token())
+    assert (answer.status_code, answer.headers["Connection"]) == (400, "close")
+
+
+@pytest.mark.parametrize("field", ["sha256_digest", "md5_digest", "blake2_256_digest"])
+def test_digests_are_checked(start: Callable[..., Local], wheel: Path, field: str) -> None:
+    local = start()
+    answer = local.upload(wheel, local.token(), fields={field: "00"})
+    assert _said(answer) == (400, f"The {field} does not fit the file.\n")
+    local.emulator.cloud.switch(check_digests=False)
+    assert local.upload(wheel, local.token(), fields={field: "00"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"name": "other"}, {"version": "2.0"}, {"version": "nonsense"}, {"version": ""}, {":action": "remove_pkg"}],
+)
+def test_form_must_fit_the_file(local: Local, wheel: Path, fields: dict[str, str]) -> None:
+    assert local.upload(wheel, local.token(), fields=fields).status_code == 400
+    assert local.emulator.files() == []
+
+
+@pytest.mark.parametrize("name", ["my_pkg-1.0.exe", "my_pkg-1.0-nonsense.whl", "my_pkg.tar.gz", "../my_pkg-1.0.tar.gz"])
+def test_file_name_must_be_a_distributions(local: Local, name: str) -> None:
+    answer = local.session.post(
+        local.url("us-central1-python.pkg.dev", "/demo-project/python/"),
+        data={":action": "file_upload", "name": "my-pkg", "version": "1.0"},
+        files={"content": (name, b"x")},
+        auth=("oauth2accesstoken", local.token()),
+    )
+    assert answer.status_code == 400
+    assert local.emulator.files() == []
+
+
+def test_epoch_is_refused(local: Local, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "my-pkg", "1!1.0")
+    assert local.upload(wheel, local.token(), fields={"version": "1!1.0"}).status_code == 400
+    assert local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).status_code == 400
+
+
+def test_local_version_is_taken(local: Local, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "my-pkg", "1.0+local.1")
+    assert local.upload(wheel, local.token()).status_code == 200
+    page = local.get(f"{SIMPLE}my-pkg/", local.token()).text
+    assert "my_pkg-1.0%2Blocal.1-py3-none-any.whl#sha256=" in page
+    assert local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).status_code == 200
+
+
+def test_size_may_be_limited(start: Callable[..., Local], wheel: Path) -> None:
+    local = start(max_upload_size=100)
+    assert local.upload(wheel, local.token()).status_code == 413
+
+
+def test_status_of_success_is_a_switch(start: Callable[..., Local], wheel: Path) -> None:
+    local = start(upload_status=201)
+    assert local.upload(wheel, local.token()).status_code == 201
+
+
+def test_upload_needs_the_last_slash(local: Local) -> None:
+    url = local.url("us-central1-python.pkg.dev", "/demo-project/python")
+    assert local.session.post(url, auth=("oauth2accesstoken", local.token())).status_code == 404
+
+
+def test_index_takes_no_upload(local: Local) -> None:
+    url = local.url("us-central1-python.pkg.dev", SIMPLE)
+    assert local.session.post(url, auth=("oauth2accesstoken", local.token())).status_code == 405
+
+
+def test_nothing_is_left_of_a_refused_upload(local: Local, wheel: Path) -> None:
+    local.upload(wheel, local.token(), fields={"sha256_digest": "00"})
+    assert list((local.emulator.data / "repositories/.incoming").iterdir()) == []
+
+
+# Who comes in
+
+
+def test_no_credentials(local: Local, wheel: Path) -> None:
+    answer = local.upload(wheel)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert answer.text.startswith("Unauthenticated request.")
+
+
+def test_reader_cannot_upload(local: Local, wheel: Path) -> None:
+    assert _said(local.upload(wheel, local.token(READER))) == (403, DENIED)
+    assert local.get(SIMPLE, local.token(READER)).status_code == 200
+
+
+def test_stranger_can_do_nothing(local: Local, wheel: Path) -> None:
+    stranger = local.token("user:stranger@example.com")
+    assert _said(local.upload(wheel, stranger)) == (403, DENIED)
+    assert local.get(SIMPLE, stranger).status_code == 403
+
+
+def test_read_only_scope_reads_alone(local: Local, wheel: Path) -> None:
+    token = local.token(scopes=[READ_ONLY])
+    assert local.upload(wheel, token).status_code == 403
+    assert local.get(SIMPLE, token).status_code == 200
+    local.emulator.cloud.switch(read_only_scope=False)
+    assert local.get(SIMPLE, token).status_code == 403
+    assert local.get(SIMPLE, local.token(scopes=[CLOUD_PLATFORM])).status_code == 200
+
+
+def test_other_scopes_do_nothing(local: Local) -> None:
+    assert local.get(SIMPLE, local.token(scopes=[f"{SCOPE}iam"])).status_code == 403
+
+
+def test_public_repository_is_read_by_everybody(start: Callable[..., Local], default: World, wheel: Path) -> None:
+    public = replace(default.repositories[0], public=True)
+    local = start(replace(default, repositories=(public,)))
+    local.upload(wheel, local.token())
+    assert local.get(f"{SIMPLE}my-pkg/").status_code == 200
+    assert local.get(f"/demo-project/python/my-pkg/{wheel.name}").status_code == 200
+    assert local.upload(wheel).status_code == 401
+
+
+# Where it goes
+
+
+@pytest.mark.parametrize(
+    "repository", ["europe-west1/demo-project/python", "us-central1/demo-project/none", "us-central1/none/python"]
+)
+def test_missing_repository_is_hidden(local: Local, wheel: Path, repository: str) -> None:
+    answer = local.upload(wheel, local.token(), repository=repository)
+    assert answer.status_code == 403
+    assert answer.text.endswith("(or it may not exist)\n")
+    local.emulator.cloud.switch(missing_repository="404")
+    assert local.upload(wheel, local.token(), repository=repository).status_code == 404
+
+
+def test_missing_repository_is_told_to_those_with_rights(
+    start: Callable[..., Local], default: World, wheel: Path
+) -> None:
+    writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
+    local = start(replace(default, bindings=(*default.bindings, writer)))
+    token = local.token("user:dev@example.com")
+    answer = local.upload(wheel, token, repository="us-central1/demo-project/none")
+    assert _said(answer) == (404, 'Repository "none" not found\n')
+    local.emulator.cloud.switch(missing_repository="403")
+    assert local.upload(wheel, token, repository="us-central1/demo-project/none").status_code == 403
+
+
+def test_new_repository_is_not_known_at_once(
+    start: Callable[..., Local], default: World, clock: Clock, wheel: Path
+) -> None:
+    writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
+    local = start(replace(default, bindings=(*default.bindings, writer)), repository_delay=5.0)
+    local.emulator.cloud.create(Repository("demo-project", "us-central1", "new"))
+    token = local.token("user:dev@example.com")
+    assert local.upload(wheel, token, repository="us-central1/demo-project/new").status_code == 404
+    clock.now += 5
+    assert local.upload(wheel, token, repository="us-central1/demo-project/new").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("other", "read"),
+    [
+        (Repository("demo-project", "us-central1", "python", format="DOCKER"), 400),
+        (Repository("demo-project", "us-central1", "python", mode="VIRTUAL_REPOSITORY"), 200),
+        (Repository("demo-project", "us-central1", "python", mode="REMOTE_REPOSITORY"), 200),
+    ],
+)
+def test_only_standard_python_repositories_take_uploads(
+    start: Callable[..., Local], default: World, wheel: Path, other: Repository, read: int
+) -> None:
+    local = start(replace(default, repositories=(other,)))
+    assert local.upload(wheel, local.token()).status_code == 400
+    assert local.get(SIMPLE, local.token()).status_code == read
+    local.emulator.cloud.switch(wrong_repository_status=404)
+    assert local.upload(wheel, local.token()).status_code == 404
+
+
+# What comes out
+
+
+def test_missing_package_and_file(local: Local, wheel: Path) -> None:
+    assert local.get(f"{SIMPLE}none/", local.token()).status_code == 404
+    local.upload(wheel, local.token())
+    assert local.get(f"/demo-project/python/other/{wheel.name}", local.token()).status_code == 404
+    assert local.get("/demo-project/python/", local.token()).status_code in {404, 405}
+
+
+def test_index_may_lag_behind(start: Callable[..., Local], wheel: Path, clock: Clock) -> None:
+    local = start(index_delay=10.0)
+    local.upload(wheel, local.token())
+    assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 404
+    clock.now += 10
+    assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 200
+
+
+def test_part_of_a_file(local: Local, wheel: Path) -> None:
+    local.upload(wheel, local.token())
+    headers = {"Range": "bytes=0-1"}
+    got = local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token(), headers=headers)
+    assert (got.status_code, got.content) == (206, wheel.read_bytes()[:2])

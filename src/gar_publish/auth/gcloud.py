@@ -1,0 +1,73 @@
+"""gcloud's own login, for a person at a shell."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gar_publish.auth.tokens import Token
+from gar_publish.console import Console
+from gar_publish.errors import CredentialsFailure
+
+_SECONDS = 60
+
+
+def find(environment: Mapping[str, str]) -> str | None:
+    """The gcloud program on the PATH (`gcloud.cmd` on Windows)."""
+    return shutil.which("gcloud", path=environment.get("PATH", ""))
+
+
+def login_file(environment: Mapping[str, str]) -> Path | None:
+    """Where `gcloud auth application-default login` keeps what it made; None where there is no such file."""
+    if folder := environment.get("CLOUDSDK_CONFIG"):
+        config = Path(folder)
+    elif folder := environment.get("APPDATA"):
+        config = Path(folder, "gcloud")
+    else:
+        config = Path(environment.get("HOME", "/nonexistent"), ".config", "gcloud")
+    file = config / "application_default_credentials.json"
+    return file if file.is_file() else None
+
+
+def fetch(program: str, environment: Mapping[str, str], console: Console) -> Token:
+    """Ask gcloud for a token with at least ten minutes left.
+
+    Raises:
+        CredentialsFailure: gcloud is not logged in, or its login has ended.
+    """
+    command = [program, "config", "config-helper", "--format=json(credential)", "--min-expiry=10m"]
+    try:
+        done = subprocess.run(
+            command,
+            env={**_without_secrets_of_the_job(environment), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=True,
+        )
+        credential = json.loads(done.stdout)["credential"]
+        value = str(credential["access_token"])
+        console.mask(value)
+        expiry = credential.get("token_expiry")
+        return Token(value, datetime.fromisoformat(expiry).astimezone(UTC) if expiry else None)
+    except subprocess.CalledProcessError as error:
+        words = error.stderr
+    except subprocess.TimeoutExpired:
+        words = f"no answer in {_SECONDS} s"
+    except (OSError, ValueError, KeyError, TypeError):
+        words = "an answer without a token"
+    raise CredentialsFailure(
+        "gcloud is installed, but has no token to give.",
+        cause="nobody is logged in, or the login has ended",
+        fix="gcloud auth login, then run the same command again",
+        anchor="gcloud-login",
+        detail=words[-1000:],
+    )
+
+
+def _without_secrets_of_the_job(environment: Mapping[str, str]) -> dict[str, str]:
+    """The login is the machine's own: it needs neither the job's inputs nor what asks for its identity token."""
+    return {name: value for name, value in environment.items() if not name.startswith(("ACTIONS_", "INPUT_"))}

@@ -1,0 +1,53 @@
+"""The one way a token gets onto a request: to the host that it was made for, and encrypted."""
+
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import requests
+from requests.auth import AuthBase
+
+from gar_publish.urls import origin
+
+if TYPE_CHECKING:
+    from gar_publish.auth import TokenSource
+
+
+class HostAuth(AuthBase):
+    """Sends the current token and its user name to one host, and to no other.
+
+    https://cloud.google.com/artifact-registry/docs/python/authentication
+
+    Args:
+        url: Any URL of that host; scheme, host and port count.
+        source: Where the token comes from, asked anew for each request.
+    """
+
+    def __init__(self, url: str, source: "TokenSource") -> None:
+        self._origin = origin(url)
+        self._source = source
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if request.url and origin(request.url) == self._origin:
+            token = self._source.token()
+            pair = f"{token.user}:{token.value}"
+            request.headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return request
+
+
+def refused_token(response: requests.Response) -> str:
+    """The token that was sent with the request of this answer: what `TokenSource.renew` asks for."""
+    scheme, _, sent = response.request.headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
+
+
+def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
+    """Make a request that `HostAuth` authorises; where its token is refused (401), once more with another."""
+    response = call()
+    if response.status_code != requests.codes.unauthorized:
+        return response
+    refused = refused_token(response)
+    if source.renew(refused).value == refused:
+        return response
+    response.close()
+    return call()

@@ -1,0 +1,112 @@
+"""The metadata server of Compute Engine, GKE, Cloud Run and Cloud Build: a token for the attached account.
+
+https://cloud.google.com/compute/docs/access/authenticate-workloads
+"""
+
+import errno
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from gar_publish.auth.exchange import Exchange
+from gar_publish.auth.tokens import FreshSource, Token
+from gar_publish.errors import CredentialsFailure, Failure
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.transport.retry import persist
+
+HEADERS = {"Metadata-Flavor": "Google"}
+NO_PROXY: dict[str, Any] = {"http": None, "all": None}
+ACCOUNT_PATH = "computeMetadata/v1/instance/service-accounts/default/email"
+_LONGEST_WAIT = 1.0
+_PING_TIMEOUTS = (1.5, 1.0)
+"""Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
+_LONGEST_LIFE = 7 * 86400
+"""Seconds: no token lives as long."""
+
+
+class _Nobody(Exception):
+    """Nobody has the address of the metadata server."""
+
+
+class MetadataSource(FreshSource):
+    """The attached account's tokens."""
+
+    def read_only(self) -> FreshSource | None:
+        """None where this server ignores scopes: then it gives its cached token again."""
+        narrow = super().read_only()
+        return narrow if narrow and narrow.token().value != self.token().value else None
+
+
+def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
+    """The metadata server's base URL; None where there is none, which takes some seconds to know at the most.
+
+    `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
+    """
+    if environment.get("NO_GCE_CHECK", "").lower() == "true":
+        return None
+    base = address(exchange.endpoints, environment)
+    is_there = False
+
+    def ping() -> requests.Response:
+        nonlocal is_there
+        try:
+            answer = exchange.session.get(
+                f"{base}/", headers=HEADERS, proxies=NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False
+            )
+        except requests.ConnectionError as error:
+            if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
+                raise _Nobody from None
+            raise
+        is_there = is_there or answer.headers.get("Metadata-Flavor") == "Google"
+        return answer
+
+    with suppress(_Nobody, Failure):
+        persist(
+            ping,
+            patience=replace(exchange.patience, longest=_LONGEST_WAIT),
+            what="look for a metadata server",
+            on_wait=exchange.console.info,
+        )
+    return base if is_there else None
+
+
+def address(endpoints: Endpoints, environment: Mapping[str, str]) -> str:
+    """Where the metadata server is, if there is one."""
+    return endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
+
+
+def _errno(error: requests.ConnectionError) -> int | None:
+    """The number of the operating system's error, which is behind those of urllib3 and requests."""
+    failed = getattr(error.args[0], "reason", None) if error.args else None
+    cause = getattr(failed, "__cause__", None)
+    return cause.errno if isinstance(cause, OSError) else None
+
+
+def fetch(base: str, exchange: Exchange, scope: str) -> Token:
+    """Ask for a token of the default account.
+
+    Raises:
+        CredentialsFailure: No account is attached.
+        Unreachable: The server does not answer.
+    """
+    asked_at = datetime.now(UTC)
+    answer = exchange.get_json(
+        f"{base}/computeMetadata/v1/instance/service-accounts/default/token?scopes={quote(scope, safe='')}",
+        headers=HEADERS,
+        proxies=NO_PROXY,
+    )
+    value, seconds = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST_LIFE:
+        raise CredentialsFailure(
+            "The metadata server answered, but not with a token.",
+            fix="attach a service account to this machine",
+            anchor="metadata-account",
+        )
+    exchange.console.mask(value)
+    return Token(value, asked_at + timedelta(seconds=seconds))

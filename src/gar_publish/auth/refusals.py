@@ -1,0 +1,304 @@
+"""The refusals that are known: each server's words, the likely cause, and the command that mends it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+
+from gar_publish.errors import CredentialsFailure
+from gar_publish.registry.refusals import harmless, server_text
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One row: what the server says (a regular expression), and what that means.
+
+    `cause` and `fix` may name `{provider}`, `{service_account}` and the like. `claims` is what the job's identity token
+    has to say besides (a regular expression, too).
+    """
+
+    says: str
+    cause: str
+    fix: str
+    anchor: str
+    claims: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server of the chain: how its URL is recognised, what its refusal means, and its known reasons."""
+
+    url: str
+    what: str
+    reasons: tuple[Reason, ...]
+
+
+_DESCRIBE = "gcloud iam workload-identity-pools providers describe {provider}"
+_UPDATE = "gcloud iam workload-identity-pools providers update-oidc {provider}"
+_DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
+_PERIMETER = Reason(
+    "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
+    "a service perimeter of the organisation (VPC Service Controls) lets nobody in from this network",
+    "have its administrator look up the identifier above, and let this identity in: "
+    "gcloud logging read IDENTIFIER --project=PROJECT",
+    "perimeter",
+)
+_IMMUTABLE = r"\bsub=repo:[^,]*@\d+/"
+"""https://docs.github.com/en/actions/reference/security/oidc"""
+_PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
+_LOGIN = "gcloud auth application-default login"
+
+GITHUB = Service(
+    r"/idtoken|actions\.githubusercontent\.com",
+    "GitHub does not issue an identity token for this job",
+    (
+        Reason(
+            r"HTTP 40[13]",
+            "the job lacks the permission `id-token: write`, or it is over and its request token with it",
+            _PERMISSION,
+            "id-token-permission",
+        ),
+    ),
+)
+
+# https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
+# https://github.com/google-github-actions/auth/blob/main/docs/TROUBLESHOOTING.md
+STS = Service(
+    r"sts\.[\w.]*googleapis\.com",
+    "Google's token service does not accept this identity",
+    (
+        Reason(
+            "attribute condition",
+            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` holds ids, "
+            "as in repositories made or renamed since 2026-07-15, so a condition on its old form is false",
+            "compare ids instead; this takes the place of the whole condition\n"
+            f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
+            "immutable-subject",
+            claims=_IMMUTABLE,
+        ),
+        Reason(
+            "attribute condition",
+            "the provider's attribute condition is false for this job, whose token says {claims}",
+            "compare that with the condition, and where it is to let in this owner's repositories, replace it\n"
+            f"  {_DESCRIBE} --format='value(attributeCondition)'\n"
+            f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
+            "attribute-condition",
+        ),
+        Reason(
+            r"invalid_target|target service indicated by",
+            "the pool or the provider does not exist, is disabled or was deleted, "
+            "or its name holds another project's number",
+            f"{_DESCRIBE} --format='yaml(name,state,disabled)'",
+            "provider-missing",
+        ),
+        Reason(
+            'Invalid value for "audience"',
+            "`workload-identity-provider` is not the full name of a provider: {provider}",
+            "gcloud iam workload-identity-pools providers list --workload-identity-pool={pool} --format='value(name)'",
+            "provider-name",
+        ),
+        Reason(
+            r"audience in (ID Token|JWT).* does not match",
+            "the provider lists allowed audiences of its own, and {audience} is not one of them",
+            f"{_UPDATE} --allowed-audiences={{audience}}",
+            "audience",
+        ),
+        Reason(
+            "issuer in ID Token",
+            "the provider trusts another issuer than {issuer}",
+            f"{_UPDATE} --issuer-uri={{issuer}}",
+            "issuer",
+        ),
+        Reason(
+            "stale to sign-in",
+            "too much time passed between GitHub's token and Google's look at it, or a clock is wrong",
+            "run the job again; on a self-hosted runner, set its clock by NTP",
+            "stale-token",
+        ),
+        Reason(
+            "127 bytes",
+            "the attribute that is mapped to google.subject is too long; Google takes 127 bytes, and a long "
+            "repository or branch name makes GitHub's `sub` longer",
+            "map something short instead; this takes the place of the whole mapping, so add what else you use\n"
+            f"  {_UPDATE} --attribute-mapping='google.subject=assertion.repository_id,"
+            "attribute.repository=assertion.repository,attribute.repository_id=assertion.repository_id,"
+            "attribute.repository_owner_id=assertion.repository_owner_id'",
+            "subject-too-long",
+        ),
+        Reason(
+            "connecting to the given credential's issuer",
+            "Google cannot read the issuer's keys at {issuer}",
+            "make {issuer}/.well-known/openid-configuration public, or upload its keys: "
+            f"{_UPDATE} --jwk-json-path=FILE",
+            "issuer-unreachable",
+        ),
+        Reason(
+            _DISABLED,
+            "the Security Token Service API is switched off in the pool's project",
+            "gcloud services enable sts.googleapis.com --project={number}",
+            "api-disabled",
+        ),
+        _PERIMETER,
+    ),
+)
+
+IAM = Service(
+    r"iamcredentials\.[\w.]*googleapis\.com",
+    "Google does not let this identity act as {service_account}",
+    (
+        Reason(
+            _DISABLED,
+            "the IAM Service Account Credentials API is switched off in the account's project",
+            "gcloud services enable iamcredentials.googleapis.com --project={project}",
+            "api-disabled",
+        ),
+        _PERIMETER,
+        Reason(
+            r"getAccessToken|PERMISSION_DENIED",
+            "the identity lacks {role} on the account; its `sub` holds ids ({claims}), as in repositories made or "
+            "renamed since 2026-07-15, so a binding to its old form does not reach it",
+            "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
+            "--role={role} --member='{member}'",
+            "immutable-subject",
+            claims=_IMMUTABLE,
+        ),
+        Reason(
+            r"getAccessToken|PERMISSION_DENIED",
+            "the identity lacks {role} on the account, the account does not exist, "
+            "or the binding is younger than five minutes",
+            "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
+            "--role={role} --member='{member}'",
+            "impersonation-denied",
+        ),
+        Reason(
+            "not found",
+            "there is no such account",
+            "gcloud iam service-accounts list --project={project}",
+            "account-missing",
+        ),
+        Reason(
+            "lifetime cannot exceed",
+            "this machine's clock is ahead, or a longer life was asked for than the organisation allows",
+            "set the clock by NTP",
+            "clock-skew",
+        ),
+    ),
+)
+
+# https://developers.google.com/identity/protocols/oauth2/service-account
+OAUTH = Service(
+    r"oauth2\.[\w.]*googleapis\.com",
+    "Google does not accept the credential of {service_account}",
+    (
+        Reason(
+            "Invalid JWT Signature",
+            "the key {key_id} was deleted, or is another account's",
+            "make a new key and store it, or use `workload-identity-provider` and no key at all\n"
+            "  gcloud iam service-accounts keys list --iam-account={service_account}\n"
+            "  gcloud iam service-accounts keys create key.json --iam-account={service_account}",
+            "key-deleted",
+        ),
+        Reason(
+            "account not found",
+            "the account was deleted",
+            "gcloud iam service-accounts list --project={project}",
+            "account-missing",
+        ),
+        Reason(
+            "disabled",
+            "the account or the key is switched off",
+            "switch on again what is off\n"
+            "  gcloud iam service-accounts enable {service_account} --project={project}\n"
+            "  gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
+            "account-disabled",
+        ),
+        Reason(
+            r"short-lived token|reasonable timeframe|\biat\b|\bexp\b",
+            "this machine's clock is wrong by minutes",
+            "set the clock by NTP (Linux: timedatectl set-ntp true), and compare: date -u",
+            "clock-skew",
+        ),
+        Reason(
+            r"expired or revoked|invalid_rapt|reauth|invalid_client", "the login has ended", _LOGIN, "login-expired"
+        ),
+        Reason("invalid_scope", "this kind of login cannot ask for that scope", _LOGIN, "login-expired"),
+    ),
+)
+
+# https://cloud.google.com/compute/docs/metadata/overview
+METADATA = Service(
+    "computeMetadata",
+    "The metadata server does not hand out a token",
+    (
+        Reason(
+            r"HTTP 40[34]",
+            "no service account is attached to this machine, or its scopes do not reach Artifact Registry",
+            "attach one with the scope cloud-platform (Cloud Build: `serviceAccount:` in cloudbuild.yaml)",
+            "metadata-account",
+        ),
+    ),
+)
+
+SERVICES = (METADATA, STS, IAM, OAUTH, GITHUB)
+OTHER = Service("", "The server that vouches for this machine refuses", ())
+
+UNKNOWN = Reason(
+    "",
+    "",
+    "run it again; if the answer stays the same, look at the identity in Google Cloud's console",
+    "credentials-refused",
+)
+
+
+def explain(response: requests.Response, names: Mapping[str, str]) -> CredentialsFailure:
+    """Turn a refusal of the chain GitHub, STS, IAM Credentials, OAuth, metadata server into words that help.
+
+    Args:
+        response: The answer, which is not 200.
+        names: What the table's `{names}` stand for; a missing one is shown as its own name in capitals.
+    """
+    service = next((each for each in SERVICES if re.search(each.url, response.url)), OTHER)
+    body = server_text(response)
+    words = _words(response) or body
+    seen = f"HTTP {response.status_code}\n{words}\n{body}"
+    known = _Names(names)
+    reason = next((each for each in service.reasons if _fits(each, seen, known["claims"])), UNKNOWN)
+    return CredentialsFailure(
+        f"{service.what.format_map(known)} (HTTP {response.status_code}).",
+        cause=reason.cause.format_map(known),
+        fix=reason.fix.format_map(known),
+        anchor=reason.anchor,
+        detail=words,
+    )
+
+
+def _fits(reason: Reason, seen: str, claims: str) -> bool:
+    return bool(re.search(reason.says, seen, re.IGNORECASE) and re.search(reason.claims, claims))
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return name.upper()
+
+
+def _words(response: requests.Response) -> str:
+    """The message of an error as OAuth (RFC 6749, section 5.2) or Google's APIs (AIP-193) shape it."""
+    try:
+        body = response.json()
+        error = body["error"]
+        if isinstance(error, dict):
+            text = f"{error.get('status') or error.get('code', '')}: {error['message']}".lstrip(": ")
+        else:
+            text = f"{error}: {body.get('error_description', '')}".rstrip(": ")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return harmless(text)[:1000]
+
+
+def project_of(account: str) -> str:
+    """The project in an account's address; `example.com:project` stands in it the other way round."""
+    found = re.fullmatch(r"[^@]+@([^.@]+)(?:\.([^@]+))?\.iam\.gserviceaccount\.com", account)
+    if not found:
+        return "PROJECT"
+    return f"{found[2]}:{found[1]}" if found[2] else found[1]

@@ -1,0 +1,231 @@
+"""One project's distributions, made by its own build backend (PEP 517)."""
+
+import contextlib
+import json
+import re
+import subprocess
+import warnings
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import build
+from build import ProjectBuilder
+from pyproject_hooks import BackendUnavailable, UnsupportedOperation
+
+from gar_publish.builder.environment import Environment
+from gar_publish.builder.environments import Environments
+from gar_publish.builder.files import open_regular
+from gar_publish.builder.hooks import Hooks
+from gar_publish.builder.process import Show
+from gar_publish.builder.sandbox import Sandbox
+from gar_publish.errors import BadInput, BuildFailure, Failure
+
+Kind = Literal["wheel", "sdist"]
+
+_LINES_KEPT = 40
+_LONGEST_ANSWER = 4 * 1024 * 1024
+# Python 3.11 has no filters before 3.11.4.
+_UNPACK = """
+import sys, tarfile
+how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
+"""
+_TOOL = r"(\S*[/-])?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?"
+_NO_COMPILER = re.compile(
+    "|".join(
+        [
+            rf"command '{_TOOL}' failed: No such file",
+            rf"unable to execute '{_TOOL}'",
+            rf"{_TOOL}: (command )?not found",
+            rf"No such file or directory: '{_TOOL}'",
+            r"Microsoft Visual C\+\+ 14",
+            r"can't find Rust compiler",
+            r"Cargo, the Rust package manager, is not installed",
+            r"Unknown compiler\(s\)",
+            r"No CMAKE_\w+_COMPILER could be found",
+            r"fatal error: Python\.h",
+        ]
+    )
+)
+
+
+def requirements(tree: Path, label: str) -> set[str]:
+    """What the pyproject.toml of a source tree says that its build needs.
+
+    Raises:
+        BadInput: The [build-system] table is malformed.
+    """
+    with _reading(tree, label):
+        return ProjectBuilder(tree).build_system_requires
+
+
+class Backend:
+    """The build backend of one source tree.
+
+    Args:
+        tree: The source tree, as the build may see it.
+        label: How the user calls the project, for messages.
+        extra: Variables for the backend on top of the sandbox's.
+        show: Is given each line that the backend writes.
+    """
+
+    def __init__(
+        self,
+        tree: Path,
+        *,
+        label: str,
+        sandbox: Sandbox,
+        hooks: Hooks,
+        environments: Environments,
+        extra: Mapping[str, str],
+        show: Show,
+    ) -> None:
+        self._tree = tree
+        self._label = label
+        self._sandbox = sandbox
+        self._hooks = hooks
+        self._environments = environments
+        self._extra = extra
+        self._show = show
+        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._environment: Environment
+
+    def make(self, kind: Kind) -> Path:
+        """Build one distribution.
+
+        Returns:
+            Where the backend put it: a file that it could still change.
+
+        Raises:
+            BadInput: The [build-system] table is malformed.
+            BuildFailure: The backend cannot be had, or it failed.
+        """
+        with _reading(self._tree, self._label):
+            builder = ProjectBuilder(self._tree, runner=self._run_hook)
+        requires = builder.build_system_requires
+        self._environment = self._environment_of(requires)
+        with self._running(kind):
+            more = builder.get_requires_for_build(kind)
+        if not more <= requires:
+            self._hooks.end_project()  # nothing of it may run while its environment can be written
+            self._environment = self._environment_of(requires | more)
+        folder = self._sandbox.folder("built")
+        with self._running(kind):
+            made = folder / Path(builder.build(kind, folder)).name
+            open_regular(made).close()
+        return made
+
+    @contextlib.contextmanager
+    def _running(self, kind: Kind) -> Iterator[None]:
+        """Explain what a hook raises."""
+        try:
+            yield
+        except (build.BuildBackendException, OSError, TypeError) as error:
+            raise self._failure(kind, error) from error
+
+    def unpack(self, sdist: Path) -> Path:
+        """The source tree inside an sdist that this backend made.
+
+        Unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
+        """
+        self._hooks.end_project()
+        folder = self._sandbox.folder("unpacked")
+        python = self._environment_of(set()).python_executable
+        command = [python, "-I", "-c", _UNPACK, str(sdist), str(folder)]
+        try:
+            self._sandbox.run(command, cwd=folder, show=self._hear)
+            (tree,) = folder.iterdir()
+        except (subprocess.CalledProcessError, ValueError) as error:
+            raise self._failure("sdist", error) from error
+        return tree
+
+    def _environment_of(self, requires: Collection[str]) -> Environment:
+        return self._environments.get(requires, project=self._label, sandbox=self._sandbox)
+
+    def _run_hook(
+        self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+    ) -> None:
+        """The runner that build calls. The hook works in a folder of its own, so that what gar-publish reads
+        is no link or pipe, and holds none of the warnings that pyproject_hooks would raise in this process.
+        """
+        *_, hook, control = cmd
+        environment = self._environment
+        given = {**environment.make_extra_environ(), **(extra_environ or {}), **self._extra}
+        tree = Path(cwd or self._tree)
+        folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._hear)
+        answer = _read_answer(folder / "output.json")
+        for warning in answer.pop("warnings", ()):
+            self._hear(str(warning.get("message")))
+        Path(control, "output.json").write_text(json.dumps(answer))
+
+    def _hear(self, line: str) -> None:
+        self._said.append(line)
+        self._show(line)
+
+    def _failure(self, kind: Kind, error: Exception) -> Failure:
+        said = "\n".join(self._said)
+        cause = error.exception if isinstance(error, build.BuildBackendException) else error
+        if _NO_COMPILER.search(said):
+            return BuildFailure(
+                f"{self._label} needs a compiler, and there is none here.",
+                cause="It has code in C, C++, Rust or the like, which is built for one platform at a time.",
+                fix="Build its wheels with cibuildwheel in a step before, and name them in `dist`.",
+                anchor="needs-a-compiler",
+                detail=said,
+            )
+        if isinstance(cause, BackendUnavailable):
+            return BuildFailure(
+                f"The build backend of {self._label} could not be imported.",
+                cause="`build-backend` is misspelt, or the package that holds it is missing in `requires`.",
+                fix="Correct the [build-system] table of its pyproject.toml.",
+                anchor="build-backend",
+                detail=str(cause),
+            )
+        if isinstance(cause, UnsupportedOperation):
+            return BuildFailure(
+                f"The build backend of {self._label} says that it cannot make a {kind} here.",
+                fix="Ask for the other kind in `formats`.",
+                anchor="build-failed",
+                detail=said,
+            )
+        return BuildFailure(
+            f"The build of {self._label} failed ({kind}).",
+            fix="Its last lines say why. `python -m build` in the project's folder may show the same.",
+            anchor="build-failed",
+            detail=said if isinstance(cause, subprocess.CalledProcessError) else f"{said}\n{cause}",
+        )
+
+
+@contextlib.contextmanager
+def _reading(tree: Path, label: str) -> Iterator[None]:
+    """Explain what is wrong in the pyproject.toml, which a hook may have changed since it was checked."""
+    file = tree / "pyproject.toml"
+    if file.exists() and not file.is_file():
+        raise BadInput(f"{file.name} of {label} is no file.", anchor="invalid-pyproject")
+    with warnings.catch_warnings(record=True) as typos:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (build.BuildException, ValueError) as error:
+            raise BadInput(
+                f"The [build-system] table of {label} is malformed: {error}.",
+                fix="Correct its pyproject.toml.",
+                anchor="invalid-pyproject",
+                detail="\n".join(str(typo.message) for typo in typos),
+            ) from error
+
+
+def _read_answer(file: Path) -> dict[str, Any]:
+    """A hook's answer, which other people's code wrote.
+
+    Raises:
+        ValueError: It is no JSON object, or too long.
+        OSError: It cannot be read.
+    """
+    with open_regular(file) as stream:
+        answer = json.loads(stream.read(_LONGEST_ANSWER))
+    if not isinstance(answer, dict):
+        raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004 - it is JSON of another shape, no wrong argument
+    return answer

@@ -1,0 +1,97 @@
+"""As whom builds run: whoever started gar-publish, but `nobody` in the place of root."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from gar_publish.builder import variables
+from gar_publish.builder.process import User, as_user
+from gar_publish.console import Console
+from gar_publish.errors import BuildFailure
+from gar_publish.process import adopt_orphans
+
+
+def choose(
+    scratch: Path,
+    environment: Mapping[str, str],
+    *,
+    needed: Sequence[Path],
+    console: Console,
+    insist: bool,
+    most: int,
+) -> Sequence[User | None]:
+    """As whom builds run side by side; None is the user who started gar-publish.
+
+    Args:
+        scratch: A folder of this run, which they have to reach.
+        environment: The whole environment that gar-publish was started with.
+        needed: Files that they have to read.
+        console: Hears a warning when root's build cannot run as `nobody`.
+        insist: Fail rather than build as root; and give each build a user of its own.
+        most: How many there may be.
+
+    Raises:
+        BuildFailure: Root's build cannot run as `nobody`, and `insist`.
+    """
+    user = _nobody(scratch, environment, needed=needed, console=console, insist=insist)
+    if user is None:
+        return [None] * most
+    adopt_orphans()
+    return [user, *(_others(user, most - 1) if insist else ())]
+
+
+def _nobody(
+    scratch: Path, environment: Mapping[str, str], *, needed: Sequence[Path], console: Console, insist: bool
+) -> User | None:
+    """`nobody`, where gar-publish runs as root; tried out, since Python may be below /root."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    import pwd  # not there on Windows
+
+    scratch.chmod(0o755)
+    try:
+        entry = pwd.getpwnam("nobody")
+        user = User(entry.pw_uid, entry.pw_gid)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import os, sys; os.listdir(sys.argv[1]); [open(file) for file in sys.argv[2:]]",
+                scratch,
+                *needed,
+            ],
+            env=variables.for_backend(environment, personal=False),
+            cwd="/",
+            capture_output=True,
+            check=True,
+            text=True,
+            **as_user(user),
+        )
+    except (KeyError, OSError, subprocess.CalledProcessError) as error:
+        if insist:
+            raise BuildFailure(
+                "The build cannot run as the user nobody, and it must not run as root.",
+                cause=f"That user cannot run {sys.executable}, or cannot reach the temporary folder {scratch}.",
+                fix="Use an image in which every user can run Python, and leave TMPDIR at its default.",
+                anchor="build-as-root",
+                detail=str(getattr(error, "stderr", None) or error),
+            ) from error
+        console.warning(
+            f"The build runs as root: the user nobody, who would else run it, cannot run {sys.executable}."
+            " A build runs other people's code; start gar-publish as a user without rights, or with a Python that"
+            " every user can run."
+        )
+        return None
+    return user
+
+
+def _others(nobody: User, count: int) -> Iterator[User]:
+    """Further users without a name, as far as this container has them (it may be in a user namespace)."""
+    for number in range(1, count + 1):
+        user = User(nobody.uid - number, nobody.gid - number)
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(["/bin/true"], cwd="/", env={}, check=True, **as_user(user))
+            yield user

@@ -1,0 +1,137 @@
+"""The console of a person, or of a log that a person reads."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from threading import RLock
+from typing import TYPE_CHECKING, TextIO
+
+from gar_publish.console import Lines, encoded_forms, printable
+from gar_publish.errors import Failure
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_BAR_AFTER = 1.0
+_REDRAWN_AFTER = 0.1
+"""Seconds that an upload takes before it gets a bar, and between two looks at how far it is."""
+
+
+class TerminalConsole:
+    """Talks to a person on standard error, so that standard output holds results alone. May be shared by threads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._secrets: set[str] = set()
+        self._bars = Bars(stream)
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        self.info(title)
+        yield
+
+    def info(self, text: str) -> None:
+        text = printable(text)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        self._bars.write(f"{text}\n")
+
+    def notice(self, text: str) -> None:
+        self.info(f"note: {text}")
+
+    def warning(self, text: str) -> None:
+        self.info(f"warning: {text}")
+
+    def error(self, failure: Failure) -> None:
+        self.info(f"error: {failure.explain()}")
+
+    def mask(self, secret: str) -> None:
+        self._secrets.update(encoded_forms(secret))
+
+    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A bar in a terminal, a line now and then in a file."""
+        if self._stream.isatty():
+            return self._bars.bar(filename, total)
+        return nullcontext(Lines(self.info, filename, total).show)
+
+    def end_progress(self) -> None:
+        """Take away the bars of uploads that nobody waits for any more."""
+        self._bars.end()
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        yield lambda line: self.info(f"  {line}")
+
+
+class Bars:
+    """A bar for each upload that takes longer than a second, below whatever else is written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = RLock()
+        self._shown: Progress | None = None
+        self._ended = False
+
+    def write(self, text: str) -> None:
+        with self._lock, suppress(OSError):  # the work goes on where nobody reads what is said of it
+            if self._shown:
+                self._shown.console.out(text, end="", highlight=False)
+            else:
+                self._stream.write(text)
+                self._stream.flush()
+
+    @contextmanager
+    def bar(self, filename: str, total: int) -> Iterator[Callable[[int], None]]:
+        task = None
+        drawn = time.monotonic() + _BAR_AFTER - _REDRAWN_AFTER
+
+        def show(sent: int) -> None:
+            nonlocal task, drawn
+            if time.monotonic() - drawn < _REDRAWN_AFTER:
+                return
+            drawn = time.monotonic()
+            with self._lock:
+                if self._ended:
+                    return
+                self._shown = self._shown or _start(self._stream)
+                if task is None:
+                    task = self._shown.add_task(filename, total=total)
+                self._shown.update(task, completed=sent)
+
+        try:
+            yield show
+        finally:
+            with self._lock:
+                if self._shown and task is not None:
+                    self._shown.remove_task(task)
+                    if not self._shown.tasks:
+                        self._stop()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._shown:
+            self._shown.stop()
+            self._shown = None
+
+
+def _start(stream: TextIO) -> "Progress":
+    from rich import progress  # only a slow upload needs it
+    from rich.console import Console
+
+    bars = progress.Progress(
+        "{task.description}",
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        console=Console(file=stream),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bars.start()
+    return bars

@@ -1,0 +1,105 @@
+"""The software bill of materials of a wheel: CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/).
+
+It holds what the wheel's metadata declare, and nothing that only an installation would settle. The same wheel in the
+same repository always gives the same document, except for another release of gar-publish.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense, License, LicenseAcknowledgement, LicenseExpression
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from gar_publish import __version__
+from gar_publish.distributions.distribution import Distribution, is_needed
+from gar_publish.settings.repository import Repository
+
+REQUIRES_PROPERTY = "gar-publish:requires-dist"
+"""Holds a requirement as the wheel declares it, range and marker included: CycloneDX 1.6 has no place for a range."""
+
+_DECLARED = LicenseAcknowledgement.DECLARED
+_SHA256 = HashAlgorithm.SHA_256
+
+
+def of_wheel(wheel: Distribution, repository: Repository, environment: Mapping[str, str]) -> bytes:
+    """The SBOM of a wheel.
+
+    Args:
+        wheel: The wheel.
+        repository: Where it is published; part of its package URL.
+        environment: `SOURCE_DATE_EPOCH` in it is the time stamp; without that there is none.
+    """
+    metadata = wheel.package.metadata
+    purl = PackageURL("pypi", None, wheel.name, wheel.version, {"repository_url": repository.index_url})
+    component = Component(
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        name=wheel.name,
+        version=wheel.version,
+        purl=purl,
+        description=metadata.get("summary"),
+        hashes=[HashType(alg=_SHA256, content=wheel.sha256)],
+        licenses=_licenses(metadata),
+    )
+    required = [_required(name, lines) for name, lines in _requirements(metadata).items() if name != wheel.name]
+    tool = Component(type=ComponentType.APPLICATION, name="gar-publish", version=__version__)
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{component.bom_ref}#{wheel.sha256}#{__version__}"),
+        metadata=BomMetaData(component=component, tools=ToolRepository(components=[tool])),
+        components=required,
+    )
+    bom.metadata.timestamp = _source_date(environment)  # type: ignore[assignment] # CycloneDX needs none
+    bom.register_dependency(component, required)
+    return f"{JsonV1Dot6(bom).output_as_string(indent=2)}\n".encode()
+
+
+def _source_date(environment: Mapping[str, str]) -> datetime | None:
+    """https://reproducible-builds.org/specs/source-date-epoch/"""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(int(environment.get("SOURCE_DATE_EPOCH", "")), UTC)
+    return None
+
+
+def _licenses(metadata: Mapping[str, Any]) -> list[License]:
+    """What is declared, the strongest form alone: an SPDX expression (PEP 639), a text, or classifiers."""
+    text = metadata.get("license_expression") or metadata.get("license") or ""
+    try:
+        return [LicenseExpression(canonicalize_license_expression(text), acknowledgement=_DECLARED)]
+    except InvalidLicenseExpression:
+        classifiers = [each for each in metadata.get("classifiers", ()) if each.startswith("License ::")]
+        first_lines = text.strip().splitlines()[:1]  # some put the whole license there
+        return [DisjunctiveLicense(name=each, acknowledgement=_DECLARED) for each in first_lines or classifiers]
+
+
+def _requirements(metadata: Mapping[str, Any]) -> Mapping[str, list[Requirement]]:
+    found: dict[str, list[Requirement]] = {}
+    for line in metadata.get("requires_dist") or ():
+        with contextlib.suppress(InvalidRequirement, RecursionError):
+            requirement = Requirement(line)
+            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+def _required(name: str, requirements: Sequence[Requirement]) -> Component:
+    """A package that the wheel requires, without a version: which one it gets is settled by each installation."""
+    required = any(is_needed(each) for each in requirements)
+    purl = PackageURL("pypi", None, name)
+    return Component(
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        name=name,
+        purl=purl,
+        scope=ComponentScope.REQUIRED if required else ComponentScope.OPTIONAL,
+        properties=[Property(name=REQUIRES_PROPERTY, value=str(each)) for each in requirements],
+    )

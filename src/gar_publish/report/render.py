@@ -1,0 +1,145 @@
+"""A report as text for people, as Markdown for a step summary, and as JSON; and a failure, where there is no report."""
+
+import html
+import json
+from typing import TYPE_CHECKING, Any
+
+from gar_publish.console import human_size, printable
+from gar_publish.errors import Failure
+
+if TYPE_CHECKING:
+    from gar_publish.report.report import Report
+
+VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
+
+_UNKNOWN = "What is `unknown` was on its way; whether it landed is settled by running the same command again."
+_CONFUSION = (
+    "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
+    "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only one."
+)
+
+
+def as_text(report: "Report") -> str:
+    """A line for each file, and one more where it has a failure."""
+    width = max((len(each.status) for each in report.files), default=0)
+    lines = [f"not built  {each.label}  {each.failure.what}" for each in report.not_built]
+    for each in report.files:
+        size = human_size(each.distribution.size)
+        lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
+        if each.failure or each.why:
+            lines.append(f"{'':<{width}}  {each.failure.what if each.failure else each.why}")
+    lines += [f"{each.state}  {each.evidence.filename}  to {each.name} {each.version}" for each in report.evidence]
+    if report.has_unknown:
+        lines.append(_UNKNOWN)
+    return "\n".join(lines)
+
+
+def as_markdown(report: "Report") -> str:
+    """The step summary."""
+    source = f", from `{report.promoted_from}`" if report.promoted_from else ""
+    parts = [f"### {_title(report)} `{report.repository}`{source}", ""]
+    files = [
+        f"| {each['name']} | {each['version']} | `{file['filename']}` | {human_size(file['size'])} "
+        f"| `{file['sha256']}` | {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} |"
+        for each in report.packages
+        for file in each["files"]
+    ]
+    parts += _table("| package | version | file | size | SHA-256 | status |", files)
+    evidence = [
+        f"| {each.name} | {each.version} | `{each.evidence.filename}` | `{each.evidence.sha256}` | {each.state} |"
+        for each in report.evidence
+    ]
+    parts += _table("| package | version | evidence | SHA-256 | status |", evidence)
+    if report.has_unknown:
+        parts += [_UNKNOWN, ""]
+    for failure in report.failures:
+        parts += [failure_as_markdown(failure), ""]
+    if report.verified:
+        parts += [VERIFIED, ""]
+    if report.pins and not report.dry_run and not report.failure:
+        parts += _how_to_install(report)
+    return "\n".join(parts)
+
+
+def _title(report: "Report") -> str:
+    if report.failure:
+        return "Did not finish publishing to"
+    if not report.files:
+        return "Nothing to publish to"
+    return "Would publish to" if report.dry_run else "Published to"
+
+
+def _table(header: str, rows: list[str]) -> list[str]:
+    return [header, "|" + " --- |" * (header.count("|") - 1), *rows, ""] if rows else []
+
+
+def _how_to_install(report: "Report") -> list[str]:
+    pins = " ".join(report.pins)
+    return [
+        "Install in a later step of the same job (`id` is that of the publishing step):",
+        "",
+        "```sh",
+        f"pip install ${{{{ steps.id.outputs.extra-index-url }}}} {pins}",
+        "```",
+        "",
+        f"Anywhere else, with a token of your own: `{report.repository.index_url}`",
+        "",
+        _CONFUSION,
+        "",
+    ]
+
+
+def as_json(report: "Report") -> str:
+    """The whole report without its secret, for `--json`."""
+    public: dict[str, Any] = {name: text for name, text in report.outputs().items() if name != "extra-index-url"}
+    public |= {
+        "packages": report.packages,
+        "published": report.published,
+        "repository": str(report.repository),
+        "dry-run": report.dry_run,
+        "verified": report.verified,
+        **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
+        "evidence": [
+            {
+                "kind": each.evidence.kind,
+                "name": each.name,
+                "version": each.version,
+                "path": each.path,
+                "sha256": each.evidence.sha256,
+                "attachment": each.attachment,
+            }
+            for each in report.evidence
+        ],
+    }
+    if report.failure:
+        public["failure"] = failure_as_json(report.failure)
+        failed = [
+            *(("project", each.label, each.failure) for each in report.not_built),
+            *(("filename", each.distribution.filename, each.failure) for each in report.files),
+            *(("filename", each.evidence.filename, each.failure) for each in report.evidence),
+        ]
+        public["failures"] = [{kind: name, **failure_as_json(failure)} for kind, name, failure in failed if failure]
+    return json.dumps(public, indent=2) + "\n"
+
+
+def failure_as_markdown(failure: Failure) -> str:
+    """A failure for the step summary."""
+    fence = "````"
+    title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "&#91;")
+    return f"### {title}\n\n{fence}text\n{printable(failure.explain()).replace(fence, '')}\n{fence}\n"
+
+
+def failure_as_json_text(failure: Failure) -> str:
+    """What `--json` holds where the run stopped before there was a report."""
+    return json.dumps({"failure": failure_as_json(failure)}, indent=2) + "\n"
+
+
+def failure_as_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "cause": failure.cause,
+        "fix": failure.fix,
+        "detail": failure.detail,
+        "docs": failure.docs,
+        "exit-code": failure.exit_code,
+    }

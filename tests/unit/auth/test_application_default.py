@@ -1,0 +1,310 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from gar_publish.auth.application_default import open_ambient
+from gar_publish.auth.exchange import Exchange
+from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
+from gar_publish.errors import BadInput, CredentialsFailure
+from gar_publish.settings.endpoints import Endpoints
+from tests.unit.auth.test_gcloud import ANSWER, put_gcloud
+from tests.unit.auth.test_workload_identity import GOOD, SUBJECT
+from tests.unit.servers import Memory, Reply, ScriptedServer
+
+AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/github/providers/github"
+IMPERSONATE = (
+    "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
+    "publisher@demo-project.iam.gserviceaccount.com:generateAccessToken"
+)
+USER = {
+    "type": "authorized_user",
+    "client_id": "client",
+    "client_secret": "client-secret",
+    "refresh_token": "refresh-token",
+}
+
+
+@pytest.fixture
+def google(server: ScriptedServer) -> ScriptedServer:
+    for start, reply in GOOD.items():
+        server.on(start, reply)
+    server.on("/oauth2.googleapis.com/token", Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
+    return server
+
+
+class Rerouted(requests.adapters.HTTPAdapter):
+    """Sends what is meant for Google to the local server, as DNS could."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        parts = urlsplit(request.url or "")
+        request.url = f"{self._url}/{parts.netloc}{parts.path}"
+        return super().send(request, *args, **options)
+
+
+@pytest.fixture
+def real(exchange: Exchange, google: ScriptedServer) -> Exchange:
+    """Without an emulator."""
+    exchange.session.mount("https://", Rerouted(google.url))
+    return replace(exchange, endpoints=Endpoints())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "credentials.json"
+
+
+def environment(file: Path, info: object) -> dict[str, str]:
+    file.write_text(info if isinstance(info, str) else json.dumps(info))
+    return {"GOOGLE_APPLICATION_CREDENTIALS": str(file), "NO_GCE_CHECK": "true"}
+
+
+def external(**source: Any) -> dict[str, Any]:
+    return {
+        "type": "external_account",
+        "audience": AUDIENCE,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": source,
+    }
+
+
+class TestFile:
+    def test_key(self, file: Path, key_info: dict[str, str], exchange: Exchange, google: ScriptedServer) -> None:
+        source = open_ambient(exchange, environment(file, key_info))
+        assert source.kind == "credentials file (service_account)"
+        assert not google.seen
+        assert source.token().value == "tok-1"
+        assert [each.path for each in google.seen] == ["/oauth2.googleapis.com/token"]
+
+    def test_written_by_google_github_actions_auth(
+        self, file: Path, exchange: Exchange, google: ScriptedServer, console: Memory
+    ) -> None:
+        info = external(
+            url=f"{google.url}/github/idtoken?api-version=2.0&audience=x",
+            headers={"Authorization": "Bearer request-token"},
+            format={"type": "json", "subject_token_field_name": "value"},
+        )
+        source = open_ambient(exchange, environment(file, {**info, "service_account_impersonation_url": IMPERSONATE}))
+        assert source.token().value == "impersonated"
+        assert google.seen[0].headers["Authorization"] == "Bearer request-token"
+        assert google.seen[1].form["subject_token"] == [SUBJECT]
+        assert console.masked == [SUBJECT, "federated", "impersonated"]
+        reader = source.read_only()
+        assert reader
+        reader.token()
+        assert json.loads(google.seen[-1].body)["scope"] == [READ_ONLY_SCOPE]
+
+    def test_subject_token_in_a_file(
+        self, file: Path, tmp_path: Path, exchange: Exchange, google: ScriptedServer, console: Memory
+    ) -> None:
+        subject = tmp_path / "subject"
+        subject.write_text("subject-1")
+        source = open_ambient(exchange, environment(file, external(file=str(subject))))
+        assert source.token().value == "federated"
+        assert google.seen[0].form["subject_token"] == ["subject-1"]
+        assert google.seen[0].form["scope"] == [PUBLISH_SCOPE]
+        assert console.masked[0] == "subject-1"
+
+    def test_subject_token_as_text(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+        google.on("/vault", Reply(200, "subject-2"))
+        source = open_ambient(exchange, environment(file, external(url=f"{google.url}/vault")))
+        assert source.token().value == "federated"
+        assert google.seen[1].form["subject_token"] == ["subject-2"]
+
+    def test_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+        source = open_ambient(exchange, environment(file, USER))
+        assert source.token().value == "tok-1"
+        assert google.seen[0].form["refresh_token"] == ["refresh-token"]
+        assert source.read_only() is None
+
+    def test_login_that_has_ended(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+        refusal = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
+        google.on("/oauth2.googleapis.com/token", Reply(400, json.dumps(refusal)))
+        with pytest.raises(CredentialsFailure) as caught:
+            open_ambient(exchange, environment(file, USER)).token()
+        assert caught.value.anchor == "login-expired"
+        assert "refresh-token" not in caught.value.explain()
+
+    def test_impersonation_by_a_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+        info = {
+            "type": "impersonated_service_account",
+            "service_account_impersonation_url": IMPERSONATE,
+            "source_credentials": USER,
+            "delegates": [],
+        }
+        source = open_ambient(exchange, environment(file, info))
+        assert source.token().value == "impersonated"
+        assert google.seen[1].headers["Authorization"] == "Bearer tok-1"
+        google.on("/iamcredentials.googleapis.com/", Reply(403, "getAccessToken denied"))
+        with pytest.raises(CredentialsFailure) as caught:
+            source.renew("impersonated")
+        assert "--role=roles/iam.serviceAccountTokenCreator" in caught.value.fix
+
+    @pytest.mark.parametrize(
+        "info",
+        [
+            "",
+            "no JSON",
+            "[]",
+            "{}",
+            {"type": "gdch_service_account"},
+            {"type": ["service_account"]},
+        ],
+    )
+    def test_no_credentials_file(self, info: object, file: Path, exchange: Exchange) -> None:
+        with pytest.raises(BadInput) as caught:
+            open_ambient(exchange, environment(file, info))
+        assert caught.value.anchor == "credentials-file"
+        assert str(file) in caught.value.what
+
+    def test_missing_file(self, tmp_path: Path, exchange: Exchange) -> None:
+        with pytest.raises(BadInput, match="No such file"):
+            open_ambient(exchange, {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "gone.json")})
+
+    @pytest.mark.parametrize(
+        "info",
+        [
+            {"type": "service_account"},
+            {"type": "authorized_user", "client_id": "client"},
+            {"type": "external_account", "audience": AUDIENCE},
+            {"type": "external_account", "audience": None},
+            {"type": "impersonated_service_account", "source_credentials": None},
+            {
+                "type": "impersonated_service_account",
+                "service_account_impersonation_url": IMPERSONATE,
+                "source_credentials": {"type": "authorized_user"},
+            },
+            {
+                "type": "impersonated_service_account",
+                "service_account_impersonation_url": IMPERSONATE,
+                "source_credentials": {"type": "unheard_of"},
+            },
+        ],
+    )
+    def test_incomplete_file(self, info: object, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+        with pytest.raises(BadInput, match="parts missing"):
+            open_ambient(exchange, environment(file, info)).token()
+        assert not google.seen
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            {"executable": {"command": "/bin/sh -c true"}},
+            {"environment_id": "aws1", "url": "http://169.254.169.254/"},
+            {"certificate": {"use_default_certificate_config": True}},
+        ],
+    )
+    def test_source_that_is_not_supported(
+        self, source: dict[str, Any], file: Path, exchange: Exchange, google: ScriptedServer
+    ) -> None:
+        with pytest.raises(BadInput, match="only a URL or a file"):
+            open_ambient(exchange, environment(file, external(**source))).token()
+        assert not google.seen
+
+    @pytest.mark.parametrize("field", ["token_url", "service_account_impersonation_url"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://attacker.example/v1/token",
+            "http://sts.googleapis.com/v1/token",
+            "https://sts.googleapis.com.attacker.example/",
+            "https://attacker.example/sts.googleapis.com/",
+            "https://sts.googleapis.com@attacker.example/",
+            "https://notgoogleapis.com/",
+            "file:///etc/passwd",
+        ],
+    )
+    def test_tokens_go_to_google_alone(
+        self, field: str, url: str, file: Path, exchange: Exchange, google: ScriptedServer
+    ) -> None:
+        info = {**external(url=f"{google.url}/vault"), field: url}
+        with pytest.raises(BadInput, match="not Google's"):
+            open_ambient(exchange, environment(file, info)).token()
+        assert not google.seen
+
+    @pytest.mark.parametrize("answer", ["", "no JSON", "{}", "[]", "5"])
+    def test_no_subject_token(
+        self, answer: str, file: Path, tmp_path: Path, exchange: Exchange, google: ScriptedServer
+    ) -> None:
+        subject = tmp_path / "subject"
+        subject.write_text(answer)
+        form = {"type": "json", "subject_token_field_name": "value"}
+        with pytest.raises(CredentialsFailure, match="not a subject token"):
+            open_ambient(exchange, environment(file, external(file=str(subject), format=form))).token()
+        assert not google.seen
+
+    def test_subject_file_is_missing(self, file: Path, tmp_path: Path, exchange: Exchange) -> None:
+        with pytest.raises(CredentialsFailure, match="No such file"):
+            open_ambient(exchange, environment(file, external(file=str(tmp_path / "gone")))).token()
+
+
+class TestOrder:
+    """GOOGLE_APPLICATION_CREDENTIALS, then gcloud's file, then the metadata server, then gcloud."""
+
+    @pytest.fixture
+    def everything(
+        self, tmp_path: Path, file: Path, key_info: dict[str, str], google: ScriptedServer
+    ) -> dict[str, str]:
+        (tmp_path / ".config" / "gcloud").mkdir(parents=True)
+        (tmp_path / ".config" / "gcloud" / "application_default_credentials.json").write_text(json.dumps(USER))
+        google.on("/", Reply(200, headers={"Metadata-Flavor": "Google"}))
+        google.on("/computeMetadata/", Reply(200, '{"access_token": "of-the-machine", "expires_in": 3599}'))
+        return {
+            **put_gcloud(tmp_path, f"print({json.dumps(ANSWER)!r})"),
+            **environment(file, key_info),
+            "GCE_METADATA_HOST": google.url.removeprefix("http://"),
+            "NO_GCE_CHECK": "",
+        }
+
+    def test_from_first_to_last(
+        self, everything: dict[str, str], tmp_path: Path, real: Exchange, google: ScriptedServer
+    ) -> None:
+        assert open_ambient(real, everything).kind == "credentials file (service_account)"
+
+        del everything["GOOGLE_APPLICATION_CREDENTIALS"]
+        login = open_ambient(real, everything)
+        assert login.kind == "credentials file (authorized_user)"
+        assert not google.seen
+        assert login.token().value == "tok-1"
+        assert google.seen[0].path == "/oauth2.googleapis.com/token"
+
+        (tmp_path / ".config" / "gcloud" / "application_default_credentials.json").unlink()
+        machine = open_ambient(real, everything)
+        assert machine.kind == "metadata server"
+        assert machine.token().value == "of-the-machine"
+
+        everything["NO_GCE_CHECK"] = "true"
+        person = open_ambient(real, everything)
+        assert person.kind == "gcloud login"
+        assert person.token().value == "tok-1"
+        assert person.read_only() is None
+
+        everything |= put_gcloud(tmp_path, "sys.exit('You do not currently have an active account selected.')")
+        with pytest.raises(CredentialsFailure, match="no credentials") as caught:
+            open_ambient(real, everything)
+        assert "active account" in caught.value.detail
+
+        everything["PATH"] = ""
+        with pytest.raises(CredentialsFailure) as caught:
+            open_ambient(real, everything)
+        assert caught.value.anchor == "no-credentials"
+        assert caught.value.exit_code == 3
+        for way in ("workload-identity-provider", "id-token: write", "gcloud auth login", "service account"):
+            assert way in caught.value.fix
+
+    def test_emulator_sees_nothing_of_gcloud(self, everything: dict[str, str], exchange: Exchange) -> None:
+        del everything["GOOGLE_APPLICATION_CREDENTIALS"]
+        assert open_ambient(exchange, everything).kind == "metadata server"
+        everything["NO_GCE_CHECK"] = "true"
+        with pytest.raises(CredentialsFailure) as caught:
+            open_ambient(exchange, everything)
+        assert caught.value.cause == "looked for GOOGLE_APPLICATION_CREDENTIALS, and for a metadata server"

@@ -1,0 +1,227 @@
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import sleep
+
+import pytest
+import requests
+
+from gar_publish.auth import Token, TokenSource
+from gar_publish.auth.http_auth import HostAuth, with_renewal
+from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource
+from gar_publish.errors import CredentialsFailure, Unreachable
+from gar_publish.transport.session import new_session
+from tests.unit.servers import Reply, Seen, serve
+
+START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass
+class Mint:
+    """Makes numbered tokens that live an hour by its own clock."""
+
+    life: timedelta = timedelta(hours=1)
+    now: datetime = START
+    scopes: list[str] = field(default_factory=list)
+
+    def fetch(self, scope: str) -> Token:
+        self.scopes.append(scope)
+        return Token(f"token-{len(self.scopes)}", self.now + self.life)
+
+    def source(self, *, narrows: bool = True) -> FreshSource:
+        return FreshSource("test", self.fetch, narrows=narrows, now=lambda: self.now)
+
+
+def test_kept_while_fresh() -> None:
+    mint = Mint()
+    source = mint.source()
+    assert source.token().value == "token-1"
+    mint.now += timedelta(minutes=55)
+    assert source.token().value == "token-1"
+
+
+def test_replaced_near_its_end() -> None:
+    mint = Mint()
+    source = mint.source()
+    source.token()
+    mint.now += timedelta(minutes=56, seconds=1)
+    assert source.token().value == "token-2"
+    assert source.token().expires_at == mint.now + timedelta(hours=1)
+
+
+def test_short_lived_token_serves_half_its_life() -> None:
+    mint = Mint(life=timedelta(minutes=2))
+    source = mint.source()
+    source.token()
+    mint.now += timedelta(seconds=59)
+    assert source.token().value == "token-1"
+    mint.now += timedelta(seconds=2)
+    assert source.token().value == "token-2"
+
+
+def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
+    mint = Mint()
+    answers = iter([mint.fetch])
+    asked: list[str] = []
+
+    def fetch(scope: str) -> Token:
+        asked.append(scope)
+        if answer := next(answers, None):
+            return answer(scope)
+        raise Unreachable("nobody answers", anchor="unreachable")
+
+    source = FreshSource("test", fetch, now=lambda: mint.now)
+    source.token()
+    mint.now += timedelta(minutes=57)
+    assert {source.token().value for _ in range(5)} == {"token-1"}
+    assert len(asked) == 2, "not asked for again at once"
+    mint.now += timedelta(minutes=2)
+    assert source.token().value == "token-1"
+    assert len(asked) == 3
+    with pytest.raises(Unreachable):
+        source.renew("token-1")
+    mint.now += timedelta(minutes=1)
+    with pytest.raises(Unreachable):
+        source.token()
+
+
+def test_unknown_end_is_kept() -> None:
+    source = FreshSource("test", lambda _: Token("only", None))
+    assert source.token() is source.token()
+
+
+def test_renewed_once_for_all_who_were_refused() -> None:
+    mint = Mint()
+    source = mint.source()
+    source.token()
+    assert source.renew("token-1").value == "token-2"
+    assert source.renew("token-1").value == "token-2"
+    assert source.token().value == "token-2"
+
+
+def test_read_only_has_its_own_token() -> None:
+    mint = Mint()
+    source = mint.source()
+    reader = source.read_only()
+    assert reader
+    assert reader.token().value != source.token().value
+    assert mint.scopes == [READ_ONLY_SCOPE, "https://www.googleapis.com/auth/cloud-platform"]
+    assert reader.kind == "test"
+
+
+def test_no_read_only_where_scopes_are_ignored() -> None:
+    assert Mint().source(narrows=False).read_only() is None
+
+
+def test_token_is_not_shown() -> None:
+    token = Token("open-sesame", None)
+    source = FreshSource("test", lambda _: token)
+    assert "open-sesame" not in f"{token!r} {token} {source.token()!r} {source!r} {GivenSource('open-sesame')!r}"
+
+
+def in_threads(count: int, call: Callable[[], object]) -> list[object]:
+    results: list[object] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except CredentialsFailure as failure:
+            results.append(failure)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return results
+
+
+class Slow:
+    """Fetches only once 49 others wait for it."""
+
+    def __init__(self, failure: CredentialsFailure | None = None) -> None:
+        self.source = FreshSource("test", self.fetch)
+        self.failure = failure
+        self.count = 0
+
+    def fetch(self, _scope: str) -> Token:
+        self.count += 1
+        for _ in range(5000):
+            if self.source._flight and len(self.source._flight._condition._waiters) == 49:  # type: ignore[attr-defined] # looked into
+                break
+            sleep(0.001)
+        if self.failure:
+            raise self.failure
+        return Token("shared", None)
+
+
+def test_fifty_threads_share_one_fetch() -> None:
+    slow = Slow()
+    assert in_threads(50, slow.source.token) == [Token("shared", None)] * 50
+    assert slow.count == 1
+
+
+def test_fifty_threads_share_one_failure_and_the_next_fetches_again() -> None:
+    slow = Slow(CredentialsFailure("no", anchor="x"))
+    assert in_threads(50, slow.source.token) == [slow.failure] * 50
+    assert in_threads(50, slow.source.token) == [slow.failure] * 50
+    assert slow.count == 2
+
+
+def test_given_token_stays() -> None:
+    source: TokenSource = GivenSource("given")
+    assert source.token() == source.renew("given") == Token("given", None)
+    assert source.read_only() is None
+
+
+class TestWithRenewal:
+    @pytest.fixture
+    def session(self) -> Iterator[requests.Session]:
+        with new_session() as session:
+            yield session
+
+    def test_another_token_is_tried_once(self, session: requests.Session) -> None:
+        with serve() as server:
+            server.on("/", Reply(401), Reply(200))
+            source = Mint().source()
+            auth = HostAuth(server.url, source)
+            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 200
+            assert source.token().value == "token-2"
+            first, second = (each.headers["Authorization"] for each in server.seen)
+            assert first != second
+
+    def test_refused_for_good(self, session: requests.Session) -> None:
+        with serve() as server:
+            server.on("/", Reply(401))
+            source = Mint().source()
+            auth = HostAuth(server.url, source)
+            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
+            assert len(server.seen) == 2
+
+    def test_the_same_token_is_not_tried_again(self, session: requests.Session) -> None:
+        with serve() as server:
+            server.on("/", Reply(401))
+            source = GivenSource("given")
+            auth = HostAuth(server.url, source)
+            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
+            assert len(server.seen) == 1
+
+    def test_threads_that_are_refused_share_one_renewal(self, session: requests.Session) -> None:
+        mint = Mint()
+        source = mint.source()
+        source.token()
+
+        with serve() as server:
+            auth = HostAuth(server.url, source)
+
+            def answer(seen: Seen) -> Reply:
+                return Reply(401 if seen.headers["Authorization"] == stale else 200)
+
+            stale = auth(requests.Request("GET", server.url).prepare()).headers["Authorization"]
+            server.on("/", answer)
+            results = in_threads(
+                8, lambda: with_renewal(lambda: session.get(server.url, auth=auth), source).status_code
+            )
+        assert results == [200] * 8
+        assert len(mint.scopes) == 2

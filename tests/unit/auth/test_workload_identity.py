@@ -1,0 +1,210 @@
+import base64
+import json
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from gar_publish.auth import workload_identity
+from gar_publish.auth.exchange import Exchange
+from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
+from gar_publish.auth.workload_identity import unverified_claims, with_audience
+from gar_publish.errors import BadInput, CredentialsFailure, Unreachable
+from gar_publish.settings.credential import Federation
+from gar_publish.settings.endpoints import Endpoints
+from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
+
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
+ACCOUNT = "publisher@demo-project.iam.gserviceaccount.com"
+AUDIENCE = f"https://iam.googleapis.com/{PROVIDER}"
+
+
+def jwt(**claims: str) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"head.{body}.sign"
+
+
+SUBJECT = jwt(iss="https://token.actions.githubusercontent.com", repository="octo-org/hello", ref="refs/heads/main")
+
+
+GOOD = {
+    "/github/idtoken": Reply(200, json.dumps({"count": 1, "value": SUBJECT})),
+    "/sts.googleapis.com/": Reply(200, json.dumps({"access_token": "federated", "expires_in": 3599})),
+    "/iamcredentials.googleapis.com/": Reply(
+        200, json.dumps({"accessToken": "impersonated", "expireTime": "2026-11-22T13:00:00Z"})
+    ),
+}
+
+
+@pytest.fixture
+def asked(server: ScriptedServer) -> Federation:
+    """GitHub, STS and IAM Credentials, all of them content."""
+    for start, reply in GOOD.items():
+        server.on(start, reply)
+    return Federation(PROVIDER, None, f"{server.url}/github/idtoken?api-version=2.0", "request-token")
+
+
+def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
+    token = workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+    assert token.value == "federated"
+    assert token.expires_at
+    assert token.expires_at.tzinfo
+    github, sts = server.seen
+    assert github.query == {"api-version": ["2.0"], "audience": [AUDIENCE]}
+    assert github.headers["Authorization"] == "Bearer request-token"
+    assert sts.headers["Authorization"] is None
+    assert sts.form == {
+        "grant_type": ["urn:ietf:params:oauth:grant-type:token-exchange"],
+        "audience": [f"//iam.googleapis.com/{PROVIDER}"],
+        "scope": [PUBLISH_SCOPE],
+        "requested_token_type": ["urn:ietf:params:oauth:token-type:access_token"],
+        "subject_token": [SUBJECT],
+        "subject_token_type": ["urn:ietf:params:oauth:token-type:jwt"],
+    }
+    assert console.masked == [SUBJECT, "federated"]
+
+
+def test_with_impersonation(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
+    token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(READ_ONLY_SCOPE)
+    assert token.value == "impersonated"
+    assert token.expires_at
+    assert token.expires_at.isoformat() == "2026-11-22T13:00:00+00:00"
+    iam = server.seen[-1]
+    assert iam.path.endswith(f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken")
+    assert iam.headers["Authorization"] == "Bearer federated"
+    assert json.loads(iam.body)["scope"] == [READ_ONLY_SCOPE]
+    assert console.masked == [SUBJECT, "federated", "impersonated"]
+
+
+def test_subject_token_is_fresh_for_each_exchange(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    for account in (None, None, ACCOUNT, ACCOUNT):
+        workload_identity.Federated(replace(asked, service_account=account), exchange).fetch(PUBLISH_SCOPE)
+    assert len(server.asked("/github/idtoken")) == 4
+    assert len(server.asked("/sts.")) == 4
+
+
+def test_masked_before_it_is_sent_on(
+    asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory
+) -> None:
+    def answer(_: Seen) -> Reply:
+        assert SUBJECT in console.masked
+        return Reply(200, json.dumps({"access_token": "federated", "expires_in": "60"}))
+
+    server.on("/sts.googleapis.com/", answer)
+    assert workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE).value == "federated"
+
+
+@pytest.mark.parametrize("start", GOOD)
+def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    server.on(start, Reply(503), Reply(drop=True), Reply(429, headers={"Retry-After": "7"}), GOOD[start])
+    token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+    assert token.value == "impersonated"
+    assert len(server.asked(start)) == 4
+    assert exchange.patience.clock() > 1007
+
+
+@pytest.mark.parametrize("start", GOOD)
+def test_each_call_can_be_given_up(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    server.on(start, Reply(503))
+    with pytest.raises(Unreachable) as caught:
+        workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+    assert SUBJECT not in caught.value.explain()
+    assert "request-token" not in caught.value.explain()
+
+
+def test_refused_condition_shows_what_the_job_says(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on(
+        "/sts.googleapis.com/",
+        Reply(
+            401,
+            json.dumps(
+                {
+                    "error": "unauthorized_client",
+                    "error_description": "The given credential is rejected by the attribute condition.",
+                }
+            ),
+        ),
+    )
+    with pytest.raises(CredentialsFailure) as caught:
+        workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+    assert "repository=octo-org/hello, ref=refs/heads/main" in caught.value.cause
+    assert f"describe {PROVIDER}" in caught.value.fix
+    assert SUBJECT not in caught.value.explain()
+
+
+def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    server.on("/iamcredentials.googleapis.com/", Reply(403, "Permission 'iam.serviceAccounts.getAccessToken' denied"))
+    with pytest.raises(CredentialsFailure) as caught:
+        workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+    assert caught.value.what == f"Google does not let this identity act as {ACCOUNT} (HTTP 403)."
+    assert caught.value.fix == (
+        f"gcloud iam service-accounts add-iam-policy-binding {ACCOUNT} --project=demo-project "
+        "--role=roles/iam.workloadIdentityUser --member='principalSet://iam.googleapis.com/projects/123456789012/"
+        "locations/global/workloadIdentityPools/github/attribute.repository/octo-org/hello'"
+    )
+
+
+@pytest.mark.parametrize("answer", [{}, {"value": ""}, {"value": None}])
+def test_no_subject_token(
+    answer: dict[str, str | None], asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on("/github/idtoken", Reply(200, json.dumps(answer)))
+    with pytest.raises(CredentialsFailure) as caught:
+        workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+    assert caught.value.anchor == "id-token-permission"
+    assert not server.asked("/sts.")
+
+
+def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    federated = workload_identity.Federated(asked, exchange)
+    federated.fetch(PUBLISH_SCOPE)
+    exchange.patience.sleep(59)
+    federated.fetch(READ_ONLY_SCOPE)
+    assert len(server.asked("/github/")) == 1
+    exchange.patience.sleep(2)
+    federated.fetch(READ_ONLY_SCOPE)
+    assert len(server.asked("/github/")) == 2
+
+
+def test_after_a_failure_another_identity_token_is_asked_for(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on("/github/idtoken", Reply(403))
+    federated = workload_identity.Federated(asked, exchange)
+    with pytest.raises(CredentialsFailure):
+        federated.fetch(PUBLISH_SCOPE)
+    server.on("/github/idtoken", GOOD["/github/idtoken"])
+    assert federated.fetch(PUBLISH_SCOPE).value == "federated"
+
+
+def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
+    asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
+    real = replace(exchange, endpoints=Endpoints())
+    with pytest.raises(BadInput, match="not encrypted"):
+        workload_identity.Federated(asked, real).fetch(PUBLISH_SCOPE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.example/idtoken",
+        "https://github.example/idtoken?",
+        "https://github.example/idtoken?api-version=2.0",
+        "https://github.example/idtoken?a=%26b&empty=",
+    ],
+)
+def test_audience_joins_the_query(url: str) -> None:
+    joined = with_audience(url, "https://iam.googleapis.com/a&b")
+    before = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    after = parse_qs(urlsplit(joined).query, keep_blank_values=True)
+    assert after == before | {"audience": ["https://iam.googleapis.com/a&b"]}
+    assert joined.startswith("https://github.example/idtoken?")
+
+
+@pytest.mark.parametrize("token", ["", "a.b.c", "one", "a.e30", "a.!!.c", jwt(), "a.bnVsbA.c", "a.W10.c"])
+def test_unreadable_claims(token: str) -> None:
+    assert unverified_claims(token) == {}

@@ -1,0 +1,144 @@
+import re
+from typing import Any
+
+import pytest
+
+from gar_emulator.faults.refusals import Refusal
+from gar_emulator.tokens.github import claims_of
+from gar_emulator.world.expressions import admit
+from gar_emulator.world.world import Provider
+from gar_publish.errors import BadInput
+from tests.unit.bootstrap.examples import IDS, wanted
+
+
+@pytest.mark.parametrize(
+    "github", ["octo-org/hello", "https://github.com/octo-org/hello", "https://github.com/octo-org/hello.git/"]
+)
+def test_repository_on_github(github: str) -> None:
+    found = wanted(github)
+    assert (found.owner, found.name, found.github) == ("octo-org", "hello", "octo-org/hello")
+
+
+@pytest.mark.parametrize(
+    ("github", "options"),
+    [
+        ("", {}),
+        ("/hello", {}),
+        ("octo-org/", {}),  # a variable was empty: that must not let in everybody
+        ("octo-org/a/b", {}),
+        ("octo org/hello", {}),
+        ("octo-org/$(id)", {}),
+        ("octo-org/..", {}),
+        ("https://gitlab.com/octo-org/hello", {}),
+        ("octo-org/hello", {"environment": "it's"}),
+        ("octo-org/hello", {"environment": "a/b"}),
+        ("octo-org/hello", {"environment": ""}),
+        ("octo-org/hello", {"environment": "x" * 101}),
+        ("octo-org/hello", {"account": "short"}),
+        ("octo-org/hello", {"account": "Publisher"}),
+        ("octo-org/hello", {"account": "publisher@other-project.iam.gserviceaccount.com"}),
+        ("octo-org/hello", {"account": "publisher@my-project"}),
+        ("octo-org/hello", {"repository": "https://pypi.example.com/"}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(github: str, options: dict[str, Any]) -> None:
+    with pytest.raises(BadInput) as caught:
+        wanted(github, **options)
+    assert caught.value.anchor == "bootstrap-names"
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("project", "account", "email"),
+    [
+        ("my-project", "publisher", "publisher@my-project.iam.gserviceaccount.com"),
+        ("my-project", "publisher@my-project.iam.gserviceaccount.com", "publisher@my-project.iam.gserviceaccount.com"),
+        ("example.com:old", "publisher", "publisher@old.example.com.iam.gserviceaccount.com"),
+        (
+            "example.com:old",
+            "publisher@old.example.com.iam.gserviceaccount.com",
+            "publisher@old.example.com.iam.gserviceaccount.com",
+        ),
+        ("my-project", None, None),
+    ],
+)
+def test_account(project: str, account: str | None, email: str | None) -> None:
+    found = wanted(repository=f"us/{project}/python", account=account)
+    assert found.email == email
+    assert ("iamcredentials.googleapis.com" in found.services) is bool(email)
+
+
+def test_each_set_up_has_a_pool_of_its_own() -> None:
+    names = [
+        ("octo-org/hello", None),
+        ("octo-org", None),
+        ("octo-org/hello", "release"),
+        ("octo-org/hello-release", None),
+        ("octo-org/hello--release", None),
+        ("o/x-", "y"),
+        ("o/x", "-y"),
+        ("octo/org-hello", None),
+        ("octo-org/hel.lo", None),
+        ("octo-org/hel_lo", None),
+        ("octo-org/hel-lo", None),
+        (f"octo-org/{'x' * 99}", None),
+        (f"octo-org/{'x' * 100}", None),
+        ("a/b", None),
+    ]
+    pools = [wanted(github, environment=environment).pool for github, environment in names]
+    assert pools[0] == "github--octo-org--hello"
+    assert len(set(pools)) == len(pools)
+    assert all(re.fullmatch(r"(?!gcp-)[a-z0-9-]{4,32}", pool) for pool in pools)
+    assert wanted("Octo-Org/Hello").pool == pools[0]
+
+
+OURS = {"repository_id": "22", "repository_owner_id": "11", "environment": "release"}
+
+
+@pytest.mark.parametrize("immutable", [False, True], ids=["old subject", "new subject"])
+@pytest.mark.parametrize(
+    ("github", "environment", "claims", "admitted"),
+    [
+        ("octo-org/hello", None, {}, True),
+        ("octo-org/hello", None, {"repository_id": "23"}, False),
+        ("octo-org/hello", None, {"repository_owner_id": "12"}, False),
+        ("octo-org/hello", None, {"environment": "test"}, True),
+        ("octo-org/hello", "release", {}, True),
+        ("octo-org/hello", "release", {"environment": "test"}, False),
+        ("octo-org", None, {"repository_id": "23"}, True),
+        ("octo-org", None, {"repository_owner_id": "12"}, False),
+        ("octo-org", "release", {"environment": "test"}, False),
+    ],
+)
+def test_condition_lets_in_those_who_are_meant(
+    *, github: str, environment: str | None, claims: dict[str, str], admitted: bool, immutable: bool
+) -> None:
+    found = wanted(github, environment=environment, **IDS)
+    provider = Provider("p", "pool", "github", "https://x", found.mapping, found.condition("11", "22"))
+    job = claims_of({"repository": f"octo-org/{'x' * 100}", **OURS, **claims}, immutable=immutable)
+    if not admitted:
+        with pytest.raises(Refusal):
+            admit(provider, job, 401)
+        return
+    mapped = admit(provider, job, 401)
+    attribute, _, value = found.jobs("pool", "11", "22").partition("/pool/")[2].partition("/")
+    assert mapped[attribute] == value
+
+
+def test_a_job_without_an_environment_is_not_in_one() -> None:
+    found = wanted(environment="release")
+    provider = Provider("p", "pool", "github", "https://x", found.mapping, found.condition("11", "22"))
+    with pytest.raises(Refusal):
+        admit(provider, claims_of({"repository_id": "22", "repository_owner_id": "11"}, immutable=False), 401)
+
+
+def test_arguments_ask_for_the_same_again() -> None:
+    found = wanted(environment="release", account="publisher", **IDS)
+    assert found.arguments == [
+        "--github=octo-org/hello",
+        "--repository=us-central1/my-project/python",
+        "--environment=release",
+        "--service-account=publisher",
+        "--github-owner-id=11",
+        "--github-repository-id=22",
+    ]

@@ -1,0 +1,119 @@
+"""The copy of a source tree that another user builds."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder import checkout as source
+from gar_publish.errors import BuildFailure
+
+SECRET = "canary-8c1f0e"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    (folder / "package").mkdir(parents=True)
+    (folder / "package/setup.py").write_text("setup()")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    return folder
+
+
+def test_the_top_of_a_checkout(checkout: Path) -> None:
+    assert source.top(checkout / "package") == checkout
+    assert source.top(checkout) == checkout
+
+
+def test_a_project_outside_of_git_is_its_own_top(tmp_path: Path) -> None:
+    assert source.top(tmp_path) == tmp_path
+
+
+def test_the_top_of_a_submodule_is_the_checkout_around_it(checkout: Path) -> None:
+    (checkout / "package/.git").write_text("gitdir: ../.git/modules/package\n")
+    assert source.top(checkout / "package") == checkout
+
+
+def test_the_top_of_a_worktree_is_the_worktree(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: /elsewhere/.git/worktrees/x\n")
+    (tmp_path / "package").mkdir()
+    assert source.top(tmp_path / "package") == tmp_path
+
+
+def test_credentials_stay_behind(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "gha-creds-0a1b2c.json").write_text(SECRET)
+    (checkout / "package/gha-creds-0a1b2c.json").write_text(SECRET)
+    (checkout / "package/key.json").write_text(SECRET)
+    (checkout / "package/data.json").write_text("{}")
+    for name in ("extraheader", "extraHeader"):
+        header = f"http.https://github.com/.{name}"
+        subprocess.run(["git", "config", header, f"AUTHORIZATION: basic {SECRET}"], cwd=checkout, check=True)
+    url = f"https://x-access-token:{SECRET}@github.com/octo-org/hello"
+    subprocess.run(["git", "remote", "add", "origin", url], cwd=checkout, check=True)
+    (checkout / ".git/modules/sub").mkdir(parents=True)
+    (checkout / ".git/modules/sub/config").write_text(f"[http]\n\textraheader = {SECRET}\n")
+
+    copy = tmp_path / "copy"
+    source.copy(checkout, copy, leave_out={checkout / "package/key.json"})
+
+    assert sorted(path.name for path in (copy / "package").iterdir()) == ["data.json", "setup.py"]
+    assert not [path for path in copy.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")]
+    told = subprocess.run(["git", "remote", "-v"], cwd=copy, capture_output=True, text=True, check=True)
+    assert "https://github.com/octo-org/hello" in told.stdout
+
+
+def test_links_stay_links_and_pipes_stay_behind(checkout: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text(SECRET)
+    (checkout / "link").symlink_to(outside)
+    (checkout / "broken").symlink_to("nowhere")
+    os.mkfifo(checkout / "pipe")
+    copy = tmp_path / "copy"
+    source.copy(checkout, copy, leave_out=())
+    assert (copy / "link").readlink() == outside
+    assert (copy / "broken").is_symlink()
+    assert not (copy / "pipe").exists()
+
+
+def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        source.copy(tmp_path / "nothing", tmp_path / "copy", leave_out=())
+    assert caught.value.anchor == "source-not-copied"
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (b"\turl = git@github.com:o/r.git", b"\turl = git@github.com:o/r.git\n"),
+        (b"\turl = https://token@github.com/o/r", b"\turl = https://github.com/o/r\n"),
+        (b"\turl = https://me:token@host:8443/o/r", b"\turl = https://host:8443/o/r\n"),
+        (b"\turl = https://me:to/ke@n@host/o/r", b"\turl = https://host/o/r\n"),
+        (b"[core]\n\tbare = false", b"[core]\n\tbare = false\n"),
+        (b'[http "https://github.com/"]\n\tExtraHeader = x', b""),
+        (b"\textraheader = \\\nAUTHORIZATION: basic x", b""),
+        (b"[include]\n\tpath = /runner/token.config", b""),
+        (b"\thelper = !echo password=x", b""),
+        (b"\tproxy = me:token@proxy:3128", b""),
+        (b"\tfsmonitor = evil", b""),
+    ],
+)
+def test_what_stays_of_a_git_configuration(line: bytes, kept: bytes) -> None:
+    assert source.without_credentials(line) == kept
+
+
+def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
+    for place in ("", "other", "other/.git/modules/x"):
+        config = tmp_path / "top" / place / ("config" if "modules" in place else ".git/config")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("[http]\n\textraheader = TOKEN\n")
+    source.copy(tmp_path / "top", tmp_path / "copy", leave_out=())
+    assert {config.read_text() for config in (tmp_path / "copy").rglob("config")} == {""}
+
+
+def test_a_checkout_that_holds_the_home_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    project = tmp_path / "home" / "project"
+    project.mkdir(parents=True)
+    assert source.top(project, home=str(tmp_path / "home")) == project
+    assert source.top(project) == tmp_path

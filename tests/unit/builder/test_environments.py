@@ -1,0 +1,171 @@
+"""Making build environments and sharing them, with a real uv and indexes of our own."""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder.environment import Environment
+from gar_publish.builder.environments import Environments
+from gar_publish.builder.sandbox import Sandbox
+from gar_publish.errors import BuildFailure, Unreachable
+from tests.unit.builder.indexes import TOKEN, Index, run
+from tests.unit.servers import Reply, serve
+from tests.wheels import make_wheel
+
+
+class Here:
+    """Environments for one sandbox."""
+
+    def __init__(self, scratch: Path, variables: dict[str, str], ask: Callable[[Collection[str]], str | None]) -> None:
+        def private_index(names: Collection[str]) -> "Future[str | None]":
+            answer: Future[str | None] = Future()
+            answer.set_result(ask(names))
+            return answer
+
+        self._sandbox = Sandbox(scratch, None, variables)
+        self._made = Environments(scratch, variables, works=self._sandbox.works, private_index=private_index)
+        self.close = self._made.close
+        OPEN.append(self)
+
+    def get(self, requirements: Collection[str], *, project: str) -> Environment:
+        return self._made.get(requirements, project=project, sandbox=self._sandbox)
+
+
+OPEN: list[Here] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def environments(
+    tmp_path: Path, variables: dict[str, str], *, private: str | None = None, asked: list[Collection[str]] | None = None
+) -> Here:
+    def private_index(names: Collection[str]) -> str | None:
+        if asked is not None:
+            asked.append(names)
+        return private
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(parents=True)
+    return Here(scratch, variables, private_index)
+
+
+def test_what_waited_for_packages_and_was_of_no_use_is_ended(
+    tmp_path: Path, variables: dict[str, str], index: Index
+) -> None:
+    here = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    (process,) = here.get(["sample"], project="one").started
+    assert not process.has_ended()
+    here.close()
+    assert process.has_ended()
+
+
+def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    first = made.get({"sample >= 1"}, project="one")
+    assert made.get(["sample>=1"], project="two") is first
+    assert made.get([], project="three") is not first
+    assert run(first.python_executable, "import sample, sys; print(sys.prefix)") == str(first.folder)
+    assert first.make_extra_environ()["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
+
+
+def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) -> None:
+    """A package of the same name and a higher version elsewhere is no way in."""
+    mine = make_wheel(tmp_path / "mine", "sample", "1.0", requires=["other"], content="origin = 'private'")
+    evil = make_wheel(tmp_path / "evil", "sample", "9.0", content="origin = 'public'")
+    other = make_wheel(tmp_path / "wheels", "other")
+    asked: list[Collection[str]] = []
+    with Index(tmp_path / "2", mine, token=TOKEN) as private, Index(tmp_path / "1", evil, other) as public:
+        given = {**variables, "UV_DEFAULT_INDEX": public.url()}
+        made = environments(tmp_path, given, private=private.url(TOKEN), asked=asked)
+        python = made.get(["Sample"], project="one").python_executable
+    assert run(python, "import sample, other; print(sample.origin)") == "private"
+    assert asked == [{"sample"}]
+    assert set(public.authorizations) == {None}
+
+
+def test_the_usual_backends_are_not_looked_for_in_the_repository(tmp_path: Path, variables: dict[str, str]) -> None:
+    asked: list[Collection[str]] = []
+    with Index(tmp_path / "1", *(make_wheel(tmp_path / "wheels", name) for name in ("hatchling", "other"))) as index:
+        made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()}, asked=asked)
+        made.get(["hatchling"], project="one")
+        made.get(["Hatchling", "other"], project="two")
+    assert asked == [{"other"}]
+
+
+def test_what_failed_for_one_is_not_tried_for_another(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    failures = []
+    for project in ("one", "two"):
+        with pytest.raises(BuildFailure) as caught:
+            made.get(["nobodys"], project=project)
+        failures.append(caught.value)
+    assert failures[0] is failures[1]
+    assert len(index.authorizations) == 1
+
+
+def test_a_requirement_that_nobody_has(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    with pytest.raises(BuildFailure) as caught:
+        made.get(["nobodys"], project="one")
+    assert caught.value.anchor == "build-requirements"
+    assert "nobodys was not found" in caught.value.detail
+
+
+def test_an_index_out_of_reach(tmp_path: Path, variables: dict[str, str]) -> None:
+    with serve() as server:
+        server.on("/", Reply(drop=True))
+        made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": f"{server.url}/simple/"})
+        with pytest.raises(Unreachable):
+            made.get(["sample"], project="one")
+
+
+@pytest.mark.parametrize("requirement", ["--index-url=http://evil/", "-r /etc/passwd", "sample=>1", "", "a\n--pre"])
+def test_what_is_no_requirement_never_reaches_uv(
+    tmp_path: Path, variables: dict[str, str], index: Index, requirement: str
+) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
+    with pytest.raises(BuildFailure, match="is not a requirement"):
+        made.get([requirement], project="one")
+    assert index.authorizations == []
+
+
+BACKEND = """
+import os, pathlib, zipfile
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    assert "canary" not in str(os.environ)
+    name = "sample-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(wheel_directory, name), "w") as archive:
+        archive.writestr("sample.py", "origin = 'built'")
+        archive.writestr("sample-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: sample\\nVersion: 1.0\\n")
+        archive.writestr("sample-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        archive.writestr("sample-1.0.dist-info/RECORD", "")
+    return name
+"""
+
+
+def test_a_requirement_with_an_address_of_its_own_is_built_without_a_credential(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "backend.py").write_text(BACKEND)
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    asked: list[Collection[str]] = []
+    url = f"http://x:{TOKEN}@127.0.0.1:9/simple/"
+    given = {**variables, "UV_INDEX": url, "HTTP_PROXY": url, "UV_INDEX_MINE_PASSWORD": TOKEN}
+    made = environments(tmp_path, given, asked=asked)
+    python = made.get([f"sample @ {project.as_uri()}"], project="one").python_executable
+    assert run(python, "import sample; print(sample.origin)") == "built"
+    assert asked == [{"sample"}]
+    with pytest.raises(BuildFailure, match="cannot be had together"):
+        environments(tmp_path / "again", given, private=url).get([f"sample @ {project.as_uri()}"], project="one")

@@ -1,0 +1,36 @@
+"""Installing with a real uv and indexes of our own."""
+
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder.environment import Environment, make
+from gar_publish.builder.installer import Installer
+from gar_publish.builder.process import Works
+from tests.unit.builder.indexes import TOKEN, Index, run
+
+
+@pytest.fixture
+def installer(tmp_path: Path, variables: dict[str, str], index: Index) -> Installer:
+    (tmp_path / "scratch").mkdir()
+    return Installer(tmp_path / "scratch", {**variables, "UV_DEFAULT_INDEX": index.url()}, Works())
+
+
+def test_what_uv_says_holds_no_credential(tmp_path: Path, installer: Installer) -> None:
+    environment = Environment(tmp_path / "environment", "")
+    make(environment.folder)
+    with Index(tmp_path / "private", token="another") as private:
+        said = installer.install_wheels(environment, ["sample"], private.url(TOKEN))
+        assert said
+        assert f"127.0.0.1:{private.server.server_port}" in said
+    assert any(private.authorizations)
+    assert TOKEN not in said
+
+
+def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, installer: Installer) -> None:
+    (tmp_path / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple/"\nno-such-setting = 1\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.uv]\nindex-url = "http://127.0.0.1:9/simple/"\n')
+    environment = Environment(tmp_path / "environment", "")
+    make(environment.folder)
+    assert installer.install_wheels(environment, ["sample"], None) is None
+    assert run(environment.python_executable, "import sample") == ""

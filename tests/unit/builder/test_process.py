@@ -1,0 +1,92 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder.process import Program, Works
+
+
+def run_here(command: Sequence[str | Path], *, cwd: Path, show: Callable[[str], None]) -> None:
+    Works().follow(Program(command, cwd=cwd, environment=os.environ, user=None), show)
+
+
+def python(script: str) -> list[str | Path]:
+    return [sys.executable, "-c", script]
+
+
+def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    script = f"import os, time; print('one', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    seen = []
+
+    def show(line: str) -> None:
+        seen.append(line)
+        go.touch()  # the program ends only when its first line was seen
+
+    run_here(python(script + "import sys; print('two', file=sys.stderr)"), cwd=tmp_path, show=show)
+    assert seen == ["one", "two"]
+
+
+def test_what_is_no_text_and_what_never_ends(tmp_path: Path) -> None:
+    seen: list[str] = []
+    script = r"import sys; sys.stdout.buffer.write(b'\xff\r\n' + b'x' * 200_000)"
+    run_here(python(script), cwd=tmp_path, show=seen.append)
+    assert seen[0] == "\ufffd"
+    assert "".join(seen[1:]) == "x" * 200_000
+    assert max(map(len, seen)) <= 65536
+
+
+def test_a_program_that_fails(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run_here(python("raise SystemExit(3)"), cwd=tmp_path, show=print)
+    assert caught.value.returncode == 3
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run_here(["no-such-program"], cwd=tmp_path, show=print)
+
+
+SLEEPER = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+
+
+def test_what_it_leaves_running_is_ended(tmp_path: Path) -> None:
+    seen: list[str] = []
+    run_here(python(SLEEPER + "print(p.pid)"), cwd=tmp_path, show=seen.append)
+    assert not _runs(int(seen[0]))
+
+
+def test_a_daemon_that_holds_the_output_open_does_not_hold_us(tmp_path: Path) -> None:
+    daemon = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], start_new_session=True)"
+    started = time.monotonic()
+    run_here(python(f"import subprocess, sys; {daemon}"), cwd=tmp_path, show=print)
+    assert time.monotonic() - started < 20
+
+
+def test_an_interruption_ends_it(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def show(line: str) -> None:
+        seen.append(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_here(python(SLEEPER + "print(p.pid, flush=True); p.wait()"), cwd=tmp_path, show=show)
+    assert not _runs(int(seen[0]))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there; one that was killed may still wait for its parent, the init process, to notice."""
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        if (status := Path(f"/proc/{pid}/stat")).exists() and status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,39 @@
+import subprocess
+import sys
+
+import pytest
+
+
+def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
+    script = (
+        "import sys\n"
+        "lacking = ('crypt', 'fcntl', 'grp', 'pty', 'pwd', 'readline', 'resource', 'syslog', 'termios', 'tty')\n"
+        "sys.modules.update(dict.fromkeys(lacking))\n"
+        "import gar_publish.cli.main, gar_publish.publish.pipeline\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("door", ["action", "publish_command"])
+def test_connections_wait_for_no_slow_import(door: str) -> None:
+    slow = {"packaging.requirements", "requests", "ssl", "urllib3"}
+    script = f"import sys, gar_publish.{door}; print(*{slow} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("arguments", [["bootstrap", "--github=octo-org/hello"], ["index-url", "--access-token=none"]])
+def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "gar_publish.cli.main", *arguments, "--repository=us/my-project/python"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode
+    assert "Traceback" not in said

@@ -1,0 +1,194 @@
+"""Reading and checking built files."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from gar_publish.distributions import distribution
+from gar_publish.errors import BadInput, BuildFailure
+from gar_publish.projects.find import Project
+from tests.wheels import make_sdist, make_wheel
+
+METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
+
+
+def test_a_wheel(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.1\nName: My.Sample\nVersion: 1.0.0+cu118\nRequires-Python: >=3.11\n"
+    path = make_wheel(tmp_path, "my_sample", "1.0.0+cu118", metadata=metadata)
+    read = distribution.read(path)
+    assert (read.name, read.version, read.kind) == ("my-sample", "1.0.0+cu118", "wheel")
+    assert read.filename == "my_sample-1.0.0+cu118-py3-none-any.whl"
+    assert read.size == path.stat().st_size
+    assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read.requires_python == ">=3.11"
+    assert read.package.metadata_dictionary()["name"] == "My.Sample"
+
+
+@pytest.mark.parametrize("filename", ["sample-1.0.tar.gz", "Sample-1.0.0.tar.gz"])
+def test_an_sdist(tmp_path: Path, filename: str) -> None:
+    read = distribution.read(make_sdist(tmp_path, filename))
+    assert (read.name, read.version, read.kind, read.requires_python) == ("sample", "1.0", "sdist", None)
+    assert read.platforms == frozenset()
+
+
+def test_what_extras_alone_require(tmp_path: Path) -> None:
+    lines = (
+        "Both ; extra == 'x'",
+        "both ; platform_release != 'extra'",
+        "Third_Party ; python_version < '3' or extra == 'x'",
+        "rest ; 'x'==extra and (os_name == 'nt')",
+    )
+    read = distribution.read(make_wheel(tmp_path, metadata=METADATA + "".join(f"Requires-Dist: {e}\n" for e in lines)))
+    assert read.requires == {"both", "third-party"}
+    assert read.optional == {"rest"}
+
+
+@pytest.mark.parametrize(
+    ("marker", "whose"),
+    [
+        ("python_version < '3'", ["", "x", "y.z"]),
+        ("os_name in 'nt, extra' and platform_version != 'extra == \"q\"'", ["", "x", "y.z"]),
+        ("extra=='x'", ["x"]),
+        ('"Y_Z"   ==   extra', ["y.z"]),
+        ("extra == 'x' or extra == 'y-z'", ["x", "y.z"]),
+        ("(extra == 'x' or 'extra' == extra) and sys_platform not in 'win32'", ["x"]),
+        ("extra == 'x' and extra == 'y-z'", []),
+        ("python_version < '3' or extra == 'x'", ["", "x", "y.z"]),
+        ("extra ~= 'x'", ["", "x", "y.z"]),
+    ],
+)
+def test_who_needs_a_requirement(marker: str, whose: list[str]) -> None:
+    requirement = Requirement(f"lib; {marker}")
+    assert [each for each in ("", "x", "y.z") if distribution.is_needed(requirement, [each] if each else [])] == whose
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("Metadata-Version: 2.1\nName: sample\nVersion: one\n", "'one' is invalid"),
+        ("Metadata-Version: 2.1\nVersion: 1.0\n", "name"),
+        ("Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nRequires-Dist: ==1\n", "requires-dist"),
+        ("Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nFavourite-Colour: blue\n", "favourite-colour"),
+        ("Metadata-Version: nine\nName: sample\nVersion: 1.0\n", "nine"),
+        ("Name: sample\nVersion: 1.0\n", "Metadata-Version"),
+    ],
+)
+def test_bad_metadata(tmp_path: Path, metadata: str, said: str) -> None:
+    with pytest.raises(BuildFailure, match="no valid metadata") as caught:
+        distribution.read(make_wheel(tmp_path, metadata=metadata))
+    assert said in caught.value.detail
+    assert caught.value.anchor == "bad-metadata"
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+@pytest.mark.parametrize("damage", ["garbage", "cut", "empty"])
+def test_a_damaged_file(tmp_path: Path, kind: str, damage: str) -> None:
+    path = make_wheel(tmp_path) if kind == "wheel" else make_sdist(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes({"garbage": b"\0" * 100, "cut": content[: len(content) // 2], "empty": b""}[damage])
+    with pytest.raises(BuildFailure) as caught:
+        distribution.read(path)
+    assert caught.value.anchor == "bad-metadata"
+
+
+def test_an_archive_without_members(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "sample-1.0.zip", "w"):
+        pass
+    with pytest.raises(BuildFailure):
+        distribution.read(tmp_path / "sample-1.0.zip")
+
+
+@pytest.mark.parametrize("filename", ["sample-1.1-py3-none-any.whl", "other-1.0-py3-none-any.whl"])
+def test_a_name_that_lies(tmp_path: Path, filename: str) -> None:
+    make_wheel(tmp_path).rename(tmp_path / filename)
+    with pytest.raises(BuildFailure, match=r"its metadata are those of sample 1\.0"):
+        distribution.read(tmp_path / filename)
+
+
+def test_an_epoch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        distribution.read(make_wheel(tmp_path, version="2!1.0"))
+    assert caught.value.anchor == "version-epoch"
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "Description-Content-Type: text/x-rst\n\nTitle\n=====\n\nfine\n",
+        "Description-Content-Type: text/markdown; charset=UTF-8; variant=GFM\n\n# `broken\n",
+        "Description-Content-Type: text/plain\n\n.. broken::\n",
+        "\nno type, but fine\n",
+        # In colours only with Pygments, which the image does without.
+        "\nTitle\n=====\n\n.. role:: python(code)\n   :language: python\n\n:python:`1 + 1`\n",
+        "\nUNKNOWN\n",
+        "",
+    ],
+)
+def test_readmes(tmp_path: Path, readme: str) -> None:
+    assert distribution.read(make_wheel(tmp_path, metadata=METADATA + readme)).name == "sample"
+
+
+def test_a_readme_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure, match="does not render"):
+        distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\n{'- ' * 300}\n"))
+
+
+@pytest.mark.parametrize("kind", ["Description-Content-Type: text/x-rst\n", ""])
+def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
+    readme = "\nTitle\n===\n\n.. raw:: html\n\n   <b>\n\n`broken <\n\n.. nothing::\n"
+    with pytest.raises(BuildFailure, match="does not render") as caught:
+        distribution.read(make_wheel(tmp_path, metadata=METADATA + kind + readme))
+    assert '"raw" directive disabled' in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("tag", "warned"),
+    [
+        ("cp311-cp311-linux_x86_64", True),
+        ("cp311-cp311-manylinux_2_17_x86_64.linux_x86_64", True),
+        ("cp311-cp311-manylinux_2_17_x86_64", False),
+        ("cp311-cp311-musllinux_1_2_aarch64", False),
+        ("py3-none-any", False),
+        ("cp311-cp311-macosx_11_0_arm64", False),
+    ],
+)
+def test_a_wheel_for_this_machine_only(tmp_path: Path, tag: str, *, warned: bool) -> None:
+    said = distribution.warnings(distribution.read(make_wheel(tmp_path, tag=tag)))
+    assert ["cibuildwheel" in text for text in said] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize("expected", ["1.0", "v1.0", "1.0.0", " V1.0"])
+def test_the_expected_version(expected: str) -> None:
+    distribution.check_expected([("sample", "1.0")], Version(expected))
+
+
+@pytest.mark.parametrize("expected", ["1.0.1", "v2", "1.0+local", "1.0rc1"])
+def test_another_version(expected: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        distribution.check_expected([("sample", "1.0")], Version(expected))
+    assert caught.value.anchor == "expected-version"
+
+
+def test_a_build_publishes_under_its_own_name_alone(tmp_path: Path) -> None:
+    found = distribution.read(make_wheel(tmp_path, "sample"))
+    distribution.check_name(found, Project(tmp_path, "lib", "sample"))
+    distribution.check_name(found, Project(tmp_path, "lib", None))
+    with pytest.raises(BuildFailure, match="no distribution of requests"):
+        distribution.check_name(found, Project(tmp_path, "lib", "requests"))
+
+
+def test_a_docutils_conf_in_the_working_folder_commands_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docutils.conf").write_text("[general]\nwarning_stream: written\nreport_level: 1\nhalt_level: 5\n")
+    monkeypatch.chdir(tmp_path)
+    metadata = (
+        "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nDescription-Content-Type: text/x-rst; stream=x\n\n"
+        "Twice\n=====\n\nText.\n\nTwice\n=====\n\nThat is worth a word to docutils.\n"
+    )
+    distribution.read(make_wheel(tmp_path, metadata=metadata))
+    assert not (tmp_path / "written").exists()

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from gar_publish.distributions.prebuilt import collect
+from gar_publish.errors import BadInput
+from tests.wheels import make_sdist, make_wheel
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    """A `dist` folder as it is after building, signing and attesting."""
+    folder = tmp_path / "dist"
+    make_wheel(folder)
+    make_sdist(folder)
+    for stray in (
+        ".gitignore",
+        ".DS_Store",
+        "SHA256SUMS",
+        "report-of-tests.zip",
+        "sample-1.0-py3-none-any.whl.asc",
+        "sample-1.0-py3-none-any.whl.publish.attestation",
+        "sample-1.0.tar.gz.attestation",
+    ):
+        (folder / stray).touch()
+    make_wheel(folder / "old", version="0.9")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ["dist"],
+        ["dist/"],
+        ["dist/*"],
+        ["d*t"],
+        ["dist/*.whl", "dist/*.tar.gz"],
+        ["dist/sample-1.0-py3-none-any.whl", "dist/sample-1.0.tar.gz"],
+        ["dist", "dist/*", "dist/../dist"],
+    ],
+)
+def test_strays_are_passed_over_and_nothing_is_taken_twice(dist: Path, patterns: list[str]) -> None:
+    names = [path.name for path in collect(patterns, dist.parent)]
+    assert names == ["sample-1.0-py3-none-any.whl", "sample-1.0.tar.gz"]
+
+
+def test_an_absolute_pattern(dist: Path, tmp_path: Path) -> None:
+    assert collect([f"{dist}/*.whl"], tmp_path / "elsewhere") == [dist / "sample-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize("pattern", ["nothing", "nothing/*.whl", "dist/SHA256SUMS", "dist/*.egg", "."])
+def test_a_pattern_that_names_nothing(dist: Path, pattern: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        collect(["dist", pattern], dist.parent)
+    assert repr(pattern) in caught.value.what
+    assert caught.value.anchor == "no-distributions"
+
+
+def test_two_files_of_one_name(dist: Path) -> None:
+    make_wheel(dist.parent / "same")
+    assert len(collect(["dist", "same"], dist.parent)) == 2
+    make_wheel(dist.parent / "other", content="x = 1")
+    with pytest.raises(BadInput) as caught:
+        collect(["dist", "other"], dist.parent)
+    assert caught.value.anchor == "same-name-twice"

@@ -1,0 +1,120 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gar_publish.context import Patience, Surroundings
+from gar_publish.doctor import tell_after, walk
+from gar_publish.errors import Failure, cancelled
+from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
+from gar_publish.settings.endpoints import Endpoints
+from tests.unit.doctor.conftest import REPOSITORY, Examine, answer
+from tests.unit.servers import Memory, Reply, ScriptedServer
+
+FAILURE = Failure("It failed.", anchor="registry-403")
+INPUTS = {"repository": REPOSITORY, "access-token": "ya29.given"}
+
+
+@pytest.fixture
+def around(server: ScriptedServer, console: Memory, tmp_path: Path) -> Surroundings:
+    environment = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "NO_GCE_CHECK": "true"}
+    return Surroundings(tmp_path, environment, Endpoints(server.url), console, Patience(sleep=lambda _: None))
+
+
+def test_behind_a_broken_link_none_is_reached(look: Examine) -> None:
+    found = look({"repository": "nonsense//"})
+    assert [link.state for link in found.links] == ["broken", *["not reached"] * 7]
+
+
+def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedServer) -> None:
+    server.on("/us-central1-python.pkg.dev/demo-project", Reply(404))
+    api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
+    server.on(api, Reply(403, "{}"))
+    found = look()
+    assert found.exit_code == 0
+    assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+
+
+def test_where_nothing_may_be_listed_both_causes_are_told(look: Examine, server: ScriptedServer) -> None:
+    project = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations"
+    server.on(project, Reply(403, "{}"))
+    server.on(f"{project}/us-central1/repositories/python:testIamPermissions", Reply(body="{}"))
+    found = look().broken
+    assert found
+    assert found.failure
+    assert found.failure.cause.startswith("there is no repository python in us-central1, or the identity lacks ")
+    assert [command.split()[3] for command in found.commands] == ["list", "create", "add-iam-policy-binding"]
+
+
+@pytest.mark.parametrize(
+    ("held", "seen"),
+    [
+        (Reply(400, "{}"), "to attach evidence: the API does not tell"),
+        (answer(permissions=["artifactregistry.attachments.create"]), "artifactregistry.files.update: not held"),
+    ],
+)
+def test_permissions_to_attach_are_asked_for_by_themselves(
+    look: Examine, server: ScriptedServer, held: Reply, seen: str
+) -> None:
+    api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
+    server.on(api, answer(format="PYTHON"))
+    server.on(f"{api}:testIamPermissions", answer(permissions=[UPLOAD, DOWNLOAD]), held)
+    found = look({"sbom": "true"})
+    (permissions,) = (link for link in found.links if link.name == "permissions")
+    assert f"{UPLOAD}: held" in permissions.facts
+    assert seen in permissions.facts
+    assert (permissions.state == "broken") == (held.status == 200)
+
+
+def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, server: ScriptedServer) -> None:
+    key = {"type": "service_account", "client_email": "a@p.example", "private_key": "x", "private_key_id": "1"}
+    found = look({"access-token": "", "json-key": json.dumps(key)})
+    assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
+    sent = {seen.path.split("/")[1] for seen in server.seen if "Authorization" in seen.headers}
+    assert sent == {"us-central1-python.pkg.dev"}
+    assert found.links[-1].facts == ("can be read",)
+
+
+def test_after_a_failure_log_and_summary_tell(around: Surroundings, console: Memory, tmp_path: Path) -> None:
+    tell_after(FAILURE, INPUTS, around)
+    assert "+ Inputs: ok" in console.said
+    assert "| ✅ Inputs | ok |" in (tmp_path / "summary").read_text("utf-8")
+
+
+def test_a_run_that_was_cancelled_waits_for_nothing(around: Surroundings, server: ScriptedServer) -> None:
+    tell_after(cancelled(), INPUTS, around)
+    assert server.seen == []
+
+
+def test_our_own_mistake_hides_nothing_that_was_seen(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "check_clock", lambda *_: _fail())
+    found = look()
+    assert [link.state for link in found.links[:4]] == ["ok", "ok", "ok", "broken"]
+    assert found.exit_code == 1
+
+
+def _fail() -> None:
+    raise KeyError("made up")
+
+
+def _wait() -> None:
+    import threading
+
+    threading.Event().wait(1)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"), [(_fail, "The doctor failed (KeyError)."), (_wait, "The doctor found no end")]
+)
+def test_whatever_becomes_of_the_doctor_the_run_ends(
+    act: Callable[[], None],
+    said: str,
+    around: Surroundings,
+    console: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(walk, "PATIENCE", 0.05)
+    monkeypatch.setattr(walk, "examine", lambda *_: act())
+    tell_after(FAILURE, INPUTS, around)
+    assert console.said[-1].startswith(said)

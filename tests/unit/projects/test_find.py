@@ -1,0 +1,231 @@
+"""Finding project folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gar_publish.errors import BadInput
+from gar_publish.projects.find import Project, find, in_waves, requirements
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository of several packages, with much around them."""
+    for name in ("alpha", "beta", "deep/gamma"):
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "packages/legacy").mkdir()
+    (tmp_path / "packages/legacy/setup.py").touch()
+    (tmp_path / "packages/README.md").touch()
+    (tmp_path / "packages/docs").mkdir()
+    (tmp_path / "packages/.venv").mkdir()
+    (tmp_path / "packages/.venv/setup.py").touch()
+    (tmp_path / "we[i]rd").mkdir()
+    (tmp_path / "we[i]rd/setup.py").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("patterns", "labels"),
+    [
+        (["packages/alpha"], ["packages/alpha"]),
+        (["packages/alpha/"], ["packages/alpha"]),
+        (["packages/alpha/pyproject.toml"], ["packages/alpha"]),
+        (["./packages/beta", "packages/alpha"], ["packages/beta", "packages/alpha"]),
+        (["packages/*"], ["packages/alpha", "packages/beta", "packages/legacy"]),
+        (["packages/**"], ["packages/alpha", "packages/beta", "packages/deep/gamma", "packages/legacy"]),
+        (["packages/*", "packages/alpha"], ["packages/alpha", "packages/beta", "packages/legacy"]),
+        (["packages/alpha/../beta", "packages/beta"], ["packages/alpha/../beta"]),
+        (["we[i]rd"], ["we[i]rd"]),
+        (["**/gamma"], ["packages/deep/gamma"]),
+    ],
+)
+def test_folders_and_globs(root: Path, patterns: Sequence[str], labels: Sequence[str]) -> None:
+    assert [project.label for project in find(patterns, root)] == labels
+
+
+def test_folders_are_absolute(root: Path) -> None:
+    assert find(["packages/legacy"], root) == [Project(root / "packages/legacy", "packages/legacy")]
+
+
+def test_the_root_itself_and_absolute_paths(root: Path) -> None:
+    (root / "setup.py").touch()
+    assert find(["."], root) == [Project(root, ".")]
+    elsewhere = root / "packages/legacy"
+    assert find([str(elsewhere)], root / "packages/beta") == [Project(elsewhere, str(elsewhere))]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("packages/none", "There is no folder 'packages/none'"),
+        ("packages/docs", "'packages/docs' holds no Python project"),
+        ("packages/README.md", "There is no folder 'packages/README.md'"),
+        ("nothing/*", "The pattern 'nothing/*' matches no Python project"),
+        ("packages/d[o]cs", "The pattern 'packages/d[o]cs' matches no Python project"),
+    ],
+)
+def test_no_project(root: Path, pattern: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        find([pattern], root)
+    assert said in caught.value.what
+    assert caught.value.anchor == "no-project"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[project]\nname = \n", b"[project]\nname = '\xff'\n", b"x = " + b"1" * 5000, b"x = " + b"[" * 5000],
+    ids=["cut off", "no UTF-8", "a long number", "deep"],
+)
+def test_a_pyproject_that_is_no_toml(root: Path, content: bytes) -> None:
+    (root / "packages/beta/pyproject.toml").write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        find(["packages/*"], root)
+    assert caught.value.what.startswith(str(Path("packages/beta/pyproject.toml")))
+    assert caught.value.anchor == "invalid-pyproject"
+
+
+def test_the_line_of_a_toml_mistake_is_told(root: Path) -> None:
+    (root / "packages/beta/pyproject.toml").write_text("[project]\nname = \n")
+    with pytest.raises(BadInput, match="line 2"):
+        find(["packages/beta"], root)
+
+
+@pytest.mark.parametrize(
+    ("toml", "name"),
+    [
+        ('[project]\nname = "My.Package"', "my-package"),
+        ("[project]\nversion = '1'", None),
+        ('project = "x"', None),
+        ("", None),
+    ],
+)
+def test_the_declared_name_is_read(tmp_path: Path, toml: str, name: str | None) -> None:
+    (tmp_path / "pyproject.toml").write_text(toml)
+    (project,) = find(["."], tmp_path)
+    assert project.name == name
+
+
+def write(root: Path, **projects: str) -> Path:
+    for name, text in projects.items():
+        folder = root / name.replace("_", "/")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "pyproject.toml").write_text(text)
+    return root
+
+
+def requiring(name: str, *required: str, more: str = "") -> str:
+    return f'[project]\nname = "{name}"\nversion = "1"\ndependencies = {list(required)}\n{more}'
+
+
+def labels(root: Path, *patterns: str) -> list[str]:
+    return [Path(project.label).as_posix() for project in find(patterns, root)]
+
+
+def test_what_a_project_declares_is_read(tmp_path: Path) -> None:
+    more = '[project.optional-dependencies]\nx = ["D"]\n[build-system]\nrequires = ["hatchling"]'
+    write(tmp_path, a=requiring("A_b", "c>1", more=more))
+    assert find(["a"], tmp_path) == [
+        Project(
+            tmp_path / "a", "a", "a-b", "1", frozenset({"c"}), frozenset({"d"}), build_requires=frozenset({"hatchling"})
+        )
+    ]
+
+
+BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+UV = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+
+
+class TestWorkspace:
+    """The root of a workspace stands for its members, and for itself where it is a package."""
+
+    @pytest.fixture
+    def libs(self, tmp_path: Path) -> Path:
+        write(tmp_path, libs_a=BACKEND + requiring("a"), libs_b=BACKEND + requiring("b"), libs_bare=requiring("bare"))
+        write(tmp_path, libs_app=BACKEND + requiring("app", more="[tool.uv]\npackage = false"))
+        (tmp_path / "libs/docs").mkdir()
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("pyproject", "found"),
+        [
+            (UV, ["libs/a", "libs/b"]),
+            (UV + requiring("root"), ["libs/a", "libs/b"]),
+            (UV + BACKEND + requiring("root"), [".", "libs/a", "libs/b"]),
+            (UV + BACKEND + requiring("root", more="[tool.uv]\npackage = false"), ["libs/a", "libs/b"]),
+            ('[tool.hatch.envs.default]\nworkspace.members = ["libs/*"]', ["libs/a", "libs/b", "libs/bare"]),
+            (requiring("root", more='[tool.hatch.envs.x]\nworkspace.members = ["libs/a"]'), [".", "libs/a"]),
+        ],
+    )
+    def test_of_uv_and_hatch(self, libs: Path, pyproject: str, found: list[str]) -> None:
+        write(libs, **{".": pyproject})
+        assert labels(libs, ".") == found
+        assert labels(libs, "pyproject.toml") == found
+        assert labels(libs, ".", "libs/app") == [*found, "libs/app"]
+
+    def test_in_a_file_of_hatch(self, libs: Path) -> None:
+        write(libs, **{".": requiring("root")})
+        (libs / "hatch.toml").write_text('[envs.default]\nworkspace.members = ["libs/b"]')
+        assert labels(libs, ".") == [".", "libs/b"]
+        (libs / "hatch.toml").write_text("[")
+        with pytest.raises(BadInput, match=r"^hatch\.toml is not valid TOML"):
+            find(["."], libs)
+
+    def test_that_a_glob_finds(self, libs: Path) -> None:
+        write(libs, group_of=UV, group_of_libs_c=BACKEND + requiring("c"))
+        assert labels(libs, "group/*", "libs/*") == ["group/of/libs/c", "libs/a", "libs/b", "libs/bare"]
+
+    def test_of_no_package(self, libs: Path) -> None:
+        write(libs, **{".": '[tool.uv.workspace]\nmembers = ["libs/app"]'})
+        with pytest.raises(BadInput, match="has no member that is a package") as caught:
+            find(["."], libs)
+        assert caught.value.anchor == "no-project"
+
+
+def test_what_is_no_package_is_found_by_its_name_alone(tmp_path: Path) -> None:
+    write(tmp_path, a=requiring("a"), b=requiring("b", more="[tool.uv]\npackage = false"))
+    assert labels(tmp_path, "*") == ["a"]
+    assert labels(tmp_path, "*", "b") == ["a", "b"]
+
+
+def test_a_name_that_two_have(tmp_path: Path) -> None:
+    write(tmp_path, a=requiring("my.lib"), b=requiring("My_Lib"), c=requiring("other"))
+    with pytest.raises(BadInput) as caught:
+        find(["*"], tmp_path)
+    assert caught.value.what == "a and b are both called my-lib."
+    assert caught.value.anchor == "same-project-twice"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/setup.py").touch()
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e/setup.py").touch()
+    assert labels(tmp_path, "a", "c", "d", "e") == ["a", "c", "d", "e"]
+
+
+def test_waves(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        app=requiring("app", "lib", "numpy"),
+        lib=requiring("lib", "base", more='[project.optional-dependencies]\nx = ["app", "plugin", "lib"]'),
+        base=requiring("base"),
+        plugin=requiring("plugin", more='[build-system]\nrequires = ["base"]'),
+    )
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/setup.py").touch()
+    found = find(["*"], tmp_path)
+    waves = [[project.label for project in wave] for wave in in_waves(found)]
+    assert waves == [["base", "old"], ["plugin"], ["lib"], ["app"]]
+    assert requirements(found) == {
+        "app": {"lib"},
+        "base": set(),
+        "lib": {"base", "plugin"},
+        "plugin": {"base"},
+        str(tmp_path / "old"): set(),
+    }
+
+
+def test_projects_in_a_circle(tmp_path: Path) -> None:
+    write(tmp_path, a=requiring("a", "b"), b=requiring("b", "a"))
+    with pytest.raises(BadInput) as caught:
+        in_waves(find(["*"], tmp_path))
+    assert caught.value.anchor == "circle"

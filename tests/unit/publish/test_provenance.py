@@ -1,0 +1,65 @@
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gar_publish.context import Patience, Surroundings
+from gar_publish.distributions import distribution
+from gar_publish.errors import EVIDENCE_DOCS
+from gar_publish.publish import provenance
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.settings import Settings
+from tests.unit.servers import Memory
+from tests.unit.test_docs import ROOT, headings
+from tests.wheels import make_wheel
+
+AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
+
+
+def stated(workspace: Path, **more: str) -> dict[str, Any]:
+    """The statement of a run in a workspace about two wheels."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(workspace.parent), **more}
+    inputs = {"repository": "us/demo-project/python", "packages": "a\nb"}
+    settings = Settings.from_inputs(inputs, environment=environment, endpoints=Endpoints())
+    around = Surroundings(workspace, environment, Endpoints(), Memory(), Patience())
+    files = [distribution.read(make_wheel(workspace / "dist", name)) for name in ("b", "a")]
+    text = provenance.statement(files, settings, around)
+    assert text == provenance.statement(reversed(files), settings, around), "the same run says the same"
+    statement: dict[str, Any] = json.loads(text)
+    names = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
+    assert names == {file.filename: file.sha256 for file in files}
+    return statement
+
+
+def test_a_machine_without_git_says_what_was_asked(tmp_path: Path) -> None:
+    definition = stated(tmp_path)["predicate"]["buildDefinition"]
+    assert definition["externalParameters"] == {"repository": "us/demo-project/python", "packages": ["a", "b"]}
+    assert definition["resolvedDependencies"] == []
+
+
+def test_a_checkout_says_its_commit_and_whether_it_differs(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", *AUTHOR, *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "file").write_text("before")
+    for arguments in (["init", "-q"], ["add", "file"], ["commit", "-qm", "Begin"]):
+        git(*arguments)
+    git("remote", "add", "origin", "https://octocat:made-up-secret@github.com/octo-org/hello")
+    checkout = {"name": "checkout", "digest": {"gitCommit": git("rev-parse", "HEAD")}}
+    for differs in (False, True):
+        if differs:
+            (tmp_path / "file").write_text("after")
+        found = stated(tmp_path)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        assert found == [{**checkout, "annotations": {"differs": differs}}]
+
+
+@pytest.mark.parametrize(("variables", "place"), [({}, "another-machine"), ({"BUILDER_OUTPUT": "/o"}, "cloud-build")])
+def test_addresses_lead_to_what_they_mean(tmp_path: Path, variables: dict[str, str], place: str) -> None:
+    predicate = stated(tmp_path, **variables)["predicate"]
+    builder, kind = predicate["runDetails"]["builder"]["id"], predicate["buildDefinition"]["buildType"]
+    assert builder == f"{EVIDENCE_DOCS}#{place}"
+    assert {builder.partition("#")[2], kind.partition("#")[2]} <= headings(ROOT / "docs" / "evidence.md")

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from gar_publish.distributions import distribution
+from gar_publish.errors import BadInput
+from gar_publish.publish.schedule import Package, Schedule
+from tests.wheels import make_wheel
+
+
+class Scheduled:
+    """A schedule of wheels, all of which have been compared."""
+
+    def __init__(self, folder: Path, requires: dict[str, list[str]], unnamed: int = 0) -> None:
+        self.schedule = Schedule(requires, unnamed)
+        for name, required in requires.items():
+            package = Package.of([distribution.read(make_wheel(folder, name, requires=required))])
+            self.schedule.add(package, unnamed=False)
+            self.schedule.wait(package)
+
+    def released(self) -> dict[str, str | None]:
+        return {package.name: failed for package, failed in self.schedule.released()}
+
+
+def test_a_package_goes_when_all_that_it_requires_has_landed(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"app": ["lib", "requests"], "lib": []})
+    assert scheduled.released() == {"lib": None}
+    assert scheduled.released() == {}
+    scheduled.schedule.done("lib")
+    assert scheduled.released() == {"app": None}
+
+
+def test_what_requires_a_package_that_failed_fails_in_turn(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"app": ["lib"], "lib": ["core"], "docs": []})
+    scheduled.schedule.leave_out("core", landed=False)
+    assert scheduled.released() == {"lib": "core", "docs": None, "app": "lib"}
+    assert scheduled.schedule.failed == {"app", "lib", "core"}
+
+
+def test_nothing_goes_before_all_names_are_known(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"app": []}, unnamed=1)
+    assert scheduled.released() == {}
+    scheduled.schedule.leave_out(None, landed=False)
+    assert scheduled.released() == {"app": None}
+
+
+def test_what_will_never_come_is_waited_for_no_more(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"app": ["lib"]})
+    scheduled.schedule.expect(["lib"])
+    assert scheduled.released() == {}
+    scheduled.schedule.expect_nothing()
+    assert scheduled.released() == {"app": None}
+
+
+def test_a_package_has_landed_with_its_last_file(tmp_path: Path) -> None:
+    files = [distribution.read(make_wheel(tmp_path, "lib", tag=tag)) for tag in ("py3-none-any", "py3-none-win32")]
+    schedule = Schedule(["lib"], 0)
+    schedule.add(Package.of(files), unnamed=False)
+    schedule.done("lib")
+    assert schedule.landed == set()
+    schedule.done("lib")
+    assert schedule.landed == {"lib"}
+
+
+def test_a_circle_opens_where_an_extra_closes_it(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a; extra == 'all'"]})
+    assert scheduled.released() == {}
+    scheduled.schedule.open_circles()
+    assert scheduled.released() == {"b": None}
+
+
+def test_a_circle_that_stays_is_refused(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a"]})
+    scheduled.schedule.open_circles()
+    assert scheduled.released() == {}
+    with pytest.raises(BadInput) as caught:
+        scheduled.schedule.refuse_circles()
+    assert caught.value.anchor == "circle"

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+from gar_publish.report import ci_files
+from gar_publish.report.ci_files import BUILDER_OUTPUT, LIMIT, step_output, write_step_output
+from tests.unit.servers import Memory
+
+
+def add(markdown: str, path: Path | None) -> list[str]:
+    console = Memory()
+    ci_files.add_step_summary(markdown, {ci_files.STEP_SUMMARY: str(path)} if path else {}, console)
+    return console.said
+
+
+def test_steps_add_to_each_other(tmp_path: Path) -> None:
+    assert add("one", tmp_path / "summary") == add("two", tmp_path / "summary") == []
+    assert (tmp_path / "summary").read_text() == "one\ntwo\n"
+
+
+def test_outside_a_job_there_is_none() -> None:
+    assert add("one", None) == []
+
+
+def test_what_the_runner_would_drop_is_left_out(tmp_path: Path) -> None:
+    (said,) = add("ä" * 600_000, tmp_path / "summary")
+    assert "longer than the runner takes" in said
+    assert not (tmp_path / "summary").exists()
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (said,) = add("one", tmp_path / "nowhere/summary")
+    assert "cannot be written (No such file or directory)" in said
+
+
+OUTPUTS = {
+    "extra-index-url": "--extra-index-url https://oauth2accesstoken:ya29.secret@host/simple/",
+    "index-url": "https://host/simple/",
+    "requirements": "hello==1.0",
+    "requirements-hashed": "hello==1.0 --hash=sha256:" + "0" * 64,
+    "packages": '[{"name":"hello"}]',
+}
+
+
+def test_everything_but_the_secret_is_handed_on() -> None:
+    handed = json.loads(step_output(OUTPUTS))
+    assert handed == {name: text for name, text in OUTPUTS.items() if name != "extra-index-url"}
+
+
+def test_what_does_not_fit_is_left_out_rather_than_cut() -> None:
+    text = step_output(OUTPUTS | {"packages": "x" * LIMIT, "requirements-hashed": "y" * (LIMIT - 10)})
+    assert len(text.encode()) <= LIMIT
+    assert json.loads(text) == {"index-url": "https://host/simple/", "requirements": "hello==1.0"}
+
+
+def test_the_output_is_a_file_of_the_step(tmp_path: Path, console: Memory) -> None:
+    write_step_output(OUTPUTS, {BUILDER_OUTPUT: str(tmp_path)}, console)
+    assert (tmp_path / "output").read_text(encoding="utf-8") == step_output(OUTPUTS)
+    write_step_output(OUTPUTS, {}, console)
+    assert console.said == []
+    write_step_output(OUTPUTS, {BUILDER_OUTPUT: str(tmp_path / "nowhere")}, console)
+    assert console.said[0].startswith("The step has no output")
