@@ -19,7 +19,7 @@ from bench.publisher import Credential, credentials, publish_here
 from gar_emulator import Emulator, World
 from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
 from gar_emulator.world.cloud import Cloud
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.report.report import Report
 from tests.wheels import make_wheel
@@ -134,9 +134,9 @@ class Cell:
 
     def _publish(self, emulator: Emulator, credential: Credential, wheel: Path, name: str) -> tuple[str, bool]:
         """What came of it, and whether the file is said to be in the registry."""
-        patience = Patience(timeouts=(1.0, ANSWER_SECONDS), sleep=self.clock.sleep, clock=self.clock.now)
+        retry_policy = RetryPolicy(timeouts=(1.0, ANSWER_SECONDS), sleep=self.clock.sleep, clock=self.clock.now)
         try:
-            report = publish_here(emulator, credential, wheel, patience, lambda _: None)
+            report = publish_here(emulator, credential, wheel, retry_policy, lambda _: None)
         except Failure as failure:
             return _said(failure), False
         except Exception as error:  # noqa: BLE001 - any other error is a bug, and has to be found

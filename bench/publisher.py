@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gar_emulator import Emulator
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
@@ -51,7 +51,7 @@ def credentials(emulator: Emulator) -> dict[str, Credential]:
 
 
 def publish_here(
-    emulator: Emulator, credential: Credential, wheel: Path, patience: Patience, say: Callable[[str], None]
+    emulator: Emulator, credential: Credential, wheel: Path, retry_policy: RetryPolicy, say: Callable[[str], None]
 ) -> Report:
     """Publish one wheel in this process.
 
@@ -66,7 +66,7 @@ def publish_here(
         **credential.inputs,
     }
     settings = Settings.from_inputs(inputs, environment=environment, endpoints=endpoints)
-    return publish(settings, Surroundings(wheel.parent, environment, endpoints, _Console(say), patience))
+    return publish(settings, Context(wheel.parent, environment, endpoints, _Console(say), retry_policy))
 
 
 class _Console:

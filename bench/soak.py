@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.publisher import Credential, credentials, publish_here
 from gar_emulator import Emulator
 from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from tests.wheels import make_wheel
 
@@ -40,9 +40,9 @@ class Soak:
             What is wrong afterwards.
         """
         wheel = make_wheel(self.folder, f"soak-{number}", content=f"x = {number}\n" * (10 ** (number % 5)))
-        patience = Patience(timeouts=(2.0, 1.0), sleep=lambda seconds: time.sleep(seconds / HASTE))
+        retry_policy = RetryPolicy(timeouts=(2.0, 1.0), sleep=lambda seconds: time.sleep(seconds / HASTE))
         try:
-            report = publish_here(self.emulator, credential, wheel, patience, lambda _: None)
+            report = publish_here(self.emulator, credential, wheel, retry_policy, lambda _: None)
         except Failure as failure:
             return [f"{wheel.name}: {failure.explain()}"]
         if report.failure:

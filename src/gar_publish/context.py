@@ -10,7 +10,7 @@ from gar_publish.settings.endpoints import Endpoints
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to insist: exponential waits with full jitter.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -38,7 +38,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Context:
     """Where a run happens.
 
     Attributes:
@@ -46,7 +46,7 @@ class Surroundings:
         environment: The environment's variables.
         endpoints: Google's hosts, or the emulator's.
         console: Who watches.
-        patience: How long servers are asked again.
+        retry_policy: How long servers are asked again.
         container: Whether the run has a container to itself, where a build must never run as root.
         settled: Called as soon as nothing can change the outcome: from then on, nothing may keep it from being told.
     """
@@ -55,6 +55,6 @@ class Surroundings:
     environment: Mapping[str, str]
     endpoints: Endpoints
     console: Console
-    patience: Patience
+    retry_policy: RetryPolicy
     container: bool = False
     settled: Callable[[], None] = lambda: None

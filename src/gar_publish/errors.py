@@ -44,7 +44,7 @@ class Failure(Exception):
         if self.cause:
             parts.append(f"Likely cause: {self.cause}")
         if self.fix:
-            parts.append(f"To mend it: {self.fix}")
+            parts.append(f"Fix: {self.fix}")
         parts.append(f"More: {self.docs}")
         return "\n".join(parts)
 
@@ -100,7 +100,7 @@ def cancelled() -> Failure:
     return Interrupted("The run was cancelled.", fix="run it again: what has landed is skipped", anchor="interrupted")
 
 
-def mistake_of_ours(error: Exception) -> Failure:
+def internal_error(error: Exception) -> Failure:
     """What is said of an exception that nobody foresaw. Its message is left out: nobody knows what it holds."""
     import traceback  # keeps `--version` quick
 
@@ -108,6 +108,6 @@ def mistake_of_ours(error: Exception) -> Failure:
     return Failure(
         f"gar-publish has made a mistake ({type(error).__name__}), and ends here.",
         fix="report the lines above; what has landed is skipped by the same command",
-        anchor="mistake-of-ours",
+        anchor="internal-error",
         detail="".join(lines[-5:]),
     )

@@ -20,7 +20,7 @@ from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.http_auth import HostAuth
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.console import printable
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import parse_html, parse_json
@@ -89,7 +89,7 @@ class Scripted:
 
 def exchange(reply: Callable[[str], requests.Response]) -> Exchange:
     session: Any = Scripted(reply)
-    return Exchange(Endpoints(), session, Patience(tries=2, sleep=Time().sleep), Memory())
+    return Exchange(Endpoints(), session, RetryPolicy(tries=2, sleep=Time().sleep), Memory())
 
 
 def check(failure: Failure) -> None:
@@ -234,7 +234,7 @@ def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
     google = GoogleApi(
         session=session,
         source=GivenSource("ya29.x"),
-        patience=Patience(tries=2, sleep=Time().sleep),
+        retry_policy=RetryPolicy(tries=2, sleep=Time().sleep),
         on_wait=lambda _: None,
     )
     api = RepositoryApi(Repository.parse("us/p/r", endpoints=Endpoints()), endpoints=Endpoints(), api=google)

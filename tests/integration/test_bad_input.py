@@ -460,7 +460,7 @@ def check_message(message: str, bad: Bad) -> None:
     """What happened, in one sentence that names the thing; then what mends it, and where to read on."""
     what, *_ = message.splitlines()
     assert bad.says in what
-    fix = message.partition("\nTo mend it: ")[2].partition("\nMore: ")[0]
+    fix = message.partition("\nFix: ")[2].partition("\nMore: ")[0]
     assert bad.fix in fix
     assert message.endswith(f"\nMore: {DOCS}#{bad.anchor}")
     assert bad.shows in message
@@ -514,7 +514,7 @@ def test_server_that_does_not_answer(doors: Doors) -> None:
     (message,) = done.errors
     assert "asked 127.0.0.1:9 6 times" in message
     assert message.endswith("#unreachable")
-    assert "To mend it: run the same command again later" in message
+    assert "Fix: run the same command again later" in message
     assert json.loads(done.out)["failure"]["exit-code"] == 7
 
 

@@ -13,7 +13,7 @@ from gar_emulator import Emulator, Fault
 from gar_emulator.world.world import Key as WorldKey
 from gar_publish.auth import TokenSource, open_source
 from gar_publish.auth.http_auth import HostAuth
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import read_credential
 from gar_publish.settings.endpoints import Endpoints
@@ -52,7 +52,7 @@ def opened(emulator: Emulator, session: requests.Session, console: Memory) -> Op
             read_credential({name.replace("_", "-"): value for name, value in inputs.items()}, environment),
             endpoints=Endpoints(emulator.url),
             session=session,
-            patience=Patience(tries=1),
+            retry_policy=RetryPolicy(tries=1),
             console=console,
             environment=environment,
         )

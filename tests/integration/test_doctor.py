@@ -15,7 +15,7 @@ import tomlkit
 
 from gar_emulator import Emulator, World
 from gar_emulator.world.iam import ROLES
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor import Diagnosis, Link, examine, render
 from gar_publish.errors import Failure
 from gar_publish.publish import pipeline
@@ -34,9 +34,9 @@ DEFAULT = tomllib.loads(files("gar_emulator").joinpath("default.toml").read_text
 PROJECT = "projects/demo-project"
 PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
 ACCOUNT = f"{PROJECT}/serviceAccounts/{PUBLISHER}"
-ONLOOKER = "onlooker@demo-project.iam.gserviceaccount.com"
+VIEWER = "viewer@demo-project.iam.gserviceaccount.com"
 ONLOOKERS = ("roles/iam.workloadIdentityPoolViewer", "roles/iam.serviceAccountViewer", "roles/artifactregistry.reader")
-"""What an onlooker needs, on the project."""
+"""What a viewer needs, on the project."""
 DEVELOPER = "user:dev@example.com"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
@@ -70,7 +70,7 @@ class Planted:
         mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do. With
             "clock", only the words are compared, and the fault is taken back: no test may set this machine's clock.
         credential: "account", "key" or "ended token".
-        onlooker: Whether the doctor's words need credentials on the machine that may look into IAM.
+        viewer: Whether the doctor's words need credentials on the machine that may look into IAM.
         bindings: Who has which role, by names in `BINDINGS`.
         absent: Whether the repository is not there.
     """
@@ -81,7 +81,7 @@ class Planted:
     cause: str
     mend: str = ""
     credential: str = "account"
-    onlooker: bool = False
+    viewer: bool = False
     absent: bool = False
     bindings: list[str] = field(default_factory=lambda: ["writer", "owner"])
     inputs: dict[str, str] = field(default_factory=dict)
@@ -98,16 +98,16 @@ class Planted:
     def load(cls, file: Path) -> "Planted":
         return cls(**tomllib.loads(file.read_text("utf-8")))
 
-    def world(self, onlookers: Sequence[str] = ONLOOKERS) -> World:
+    def world(self, viewers: Sequence[str] = ONLOOKERS) -> World:
         tables: dict[str, Any] = {name: content for name, content in DEFAULT.items() if name != "ambient"}
         for name in ("projects", "pools", "providers", "accounts"):
             first, *others = tables[name]
             tables[name] = [{**first, **getattr(self, name)}, *others]
         tables["repositories"] = [*([] if self.absent else tables["repositories"]), *self.repositories]
-        tables["accounts"] = [*tables["accounts"], {"email": ONLOOKER}]
-        tables["keys"] = [*tables["keys"], {"account": ONLOOKER}]
+        tables["accounts"] = [*tables["accounts"], {"email": VIEWER}]
+        tables["keys"] = [*tables["keys"], {"account": VIEWER}]
         bindings = [BINDINGS[name] for name in self.bindings]
-        bindings += [(f"serviceAccount:{ONLOOKER}", role, PROJECT) for role in onlookers]
+        bindings += [(f"serviceAccount:{VIEWER}", role, PROJECT) for role in viewers]
         bindings.append((DEVELOPER, "roles/owner", PROJECT))
         tables["bindings"] = [
             {"member": member, "role": role, "resource": resource} for member, role, resource in bindings
@@ -126,20 +126,20 @@ class Scene:
     environment: dict[str, str]
     gcloud: Callable[[], Gcloud]
 
-    def around(self) -> Surroundings:
-        patience = Patience(tries=2, sleep=lambda _: None)
-        return Surroundings(self.folder, self.environment, Endpoints(self.emulator.url), Memory(), patience)
+    def context(self) -> Context:
+        retry_policy = RetryPolicy(tries=2, sleep=lambda _: None)
+        return Context(self.folder, self.environment, Endpoints(self.emulator.url), Memory(), retry_policy)
 
     def examine(self) -> Diagnosis:
-        found = examine(self.inputs, self.around())
+        found = examine(self.inputs, self.context())
         for each in (render.as_text, render.as_markdown, render.as_json):
             (self.folder / each.__name__).write_text(each(found))  # where leaks are looked for
         return found
 
     def publish(self) -> None:
-        around = self.around()
-        settings = Settings.from_inputs(self.inputs, environment=self.environment, endpoints=around.endpoints)
-        report = pipeline.publish(settings, around)
+        context = self.context()
+        settings = Settings.from_inputs(self.inputs, environment=self.environment, endpoints=context.endpoints)
+        report = pipeline.publish(settings, context)
         if report.failure:
             raise report.failure
 
@@ -187,9 +187,9 @@ def plant(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyte
     """Plants a misconfiguration; gcloud is asked for only where a command is run."""
     with ExitStack() as stack:
 
-        def plant(planted: Planted, onlookers: Sequence[str] = ONLOOKERS) -> Scene:
+        def plant(planted: Planted, viewers: Sequence[str] = ONLOOKERS) -> Scene:
             data = tmp_path_factory.mktemp("emulator")
-            emulator = stack.enter_context(Emulator(planted.world(onlookers), data=data))
+            emulator = stack.enter_context(Emulator(planted.world(viewers), data=data))
             return prepared(planted, emulator, tmp_path, lambda: request.getfixturevalue("real_gcloud"))
 
         yield plant
@@ -214,8 +214,8 @@ def prepared(planted: Planted, emulator: Emulator, folder: Path, gcloud: Callabl
         environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
     elif planted.mend != "permission":
         environment |= emulator.job(**planted.job)
-    if planted.onlooker:
-        environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(ONLOOKER))
+    if planted.viewer:
+        environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(VIEWER))
     return Scene(planted, emulator, folder, {**inputs, **planted.inputs}, environment, gcloud)
 
 
@@ -248,13 +248,13 @@ def test_names_the_link_and_the_cause_and_mends_it(file: Path, plant: Plant) -> 
     assert [stored.filename for stored in scene.emulator.files(scene.inputs["repository"])] == [HELLO]
 
 
-ONLOOKED = [file for file in WORLDS if Planted.load(file).onlooker]
+ONLOOKED = [file for file in WORLDS if Planted.load(file).viewer]
 
 
 class TestOnlooker:
     @pytest.mark.parametrize("file", ONLOOKED, ids=lambda file: file.stem)
     def test_without_one_the_doctor_says_what_it_could_not_read(self, file: Path, plant: Plant) -> None:
-        planted = replace(Planted.load(file), onlooker=False)
+        planted = replace(Planted.load(file), viewer=False)
         scene = plant(planted)
         broken, failure = seen(scene)
         if planted.link in {"repository", "permissions"}:
@@ -335,7 +335,7 @@ def test_the_list_in_the_documents_is_that_of_the_worlds() -> None:
     listed = re.findall(r"^\| (.+) \| (.+) \| \[(.+)\]\(#\3\) \| (yes)? ?\|$", text, re.MULTILINE)
     planted = [Planted.load(file) for file in WORLDS]
     assert sorted(listed) == sorted(
-        (each.about, each.link, each.anchor, "yes" if each.onlooker else "") for each in planted
+        (each.about, each.link, each.anchor, "yes" if each.viewer else "") for each in planted
     )
     assert len(listed) >= 25
 

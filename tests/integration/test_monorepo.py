@@ -39,7 +39,7 @@ REQUIRED = {
 """A chain, then diamonds on top of it."""
 
 OPTIONAL = {name(each): {name(each + 1)} for each in range(9, COUNT - 1, 10)}
-"""What the packages' extras require. The first closes a circle, for its next one requires it."""
+"""What the packages' extras require. The first closes a cycle, for its next one requires it."""
 
 BACKENDS = {name(each): FLIT if each % 5 == 4 else SETUPTOOLS if each % 7 == 6 else HATCHLING for each in range(COUNT)}
 
@@ -106,13 +106,13 @@ def published(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, s
 
 def edges() -> list[tuple[str, str]]:
     """Each package with one that has to be there before it."""
-    circle = (name(9), name(10))
+    cycle = (name(9), name(10))
     return [
         (package, needed)
         for graph in (REQUIRED, OPTIONAL)
         for package, all_ in graph.items()
         for needed in all_
-        if graph is REQUIRED or (package, needed) != circle
+        if graph is REQUIRED or (package, needed) != cycle
     ]
 
 
@@ -248,7 +248,7 @@ def test_a_circle_is_refused_before_anything_is_sent(doors: Doors, emulator: Emu
     write(doors.folder, "one", ["two"])
     write(doors.folder, "two", ["one"])
     done, _ = run(doors, "*", code=2)
-    assert done.errors[0].endswith("#circle")
+    assert done.errors[0].endswith("#cycle")
     assert uploads(emulator) == []
 
 

@@ -151,7 +151,7 @@ def test_a_circle(doors: Doors) -> None:
     write(doors.folder, "b", "a")
     done = doors.command("plan", "*")
     assert done.code == 2
-    assert done.errors[0].endswith("#circle")
+    assert done.errors[0].endswith("#cycle")
 
 
 def test_publish_takes_a_commit_for_projects_alone(doors: Doors) -> None:

@@ -21,7 +21,7 @@ import pytest
 from gar_emulator import Emulator, Fault, World
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish as run_pipeline
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
@@ -479,7 +479,7 @@ class TestTwoAtOnce:
         endpoints = Endpoints.from_environment(environment)
         inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "*.whl"}
         settings = Settings.from_inputs(inputs | {"if-exists": if_exists}, environment=environment, endpoints=endpoints)
-        return run_pipeline(settings, Surroundings(folder, environment, endpoints, console, Patience()))
+        return run_pipeline(settings, Context(folder, environment, endpoints, console, RetryPolicy()))
 
     def both(
         self, folder: Path, emulator: Emulator, version: str, contents: Sequence[str], if_exists: str

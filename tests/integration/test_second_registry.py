@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import Conflict
 from gar_publish.registry.index import Index
@@ -147,15 +147,17 @@ def test_file_that_lands_between_comparing_and_uploading(
         return response
 
     monkeypatch.setattr(session, "send", see_the_answer)
-    source, patience = GivenSource(TOKEN), Patience(tries=1)
-    index = Index(f"{registry.url}simple/", session=new_session(), source=source, patience=patience, on_wait=print)
+    source, retry_policy = GivenSource(TOKEN), RetryPolicy(tries=1)
+    index = Index(
+        f"{registry.url}simple/", session=new_session(), source=source, retry_policy=retry_policy, on_wait=print
+    )
     uploader = Uploader(
         registry.url,
         session=session,
         source=source,
         index=index,
         if_exists="skip-identical",
-        patience=patience,
+        retry_policy=retry_policy,
         console=RecordingConsole(),
     )
 

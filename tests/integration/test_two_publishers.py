@@ -9,7 +9,7 @@ import pytest
 from bench.publisher import credentials, publish_here
 from gar_emulator import Emulator
 from gar_emulator.faults.faults import Fault
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import Conflict
 from tests.wheels import make_wheel
 
@@ -23,7 +23,7 @@ def race(emulator: Emulator, first: Path, second: Path) -> list[str]:
 
     def publish(wheel: Path) -> str:
         barrier.wait()
-        report = publish_here(emulator, credential, wheel, Patience(), lambda _: None)
+        report = publish_here(emulator, credential, wheel, RetryPolicy(), lambda _: None)
         (file,) = report.files
         if report.failure:
             assert isinstance(report.failure, Conflict)

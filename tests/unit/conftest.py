@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import RegistryRefused
 from gar_publish.publish.evidence import AttachedEvidence, Evidence
@@ -44,9 +44,9 @@ def time() -> Time:
 
 
 @pytest.fixture
-def patience(time: Time) -> Patience:
+def retry_policy(time: Time) -> RetryPolicy:
     """Insists as it does for users, and takes no time."""
-    return Patience(sleep=time.sleep, clock=time.clock)
+    return RetryPolicy(sleep=time.sleep, clock=time.clock)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_a_failure_explains_itself_in_order() -> None:
         "  they",
         "  said",
         "Likely cause: why",
-        "To mend it: do",
+        "Fix: do",
         f"More: {errors.DOCS}#place",
     ]
 

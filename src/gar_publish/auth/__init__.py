@@ -6,7 +6,7 @@ import requests
 
 from gar_publish.auth.tokens import FreshSource, GivenSource, Token, TokenSource
 from gar_publish.console import Console
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.settings.credential import Ambient, Credential, Federation, GivenToken, Key, KeyPassword
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import KEY_USER
@@ -19,7 +19,7 @@ def open_source(
     *,
     endpoints: Endpoints,
     session: requests.Session,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     console: Console,
     environment: Mapping[str, str],
 ) -> TokenSource:
@@ -29,7 +29,7 @@ def open_source(
         credential: What the settings name.
         endpoints: Google's hosts, or the emulator's.
         session: What requests are made with.
-        patience: How long to insist on an answer.
+        retry_policy: How long to insist on an answer.
         console: Learns every token before anybody else, to mask it.
         environment: Where ambient credentials are looked for.
 
@@ -45,7 +45,7 @@ def open_source(
         return GivenSource(credential.value, KEY_USER)
     from gar_publish.auth.exchange import Exchange  # a given token needs none of it
 
-    exchange = Exchange(endpoints, session, patience, console)
+    exchange = Exchange(endpoints, session, retry_policy, console)
     match credential:
         case Federation():
             from gar_publish.auth import workload_identity

@@ -12,7 +12,7 @@ import requests
 from gar_publish.auth.refusals import explain
 from gar_publish.auth.tokens import Token
 from gar_publish.console import Console
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.retry import Unsound, persist
@@ -43,7 +43,7 @@ class Exchange:
 
     endpoints: Endpoints
     session: requests.Session
-    patience: Patience
+    retry_policy: RetryPolicy
     console: Console
     names: dict[str, str] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ class Exchange:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        connect, answer = self.patience.timeouts
+        connect, answer = self.retry_policy.timeouts
 
         def call() -> requests.Response:
             response = self.session.request(
@@ -104,7 +104,7 @@ class Exchange:
 
         response = persist(
             call,
-            patience=self.patience,
+            retry_policy=self.retry_policy,
             what=f"get a token from {urlsplit(url).hostname}",
             on_wait=self.console.info,
         )

@@ -69,7 +69,7 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     with suppress(_Nobody, Failure):
         persist(
             ping,
-            patience=replace(exchange.patience, longest=_LONGEST_WAIT),
+            retry_policy=replace(exchange.retry_policy, longest=_LONGEST_WAIT),
             what="look for a metadata server",
             on_wait=exchange.console.info,
         )

@@ -40,7 +40,7 @@ class Federated:
         self._federation = federation
         self._exchange = replace(exchange, names=names(federation.provider, federation.service_account))
         self._lock = threading.Lock()
-        self._asked, self._asked_at = self._ask(), exchange.patience.clock()
+        self._asked, self._asked_at = self._ask(), exchange.retry_policy.clock()
 
     def fetch(self, scope: str) -> Token:
         """Get an access token.
@@ -60,7 +60,7 @@ class Federated:
     def _current(self) -> "Future[str]":
         with self._lock:
             failed = self._asked.done() and self._asked.exception() is not None
-            if failed or self._exchange.patience.clock() - self._asked_at > _SUBJECT_SERVES:
+            if failed or self._exchange.retry_policy.clock() - self._asked_at > _SUBJECT_SERVES:
                 self._renew()
             return self._asked
 
@@ -105,7 +105,7 @@ class Federated:
         return new_token(said["accessToken"], datetime.fromisoformat(said["expireTime"]))
 
     def _renew(self) -> None:
-        self._asked, self._asked_at = self._ask(), self._exchange.patience.clock()
+        self._asked, self._asked_at = self._ask(), self._exchange.retry_policy.clock()
 
     def _ask(self) -> "Future[str]":
         return aside(lambda: subject_token(self._federation, self._exchange))

@@ -4,21 +4,21 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from gar_publish.bootstrap.setup import Wanted
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.repository import Repository
 
 
 def run(
-    options: Mapping[str, object], repository: Repository, around: Surroundings, *, show: Callable[[str], None]
+    options: Mapping[str, object], repository: Repository, context: Context, *, show: Callable[[str], None]
 ) -> None:
     """Print what the options ask for.
 
     Args:
         options: Those of the command, as `options.add_options` declares them.
         repository: Where packages go.
-        around: Where this happens.
+        context: Where this happens.
         show: Takes what was asked for; what is said besides goes to the console.
 
     Raises:
@@ -36,16 +36,16 @@ def run(
         case "workflow":
             from gar_publish.bootstrap.workflow import as_workflow
 
-            show(as_workflow(wanted, str(options["project_number"] or _project_number(wanted, around))))
+            show(as_workflow(wanted, str(options["project_number"] or _project_number(wanted, context))))
         case "check":
-            _check(wanted, around, show)
+            _check(wanted, context, show)
         case _:
             from gar_publish.bootstrap.script import as_script
 
             show(as_script(wanted))
 
 
-def _check(wanted: Wanted, around: Surroundings, show: Callable[[str], None]) -> None:
+def _check(wanted: Wanted, context: Context, show: Callable[[str], None]) -> None:
     from gar_publish.bootstrap.check import Check
 
     if unknown := [(name, command) for name, (value, command) in wanted.ids.items() if not value]:
@@ -56,7 +56,7 @@ def _check(wanted: Wanted, around: Surroundings, show: Callable[[str], None]) ->
             anchor="bootstrap-ids",
         )
     findings = []
-    for finding in Check(wanted, api=_api(around), endpoints=around.endpoints).findings():
+    for finding in Check(wanted, api=_api(context), endpoints=context.endpoints).findings():
         findings.append(finding)
         show(f"{finding.state:<8} {finding.what}{f' ({finding.why})' if finding.why else ''}\n")
     if left := sum(finding.state in {"missing", "differs"} for finding in findings):
@@ -74,13 +74,13 @@ def _check(wanted: Wanted, around: Surroundings, show: Callable[[str], None]) ->
         )
 
 
-def _project_number(wanted: Wanted, around: Surroundings) -> str:
+def _project_number(wanted: Wanted, context: Context) -> str:
     from gar_publish.registry.google_api import json_object, said
     from gar_publish.transport.session import is_success
 
     project = wanted.repository.project
-    response = _api(around).call(
-        "GET", f"{around.endpoints.resource_manager}/projects/{project}", what=f"ask for the number of {project}"
+    response = _api(context).call(
+        "GET", f"{context.endpoints.resource_manager}/projects/{project}", what=f"ask for the number of {project}"
     )
     number = str(json_object(response).get("projectNumber", "")) if is_success(response) else ""
     if not number.isdigit():
@@ -94,19 +94,19 @@ def _project_number(wanted: Wanted, around: Surroundings) -> str:
     return number
 
 
-def _api(around: Surroundings) -> GoogleApi:
+def _api(context: Context) -> GoogleApi:
     """Google's APIs, with whatever credentials the machine has."""
     from gar_publish.auth import open_source
     from gar_publish.settings.credential import Ambient
     from gar_publish.transport.session import new_session
 
-    session = new_session(around.patience)
+    session = new_session(context.retry_policy)
     source = open_source(
         Ambient(),
-        endpoints=around.endpoints,
+        endpoints=context.endpoints,
         session=session,
-        patience=around.patience,
-        console=around.console,
-        environment=around.environment,
+        retry_policy=context.retry_policy,
+        console=context.console,
+        environment=context.environment,
     )
-    return GoogleApi(session=session, source=source, patience=around.patience, on_wait=around.console.info)
+    return GoogleApi(session=session, source=source, retry_policy=context.retry_policy, on_wait=context.console.info)

@@ -19,7 +19,7 @@ from gar_publish.settings.inputs import Reader
 from gar_publish.settings.settings import read_changed_since, read_repository
 
 if TYPE_CHECKING:
-    from gar_publish.context import Surroundings
+    from gar_publish.context import Context
 
 Options = Mapping[str, Any]
 Environment = Mapping[str, str]
@@ -75,12 +75,12 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     """`gar-publish publish` and `gar-publish promote`: the action, in a shell."""
     from gar_publish.cli import publish as publish_command  # other commands do without
 
-    around = _surroundings(environment, console)
+    context = _context_of(environment, console)
     write = partial(_write, options["json"])
     if options["json"] != "-":
         write("")  # whether it can be written shows before anything is published
     return publish_command.run(
-        around,
+        context,
         console,
         read=partial(read_inputs, options, sys.stdin),
         write=write,
@@ -105,10 +105,10 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
     from gar_publish.registry.access import open_login  # other commands do without
     from gar_publish.settings.index_url import url_with_login
 
-    around = _surroundings(environment, console)
+    context = _context_of(environment, console)
     inputs = read_inputs(options, sys.stdin)
-    repository = read_repository(inputs, around.endpoints)
-    login = open_login(inputs, around, keyring=options["login"] == "keyring", narrow=True)
+    repository = read_repository(inputs, context.endpoints)
+    login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=True)
     print(f"--extra-index-url {url_with_login(repository.index_url, login)}")
     return 0
 
@@ -120,12 +120,12 @@ def configure(options: Options, environment: Environment, console: TerminalConso
     with _installed("What edits settings", "gar-publish"):
         from gar_publish.configure import command
 
-    around = _surroundings(environment, console)
+    context = _context_of(environment, console)
     inputs = read_inputs(options, sys.stdin)
     # twine uploads, and a token that was given cannot be narrowed.
     narrow = options["tool"] != "twine" and "access-token" not in inputs
-    login = open_login(inputs, around, keyring=options["login"] == "keyring", narrow=narrow)
-    command.run(options, read_repository(inputs, around.endpoints), login, environment, console, show=print)
+    login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=narrow)
+    command.run(options, read_repository(inputs, context.endpoints), login, environment, console, show=print)
     return 0
 
 
@@ -133,9 +133,9 @@ def bootstrap(options: Options, environment: Environment, console: TerminalConso
     """`gar-publish bootstrap`: the set-up of the Google side, as commands, as Terraform, or checked."""
     from gar_publish.bootstrap import command  # other commands do without
 
-    around = _surroundings(environment, console)
-    repository = read_repository(read_inputs(options, sys.stdin), around.endpoints)
-    command.run(options, repository, around, show=partial(print, end="", flush=True))
+    context = _context_of(environment, console)
+    repository = read_repository(read_inputs(options, sys.stdin), context.endpoints)
+    command.run(options, repository, context, show=partial(print, end="", flush=True))
     return 0
 
 
@@ -143,7 +143,7 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
     """`gar-publish doctor`: each link of the chain, and what mends the first that is broken."""
     from gar_publish.doctor import examine, render  # other commands do without
 
-    found = examine(read_inputs(options, sys.stdin), _surroundings(environment, console))
+    found = examine(read_inputs(options, sys.stdin), _context_of(environment, console))
     show = console.info if options["json"] == "-" else print
     show(render.as_text(found))
     _write(options["json"], render.as_json(found))
@@ -185,10 +185,10 @@ def _installed(what: str, package: str) -> Iterator[None]:
         ) from None
 
 
-def _surroundings(environment: Environment, console: TerminalConsole) -> "Surroundings":
+def _context_of(environment: Environment, console: TerminalConsole) -> "Context":
     from gar_publish.context import (
-        Patience,  # keeps `--help` quick
-        Surroundings,
+        Context,
+        RetryPolicy,  # keeps `--help` quick
     )
     from gar_publish.process import hide_this_process
 
@@ -196,7 +196,7 @@ def _surroundings(environment: Environment, console: TerminalConsole) -> "Surrou
     endpoints = Endpoints.from_environment(environment)
     if endpoints.emulator:
         console.notice(f"{EMULATOR_VARIABLE} is set: talking to the emulator at {endpoints.emulator}, not to Google.")
-    return Surroundings(Path.cwd(), environment, endpoints, console, Patience())
+    return Context(Path.cwd(), environment, endpoints, console, RetryPolicy())
 
 
 def _write(file: str | None, text: str) -> None:

@@ -72,7 +72,7 @@ def new_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 picks one (default: 8085)")
+    command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
     command.add_argument("--data", type=Path, default=Path(".gar-publish"), help="folder that keeps the state")
     command.add_argument("--world", type=Path, help="a world file (TOML) instead of the default world")
     command.add_argument(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gar_publish.cli.terminal import TerminalConsole
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.errors import CONFUSION_DOCS, BadInput, Failure, cancelled
 from gar_publish.process import ignore_signals, until_a_signal
 from gar_publish.publish.pipeline import publish
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    around: Surroundings,
+    context: Context,
     console: TerminalConsole,
     *,
     read: Callable[[], Mapping[str, str]],
@@ -27,7 +27,7 @@ def run(
     """Publish, and tell what happened.
 
     Args:
-        around: Where the run happens.
+        context: Where the run happens.
         console: Who watches.
         read: Reads the inputs.
         write: Takes the report as JSON, or the failure where there is no report.
@@ -42,26 +42,26 @@ def run(
     inputs: Mapping[str, str] = {}
     try:
         inputs = read()
-        settings = Settings.from_inputs(inputs, environment=around.environment, endpoints=around.endpoints)
-        report = publish(settings, replace(around, settled=ignore_signals))
+        settings = Settings.from_inputs(inputs, environment=context.environment, endpoints=context.endpoints)
+        report = publish(settings, replace(context, settled=ignore_signals))
     except (Failure, KeyboardInterrupt) as stopped:
         ignore_signals()
         failure = stopped if isinstance(stopped, Failure) else cancelled()
         write(render.failure_as_json_text(failure))
         if summarise:
-            ci_files.add_step_summary(render.failure_as_markdown(failure), around.environment, console)
-        _find_broken_link(failure, inputs, around)
+            ci_files.add_step_summary(render.failure_as_markdown(failure), context.environment, console)
+        _find_broken_link(failure, inputs, context)
         raise failure from None
     finally:
         console.end_progress()
-    code = _hand_out(report, around, console, write, summarise=summarise)
+    code = _hand_out(report, context, console, write, summarise=summarise)
     if report.failure:
-        _find_broken_link(report.failure, inputs, around)
+        _find_broken_link(report.failure, inputs, context)
     return code
 
 
 def _hand_out(
-    report: "Report", around: Surroundings, console: TerminalConsole, write: Callable[[str], None], *, summarise: bool
+    report: "Report", context: Context, console: TerminalConsole, write: Callable[[str], None], *, summarise: bool
 ) -> int:
     failures = list(report.failures)
     try:
@@ -72,8 +72,8 @@ def _hand_out(
     if report.verified:
         console.info(render.VERIFIED)
     if summarise:
-        ci_files.add_step_summary(render.as_markdown(report), around.environment, console)
-    ci_files.write_step_output(report.outputs(), around.environment, console)
+        ci_files.add_step_summary(render.as_markdown(report), context.environment, console)
+    ci_files.write_step_output(report.outputs(), context.environment, console)
     for each in failures:
         console.error(each)
     if failures:
@@ -85,10 +85,10 @@ def _hand_out(
     return 0
 
 
-def _find_broken_link(failure: Failure, inputs: Mapping[str, str], around: Surroundings) -> None:
+def _find_broken_link(failure: Failure, inputs: Mapping[str, str], context: Context) -> None:
     """With `--doctor`, say where the chain is broken after a run has failed."""
     if inputs.get("doctor") == "true":
         from gar_publish.doctor import tell_after  # a run that succeeds does without
 
         with until_a_signal():
-            tell_after(failure, inputs, replace(around, settled=ignore_signals))
+            tell_after(failure, inputs, replace(context, settled=ignore_signals))

@@ -29,7 +29,7 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"{pattern[:100]!r} in `dist` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
-                fix="give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line",
+                fix="give files (*.whl, *.tar.gz), folders or globs in `dist`, one per line",
                 anchor="no-distributions",
             ) from None
         if not files:
@@ -37,7 +37,7 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
                 f"{pattern!r} in `dist` names no wheel and no sdist.",
                 cause=f"It was looked up in {root}. A spelling mistake, or the step that builds did not run in this"
                 " job: actions/download-artifact brings the files of another.",
-                fix="Give files (*.whl, *.tar.gz), folders or globs in `dist`, one a line.",
+                fix="Give files (*.whl, *.tar.gz), folders or globs in `dist`, one per line.",
                 anchor="no-distributions",
             )
         for file in files:

@@ -10,8 +10,8 @@ import requests
 
 from gar_publish.auth import TokenSource, open_source
 from gar_publish.console import Console
-from gar_publish.context import Patience, Surroundings
-from gar_publish.doctor.iam import Onlooker
+from gar_publish.context import Context, RetryPolicy
+from gar_publish.doctor.iam import Viewer
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.repository_api import RepositoryApi
@@ -20,7 +20,7 @@ from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IndexToken
 from gar_publish.transport.session import new_session
 
-HASTE = Patience(tries=2, first=0.2, longest=1.0, total=15.0, least=1, timeouts=(5.0, 10.0))
+HASTE = RetryPolicy(tries=2, first=0.2, longest=1.0, total=15.0, least=1, timeouts=(5.0, 10.0))
 """The doctor insists less than publishing does: it runs where something is wrong already."""
 
 
@@ -47,7 +47,7 @@ class Case:
 
     Attributes:
         inputs: As the action or the command got them.
-        around: Where it happens; nothing is said to its console, but what has to be masked.
+        context: Where it happens; nothing is said to its console, but what has to be masked.
         machine: This machine's clock and names.
         session: What requests are made with.
         repository: Set by the link `inputs`, as is the next.
@@ -61,10 +61,10 @@ class Case:
     """
 
     inputs: Mapping[str, str]
-    around: Surroundings
+    context: Context
     machine: Clocks
     session: requests.Session
-    onlooker: Onlooker
+    viewer: Viewer
     repository: Repository | None = None
     credential: Credential | None = None
     promotes_from: Repository | None = None
@@ -86,11 +86,14 @@ class Case:
         if self.source is None:
             raise NotChecked("nobody to ask as")
         return GoogleApi(
-            session=self.session, source=self.source, patience=self.around.patience, on_wait=self.around.console.info
+            session=self.session,
+            source=self.source,
+            retry_policy=self.context.retry_policy,
+            on_wait=self.context.console.info,
         )
 
     def repository_api(self, repository: Repository, api: GoogleApi | None = None) -> RepositoryApi:
-        return RepositoryApi(repository, endpoints=self.around.endpoints, api=api or self.api())
+        return RepositoryApi(repository, endpoints=self.context.endpoints, api=api or self.api())
 
     def open_source(self, credential: Credential) -> TokenSource:
         """Tokens as publishing gets them.
@@ -100,37 +103,37 @@ class Case:
         """
         return open_source(
             credential,
-            endpoints=self.around.endpoints,
+            endpoints=self.context.endpoints,
             session=self.session,
-            patience=self.around.patience,
-            console=self.around.console,
-            environment=self.around.environment,
+            retry_policy=self.context.retry_policy,
+            console=self.context.console,
+            environment=self.context.environment,
         )
 
 
 @contextmanager
-def opened(inputs: Mapping[str, str], around: Surroundings, machine: Clocks) -> Iterator[Case]:
+def opened(inputs: Mapping[str, str], context: Context, machine: Clocks) -> Iterator[Case]:
     """Begin an examination."""
-    patience = replace(HASTE, sleep=around.patience.sleep, clock=around.patience.clock)
-    around = replace(around, console=_Quiet(around.console), patience=patience)
-    with new_session(patience) as session:
+    retry_policy = replace(HASTE, sleep=context.retry_policy.sleep, clock=context.retry_policy.clock)
+    context = replace(context, console=_Quiet(context.console), retry_policy=retry_policy)
+    with new_session(retry_policy) as session:
 
         def ambient() -> GoogleApi | None:
             try:
                 source = open_source(
                     Ambient(),
-                    endpoints=around.endpoints,
+                    endpoints=context.endpoints,
                     session=session,
-                    patience=patience,
-                    console=around.console,
-                    environment=around.environment,
+                    retry_policy=retry_policy,
+                    console=context.console,
+                    environment=context.environment,
                 )
                 source.token()
             except Failure:
                 return None
-            return GoogleApi(session=session, source=source, patience=patience, on_wait=around.console.info)
+            return GoogleApi(session=session, source=source, retry_policy=retry_policy, on_wait=context.console.info)
 
-        yield Case(inputs, around, machine, session, Onlooker(ambient, around.endpoints))
+        yield Case(inputs, context, machine, session, Viewer(ambient, context.endpoints))
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,12 @@ def check_subject_token(case: Case, facts: list[str]) -> None:
         Unreachable: It does not answer.
     """
     credential = _federation(case)
-    around = case.around
+    context = case.context
     names = workload_identity.names(credential.provider, credential.service_account)
-    exchange = Exchange(around.endpoints, case.session, around.patience, around.console, names)
-    around.console.mask(credential.request_token)
+    exchange = Exchange(context.endpoints, case.session, context.retry_policy, context.console, names)
+    context.console.mask(credential.request_token)
     token = workload_identity.subject_token(credential, exchange)
-    around.console.mask(token)
+    context.console.mask(token)
     case.claims = workload_identity.unverified_claims(token)
     facts += [f"{name}: {case.claims[name]}" for name in CLAIMS if name in case.claims]
     size = len(str(case.claims.get("sub", "")).encode())
@@ -118,7 +118,7 @@ def _check_given(case: Case, facts: list[str]) -> None:
     """
     if not case.target.resource:
         raise NotChecked("the token was made elsewhere; the index will tell whether it is good")
-    url = f"{case.around.endpoints.artifact_registry}/{case.target.resource}"
+    url = f"{case.context.endpoints.artifact_registry}/{case.target.resource}"
     answer = case.api().call("GET", url, what=f"ask for {case.target}")
     if answer.status_code == requests.codes.unauthorized:
         raise CredentialsFailure(

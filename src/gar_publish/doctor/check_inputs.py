@@ -32,11 +32,11 @@ def check_inputs(case: Case, facts: list[str]) -> None:
     told = [each for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *_RIGHTS) if not given.is_default(each.name)]
     facts += [f"{each.name}: {_shown(each, given.text(each.name))}" for each in told]
     try:
-        case.repository = read_repository(case.inputs, case.around.endpoints)
+        case.repository = read_repository(case.inputs, case.context.endpoints)
     except BadInput as failure:
         raise why_name.repository(failure, case) from None
     try:
-        case.credential = read_credential(case.inputs, case.around.environment)
+        case.credential = read_credential(case.inputs, case.context.environment)
     except BadInput as failure:
         raise why_name.provider(failure, case) from None
     except CredentialsFailure:
@@ -45,7 +45,7 @@ def check_inputs(case: Case, facts: list[str]) -> None:
     case.evidence = given.flag("sbom") | given.flag("provenance")
     if source := given.text("promote-from"):
         # Which versions are promoted is no matter here.
-        promotion = read_promotion({"promote-from": source, "packages": "any==1"}, case.target, case.around.endpoints)
+        promotion = read_promotion({"promote-from": source, "packages": "any==1"}, case.target, case.context.endpoints)
         case.promotes_from = promotion.source
 
 
@@ -55,7 +55,7 @@ def check_runner(case: Case, facts: list[str]) -> None:
     Raises:
         CredentialsFailure: It may not ask for identity tokens.
     """
-    environment = case.around.environment
+    environment = case.context.environment
     place = _place(environment)
     facts.append(place)
     if event := environment.get("GITHUB_EVENT_NAME"):
@@ -80,7 +80,7 @@ def _shown(which: Input, value: str) -> str:
 
 
 def _no_identity_token(case: Case, place: str, fork: str) -> Failure:
-    environment = case.around.environment
+    environment = case.context.environment
     try:
         read_credential(case.inputs, environment)
     except CredentialsFailure as failure:

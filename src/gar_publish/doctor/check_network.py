@@ -33,7 +33,7 @@ def check_network(case: Case, facts: list[str]) -> dict[str, float]:
     Raises:
         Unreachable: One does not.
     """
-    environment = case.around.environment
+    environment = case.context.environment
     facts += [f"{name} {_shown(environment[name])}" for name in PROXY_VARIABLES if environment.get(name)]
     facts += [f"{name} {environment[name]}" for name in ("NO_PROXY", "no_proxy") if environment.get(name)]
     asked = {name: aside(partial(_ask, case, url)) for name, url in _hosts(case).items()}
@@ -84,7 +84,7 @@ def check_clock(case: Case, facts: list[str], ahead: Mapping[str, float]) -> Non
 
 def _hosts(case: Case) -> dict[str, str]:
     """The hosts that publishing needs, by name, with a URL of each; the token services first."""
-    endpoints, credential = case.around.endpoints, case.credential
+    endpoints, credential = case.context.endpoints, case.credential
     urls: dict[str, str] = {}
     named: list[str] = []
     if isinstance(credential, Key):
@@ -119,7 +119,9 @@ def _ask(case: Case, url: str) -> tuple[str, float | None]:
         return answer
 
     try:
-        persist(ask, patience=case.around.patience, what=f"reach {urlsplit(url).netloc}", on_wait=lambda _: None)
+        persist(
+            ask, retry_policy=case.context.retry_policy, what=f"reach {urlsplit(url).netloc}", on_wait=lambda _: None
+        )
     except Unreachable as failure:
         if not answers:  # else it is there, and out of order: that, the link which needs it will tell
             raise _explained(failure, case, url, proxy) from None

@@ -31,7 +31,7 @@ def check_repository(case: Case, facts: list[str]) -> None:
     repository = _googles(case, case.target)
     try:
         found = case.repository_api(repository).describe()
-        if found is None and (api := case.onlooker.api()):
+        if found is None and (api := case.viewer.api()):
             found = case.repository_api(repository, api).describe()
     except RegistryRefused as failure:
         raise _not_there(failure, case, repository) from None
@@ -72,7 +72,7 @@ def check_source(case: Case, facts: list[str]) -> None:
     held = api.permitted((DOWNLOAD,))
     if held is not None and DOWNLOAD not in held:
         raise _lacks(case, source, "read", READER, there=api.takes_uploads())
-    read_as(case.source, source, case.index_token, case.around, case.session).files(_ANY)
+    read_as(case.source, source, case.index_token, case.context, case.session).files(_ANY)
     facts.append(f"{source} can be read")
 
 
@@ -84,7 +84,7 @@ def check_index(case: Case, facts: list[str]) -> None:
     """
     if case.credential is None:
         raise NotChecked("nobody to read as")
-    access = open_access(case.target, case.credential, case.index_token, case.around, case.session)
+    access = open_access(case.target, case.credential, case.index_token, case.context, case.session)
     access.files(_ANY)
     facts.append("can be read")
     token = access.line_token()

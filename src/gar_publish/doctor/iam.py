@@ -20,7 +20,7 @@ _WITH_CONDITIONS = {"options.requestedPolicyVersion": "3"}
 """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/getIamPolicy"""
 
 
-class Onlooker:
+class Viewer:
     """Sees what it may: each answer is None where it may not, or where there is nothing.
 
     Args:

@@ -23,19 +23,19 @@ def member(case: Case) -> str:
         case None:
             return "MEMBER"
         case Federation(provider, None):
-            mapping = conditions.mapping_of(case.onlooker.provider(provider) or {})
+            mapping = conditions.mapping_of(case.viewer.provider(provider) or {})
             ours = conditions.mapped(mapping, case.claims)
             for found in conditions.members(provider.partition("/providers/")[0], ours).values():
                 return found
         case Ambient() if account := attached_account(case):
             return f"serviceAccount:{account}"
     repository = {"GITHUB_REPOSITORY": str(case.claims["repository"])} if "repository" in case.claims else {}
-    return credential.member(case.credential, {**case.around.environment, **repository})
+    return credential.member(case.credential, {**case.context.environment, **repository})
 
 
 def attached_account(case: Case) -> str | None:
     """The account that the machine's own credentials speak for, where a key or the metadata server says so."""
-    if path := case.around.environment.get(VARIABLE):
+    if path := case.context.environment.get(VARIABLE):
         try:
             info = json.loads(Path(path).read_text("utf-8-sig"))
         except (OSError, ValueError):
@@ -44,7 +44,7 @@ def attached_account(case: Case) -> str | None:
         return account if isinstance(account, str) else None
     if case.source is None or case.source.kind != "metadata server":
         return None
-    url = f"{address(case.around.endpoints, case.around.environment)}/{ACCOUNT_PATH}"
+    url = f"{address(case.context.endpoints, case.context.environment)}/{ACCOUNT_PATH}"
     try:
         answer = case.session.get(url, headers=HEADERS, proxies=NO_PROXY, allow_redirects=False)
     except requests.RequestException:

@@ -6,7 +6,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.doctor import render
 from gar_publish.doctor.case import Case, Clocks, NotChecked, opened
 from gar_publish.doctor.check_credential import (
@@ -19,11 +19,11 @@ from gar_publish.doctor.check_inputs import check_inputs, check_runner
 from gar_publish.doctor.check_network import check_clock, check_network
 from gar_publish.doctor.check_repository import check_index, check_permissions, check_repository, check_source
 from gar_publish.doctor.diagnosis import Diagnosis, Link, State
-from gar_publish.errors import Failure, Interrupted, mistake_of_ours
+from gar_publish.errors import Failure, Interrupted, internal_error
 from gar_publish.report import ci_files
 from gar_publish.threads import aside
 
-PATIENCE = 60.0
+TIME_LIMIT = 60.0
 """Seconds that a run which has failed waits for the doctor."""
 
 THIS_MACHINE = Clocks(now=lambda: datetime.now(UTC), resolve=lambda host: socket.getaddrinfo(host, 443))
@@ -31,17 +31,17 @@ THIS_MACHINE = Clocks(now=lambda: datetime.now(UTC), resolve=lambda host: socket
 Check = Callable[[Case, list[str]], object]
 
 
-def examine(inputs: Mapping[str, str], around: Surroundings, machine: Clocks = THIS_MACHINE) -> Diagnosis:
+def examine(inputs: Mapping[str, str], context: Context, machine: Clocks = THIS_MACHINE) -> Diagnosis:
     """Walk the chain.
 
     Args:
         inputs: Those of a run. Only what tells where to, who, and what the identity has to be allowed matters here:
             `repository`, `project` and `location`, those for credentials, `index-token`, `promote-from`, `sbom` and
             `provenance`.
-        around: Where a run would happen.
+        context: Where a run would happen.
         machine: This machine's clock and names.
     """
-    with opened(inputs, around, machine) as case:
+    with opened(inputs, context, machine) as case:
         walk = _Walk(case)
         walk.link("inputs", "Inputs", check_inputs)
         walk.link("runner", "Runner", check_runner)
@@ -62,27 +62,27 @@ def examine(inputs: Mapping[str, str], around: Surroundings, machine: Clocks = T
         return Diagnosis(tuple(walk.links))
 
 
-def tell_after(failure: Failure, inputs: Mapping[str, str], around: Surroundings) -> None:
+def tell_after(failure: Failure, inputs: Mapping[str, str], context: Context) -> None:
     """Walk the chain after a run has failed, for a minute at most, and say in the log and the summary what was found.
 
     Whatever comes of it, the run's own failure is what counts. Nobody waits for it in a run that was cancelled.
     """
     if isinstance(failure, Interrupted):
         return
-    pending = aside(lambda: examine(inputs, around))
-    if not wait([pending], PATIENCE).done:
-        around.console.warning(f"The doctor found no end in {PATIENCE:.0f} s.")
+    pending = aside(lambda: examine(inputs, context))
+    if not wait([pending], TIME_LIMIT).done:
+        context.console.warning(f"The doctor found no end in {TIME_LIMIT:.0f} s.")
         return
     try:
         found = pending.result()
     except Exception as error:  # noqa: BLE001 - see above
-        around.console.warning(f"The doctor failed ({type(error).__name__}).")
+        context.console.warning(f"The doctor failed ({type(error).__name__}).")
         return
-    around.settled()
+    context.settled()
     for line in render.as_text(found).splitlines():
-        around.console.info(line)
+        context.console.info(line)
     if inputs.get("summary", "").lower() != "false":
-        ci_files.add_step_summary(render.as_markdown(found), around.environment, around.console)
+        ci_files.add_step_summary(render.as_markdown(found), context.environment, context.console)
 
 
 @dataclass
@@ -106,10 +106,10 @@ class _Walk:
             except Failure as failure:
                 state, failed = "broken", failure
             except Exception as error:  # noqa: BLE001 - what was seen up to here is worth more than where we stumbled
-                state, failed = "broken", mistake_of_ours(error)
+                state, failed = "broken", internal_error(error)
             if failed:
                 facts += [
                     f"nothing here may read {what}; shown by: {command}"
-                    for what, command in self.case.onlooker.unread.items()
+                    for what, command in self.case.viewer.unread.items()
                 ]
         self.links.append(Link(name, title, state, tuple(facts), failed))

@@ -24,7 +24,7 @@ def exchange(failure: Failure, case: Case, credential: Federation) -> Failure:
     """Why Google's token service refuses."""
     if failure.anchor not in _TOLD_BY_THE_PROVIDER:
         return failure
-    provider = case.onlooker.provider(credential.provider)
+    provider = case.viewer.provider(credential.provider)
     match failure.anchor:
         case "provider-missing":
             return _missing(failure, case, credential, provider)
@@ -63,7 +63,7 @@ def to_map(credential: Federation, mapping: Mapping[str, str]) -> str:
 def _missing(failure: Failure, case: Case, credential: Federation, provider: Mapping[str, Any] | None) -> Failure:
     pool_name, _, id_ = credential.provider.partition("/providers/")
     number, pool_id = pool_name.split("/")[1], pool_name.rpartition("/")[2]
-    pool = case.onlooker.pool(pool_name)
+    pool = case.viewer.pool(pool_name)
     parts = (("pool", _POOLS, pool_name, pool), ("provider", _PROVIDERS, credential.provider, provider))
     for what, group, name, found in parts:
         if found and found.get("state") == "DELETED":
@@ -83,7 +83,7 @@ def _missing(failure: Failure, case: Case, credential: Federation, provider: Map
             )
     if pool is None:
         return _another_project(failure, case, credential, number, pool_id)
-    if provider is None and (near := nearest(id_, case.onlooker.providers(pool_name))):
+    if provider is None and (near := nearest(id_, case.viewer.providers(pool_name))):
         return mended(
             failure,
             cause=f"the pool {pool_id} has no provider {id_}, but one that is called {near}",
@@ -97,17 +97,17 @@ def _another_project(failure: Failure, case: Case, credential: Federation, numbe
     """The pool is not in the project that the name says; perhaps in that of the repository or of the account."""
     account = credential.service_account or ""
     for project in dict.fromkeys([case.target.project or "", project_of(account) if account else ""]):
-        right = case.onlooker.project_number(project) if project else None
+        right = case.viewer.project_number(project) if project else None
         if not right:
             continue
-        if right != number and case.onlooker.provider(named := credential.provider.replace(number, right, 1)):
+        if right != number and case.viewer.provider(named := credential.provider.replace(number, right, 1)):
             return mended(
                 failure,
                 cause=f"{number} is another project's number; the provider is in {project}, whose number is {right}",
                 fix=f"give its number\n  workload-identity-provider: {named}",
                 anchor="provider-missing",
             )
-        if near := nearest(pool_id, case.onlooker.pools(right)):
+        if near := nearest(pool_id, case.viewer.pools(right)):
             name = credential.provider.replace(number, right, 1).replace(f"Pools/{pool_id}/", f"Pools/{near}/")
             return mended(
                 failure,

@@ -24,8 +24,8 @@ def impersonation(failure: Failure, case: Case, credential: Federation) -> Failu
     project = project_of(account)
     if failure.anchor not in {"impersonation-denied", "immutable-subject", "account-missing"}:
         return failure
-    known = case.onlooker.account(project, account)
-    accounts = case.onlooker.accounts(project) if known is None else []
+    known = case.viewer.account(project, account)
+    accounts = case.viewer.accounts(project) if known is None else []
     if accounts and account not in accounts:
         near = nearest(account, accounts)
         return mended(
@@ -39,8 +39,8 @@ def impersonation(failure: Failure, case: Case, credential: Federation) -> Failu
         )
     if known and known.get("disabled"):
         return _switched_off(failure, account, project)
-    provider = case.onlooker.provider(credential.provider)
-    holders = case.onlooker.members(project, account, IMPERSONATORS)
+    provider = case.viewer.provider(credential.provider)
+    holders = case.viewer.members(project, account, IMPERSONATORS)
     if provider is None or holders is None:
         return failure
     return _binding(failure, case, credential, conditions.mapping_of(provider), holders)
@@ -53,7 +53,7 @@ def credential(failure: Failure, case: Case) -> Failure:
     account = str(case.credential.info["client_email"])
     project = project_of(account)
     if failure.anchor == "account-disabled":
-        known = case.onlooker.account(project, account)
+        known = case.viewer.account(project, account)
         return _switched_off(failure, account, project) if known and known.get("disabled") else failure
     id_ = str(case.credential.info.get("client_id"))
     if failure.anchor == "account-missing" and id_.isdecimal():

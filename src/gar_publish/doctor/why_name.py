@@ -28,7 +28,7 @@ def repository(failure: Failure, case: Case) -> Failure:
     if lower == wanted:
         return failure
     try:
-        read_repository(lower, case.around.endpoints)
+        read_repository(lower, case.context.endpoints)
     except BadInput:
         return failure
     changed = "\n".join(f"  {name}: {value}" for name, value in lower.items() if value != wanted[name])
@@ -44,7 +44,7 @@ def provider(failure: Failure, case: Case) -> Failure:
     """Why the provider's name, or another credential, is not one."""
     given = case.inputs.get("workload-identity-provider", "").strip()
     by_id = _BY_ID.search(given)
-    number = case.onlooker.project_number(by_id[1]) if by_id else None
+    number = case.viewer.project_number(by_id[1]) if by_id else None
     if not by_id or not number:
         return failure
     return mended(
@@ -89,7 +89,7 @@ def beside(case: Case, repository: Repository) -> list[str]:
     """The other repositories in the same location, as far as anybody can see them."""
     parent = (repository.resource or "").rpartition("/")[0]
     for api in _clients(case):
-        if listed := _listed(api, f"{case.around.endpoints.artifact_registry}/{parent}", "repositories"):
+        if listed := _listed(api, f"{case.context.endpoints.artifact_registry}/{parent}", "repositories"):
             names = [str(each.get("name", "")).rpartition("/")[2] for each in listed]
             return [name for name in names if name not in {"", repository.name}][:_MOST]
     return []
@@ -98,12 +98,12 @@ def beside(case: Case, repository: Repository) -> list[str]:
 def at(case: Case, repository: Repository, *, name: str = "", location: str = "") -> Repository:
     """The repository of another name, or in another location."""
     text = f"{location or repository.location}/{repository.project}/{name or repository.name}"
-    return Repository.parse(text, endpoints=case.around.endpoints)
+    return Repository.parse(text, endpoints=case.context.endpoints)
 
 
 def _locations(case: Case, repository: Repository) -> list[str]:
-    """The other locations that have a repository of this name which whoever publishes, or an onlooker, can see."""
-    base = f"{case.around.endpoints.artifact_registry}/projects/{repository.project}/locations"
+    """The other locations that have a repository of this name which whoever publishes, or a viewer, can see."""
+    base = f"{case.context.endpoints.artifact_registry}/projects/{repository.project}/locations"
     for api in _clients(case):
         listed = [str(each.get("locationId", "")) for each in _listed(api, base, "locations")]
         others = [name for name in listed if name not in {"", repository.location}][:_MOST]
@@ -114,7 +114,7 @@ def _locations(case: Case, repository: Repository) -> list[str]:
 
 
 def _clients(case: Case) -> list[GoogleApi]:
-    return [each for each in (case.api(), case.onlooker.api()) if each]
+    return [each for each in (case.api(), case.viewer.api()) if each]
 
 
 def _listed(api: GoogleApi, url: str, name: str) -> list[dict[str, Any]]:
@@ -127,4 +127,4 @@ def _listed(api: GoogleApi, url: str, name: str) -> list[dict[str, Any]]:
 
 
 def _sees(case: Case, api: GoogleApi, repository: Repository) -> bool:
-    return RepositoryApi(repository, endpoints=case.around.endpoints, api=api).takes_uploads()
+    return RepositoryApi(repository, endpoints=case.context.endpoints, api=api).takes_uploads()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.github.workflow_commands import RunnerConsole, mask_given, read_inputs, run_step
 from gar_publish.process import ignore_signals, until_a_signal
@@ -37,12 +37,12 @@ def main() -> int:
 
 
 def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
-    around = _surroundings(environment, console)
-    if around.endpoints.emulator:
-        console.notice(f"Talking to the emulator at {around.endpoints.emulator}, not to Google.")
-    settings = Settings.from_inputs(inputs, environment=environment, endpoints=around.endpoints)
+    context = _context_of(environment, console)
+    if context.endpoints.emulator:
+        console.notice(f"Talking to the emulator at {context.endpoints.emulator}, not to Google.")
+    settings = Settings.from_inputs(inputs, environment=environment, endpoints=context.endpoints)
     mask_given(settings.credential, console)
-    report = publish(settings, around)
+    report = publish(settings, context)
     _hand_out(report, settings, environment, console)
     for failure in report.failures:
         console.error(failure)
@@ -52,13 +52,13 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     return report.failure.exit_code
 
 
-def _surroundings(environment: Mapping[str, str], console: RunnerConsole) -> Surroundings:
-    return Surroundings(
+def _context_of(environment: Mapping[str, str], console: RunnerConsole) -> Context:
+    return Context(
         workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
         environment=environment,
         endpoints=Endpoints.from_environment(environment),
         console=console,
-        patience=Patience(),
+        retry_policy=RetryPolicy(),
         container=True,
         settled=ignore_signals,
     )
@@ -95,4 +95,4 @@ def _find_broken_link(
         from gar_publish.doctor import tell_after  # a run that succeeds does without
 
         with until_a_signal():
-            tell_after(failure, inputs, _surroundings(environment, console))
+            tell_after(failure, inputs, _context_of(environment, console))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from gar_publish.auth import Token, open_source
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.registry.index import Index
 from gar_publish.settings.credential import Credential
 from gar_publish.settings.index_url import OAUTH_USER, Login, default_name, same_index, url_with_login
@@ -18,34 +18,34 @@ _OLD_EXTRA_INDEX = "UV_EXTRA_INDEX_URL"
 _NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 
 
-def read_only_token(repository: Repository, credential: Credential, around: Surroundings) -> Token:
+def read_only_token(repository: Repository, credential: Credential, context: Context) -> Token:
     """A token that reads one repository, tried on its index. None with more rights is asked for, where that can be.
 
     Raises:
         Failure: There is no token to be had, or the registry does not take it.
     """
-    refuse_plain_http(repository.upload_url, around.endpoints.emulator)
+    refuse_plain_http(repository.upload_url, context.endpoints.emulator)
     source = open_source(
         credential,
-        endpoints=around.endpoints,
-        session=new_session(around.patience),
-        patience=around.patience,
-        console=around.console,
-        environment=around.environment,
+        endpoints=context.endpoints,
+        session=new_session(context.retry_policy),
+        retry_policy=context.retry_policy,
+        console=context.console,
+        environment=context.environment,
     )
     reader = source.read_only()
     if reader is None:
-        around.console.warning(
+        context.console.warning(
             "This credential cannot be made read-only: every later step of the job may do with it whatever it may do. "
             "Use an identity that is Artifact Registry Reader and no more."
         )
         reader = source
     index = Index(
         repository.index_url,
-        session=new_session(around.patience),
+        session=new_session(context.retry_policy),
         source=reader,
-        patience=around.patience,
-        on_wait=around.console.info,
+        retry_policy=context.retry_policy,
+        on_wait=context.console.info,
     )
     index.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     return reader.token()

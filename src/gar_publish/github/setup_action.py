@@ -9,7 +9,7 @@ from pathlib import Path
 from actions_toolkit import core
 
 from gar_publish.console import rfc3339
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput
 from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
 from gar_publish.github.workflow_commands import RunnerConsole, mask_given, read_inputs, run_step
@@ -68,8 +68,8 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
         console.notice(f"Talking to the emulator at {endpoints.emulator}, not to Google.")
     settings = SetupSettings.from_inputs(inputs, environment=environment, endpoints=endpoints)
     mask_given(settings.credential, console)
-    around = Surroundings(Path.cwd(), environment, endpoints, console, Patience())
-    token = read_only_token(settings.repository, settings.credential, around)
+    context = Context(Path.cwd(), environment, endpoints, console, RetryPolicy())
+    token = read_only_token(settings.repository, settings.credential, context)
     ignore_signals()
     console.mask(token.value)
     exported = dict(

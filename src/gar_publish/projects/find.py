@@ -62,7 +62,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"{pattern[:100]!r} in `packages` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
-                fix="give project folders or globs in `packages`, one a line",
+                fix="give project folders or globs in `packages`, one per line",
                 anchor="no-project",
             ) from None
         if not packages:
@@ -76,7 +76,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
 def requirements(projects: Sequence[Project]) -> dict[str, set[str]]:
     """The graph between projects: the key of each with those that have to be in the index before it.
 
-    Requirements of extras and of builds count, unless they would close a circle.
+    Requirements of extras and of builds count, unless they would close a cycle.
     """
     return graph.requirements(
         {project.key: project.requires or frozenset() for project in projects},
@@ -88,7 +88,7 @@ def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
     """Group projects so that each comes in a later wave than those that have to be in the index before it.
 
     Raises:
-        BadInput: Projects require each other in a circle.
+        BadInput: Projects require each other in a cycle.
     """
     by_key = {project.key: project for project in projects}
     return [[by_key[key] for key in wave] for wave in graph.waves(requirements(projects))]
@@ -150,7 +150,7 @@ def _named(name: str, root: Path) -> Path:
         raise BadInput(
             f"There is no folder {name!r} in {root}.",
             cause="A spelling mistake, or the source was not checked out before this step (actions/checkout).",
-            fix="Give project folders or globs in `packages`, one a line.",
+            fix="Give project folders or globs in `packages`, one per line.",
             anchor="no-project",
         )
     if not _is_project(folder):

@@ -17,7 +17,7 @@ def waves(graph: Graph) -> list[list[str]]:
     """Group names so that each comes in a later wave than all that it requires; in the graph's own order within.
 
     Raises:
-        BadInput: Names require each other in a circle.
+        BadInput: Names require each other in a cycle.
     """
     sorter = _sorter(graph)
     place = {name: number for number, name in enumerate(graph)}
@@ -29,7 +29,7 @@ def waves(graph: Graph) -> list[list[str]]:
     return found
 
 
-def circle(graph: Graph) -> list[str] | None:
+def cycle(graph: Graph) -> list[str] | None:
     """Names that require each other: each requires the next, and the last is the first. None where there are none."""
     try:
         graphlib.TopologicalSorter(_within(graph)).prepare()
@@ -42,7 +42,7 @@ def closure(graph: Graph) -> dict[str, frozenset[str]]:
     """Each name with itself and all that it requires, directly or not.
 
     Raises:
-        BadInput: Names require each other in a circle.
+        BadInput: Names require each other in a cycle.
     """
     inner = _within(graph)
     reached: dict[str, frozenset[str]] = {}
@@ -66,14 +66,14 @@ def dependents(graph: Graph, names: Iterable[str]) -> set[str]:
 
 
 def requirements(required: Graph, optional: Graph) -> dict[str, set[str]]:
-    """One graph of both: what is optional comes first as well, unless that would close a circle.
+    """One graph of both: what is optional comes first as well, unless that would close a cycle.
 
     Args:
         required: What each name cannot be without.
         optional: What each may have, such as the requirements of its extras.
     """
     graph = {name: ({*required[name], *optional.get(name, ())} & required.keys()) - {name} for name in required}
-    while found := circle(graph):
+    while found := cycle(graph):
         closing = [(name, other) for name, other in pairwise(found) if other not in required[name]]
         if not closing:
             break
@@ -82,23 +82,23 @@ def requirements(required: Graph, optional: Graph) -> dict[str, set[str]]:
     return graph
 
 
-def refuse_circles(graph: Graph) -> None:
+def refuse_cycles(graph: Graph) -> None:
     """Check that there is an order.
 
     Raises:
-        BadInput: Names require each other in a circle.
+        BadInput: Names require each other in a cycle.
     """
-    if found := circle(graph):
+    if found := cycle(graph):
         raise BadInput(
             f"{found[0]} requires {', which requires '.join(found[1:])}: there is no order to publish them in.",
             cause="each has to be in the index before what requires it, or somebody installs what cannot be installed",
             fix="let one of them do without another, make it a requirement of an extra, or make them one package",
-            anchor="circle",
+            anchor="cycle",
         )
 
 
 def _sorter(graph: Graph) -> "graphlib.TopologicalSorter[str]":
-    refuse_circles(graph)
+    refuse_cycles(graph)
     sorter = graphlib.TopologicalSorter(_within(graph))
     sorter.prepare()
     return sorter

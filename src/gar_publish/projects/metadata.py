@@ -150,7 +150,7 @@ def _parsed(setup_cfg: str) -> dict[str, dict[str, str]]:
 
 
 def _listed(text: str) -> list[str]:
-    """A list of setup.cfg: one a line, or between semicolons."""
+    """A list of setup.cfg: one per line, or between semicolons."""
     return text.splitlines() if "\n" in text else text.split(";")
 
 

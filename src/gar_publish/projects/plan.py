@@ -39,7 +39,7 @@ def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:
         pretty: Whether a person reads it; else it is one line.
 
     Raises:
-        BadInput: Projects require each other in a circle.
+        BadInput: Projects require each other in a cycle.
     """
     graph = find.requirements(selected)
     names = {project.key for project in selected if project.name}

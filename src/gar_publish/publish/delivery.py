@@ -133,7 +133,7 @@ class Delivery:
         with self._changed:
             self._schedule.expect_nothing()
             self._tasks.wait()
-            self._schedule.open_circles()
+            self._schedule.open_cycles()
             self._tasks.wait()
             self._refuse_circle()
             if self._given_up and not self.has_sent:
@@ -226,7 +226,7 @@ class Delivery:
 
     def _refuse_circle(self) -> None:
         try:
-            self._schedule.refuse_circles()
+            self._schedule.refuse_cycles()
         except BadInput as failure:
             for package in self._schedule.waiting.values():
                 self._fail(failure, *package.files, status="not tried")

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.projects.find import Project
 from gar_publish.publish.evidence import Attach
@@ -32,7 +32,7 @@ class Target:
 
     Args:
         settings: What was asked.
-        around: Where the run happens.
+        context: Where the run happens.
         projects: What is going to be published, as far as that is known.
         session: What requests are made with.
         readers: Where servers are asked side by side.
@@ -41,13 +41,13 @@ class Target:
     def __init__(
         self,
         settings: Settings,
-        around: Surroundings,
+        context: Context,
         projects: Sequence[Project],
         session: Session,
         readers: Executor,
     ) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
         self._readers = readers
         self._session = session
         self._is_new = False
@@ -76,8 +76,8 @@ class Target:
             source=self.access.source,
             index=self.access.index,
             if_exists=self._settings.if_exists,
-            patience=self._around.patience,
-            console=self._around.console,
+            retry_policy=self._context.retry_policy,
+            console=self._context.console,
         )
         return self._once_known(lambda: uploader.upload(distribution))
 
@@ -85,9 +85,9 @@ class Target:
         """What attaches evidence to a version here."""
         from gar_publish.registry.attachments import AttachmentApi  # an option
 
-        settings, around = self._settings, self._around
-        who = member(settings.credential, around.environment)
-        api = AttachmentApi(settings.repository, endpoints=around.endpoints, api=self._google_api(), member=who)
+        settings, context = self._settings, self._context
+        who = member(settings.credential, context.environment)
+        api = AttachmentApi(settings.repository, endpoints=context.endpoints, api=self._google_api(), member=who)
         return partial(api.attach, verify=settings.verify)
 
     def open_source(self, repository: Repository) -> Access:
@@ -97,7 +97,7 @@ class Target:
             Failure: It is not there or cannot be read, or uploads to this one cannot work.
         """
         identity = result(self._access).source
-        reader = read_as(identity, repository, self._settings.index_token, self._around, self._session)
+        reader = read_as(identity, repository, self._settings.index_token, self._context, self._session)
         result(self._readers.submit(self._api(repository).check_source))
         result(self._checked)
         return reader
@@ -105,7 +105,7 @@ class Target:
     def _open_access(self) -> Access:
         settings = self._settings
         access = open_access(
-            settings.repository, settings.credential, settings.index_token, self._around, self._session
+            settings.repository, settings.credential, settings.index_token, self._context, self._session
         )
         self._readers.submit(access.get_ready)
         access.source.token()
@@ -124,20 +124,23 @@ class Target:
         return self.access.files(name)
 
     def _once_known(self, call: Callable[[], Answer]) -> Answer:
-        return once_known(call, self._around.patience, self._around.console.info) if self._is_new else call()
+        return once_known(call, self._context.retry_policy, self._context.console.info) if self._is_new else call()
 
     def _api(self, repository: Repository) -> RepositoryApi:
-        around = self._around
+        context = self._context
         return RepositoryApi(
             repository,
-            endpoints=around.endpoints,
+            endpoints=context.endpoints,
             api=self._google_api(),
-            member=member(self._settings.credential, around.environment),
-            say=around.console.info,
+            member=member(self._settings.credential, context.environment),
+            say=context.console.info,
         )
 
     def _google_api(self) -> GoogleApi:
-        around = self._around
+        context = self._context
         return GoogleApi(
-            session=self._session, source=self.access.source, patience=around.patience, on_wait=around.console.info
+            session=self._session,
+            source=self.access.source,
+            retry_policy=context.retry_policy,
+            on_wait=context.console.info,
         )

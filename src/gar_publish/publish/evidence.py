@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import Failure, mistake_of_ours
+from gar_publish.errors import Failure, internal_error
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 
@@ -74,13 +74,13 @@ class Gathering:
 
     Args:
         settings: What was asked.
-        around: Where the run happens, and where copies are left.
+        context: Where the run happens, and where copies are left.
         workers: Where evidence is made and attached, side by side.
     """
 
-    def __init__(self, settings: Settings, around: Surroundings, workers: Executor) -> None:
+    def __init__(self, settings: Settings, context: Context, workers: Executor) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
         self._workers = workers
         self._sboms: dict[Distribution, Future[Evidence]] = {}
 
@@ -114,13 +114,13 @@ class Gathering:
     def _make_sbom(self, distribution: Distribution) -> Evidence:
         from gar_publish.publish import sbom  # takes long to import
 
-        content = sbom.of_wheel(distribution, self._settings.repository, self._around.environment)
+        content = sbom.of_wheel(distribution, self._settings.repository, self._context.environment)
         return Evidence("sbom", f"{distribution.filename}.cdx.json", content)
 
     def _make_provenance(self, files: Sequence[Distribution]) -> Evidence:
         from gar_publish.publish import provenance  # an option
 
-        content = provenance.statement(files, self._settings, self._around)
+        content = provenance.statement(files, self._settings, self._context)
         return Evidence("provenance", f"provenance-{hashlib.sha256(content).hexdigest()[:12]}.intoto.json", content)
 
     def _leave(self, documents: Sequence[Evidence]) -> list[str]:
@@ -136,7 +136,7 @@ class Gathering:
             for each in documents:
                 file = Path(scratch, each.filename)
                 file.write_bytes(each.content)
-                left = leave(file, self._around.workspace / DIST, self._around.console)
+                left = leave(file, self._context.workspace / DIST, self._context.console)
                 paths.append(f"{DIST}/{each.filename}" if left else "")
         return paths
 
@@ -147,4 +147,4 @@ def _attached(pending: AttachedEvidence, attach: Attach) -> AttachedEvidence:
     except Failure as failure:
         return replace(pending, failure=failure)
     except Exception as error:  # noqa: BLE001 - what was published is published
-        return replace(pending, failure=mistake_of_ours(error))
+        return replace(pending, failure=internal_error(error))

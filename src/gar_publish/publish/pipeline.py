@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import aside
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gar_publish.report.report import Report
 
 
-def publish(settings: Settings, around: Surroundings) -> "Report":
+def publish(settings: Settings, context: Context) -> "Report":
     """Build, check, compare, upload and read back, side by side as far as that goes.
 
     This thread waits, and whatever asks a server or runs a build has a thread of its own: so a KeyboardInterrupt ends
@@ -36,31 +36,31 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
     Raises:
         Failure: Something was wrong before that; nothing was uploaded.
     """
-    refuse_plain_http(settings.repository.upload_url, around.endpoints.emulator)
+    refuse_plain_http(settings.repository.upload_url, context.endpoints.emulator)
     supply: Future[Supply] = Future()
     with ExitStack() as stack:
-        ahead = stack.enter_context(_connecting(settings, around))
+        ahead = stack.enter_context(_connecting(settings, context))
 
         def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
-            return stack.enter_context(_building(wanted, supply, settings, around))
+            return stack.enter_context(_building(wanted, supply, settings, context))
 
         no_build = settings.dist or settings.promotion
-        projects = [] if no_build else _select(settings, around)
+        projects = [] if no_build else _select(settings, context)
         if not projects and not no_build:
-            return _nothing_changed(settings, around)
+            return _nothing_changed(settings, context)
         # What the image builds with need not be installed, and with `skip` the index tells what is to be built.
-        begins = projects and not around.container and settings.if_exists != "skip"
+        begins = projects and not context.container and settings.if_exists != "skip"
         builds = building(projects) if begins else None
 
         from gar_publish.transport.session import new_session
 
-        session = stack.enter_context(new_session(around.patience, ahead=ahead))
+        session = stack.enter_context(new_session(context.retry_policy, ahead=ahead))
 
         from gar_publish.publish.run import Run, readers
 
         if settings.repository.resource and len(projects) > 1:
             ahead.begin({settings.repository.upload_url: min(len(projects), readers(settings))})
-        run = Run(settings, around, projects, session)
+        run = Run(settings, context, projects, session)
         stack.callback(run.close)
         supply.set_result(run.supply)
         if promotion := settings.promotion:
@@ -75,31 +75,31 @@ def publish(settings: Settings, around: Surroundings) -> "Report":
         return run.publish(built)
 
 
-def _nothing_changed(settings: Settings, around: Surroundings) -> "Report":
+def _nothing_changed(settings: Settings, context: Context) -> "Report":
     from gar_publish.report.report import Report  # most runs import it later
 
-    around.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
+    context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
 
-def _connecting(settings: Settings, around: Surroundings) -> "closing[Preconnections]":
+def _connecting(settings: Settings, context: Context) -> "closing[Preconnections]":
     """Shake hands with Google's hosts, with as many connections as will be of use at once.
 
     With no other hosts: a server with one thread would wait for what the first connection says, and hear no other.
     """
     counts: dict[str, int] = {}
     if settings.repository.resource:
-        counts |= {settings.repository.index_url: 2, around.endpoints.artifact_registry: 1}
+        counts |= {settings.repository.index_url: 2, context.endpoints.artifact_registry: 1}
     if isinstance(settings.credential, Federation):
-        counts |= {settings.credential.request_url: 1, around.endpoints.sts: 2}
-    ahead = Preconnections(around.environment, around.patience.timeouts[0])
+        counts |= {settings.credential.request_url: 1, context.endpoints.sts: 2}
+    ahead = Preconnections(context.environment, context.retry_policy.timeouts[0])
     ahead.begin(counts)
     return closing(ahead)
 
 
 @contextmanager
 def _building(
-    projects: "Sequence[Project]", supply: "Future[Supply]", settings: Settings, around: Surroundings
+    projects: "Sequence[Project]", supply: "Future[Supply]", settings: Settings, context: Context
 ) -> Iterator[Iterator["Built"]]:
     from gar_publish import builder
 
@@ -112,10 +112,10 @@ def _building(
             projects,
             formats=settings.formats,
             out=scratch,
-            console=around.console,
-            environment=around.environment,
+            console=context.console,
+            environment=context.environment,
             private_index=private_index,
-            insist=around.container,
+            insist=context.container,
             jobs=settings.jobs,
         ) as builds,
     ):
@@ -129,15 +129,15 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _select(settings: Settings, around: Surroundings) -> "list[Project]":
+def _select(settings: Settings, context: Context) -> "list[Project]":
     """The projects in the order of building: first those whose names nobody knows, for anything may wait for them."""
     from gar_publish.projects import plan
 
     selected = plan.select(
         settings.packages,
-        around.workspace,
+        context.workspace,
         changed_since=settings.changed_since,
-        environment=around.environment,
+        environment=context.environment,
     )
     if settings.expected_version:
         from gar_publish.distributions import distribution

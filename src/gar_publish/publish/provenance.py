@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gar_publish import __version__
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import EVIDENCE_DOCS
 from gar_publish.projects.git import checked_out
@@ -26,21 +26,21 @@ GITHUB_WORKFLOW = "https://actions.github.io/buildtypes/workflow/v1"
 _VERSION = {"gar-publish": __version__}
 
 
-def statement(files: Iterable[Distribution], settings: Settings, around: Surroundings) -> bytes:
+def statement(files: Iterable[Distribution], settings: Settings, context: Context) -> bytes:
     """The statement of a run about its files.
 
     Args:
         files: What the run has made, or was given.
         settings: What was asked.
-        around: Where it happens; what that tells is in the statement.
+        context: Where it happens; what that tells is in the statement.
     """
     digests = {each.filename: each.sha256 for each in files}
-    in_workflow = "GITHUB_WORKFLOW_REF" in around.environment
+    in_workflow = "GITHUB_WORKFLOW_REF" in context.environment
     body = {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digests[name]}} for name in sorted(digests)],
         "predicateType": PREDICATE,
-        "predicate": _of_workflow(settings, around.environment) if in_workflow else _of_machine(settings, around),
+        "predicate": _of_workflow(settings, context.environment) if in_workflow else _of_machine(settings, context),
     }
     return f"{json.dumps(body, indent=2)}\n".encode()
 
@@ -81,11 +81,11 @@ def _of_workflow(settings: Settings, environment: Mapping[str, str]) -> dict[str
     }
 
 
-def _of_machine(settings: Settings, around: Surroundings) -> dict[str, Any]:
+def _of_machine(settings: Settings, context: Context) -> dict[str, Any]:
     """What is known anywhere: what was asked, and the commit that is checked out."""
     given = {"dist": list(settings.dist)} if settings.dist else {"packages": list(settings.packages)}
-    checkout = checked_out(around.workspace, around.environment)
-    builder = "cloud-build" if ci_files.BUILDER_OUTPUT in around.environment else "another-machine"
+    checkout = checked_out(context.workspace, context.environment)
+    builder = "cloud-build" if ci_files.BUILDER_OUTPUT in context.environment else "another-machine"
     return {
         "buildDefinition": {
             "buildType": f"{EVIDENCE_DOCS}#a-run-of-gar-publish",

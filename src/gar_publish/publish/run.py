@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gar_publish.auth import Token
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import Failure, cancelled, mistake_of_ours
+from gar_publish.errors import Failure, cancelled, internal_error
 from gar_publish.projects.find import Project
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Target
@@ -31,7 +31,7 @@ class Run:
 
     Args:
         settings: What was asked.
-        around: Where it happens.
+        context: Where it happens.
         projects: What is to be built; nothing where files are given or fetched.
         session: What requests are made with.
 
@@ -39,14 +39,14 @@ class Run:
         supply: What it publishes.
     """
 
-    def __init__(self, settings: Settings, around: Surroundings, projects: Sequence[Project], session: Session) -> None:
+    def __init__(self, settings: Settings, context: Context, projects: Sequence[Project], session: Session) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
         self._projects = projects
         self._senders = ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE)
         self._readers = ThreadPoolExecutor(max_workers=readers(settings))
-        self._target = Target(settings, around, projects, session, self._readers)
-        self._gathering = Gathering(settings, around, self._readers)
+        self._target = Target(settings, context, projects, session, self._readers)
+        self._gathering = Gathering(settings, context, self._readers)
         self._evidence: list[AttachedEvidence] = []
         names = [project.name for project in projects if project.name]
         self._delivery = Delivery(
@@ -60,7 +60,7 @@ class Run:
             unnamed=len(projects) - len(names),
         )
         self.supply = Supply(
-            settings, around, projects, target=self._target, delivery=self._delivery, readers=self._readers
+            settings, context, projects, target=self._target, delivery=self._delivery, readers=self._readers
         )
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Run:
             stopped = stopped or self._gather()
             if not stopped and not self._delivery.failed:
                 token, stopped = self._line_token()
-            self._around.settled()
+            self._context.settled()
         except KeyboardInterrupt:
             stopped = cancelled()
         return self._report(token, stopped)
@@ -111,7 +111,7 @@ class Run:
         for files, unnamed in packages:
             for each in files:
                 for warning in distribution.warnings(each):
-                    self._around.console.warning(warning)
+                    self._context.console.warning(warning)
                 self._gathering.add(each)
             self._delivery.add(files, unnamed=unnamed)
 
@@ -163,4 +163,4 @@ class Run:
 
 
 def _told(error: Exception) -> Failure:
-    return error if isinstance(error, Failure) else mistake_of_ours(error)
+    return error if isinstance(error, Failure) else internal_error(error)

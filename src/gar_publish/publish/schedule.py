@@ -99,8 +99,8 @@ class Schedule:
         if not package.left:
             self.landed.add(name)
 
-    def open_circles(self) -> None:
-        """Wait no more for what only an extra requires, where that closes a circle."""
+    def open_cycles(self) -> None:
+        """Wait no more for what only an extra requires, where that closes a cycle."""
         waiting = self.waiting.items()
         graph = order.requirements(
             {name: package.required for name, package in waiting}, {name: package.optional for name, package in waiting}
@@ -108,13 +108,13 @@ class Schedule:
         for name, package in waiting:
             package.optional &= graph[name]
 
-    def refuse_circles(self) -> None:
-        """Check that nothing waits in a circle.
+    def refuse_cycles(self) -> None:
+        """Check that nothing waits in a cycle.
 
         Raises:
             BadInput: Packages require each other.
         """
-        order.refuse_circles({name: package.required for name, package in self.waiting.items()})
+        order.refuse_cycles({name: package.required for name, package in self.waiting.items()})
 
     def _arrived(self, name: str | None, *, unnamed: bool) -> None:
         self._coming.discard(name or "")

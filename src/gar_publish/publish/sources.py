@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.distributions import distribution, filenames
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Failure
@@ -42,7 +42,7 @@ class Supply:
 
     Args:
         settings: What was asked.
-        around: Where the run happens.
+        context: Where the run happens.
         projects: What is to be built; nothing where files are given or fetched.
         target: Where packages are published.
         delivery: Learns which packages will not come.
@@ -56,7 +56,7 @@ class Supply:
     def __init__(
         self,
         settings: Settings,
-        around: Surroundings,
+        context: Context,
         projects: Sequence[Project],
         *,
         target: Target,
@@ -64,7 +64,7 @@ class Supply:
         readers: Executor,
     ) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
         self._projects = projects
         self._target = target
         self._delivery = delivery
@@ -138,7 +138,7 @@ class Supply:
         """
         from gar_publish.distributions import prebuilt  # other runs do without
 
-        paths = prebuilt.collect(self._settings.dist, self._around.workspace)
+        paths = prebuilt.collect(self._settings.dist, self._context.workspace)
         return self._by_name(map(distribution.read, paths))
 
     def fetched(self, promotion: "Promotion", folder: Path) -> list[Supplied]:
@@ -154,14 +154,14 @@ class Supply:
         from gar_publish.publish.promote import Source  # other runs do without
 
         access = self._target.open_source(promotion.source)
-        source = Source(promotion.source, access, self._readers, folder, self._around.console.info)
+        source = Source(promotion.source, access, self._readers, folder, self._context.console.info)
         return self._by_name(source.fetch(promotion.pins, with_dependencies=promotion.with_dependencies))
 
     def _by_name(self, found: Iterable[Distribution]) -> list[Supplied]:
         found = sorted(found, key=attrgetter("name"))
         packages = [list(files) for _, files in groupby(found, key=attrgetter("name"))]
         required = {files[0].name: {name for each in files for name in each.requires} for files in packages}
-        order.refuse_circles(required)
+        order.refuse_cycles(required)
         self._delivery.expect(required)
         return [Supplied(files) for files in packages]
 

@@ -7,7 +7,7 @@ import requests
 
 from gar_publish.auth import Token, TokenSource, open_source
 from gar_publish.console import Console
-from gar_publish.context import Surroundings
+from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.settings.credential import Credential, KeyPassword, read_credential
@@ -100,7 +100,7 @@ def open_access(
     repository: Repository,
     credential: Credential,
     index_token: IndexToken,
-    around: Surroundings,
+    context: Context,
     session: requests.Session,
 ) -> Access:
     """Find out who publishes and who reads.
@@ -108,23 +108,23 @@ def open_access(
     Raises:
         Failure: There are no credentials.
     """
-    refuse_plain_http(repository.upload_url, around.endpoints.emulator)
+    refuse_plain_http(repository.upload_url, context.endpoints.emulator)
     source = open_source(
         credential,
-        endpoints=around.endpoints,
+        endpoints=context.endpoints,
         session=session,
-        patience=around.patience,
-        console=around.console,
-        environment=around.environment,
+        retry_policy=context.retry_policy,
+        console=context.console,
+        environment=context.environment,
     )
-    return read_as(source, repository, index_token, around, session)
+    return read_as(source, repository, index_token, context, session)
 
 
 def read_as(
     source: TokenSource,
     repository: Repository,
     index_token: IndexToken,
-    around: Surroundings,
+    context: Context,
     session: requests.Session,
 ) -> Access:
     """Read a repository as one identity, or as weakly as it can."""
@@ -135,27 +135,27 @@ def read_as(
             files_url=repository.files_url,
             session=session,
             source=reader,
-            patience=around.patience,
-            on_wait=around.console.info,
+            retry_policy=context.retry_policy,
+            on_wait=context.console.info,
         )
 
-    return Access(source, index_token, open_index, around.console)
+    return Access(source, index_token, open_index, context.console)
 
 
-def open_login(inputs: Mapping[str, str], around: Surroundings, *, keyring: bool, narrow: bool) -> Login:
+def open_login(inputs: Mapping[str, str], context: Context, *, keyring: bool, narrow: bool) -> Login:
     """The user name and password that a tool is to show the index.
 
     Args:
         inputs: The inputs by their names, `json-key` included.
-        around: Where this happens.
+        context: Where this happens.
         keyring: Whether the tool asks its keyring, unless a key is to be the password.
         narrow: Whether a token is to read alone, as far as that can be had.
 
     Raises:
         Failure: Inputs contradict each other, there is no token to be had, or it may not read.
     """
-    repository = read_repository(inputs, around.endpoints)
-    refuse_plain_http(repository.index_url, around.endpoints.emulator)
+    repository = read_repository(inputs, context.endpoints)
+    refuse_plain_http(repository.index_url, context.endpoints.emulator)
     keyring = keyring and JSON_KEY_OPTION.name not in inputs
     unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if each.name in inputs]
     if unused and (keyring or JSON_KEY_OPTION.name in inputs):
@@ -166,13 +166,13 @@ def open_login(inputs: Mapping[str, str], around: Surroundings, *, keyring: bool
         )
     if keyring:
         return KEYRING
-    credential = read_credential(inputs, around.environment)
+    credential = read_credential(inputs, context.environment)
     if isinstance(credential, KeyPassword):
         refuse_key_elsewhere(repository)
-        around.console.mask(credential.value)
+        context.console.mask(credential.value)
         return Login(KEY_USER, credential.value)
     index_token = read_index_token(inputs, credential) if narrow else "publisher"
-    access = open_access(repository, credential, index_token, around, new_session(around.patience))
+    access = open_access(repository, credential, index_token, context, new_session(context.retry_policy))
     access.files("gar-publish")  # any name will do: whoever may not read is told so here, and not by pip
     token = access.line_token()
     return Login(OAUTH_USER, token.value, token.expires_at) if token else NOBODY

@@ -10,7 +10,7 @@ import requests
 
 from gar_publish.auth import TokenSource
 from gar_publish.auth.http_auth import with_renewal
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.refusals import harmless, server_text
 from gar_publish.transport.retry import Unsound, persist
@@ -28,11 +28,16 @@ class GoogleApi:
     """
 
     def __init__(
-        self, *, session: requests.Session, source: TokenSource, patience: Patience, on_wait: Callable[[str], None]
+        self,
+        *,
+        session: requests.Session,
+        source: TokenSource,
+        retry_policy: RetryPolicy,
+        on_wait: Callable[[str], None],
     ) -> None:
         self._session = session
         self._source = source
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._on_wait = on_wait
 
     def call(
@@ -80,7 +85,7 @@ class GoogleApi:
                 json_object(response)
             return response
 
-        return persist(ask, patience=self._patience, what=what, on_wait=self._on_wait)
+        return persist(ask, retry_policy=self._retry_policy, what=what, on_wait=self._on_wait)
 
     def wait_for(self, operation: dict[str, Any], base: str, *, what: str) -> dict[str, Any]:
         """Wait a minute at most for a long-running operation.
@@ -103,7 +108,7 @@ class GoogleApi:
     def pause(self, seconds: float, why: str) -> None:
         """Wait before another look."""
         self._on_wait(f"{why}; looking again in {seconds} s")
-        self._patience.sleep(seconds)
+        self._retry_policy.sleep(seconds)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

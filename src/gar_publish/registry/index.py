@@ -15,7 +15,7 @@ import requests
 from gar_publish.auth import TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.console import printable
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.refusals import explain_refusal, server_text
 from gar_publish.settings.repository import is_web_url
@@ -145,7 +145,7 @@ class Index:
         files_url: str | None = None,
         session: requests.Session,
         source: TokenSource,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         on_wait: Callable[[str], None],
     ) -> None:
         self.url = url
@@ -153,7 +153,7 @@ class Index:
         self._session = session
         self._source = source
         self._auth = HostAuth(url, source)
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._on_wait = on_wait
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
@@ -239,11 +239,11 @@ class Index:
 
     def _wait(self, seconds: float, why: str) -> None:
         self._on_wait(f"{why}; looking again in {seconds} s")
-        self._patience.sleep(seconds)
+        self._retry_policy.sleep(seconds)
 
     def _listed(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
         page = bytearray()
-        for piece in pieces(response, self._patience.timeouts[1]):
+        for piece in pieces(response, self._retry_policy.timeouts[1]):
             page += piece
             if len(page) > _PAGE_LIMIT:
                 raise Unsound(response, not_an_index(url))
@@ -260,7 +260,7 @@ class Index:
     def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
         with response, copy.open("wb") if copy else nullcontext() as kept:
-            for piece in pieces(response, self._patience.timeouts[1]):
+            for piece in pieces(response, self._retry_policy.timeouts[1]):
                 digest.update(piece)
                 received += len(piece)
                 if received > size:
@@ -286,4 +286,4 @@ class Index:
                 taken = take(response)
             return response
 
-        return persist(ask, patience=self._patience, what=what, on_wait=self._on_wait), taken
+        return persist(ask, retry_policy=self._retry_policy, what=what, on_wait=self._on_wait), taken

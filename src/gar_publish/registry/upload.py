@@ -14,7 +14,7 @@ from urllib3 import encode_multipart_formdata
 from gar_publish.auth import TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.console import Console
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
@@ -121,7 +121,7 @@ class Uploader:
         source: Who publishes.
         index: Reads what is there.
         if_exists: What to do with a file that another run sent meanwhile.
-        patience: How long to insist on an answer.
+        retry_policy: How long to insist on an answer.
         console: Learns how far an upload is.
     """
 
@@ -133,7 +133,7 @@ class Uploader:
         source: TokenSource,
         index: Index,
         if_exists: IfExists,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         console: Console,
     ) -> None:
         self._session = session
@@ -142,7 +142,7 @@ class Uploader:
         self._url = url
         self._index = index
         self._if_exists = if_exists
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._console = console
 
     def upload(self, distribution: Distribution) -> PublishedFile:
@@ -172,7 +172,7 @@ class Uploader:
         try:
             response = persist(
                 attempt,
-                patience=self._patience,
+                retry_policy=self._retry_policy,
                 what=f"upload {distribution.filename}",
                 on_wait=self._console.info,
             )

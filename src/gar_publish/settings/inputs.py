@@ -48,7 +48,7 @@ PROMOTION_INPUTS = (
     Input("with-dependencies", "false", "Promote what they require as well, if it is in that repository", "flag"),
 )
 
-PACKAGES_INPUT = Input("packages", ".", "Project folders or globs, one a line", "lines")
+PACKAGES_INPUT = Input("packages", ".", "Project folders or globs, one per line", "lines")
 INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
 DELIVERY_INPUTS = (
     Input("if-exists", "skip-identical", "skip-identical, skip or fail"),
@@ -56,7 +56,7 @@ DELIVERY_INPUTS = (
     Input("dry-run", "false", "Build, check, authenticate and compare; upload nothing", "flag"),
     Input("verify", "true", "Read every file back from the index and compare its SHA-256", "flag"),
     Input("create-repository", "false", "Create the repository when it is missing", "flag"),
-    Input("jobs", "0", "How many builds and uploads at once; 0 picks"),
+    Input("jobs", "0", "How many builds and uploads at once; 0 = automatic"),
     Input("summary", "true", "Write the step summary", "flag"),
     Input("doctor", "false", "When the run fails, walk the chain and show which link is broken", "flag"),
     Input("sbom", "false", "Attach a CycloneDX SBOM of each wheel to its version", "flag"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import requests
 
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
 from gar_publish.urls import host_of
 
@@ -43,7 +43,7 @@ class Unsound(requests.RequestException):
 def persist(
     call: Callable[[], requests.Response],
     *,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     what: str,
     on_wait: Callable[[str], None],
 ) -> requests.Response:
@@ -51,21 +51,21 @@ def persist(
 
     Args:
         call: Makes the request once.
-        patience: How often, and for how long.
+        retry_policy: How often, and for how long.
         what: What it is for, as a verb: "upload hello-1.0.whl".
         on_wait: Told one line before each wait.
 
     Raises:
         Unreachable: Out of patience.
-        RegistryRefused: It is sent round in circles.
+        RegistryRefused: It is sent round in cycles.
         Failure: What an `Unsound` answer carries.
         BadInput: The request cannot be made at all.
     """
     import tenacity  # it brings asyncio along, which a run without requests does not need
 
-    started = patience.clock()
+    started = retry_policy.clock()
     unsound_answers = 0
-    jitter = tenacity.wait_random_exponential(multiplier=patience.first, max=patience.longest)
+    jitter = tenacity.wait_random_exponential(multiplier=retry_policy.first, max=retry_policy.longest)
 
     def attempt() -> requests.Response:
         nonlocal unsound_answers
@@ -79,10 +79,10 @@ def persist(
         return max(jitter(state), _asked_wait(state))
 
     def enough(state: "RetryCallState") -> bool:
-        late = patience.clock() - started + state.upcoming_sleep > patience.total
+        late = retry_policy.clock() - started + state.upcoming_sleep > retry_policy.total
         return (
-            state.attempt_number >= patience.tries
-            or (late and state.attempt_number >= patience.least)
+            state.attempt_number >= retry_policy.tries
+            or (late and state.attempt_number >= retry_policy.least)
             or (unsound_answers >= _TRIES_OF_UNSOUND and _unsound(state) is not None)
             or any(words in _describe(state)[1] for words in _FINAL)
         )
@@ -92,7 +92,7 @@ def persist(
         on_wait(f"{host}: {trouble}; trying again in {state.upcoming_sleep:.1f} s to {what}")
 
     def give_up(state: "RetryCallState") -> requests.Response:
-        raise _failure(what, state, patience.clock() - started)
+        raise _failure(what, state, retry_policy.clock() - started)
 
     insisting = tenacity.Retrying(
         retry=_not_final,
@@ -100,7 +100,7 @@ def persist(
         stop=enough,
         before_sleep=announce,
         retry_error_callback=give_up,
-        sleep=patience.sleep,
+        sleep=retry_policy.sleep,
     )
     try:
         return insisting(attempt)
@@ -151,7 +151,7 @@ def _impossible(what: str, error: requests.RequestException) -> Failure:
     """What is said of a request that was not made, or not to its end, and would fare the same the next time."""
     if isinstance(error, requests.TooManyRedirects):
         return RegistryRefused(
-            f"Could not {what}: the server sends the request round in circles.",
+            f"Could not {what}: the server sends the request round in cycles.",
             cause="a proxy or a login page answers in the registry's place",
             fix="open the URL in a browser, and see where that leads",
             anchor="redirect",
@@ -223,7 +223,7 @@ _NOT_KNOWN = {"repository-missing", "registry-403"}
 Answer = TypeVar("Answer")
 
 
-def once_known(call: Callable[[], Answer], patience: Patience, on_wait: Callable[[str], None]) -> Answer:
+def once_known(call: Callable[[], Answer], retry_policy: RetryPolicy, on_wait: Callable[[str], None]) -> Answer:
     """Use a new repository as soon as the server that is asked knows it.
 
     Raises:
@@ -236,5 +236,5 @@ def once_known(call: Callable[[], Answer], patience: Patience, on_wait: Callable
             if failure.anchor not in _NOT_KNOWN:
                 raise
         on_wait(f"the new repository is not known everywhere yet; trying again in {seconds} s")
-        patience.sleep(seconds)
+        retry_policy.sleep(seconds)
     return call()

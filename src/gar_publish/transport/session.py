@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from gar_publish import __version__
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.settings.repository import is_web_url
 from gar_publish.transport.connections import pools
 from gar_publish.transport.preconnect import Preconnections
@@ -29,7 +29,7 @@ _PIECE = 64 * 1024
 
 
 def new_session(
-    patience: Patience | None = None, *, ahead: Preconnections | None = None, connections: int = 32
+    retry_policy: RetryPolicy | None = None, *, ahead: Preconnections | None = None, connections: int = 32
 ) -> "Session":
     """A session whose answers are bounded in time and size, and that has no credentials of its own.
 
@@ -37,7 +37,7 @@ def new_session(
     that was asked for with `stream=True` is left to the caller, who takes it with `pieces`.
 
     Args:
-        patience: Says how long to wait for a connection, and for an answer.
+        retry_policy: Says how long to wait for a connection, and for an answer.
         ahead: Connections that requests are to take, rather than make their own.
         connections: How many connections to one host are kept for reuse.
     """
@@ -45,7 +45,7 @@ def new_session(
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _Adapter((patience or Patience()).timeouts, ahead, connections))
+        session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, ahead, connections))
     return session
 
 

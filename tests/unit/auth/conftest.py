@@ -6,15 +6,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gar_publish.auth.exchange import Exchange
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.settings.endpoints import Endpoints
 from tests.unit.servers import Memory, ScriptedServer, Time
 
 
 @pytest.fixture
 def exchange(server: ScriptedServer, session: requests.Session, console: Memory, time: Time) -> Exchange:
-    patience = Patience(sleep=time.sleep, clock=time.clock)
-    return Exchange(Endpoints(server.url), session, patience, console)
+    retry_policy = RetryPolicy(sleep=time.sleep, clock=time.clock)
+    return Exchange(Endpoints(server.url), session, retry_policy, console)
 
 
 @dataclass(frozen=True)

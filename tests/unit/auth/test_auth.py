@@ -21,7 +21,7 @@ def opened(exchange: Exchange) -> partial[TokenSource]:
         open_source,
         endpoints=exchange.endpoints,
         session=exchange.session,
-        patience=exchange.patience,
+        retry_policy=exchange.retry_policy,
         console=exchange.console,
         environment={"NO_GCE_CHECK": "true"},
     )
@@ -93,7 +93,8 @@ def test_given_token_imports_no_google_auth() -> None:
         "from gar_publish.auth import open_source\n"
         "from gar_publish.settings.credential import GivenToken\n"
         "class Console: mask = print\n"
-        "open_source(GivenToken('x'), endpoints=None, session=None, patience=None, console=Console(), environment={})\n"
+        "names = {'endpoints': None, 'session': None, 'retry_policy': None}\n"
+        "open_source(GivenToken('x'), **names, console=Console(), environment={})\n"
         "found = [name for name in sys.modules if name.split('.')[0] in {'google', 'cryptography', 'tenacity'}]\n"
         "sys.exit(str(found) if found else 0)\n"
     )

@@ -102,7 +102,7 @@ def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange,
     token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "impersonated"
     assert len(server.asked(start)) == 4
-    assert exchange.patience.clock() > 1007
+    assert exchange.retry_policy.clock() > 1007
 
 
 @pytest.mark.parametrize("start", GOOD)
@@ -162,10 +162,10 @@ def test_no_subject_token(
 def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     federated = workload_identity.Federated(asked, exchange)
     federated.fetch(PUBLISH_SCOPE)
-    exchange.patience.sleep(59)
+    exchange.retry_policy.sleep(59)
     federated.fetch(READ_ONLY_SCOPE)
     assert len(server.asked("/github/")) == 1
-    exchange.patience.sleep(2)
+    exchange.retry_policy.sleep(2)
     federated.fetch(READ_ONLY_SCOPE)
     assert len(server.asked("/github/")) == 2
 

@@ -14,7 +14,7 @@ from gar_emulator.world.world import Account, Pool, Project, Provider
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
 from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Wanted
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
@@ -56,7 +56,7 @@ def check(emulator: Emulator, wanted: Wanted = WANTED, who: str = OWNER) -> list
     api = GoogleApi(
         session=new_session(),
         source=GivenSource(emulator.access_token(who)),
-        patience=Patience(tries=1),
+        retry_policy=RetryPolicy(tries=1),
         on_wait=lambda _: None,
     )
     return list(Check(wanted, api=api, endpoints=endpoints).findings())

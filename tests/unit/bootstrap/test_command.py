@@ -6,7 +6,7 @@ import pytest
 
 from gar_publish.bootstrap import command
 from gar_publish.cli.bootstrap_options import add_options
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
@@ -22,9 +22,9 @@ def run(tmp_path: Path) -> Run:
         add_options(parser)
         options = vars(parser.parse_args(["--github=octo-org/hello", *arguments]))
         repository = Repository.parse("us/my-project/python", endpoints=Endpoints())
-        around = Surroundings(tmp_path, {}, Endpoints(), RecordingConsole(), Patience())
+        context = Context(tmp_path, {}, Endpoints(), RecordingConsole(), RetryPolicy())
         shown: list[str] = []
-        command.run(options, repository, around, show=shown.append)
+        command.run(options, repository, context, show=shown.append)
         return "".join(shown)
 
     return run

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor import Diagnosis, examine
 from gar_publish.doctor.case import Case, Clocks
-from gar_publish.doctor.iam import Onlooker
+from gar_publish.doctor.iam import Viewer
 from gar_publish.errors import CredentialsFailure
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.credential import Credential, Federation, Key
@@ -61,17 +61,17 @@ def look(server: ScriptedServer, console: Memory, tmp_path: Path) -> Examine:
         endpoints: Endpoints | None = None,
         resolve: Callable[[str], object] = lambda _: None,
     ) -> Diagnosis:
-        around = Surroundings(
+        context = Context(
             tmp_path,
             {"NO_GCE_CHECK": "true", **(environment or {})},
             endpoints or Endpoints(server.url),
             console,
-            Patience(tries=1, sleep=lambda _: None),
+            RetryPolicy(tries=1, sleep=lambda _: None),
         )
         given = {"repository": REPOSITORY, "access-token": "ya29.given", **(inputs or {})}
         return examine(
             {name: value for name, value in given.items() if value},
-            around,
+            context,
             Clocks(now=lambda: NOW, resolve=resolve),
         )
 
@@ -80,19 +80,21 @@ def look(server: ScriptedServer, console: Memory, tmp_path: Path) -> Examine:
 
 @pytest.fixture
 def make(server: ScriptedServer, console: Memory, tmp_path: Path) -> Iterator[MakeCase]:
-    patience = Patience(tries=1, sleep=lambda _: None)
+    retry_policy = RetryPolicy(tries=1, sleep=lambda _: None)
     endpoints = Endpoints(server.url)
-    with new_session(patience) as session:
+    with new_session(retry_policy) as session:
 
         def make(credential: Credential = FEDERATION, environment: dict[str, str] | None = None) -> Case:
-            around = Surroundings(tmp_path, environment or {}, endpoints, console, patience)
-            api = GoogleApi(session=session, source=GivenSource("ya29.x"), patience=patience, on_wait=console.info)
+            context = Context(tmp_path, environment or {}, endpoints, console, retry_policy)
+            api = GoogleApi(
+                session=session, source=GivenSource("ya29.x"), retry_policy=retry_policy, on_wait=console.info
+            )
             return Case(
                 {},
-                around,
+                context,
                 Clocks(lambda: datetime.now(UTC), lambda _: None),
                 session,
-                Onlooker(lambda: api, endpoints),
+                Viewer(lambda: api, endpoints),
                 repository=Repository.parse(REPOSITORY, endpoints=endpoints),
                 credential=credential,
                 claims=CLAIMS,

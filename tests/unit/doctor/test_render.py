@@ -27,7 +27,7 @@ def test_the_tree_says_what_mends_the_broken_link() -> None:
         "  | upload: not held",
         "  ` Nobody may upload.",
         "  ` Likely cause: a role is missing",
-        "  ` To mend it: give it",
+        "  ` Fix: give it",
         "  `   gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER",
         "  `   repository: us/p/r",
         f"  ` More: {FAILURE.docs}",
@@ -39,7 +39,7 @@ def test_the_summary_has_a_row_for_each_link() -> None:
     text = render.as_markdown(BROKEN)
     assert "| ✅ Inputs | ok | repository: us/p/r&#124;x |\n" in text
     assert "| ❌ Permissions | broken | upload: not held |\n" in text
-    assert "To mend it: give it" in text
+    assert "Fix: give it" in text
 
 
 def test_machines_get_the_commands() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor import tell_after, walk
 from gar_publish.errors import Failure, cancelled
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
@@ -17,9 +17,9 @@ INPUTS = {"repository": REPOSITORY, "access-token": "ya29.given"}
 
 
 @pytest.fixture
-def around(server: ScriptedServer, console: Memory, tmp_path: Path) -> Surroundings:
+def context(server: ScriptedServer, console: Memory, tmp_path: Path) -> Context:
     environment = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "NO_GCE_CHECK": "true"}
-    return Surroundings(tmp_path, environment, Endpoints(server.url), console, Patience(sleep=lambda _: None))
+    return Context(tmp_path, environment, Endpoints(server.url), console, RetryPolicy(sleep=lambda _: None))
 
 
 def test_behind_a_broken_link_none_is_reached(look: Examine) -> None:
@@ -76,14 +76,14 @@ def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, serve
     assert found.links[-1].facts == ("can be read",)
 
 
-def test_after_a_failure_log_and_summary_tell(around: Surroundings, console: Memory, tmp_path: Path) -> None:
-    tell_after(FAILURE, INPUTS, around)
+def test_after_a_failure_log_and_summary_tell(context: Context, console: Memory, tmp_path: Path) -> None:
+    tell_after(FAILURE, INPUTS, context)
     assert "+ Inputs: ok" in console.said
     assert "| ✅ Inputs | ok |" in (tmp_path / "summary").read_text("utf-8")
 
 
-def test_a_run_that_was_cancelled_waits_for_nothing(around: Surroundings, server: ScriptedServer) -> None:
-    tell_after(cancelled(), INPUTS, around)
+def test_a_run_that_was_cancelled_waits_for_nothing(context: Context, server: ScriptedServer) -> None:
+    tell_after(cancelled(), INPUTS, context)
     assert server.seen == []
 
 
@@ -110,11 +110,11 @@ def _wait() -> None:
 def test_whatever_becomes_of_the_doctor_the_run_ends(
     act: Callable[[], None],
     said: str,
-    around: Surroundings,
+    context: Context,
     console: Memory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(walk, "PATIENCE", 0.05)
+    monkeypatch.setattr(walk, "TIME_LIMIT", 0.05)
     monkeypatch.setattr(walk, "examine", lambda *_: act())
-    tell_after(FAILURE, INPUTS, around)
+    tell_after(FAILURE, INPUTS, context)
     assert console.said[-1].startswith(said)

@@ -76,7 +76,7 @@ def test_an_error_is_one_annotation_with_its_sentence_as_title(
     console.error(BadInput("`jobs` is 'x'.", fix="jobs: 0", anchor="choices", detail="a\n::b"))
     (line,) = commands(capfd.readouterr().out)
     assert line.startswith("::error title=`jobs` is 'x'.::")
-    assert "%0ATo mend it: jobs: 0" in line
+    assert "%0AFix: jobs: 0" in line
 
 
 def test_groups(console: RunnerConsole, capfd: pytest.CaptureFixture[str]) -> None:

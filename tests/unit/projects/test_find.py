@@ -228,4 +228,4 @@ def test_projects_in_a_circle(tmp_path: Path) -> None:
     write(tmp_path, a=requiring("a", "b"), b=requiring("b", "a"))
     with pytest.raises(BadInput) as caught:
         in_waves(find(["*"], tmp_path))
-    assert caught.value.anchor == "circle"
+    assert caught.value.anchor == "cycle"

@@ -19,17 +19,17 @@ def test_waves_come_after_what_they_require_in_the_graphs_own_order() -> None:
 
 def test_what_requires_itself_or_something_else_waits_for_nothing() -> None:
     assert order.waves({"a": ["a", "numpy"]}) == [["a"]]
-    assert order.circle({"a": ["a"]}) is None
+    assert order.cycle({"a": ["a"]}) is None
     assert order.closure({"a": ["a", "numpy"]}) == {"a": {"a"}}
 
 
 def test_a_circle_reads_in_the_direction_of_requiring() -> None:
-    found = order.circle(CIRCLE)
+    found = order.cycle(CIRCLE)
     assert found
     assert found[0] == found[-1]
     assert set(found) == {"a", "b", "c"}
     assert all(other in CIRCLE[name] for name, other in pairwise(found))
-    assert order.circle(DIAMOND) is None
+    assert order.cycle(DIAMOND) is None
 
 
 def test_a_circle_has_no_order() -> None:
@@ -39,7 +39,7 @@ def test_a_circle_has_no_order() -> None:
         "a requires b, which requires a: there is no order to publish them in.",
         "b requires a, which requires b: there is no order to publish them in.",
     }
-    assert caught.value.anchor == "circle"
+    assert caught.value.anchor == "cycle"
     with pytest.raises(BadInput):
         order.closure(CIRCLE)
 
@@ -79,7 +79,7 @@ def test_a_circle_of_what_is_required_stays() -> None:
     graph = order.requirements({"a": ["b"], "b": ["a"], "c": []}, {"c": ["a"], "a": ["c"]})
     assert graph["a"] >= {"b"}
     assert graph["b"] == {"a"}
-    assert order.circle(graph)
+    assert order.cycle(graph)
 
 
 def test_a_thousand_names_are_no_burden() -> None:

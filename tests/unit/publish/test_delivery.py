@@ -11,7 +11,7 @@ import pytest
 
 from gar_publish.auth import TokenSource
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution as distributions
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure, RegistryRefused
@@ -64,7 +64,7 @@ class Bench:
         self.time = Time()
         self.registry = Registry(server)
         self.pool = pool
-        patience = Patience(tries=2, sleep=self.time.sleep, clock=self.time.clock)
+        retry_policy = RetryPolicy(tries=2, sleep=self.time.sleep, clock=self.time.clock)
         source = GivenSource("ya29.given")
 
         def open_index(reader: TokenSource) -> Index:
@@ -72,7 +72,7 @@ class Bench:
                 f"{server.url}/simple/",
                 session=new_session(),
                 source=reader,
-                patience=patience,
+                retry_policy=retry_policy,
                 on_wait=lambda _: None,
             )
 
@@ -83,7 +83,7 @@ class Bench:
             source=source,
             index=self.access.index,
             if_exists="skip-identical",
-            patience=patience,
+            retry_policy=retry_policy,
             console=Memory(),
         )
 
@@ -249,7 +249,7 @@ def test_a_circle_is_refused_and_the_rest_is_published(
     ]
     done = bench.publish([*ring, shop["docs-1.0-py3-none"]])
     assert statuses(done) == dict.fromkeys(("a-any", "b-any", "c-any", "d-any"), "not tried") | {"docs-any": "uploaded"}
-    assert {each.failure.anchor for each in done if each.failure} == {"circle"}
+    assert {each.failure.anchor for each in done if each.failure} == {"cycle"}
     assert len(bench.registry.order) == 1
 
 

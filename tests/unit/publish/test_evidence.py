@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import RegistryRefused
@@ -28,7 +28,7 @@ def gathering(tmp_path: Path) -> Iterator[Gathering]:
     inputs = {"repository": "us/demo-project/python", "sbom": "true", "provenance": "true"}
     settings = Settings.from_inputs(inputs, environment=environment, endpoints=Endpoints())
     with ThreadPoolExecutor() as workers:
-        yield Gathering(settings, Surroundings(tmp_path, environment, Endpoints(), Memory(), Patience()), workers)
+        yield Gathering(settings, Context(tmp_path, environment, Endpoints(), Memory(), RetryPolicy()), workers)
 
 
 def outline(found: Sequence[AttachedEvidence]) -> list[tuple[str, str, str, str]]:

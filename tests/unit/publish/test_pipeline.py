@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gar_emulator import Emulator
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
@@ -35,7 +35,7 @@ def run(emulator: Emulator, tmp_path: Path) -> Run:
 
     def run(console: Memory, settled: Callable[[], None] = lambda: None, **given: str) -> Report:
         settings = Settings.from_inputs(inputs | given, environment=environment, endpoints=endpoints)
-        return publish(settings, Surroundings(tmp_path, environment, endpoints, console, Patience(), settled=settled))
+        return publish(settings, Context(tmp_path, environment, endpoints, console, RetryPolicy(), settled=settled))
 
     return run
 
@@ -54,7 +54,7 @@ def test_a_mistake_of_ours_does_not_keep_what_has_landed_from_being_told(run: Ru
     assert [(each.distribution.name, each.status) for each in report.files] == [("a", "uploaded"), ("b", "unknown")]
     assert [each.filename for each in emulator.files()] == ["a-1.0-py3-none-any.whl"]
     assert report.failure
-    assert (report.failure.exit_code, report.failure.anchor) == (1, "mistake-of-ours")
+    assert (report.failure.exit_code, report.failure.anchor) == (1, "internal-error")
     assert "(KeyError)" in report.failure.what
     assert "raise KeyError" in report.failure.detail
     assert not report.verified

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import EVIDENCE_DOCS
 from gar_publish.publish import provenance
@@ -24,10 +24,10 @@ def stated(workspace: Path, **more: str) -> dict[str, Any]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(workspace.parent), **more}
     inputs = {"repository": "us/demo-project/python", "packages": "a\nb"}
     settings = Settings.from_inputs(inputs, environment=environment, endpoints=Endpoints())
-    around = Surroundings(workspace, environment, Endpoints(), Memory(), Patience())
+    context = Context(workspace, environment, Endpoints(), Memory(), RetryPolicy())
     files = [distribution.read(make_wheel(workspace / "dist", name)) for name in ("b", "a")]
-    text = provenance.statement(files, settings, around)
-    assert text == provenance.statement(reversed(files), settings, around), "the same run says the same"
+    text = provenance.statement(files, settings, context)
+    assert text == provenance.statement(reversed(files), settings, context), "the same run says the same"
     statement: dict[str, Any] = json.loads(text)
     names = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
     assert names == {file.filename: file.sha256 for file in files}

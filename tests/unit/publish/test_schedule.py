@@ -65,14 +65,14 @@ def test_a_package_has_landed_with_its_last_file(tmp_path: Path) -> None:
 def test_a_circle_opens_where_an_extra_closes_it(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a; extra == 'all'"]})
     assert scheduled.released() == {}
-    scheduled.schedule.open_circles()
+    scheduled.schedule.open_cycles()
     assert scheduled.released() == {"b": None}
 
 
 def test_a_circle_that_stays_is_refused(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a"]})
-    scheduled.schedule.open_circles()
+    scheduled.schedule.open_cycles()
     assert scheduled.released() == {}
     with pytest.raises(BadInput) as caught:
-        scheduled.schedule.refuse_circles()
-    assert caught.value.anchor == "circle"
+        scheduled.schedule.refuse_cycles()
+    assert caught.value.anchor == "cycle"

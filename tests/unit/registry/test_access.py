@@ -7,7 +7,7 @@ import pytest
 
 from gar_publish.auth import Token, TokenSource
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience, Surroundings
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.registry.access import Access, open_login
 from gar_publish.registry.index import Index
@@ -35,7 +35,7 @@ class Identity(GivenSource):
 def open_access(server: ScriptedServer, wanted: IndexToken, source: TokenSource, console: Memory) -> Access:
     def open_index(reader: TokenSource) -> Index:
         return Index(
-            f"{server.url}/", session=new_session(), source=reader, patience=Patience(), on_wait=lambda _: None
+            f"{server.url}/", session=new_session(), source=reader, retry_policy=RetryPolicy(), on_wait=lambda _: None
         )
 
     return Access(source, wanted, open_index, console)
@@ -100,8 +100,8 @@ def test_the_installer_gets_the_weaker_token_whatever_the_line_carries(
 
 def login(server: ScriptedServer, console: Memory, folder: Path, *, keyring: bool = False, **inputs: str) -> Login:
     given = {"repository": "us/demo-project/python"} | {name.replace("_", "-"): text for name, text in inputs.items()}
-    around = Surroundings(folder, {}, Endpoints(server.url), console, Patience())
-    return open_login(given, around, keyring=keyring, narrow=False)
+    context = Context(folder, {}, Endpoints(server.url), console, RetryPolicy())
+    return open_login(given, context, keyring=keyring, narrow=False)
 
 
 def test_a_keyring_is_asked_for_nothing_here(server: ScriptedServer, console: Memory, tmp_path: Path) -> None:

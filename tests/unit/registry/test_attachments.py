@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import RegistryRefused
 from gar_publish.publish.evidence import Evidence
 from gar_publish.registry.attachments import AttachmentApi
@@ -41,7 +41,7 @@ def api(server: ScriptedServer, session: requests.Session, time: Time) -> Attach
     google = GoogleApi(
         session=session,
         source=GivenSource("ya29.given"),
-        patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
+        retry_policy=RetryPolicy(tries=2, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,
     )
     repository = Repository.parse("us/demo-project/python", endpoints=endpoints)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import CredentialsFailure, RegistryRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.transport.session import new_session
@@ -19,7 +19,7 @@ def open_index(server: ScriptedServer) -> Index:
         f"{server.url}/simple/",
         session=new_session(),
         source=GivenSource("ya29.given"),
-        patience=Patience(tries=3, sleep=time.sleep, clock=time.clock),
+        retry_policy=RetryPolicy(tries=3, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,
     )
 
@@ -122,7 +122,7 @@ def test_every_wait_is_said(server: ScriptedServer) -> None:
         f"{server.url}/simple/",
         session=new_session(),
         source=GivenSource("ya29.given"),
-        patience=Patience(tries=3, sleep=time.sleep, clock=time.clock),
+        retry_policy=RetryPolicy(tries=3, sleep=time.sleep, clock=time.clock),
         on_wait=said.append,
     )
     assert index.find("sample", "a.whl") is None
@@ -143,7 +143,7 @@ def test_a_redirect_that_leads_nowhere(server: ScriptedServer, location: str) ->
 
 def test_redirects_without_end(server: ScriptedServer) -> None:
     server.on("/simple/", Reply(302, headers={"Location": "/simple/sample/"}))
-    with pytest.raises(RegistryRefused, match="round in circles"):
+    with pytest.raises(RegistryRefused, match="round in cycles"):
         open_index(server).files("sample")
 
 

@@ -5,7 +5,7 @@ import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD, RepositoryApi
@@ -28,7 +28,7 @@ def api(server: ScriptedServer, session: requests.Session, time: Time, said: lis
     google = GoogleApi(
         session=session,
         source=GivenSource("ya29.given"),
-        patience=Patience(tries=2, sleep=time.sleep, clock=time.clock),
+        retry_policy=RetryPolicy(tries=2, sleep=time.sleep, clock=time.clock),
         on_wait=lambda _: None,
     )
     return RepositoryApi(

@@ -10,7 +10,7 @@ from twine.repository import Repository as TwineRepository
 
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.console import Console
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, RegistryRefused, Unreachable
@@ -31,10 +31,10 @@ def open_uploader(
     server: ScriptedServer, if_exists: IfExists = "skip-identical", console: Console | None = None
 ) -> Uploader:
     time = Time()
-    patience = Patience(tries=3, sleep=time.sleep, clock=time.clock)
+    retry_policy = RetryPolicy(tries=3, sleep=time.sleep, clock=time.clock)
     source = GivenSource("ya29.given")
     index = Index(
-        f"{server.url}/simple/", session=new_session(), source=source, patience=patience, on_wait=lambda _: None
+        f"{server.url}/simple/", session=new_session(), source=source, retry_policy=retry_policy, on_wait=lambda _: None
     )
     return Uploader(
         f"{server.url}/upload/",
@@ -42,7 +42,7 @@ def open_uploader(
         source=source,
         index=index,
         if_exists=if_exists,
-        patience=patience,
+        retry_policy=retry_policy,
         console=console or Memory(),
     )
 

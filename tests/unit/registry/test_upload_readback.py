@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import FileRefused
@@ -28,7 +28,7 @@ def index(server: ScriptedServer, files_url: str | None) -> Index:
         files_url=files_url,
         session=new_session(),
         source=GivenSource("ya29.given"),
-        patience=Patience(tries=3, sleep=Time().sleep),
+        retry_policy=RetryPolicy(tries=3, sleep=Time().sleep),
         on_wait=lambda _: None,
     )
 

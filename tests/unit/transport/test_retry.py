@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import requests
 
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import BadInput, RegistryRefused, Unreachable
 from gar_publish.transport.retry import Unsound, once_known, persist
 from tests.unit.servers import Reply, ScriptedServer, Time
@@ -13,17 +13,19 @@ from tests.unit.servers import Reply, ScriptedServer, Time
 class TestPersist:
     @pytest.fixture
     def ask(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
     ) -> Callable[[], requests.Response]:
-        return lambda: persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=print)
+        return lambda: persist(lambda: session.get(server.url), retry_policy=retry_policy, what="look", on_wait=print)
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
     def test_transient_status(
-        self, status: int, server: ScriptedServer, session: requests.Session, patience: Patience
+        self, status: int, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
     ) -> None:
         server.on("/", Reply(status), Reply(status), Reply(200, "at last"))
         waits: list[str] = []
-        response = persist(lambda: session.get(server.url), patience=patience, what="look", on_wait=waits.append)
+        response = persist(
+            lambda: session.get(server.url), retry_policy=retry_policy, what="look", on_wait=waits.append
+        )
         assert response.text == "at last"
         assert len(waits) == 2
         host = server.url.removeprefix("http://")
@@ -56,11 +58,11 @@ class TestPersist:
             ask()
         assert caught.value.anchor == "quota"
 
-    def test_nobody_listens(self, session: requests.Session, patience: Patience, time: Time) -> None:
+    def test_nobody_listens(self, session: requests.Session, retry_policy: RetryPolicy, time: Time) -> None:
         with pytest.raises(Unreachable) as caught:
             persist(
                 lambda: session.get("http://127.0.0.1:1/path?secret=x"),
-                patience=patience,
+                retry_policy=retry_policy,
                 what="upload hello.whl",
                 on_wait=print,
             )
@@ -72,7 +74,7 @@ class TestPersist:
         assert len(time.slept) == 5
 
     def test_an_answer_without_sense_is_asked_for_three_times(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
     ) -> None:
         failure = RegistryRefused("no index", anchor="not-an-index")
 
@@ -80,11 +82,11 @@ class TestPersist:
             raise Unsound(session.get(server.url), failure)
 
         with pytest.raises(RegistryRefused, match="no index"):
-            persist(call, patience=patience, what="look", on_wait=print)
+            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
         assert (len(server.seen), len(time.slept)) == (3, 2)
 
     def test_an_answer_without_sense_after_other_faults_is_one_of_three(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
     ) -> None:
         server.on("/", Reply(503), Reply(drop=True), Reply(200, "garbage"), Reply(200, "sense"))
 
@@ -94,25 +96,25 @@ class TestPersist:
                 raise Unsound(response, RegistryRefused("no index", anchor="not-an-index"))
             return response
 
-        assert persist(call, patience=patience, what="look", on_wait=print).text == "sense"
+        assert persist(call, retry_policy=retry_policy, what="look", on_wait=print).text == "sense"
         assert len(time.slept) == 3
 
-    def test_other_exceptions_pass(self, patience: Patience) -> None:
+    def test_other_exceptions_pass(self, retry_policy: RetryPolicy) -> None:
         def call() -> requests.Response:
             raise KeyError("bug")
 
         with pytest.raises(KeyError):
-            persist(call, patience=patience, what="look", on_wait=print)
+            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
 
     def test_waits_double_with_full_jitter(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
     ) -> None:
         server.on("/", Reply(503))
         for _ in range(20):
             with pytest.raises(Unreachable):
                 persist(
                     lambda: session.get(server.url),
-                    patience=replace(patience, tries=7, longest=8.0, total=1e9),
+                    retry_policy=replace(retry_policy, tries=7, longest=8.0, total=1e9),
                     what="look",
                     on_wait=lambda _: None,
                 )
@@ -171,7 +173,7 @@ class TestPersist:
         assert 0 <= time.slept[0] <= 1
 
     def test_what_takes_long_is_tried_three_times(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience, time: Time
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
     ) -> None:
         server.on("/", Reply(drop=True))
 
@@ -180,10 +182,10 @@ class TestPersist:
             return session.get(server.url)
 
         with pytest.raises(Unreachable, match="3 times in 18"):
-            persist(upload, patience=patience, what="upload", on_wait=print)
+            persist(upload, retry_policy=retry_policy, what="upload", on_wait=print)
 
     def test_a_proxy_that_wants_a_password_is_asked_once(
-        self, server: ScriptedServer, session: requests.Session, patience: Patience
+        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
     ) -> None:
         server.on("us-python", Reply(407, headers={"Proxy-Authenticate": "Basic"}))
         proxies = {"https": server.url}
@@ -192,7 +194,7 @@ class TestPersist:
             return session.get("https://us-python.pkg.dev/", proxies=proxies)
 
         with pytest.raises(Unreachable, match="wants a user name and a password") as caught:
-            persist(call, patience=patience, what="look", on_wait=print)
+            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
         assert caught.value.anchor == "proxy-login"
         assert len(server.seen) == 1
 
@@ -200,12 +202,12 @@ class TestPersist:
         "proxy", ["http://me:hunter/2@proxy.example:1", "http://me:hunter2@", "http://me:hunter2@a..b:1"]
     )
     def test_a_proxy_that_cannot_be_one_is_said_without_its_password(
-        self, proxy: str, session: requests.Session, patience: Patience
+        self, proxy: str, session: requests.Session, retry_policy: RetryPolicy
     ) -> None:
         with pytest.raises((BadInput, Unreachable)) as caught:
             persist(
                 lambda: session.get("https://us-python.pkg.dev/", proxies={"https": proxy}),
-                patience=patience,
+                retry_policy=retry_policy,
                 what="look",
                 on_wait=print,
             )
@@ -236,17 +238,17 @@ def failing(*anchors: str) -> Callable[[], str]:
 
 def test_a_new_repository_gets_some_time(time: Time) -> None:
     call = failing("repository-missing", "registry-403")
-    assert once_known(call, Patience(sleep=time.sleep), lambda _: None) == "done"
+    assert once_known(call, RetryPolicy(sleep=time.sleep), lambda _: None) == "done"
     assert time.slept == [0.5, 1]
 
 
 def test_but_not_for_ever(time: Time) -> None:
     with pytest.raises(RegistryRefused):
-        once_known(failing(*["registry-403"] * 9), Patience(sleep=time.sleep), lambda _: None)
+        once_known(failing(*["registry-403"] * 9), RetryPolicy(sleep=time.sleep), lambda _: None)
     assert sum(time.slept) == pytest.approx(30.5)
 
 
 def test_and_not_for_anything_else(time: Time) -> None:
     with pytest.raises(RegistryRefused):
-        once_known(failing("registry-refused"), Patience(sleep=time.sleep), lambda _: None)
+        once_known(failing("registry-refused"), RetryPolicy(sleep=time.sleep), lambda _: None)
     assert time.slept == []

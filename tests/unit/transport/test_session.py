@@ -13,7 +13,7 @@ import requests
 import trustme
 
 from gar_publish import __version__
-from gar_publish.context import Patience
+from gar_publish.context import RetryPolicy
 from gar_publish.errors import BadInput, Unreachable
 from gar_publish.transport.retry import persist
 from gar_publish.transport.session import BODY_LIMIT, new_session
@@ -28,7 +28,7 @@ def other() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def impatient() -> Iterator[requests.Session]:
-    with new_session(Patience(timeouts=(0.2, 0.2))) as session:
+    with new_session(RetryPolicy(timeouts=(0.2, 0.2))) as session:
         yield session
 
 
@@ -113,7 +113,7 @@ class TestSession:
 
         with (
             one_client(handle) as url,
-            new_session(Patience(timeouts=(0.2, 3.0))) as session,
+            new_session(RetryPolicy(timeouts=(0.2, 3.0))) as session,
             nullcontext() if ends else pytest.raises(requests.ConnectionError),
         ):
             assert session.post(url, data=itertools.repeat(b"x" * 65536, 1000)).ok
@@ -125,7 +125,7 @@ class TestSession:
                 connection.sendall(b"x" if drips else b"")
 
         started = monotonic()
-        with one_client(handle) as proxy, new_session(Patience(timeouts=(0.2, 30.0))) as session:
+        with one_client(handle) as proxy, new_session(RetryPolicy(timeouts=(0.2, 30.0))) as session:
             with pytest.raises((requests.ConnectionError, requests.Timeout)):
                 session.get("https://us-python.pkg.dev/", proxies={"https": proxy})
             assert monotonic() - started < 15
@@ -246,14 +246,14 @@ class TestTrust:
         self,
         secure: ScriptedServer,
         session: requests.Session,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         time: Time,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
         monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
         with pytest.raises(Unreachable) as caught:
-            persist(lambda: session.get(secure.url), patience=patience, what="look", on_wait=print)
+            persist(lambda: session.get(secure.url), retry_policy=retry_policy, what="look", on_wait=print)
         assert caught.value.anchor == "untrusted-certificate"
         assert "REQUESTS_CA_BUNDLE" in caught.value.fix
         assert time.slept == []
@@ -270,9 +270,9 @@ def test_threads_share_a_session(server: ScriptedServer, session: requests.Sessi
 
 
 def test_a_request_that_cannot_be_made_is_no_bug(
-    session: requests.Session, patience: Patience, monkeypatch: pytest.MonkeyPatch
+    session: requests.Session, retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nope.pem")
     with pytest.raises(BadInput, match="could not even be made") as caught:
-        persist(lambda: session.get("https://127.0.0.1:9/"), patience=patience, what="ask", on_wait=print)
+        persist(lambda: session.get("https://127.0.0.1:9/"), retry_policy=retry_policy, what="ask", on_wait=print)
     assert "/nope.pem" in caught.value.detail
