@@ -36,8 +36,12 @@ class Failure(Exception):
     def docs(self) -> str:
         return f"{DOCS}#{self.anchor}"
 
+    def because(self, *, cause: str, fix: str, anchor: str) -> "Failure":
+        """Return the same failure with the cause that later facts point to."""
+        return type(self)(self.what, cause=cause, fix=fix, anchor=anchor, detail=self.detail)
+
     def explain(self) -> str:
-        """The whole failure as plain text, ready to print."""
+        """Return the whole failure as plain text."""
         parts = [self.what]
         if self.detail:
             parts.append(f"  {self.detail.strip()}".replace("\n", "\n  "))
