@@ -12,12 +12,13 @@ demo: .venv/demo.stamp
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest --numprocesses=auto --no-loadscope-reorder $(PYTEST)
 
-# Check style, format, types, Dockerfiles, workflows, actions, and the documents' links, anchors and tables. Nothing is
+# Check style, format, types, layers, Dockerfiles, workflows, actions, and the documents' links, anchors and tables. Nothing is
 # asked of a server.
 lint: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile examples/*/*Dockerfile
 	.venv/bin/jactionlint $(JACTIONLINT) .github/dependabot.yml $(WORKFLOWS)
 	.venv/bin/jactionlint $(JACTIONLINT) --profile=correctness $(EXAMPLES)
@@ -39,10 +40,11 @@ ZIZMOR = --offline --persona=pedantic --strict-collection --no-progress --quiet
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 
-# Build what goes to PyPI.
+# Build what goes to PyPI: gar-publish and gar-emulator.
 dist: .venv/uv.stamp
 	rm -rf dist
 	.venv/bin/hatchling build -d dist
+	cd emulator && ../.venv/bin/hatchling build -d ../dist
 
 # Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about a quarter of an hour.
 bench: .venv/dev.stamp .venv-bench/stamp
@@ -50,6 +52,7 @@ bench: .venv/dev.stamp .venv-bench/stamp
 
 # Resolve every lock file anew, to the newest versions that fit and are at least a week old.
 lock: .venv/uv.stamp
+	cd emulator && ../.venv/bin/hatchling build -t wheel -d ../.venv/emulator
 	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in requirements/build.in --all-extras -o requirements/dev.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	.venv/bin/uv $(COMPILE) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
@@ -61,7 +64,8 @@ lock: .venv/uv.stamp
 
 # No index address, local wheel or setting of this machine may reach a lock file.
 COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links --exclude-newer="7 days"
+	--no-header --no-emit-index-url --no-emit-find-links --exclude-newer="7 days" \
+	--find-links .venv/emulator --no-emit-package gar-emulator
 
 .venv/uv.stamp: requirements/build.txt
 	python3 -m venv --clear .venv
