@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class Refused(Exception):
@@ -65,5 +66,20 @@ def check(version: Version, declared: Version, tags: Iterable[str]) -> None:
 
 
 def declared(source: Path) -> Version:
-    """What pyproject.toml says."""
-    return Version.parse(tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    """Return the version that gar-publish and gar-emulator declare.
+
+    Raises:
+        Refused: They differ, or `gar-publish[emulator]` requires another version of gar-emulator.
+    """
+    product, emulator = (_project(source / folder / "pyproject.toml") for folder in (".", "emulator"))
+    version = Version.parse(product["version"])
+    if emulator["version"] != str(version):
+        raise Refused(f"emulator/pyproject.toml says {emulator['version']}, and pyproject.toml says {version}")
+    if (pin := f"gar-emulator=={version}") not in product["optional-dependencies"]["emulator"]:
+        raise Refused(f"the extra `emulator` of pyproject.toml does not require {pin}")
+    return version
+
+
+def _project(file: Path) -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return table

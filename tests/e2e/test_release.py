@@ -78,8 +78,10 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
     folder = tmp_path_factory.mktemp("release")
     source, remote, released = folder / "source", folder / "remote.git", folder / "released"
     copy_tree(ROOT, source)
-    project, changelog = source / "pyproject.toml", source / "CHANGELOG.md"
-    project.write_text(re.sub(r'^version = ".*"$', 'version = "1.0.0"', project.read_text(), flags=re.MULTILINE))
+    for project in (source / "pyproject.toml", source / "emulator" / "pyproject.toml"):
+        text = re.sub(r'^version = ".*"$', 'version = "1.0.0"', project.read_text(), flags=re.MULTILINE)
+        project.write_text(re.sub(r'"gar-emulator==[^"]*"', '"gar-emulator==1.0.0"', text))
+    changelog = source / "CHANGELOG.md"
     changelog.write_text(changelog.read_text().replace("## [Unreleased]\n", "## [1.0.0] - 2026-01-31\n"))
     git(folder, "init", "-q", "--bare", str(remote))
     git(source, "init", "-q", "-b", "main")

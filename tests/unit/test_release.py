@@ -37,6 +37,14 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def declare(folder: Path, version: str, *, emulator: str = "", pin: str = "") -> None:
+    """Write the two pyproject.toml of a version."""
+    extra = f'[project.optional-dependencies]\nemulator = ["gar-emulator=={pin or version}"]\n'
+    (folder / "emulator").mkdir(exist_ok=True)
+    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n{extra}')
+    (folder / "emulator/pyproject.toml").write_text(f'[project]\nversion = "{emulator or version}"\n')
+
+
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
     """A bare repository, empty."""
@@ -51,7 +59,7 @@ def source(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     for name in reference.ACTIONS:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    (folder / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n')
+    declare(folder, "1.2.0")
     (folder / "CHANGELOG.md").write_text(CHANGELOG)
     git(folder, "init", "-q", "-b", "main")
     git(folder, "remote", "add", "origin", str(remote))
@@ -82,6 +90,19 @@ def test_the_next_version_comes_after_all_of_its_major(version: str, tags: list[
 def test_no_version_twice_or_backwards(version: str, tags: list[str]) -> None:
     with pytest.raises(Refused, match="does not come after"):
         check(Version.parse(version), Version.parse(version), tags)
+
+
+@pytest.mark.parametrize(
+    ("others", "because"),
+    [
+        ({"emulator": "1.1.0"}, "emulator/pyproject.toml says 1.1.0, and pyproject.toml says 1.2.0"),
+        ({"pin": "1.1.0"}, "does not require gar-emulator==1.2.0"),
+    ],
+)
+def test_both_distributions_have_one_version(source: Path, others: dict[str, str], because: str) -> None:
+    declare(source, "1.2.0", **others)
+    with pytest.raises(Refused, match=because):
+        declared(source)
 
 
 def test_notes_are_the_versions_section() -> None:
@@ -141,7 +162,7 @@ def test_a_release_is_a_commit_on_no_branch_with_two_tags(
 def test_the_major_tag_moves_and_the_exact_one_does_not(source: Path, remote: Path) -> None:
     assert main(["tag", "1.2.0", IMAGE], source) == 0
     first = git(remote, "rev-parse", "v1.2.0")
-    (source / "pyproject.toml").write_text('[project]\nversion = "1.3.0"\n')
+    declare(source, "1.3.0")
     (source / "CHANGELOG.md").write_text(CHANGELOG.replace("1.2.0", "1.3.0"))
     git(source, "commit", "-qam", "Another")
     assert main(["tag", "1.3.0", IMAGE], source) == 0
