@@ -24,12 +24,13 @@ from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import parse_html, parse_json
-from gar_publish.registry.refusals import explain_refusal, server_text
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.registry.repository_api import RepositoryApi
 from gar_publish.report.render import failure_as_json_text, failure_as_markdown
 from gar_publish.settings.credential import Federation, Key
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
+from gar_publish.transport.answers import server_text
 from gar_publish.transport.retry import _asked_wait
 from gar_publish.transport.session import new_session
 from tests.fuzz.conftest import EXAMPLES

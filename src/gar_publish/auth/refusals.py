@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import requests
 
 from gar_publish.errors import CredentialsFailure
-from gar_publish.registry.refusals import harmless, server_text
+from gar_publish.transport.answers import harmless, server_text
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from gar_publish.auth import TokenSource
 from gar_publish.auth.http_auth import with_renewal
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import RegistryRefused
-from gar_publish.registry.refusals import harmless, server_text
+from gar_publish.transport.answers import harmless, server_text
 from gar_publish.transport.retry import Unsound, persist
 from gar_publish.transport.session import is_success
 

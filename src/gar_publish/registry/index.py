@@ -17,8 +17,9 @@ from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.console import printable
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.registry.refusals import explain_refusal, server_text
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import is_web_url
+from gar_publish.transport.answers import server_text
 from gar_publish.transport.retry import Unsound, persist
 from gar_publish.transport.session import is_success, pieces
 

@@ -7,15 +7,9 @@ import re
 
 import requests
 
-from gar_publish.console import printable
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
 from gar_publish.urls import host_of
 
-_DETAIL_LIMIT = 2000
-_SECRETS = re.compile(
-    r"(?i:\b(?:basic|bearer))\s+(?=[\w.~+/-]*[A-Z0-9=])[\w.~+/=-]{8,}|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+"
-)
-"""Headers of authorization (RFC 7617, RFC 6750), JSON web tokens, and Google's access tokens."""
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
 # A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.
 _LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+\.[^/]+)/)?([^/]+)/([^/]+)/")
@@ -112,20 +106,6 @@ def _forbidden(response: requests.Response, detail: str, action: str) -> Failure
         anchor="registry-403",
         detail=detail,
     )
-
-
-def server_text(response: requests.Response) -> str:
-    """The start of an answer's body as plain text, without markup and `harmless`."""
-    text = response.content[: _DETAIL_LIMIT * 4].decode("utf-8", "replace")
-    if "<html" in text.lower() or "<!doctype" in text.lower():
-        text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
-        text = " ".join(text.split())
-    return harmless(text)
-
-
-def harmless(text: str) -> str:
-    """A server's words as they may be shown: no control characters, no secret that it repeats, 2,000 at most."""
-    return _SECRETS.sub("[hidden]", printable(text))[:_DETAIL_LIMIT].strip()
 
 
 def _host(response: requests.Response) -> str:

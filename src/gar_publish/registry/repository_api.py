@@ -10,9 +10,10 @@ import requests
 
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import WAITS, GoogleApi, json_object, said, why_failed
-from gar_publish.registry.refusals import api_disabled, is_disabled, server_text
+from gar_publish.registry.refusals import api_disabled, is_disabled
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
+from gar_publish.transport.answers import server_text
 from gar_publish.transport.session import is_success
 
 UPLOAD = "artifactregistry.repositories.uploadArtifacts"

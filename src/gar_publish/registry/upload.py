@@ -18,10 +18,11 @@ from gar_publish.context import RetryPolicy
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
-from gar_publish.registry.refusals import explain_refusal, server_text
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.report.report import PublishedFile
 from gar_publish.settings.settings import IfExists
 from gar_publish.threads import aside
+from gar_publish.transport.answers import server_text
 from gar_publish.transport.retry import persist
 from gar_publish.transport.session import is_success, release
 

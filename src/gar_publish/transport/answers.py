@@ -1,0 +1,27 @@
+"""The text of a server's answer, as it may be shown."""
+
+import re
+
+import requests
+
+from gar_publish.console import printable
+
+_LONGEST_TEXT = 2000
+_SECRETS = re.compile(
+    r"(?i:\b(?:basic|bearer))\s+(?=[\w.~+/-]*[A-Z0-9=])[\w.~+/=-]{8,}|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+"
+)
+"""Authorization headers (RFC 7617, RFC 6750), JSON web tokens, and Google's access tokens."""
+
+
+def server_text(response: requests.Response) -> str:
+    """Return the start of an answer's body as `harmless` plain text without HTML markup."""
+    text = response.content[: _LONGEST_TEXT * 4].decode("utf-8", "replace")
+    if "<html" in text.lower() or "<!doctype" in text.lower():
+        text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+        text = " ".join(text.split())
+    return harmless(text)
+
+
+def harmless(text: str) -> str:
+    """Return at most 2,000 characters of a server's text, without control characters and with secrets hidden."""
+    return _SECRETS.sub("[hidden]", printable(text))[:_LONGEST_TEXT].strip()
