@@ -233,12 +233,12 @@ class Listener:
 
 
 def _by_gar_publish() -> bool:
-    """Whether gar-publish, other than its emulator, is what makes the running call."""
+    """Return whether the running call comes from gar-publish, and not from the emulator."""
     frame: FrameType | None = sys._getframe()
     while frame:
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith("gar_publish."):
-            return not module.startswith("gar_emulator")
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in {"gar_publish", "gar_emulator"}:
+            return bool(package == "gar_publish")
         frame = frame.f_back
     return False
 
