@@ -11,8 +11,8 @@ import requests
 from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import RegistryRefused
-from gar_publish.publish.evidence import AttachedEvidence, Evidence
-from gar_publish.report.report import PublishedFile, Report
+from gar_publish.registry.outcomes import AttachedEvidence, Evidence, PublishedFile
+from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import new_session

@@ -9,8 +9,8 @@ from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.publish.schedule import Package, Schedule
 from gar_publish.registry.index import Index, IndexFile
+from gar_publish.registry.outcomes import PublishedFile, Status
 from gar_publish.registry.upload import compare, read_back
-from gar_publish.report.report import PublishedFile, Status
 from gar_publish.settings.settings import IfExists
 from gar_publish.threads import TICK, TaskGroup
 

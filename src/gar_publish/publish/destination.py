@@ -12,9 +12,9 @@ from gar_publish.publish.evidence import Attach
 from gar_publish.registry.access import Access, open_access, read_as
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import Index, IndexFile
+from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.repository_api import RepositoryApi
 from gar_publish.registry.upload import Uploader
-from gar_publish.report.report import PublishedFile
 from gar_publish.settings.credential import KeyPassword, member
 from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import Settings
@@ -137,10 +137,4 @@ class Target:
         )
 
     def _google_api(self) -> GoogleApi:
-        context = self._context
-        return GoogleApi(
-            session=self._session,
-            source=self.access.source,
-            retry_policy=context.retry_policy,
-            on_wait=context.console.info,
-        )
+        return GoogleApi(self._context, self._session, self.access.source)

@@ -4,65 +4,17 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure, internal_error
+from gar_publish.registry.outcomes import AttachedEvidence, Evidence
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 
-Kind = Literal["sbom", "provenance"]
 DIST = "dist"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A document about files of a version.
-
-    Attributes:
-        kind: What it is.
-        filename: What later steps, and the registry, call it.
-        content: The document, as JSON.
-    """
-
-    kind: Kind
-    filename: str
-    content: bytes
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-
-@dataclass(frozen=True)
-class AttachedEvidence:
-    """Evidence of one version, and what became of it.
-
-    Attributes:
-        evidence: The document.
-        name: The normalised name of the package.
-        version: Its version.
-        path: Where later steps find it, relative to the workspace; empty where no copy could be left.
-        attachment: The resource name of the attachment; empty where it was not attached.
-        failure: Why it was not.
-    """
-
-    evidence: Evidence
-    name: str
-    version: str
-    path: str
-    attachment: str = ""
-    failure: Failure | None = None
-
-    @property
-    def state(self) -> str:
-        """What became of it, in a word or two."""
-        if self.attachment:
-            return "attached"
-        return "not attached" if self.failure else "would attach"
 
 
 Attach = Callable[[Evidence, str, str], str]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from gar_publish.auth import Token
+from gar_publish.auth.tokens import Token
 from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
@@ -11,12 +12,15 @@ from gar_publish.errors import Failure, cancelled, internal_error
 from gar_publish.projects.find import Project
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Target
-from gar_publish.publish.evidence import AttachedEvidence, Gathering
+from gar_publish.publish.evidence import Gathering
 from gar_publish.publish.sources import Supplied, Supply
 from gar_publish.report.report import Report
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 from gar_publish.transport.session import Session
+
+if TYPE_CHECKING:
+    from gar_publish.registry.outcomes import AttachedEvidence
 
 _UPLOADS_AT_ONCE = 8
 

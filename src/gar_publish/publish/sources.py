@@ -15,7 +15,7 @@ from gar_publish.projects import graph as order
 from gar_publish.projects.find import Project, requirements, same_name
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Target
-from gar_publish.report.report import HeldFile, NotBuilt, PublishedFile
+from gar_publish.registry.outcomes import HeldFile, NotBuilt, PublishedFile
 from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result

@@ -5,7 +5,8 @@ from threading import Lock
 
 import requests
 
-from gar_publish.auth import Token, TokenSource, open_source
+from gar_publish.auth.sources import open_source
+from gar_publish.auth.tokens import Token, TokenSource
 from gar_publish.console import Console
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
@@ -109,14 +110,7 @@ def open_access(
         Failure: There are no credentials.
     """
     refuse_plain_http(repository.upload_url, context.endpoints.emulator)
-    source = open_source(
-        credential,
-        endpoints=context.endpoints,
-        session=session,
-        retry_policy=context.retry_policy,
-        console=context.console,
-        environment=context.environment,
-    )
+    source = open_source(credential, context, session)
     return read_as(source, repository, index_token, context, session)
 
 

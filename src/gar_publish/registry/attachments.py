@@ -14,8 +14,8 @@ import requests
 from packaging.version import Version
 
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.publish.evidence import Evidence
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
+from gar_publish.registry.outcomes import Evidence
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import is_success

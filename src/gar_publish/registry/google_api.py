@@ -3,14 +3,14 @@
 See https://google.aip.dev/193 (errors) and https://google.aip.dev/151 (long-running operations).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 
-from gar_publish.auth import TokenSource
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.http_auth import with_renewal
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.transport.answers import harmless, server_text
 from gar_publish.transport.retry import Unsound, persist
@@ -21,24 +21,12 @@ WAITS = (0.5, 1, 2, 4, 8, 15, 30)
 
 
 class GoogleApi:
-    """What the clients of single APIs share.
+    """What the clients of single APIs share."""
 
-    Args:
-        on_wait: Told one line before each wait.
-    """
-
-    def __init__(
-        self,
-        *,
-        session: requests.Session,
-        source: TokenSource,
-        retry_policy: RetryPolicy,
-        on_wait: Callable[[str], None],
-    ) -> None:
+    def __init__(self, context: Context, session: requests.Session, source: TokenSource) -> None:
+        self._context = context
         self._session = session
         self._source = source
-        self._retry_policy = retry_policy
-        self._on_wait = on_wait
 
     def call(
         self,
@@ -85,7 +73,7 @@ class GoogleApi:
                 json_object(response)
             return response
 
-        return persist(ask, retry_policy=self._retry_policy, what=what, on_wait=self._on_wait)
+        return persist(ask, retry_policy=self._context.retry_policy, what=what, on_wait=self._context.console.info)
 
     def wait_for(self, operation: dict[str, Any], base: str, *, what: str) -> dict[str, Any]:
         """Wait a minute at most for a long-running operation.
@@ -107,8 +95,8 @@ class GoogleApi:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait before another look."""
-        self._on_wait(f"{why}; looking again in {seconds} s")
-        self._retry_policy.sleep(seconds)
+        self._context.console.info(f"{why}; looking again in {seconds} s")
+        self._context.retry_policy.sleep(seconds)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from urllib.parse import unquote
 import requests
 from urllib3 import encode_multipart_formdata
 
-from gar_publish.auth import TokenSource
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.console import Console
 from gar_publish.context import RetryPolicy
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
+from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.refusals import explain_refusal
-from gar_publish.report.report import PublishedFile
 from gar_publish.settings.settings import IfExists
 from gar_publish.threads import aside
 from gar_publish.transport.answers import server_text

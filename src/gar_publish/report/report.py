@@ -5,70 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from gar_publish.console import rfc3339
-from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
-from gar_publish.publish.evidence import AttachedEvidence, Kind
+from gar_publish.registry.outcomes import AttachedEvidence, EvidenceKind, NotBuilt, PublishedFile, Status
 from gar_publish.settings.index_url import extra_index_line, requirements_hashed
 from gar_publish.settings.repository import Repository
 
-Status = Literal["uploaded", "identical", "skipped", "would upload", "failed", "unknown", "not tried"]
-"""`unknown`: its bytes were on their way when the run was cancelled."""
-
 _HELD: tuple[Status, ...] = ("uploaded", "identical", "skipped")
-
-
-@dataclass(frozen=True)
-class HeldFile:
-    """A file that the registry holds and that was not built again.
-
-    Attributes:
-        filename: Its name.
-        name: The normalised name of its package.
-        version: Its version.
-        size: Unknown.
-    """
-
-    filename: str
-    name: str
-    version: str
-    size: None = None
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """One file, and what became of it.
-
-    Attributes:
-        distribution: The file.
-        status: What became of it.
-        sha256: The hash of the registry's file: that of `distribution`, but for one that was skipped unseen.
-        url: Where the index serves it; empty where that is not known.
-        failure: Why it failed, or why a file that landed could not be read back.
-        why: Why it was not tried, where that is another package's doing.
-    """
-
-    distribution: Distribution | HeldFile
-    status: Status
-    sha256: str
-    url: str = ""
-    failure: Failure | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class NotBuilt:
-    """A project that no file came from.
-
-    Attributes:
-        label: How the user calls it.
-        failure: Why.
-    """
-
-    label: str
-    failure: Failure
 
 
 @dataclass(frozen=True)
@@ -175,7 +120,7 @@ class Report:
             "provenance": self._paths("provenance"),
         }
 
-    def _paths(self, kind: Kind) -> str:
+    def _paths(self, kind: EvidenceKind) -> str:
         return "\n".join(dict.fromkeys(each.path for each in self.evidence if each.evidence.kind == kind and each.path))
 
 

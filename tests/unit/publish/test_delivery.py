@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from gar_publish.auth import TokenSource
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution as distributions
@@ -18,8 +18,8 @@ from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.publish.delivery import Delivery
 from gar_publish.registry.access import Access
 from gar_publish.registry.index import Index, IndexFile
+from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.upload import Uploader
-from gar_publish.report.report import PublishedFile
 from gar_publish.settings.settings import IfExists
 from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time, serve

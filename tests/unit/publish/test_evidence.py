@@ -9,7 +9,8 @@ from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import RegistryRefused
-from gar_publish.publish.evidence import AttachedEvidence, Evidence, Gathering
+from gar_publish.publish.evidence import Gathering
+from gar_publish.registry.outcomes import AttachedEvidence, Evidence
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
 from tests.unit.servers import Memory

@@ -6,9 +6,9 @@ import requests
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import RegistryRefused
-from gar_publish.publish.evidence import Evidence
 from gar_publish.registry.attachments import AttachmentApi
 from gar_publish.registry.google_api import GoogleApi
+from gar_publish.registry.outcomes import Evidence
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from tests.unit.servers import Reply, ScriptedServer, Time

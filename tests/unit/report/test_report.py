@@ -2,7 +2,8 @@ import json
 from dataclasses import replace
 
 from gar_publish.errors import Conflict, RegistryRefused
-from gar_publish.report.report import Report, Status
+from gar_publish.registry.outcomes import Status
+from gar_publish.report.report import Report
 
 
 def test_outputs(report: Report) -> None:
