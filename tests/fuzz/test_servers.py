@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,7 +21,7 @@ from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.http_auth import HostAuth
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.console import printable
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import parse_html, parse_json
@@ -88,9 +89,13 @@ class Scripted:
         return self._reply(str(url))
 
 
+def context() -> Context:
+    return Context(Path(), {}, Endpoints(), Memory(), RetryPolicy(tries=2, sleep=Time().sleep))
+
+
 def exchange(reply: Callable[[str], requests.Response]) -> Exchange:
     session: Any = Scripted(reply)
-    return Exchange(Endpoints(), session, RetryPolicy(tries=2, sleep=Time().sleep), Memory())
+    return Exchange(context(), session)
 
 
 def check(failure: Failure) -> None:
@@ -232,12 +237,7 @@ operations = objects(
 def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
     asked = iter([*told, *[told[-1]] * 20])
     session: Any = Scripted(lambda url: answered(next(asked), url))
-    google = GoogleApi(
-        session=session,
-        source=GivenSource("ya29.x"),
-        retry_policy=RetryPolicy(tries=2, sleep=Time().sleep),
-        on_wait=lambda _: None,
-    )
+    google = GoogleApi(context(), session, GivenSource("ya29.x"))
     api = RepositoryApi(Repository.parse("us/p/r", endpoints=Endpoints()), endpoints=Endpoints(), api=google)
     with only_failures():
         api.check(create=True)

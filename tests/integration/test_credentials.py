@@ -11,9 +11,10 @@ import requests
 
 from gar_emulator import Emulator, Fault
 from gar_emulator.world.world import Key as WorldKey
-from gar_publish.auth import TokenSource, open_source
 from gar_publish.auth.http_auth import HostAuth
-from gar_publish.context import RetryPolicy
+from gar_publish.auth.sources import open_source
+from gar_publish.auth.tokens import TokenSource
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import read_credential
 from gar_publish.settings.endpoints import Endpoints
@@ -50,11 +51,8 @@ def opened(emulator: Emulator, session: requests.Session, console: Memory) -> Op
         environment = emulator.job() if environment is None else environment
         return open_source(
             read_credential({name.replace("_", "-"): value for name, value in inputs.items()}, environment),
-            endpoints=Endpoints(emulator.url),
-            session=session,
-            retry_policy=RetryPolicy(tries=1),
-            console=console,
-            environment=environment,
+            Context(Path(), environment, Endpoints(emulator.url), console, RetryPolicy(tries=1)),
+            session,
         )
 
     return opened

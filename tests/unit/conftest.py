@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.outcomes import AttachedEvidence, Evidence, PublishedFile
@@ -47,6 +47,11 @@ def time() -> Time:
 def retry_policy(time: Time) -> RetryPolicy:
     """Insists as it does for users, and takes no time."""
     return RetryPolicy(sleep=time.sleep, clock=time.clock)
+
+
+@pytest.fixture
+def context(tmp_path: Path, server: ScriptedServer, console: Memory, retry_policy: RetryPolicy) -> Context:
+    return Context(tmp_path, {}, Endpoints(server.url), console, retry_policy)
 
 
 @pytest.fixture

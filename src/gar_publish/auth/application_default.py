@@ -22,7 +22,7 @@ from gar_publish.urls import refuse_plain_http
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
-def open_ambient(exchange: Exchange, environment: Mapping[str, str]) -> TokenSource:
+def open_ambient(exchange: Exchange) -> TokenSource:
     """Find what this machine offers.
 
     Under an emulator, gcloud and its files are left alone: what they hold is for Google only.
@@ -31,18 +31,19 @@ def open_ambient(exchange: Exchange, environment: Mapping[str, str]) -> TokenSou
         BadInput: The credentials file is not one.
         CredentialsFailure: The machine offers nothing.
     """
+    environment = exchange.context.environment
     if path := environment.get(VARIABLE):
         return open_file(Path(path), exchange)
-    real = exchange.endpoints.emulator is None
+    real = exchange.context.endpoints.emulator is None
     if real and (file := gcloud.login_file(environment)):
         return open_file(file, exchange)
-    if base := metadata_server.find(exchange, environment):
+    if base := metadata_server.find(exchange):
         return metadata_server.MetadataSource(
             "metadata server", lambda scope: metadata_server.fetch(base, exchange, scope)
         )
     if real and (program := gcloud.find(environment)):
         source = FreshSource(
-            "gcloud login", lambda _scope: gcloud.fetch(program, environment, exchange.console), narrows=False
+            "gcloud login", lambda _scope: gcloud.fetch(program, environment, exchange.context.console), narrows=False
         )
         try:
             source.token()
@@ -133,7 +134,7 @@ def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any
             return Credentials(
                 None,
                 refresh_token=info["refresh_token"],
-                token_uri=exchange.endpoints.oauth,
+                token_uri=exchange.context.endpoints.oauth,
                 client_id=info["client_id"],
                 client_secret=info["client_secret"],
             )
@@ -178,7 +179,7 @@ def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
                 anchor="credentials-file",
             ) from None
     else:
-        refuse_plain_http(source["url"], exchange.endpoints.emulator)
+        refuse_plain_http(source["url"], exchange.context.endpoints.emulator)
         text = exchange.send("GET", source["url"], _has_body, headers=source.get("headers")).text
     form = source.get("format") or {}
     if form.get("type") != "json":
@@ -201,7 +202,7 @@ def _googles(url: str, exchange: Exchange) -> str:
     https://cloud.google.com/docs/authentication/external/externally-sourced-credentials
     """
     parts = urlsplit(url)
-    emulator = exchange.endpoints.emulator
+    emulator = exchange.context.endpoints.emulator
     if parts.scheme == "https" and (parts.hostname or "").endswith(".googleapis.com"):
         return url
     if emulator and url.startswith(f"{emulator}/"):

@@ -11,10 +11,8 @@ import requests
 
 from gar_publish.auth.refusals import explain
 from gar_publish.auth.tokens import Token
-from gar_publish.console import Console
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import CredentialsFailure
-from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.retry import Unsound, persist
 
 _ANSWER_SECONDS = 30.0
@@ -41,10 +39,8 @@ class Exchange:
         names: What failures name: `provider`, `service_account` and the like. Never a secret.
     """
 
-    endpoints: Endpoints
+    context: Context
     session: requests.Session
-    retry_policy: RetryPolicy
-    console: Console
     names: dict[str, str] = field(default_factory=dict)
 
     def __call__(
@@ -66,7 +62,7 @@ class Exchange:
         answer = response.json()
         for name in _SECRETS:
             if isinstance(answer.get(name), str):
-                self.console.mask(answer[name])
+                self.context.console.mask(answer[name])
         return Answer(response.status_code, response.headers, response.content)
 
     def get_json(self, url: str, **options: Any) -> Mapping[str, Any]:
@@ -88,7 +84,7 @@ class Exchange:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        connect, answer = self.retry_policy.timeouts
+        connect, answer = self.context.retry_policy.timeouts
 
         def call() -> requests.Response:
             response = self.session.request(
@@ -104,9 +100,9 @@ class Exchange:
 
         response = persist(
             call,
-            retry_policy=self.retry_policy,
+            retry_policy=self.context.retry_policy,
             what=f"get a token from {urlsplit(url).hostname}",
-            on_wait=self.console.info,
+            on_wait=self.context.console.info,
         )
         if response.status_code != requests.codes.ok:
             raise explain(response, self.names)
@@ -114,11 +110,11 @@ class Exchange:
 
     def _kept_in(self, url: str) -> str:
         """The URL itself, or the emulator's stand-in for it."""
-        emulator = self.endpoints.emulator
+        emulator = self.context.endpoints.emulator
         if not emulator or url.startswith(f"{emulator}/"):
             return url
         parts = urlsplit(url)
-        return self.endpoints.host(parts.netloc) + urlunsplit(("", "", parts.path, parts.query, ""))
+        return self.context.endpoints.host(parts.netloc) + urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 def refresh(credentials: Any, exchange: Exchange) -> Token:

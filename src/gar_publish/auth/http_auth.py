@@ -10,7 +10,7 @@ from requests.auth import AuthBase
 from gar_publish.urls import origin
 
 if TYPE_CHECKING:
-    from gar_publish.auth import TokenSource
+    from gar_publish.auth.tokens import TokenSource
 
 
 class HostAuth(AuthBase):

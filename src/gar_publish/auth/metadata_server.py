@@ -43,14 +43,15 @@ class MetadataSource(FreshSource):
         return narrow if narrow and narrow.token().value != self.token().value else None
 
 
-def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
+def find(exchange: Exchange) -> str | None:
     """The metadata server's base URL; None where there is none, which takes some seconds to know at the most.
 
     `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
     """
+    environment = exchange.context.environment
     if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
-    base = address(exchange.endpoints, environment)
+    base = address(exchange.context.endpoints, environment)
     is_there = False
 
     def ping() -> requests.Response:
@@ -69,9 +70,9 @@ def find(exchange: Exchange, environment: Mapping[str, str]) -> str | None:
     with suppress(_Nobody, Failure):
         persist(
             ping,
-            retry_policy=replace(exchange.retry_policy, longest=_LONGEST_WAIT),
+            retry_policy=replace(exchange.context.retry_policy, longest=_LONGEST_WAIT),
             what="look for a metadata server",
-            on_wait=exchange.console.info,
+            on_wait=exchange.context.console.info,
         )
     return base if is_there else None
 
@@ -108,5 +109,5 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
             fix="attach a service account to this machine",
             anchor="metadata-account",
         )
-    exchange.console.mask(value)
+    exchange.context.console.mask(value)
     return Token(value, asked_at + timedelta(seconds=seconds))

@@ -50,7 +50,7 @@ def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
     needed = {name: info[name] for name in ("client_email", "private_key", "private_key_id")}
     try:
         return service_account.Credentials.from_service_account_info(
-            {**needed, "token_uri": exchange.endpoints.oauth}, scopes=[scope]
+            {**needed, "token_uri": exchange.context.endpoints.oauth}, scopes=[scope]
         )
     except (ValueError, TypeError):
         raise BadInput(

@@ -40,7 +40,7 @@ class Federated:
         self._federation = federation
         self._exchange = replace(exchange, names=names(federation.provider, federation.service_account))
         self._lock = threading.Lock()
-        self._asked, self._asked_at = self._ask(), exchange.retry_policy.clock()
+        self._asked, self._asked_at = self._ask(), exchange.context.retry_policy.clock()
 
     def fetch(self, scope: str) -> Token:
         """Get an access token.
@@ -60,7 +60,7 @@ class Federated:
     def _current(self) -> "Future[str]":
         with self._lock:
             failed = self._asked.done() and self._asked.exception() is not None
-            if failed or self._exchange.retry_policy.clock() - self._asked_at > _SUBJECT_SERVES:
+            if failed or self._exchange.context.retry_policy.clock() - self._asked_at > _SUBJECT_SERVES:
                 self._renew()
             return self._asked
 
@@ -81,7 +81,7 @@ class Federated:
         """RFC 8693. google-auth's own credentials import cryptography, which takes longer than the exchange."""
         from google.oauth2.sts import Client  # slow to import as well
 
-        answer = Client(self._exchange.endpoints.sts).exchange_token(
+        answer = Client(self._exchange.context.endpoints.sts).exchange_token(
             self._exchange,
             grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
             audience=f"//iam.googleapis.com/{self._federation.provider}",
@@ -96,7 +96,7 @@ class Federated:
     def _impersonated(self, federated: Token, account: str, scope: str) -> Token:
         """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken"""
         answer = self._exchange(
-            self._exchange.endpoints.impersonation(account),
+            self._exchange.context.endpoints.impersonation(account),
             "POST",
             json.dumps({"scope": [scope]}).encode(),
             {"Authorization": f"Bearer {federated.value}", "Content-Type": "application/json"},
@@ -105,7 +105,7 @@ class Federated:
         return new_token(said["accessToken"], datetime.fromisoformat(said["expireTime"]))
 
     def _renew(self) -> None:
-        self._asked, self._asked_at = self._ask(), self._exchange.retry_policy.clock()
+        self._asked, self._asked_at = self._ask(), self._exchange.context.retry_policy.clock()
 
     def _ask(self) -> "Future[str]":
         return aside(lambda: subject_token(self._federation, self._exchange))
@@ -142,7 +142,7 @@ class _Supplier:
 
 def _heard(token: str, exchange: Exchange) -> str:
     """A subject token, whose claims failures may tell from now on, and which no log will show."""
-    exchange.console.mask(token)
+    exchange.context.console.mask(token)
     claims, known = unverified_claims(token), exchange.names
     known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
     known["issuer"] = str(claims.get("iss", "ISSUER"))
@@ -158,7 +158,7 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
         CredentialsFailure: GitHub gives none.
         Unreachable: It does not answer.
     """
-    refuse_plain_http(federation.request_url, exchange.endpoints.emulator)
+    refuse_plain_http(federation.request_url, exchange.context.endpoints.emulator)
     answer = exchange.get_json(
         with_audience(federation.request_url, f"https://iam.googleapis.com/{federation.provider}"),
         headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},

@@ -96,17 +96,9 @@ def _project_number(wanted: Wanted, context: Context) -> str:
 
 def _api(context: Context) -> GoogleApi:
     """Google's APIs, with whatever credentials the machine has."""
-    from gar_publish.auth import open_source
+    from gar_publish.auth.sources import open_source
     from gar_publish.settings.credential import Ambient
     from gar_publish.transport.session import new_session
 
     session = new_session(context.retry_policy)
-    source = open_source(
-        Ambient(),
-        endpoints=context.endpoints,
-        session=session,
-        retry_policy=context.retry_policy,
-        console=context.console,
-        environment=context.environment,
-    )
-    return GoogleApi(session=session, source=source, retry_policy=context.retry_policy, on_wait=context.console.info)
+    return GoogleApi(context, session, open_source(Ambient(), context, session))

@@ -8,7 +8,8 @@ from typing import Any
 
 import requests
 
-from gar_publish.auth import TokenSource, open_source
+from gar_publish.auth.sources import open_source
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.console import Console
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor.iam import Viewer
@@ -85,12 +86,7 @@ class Case:
         """Google's REST APIs, as whoever publishes sees them."""
         if self.source is None:
             raise NotChecked("nobody to ask as")
-        return GoogleApi(
-            session=self.session,
-            source=self.source,
-            retry_policy=self.context.retry_policy,
-            on_wait=self.context.console.info,
-        )
+        return GoogleApi(self.context, self.session, self.source)
 
     def repository_api(self, repository: Repository, api: GoogleApi | None = None) -> RepositoryApi:
         return RepositoryApi(repository, endpoints=self.context.endpoints, api=api or self.api())
@@ -101,14 +97,7 @@ class Case:
         Raises:
             Failure: There are none to be had.
         """
-        return open_source(
-            credential,
-            endpoints=self.context.endpoints,
-            session=self.session,
-            retry_policy=self.context.retry_policy,
-            console=self.context.console,
-            environment=self.context.environment,
-        )
+        return open_source(credential, self.context, self.session)
 
 
 @contextmanager
@@ -120,18 +109,11 @@ def opened(inputs: Mapping[str, str], context: Context, machine: Clocks) -> Iter
 
         def ambient() -> GoogleApi | None:
             try:
-                source = open_source(
-                    Ambient(),
-                    endpoints=context.endpoints,
-                    session=session,
-                    retry_policy=retry_policy,
-                    console=context.console,
-                    environment=context.environment,
-                )
+                source = open_source(Ambient(), context, session)
                 source.token()
             except Failure:
                 return None
-            return GoogleApi(session=session, source=source, retry_policy=retry_policy, on_wait=context.console.info)
+            return GoogleApi(context, session, source)
 
         yield Case(inputs, context, machine, session, Viewer(ambient, context.endpoints))
 

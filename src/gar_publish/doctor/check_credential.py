@@ -34,7 +34,7 @@ def check_subject_token(case: Case, facts: list[str]) -> None:
     credential = _federation(case)
     context = case.context
     names = workload_identity.names(credential.provider, credential.service_account)
-    exchange = Exchange(context.endpoints, case.session, context.retry_policy, context.console, names)
+    exchange = Exchange(context, case.session, names)
     context.console.mask(credential.request_token)
     token = workload_identity.subject_token(credential, exchange)
     context.console.mask(token)

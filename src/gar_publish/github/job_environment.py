@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from gar_publish.auth import Token, open_source
+from gar_publish.auth.sources import open_source
+from gar_publish.auth.tokens import Token
 from gar_publish.context import Context
 from gar_publish.registry.index import Index
 from gar_publish.settings.credential import Credential
@@ -25,14 +26,7 @@ def read_only_token(repository: Repository, credential: Credential, context: Con
         Failure: There is no token to be had, or the registry does not take it.
     """
     refuse_plain_http(repository.upload_url, context.endpoints.emulator)
-    source = open_source(
-        credential,
-        endpoints=context.endpoints,
-        session=new_session(context.retry_policy),
-        retry_policy=context.retry_policy,
-        console=context.console,
-        environment=context.environment,
-    )
+    source = open_source(credential, context, new_session(context.retry_policy))
     reader = source.read_only()
     if reader is None:
         context.console.warning(

@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.http_auth import with_renewal
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.transport.answers import harmless, server_text
@@ -24,7 +24,7 @@ class GoogleApi:
     """What the clients of single APIs share."""
 
     def __init__(self, context: Context, session: requests.Session, source: TokenSource) -> None:
-        self._context = context
+        self.context = context
         self._session = session
         self._source = source
 
@@ -73,7 +73,7 @@ class GoogleApi:
                 json_object(response)
             return response
 
-        return persist(ask, retry_policy=self._context.retry_policy, what=what, on_wait=self._context.console.info)
+        return persist(ask, retry_policy=self.context.retry_policy, what=what, on_wait=self.context.console.info)
 
     def wait_for(self, operation: dict[str, Any], base: str, *, what: str) -> dict[str, Any]:
         """Wait a minute at most for a long-running operation.
@@ -95,8 +95,8 @@ class GoogleApi:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait before another look."""
-        self._context.console.info(f"{why}; looking again in {seconds} s")
-        self._context.retry_policy.sleep(seconds)
+        self.context.console.info(f"{why}; looking again in {seconds} s")
+        self.context.retry_policy.sleep(seconds)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from urllib.parse import DefragResult, quote, unquote, urldefrag, urljoin, urlsp
 
 import requests
 
-from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.console import printable
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure, RegistryRefused

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import requests
 from urllib3 import encode_multipart_formdata
 
-from gar_publish.auth.tokens import TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.console import Console
 from gar_publish.context import RetryPolicy
 from gar_publish.distributions.distribution import Distribution

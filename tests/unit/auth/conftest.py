@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import requests
@@ -6,15 +7,24 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gar_publish.auth.exchange import Exchange
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.settings.endpoints import Endpoints
-from tests.unit.servers import Memory, ScriptedServer, Time
 
 
 @pytest.fixture
-def exchange(server: ScriptedServer, session: requests.Session, console: Memory, time: Time) -> Exchange:
-    retry_policy = RetryPolicy(sleep=time.sleep, clock=time.clock)
-    return Exchange(Endpoints(server.url), session, retry_policy, console)
+def exchange(context: Context, session: requests.Session) -> Exchange:
+    return Exchange(context, session)
+
+
+@pytest.fixture
+def real(exchange: Exchange) -> Exchange:
+    """Talks to Google's own hosts."""
+    return elsewhere(exchange, endpoints=Endpoints())
+
+
+def elsewhere(exchange: Exchange, **changes: Any) -> Exchange:
+    """Return an exchange whose context differs."""
+    return replace(exchange, context=replace(exchange.context, **changes))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,9 +9,10 @@ import requests
 
 from gar_publish.auth.application_default import open_ambient
 from gar_publish.auth.exchange import Exchange
-from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
+from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE, TokenSource
 from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.settings.endpoints import Endpoints
+from tests.unit.auth.conftest import elsewhere
 from tests.unit.auth.test_gcloud import ANSWER, put_gcloud
 from tests.unit.auth.test_workload_identity import GOOD, SUBJECT
 from tests.unit.servers import Memory, Reply, ScriptedServer
@@ -27,6 +28,10 @@ USER = {
     "client_secret": "client-secret",
     "refresh_token": "refresh-token",
 }
+
+
+def ambient(exchange: Exchange, environment: Mapping[str, str]) -> TokenSource:
+    return open_ambient(elsewhere(exchange, environment=environment))
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ class Rerouted(requests.adapters.HTTPAdapter):
 def real(exchange: Exchange, google: ScriptedServer) -> Exchange:
     """Without an emulator."""
     exchange.session.mount("https://", Rerouted(google.url))
-    return replace(exchange, endpoints=Endpoints())
+    return elsewhere(exchange, endpoints=Endpoints())
 
 
 @pytest.fixture
@@ -79,7 +84,7 @@ def external(**source: Any) -> dict[str, Any]:
 
 class TestFile:
     def test_key(self, file: Path, key_info: dict[str, str], exchange: Exchange, google: ScriptedServer) -> None:
-        source = open_ambient(exchange, environment(file, key_info))
+        source = ambient(exchange, environment(file, key_info))
         assert source.kind == "credentials file (service_account)"
         assert not google.seen
         assert source.token().value == "tok-1"
@@ -93,7 +98,7 @@ class TestFile:
             headers={"Authorization": "Bearer request-token"},
             format={"type": "json", "subject_token_field_name": "value"},
         )
-        source = open_ambient(exchange, environment(file, {**info, "service_account_impersonation_url": IMPERSONATE}))
+        source = ambient(exchange, environment(file, {**info, "service_account_impersonation_url": IMPERSONATE}))
         assert source.token().value == "impersonated"
         assert google.seen[0].headers["Authorization"] == "Bearer request-token"
         assert google.seen[1].form["subject_token"] == [SUBJECT]
@@ -108,7 +113,7 @@ class TestFile:
     ) -> None:
         subject = tmp_path / "subject"
         subject.write_text("subject-1")
-        source = open_ambient(exchange, environment(file, external(file=str(subject))))
+        source = ambient(exchange, environment(file, external(file=str(subject))))
         assert source.token().value == "federated"
         assert google.seen[0].form["subject_token"] == ["subject-1"]
         assert google.seen[0].form["scope"] == [PUBLISH_SCOPE]
@@ -116,12 +121,12 @@ class TestFile:
 
     def test_subject_token_as_text(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
         google.on("/vault", Reply(200, "subject-2"))
-        source = open_ambient(exchange, environment(file, external(url=f"{google.url}/vault")))
+        source = ambient(exchange, environment(file, external(url=f"{google.url}/vault")))
         assert source.token().value == "federated"
         assert google.seen[1].form["subject_token"] == ["subject-2"]
 
     def test_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
-        source = open_ambient(exchange, environment(file, USER))
+        source = ambient(exchange, environment(file, USER))
         assert source.token().value == "tok-1"
         assert google.seen[0].form["refresh_token"] == ["refresh-token"]
         assert source.read_only() is None
@@ -130,7 +135,7 @@ class TestFile:
         refusal = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
         google.on("/oauth2.googleapis.com/token", Reply(400, json.dumps(refusal)))
         with pytest.raises(CredentialsFailure) as caught:
-            open_ambient(exchange, environment(file, USER)).token()
+            ambient(exchange, environment(file, USER)).token()
         assert caught.value.anchor == "login-expired"
         assert "refresh-token" not in caught.value.explain()
 
@@ -141,7 +146,7 @@ class TestFile:
             "source_credentials": USER,
             "delegates": [],
         }
-        source = open_ambient(exchange, environment(file, info))
+        source = ambient(exchange, environment(file, info))
         assert source.token().value == "impersonated"
         assert google.seen[1].headers["Authorization"] == "Bearer tok-1"
         google.on("/iamcredentials.googleapis.com/", Reply(403, "getAccessToken denied"))
@@ -162,13 +167,13 @@ class TestFile:
     )
     def test_no_credentials_file(self, info: object, file: Path, exchange: Exchange) -> None:
         with pytest.raises(BadInput) as caught:
-            open_ambient(exchange, environment(file, info))
+            ambient(exchange, environment(file, info))
         assert caught.value.anchor == "credentials-file"
         assert str(file) in caught.value.what
 
     def test_missing_file(self, tmp_path: Path, exchange: Exchange) -> None:
         with pytest.raises(BadInput, match="No such file"):
-            open_ambient(exchange, {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "gone.json")})
+            ambient(exchange, {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "gone.json")})
 
     @pytest.mark.parametrize(
         "info",
@@ -192,7 +197,7 @@ class TestFile:
     )
     def test_incomplete_file(self, info: object, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
         with pytest.raises(BadInput, match="parts missing"):
-            open_ambient(exchange, environment(file, info)).token()
+            ambient(exchange, environment(file, info)).token()
         assert not google.seen
 
     @pytest.mark.parametrize(
@@ -207,7 +212,7 @@ class TestFile:
         self, source: dict[str, Any], file: Path, exchange: Exchange, google: ScriptedServer
     ) -> None:
         with pytest.raises(BadInput, match="only a URL or a file"):
-            open_ambient(exchange, environment(file, external(**source))).token()
+            ambient(exchange, environment(file, external(**source))).token()
         assert not google.seen
 
     @pytest.mark.parametrize("field", ["token_url", "service_account_impersonation_url"])
@@ -228,7 +233,7 @@ class TestFile:
     ) -> None:
         info = {**external(url=f"{google.url}/vault"), field: url}
         with pytest.raises(BadInput, match="not Google's"):
-            open_ambient(exchange, environment(file, info)).token()
+            ambient(exchange, environment(file, info)).token()
         assert not google.seen
 
     @pytest.mark.parametrize("answer", ["", "no JSON", "{}", "[]", "5"])
@@ -239,12 +244,12 @@ class TestFile:
         subject.write_text(answer)
         form = {"type": "json", "subject_token_field_name": "value"}
         with pytest.raises(CredentialsFailure, match="not a subject token"):
-            open_ambient(exchange, environment(file, external(file=str(subject), format=form))).token()
+            ambient(exchange, environment(file, external(file=str(subject), format=form))).token()
         assert not google.seen
 
     def test_subject_file_is_missing(self, file: Path, tmp_path: Path, exchange: Exchange) -> None:
         with pytest.raises(CredentialsFailure, match="No such file"):
-            open_ambient(exchange, environment(file, external(file=str(tmp_path / "gone")))).token()
+            ambient(exchange, environment(file, external(file=str(tmp_path / "gone")))).token()
 
 
 class TestOrder:
@@ -268,34 +273,34 @@ class TestOrder:
     def test_from_first_to_last(
         self, everything: dict[str, str], tmp_path: Path, real: Exchange, google: ScriptedServer
     ) -> None:
-        assert open_ambient(real, everything).kind == "credentials file (service_account)"
+        assert ambient(real, everything).kind == "credentials file (service_account)"
 
         del everything["GOOGLE_APPLICATION_CREDENTIALS"]
-        login = open_ambient(real, everything)
+        login = ambient(real, everything)
         assert login.kind == "credentials file (authorized_user)"
         assert not google.seen
         assert login.token().value == "tok-1"
         assert google.seen[0].path == "/oauth2.googleapis.com/token"
 
         (tmp_path / ".config" / "gcloud" / "application_default_credentials.json").unlink()
-        machine = open_ambient(real, everything)
+        machine = ambient(real, everything)
         assert machine.kind == "metadata server"
         assert machine.token().value == "of-the-machine"
 
         everything["NO_GCE_CHECK"] = "true"
-        person = open_ambient(real, everything)
+        person = ambient(real, everything)
         assert person.kind == "gcloud login"
         assert person.token().value == "tok-1"
         assert person.read_only() is None
 
         everything |= put_gcloud(tmp_path, "sys.exit('You do not currently have an active account selected.')")
         with pytest.raises(CredentialsFailure, match="no credentials") as caught:
-            open_ambient(real, everything)
+            ambient(real, everything)
         assert "active account" in caught.value.detail
 
         everything["PATH"] = ""
         with pytest.raises(CredentialsFailure) as caught:
-            open_ambient(real, everything)
+            ambient(real, everything)
         assert caught.value.anchor == "no-credentials"
         assert caught.value.exit_code == 3
         for way in ("workload-identity-provider", "id-token: write", "gcloud auth login", "service account"):
@@ -303,8 +308,8 @@ class TestOrder:
 
     def test_emulator_sees_nothing_of_gcloud(self, everything: dict[str, str], exchange: Exchange) -> None:
         del everything["GOOGLE_APPLICATION_CREDENTIALS"]
-        assert open_ambient(exchange, everything).kind == "metadata server"
+        assert ambient(exchange, everything).kind == "metadata server"
         everything["NO_GCE_CHECK"] = "true"
         with pytest.raises(CredentialsFailure) as caught:
-            open_ambient(exchange, everything)
+            ambient(exchange, everything)
         assert caught.value.cause == "looked for GOOGLE_APPLICATION_CREDENTIALS, and for a metadata server"

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ from google.auth.exceptions import GoogleAuthError
 from gar_publish.auth.exchange import Exchange, refresh
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.endpoints import Endpoints
+from tests.unit.auth.conftest import elsewhere
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 
 STS = "https://sts.googleapis.com/v1/token"
@@ -72,7 +72,7 @@ def test_masked_before_anybody_sees_it(name: str, exchange: Exchange, server: Sc
 
 
 def test_without_an_emulator_google_is_asked(exchange: Exchange, server: ScriptedServer) -> None:
-    real = replace(exchange, endpoints=Endpoints())
+    real = elsewhere(exchange, endpoints=Endpoints())
     server.on("/x", GOOD)
     assert real(f"{server.url}/x", "POST").status == 200
 

@@ -1,6 +1,5 @@
 import errno
 import os
-from dataclasses import replace
 
 import pytest
 import requests
@@ -9,17 +8,11 @@ from gar_publish.auth import metadata_server
 from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
 from gar_publish.errors import CredentialsFailure, Unreachable
-from gar_publish.settings.endpoints import Endpoints
+from tests.unit.auth.conftest import elsewhere
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
 GOOGLE = {"Metadata-Flavor": "Google"}
 PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
-
-
-@pytest.fixture
-def real(exchange: Exchange) -> Exchange:
-    """Without an emulator."""
-    return replace(exchange, endpoints=Endpoints())
 
 
 def host(server: ScriptedServer) -> dict[str, str]:
@@ -28,13 +21,13 @@ def host(server: ScriptedServer) -> dict[str, str]:
 
 def test_found(real: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(200, headers=GOOGLE))
-    assert metadata_server.find(real, host(server)) == server.url
+    assert metadata_server.find(elsewhere(real, environment=host(server))) == server.url
     assert server.seen[0].headers["Metadata-Flavor"] == "Google"
 
 
 def test_found_at_the_emulator(exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(200, headers=GOOGLE))
-    assert metadata_server.find(exchange, {}) == server.url
+    assert metadata_server.find(elsewhere(exchange, environment={})) == server.url
 
 
 def test_found_past_any_proxy(real: Exchange, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,23 +43,23 @@ def test_found_past_any_proxy(real: Exchange, server: ScriptedServer, monkeypatc
             raise requests.ConnectionError(request=request)
 
     real.session.mount("http://169.254.169.254", Adapter())
-    assert metadata_server.find(real, {}) is None
+    assert metadata_server.find(elsewhere(real, environment={})) is None
     assert not seen["proxies"]
     assert not server.seen
 
 
 def test_found_though_it_only_refuses(real: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(503, headers=GOOGLE))
-    assert metadata_server.find(real, host(server)) == server.url
+    assert metadata_server.find(elsewhere(real, environment=host(server))) == server.url
 
 
 def test_another_clouds_metadata_server(real: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(200, "Azure"))
-    assert metadata_server.find(real, host(server)) is None
+    assert metadata_server.find(elsewhere(real, environment=host(server))) is None
 
 
 def test_nobody_there(real: Exchange) -> None:
-    assert metadata_server.find(real, {"GCE_METADATA_HOST": "127.0.0.1:1"}) is None
+    assert metadata_server.find(elsewhere(real, environment={"GCE_METADATA_HOST": "127.0.0.1:1"})) is None
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT])
@@ -75,17 +68,17 @@ def test_no_way_to_it(real: Exchange, console: Memory, monkeypatch: pytest.Monke
         raise OSError(number, os.strerror(number)) if number != errno.ETIMEDOUT else TimeoutError
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
-    assert metadata_server.find(real, {}) is None
+    assert metadata_server.find(elsewhere(real, environment={})) is None
     assert console.said == []
 
 
 def test_found_however_many_faults_there_are_before(real: Exchange, server: ScriptedServer) -> None:
     server.on("/", Reply(503), Reply(drop=True), Reply(429), Reply(500), Reply(drop=True), Reply(200, headers=GOOGLE))
-    assert metadata_server.find(real, host(server)) == server.url
+    assert metadata_server.find(elsewhere(real, environment=host(server))) == server.url
 
 
 def test_switched_off(real: Exchange, server: ScriptedServer) -> None:
-    assert metadata_server.find(real, {**host(server), "NO_GCE_CHECK": "True"}) is None
+    assert metadata_server.find(elsewhere(real, environment={**host(server), "NO_GCE_CHECK": "True"})) is None
     assert not server.seen
 
 

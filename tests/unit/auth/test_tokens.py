@@ -7,9 +7,8 @@ from time import sleep
 import pytest
 import requests
 
-from gar_publish.auth import Token, TokenSource
 from gar_publish.auth.http_auth import HostAuth, with_renewal
-from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource
+from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource, Token, TokenSource
 from gar_publish.errors import CredentialsFailure, Unreachable
 from gar_publish.transport.session import new_session
 from tests.unit.servers import Reply, Seen, serve

@@ -12,6 +12,7 @@ from gar_publish.auth.workload_identity import unverified_claims, with_audience
 from gar_publish.errors import BadInput, CredentialsFailure, Unreachable
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.endpoints import Endpoints
+from tests.unit.auth.conftest import elsewhere
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -102,7 +103,7 @@ def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange,
     token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "impersonated"
     assert len(server.asked(start)) == 4
-    assert exchange.retry_policy.clock() > 1007
+    assert exchange.context.retry_policy.clock() > 1007
 
 
 @pytest.mark.parametrize("start", GOOD)
@@ -162,10 +163,10 @@ def test_no_subject_token(
 def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     federated = workload_identity.Federated(asked, exchange)
     federated.fetch(PUBLISH_SCOPE)
-    exchange.retry_policy.sleep(59)
+    exchange.context.retry_policy.sleep(59)
     federated.fetch(READ_ONLY_SCOPE)
     assert len(server.asked("/github/")) == 1
-    exchange.retry_policy.sleep(2)
+    exchange.context.retry_policy.sleep(2)
     federated.fetch(READ_ONLY_SCOPE)
     assert len(server.asked("/github/")) == 2
 
@@ -183,7 +184,7 @@ def test_after_a_failure_another_identity_token_is_asked_for(
 
 def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
     asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
-    real = replace(exchange, endpoints=Endpoints())
+    real = elsewhere(exchange, endpoints=Endpoints())
     with pytest.raises(BadInput, match="not encrypted"):
         workload_identity.Federated(asked, real).fetch(PUBLISH_SCOPE)
 

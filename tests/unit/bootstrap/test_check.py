@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from gar_emulator import Emulator, World
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Pool, Project, Provider
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
 from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Wanted
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
 from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.servers import Memory
 
 OWNER = "user:owner@example.com"
 READER = "user:reader@example.com"
@@ -54,10 +55,9 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 def check(emulator: Emulator, wanted: Wanted = WANTED, who: str = OWNER) -> list[Finding]:
     endpoints = Endpoints(emulator.url)
     api = GoogleApi(
-        session=new_session(),
-        source=GivenSource(emulator.access_token(who)),
-        retry_policy=RetryPolicy(tries=1),
-        on_wait=lambda _: None,
+        Context(Path(), {}, endpoints, Memory(), RetryPolicy(tries=1)),
+        new_session(),
+        GivenSource(emulator.access_token(who)),
     )
     return list(Check(wanted, api=api, endpoints=endpoints).findings())
 

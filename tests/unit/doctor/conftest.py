@@ -86,9 +86,7 @@ def make(server: ScriptedServer, console: Memory, tmp_path: Path) -> Iterator[Ma
 
         def make(credential: Credential = FEDERATION, environment: dict[str, str] | None = None) -> Case:
             context = Context(tmp_path, environment or {}, endpoints, console, retry_policy)
-            api = GoogleApi(
-                session=session, source=GivenSource("ya29.x"), retry_policy=retry_policy, on_wait=console.info
-            )
+            api = GoogleApi(context, session, GivenSource("ya29.x"))
             return Case(
                 {},
                 context,

@@ -9,8 +9,7 @@ from threading import Event
 
 import pytest
 
-from gar_publish.auth.tokens import TokenSource
-from gar_publish.auth.tokens import GivenSource
+from gar_publish.auth.tokens import GivenSource, TokenSource
 from gar_publish.context import RetryPolicy
 from gar_publish.distributions import distribution as distributions
 from gar_publish.distributions.distribution import Distribution

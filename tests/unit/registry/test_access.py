@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.auth.tokens import Token, TokenSource
-from gar_publish.auth.tokens import GivenSource
+from gar_publish.auth.tokens import GivenSource, Token, TokenSource
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.registry.access import Access, open_login

@@ -1,17 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.attachments import AttachmentApi
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.outcomes import Evidence
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
-from tests.unit.servers import Reply, ScriptedServer, Time
+from tests.unit.servers import Reply, ScriptedServer
 
 HOST = "/artifactregistry.googleapis.com"
 PYTHON = "projects/demo-project/locations/us/repositories/python"
@@ -36,13 +37,10 @@ def server(server: ScriptedServer) -> ScriptedServer:
 
 
 @pytest.fixture
-def api(server: ScriptedServer, session: requests.Session, time: Time) -> AttachmentApi:
+def api(server: ScriptedServer, context: Context, session: requests.Session) -> AttachmentApi:
     endpoints = Endpoints(server.url)
     google = GoogleApi(
-        session=session,
-        source=GivenSource("ya29.given"),
-        retry_policy=RetryPolicy(tries=2, sleep=time.sleep, clock=time.clock),
-        on_wait=lambda _: None,
+        replace(context, retry_policy=replace(context.retry_policy, tries=2)), session, GivenSource("ya29.given")
     )
     repository = Repository.parse("us/demo-project/python", endpoints=endpoints)
     return AttachmentApi(repository, endpoints=endpoints, api=google, member="user:dev@example.com")

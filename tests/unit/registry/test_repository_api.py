@@ -1,11 +1,12 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD, RepositoryApi
@@ -23,13 +24,10 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def api(server: ScriptedServer, session: requests.Session, time: Time, said: list[str]) -> RepositoryApi:
+def api(server: ScriptedServer, context: Context, session: requests.Session, said: list[str]) -> RepositoryApi:
     endpoints = Endpoints(server.url)
     google = GoogleApi(
-        session=session,
-        source=GivenSource("ya29.given"),
-        retry_policy=RetryPolicy(tries=2, sleep=time.sleep, clock=time.clock),
-        on_wait=lambda _: None,
+        replace(context, retry_policy=replace(context.retry_policy, tries=2)), session, GivenSource("ya29.given")
     )
     return RepositoryApi(
         Repository.parse("us/demo-project/python", endpoints=endpoints),

@@ -1,5 +1,3 @@
-"""What `gar_publish.auth` itself holds: `open_source`."""
-
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from gar_publish.auth import TokenSource, open_source
 from gar_publish.auth.exchange import Exchange
+from gar_publish.auth.sources import open_source
+from gar_publish.auth.tokens import TokenSource
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import Ambient, Credential, Federation, GivenToken, Key, KeyPassword
 from tests.unit.auth.test_workload_identity import GOOD, PROVIDER
@@ -19,11 +18,8 @@ from tests.unit.servers import Memory, Reply, ScriptedServer
 def opened(exchange: Exchange) -> partial[TokenSource]:
     return partial(
         open_source,
-        endpoints=exchange.endpoints,
+        context=replace(exchange.context, environment={"NO_GCE_CHECK": "true"}),
         session=exchange.session,
-        retry_policy=exchange.retry_policy,
-        console=exchange.console,
-        environment={"NO_GCE_CHECK": "true"},
     )
 
 
@@ -90,11 +86,11 @@ def test_nothing_shows_a_secret(credential: Credential, opened: partial[TokenSou
 def test_given_token_imports_no_google_auth() -> None:
     program = (
         "import sys\n"
-        "from gar_publish.auth import open_source\n"
+        "from gar_publish.auth.sources import open_source\n"
         "from gar_publish.settings.credential import GivenToken\n"
-        "class Console: mask = print\n"
-        "names = {'endpoints': None, 'session': None, 'retry_policy': None}\n"
-        "open_source(GivenToken('x'), **names, console=Console(), environment={})\n"
+        "class Context:\n"
+        "    class console: mask = print\n"
+        "open_source(GivenToken('x'), Context, None)\n"
         "found = [name for name in sys.modules if name.split('.')[0] in {'google', 'cryptography', 'tenacity'}]\n"
         "sys.exit(str(found) if found else 0)\n"
     )
