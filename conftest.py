@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from gar_emulator.world import keys
+from gar_emulator.cloud import keys
 from tests.conftest import PASSED_ON
 from tests.leaks import Leaks, Listener
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bench.publisher import Credential, credentials, publish_here
 from gar_emulator import Emulator, World
-from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.world.fault import ENDPOINTS, FAULTS, Fault
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from gar_publish.report.report import Report

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.publisher import Credential, credentials, publish_here
 from gar_emulator import Emulator
-from gar_emulator.faults.faults import ENDPOINTS, FAULTS, Fault
+from gar_emulator.world.fault import ENDPOINTS, FAULTS, Fault
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import Failure
 from tests.wheels import make_wheel

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from gar_emulator import Emulator
-from gar_emulator.packages.store import StoredFile
+from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.world.world import Repository
 from gar_publish.distributions.distribution import read
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gar_emulator.world.keys import Keys
+from gar_emulator.cloud.keys import Keys
 
 if TYPE_CHECKING:
     from types import FrameType

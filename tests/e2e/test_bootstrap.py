@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gar_emulator import Emulator
-from gar_emulator.world.cloud import steady_id
+from gar_emulator.cloud.cloud import steady_id
 from gar_emulator.world.iam import Binding
 from tests.e2e.conftest import AUTHOR, Checkout
 from tests.gcloud import require, settings

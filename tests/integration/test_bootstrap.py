@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from gar_emulator import Emulator, World
-from gar_emulator.admin.services import SERVICES, disabled
-from gar_emulator.world.cloud import steady_id
+from gar_emulator.cloud.cloud import steady_id
+from gar_emulator.cloud.refusals import disabled
 from gar_emulator.world.iam import Binding
+from gar_emulator.world.services import SERVICES
 from gar_emulator.world.world import Project
 from tests.gcloud import Gcloud, require, settings
 from tests.integration.frontdoors import HELLO, PUBLISHER, REPOSITORY, Doors

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gar_emulator import Emulator
-from gar_emulator.packages.store import Store, StoredFile
+from gar_emulator.cloud.package_store import Store, StoredFile
 from gar_emulator.server.app import Seen
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, publish, statuses, uploads
 

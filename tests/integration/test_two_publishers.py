@@ -8,7 +8,7 @@ import pytest
 
 from bench.publisher import credentials, publish_here
 from gar_emulator import Emulator
-from gar_emulator.faults.faults import Fault
+from gar_emulator.world.fault import Fault
 from gar_publish.context import RetryPolicy
 from gar_publish.errors import Conflict
 from tests.wheels import make_wheel

@@ -6,8 +6,8 @@ import pytest
 
 from emulated import PUBLISHER, PYTHON, Local
 from gar_emulator import World
-from gar_emulator.admin.services import SERVICES
 from gar_emulator.world.iam import Binding
+from gar_emulator.world.services import SERVICES
 
 HOST = "serviceusage.googleapis.com"
 OWNER = "user:owner@example.com"

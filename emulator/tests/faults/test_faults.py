@@ -3,8 +3,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gar_emulator.faults.faults import FAULTS, Fault, Faults
+from gar_emulator.faults.faults import Faults
 from gar_emulator.faults.wire import _STRIKES
+from gar_emulator.world.fault import FAULTS, Fault
 
 
 def struck(faults: Faults, requests: int, endpoint: str = "upload") -> list[str]:

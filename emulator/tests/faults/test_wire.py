@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from emulated import CLOUD_PLATFORM, PUBLISHER, PYTHON, Clock, Local, make_wheel
-from gar_emulator.faults.faults import ENDPOINTS, Fault
 from gar_emulator.server.connections import STOP_TIMEOUT
+from gar_emulator.world.fault import ENDPOINTS, Fault
 
 INDEX = "/demo-project/python/simple/"
 METADATA = {"Metadata-Flavor": "Google"}

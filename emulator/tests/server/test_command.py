@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 PROGRAM = """
 import sys
 from pathlib import Path
-from gar_emulator import command
+from gar_emulator.server import command
 command.run(port=0, data=Path(sys.argv[1]), tls=len(sys.argv) > 2, out=lambda line: print(line, flush=True))
 """
 

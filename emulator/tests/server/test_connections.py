@@ -14,8 +14,8 @@ import requests
 
 from emulated import Clock, Local
 from gar_emulator import Emulator
-from gar_emulator.faults.faults import Fault
 from gar_emulator.server.connections import STOP_TIMEOUT
+from gar_emulator.world.fault import Fault
 
 REFUSED = Fault("metadata", "refused", seconds=5)
 MANY = 300

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from gar_emulator import Emulator
-from gar_emulator.packages.store import Store, StoredFile
+from gar_emulator.cloud.package_store import Store, StoredFile
 from gar_emulator.world.world import Repository
 
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"

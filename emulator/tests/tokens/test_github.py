@@ -1,6 +1,4 @@
-import re
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -59,17 +57,6 @@ def test_subject_with_ids(start: Callable[..., Local]) -> None:
     claims = jwt.decode(local.id_token(), options={"verify_signature": False})
     owner, repository = claims["repository_owner_id"], claims["repository_id"]
     assert claims["sub"] == f"repo:octo-org@{owner}/hello@{repository}:ref:refs/heads/main"
-
-
-def test_subjects_are_those_that_the_documents_show() -> None:
-    document = (Path(__file__).parents[3] / "docs/setup.md").read_text("utf-8")
-    shown = dict(re.findall(r"^(before|since): +(\S+)$", document, re.MULTILINE))
-    job = {"repository": "octo-org/hello", "ref": "refs/tags/v1.2.3"}
-    ids = {"repository_owner_id": "123456", "repository_id": "456789"}
-    assert shown == {
-        "before": claims_of(job, immutable=False)["sub"],
-        "since": claims_of(job | ids, immutable=True)["sub"],
-    }
 
 
 def test_claims_are_those_of_the_documentation() -> None:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from gar_emulator.faults.refusals import Refusal
+from gar_emulator.cloud.refusals import Refusal
+from gar_emulator.tokens.cel import admit
 from gar_emulator.tokens.github import claims_of
-from gar_emulator.world.expressions import admit
 from gar_emulator.world.world import Provider
 from gar_publish.errors import BadInput
 from tests.unit.bootstrap.examples import IDS, wanted

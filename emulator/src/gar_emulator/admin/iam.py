@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.admin import policies, pools
-from gar_emulator.faults.refusals import api, json_body
-from gar_emulator.world.cloud import Cloud, steady_id
+from gar_emulator.cloud.cloud import Cloud, steady_id
+from gar_emulator.cloud.refusals import api, json_body
 from gar_emulator.world.world import Account, Project
 
 HOST = "iam.googleapis.com"

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import Refusal, api, json_body
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import Refusal, api, json_body
 from gar_emulator.world.iam import ROLES, Binding
 
 _POOL = re.compile(

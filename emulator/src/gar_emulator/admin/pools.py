@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import api, json_body, not_found
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import api, json_body, not_found
 from gar_emulator.tokens.github import ISSUER
-from gar_emulator.world.cloud import Cloud
 from gar_emulator.world.world import Pool, Project, Provider
 
 Item = Pool | Provider

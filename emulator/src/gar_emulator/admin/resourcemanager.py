@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.admin import policies
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.world.world import Project
 
 HOST = "cloudresourcemanager.googleapis.com"

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.admin.services import SERVICES
-from gar_emulator.faults.refusals import api, json_body
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import api, json_body
+from gar_emulator.world.services import SERVICES
 from gar_emulator.world.world import Project
 
 HOST = "serviceusage.googleapis.com"

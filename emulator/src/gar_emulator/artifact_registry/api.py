@@ -15,9 +15,9 @@ from gar_emulator.admin import policies
 from gar_emulator.artifact_registry import attachments, listing, resources
 from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
 from gar_emulator.artifact_registry.resources import Item
-from gar_emulator.faults.refusals import api, json_body, not_found
-from gar_emulator.packages.store import StoredFile
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.package_store import StoredFile
+from gar_emulator.cloud.refusals import api, json_body, not_found
 from gar_emulator.world.world import FORMATS, MODES, Repository
 
 HOST = "artifactregistry.googleapis.com"

@@ -14,12 +14,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.artifact_registry import listing, resources
-from gar_emulator.artifact_registry.attachment_store import AttachedFile, Attachment
 from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
 from gar_emulator.artifact_registry.resources import Item
-from gar_emulator.faults.refusals import api, json_body, not_found
-from gar_emulator.packages.store import AlreadyExists, rfc3339
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.attachment_store import AttachedFile, Attachment
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.package_store import AlreadyExists, rfc3339
+from gar_emulator.cloud.refusals import api, json_body, not_found
 from gar_emulator.world.world import Repository
 
 ATTACHMENT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gar_emulator.artifact_registry.resources import Item
-from gar_emulator.faults.refusals import api
+from gar_emulator.cloud.refusals import api
 
 PAGE_SIZE = 1000
 

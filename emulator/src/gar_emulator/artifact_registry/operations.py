@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gar_emulator.artifact_registry.resources import Item
-from gar_emulator.faults.refusals import not_found
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import not_found
 
 TYPE = "type.googleapis.com/google.devtools.artifactregistry.v1"
 EMPTY: Item = {"@type": "type.googleapis.com/google.protobuf.Empty"}

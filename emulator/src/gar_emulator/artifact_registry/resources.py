@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from gar_emulator.packages.store import StoredFile
+from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.world.world import Repository
 
 Item = dict[str, Any]

@@ -11,9 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gar_emulator.faults.faults import Fault
-from gar_emulator.server.connections import Connection
-from gar_emulator.world.cloud import skewed
+from gar_emulator.cloud.cloud import skewed
+from gar_emulator.faults.connection import Connection
+from gar_emulator.world.fault import Fault
 
 REFUSED_SECONDS = 0.2
 DRIP_SECONDS = 0.01

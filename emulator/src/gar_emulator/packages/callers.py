@@ -11,10 +11,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from gar_emulator.faults.refusals import text
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.keys import Identity, decode_basic, identity
+from gar_emulator.cloud.refusals import text
 from gar_emulator.world.iam import CLOUD_PLATFORM
-from gar_emulator.world.keys import Identity, decode_basic, identity
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
 

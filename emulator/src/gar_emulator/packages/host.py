@@ -19,14 +19,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.admin.services import ARTIFACT_REGISTRY, why_disabled
-from gar_emulator.faults.refusals import Refusal, text
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.keys import Identity
+from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
+from gar_emulator.cloud.refusals import Refusal, text, why_disabled
 from gar_emulator.packages import form, simple
 from gar_emulator.packages.callers import CHALLENGE, caller
-from gar_emulator.packages.store import AlreadyExists, StoredFile
-from gar_emulator.world.cloud import Cloud
 from gar_emulator.world.iam import CLOUD_PLATFORM, in_scope
-from gar_emulator.world.keys import Identity
+from gar_emulator.world.services import ARTIFACT_REGISTRY
 from gar_emulator.world.world import Repository
 
 HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")

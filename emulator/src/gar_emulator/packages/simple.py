@@ -7,7 +7,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from gar_emulator.packages.store import StoredFile
+from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.world import Repository
 

@@ -1,4 +1,4 @@
-"""One address for every host: finds the service that a request is for, and keeps a record of who asked what."""
+"""The ASGI application: one address for every emulated host, and a record of the requests."""
 
 import re
 from collections import deque
@@ -15,24 +15,24 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gar_emulator.admin import iam, resourcemanager, serviceusage
 from gar_emulator.artifact_registry import api
-from gar_emulator.faults import endpoint as admin
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import Refusal
+from gar_emulator.faults import control
 from gar_emulator.faults.faults import Faults
-from gar_emulator.faults.refusals import Refusal
 from gar_emulator.faults.wire import Struck, strike
-from gar_emulator.packages import host as pythonhost
+from gar_emulator.packages import host
 from gar_emulator.tokens import github, iamcredentials, metadata, oauth, sts
-from gar_emulator.world.cloud import Cloud
 
 KEPT_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request; without its query, headers and body, where secrets are.
+    """A request, without its query, headers and body, which may contain secrets.
 
     Attributes:
-        status: HTTP status of the answer; 0 where a fault let it have none.
-        principal: Whom it came from, as far as that is known; empty otherwise.
+        status: HTTP status of the answer; 0 if a fault prevented one.
+        principal: The caller, if known; otherwise empty.
     """
 
     method: str
@@ -45,11 +45,12 @@ class Seen:
 class App:
     """The ASGI application.
 
-    A service is addressed by the `Host` header, or by the host's name as the first part of the path. Clients of the
-    metadata server know neither: what is left belongs to it.
+    A request names its service by the first part of its path or by its `Host` header. Clients of the metadata server
+    do neither, so it gets all other requests.
 
     Args:
-        faults: What goes wrong.
+        cloud: The emulated Google.
+        faults: The faults to inject.
         refuse: Closes every port for some seconds.
     """
 
@@ -58,54 +59,49 @@ class App:
         self._cloud = cloud
         self._faults = faults
         self._refuse = refuse
-        self._admin = _router([admin.route(faults)])
-        services: dict[str, Any] = {
-            "github": github,
-            "iamcredentials": iamcredentials,
-            "metadata": metadata,
-            "oauth": oauth,
-            "repository": api,
-            "sts": sts,
-        }
+        self._control = _router([control.route(faults)])
+        services: list[tuple[Any, str]] = [
+            (github, "github"),
+            (iamcredentials, "iamcredentials"),
+            (metadata, "metadata"),
+            (oauth, "oauth"),
+            (api, "repository"),
+            (sts, "sts"),
+            *((service, "") for service in (iam, resourcemanager, serviceusage)),
+        ]
         self._services = [
             *(
                 _Service(re.compile(re.escape(service.HOST)), _router(service.routes(cloud)), _always(endpoint))
-                for endpoint, service in services.items()
+                for service, endpoint in services
             ),
-            *(
-                _Service(re.compile(re.escape(service.HOST)), _router(service.routes(cloud)), _always(""))
-                for service in (iam, resourcemanager, serviceusage)
-            ),
-            _Service(pythonhost.HOST, _router(pythonhost.routes(cloud)), pythonhost.endpoint),
+            _Service(host.HOST, _router(host.routes(cloud)), host.endpoint),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"] == admin.PATH:
-            await self._admin(scope, receive, send)
+        if scope["path"] == control.PATH:
+            await self._control(scope, receive, send)
             return
         first = scope["path"].split("/")[1] if scope["path"].startswith("/") else ""
         header = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition("@")[2].partition(":")[0]
-        for host, root in ((first, f"/{first}"), (header, ""), (metadata.HOST, "")):
+        for name, root in ((first, f"/{first}"), (header, ""), (metadata.HOST, "")):
             for service in self._services:
-                if match := service.host.fullmatch(host):
-                    await self._serve(
-                        service, {**scope, "root_path": root, "host_match": match, "principal": ""}, receive, send
-                    )
+                if match := service.host.fullmatch(name):
+                    found = {**scope, "root_path": root, "host_match": match, "principal": ""}
+                    await self._serve(service, found, receive, send)
                     return
 
     async def _serve(self, service: "_Service", scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope["root_path"])
 
         def record(status: int) -> None:
-            """Keep the record before whoever asked has an answer, and may look into it."""
             self.requests.append(Seen(scope["method"], scope["host_match"][0], path, status, scope["principal"]))
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(raw=message["headers"])["date"] = formatdate(self._cloud.clock(), usegmt=True)
-                record(message["status"])
+                record(message["status"])  # before the client can have the answer and read the record
             await send(message)
 
         fault = self._faults.next(service.endpoint(scope["method"], path))
@@ -117,7 +113,12 @@ class App:
 
 @dataclass(frozen=True)
 class _Service:
-    """An emulated host, or several of one kind; `endpoint` says what faults call a method and path of it."""
+    """An emulated host, or several hosts of one kind.
+
+    Attributes:
+        host: Matches the host's name.
+        endpoint: Returns the endpoint, as faults name it, of a method and path; empty if faults do not reach it.
+    """
 
     host: re.Pattern[str]
     router: Router
@@ -128,7 +129,7 @@ class _Service:
             await self.router(scope, receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
-        except ClientDisconnect:  # nobody waits for an answer any more
+        except ClientDisconnect:  # the client is gone
             return
 
 

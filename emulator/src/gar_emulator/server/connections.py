@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gar_emulator.errors import EmulatorError
+from gar_emulator.faults.connection import Connection
 
 STOP_TIMEOUT = 2
 """Seconds that running requests have to finish when the emulator stops."""
@@ -23,31 +22,6 @@ STEPS_OF_ACCEPTING = 2
 
 CLOCK_POLL = 0.005
 """Real seconds between two looks at the clock, which may be a virtual one, while a port refuses."""
-
-
-class Connection(H11Protocol):
-    """uvicorn's connection, within reach of the application as `scope["state"]["connection"]`.
-
-    Attributes:
-        held: Whether its client waits for an answer that need not be waited for when the emulator stops.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.app_state = {**self.app_state, "connection": self}
-        self.held = False
-
-    def reset(self) -> None:
-        """End the connection with a RST instead of a FIN: the other side gets ECONNRESET."""
-        plain: socket.socket = self.transport.get_extra_info("socket")
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
-
-    def stop(self) -> None:
-        if self.held:
-            self.transport.abort()
-        elif not self.transport.is_closing():
-            self.shutdown()
 
 
 class Server(uvicorn.Server):

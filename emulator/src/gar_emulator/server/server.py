@@ -10,13 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.errors import EmulatorError
-from gar_emulator.faults.faults import Fault, Faults
-from gar_emulator.packages.store import StoredFile
+from gar_emulator.faults.faults import Faults
 from gar_emulator.server.app import App, Seen
 from gar_emulator.server.connections import Server, close, listen
 from gar_emulator.tokens import github
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import CLOUD_PLATFORM
 from gar_emulator.world.world import Repository, World
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import certifi
 import trustme
 
-from gar_emulator.world.state import reading
+from gar_emulator.cloud.data_folder import reading
 
 NAMES = (
     "*.googleapis.com",

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import Refusal
-from gar_emulator.world.cloud import Cloud, steady_id
+from gar_emulator.cloud.cloud import Cloud, steady_id
+from gar_emulator.cloud.refusals import Refusal
 
 HOST = "token.actions.githubusercontent.com"
 ISSUER = f"https://{HOST}"

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import Refusal, api, json_body
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.keys import Identity
+from gar_emulator.cloud.refusals import Refusal, api, json_body
 from gar_emulator.world.iam import in_scope
-from gar_emulator.world.keys import Identity
 
 HOST = "iamcredentials.googleapis.com"
 PERMISSION = "iam.serviceAccounts.getAccessToken"

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import text
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import text
 
 HOST = "metadata.google.internal"
 FLAVOR = {"Metadata-Flavor": "Google", "Server": "Metadata Server for VM"}

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import oauth
-from gar_emulator.world.cloud import Cloud
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import oauth
 from gar_emulator.world.iam import SCOPE
 
 HOST = "oauth2.googleapis.com"

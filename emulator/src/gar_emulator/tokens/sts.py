@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.refusals import oauth
+from gar_emulator.cloud.cloud import Cloud
+from gar_emulator.cloud.refusals import oauth
 from gar_emulator.tokens.github import ISSUER
 from gar_emulator.tokens.oauth import UNCHECKED
-from gar_emulator.world.cloud import Cloud
 from gar_emulator.world.world import Provider
 
 HOST = "sts.googleapis.com"
@@ -45,7 +45,7 @@ def routes(cloud: Cloud) -> list[Route]:
             raise oauth(400, "invalid_scope", "At least one scope is required.")
         claims = verify(cloud, provider, fields["audience"], fields.get("subject_token", ""))
 
-        from gar_emulator.world.expressions import admit  # CEL takes long to load
+        from gar_emulator.tokens.cel import admit  # CEL takes long to load
 
         mapped = admit(provider, claims, cloud.switches.attribute_condition_status)
         principal = f"principal://iam.googleapis.com/{pool}/subject/{mapped['google.subject']}"

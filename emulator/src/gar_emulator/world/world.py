@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gar_emulator.admin.services import SERVICES
-from gar_emulator.faults.faults import Fault
+from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import CLOUD_PLATFORM, ROLES, Binding
+from gar_emulator.world.services import SERVICES
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.toml_records import Misfit, bad, record
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from gar_emulator.world.state import reading
+from gar_emulator.cloud.data_folder import reading
 
 SECRET_SIZE = 32
 

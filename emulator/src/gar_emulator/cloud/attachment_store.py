@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from gar_emulator.packages.store import AlreadyExists
-from gar_emulator.world.state import reading
+from gar_emulator.cloud.data_folder import reading
+from gar_emulator.cloud.package_store import AlreadyExists
 from gar_emulator.world.world import Repository
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from gar_emulator.artifact_registry.attachment_store import AttachmentStore
+from gar_emulator.cloud.attachment_store import AttachmentStore
+from gar_emulator.cloud.package_store import AlreadyExists
 from gar_emulator.errors import EmulatorError
-from gar_emulator.packages.store import AlreadyExists
 from gar_emulator.world.world import Repository
 
 PYTHON = Repository("demo-project", "us", "python")

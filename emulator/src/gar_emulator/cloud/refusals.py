@@ -7,6 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from gar_emulator.world.services import SERVICES
+
 
 class Refusal(Exception):
     """Ends a request with the response that it carries."""
@@ -51,6 +53,32 @@ def api(code: int, message: str, *, status: str = "", reason: str = "", domain: 
 
 def not_found() -> Refusal:
     return api(404, "Requested entity was not found.")
+
+
+def why_disabled(service: str, number: int) -> str:
+    return (
+        f"{SERVICES[service]} has not been used in project {number} before or it is disabled. "
+        f"Enable it by visiting {_activation(service, number)} then retry. If you enabled this API recently, "
+        "wait a few minutes for the action to propagate to our systems and retry."
+    )
+
+
+def disabled(service: str, number: int) -> Refusal:
+    """https://cloud.google.com/apis/design/errors#error_info"""
+    return api(
+        403,
+        why_disabled(service, number),
+        reason="SERVICE_DISABLED",
+        domain="googleapis.com",
+        service=service,
+        serviceTitle=SERVICES[service],
+        consumer=f"projects/{number}",
+        activationUrl=_activation(service, number),
+    )
+
+
+def _activation(service: str, number: int) -> str:
+    return f"https://console.developers.google.com/apis/api/{service}/overview?project={number}"
 
 
 async def json_body(request: Request) -> dict[str, Any]:

@@ -12,13 +12,12 @@ from typing import Literal
 
 from starlette.requests import Request
 
-from gar_emulator.admin.services import disabled
-from gar_emulator.artifact_registry.attachment_store import AttachmentStore
-from gar_emulator.faults.refusals import api
-from gar_emulator.packages.store import Store
-from gar_emulator.world.changes import Setup
+from gar_emulator.cloud.attachment_store import AttachmentStore
+from gar_emulator.cloud.changes import Setup
+from gar_emulator.cloud.keys import Identity, Keys
+from gar_emulator.cloud.package_store import Store
+from gar_emulator.cloud.refusals import api, disabled
 from gar_emulator.world.iam import Binding, allowed, in_scope
-from gar_emulator.world.keys import Identity, Keys
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.world import Account, Pool, Project, Provider, Repository, World
 

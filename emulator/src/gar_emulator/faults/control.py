@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gar_emulator.faults.faults import Fault, Faults
+from gar_emulator.faults.faults import Faults
+from gar_emulator.world.fault import Fault
 from gar_emulator.world.toml_records import Misfit, record
 
 PATH = "/emulator/faults"

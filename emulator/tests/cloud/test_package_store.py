@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emulated import REPOSITORY, STORED, put
-from gar_emulator.packages.store import AlreadyExists, Store, rfc3339
+from gar_emulator.cloud.package_store import AlreadyExists, Store, rfc3339
 
 
 def test_file_is_where_one_looks_for_it_and_survives_a_restart(tmp_path: Path) -> None:

@@ -1,30 +1,15 @@
-import json
-import os
-import re
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import requests
 
 from emulated import Local
-from gar_emulator import Fault, World
-from gar_emulator.faults.faults import ENDPOINTS, FAULTS
-from tests.blocks import blocks
-from tests.conftest import ROOT
+from gar_emulator import Fault
+from gar_emulator.world.fault import ENDPOINTS
 
-DOCUMENT = ROOT / "docs/emulator.md"
 ONE = {"endpoint": "metadata", "fault": "503", "after": 0, "times": 1, "chance": 1.0, "seconds": 2.0}
 
 
 def faults(local: Local, method: str = "GET", body: str | None = None) -> requests.Response:
     return local.session.request(method, f"{local.emulator.url}/emulator/faults", data=body)
-
-
-def example(language: str) -> str:
-    (found,) = (block.text for block in blocks(DOCUMENT) if block.language == language)
-    return found
 
 
 def test_faults_are_put_seen_and_deleted(local: Local) -> None:
@@ -69,32 +54,3 @@ def test_no_fault_and_no_record_of_the_call_itself(local: Local) -> None:
     assert faults(local).status_code == 200
     assert faults(local, "POST").status_code == 405
     assert local.emulator.requests == []
-
-
-def test_documented_example_does_what_the_document_says(local: Local, tmp_path: Path) -> None:
-    if not shutil.which("curl"):
-        pytest.skip("needs curl")
-    environment = {"PATH": os.environ["PATH"], "GAR_EMULATOR_HOST": local.emulator.url, "NO_PROXY": "*"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", example("sh")],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    declared, seen, ended = (json.loads(line) for line in done.stdout.splitlines())
-    assert [fault["fault"] for fault in declared] == [fault["fault"] for fault in seen] == ["503", "accepted-lost"]
-    assert ended == []
-
-
-def test_documented_world_file_declares_faults() -> None:
-    world = World.parse(example("toml"), "docs/emulator.md")
-    assert [fault.fault for fault in world.faults] == ["503", "skew"]
-
-
-def test_every_fault_and_endpoint_is_documented() -> None:
-    rows = re.findall(r"^\| (`.+?) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
-    assert re.findall(r"`([^`]+)`", " ".join(rows)) == [*ENDPOINTS, *FAULTS]

@@ -5,8 +5,8 @@ import pytest
 
 from emulated import PYTHON
 from gar_emulator import World
+from gar_emulator.cloud.changes import Setup
 from gar_emulator.errors import EmulatorError
-from gar_emulator.world.changes import Setup
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Pool, Provider
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gar_emulator.world.state import reading
+from gar_emulator.cloud.data_folder import reading
 from gar_emulator.world.world import Repository
 
 

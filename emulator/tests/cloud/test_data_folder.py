@@ -6,8 +6,8 @@ import pytest
 
 from emulated import PUBLISHER, STORED, put
 from gar_emulator import Emulator
+from gar_emulator.cloud.package_store import Store
 from gar_emulator.errors import EmulatorError
-from gar_emulator.packages.store import Store
 from gar_emulator.world.world import Repository
 
 DAMAGES = (b"", b"\xff\x00", b"{}", b"[]", b'{"private_key": "x", "client_email": 1}')

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gar_emulator.cloud.data_folder import reading
 from gar_emulator.world.iam import Binding
-from gar_emulator.world.state import reading
 from gar_emulator.world.toml_records import record
 from gar_emulator.world.world import Account, Pool, Project, Provider, World
 

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from emulated import CLOUD_PLATFORM, POOL, PUBLISHER, Clock
-from gar_emulator.world.keys import Keys, decode_basic, identity
+from gar_emulator.cloud.keys import Keys, decode_basic, identity
 
 SCOPES = frozenset({CLOUD_PLATFORM})
 
