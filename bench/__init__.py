@@ -1,5 +1,5 @@
-"""Proofs that take longer than tests: each is a command, and its last line is the result.
+"""Commands that measure gar-publish, or prove what takes longer than a test; the last line is the result.
 
-`python -m bench.kill`, `python -m bench.memory`, `python -m bench.soak` and `python -m bench.matrix`; and, beside them,
-how fast gar-publish and its peers are: `make bench`.
+`python -m bench.kill`, `bench.memory`, `bench.soak` and `bench.matrix` are proofs, `bench.mutants` measures the unit
+tests, and `make bench` compares the speed of gar-publish with that of other tools.
 """

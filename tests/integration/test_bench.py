@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from bench import document, rows
+import pytest
+
+from bench import document, mutants, rows
 from bench.link import ONE_WAY
 from bench.measure import Bench, Case, Command, Summary
 from bench.rows import Measured, Size
@@ -108,3 +111,68 @@ def test_only_what_was_measured_is_written() -> None:
     assert document.filled(once, "y") == once.replace("\nx\n", "\ny\n")
     assert once.startswith("a\n")
     assert once.endswith("\nb\n")
+
+
+def test_a_mutant_is_killed_if_a_test_notices_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    room = tmp_path / "src" / "gar_publish" / "tiny"
+    tests = tmp_path / "tests" / "unit" / "tiny"
+    room.mkdir(parents=True)
+    tests.mkdir(parents=True)
+    (room.parent / "__init__.py").touch()
+    (room / "__init__.py").touch()
+    source = "def is_more(a: int, b: int) -> bool:\n    return a > b\n"
+    (room / "sums.py").write_text(source)
+    (tests / "test_sums.py").write_text(
+        "from gar_publish.tiny.sums import is_more\n\ndef test_more() -> None:\n    assert is_more(2, 1)\n"
+    )
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    counts = mutants.run(tmp_path, "tiny", count=40, seed=1)
+    assert (room / "sums.py").read_text() == source
+    printed = capsys.readouterr().out
+    where = "src/gar_publish/tiny/sums.py:2"
+    assert (
+        printed
+        == f"""\
+{where}
+  - return a > b
+  + return None
+  killed
+{where}
+  - a > b
+  + a >= b
+  SURVIVED
+"""
+    )
+    assert counts == (1, 2)
+
+
+def test_a_seed_draws_the_same_mutants() -> None:
+    def drawn(seed: int) -> list[str]:
+        return [str(each) for each in mutants.sample(mutants.ROOT, "projects", 5, seed)]
+
+    assert len(drawn(1)) == 5
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        ("x = a == b", ["x = a != b"]),
+        ("x = a and b", ["x = a or b"]),
+        ("x = not a", ["x = a"]),
+        ("x = a + b", ["x = a - b"]),
+        ("x = 1", ["x = 2", "x = 0"]),
+        ("x = True", ["x = False"]),
+        ("x = f'{a}'", ["x = f'XX{a}XX'"]),
+        ("x = b'a'", ["x = b'XXaXX'"]),
+        ("def f():\n    return a", ["def f():\n    return None"]),
+        ("if a:\n    raise", ["if not a:\n    raise", "if a:\n    pass"]),
+        ("while a:\n    break", ["while not a:\n    break", "while a:\n    continue"]),
+        ("x = f(a, b=c, **d)", ["x = f(a, **d)", "x = f(a, b=c)"]),
+        ("x: 'X' = cast('Y', a)\n'A docstring.'\n__all__ = ['x']", []),
+        ("if TYPE_CHECKING:\n    x = 1", ["if not TYPE_CHECKING:\n    x = 1"]),
+        ("@dataclass(frozen=True)\nclass X:\n    pass", []),
+    ],
+)
+def test_each_kind_of_mutant(source: str, changed: list[str]) -> None:
+    assert [each.source() for each in mutants.mutants(Path("a.py"), source)] == changed
