@@ -4,8 +4,9 @@
 
 ROOM is a folder or a module of `src/gar_publish`, such as `registry` or `context`. The seed decides which changes are
 drawn; all are equally likely. Each change is made in a copy of the checkout, never in the checkout itself. The tests of
-`tests/unit/ROOM` run against it, those of the changed module first. A change that breaks a test, or takes far too long,
-is killed. One that does not is printed as SURVIVED: write the missing test, or show that the change makes no difference.
+`tests/unit/ROOM` run against it, those of the changed module first. A change that breaks a test, or makes the tests
+take far too long, is killed. One that does not is printed as SURVIVED: write the missing test, or show that the change
+makes no difference.
 
 The kinds of changes:
 
