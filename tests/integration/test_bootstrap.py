@@ -1,4 +1,4 @@
-"""`gar-publish bootstrap`: what it prints, run by the real gcloud, and what its check says before and after."""
+"""`gar-publish bootstrap`: its script, run with the real gcloud, and its check before and after."""
 
 import os
 import re
@@ -32,7 +32,7 @@ Script = Callable[[str], str]
 
 @pytest.fixture
 def world() -> World:
-    """A project in which nothing is enabled, and nobody may do anything yet."""
+    """A project in which no API is enabled and no role is granted."""
     return replace(World.default(), projects=(PROJECT,))
 
 
@@ -52,7 +52,7 @@ def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
 
 @pytest.fixture
 def run(gcloud: Gcloud, emulator: Emulator, tmp_path: Path, clean_env: dict[str, str]) -> Iterator[Script]:
-    """Runs a script with the real gcloud, and without waiting; gives what it said."""
+    """Runs a script with the real gcloud, without pauses; returns its messages."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "sleep").write_text("#!/bin/sh\n")
@@ -73,21 +73,21 @@ def run(gcloud: Gcloud, emulator: Emulator, tmp_path: Path, clean_env: dict[str,
 
 
 def states(text: str) -> dict[str, str]:
-    """What the check says of each part, by the part's first word."""
+    """Return the state of each part, by its first word."""
     return {what: state for state, what in re.findall(r"^(\w+) +(\S+)", text, re.MULTILINE)}
 
 
 def grant(emulator: Emulator, roles: list[str]) -> None:
-    """Give roles on the project to whoever runs the script, and to this machine, which checks."""
-    who = (ADMIN, f"serviceAccount:{PUBLISHER}")
+    """Grant roles on the project to the user of the script and to this machine, which runs the check."""
+    principals = (ADMIN, f"serviceAccount:{PUBLISHER}")
     emulator.cloud.set_policy(
-        PROJECT.resource, [Binding(each, role, PROJECT.resource) for each in who for role in roles]
+        PROJECT.resource, [Binding(each, role, PROJECT.resource) for each in principals for role in roles]
     )
 
 
 @contextmanager
 def hesitating(emulator: Emulator) -> Iterator[None]:
-    """Each API that is enabled meanwhile refuses its first call, as if that had not reached it yet."""
+    """Let each API that is enabled meanwhile refuse its first call."""
     use, left = emulator.cloud.use, set(PROJECT.disabled_services)
 
     def late(service: str, project: str) -> None:
@@ -102,7 +102,7 @@ def hesitating(emulator: Emulator) -> Iterator[None]:
 
 
 def spoil(emulator: Emulator) -> None:
-    """Delete, disable and change what the script has made."""
+    """Delete, disable and change what the script created."""
     for pool in emulator.cloud.world.pools:
         emulator.cloud.put(replace(pool, deleted=True, disabled=True))
     for provider in emulator.cloud.world.providers:
@@ -124,7 +124,7 @@ def spoil(emulator: Emulator) -> None:
     ],
     ids=["repository", "organisation", "environment and account"],
 )
-def test_what_gcloud_sets_up_is_what_the_check_looks_for(
+def test_the_script_makes_what_the_check_expects(
     *,
     asked: tuple[str, ...],
     ours: dict[str, str],
@@ -133,7 +133,7 @@ def test_what_gcloud_sets_up_is_what_the_check_looks_for(
     emulator: Emulator,
     run: Script,
 ) -> None:
-    """Run by somebody who has the roles that the script names, and no others."""
+    """The user of the script has the roles that it names, and no others."""
     command = ("bootstrap", f"--repository={PACKAGES}", *asked)
     script = doors.command(*command).out
     grant(emulator, re.findall(r"roles/[\w.]+\w", script.partition("{")[0]))
@@ -144,21 +144,21 @@ def test_what_gcloud_sets_up_is_what_the_check_looks_for(
     assert f"{len(parts)} of {len(parts)} parts" in before.err
 
     with hesitating(emulator):
-        assert run(script).count("Trying again in 10 seconds.") == 3
+        assert run(script).count("Retrying in 10 seconds.") == 3
     after = doors.command(*command, "--check")
     assert after.code == 0, after.out
-    assert states(after.out) == dict.fromkeys(parts, "there")
+    assert states(after.out) == dict.fromkeys(parts, "ok")
 
     spoil(emulator)
     spoilt = {"pool", "provider", "account"}
     assert states(doors.command(*command, "--check").out) == {
-        part: "differs" if part in spoilt else "there" for part in parts
+        part: "differs" if part in spoilt else "ok" for part in parts
     }
-    assert "Trying again" not in run(script)
+    assert "Retrying" not in run(script)
     assert doors.command(*command, "--check").code == 0
-    mended = emulator.cloud.world
+    corrected = emulator.cloud.world
     run(script)
-    assert emulator.cloud.world == mended
+    assert emulator.cloud.world == corrected
 
     job = yaml.safe_load(doors.command(*command, "--workflow").out)["jobs"]["publish"]
     assert job.get("environment") == ours.get("environment")
@@ -173,7 +173,7 @@ def test_what_gcloud_sets_up_is_what_the_check_looks_for(
     assert [stored.filename for stored in emulator.files(PACKAGES)] == [HELLO]
 
 
-def test_number_that_google_does_not_tell(doors: Doors, emulator: Emulator) -> None:
+def test_a_number_that_cannot_be_read(doors: Doors, emulator: Emulator) -> None:
     emulator.cloud.put(replace(PROJECT, disabled_services=()))
     done = doors.command(*GITHUB, f"--repository={REPOSITORY}", "--workflow")
     assert done.code == 6
@@ -181,9 +181,9 @@ def test_number_that_google_does_not_tell(doors: Doors, emulator: Emulator) -> N
     assert "resourcemanager.projects.get" in done.err
 
 
-def test_who_may_not_look_is_told_so(doors: Doors, emulator: Emulator) -> None:
+def test_parts_without_permission_are_unknown(doors: Doors, emulator: Emulator) -> None:
     emulator.cloud.put(replace(PROJECT, disabled_services=()))
     done = doors.command(*GITHUB, f"--repository={PACKAGES}", "--service-account=releases", "--check")
     assert done.code == 6
     assert set(states(done.out).values()) == {"unknown"}
-    assert "7 of 7 parts may not be looked at" in done.err
+    assert "7 of 7 parts cannot be read" in done.err

@@ -1,4 +1,4 @@
-"""Each planted misconfiguration: the doctor names the link and the cause, and what it says mends it."""
+"""Each planted misconfiguration: the doctor names the link and the cause, and its fix works."""
 
 import json
 import re
@@ -35,8 +35,12 @@ PROJECT = "projects/demo-project"
 PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
 ACCOUNT = f"{PROJECT}/serviceAccounts/{PUBLISHER}"
 VIEWER = "viewer@demo-project.iam.gserviceaccount.com"
-ONLOOKERS = ("roles/iam.workloadIdentityPoolViewer", "roles/iam.serviceAccountViewer", "roles/artifactregistry.reader")
-"""What a viewer needs, on the project."""
+VIEWER_ROLES = (
+    "roles/iam.workloadIdentityPoolViewer",
+    "roles/iam.serviceAccountViewer",
+    "roles/artifactregistry.reader",
+)
+"""The roles that a viewer needs on the project."""
 DEVELOPER = "user:dev@example.com"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
@@ -57,29 +61,29 @@ BINDINGS = {
 
 @dataclass
 class Planted:
-    """One misconfiguration, as a file of `tests/worlds` tells it.
+    """One misconfiguration, read from a file of `tests/worlds`.
 
-    The tables `projects`, `pools`, `providers` and `accounts` change the first of each in the default world;
+    The tables `projects`, `pools`, `providers` and `accounts` change the first entry of each in the default world;
     `repositories`, `faults` and `switches` are added to it.
 
     Attributes:
         about: What is wrong, as `docs/troubleshooting.md` lists it.
-        link: The link that breaks.
-        anchor: The section that says more.
-        cause: Part of the cause, or of what happened where that says it.
-        mend: What the doctor's words have to be carried out by hand for; otherwise its commands and inputs do. With
-            "clock", only the words are compared, and the fault is taken back: no test may set this machine's clock.
-        credential: "account", "key" or "ended token".
-        viewer: Whether the doctor's words need credentials on the machine that may look into IAM.
-        bindings: Who has which role, by names in `BINDINGS`.
-        absent: Whether the repository is not there.
+        link: The broken link.
+        anchor: The section of the documentation.
+        cause: Part of the cause, or of the first sentence.
+        manual: The kind of fix that the test makes itself; without one, it applies the commands and inputs of the fix.
+            With "clock", it removes the fault: no test may set this machine's clock.
+        credential: "account", "key" or "expired token".
+        viewer: Whether the cause is found only with credentials on the machine that may read IAM.
+        bindings: The role bindings, by their names in `BINDINGS`.
+        absent: Whether the repository is missing.
     """
 
     about: str
     link: str
     anchor: str
     cause: str
-    mend: str = ""
+    manual: str = ""
     credential: str = "account"
     viewer: bool = False
     absent: bool = False
@@ -98,7 +102,7 @@ class Planted:
     def load(cls, file: Path) -> "Planted":
         return cls(**tomllib.loads(file.read_text("utf-8")))
 
-    def world(self, viewers: Sequence[str] = ONLOOKERS) -> World:
+    def world(self, viewers: Sequence[str] = VIEWER_ROLES) -> World:
         tables: dict[str, Any] = {name: content for name, content in DEFAULT.items() if name != "ambient"}
         for name in ("projects", "pools", "providers", "accounts"):
             first, *others = tables[name]
@@ -117,7 +121,7 @@ class Planted:
 
 @dataclass
 class Scene:
-    """A misconfiguration that can be looked at, mended, and looked at again."""
+    """A misconfiguration that can be examined, fixed, and examined again."""
 
     planted: Planted
     emulator: Emulator
@@ -133,7 +137,7 @@ class Scene:
     def examine(self) -> Diagnosis:
         found = examine(self.inputs, self.context())
         for each in (render.as_text, render.as_markdown, render.as_json):
-            (self.folder / each.__name__).write_text(each(found))  # where leaks are looked for
+            (self.folder / each.__name__).write_text(each(found))  # searched for leaks
         return found
 
     def publish(self) -> None:
@@ -143,14 +147,14 @@ class Scene:
         if report.failure:
             raise report.failure
 
-    def mend(self, failure: Failure, commands: list[str]) -> None:
-        """Do what the doctor says."""
-        match self.planted.mend:
+    def fix(self, failure: Failure, commands: list[str]) -> None:
+        """Apply the fix of a failure."""
+        match self.planted.manual:
             case "permission":
                 assert failure.fix.endswith("permissions:\n      contents: read\n      id-token: write")
                 self.environment |= self.emulator.job()
             case "merge":
-                assert failure.fix.startswith("publish when the change is merged")
+                assert failure.fix.startswith("publish after the merge")
                 self.environment |= {**self.emulator.job(), "GITHUB_EVENT_NAME": "push"}
             case "clock":
                 assert "timedatectl set-ntp true" in failure.fix
@@ -159,14 +163,14 @@ class Scene:
                 assert commands == ["gcloud auth print-access-token"]
                 self.inputs["access-token"] = self.emulator.access_token(PUBLISHER)
             case _:
-                given = dict(re.findall(r"^  ([a-z-]+): (\S+)$", failure.fix, re.MULTILINE))
+                given = dict(re.findall(r"`([a-z-]+): (\S+)`", failure.fix))
                 assert commands or given, failure.fix
                 self.inputs |= given
                 for command in commands:
                     self.run(command)
 
     def run(self, command: str) -> str:
-        """Run a command as the project's owner, with the real gcloud."""
+        """Run a command with the real gcloud, as the project's owner."""
         overrides = {name: value for name, value in self.emulator.exports().items() if "OVERRIDES" in name}
         return self.gcloud().run(command, self.emulator.access_token(DEVELOPER), overrides)
 
@@ -184,10 +188,10 @@ def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
 
 @pytest.fixture
 def plant(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    """Plants a misconfiguration; gcloud is asked for only where a command is run."""
+    """Plants a misconfiguration; gcloud is required only if a command is run."""
     with ExitStack() as stack:
 
-        def plant(planted: Planted, viewers: Sequence[str] = ONLOOKERS) -> Scene:
+        def plant(planted: Planted, viewers: Sequence[str] = VIEWER_ROLES) -> Scene:
             data = tmp_path_factory.mktemp("emulator")
             emulator = stack.enter_context(Emulator(planted.world(viewers), data=data))
             return prepared(planted, emulator, tmp_path, lambda: request.getfixturevalue("real_gcloud"))
@@ -201,18 +205,18 @@ def prepared(planted: Planted, emulator: Emulator, folder: Path, gcloud: Callabl
     match planted.credential:
         case "key":
             inputs["credentials-json"] = json.dumps(emulator.key(PUBLISHER))
-        case "ended token":
+        case "expired token":
             inputs["access-token"] = emulator.access_token(PUBLISHER, lifetime=-60)
         case _:
             inputs |= {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER}
     environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "NO_GCE_CHECK": "true"}
-    if planted.mend == "merge":
+    if planted.manual == "merge":
         event = folder / "event.json"
         repositories = {"head": "stranger/hello", "base": "octo-org/hello"}
         sides = {side: {"repo": {"full_name": name}} for side, name in repositories.items()}
         event.write_text(json.dumps({"pull_request": sides}))
         environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
-    elif planted.mend != "permission":
+    elif planted.manual != "permission":
         environment |= emulator.job(**planted.job)
     if planted.viewer:
         environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(emulator.key_file(VIEWER))
@@ -220,11 +224,11 @@ def prepared(planted: Planted, emulator: Emulator, folder: Path, gcloud: Callabl
 
 
 def seen(scene: Scene) -> tuple[Link, Failure]:
-    """The link that the doctor finds broken, at which publishing ends as well."""
+    """Return the link that the doctor finds broken, and check that publishing fails in the same way."""
     with pytest.raises(Failure) as stopped:
         scene.publish()
     found = scene.examine()
-    assert found.broken, "nothing was found"
+    assert found.broken, "no link is broken"
     assert found.broken.failure
     assert found.exit_code == stopped.value.exit_code
     assert {link.state for link in found.links[found.links.index(found.broken) + 1 :]} <= {"not reached"}
@@ -232,14 +236,14 @@ def seen(scene: Scene) -> tuple[Link, Failure]:
 
 
 @pytest.mark.parametrize("file", WORLDS, ids=lambda file: file.stem)
-def test_names_the_link_and_the_cause_and_mends_it(file: Path, plant: Plant) -> None:
+def test_names_the_link_and_the_cause_and_a_fix_that_works(file: Path, plant: Plant) -> None:
     planted = Planted.load(file)
     scene = plant(planted)
     broken, failure = seen(scene)
     assert (broken.name, failure.anchor) == (planted.link, planted.anchor), failure.explain()
     assert planted.cause in f"{failure.what} {failure.cause}"
 
-    scene.mend(failure, broken.commands)
+    scene.fix(failure, broken.commands)
 
     again = scene.examine()
     assert again.broken is None, again.broken.failure and again.broken.failure.explain()
@@ -248,12 +252,12 @@ def test_names_the_link_and_the_cause_and_mends_it(file: Path, plant: Plant) -> 
     assert [stored.filename for stored in scene.emulator.files(scene.inputs["repository"])] == [HELLO]
 
 
-ONLOOKED = [file for file in WORLDS if Planted.load(file).viewer]
+WITH_VIEWER = [file for file in WORLDS if Planted.load(file).viewer]
 
 
-class TestOnlooker:
-    @pytest.mark.parametrize("file", ONLOOKED, ids=lambda file: file.stem)
-    def test_without_one_the_doctor_says_what_it_could_not_read(self, file: Path, plant: Plant) -> None:
+class TestViewer:
+    @pytest.mark.parametrize("file", WITH_VIEWER, ids=lambda file: file.stem)
+    def test_names_what_it_could_not_read_without_a_viewer(self, file: Path, plant: Plant) -> None:
         planted = replace(Planted.load(file), viewer=False)
         scene = plant(planted)
         broken, failure = seen(scene)
@@ -263,36 +267,36 @@ class TestOnlooker:
             return
         assert broken.name == planted.link
         assert planted.cause not in failure.cause
-        looks = [fact.partition(" shown by: ")[2] for fact in broken.facts if fact.startswith("nothing here may read ")]
+        looks = [fact.partition(" shown by: ")[2] for fact in broken.facts if fact.startswith("no permission to read ")]
         assert looks
         assert all(look.startswith("gcloud ") for look in looks)
-        if file.stem in {"binding-in-capitals", "pool-disabled", "project-id"}:  # between them, each command
+        if file.stem in {"binding-letter-case", "pool-disabled", "project-id"}:  # together they suggest every command
             assert all(scene.run(look) for look in looks)
 
     @pytest.mark.parametrize(
         ("role", "world"),
-        [*zip(ONLOOKERS, ("pool-disabled", "binding-in-capitals", "role-elsewhere"), strict=True)],
+        [*zip(VIEWER_ROLES, ("pool-disabled", "binding-letter-case", "role-elsewhere"), strict=True)],
     )
     def test_needs_each_of_its_roles(self, role: str, world: str, plant: Plant) -> None:
         planted = Planted.load(ROOT / "tests" / "worlds" / f"{world}.toml")
-        _, failure = seen(plant(planted, [each for each in ONLOOKERS if each != role]))
+        _, failure = seen(plant(planted, [each for each in VIEWER_ROLES if each != role]))
         assert planted.cause not in failure.cause
 
-    def test_the_documents_name_its_roles(self) -> None:
+    def test_the_documentation_names_its_roles(self) -> None:
         section = TROUBLESHOOTING.read_text("utf-8").partition("\n## The doctor\n")[2].partition("\n## ")[0]
-        assert set(re.findall(r"`(roles/[\w.]+)`", section)) == set(ONLOOKERS)
+        assert set(re.findall(r"`(roles/[\w.]+)`", section)) == set(VIEWER_ROLES)
 
 
 class TestWhatElseARunNeeds:
     PLANTED = Planted("", "", "", "")
 
-    def test_the_token_that_the_line_is_to_carry(self, plant: Plant) -> None:
+    def test_the_token_of_the_install_option(self, plant: Plant) -> None:
         asked = {"index-token": "read-only"}
         scene = plant(replace(self.PLANTED, switches={"read-only-scope": False}, inputs=asked))
         broken, failure = seen(scene)
         assert (broken.name, failure.anchor) == ("index", "registry-403")
         scene.inputs["index-token"] = "publisher"
-        assert "carries the publishing token" in scene.examine().links[-1].facts
+        assert "has the publishing token" in scene.examine().links[-1].facts
         scene.inputs["index-token"] = "none"
         assert scene.examine().links[-1].facts == ("can be read",)
 
@@ -309,7 +313,7 @@ class TestWhatElseARunNeeds:
         scene.inputs["sbom"] = "false"
         assert scene.examine().broken is None
 
-    def test_the_repository_that_is_promoted_from(self, plant: Plant) -> None:
+    def test_the_repository_to_promote_from(self, plant: Plant) -> None:
         development = {"project": "demo-project", "location": "us-central1", "name": "dev"}
         inputs = {"promote-from": "dev", "packages": "hello==1.0", "dist": ""}
         scene = plant(replace(self.PLANTED, repositories=[development], inputs=inputs))
@@ -319,18 +323,18 @@ class TestWhatElseARunNeeds:
             "there is no repository dev in us-central1, or the identity lacks roles/artifactregistry.reader"
             in failure.cause
         )
-        scene.mend(failure, broken.commands)
+        scene.fix(failure, broken.commands)
         again = scene.examine()
         assert again.broken is None
         assert next(link for link in again.links if link.name == "source").state == "ok"
 
-    def test_a_repository_to_promote_from_that_is_not_there(self, plant: Plant) -> None:
+    def test_a_missing_repository_to_promote_from(self, plant: Plant) -> None:
         inputs = {"promote-from": "dev", "packages": "hello==1.0", "dist": ""}
         broken, failure = seen(plant(replace(self.PLANTED, switches={"missing-repository": "404"}, inputs=inputs)))
         assert (broken.name, failure.anchor) == ("source", "repository-missing")
 
 
-def test_the_list_in_the_documents_is_that_of_the_worlds() -> None:
+def test_the_table_in_the_documentation_matches_the_worlds() -> None:
     text = TROUBLESHOOTING.read_text("utf-8")
     listed = re.findall(r"^\| (.+) \| (.+) \| \[(.+)\]\(#\3\) \| (yes)? ?\|$", text, re.MULTILINE)
     planted = [Planted.load(file) for file in WORLDS]
@@ -348,7 +352,7 @@ class TestFrontDoors:
         assert done.code == 0, done.out + done.err
         assert "+ Index: ok" in done.out
         assert "oauth2accesstoken:***@" in done.out
-        assert done.out.endswith("All links hold that could be checked.\n")
+        assert done.out.endswith("All links that could be checked are ok.\n")
 
     def test_a_broken_link_as_json(self, doors: Doors) -> None:
         done = doors.command(*self.ASKED, "--service-account", READER, "--json", "-")
@@ -376,20 +380,20 @@ class TestFrontDoors:
         assert ("| ❌ Permissions | broken |" in found) == (doctor == "true")
         assert len(step.errors) == 1
 
-    def test_the_action_whose_inputs_are_wrong(self, hello: Doors) -> None:
+    def test_the_action_with_wrong_inputs(self, hello: Doors) -> None:
         step = hello.action({"repository": "us-central1/demo-project/Python", "doctor": "true"})
         assert step.code == 2
         assert "x Inputs: broken" in step.log
         assert "repository: us-central1/demo-project/python" in step.summary
 
-    def test_a_run_that_succeeds_asks_no_doctor(self, hello: Doors) -> None:
+    def test_a_successful_run_needs_no_doctor(self, hello: Doors) -> None:
         asked = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "doctor": "true"}
         step = hello.action(asked)
         assert step.code == 0, step.log
         assert "doctor" not in step.summary + step.log
 
 
-def test_googles_own_hosts_by_way_of_a_proxy(
+def test_reaches_googles_hosts_through_a_proxy(
     production: Emulator, proxy: str, connected: set[str], clean_env: dict[str, str], tmp_path: Path
 ) -> None:
     exports = production.exports()

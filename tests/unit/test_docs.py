@@ -1,4 +1,4 @@
-"""The documents agree with the code: tables, links, sentences, inputs, commands, and an anchor for every failure."""
+"""The documents agree with the code: tables, links, quotes, inputs, commands, and a section for every failure."""
 
 import argparse
 import ast
@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from gar_publish.auth import refusals
-from gar_publish.bootstrap.setup import Wanted
+from gar_publish.bootstrap.setup import Setup
 from gar_publish.cli import parser as arguments
 from gar_publish.projects import plan
 from gar_publish.settings.endpoints import Endpoints
@@ -27,10 +27,16 @@ from tests.blocks import blocks
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = sorted(file for folder in (".", "docs", "emulator", "examples/*") for file in ROOT.glob(f"{folder}/*.md"))
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 SETUP = ROOT / "docs" / "setup.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+PAGES = sorted(file.name for file in ROOT.glob("docs/*.md") if file.name != "README.md")
+ON_GITHUB = re.compile(
+    r"https://github\.com/org/gar-publish/(?:blob|tree)/main/|https://raw\.githubusercontent\.com/org/gar-publish/main/"
+)
+"""How an absolute link to a file of this repository begins."""
 REASONS = [reason for service in (*refusals.SERVICES, refusals.OTHER) for reason in service.reasons]
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -38,7 +44,7 @@ each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: pat
 
 
 def failures_in_code() -> Iterator[tuple[str, ast.Call]]:
-    """Every call that names an anchor, with each of the anchors that it may name."""
+    """Yield every call that names an anchor, with each anchor that it may name."""
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -53,7 +59,7 @@ def failures_in_code() -> Iterator[tuple[str, ast.Call]]:
 
 
 def sentences_in_code() -> Mapping[str, list[str]]:
-    """What failures may say, by anchor, as regular expressions."""
+    """Return the sentences of failures as regular expressions, by anchor."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for anchor, call in failures_in_code():
         found[anchor] += [template for node in ast.walk(call) if (template := as_pattern(node))]
@@ -64,7 +70,7 @@ def sentences_in_code() -> Mapping[str, list[str]]:
 
 
 def as_pattern(node: ast.AST) -> str:
-    """A string with placeholders, of either kind, as a regular expression; empty for anything else."""
+    """Return a string with placeholders, of either kind, as a regular expression; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return ".+".join(re.escape(part) for part in re.split(r"\{\w+\}", node.value))
     if isinstance(node, ast.JoinedStr):
@@ -73,25 +79,25 @@ def as_pattern(node: ast.AST) -> str:
 
 
 def as_text(node: ast.AST | None) -> str:
-    """A string with each of its placeholders as X; empty for anything else."""
+    """Return a string with X for each placeholder; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     return "".join(as_text(part) or "X" for part in node.values) if isinstance(node, ast.JoinedStr) else ""
 
 
 def prose(document: Path) -> str:
-    """A document without its code blocks."""
+    """Return a document without its code blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def headings(document: Path) -> set[str]:
-    """The anchors that GitHub gives to a document's headings."""
+    """Return the anchors that GitHub gives to a document's headings."""
     titles = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def fences(document: Path, language: str) -> list[str]:
-    """The code blocks of one language."""
+    """Return the code blocks of one language."""
     return [block.text for block in blocks(document) if block.language == language]
 
 
@@ -101,7 +107,7 @@ def shell_lines(document: Path) -> list[str]:
 
 @cache
 def gcloud_tree() -> dict[str, Any]:
-    """The commands and options of the gcloud that is installed, from the list it completes from."""
+    """Return the commands and options of the installed gcloud, from its list for shell completion."""
     file = Path(gcloud.require()).resolve().parent.parent / "data" / "cli" / "gcloud_completions.py"
     tree: dict[str, Any] = runpy.run_path(str(file))["STATIC_COMPLETION_CLI_TREE"]
     return tree
@@ -121,7 +127,7 @@ def check_gcloud(command: str) -> None:
 
 
 def gcloud_commands(text: str) -> list[str]:
-    """Each gcloud command in a text, up to where prose or another program goes on."""
+    """Return each gcloud command in a text, without the prose or the program that follows it."""
     return [found.rstrip(" .") for found in re.findall(r"\bgcloud [a-z](?:'[^']*'|\"[^\"]*\"|[^|;,`(<)\n])*", text)]
 
 
@@ -141,35 +147,72 @@ def test_troubleshooting_quotes_what_the_code_says() -> None:
             assert any(re.fullmatch(template, said) for template in sentences[anchor] if len(template) > 15), quote
 
 
-def test_tables_are_those_of_action_yml() -> None:
-    tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
-    for document, action in tables["DOCUMENTS"].items():
-        text = document.read_text(encoding="utf-8")
-        assert "<!-- /inputs -->" in text
-        assert "<!-- /outputs -->" in text
-        assert tables["filled"](text, action.read_text(encoding="utf-8")) == text
+def test_tables_are_those_that_make_docs_writes() -> None:
+    written = runpy.run_path(str(ROOT / "docs" / "tables.py"))["written"]
+    for path, text in written().items():
+        assert path.read_text(encoding="utf-8") == text, path
+
+
+def links(document: Path) -> list[str]:
+    """Return the targets of all links, inline or defined on a line of their own."""
+    found = re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return ["".join(each) for each in found]
 
 
 @each_document
 def test_links_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
-        if "://" in link:
-            continue
+    for link in links(document):
         path, _, anchor = link.partition("#")
-        target = (document.parent / path).resolve() if path else document
+        if begin := ON_GITHUB.match(path):
+            target = ROOT / path[begin.end() :]
+            assert target.is_dir() == ("/tree/" in begin[0]), link
+        elif "://" in path:
+            continue
+        else:
+            target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in headings(target), link
 
 
+@pytest.mark.parametrize("document", [README, ROOT / "emulator" / "README.md"], ids=lambda path: path.parent.name)
+def test_links_work_on_a_package_index(document: Path) -> None:
+    assert [link for link in links(document) if not link.startswith("https://")] == []
+
+
+def test_every_link_of_the_readme_has_a_definition_and_no_definition_is_left_over() -> None:
+    text = re.sub(r"`[^`\n]*`", "", prose(README))
+    defined = re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE)
+    assert sorted(set(re.findall(r"\[([^\]]+)\](?![\[(:])", text))) == sorted(defined)
+
+
+def test_the_index_has_one_line_for_each_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^- \[([\w-]+\.md)\]\(\1\): .+\.$", index, re.MULTILINE)) == PAGES
+
+
+def test_the_readme_links_the_index_and_every_page() -> None:
+    linked = {ON_GITHUB.sub("", link).partition("#")[0] for link in links(README)}
+    assert {f"docs/{page}" for page in ("README.md", *PAGES)} <= linked
+
+
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 300
+    text = re.sub(r"^\[[^\]]+\]: .*\n", "", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(text.splitlines()) < 300
+
+
+def test_contributing_names_files_that_exist() -> None:
+    code = re.findall(r"`([\w./-]+)`", prose(ROOT / "CONTRIBUTING.md"))
+    named = {each for each in code if "/" in each or each.endswith((".md", ".py", ".toml", ".yml"))}
+    assert len(named) > 30
+    assert sorted(each for each in named if not (ROOT / each).exists()) == []
 
 
 @each_example
 def test_examples_install_by_hash(example: Path) -> None:
-    """A version alone is no pin: a stranger's file of the same version, with a build tag, comes first."""
+    """A version alone is not enough: pip prefers a stranger's file of the same version that has a build tag."""
     files = [*example.glob(".github/workflows/*"), *example.glob("*Dockerfile"), *example.glob("cloudbuild.yaml")]
-    for command in re.findall(r"\binstall[ ,].*", "".join(file.read_text(encoding="utf-8") for file in files)):
+    text = re.sub(r"^ *#.*", "", "".join(file.read_text(encoding="utf-8") for file in files), flags=re.MULTILINE)
+    for command in re.findall(r"\binstall[ ,].*", text):
         assert "--require-hashes" in command or command == "install uv", command
 
 
@@ -224,7 +267,7 @@ def test_commands_of_gar_publish_are_understood(document: Path) -> None:
 
 @each_document
 def test_commands_in_sentences_are_understood(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for what is required and left out there."""
+    """A required argument may be missing in a sentence."""
 
     def error(_: argparse.ArgumentParser, message: str) -> None:
         assert message.startswith("the following arguments are required: "), message
@@ -238,8 +281,8 @@ def test_commands_in_sentences_are_understood(document: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     "block", [block for document in DOCUMENTS for block in fences(document, "sh") if "gar-publish index-url" in block]
 )
-def test_a_failed_index_url_lets_nobody_ask_pypi_alone(block: str, tmp_path: Path) -> None:
-    """In a script with `set -e`, what comes after it is not run, or is given the `--no-index` that it prints."""
+def test_after_a_failed_index_url_nothing_is_installed_from_pypi(block: str, tmp_path: Path) -> None:
+    """With `set -e`, the commands after it do not run, or get the `--no-index` that it prints."""
     said = tmp_path / "said"
     fail = f'case "$*" in *"index-url "*) echo failed >>{said}; echo --no-index; exit 3;; esac'
     tell = f'case "$*" in *" /dev/stdin"*) set -- "$@" "$(/bin/cat)";; esac; echo "$*" >>{said}'
@@ -282,6 +325,6 @@ def test_setup_shows_the_conditions_and_the_mapping_that_bootstrap_prints() -> N
         {"github": "octo-org"},
         {"github": "octo-org/hello", "environment": "release"},
     )
-    wanted = [Wanted.read(options, repository) for options in asked]
-    assert conditions.splitlines() == [each.condition("123456", "456789") for each in wanted]
-    assert mapping.strip() == ",".join(f"{name}={claim}" for name, claim in wanted[0].mapping.items())
+    setups = [Setup.read(options, repository) for options in asked]
+    assert conditions.splitlines() == [each.condition("123456", "456789") for each in setups]
+    assert mapping.strip() == ",".join(f"{name}={claim}" for name, claim in setups[0].mapping.items())

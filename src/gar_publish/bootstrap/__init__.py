@@ -1,1 +1,1 @@
-"""What to set up once on the Google side, so that jobs of GitHub can publish."""
+"""The one-time setup of Google Cloud with which jobs of GitHub can publish."""

@@ -1,4 +1,4 @@
-"""What of a set-up is there already, asked through Google's REST APIs; nothing is changed.
+"""Compares a setup with Google Cloud, through the REST APIs; changes nothing.
 
 https://cloud.google.com/iam/docs/reference/rest and https://cloud.google.com/service-usage/docs/reference/rest
 """
@@ -10,22 +10,22 @@ from urllib.parse import urlencode
 
 import requests
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
 from gar_publish.registry.google_api import GoogleApi, json_object, said
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import is_success
 
-State = Literal["there", "missing", "differs", "unknown"]
+State = Literal["ok", "missing", "differs", "unknown"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of the set-up.
+    """The result for one part of the setup.
 
     Attributes:
         what: The part: "pool github--octo-org--hello".
-        state: `unknown` where it may not be looked at.
-        why: What is missing or differs, or what the server said.
+        state: `unknown` if permission to read it is missing.
+        why: What is missing or differs, or the server's answer.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A resource as the API shows it; empty where it does not."""
+    """A resource as the API describes it; empty if it does not."""
 
     state: State
     body: Mapping[str, Any]
@@ -43,68 +43,66 @@ class _Seen:
 
 
 class Check:
-    """Compares a set-up with what is there.
+    """Compares a setup with Google Cloud.
 
     Args:
-        wanted: The set-up, with both ids.
+        setup: The setup, with both ids.
         api: Makes the calls.
         endpoints: Google's hosts, or the emulator's.
     """
 
-    def __init__(self, wanted: Wanted, *, api: GoogleApi, endpoints: Endpoints) -> None:
-        self._wanted = wanted
+    def __init__(self, setup: Setup, *, api: GoogleApi, endpoints: Endpoints) -> None:
+        self._setup = setup
         self._api = api
         self._endpoints = endpoints
-        self._project = f"projects/{wanted.repository.project}"
-        self._pool_path = f"{self._project}/locations/global/workloadIdentityPools/{wanted.pool}"
+        self._project = f"projects/{setup.repository.project}"
+        self._pool_path = f"{self._project}/locations/global/workloadIdentityPools/{setup.pool}"
 
     def findings(self) -> Iterator[Finding]:
-        """Each part of the set-up, in the order in which the script makes them.
+        """Yield the result for each part of the setup, in the order of the script.
 
         Raises:
             Unreachable: Google does not answer.
             CredentialsFailure: There is no token to ask with.
         """
-        wanted, iam = self._wanted, self._endpoints.iam
+        setup, iam = self._setup, self._endpoints.iam
         yield self._services()
-        repository = self._look(f"{self._endpoints.artifact_registry}/{wanted.repository.resource}")
-        yield _compared(f"repository {wanted.repository}", repository, _repository_differs(repository.body))
+        repository = self._look(f"{self._endpoints.artifact_registry}/{setup.repository.resource}")
+        yield _compared(f"repository {setup.repository}", repository, _repository_differs(repository.body))
         pool = self._look(f"{iam}/{self._pool_path}")
-        yield _compared(f"pool {wanted.pool}", pool, _unusable(pool.body))
+        yield _compared(f"pool {setup.pool}", pool, _unusable(pool.body))
         provider = self._look(f"{iam}/{self._pool_path}/providers/{PROVIDER}")
         yield _compared(f"provider {PROVIDER}", provider, self._provider_differs(provider.body))
-        jobs = wanted.jobs(str(pool.body.get("name", "")), wanted.owner_id or "", wanted.repository_id or "")
-        policy = self._look(f"{self._endpoints.artifact_registry}/{wanted.repository.resource}:getIamPolicy")
-        if wanted.email is None:
-            yield _bound(wanted.who, WRITER, policy, jobs, f"on {wanted.repository}")
+        member = setup.member(str(pool.body.get("name", "")), setup.owner_id or "", setup.repository_id or "")
+        policy = self._look(f"{self._endpoints.artifact_registry}/{setup.repository.resource}:getIamPolicy")
+        if setup.email is None:
+            yield _bound(setup.principal, WRITER, policy, member, f"on {setup.repository}")
             return
-        account = f"{iam}/projects/-/serviceAccounts/{wanted.email}"
+        account = f"{iam}/projects/-/serviceAccounts/{setup.email}"
         seen = self._look(account)
-        yield _compared(f"account {wanted.email}", seen, _unusable(seen.body))
-        yield _bound(wanted.email, WRITER, policy, f"serviceAccount:{wanted.email}", f"on {wanted.repository}")
+        yield _compared(f"account {setup.email}", seen, _unusable(seen.body))
+        yield _bound(setup.email, WRITER, policy, f"serviceAccount:{setup.email}", f"on {setup.repository}")
         policy = self._look(f"{account}:getIamPolicy", method="POST")
-        yield _bound(wanted.who, IMPERSONATOR, policy, jobs, f"on {wanted.email}")
+        yield _bound(setup.principal, IMPERSONATOR, policy, member, f"on {setup.email}")
 
     def _services(self) -> Finding:
-        names = self._wanted.services
+        names = self._setup.services
         query = urlencode([("names", f"{self._project}/services/{name}") for name in names])
         seen = self._look(f"{self._endpoints.service_usage}/{self._project}/services:batchGet?{query}")
         states = {str(item.get("config", {}).get("name")): item.get("state") for item in seen.body.get("services", [])}
         disabled = [name for name in names if states.get(name) != "ENABLED"]
-        if seen.state != "there":
+        if seen.state != "ok":
             return Finding("APIs", seen.state, seen.said)
-        return Finding(
-            "APIs", "missing" if disabled else "there", f"not enabled: {', '.join(disabled)}" * bool(disabled)
-        )
+        return Finding("APIs", "missing" if disabled else "ok", f"not enabled: {', '.join(disabled)}" * bool(disabled))
 
     def _provider_differs(self, body: Mapping[str, Any]) -> str:
-        wanted = self._wanted
+        setup = self._setup
         oidc = body.get("oidc", {})
-        condition = wanted.condition(wanted.owner_id or "", wanted.repository_id or "")
+        condition = setup.condition(setup.owner_id or "", setup.repository_id or "")
         expected: Mapping[str, tuple[Any, Any]] = {
             "issuer": (oidc.get("issuerUri"), ISSUER),
             "audiences": (oidc.get("allowedAudiences", []), []),
-            "attribute mapping": (body.get("attributeMapping"), dict(wanted.mapping)),
+            "attribute mapping": (body.get("attributeMapping"), dict(setup.mapping)),
             "condition": (body.get("attributeCondition"), condition),
         }
         differs = [f"{name} is {found}, not {right}" for name, (found, right) in expected.items() if found != right]
@@ -113,20 +111,20 @@ class Check:
     def _look(self, url: str, method: str = "GET") -> _Seen:
         response = self._api.call(method, url, what=f"look at {url.rpartition('/')[2].partition('?')[0]}")
         if is_success(response):
-            return _Seen("there", json_object(response))
+            return _Seen("ok", json_object(response))
         missing = response.status_code == requests.codes.not_found or "SERVICE_DISABLED" in response.text
         return _Seen("missing" if missing else "unknown", {}, said(response))
 
 
 def _compared(what: str, seen: _Seen, differs: str) -> Finding:
-    if seen.state != "there":
+    if seen.state != "ok":
         return Finding(what, seen.state, seen.said)
-    return Finding(what, "differs" if differs else "there", differs)
+    return Finding(what, "differs" if differs else "ok", differs)
 
 
-def _bound(who: str, role: str, policy: _Seen, member: str, where: str) -> Finding:
-    what = f"{role} {where} for {who}"
-    if policy.state != "there":
+def _bound(principal: str, role: str, policy: _Seen, member: str, where: str) -> Finding:
+    what = f"{role} {where} for {principal}"
+    if policy.state != "ok":
         return Finding(what, policy.state, policy.said)
     members = [
         each
@@ -134,7 +132,7 @@ def _bound(who: str, role: str, policy: _Seen, member: str, where: str) -> Findi
         if binding.get("role") == role and not binding.get("condition")
         for each in binding.get("members", [])
     ]
-    return Finding(what, "there" if member in members else "missing")
+    return Finding(what, "ok" if member in members else "missing")
 
 
 def _repository_differs(body: Mapping[str, Any]) -> str:
@@ -143,7 +141,7 @@ def _repository_differs(body: Mapping[str, Any]) -> str:
 
 
 def _unusable(body: Mapping[str, Any]) -> str:
-    """Why a pool, provider or account cannot be used; empty if it can."""
+    """Return why a pool, provider or account cannot be used; empty if it can."""
     if body.get("state", "ACTIVE") != "ACTIVE":
         return "it is deleted"
     return "it is disabled" if body.get("disabled") else ""

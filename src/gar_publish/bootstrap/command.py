@@ -1,13 +1,20 @@
-"""`gar-publish bootstrap`: prints a set-up, or says what of it is there."""
+"""`gar-publish bootstrap`: prints a setup, or checks it."""
 
 import shlex
 from collections.abc import Callable, Mapping
 
-from gar_publish.bootstrap.setup import Wanted
+from gar_publish.auth.sources import open_source
+from gar_publish.bootstrap.check import Check
+from gar_publish.bootstrap.script import as_script
+from gar_publish.bootstrap.setup import Setup
+from gar_publish.bootstrap.terraform import as_terraform
+from gar_publish.bootstrap.workflow import as_workflow
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, RegistryRefused
-from gar_publish.registry.google_api import GoogleApi
+from gar_publish.registry.google_api import GoogleApi, json_object, said
+from gar_publish.settings.credential import Ambient
 from gar_publish.settings.repository import Repository
+from gar_publish.transport.session import is_success, new_session
 
 
 def run(
@@ -16,78 +23,68 @@ def run(
     """Print what the options ask for.
 
     Args:
-        options: Those of the command, as `options.add_options` declares them.
-        repository: Where packages go.
+        options: The options of the command.
+        repository: The repository to publish to.
         context: Where this happens.
-        show: Takes what was asked for; what is said besides goes to the console.
+        show: Prints the result.
 
     Raises:
         BadInput: An option is malformed, or the check lacks an id.
-        RegistryRefused: Something is missing or differs, as the check has shown; or the project's number is not told.
+        RegistryRefused: The check found something missing or different, or the project's number cannot be read.
         CredentialsFailure: There is no token to ask Google with.
         Unreachable: Google does not answer.
     """
-    wanted = Wanted.read(options, repository)
+    setup = Setup.read(options, repository)
     match options["form"]:
         case "terraform":
-            from gar_publish.bootstrap.terraform import as_terraform
-
-            show(as_terraform(wanted))
+            show(as_terraform(setup))
         case "workflow":
-            from gar_publish.bootstrap.workflow import as_workflow
-
-            show(as_workflow(wanted, str(options["project_number"] or _project_number(wanted, context))))
+            show(as_workflow(setup, str(options["project_number"] or _project_number(setup, context))))
         case "check":
-            _check(wanted, context, show)
+            _check(setup, context, show)
         case _:
-            from gar_publish.bootstrap.script import as_script
-
-            show(as_script(wanted))
+            show(as_script(setup))
 
 
-def _check(wanted: Wanted, context: Context, show: Callable[[str], None]) -> None:
-    from gar_publish.bootstrap.check import Check
-
-    if unknown := [(name, command) for name, (value, command) in wanted.ids.items() if not value]:
-        lacking = [f"--github-{name.replace('_', '-')}" for name, _ in unknown]
+def _check(setup: Setup, context: Context, show: Callable[[str], None]) -> None:
+    if unknown := {
+        f"--github-{name.replace('_', '-')}": command for name, (id_, command) in setup.ids.items() if not id_
+    }:
         raise BadInput(
-            f"`--check` needs {' and '.join(f'`{name}`' for name in lacking)}: what is there holds numbers, not names.",
-            fix=" ".join(f'{name}="$({command})"' for name, (_, command) in zip(lacking, unknown, strict=True)),
+            f"`--check` needs {' and '.join(f'`{name}`' for name in unknown)}: Google has the numbers, not the names.",
+            fix=" ".join(f'{name}="$({command})"' for name, command in unknown.items()),
             anchor="bootstrap-ids",
         )
     findings = []
-    for finding in Check(wanted, api=_api(context), endpoints=context.endpoints).findings():
+    for finding in Check(setup, api=_api(context), endpoints=context.endpoints).findings():
         findings.append(finding)
         show(f"{finding.state:<8} {finding.what}{f' ({finding.why})' if finding.why else ''}\n")
-    if left := sum(finding.state in {"missing", "differs"} for finding in findings):
+    if wrong := sum(finding.state in {"missing", "differs"} for finding in findings):
         raise RegistryRefused(
-            f"The set-up is not complete: {left} of {len(findings)} parts are not as they should be.",
-            fix=f"{shlex.join(['gar-publish', 'bootstrap', *wanted.arguments])} | sh",
+            f"The setup is not complete: {wrong} of {len(findings)} parts are missing or different.",
+            fix=f"{shlex.join(['gar-publish', 'bootstrap', *setup.arguments])} | sh",
             anchor="bootstrap-check",
         )
-    if unseen := sum(finding.state == "unknown" for finding in findings):
+    if unknown_parts := sum(finding.state == "unknown" for finding in findings):
         raise RegistryRefused(
-            f"Whether the set-up is complete is not known: {unseen} of {len(findings)} parts may not be looked at.",
+            f"The setup could not be checked: {unknown_parts} of {len(findings)} parts cannot be read.",
             cause="these credentials lack the roles that the head of the script names",
-            fix="gcloud auth login, as somebody who has them, and check again",
+            fix="log in with an account that has them, and check again\n  gcloud auth login",
             anchor="bootstrap-check",
         )
 
 
-def _project_number(wanted: Wanted, context: Context) -> str:
-    from gar_publish.registry.google_api import json_object, said
-    from gar_publish.transport.session import is_success
-
-    project = wanted.repository.project
+def _project_number(setup: Setup, context: Context) -> str:
+    project = setup.repository.project
     response = _api(context).call(
         "GET", f"{context.endpoints.resource_manager}/projects/{project}", what=f"ask for the number of {project}"
     )
     number = str(json_object(response).get("projectNumber", "")) if is_success(response) else ""
     if not number.isdigit():
         raise RegistryRefused(
-            f"Google does not tell the number of the project {project}.",
+            f"The number of the project {project} cannot be read.",
             cause="the project does not exist, or you lack resourcemanager.projects.get (roles/browser) on it",
-            fix=f"give it: --project-number \"$(gcloud projects describe {project} --format='value(projectNumber)')\"",
+            fix=f"add --project-number \"$(gcloud projects describe {project} --format='value(projectNumber)')\"",
             anchor="bootstrap-number",
             detail=said(response),
         )
@@ -95,10 +92,6 @@ def _project_number(wanted: Wanted, context: Context) -> str:
 
 
 def _api(context: Context) -> GoogleApi:
-    """Google's APIs, with whatever credentials the machine has."""
-    from gar_publish.auth.sources import open_source
-    from gar_publish.settings.credential import Ambient
-    from gar_publish.transport.session import new_session
-
+    """Open Google's APIs with the machine's own credentials."""
     session = new_session(context.retry_policy)
     return GoogleApi(context, session, open_source(Ambient(), context, session))

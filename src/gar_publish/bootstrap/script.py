@@ -1,22 +1,22 @@
-"""The set-up as a shell script of gcloud commands.
+"""The setup as a shell script of gcloud commands.
 
-It may be run again at any time: it makes what is missing, and sets right what has changed.
+It can be run again at any time: it creates what is missing and corrects what has changed.
 """
 
 import shlex
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
 
 _HELPERS = """\
 say() {
   printf '%s\\n' "$*" >&2
 }
 
-# What was made or enabled a moment ago is not known everywhere yet: then try once more, and again.
-again() {
+# Google's servers take a while to see what was just created or enabled, so commands are retried.
+retry() {
   for pause in $PAUSES; do
     "$@" && return
-    say "Trying again in $pause seconds."
+    say "Retrying in $pause seconds."
     sleep "$pause"
   done
   "$@"
@@ -25,63 +25,63 @@ PAUSES=
 """
 
 _REPOSITORY = """\
-# The repository of packages.
+# The repository.
 FOUND=$(gcloud artifacts repositories describe "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
   --format='value[separator=" "](format,mode)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    again gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
+    retry gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
       --repository-format=python --description='Private Python packages'
     ;;
   PYTHON | 'PYTHON ' | 'PYTHON STANDARD_REPOSITORY') ;;
   *)
-    say "$REPOSITORY is there, but takes no Python packages: $FOUND. Choose another name."
+    say "$REPOSITORY exists, but is not a standard repository for Python packages: $FOUND. Choose another name."
     exit 1
     ;;
 esac
 """
 
 _POOL = """\
-# The pool holds the identities of these jobs, and of no others.
+# The pool of these jobs' identities, and of no others.
 FOUND=$(gcloud iam workload-identity-pools describe "$POOL" --location=global --project="$PROJECT" \\
   --format='value[separator=" "](state,disabled)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    again gcloud iam workload-identity-pools create "$POOL" --location=global --project="$PROJECT" \\
+    retry gcloud iam workload-identity-pools create "$POOL" --location=global --project="$PROJECT" \\
       --display-name='GitHub Actions'
     PAUSES='5 10 20'
     ;;
   DELETED*)
-    again gcloud iam workload-identity-pools undelete "$POOL" --location=global --project="$PROJECT" --format=none
+    retry gcloud iam workload-identity-pools undelete "$POOL" --location=global --project="$PROJECT" --format=none
     PAUSES='5 10 20'
     ;;
 esac
 case $FOUND in
   *True)
-    again gcloud iam workload-identity-pools update "$POOL" --location=global --project="$PROJECT" \\
+    retry gcloud iam workload-identity-pools update "$POOL" --location=global --project="$PROJECT" \\
       --no-disabled --format=none
     ;;
 esac
 """
 
 _PROVIDER = """\
-# The provider: GitHub vouches for a job, and the condition says for which.
+# The provider: it trusts GitHub's identity tokens; the condition says of which jobs.
 FOUND=$(gcloud iam workload-identity-pools providers describe "$PROVIDER" --workload-identity-pool="$POOL" \\
   --location=global --project="$PROJECT" --format='value(state)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    again gcloud iam workload-identity-pools providers create-oidc "$PROVIDER" --workload-identity-pool="$POOL" \\
+    retry gcloud iam workload-identity-pools providers create-oidc "$PROVIDER" --workload-identity-pool="$POOL" \\
       --location=global --project="$PROJECT" --display-name='GitHub Actions' --issuer-uri="$ISSUER" \\
       --attribute-mapping="$MAPPING" --attribute-condition="$CONDITION"
     PAUSES='5 10 20'
     ;;
   *)
     if [ "$FOUND" = DELETED ]; then
-      again gcloud iam workload-identity-pools providers undelete "$PROVIDER" --workload-identity-pool="$POOL" \\
+      retry gcloud iam workload-identity-pools providers undelete "$PROVIDER" --workload-identity-pool="$POOL" \\
         --location=global --project="$PROJECT" --format=none
       PAUSES='5 10 20'
     fi
-    again gcloud iam workload-identity-pools providers update-oidc "$PROVIDER" --workload-identity-pool="$POOL" \\
+    retry gcloud iam workload-identity-pools providers update-oidc "$PROVIDER" --workload-identity-pool="$POOL" \\
       --location=global --project="$PROJECT" --issuer-uri="$ISSUER" --allowed-audiences= --no-disabled \\
       --attribute-mapping="$MAPPING" --attribute-condition="$CONDITION" --format=none
     ;;
@@ -89,92 +89,92 @@ esac
 """
 
 _DIRECT = f"""\
-# The jobs may write to the one repository of packages.
-again gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
+# The jobs may write to the repository.
+retry gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
   --project="$PROJECT" --role={WRITER} --member="$JOBS" --condition=None --format=none
 """
 
 _ACCOUNT = f"""\
-# The account may write to the one repository of packages, and the jobs may act as the account.
+# The account may write to the repository, and the jobs may act as the account.
 FOUND=$(gcloud iam service-accounts describe "$ACCOUNT" --project="$PROJECT" \\
   --format='value[separator=" "](email,disabled)' 2>/dev/null) || FOUND=
 case $FOUND in
   '')
-    again gcloud iam service-accounts create "${{ACCOUNT%%@*}}" --project="$PROJECT" \\
+    retry gcloud iam service-accounts create "${{ACCOUNT%%@*}}" --project="$PROJECT" \\
       --display-name='Publishes Python packages'
     PAUSES='5 10 20'
     ;;
-  *True) again gcloud iam service-accounts enable "$ACCOUNT" --project="$PROJECT" ;;
+  *True) retry gcloud iam service-accounts enable "$ACCOUNT" --project="$PROJECT" ;;
 esac
-again gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
+retry gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
   --project="$PROJECT" --role={WRITER} --member="serviceAccount:$ACCOUNT" \\
   --condition=None --format=none
-again gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$PROJECT" \\
+retry gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$PROJECT" \\
   --role={IMPERSONATOR} --member="$JOBS" --condition=None --format=none
 """
 
 
-def as_script(wanted: Wanted) -> str:
-    """The whole script, for any POSIX shell."""
-    blocks = [_head(wanted), _HELPERS, _names(wanted), _services(wanted), _REPOSITORY, _POOL, _PROVIDER]
-    return "\n".join([*blocks, _ACCOUNT if wanted.account else _DIRECT, _end(wanted)])
+def as_script(setup: Setup) -> str:
+    """Return the whole script, for any POSIX shell."""
+    blocks = [_head(setup), _HELPERS, _names(setup), _services(setup), _REPOSITORY, _POOL, _PROVIDER]
+    return "\n".join([*blocks, _ACCOUNT if setup.account else _DIRECT, _end(setup)])
 
 
-def _head(wanted: Wanted) -> str:
+def _head(setup: Setup) -> str:
     roles = ["artifactregistry.admin", "iam.workloadIdentityPoolAdmin", "serviceusage.serviceUsageAdmin"]
-    roles += ["iam.serviceAccountAdmin"] if wanted.account else []
-    asks = "" if all(value for value, _ in wanted.ids.values()) else ", and gh, logged in"
+    roles += ["iam.serviceAccountAdmin"] if setup.account else []
+    gh = "" if all(value for value, _ in setup.ids.values()) else ", and gh, logged in"
     return f"""\
 #!/bin/sh
-# Lets {wanted.who} publish Python packages to {wanted.repository}.
-# Run it as often as you like: it makes what is missing, and sets right what has changed.
+# Lets {setup.principal} publish Python packages to {setup.repository}.
+# It can be run again at any time: it creates what is missing and corrects what has changed.
 #
-# Needs gcloud, logged in as an owner of {wanted.repository.project}{asks}. Instead of owner, these will do:
+# Needs gcloud, logged in as an owner of {setup.repository.project}{gh}. Instead of owner, these roles are enough:
 # {", ".join(f"roles/{role}" for role in roles)}.
-{{ # A shell reads up to the last line before it runs the first.
+{{ # The shell reads the whole block before it runs the first line.
 set -eu
 """
 
 
-def _names(wanted: Wanted) -> str:
-    repository = wanted.repository
+def _names(setup: Setup) -> str:
+    repository = setup.repository
     ids = [
         f"{name.upper()}={shlex.quote(value) if value else f'$({command})'}"
-        for name, (value, command) in wanted.ids.items()
+        for name, (value, command) in setup.ids.items()
     ]
-    known = " ".join(f'"${name.upper()}"' for name in wanted.ids)
+    known = " ".join(f'"${name.upper()}"' for name in setup.ids)
     values = {
         "PROJECT": repository.project,
         "LOCATION": repository.location,
         "REPOSITORY": repository.name,
-        "POOL": wanted.pool,
+        "POOL": setup.pool,
         "PROVIDER": PROVIDER,
         "ISSUER": ISSUER,
-        **({"ACCOUNT": wanted.email} if wanted.account else {}),
-        "MAPPING": ",".join(f"{name}={claim}" for name, claim in wanted.mapping.items()),
+        **({"ACCOUNT": setup.email} if setup.account else {}),
+        "MAPPING": ",".join(f"{name}={claim}" for name, claim in setup.mapping.items()),
     }
     lines = [
         *(f"{name}={shlex.quote(str(value))}" for name, value in values.items()),
-        "# GitHub never gives these numbers away again, as it does names.",
+        "# GitHub never reuses these numbers, as it does names.",
         *ids,
         f"for ID in {known}; do",
         "  case $ID in",
         "    '' | *[!0-9]*)",
-        "      say \"'$ID' is no id of GitHub's\"",
+        "      say \"'$ID' is not an id of GitHub\"",
         "      exit 1",
         "      ;;",
         "  esac",
         "done",
-        f'CONDITION="{wanted.condition("$OWNER_ID", "$REPOSITORY_ID")}"',
+        f'CONDITION="{setup.condition("$OWNER_ID", "$REPOSITORY_ID")}"',
     ]
     return "\n".join(lines) + "\n"
 
 
-def _services(wanted: Wanted) -> str:
+def _services(setup: Setup) -> str:
     pool = "projects/$NUMBER/locations/global/workloadIdentityPools/$POOL"
-    services = "".join(f" \\\n  {name}" for name in wanted.services)
+    services = "".join(f" \\\n  {name}" for name in setup.services)
     return f"""\
-# The APIs. One that has just been enabled may refuse calls for minutes; what it hides would be taken for missing.
+# The APIs. A newly enabled one may refuse calls for minutes, and its resources would then seem to be missing.
 ENABLED=$(gcloud services list --enabled --project="$PROJECT" --format='value(config.name)')
 MISSING=
 for SERVICE in{services}; do
@@ -183,18 +183,18 @@ done
 if [ "$MISSING" ]; then
   gcloud services enable --project="$PROJECT" $MISSING
   PAUSES='10 20 30 60 60'
-  again gcloud artifacts repositories list --location="$LOCATION" --project="$PROJECT" --limit=1 --format=none
-  again gcloud iam workload-identity-pools list --location=global --project="$PROJECT" --limit=1 --format=none
+  retry gcloud artifacts repositories list --location="$LOCATION" --project="$PROJECT" --limit=1 --format=none
+  retry gcloud iam workload-identity-pools list --location=global --project="$PROJECT" --limit=1 --format=none
 fi
-NUMBER=$(again gcloud projects describe "$PROJECT" --format='value(projectNumber)')
-JOBS="{wanted.jobs(pool, "$OWNER_ID", "$REPOSITORY_ID")}"
+NUMBER=$(retry gcloud projects describe "$PROJECT" --format='value(projectNumber)')
+JOBS="{setup.member(pool, "$OWNER_ID", "$REPOSITORY_ID")}"
 """
 
 
-def _end(wanted: Wanted) -> str:
-    again = shlex.join(["gar-publish", "bootstrap", *wanted.arguments])
+def _end(setup: Setup) -> str:
+    command = shlex.join(["gar-publish", "bootstrap", *setup.arguments])
     return (
-        f'say "Done: {wanted.who} may publish to {wanted.repository}."\n'
-        f'say "The workflow: {again} --project-number=$NUMBER --workflow"\n'
+        f'say "Done: {setup.principal} may publish to {setup.repository}."\n'
+        f'say "The workflow: {command} --project-number=$NUMBER --workflow"\n'
         "} </dev/null\n"
     )

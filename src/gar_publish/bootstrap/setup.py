@@ -1,4 +1,4 @@
-"""Who is to publish where: the set-up that the script, Terraform and the check agree on.
+"""The setup that the script, Terraform, the workflow and the check have in common.
 
 https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines
 """
@@ -26,17 +26,17 @@ _DIGEST = 8
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A set-up.
+class Setup:
+    """A GitHub repository, or all of an owner, that publishes to one repository.
 
     Attributes:
-        repository: Where packages go; one of Artifact Registry.
+        repository: The repository to publish to, in Artifact Registry.
         owner: The user or organisation on GitHub.
-        name: The one repository on GitHub that publishes; None for every repository of the owner.
-        environment: The one environment whose jobs publish; None for every job.
-        account: The name of the service account that the jobs act as; None where they publish as themselves.
-        owner_id: GitHub's number for the owner; None if it is not known.
-        repository_id: GitHub's number for the repository; None if it is not known, or there is no such one.
+        name: The GitHub repository that publishes; None for every repository of the owner.
+        environment: The GitHub environment whose jobs publish; None for every job.
+        account: The name of the service account that the jobs act as; None if they publish as themselves.
+        owner_id: GitHub's number for the owner, if known.
+        repository_id: GitHub's number for the GitHub repository, if known.
     """
 
     repository: Repository
@@ -48,7 +48,7 @@ class Wanted:
     repository_id: str | None
 
     @classmethod
-    def read(cls, options: Mapping[str, object], repository: Repository) -> "Wanted":
+    def read(cls, options: Mapping[str, object], repository: Repository) -> "Setup":
         """Read the options of the command.
 
         Raises:
@@ -61,13 +61,13 @@ class Wanted:
             raise BadInput(
                 f"`--environment` is {environment!r}; it takes letters, digits, dots, - and _.",
                 cause="the name becomes part of a condition and of a shell script",
-                fix="give the environment such a name: Settings > Environments",
+                fix="rename the environment on GitHub, in Settings > Environments",
                 anchor="bootstrap-names",
             )
         if repository.resource is None:
             raise BadInput(
                 f"{repository} is not a repository of Artifact Registry, so there is nothing to set up.",
-                fix="--repository us-central1/my-project/python",
+                fix="use --repository LOCATION/PROJECT/REPOSITORY",
                 anchor="bootstrap-names",
             )
         return cls(
@@ -85,14 +85,14 @@ class Wanted:
         return f"{self.owner}/{self.name}" if self.name else self.owner
 
     @property
-    def who(self) -> str:
-        """Who may publish, in words."""
+    def principal(self) -> str:
+        """Return who may publish, in words."""
         jobs = f"jobs of {self.github}" if self.name else f"jobs of every repository of {self.owner}"
         return f"{jobs} in the environment {self.environment}" if self.environment else jobs
 
     @property
     def pool(self) -> str:
-        """The pool's id: one pool for each set-up, so that no other provider lets anybody else into it."""
+        """Return the pool's id; each setup has its own pool, so that no other provider can admit anyone to it."""
         parts = [part.lower() for part in ("github", self.owner, self.name, self.environment) if part]
         plain = "--".join(parts)
         id_ = re.sub(r"[^a-z0-9-]", "-", plain)
@@ -103,7 +103,7 @@ class Wanted:
 
     @property
     def mapping(self) -> Mapping[str, str]:
-        """Attributes by name; ids only, since names change hands and subjects come in two forms."""
+        """Return the attribute mapping; it has only ids, since names change owners and subjects have two forms."""
         claims = ["repository_id", "repository_owner_id", *(["environment"] if self.environment else [])]
         return {
             "google.subject": "assertion.repository_id",
@@ -111,7 +111,7 @@ class Wanted:
         }
 
     def condition(self, owner_id: str, repository_id: str) -> str:
-        """Whom the provider lets in, as CEL."""
+        """Return the provider's condition, as CEL."""
         claims = {
             "repository_owner_id": owner_id,
             **({"repository_id": repository_id} if self.name else {}),
@@ -119,13 +119,13 @@ class Wanted:
         }
         return " && ".join(f"assertion.{claim} == '{value}'" for claim, value in claims.items())
 
-    def jobs(self, pool: str, owner_id: str, repository_id: str) -> str:
-        """The member of IAM that stands for the jobs.
+    def member(self, pool: str, owner_id: str, repository_id: str) -> str:
+        """Return the IAM member that stands for the jobs.
 
         Args:
             pool: The pool's full name, with the project's number.
             owner_id: GitHub's number for the owner.
-            repository_id: GitHub's number for the repository, where there is one.
+            repository_id: GitHub's number for the GitHub repository; not used without a name.
         """
         attribute = f"repository_id/{repository_id}" if self.name else f"repository_owner_id/{owner_id}"
         return f"principalSet://iam.googleapis.com/{pool}/attribute.{attribute}"
@@ -140,12 +140,12 @@ class Wanted:
         return f"{self.account}@{_domain(str(self.repository.project))}" if self.account else None
 
     def provider(self, number: str) -> str:
-        """The provider's full name, as the workflow has it."""
+        """Return the provider's full name, for the workflow."""
         return f"projects/{number}/locations/global/workloadIdentityPools/{self.pool}/providers/{PROVIDER}"
 
     @property
     def ids(self) -> Mapping[str, tuple[str | None, str]]:
-        """What is known of each id that is needed, and the command that finds it out."""
+        """Return each id that is needed, None if it is not known, and the command that prints it."""
         if not self.name:
             return {"owner_id": (self.owner_id, f"gh api users/{self.owner} --jq .id")}
         return {
@@ -155,7 +155,7 @@ class Wanted:
 
     @property
     def arguments(self) -> list[str]:
-        """The options that ask for this set-up again."""
+        """Return the options that describe this setup."""
         given = {
             "github": self.github,
             "repository": str(self.repository),
@@ -172,8 +172,8 @@ def _github(text: str) -> tuple[str, str | None]:
     name = name.rstrip("/").removesuffix(".git")
     if not _OWNER.fullmatch(owner) or (slash and not _NAME.fullmatch(name)):
         raise BadInput(
-            f"`--github` is {text!r}, which is no repository or organisation on GitHub.",
-            fix="--github OWNER/REPOSITORY, or --github OWNER for all repositories of an organisation",
+            f"`--github` is {text!r}, which is not a repository or organisation on GitHub.",
+            fix="use --github OWNER/REPOSITORY, or --github OWNER for all repositories of an organisation",
             anchor="bootstrap-names",
         )
     return owner, name or None
@@ -186,14 +186,14 @@ def _account(text: str | None, project: str) -> str | None:
     if (at and project_of(text) != project) or not _ACCOUNT.fullmatch(name):
         raise BadInput(
             f"`--service-account` is {text!r}; it takes the name of an account of {project}.",
-            cause="a name has 6 to 30 lower-case letters, digits and hyphens; of an address, the project must fit",
-            fix="--service-account publisher",
+            cause="a name has 6 to 30 lower-case letters, digits and hyphens; an address must be of this project",
+            fix="use a name like --service-account publisher",
             anchor="bootstrap-names",
         )
     return name
 
 
 def _domain(project: str) -> str:
-    """What the addresses of a project's accounts end in, as `project_of` reads it."""
+    """Return the domain of a project's accounts; the reverse of `project_of`."""
     domain, _, id_ = project.rpartition(":")
     return f"{id_}.{domain}.iam.gserviceaccount.com" if domain else f"{id_}.iam.gserviceaccount.com"

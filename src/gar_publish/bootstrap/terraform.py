@@ -1,27 +1,27 @@
-"""The set-up as Terraform's configuration.
+"""The setup as a Terraform configuration.
 
 https://registry.terraform.io/providers/hashicorp/google/latest/docs
 """
 
 import json
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
 
 _POOL = "${google_iam_workload_identity_pool.github.name}"
 _OWNER = "${var.github_owner_id}"
 _REPOSITORY = "${var.github_repository_id}"
 
 
-def as_terraform(wanted: Wanted) -> str:
-    """One file, complete but for the settings of the provider."""
-    repository = wanted.repository
+def as_terraform(setup: Setup) -> str:
+    """Return one file, complete except for the provider's settings."""
+    repository = setup.repository
     project = json.dumps(repository.project)
     account = "google_service_account.publisher"
-    jobs = json.dumps(wanted.jobs(_POOL, _OWNER, _REPOSITORY))
-    writer = f"{account}.member" if wanted.account else jobs
-    width = max(len(json.dumps(name)) for name in wanted.mapping)  # as `terraform fmt` has it
+    jobs = json.dumps(setup.member(_POOL, _OWNER, _REPOSITORY))
+    writer = f"{account}.member" if setup.account else jobs
+    width = max(len(json.dumps(name)) for name in setup.mapping)  # as `terraform fmt` aligns them
     blocks = [
-        f"# Lets {wanted.who} publish Python packages to {repository}.",
+        f"# Lets {setup.principal} publish Python packages to {repository}.",
         _block(
             "terraform",
             "  required_providers {\n    google = {\n"
@@ -30,15 +30,15 @@ def as_terraform(wanted: Wanted) -> str:
         *(
             _block(
                 f'variable "github_{name}"',
-                f"  description = {json.dumps(f'GitHub never gives this number away again: {command}')}",
+                f"  description = {json.dumps(f'A number that GitHub never reuses: {command}')}",
                 "  type        = string",
                 *([f"  default     = {json.dumps(value)}"] if value else []),
             )
-            for name, (value, command) in wanted.ids.items()
+            for name, (value, command) in setup.ids.items()
         ),
         _block(
             'resource "google_project_service" "publishing"',
-            f"  for_each           = toset({json.dumps(wanted.services)})",
+            f"  for_each           = toset({json.dumps(setup.services)})",
             f"  project            = {project}",
             "  service            = each.value",
             "  disable_on_destroy = false",
@@ -55,7 +55,7 @@ def as_terraform(wanted: Wanted) -> str:
         _block(
             'resource "google_iam_workload_identity_pool" "github"',
             f"  project                   = {project}",
-            f"  workload_identity_pool_id = {json.dumps(wanted.pool)}",
+            f"  workload_identity_pool_id = {json.dumps(setup.pool)}",
             '  display_name              = "GitHub Actions"',
             "  depends_on                = [google_project_service.publishing]",
         ),
@@ -65,9 +65,9 @@ def as_terraform(wanted: Wanted) -> str:
             "  workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id",
             f"  workload_identity_pool_provider_id = {json.dumps(PROVIDER)}",
             '  display_name                       = "GitHub Actions"',
-            f"  attribute_condition                = {json.dumps(wanted.condition(_OWNER, _REPOSITORY))}",
+            f"  attribute_condition                = {json.dumps(setup.condition(_OWNER, _REPOSITORY))}",
             "  attribute_mapping = {",
-            *(f"    {json.dumps(name):<{width}} = {json.dumps(claim)}" for name, claim in wanted.mapping.items()),
+            *(f"    {json.dumps(name):<{width}} = {json.dumps(claim)}" for name, claim in setup.mapping.items()),
             "  }",
             "  oidc {",
             f"    issuer_uri = {json.dumps(ISSUER)}",
@@ -78,7 +78,7 @@ def as_terraform(wanted: Wanted) -> str:
                 _block(
                     'resource "google_service_account" "publisher"',
                     f"  project      = {project}",
-                    f"  account_id   = {json.dumps(wanted.account)}",
+                    f"  account_id   = {json.dumps(setup.account)}",
                     '  display_name = "Publishes Python packages"',
                     "  depends_on   = [google_project_service.publishing]",
                 ),
@@ -89,7 +89,7 @@ def as_terraform(wanted: Wanted) -> str:
                     f"  member             = {jobs}",
                 ),
             ]
-            if wanted.account
+            if setup.account
             else []
         ),
         _block(
@@ -102,7 +102,7 @@ def as_terraform(wanted: Wanted) -> str:
         ),
         _block(
             'output "workload_identity_provider"',
-            '  description = "What the workflow names as workload-identity-provider."',
+            '  description = "The value of workload-identity-provider in the workflow."',
             "  value       = google_iam_workload_identity_pool_provider.github.name",
         ),
     ]

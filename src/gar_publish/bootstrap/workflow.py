@@ -1,21 +1,21 @@
-"""The workflow that publishes, once the set-up is there."""
+"""The workflow that publishes with the setup."""
 
 import json
 
-from gar_publish.bootstrap.setup import Wanted
+from gar_publish.bootstrap.setup import Setup
 
 
-def as_workflow(wanted: Wanted, number: str) -> str:
-    """A workflow file.
+def as_workflow(setup: Setup, number: str) -> str:
+    """Return the workflow file.
 
     Args:
-        wanted: The set-up.
+        setup: The setup.
         number: The project's number.
     """
-    environment = f"    environment: {json.dumps(wanted.environment)}\n" if wanted.environment else ""
-    account = f"          service-account: {wanted.email}\n" if wanted.account else ""
+    environment = f"    environment: {json.dumps(setup.environment)}\n" if setup.environment else ""
+    account = f"          service-account: {setup.email}\n" if setup.account else ""
     return f"""\
-# Publishes to {wanted.repository} without any stored secret: GitHub vouches for the job, and Google trusts GitHub.
+# Publishes to {setup.repository} without any stored secret: GitHub identifies the job, and Google trusts GitHub.
 name: Publish
 on:
   push:
@@ -38,11 +38,11 @@ jobs:
       - uses: actions/checkout@v5
         with:
           persist-credentials: false
-          fetch-depth: 0 # for versions that come from tags
+          fetch-depth: 0 # for versions from tags
       - uses: org/gar-publish@v1
         with:
-          repository: {wanted.repository}
-          workload-identity-provider: {wanted.provider(number)}
+          repository: {setup.repository}
+          workload-identity-provider: {setup.provider(number)}
 {account}          expected-version: ${{{{ github.ref_name }}}}
-          doctor: true # says which link is broken, should one be
+          doctor: true # after a failure, shows which link is broken
 """

@@ -1,4 +1,4 @@
-"""What the doctor knows so far: each link leaves what the next ones need."""
+"""The state of one examination: each check leaves what the next ones need."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,7 +11,7 @@ import requests
 from gar_publish.auth.sources import open_source
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.console import Console
-from gar_publish.context import Context, RetryPolicy
+from gar_publish.context import Context
 from gar_publish.doctor.iam import Viewer
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi
@@ -21,21 +21,18 @@ from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IndexToken
 from gar_publish.transport.session import new_session
 
-HASTE = RetryPolicy(tries=2, first=0.2, longest=1.0, total=15.0, least=1, timeouts=(5.0, 10.0))
-"""The doctor insists less than publishing does: it runs where something is wrong already."""
-
 
 class NotChecked(Exception):
-    """There is nothing to check, or nobody may look; says why."""
+    """There is nothing to check, or no permission to look; the text says why."""
 
 
 @dataclass(frozen=True)
-class Clocks:
-    """Time and names, as this machine has them.
+class Machine:
+    """The clock and the name service of this machine.
 
     Attributes:
-        now: The time, as an aware one.
-        resolve: Looks a host name up; raises OSError where it has no address.
+        now: Returns the time, with a time zone.
+        resolve: Looks up a host name; raises OSError if it has no address.
     """
 
     now: Callable[[], datetime]
@@ -47,23 +44,25 @@ class Case:
     """One examination.
 
     Attributes:
-        inputs: As the action or the command got them.
-        context: Where it happens; nothing is said to its console, but what has to be masked.
-        machine: This machine's clock and names.
-        session: What requests are made with.
-        repository: Set by the link `inputs`, as is the next.
-        credential: Who publishes.
-        promotes_from: The repository that a promotion reads; set by the link `inputs`, as are the next two.
-        index_token: What the ready line is to carry.
-        evidence: Whether anything is to be attached to versions.
-        claims: What the job's identity token says; set by the link `subject-token`.
-        source: Tokens of whoever publishes; set by the last link of the credential.
-        described: The repository as the API describes it, once somebody could see it.
+        inputs: The inputs of the action or the command.
+        context: Where it happens; its console only masks secrets.
+        machine: This machine's clock and name service.
+        session: Sends the requests.
+        viewer: Reads IAM with the machine's own credentials.
+        repository: Set by the check `inputs`, as are the next four.
+        credential: The publisher's credential.
+        promotes_from: The repository that a promotion reads.
+        index_token: The token for the install option.
+        evidence: Whether anything is attached to versions.
+        clock_offsets: The seconds that the clock of each host is ahead of ours; set by the check `network`.
+        claims: The claims of the job's identity token; set by the check `subject-token`.
+        source: The publisher's tokens; set by the last check of the credential.
+        described: The API's description of the repository; empty until a check sees it.
     """
 
     inputs: Mapping[str, str]
     context: Context
-    machine: Clocks
+    machine: Machine
     session: requests.Session
     viewer: Viewer
     repository: Repository | None = None
@@ -71,43 +70,35 @@ class Case:
     promotes_from: Repository | None = None
     index_token: IndexToken = field(default="auto")
     evidence: bool = False
+    clock_offsets: Mapping[str, float] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
     source: TokenSource | None = None
     described: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> Repository:
-        """The repository, once it is known."""
+        """Return the repository that is published to."""
         if self.repository is None:
             raise NotChecked("the repository is not known")
         return self.repository
 
     def api(self) -> GoogleApi:
-        """Google's REST APIs, as whoever publishes sees them."""
+        """Return Google's REST APIs as the publisher sees them."""
         if self.source is None:
-            raise NotChecked("nobody to ask as")
+            raise NotChecked("there is no credential to ask with")
         return GoogleApi(self.context, self.session, self.source)
 
     def repository_api(self, repository: Repository, api: GoogleApi | None = None) -> RepositoryApi:
-        return RepositoryApi(repository, endpoints=self.context.endpoints, api=api or self.api())
-
-    def open_source(self, credential: Credential) -> TokenSource:
-        """Tokens as publishing gets them.
-
-        Raises:
-            Failure: There are none to be had.
-        """
-        return open_source(credential, self.context, self.session)
+        return RepositoryApi(repository, api or self.api())
 
 
 @contextmanager
-def opened(inputs: Mapping[str, str], context: Context, machine: Clocks) -> Iterator[Case]:
+def open_case(inputs: Mapping[str, str], context: Context, machine: Machine) -> Iterator[Case]:
     """Begin an examination."""
-    retry_policy = replace(HASTE, sleep=context.retry_policy.sleep, clock=context.retry_policy.clock)
-    context = replace(context, console=_Quiet(context.console), retry_policy=retry_policy)
-    with new_session(retry_policy) as session:
+    context = replace(context, console=_Quiet(context.console), retry_policy=context.retry_policy.for_doctor())
+    with new_session(context.retry_policy) as session:
 
-        def ambient() -> GoogleApi | None:
+        def open_ambient() -> GoogleApi | None:
             try:
                 source = open_source(Ambient(), context, session)
                 source.token()
@@ -115,12 +106,12 @@ def opened(inputs: Mapping[str, str], context: Context, machine: Clocks) -> Iter
                 return None
             return GoogleApi(context, session, source)
 
-        yield Case(inputs, context, machine, session, Viewer(ambient, context.endpoints))
+        yield Case(inputs, context, machine, session, Viewer(open_ambient, context.endpoints))
 
 
 @dataclass(frozen=True)
 class _Quiet:
-    """A console that only masks: what the doctor has to say, it says at the end."""
+    """A console that only masks: the doctor writes its result at the end."""
 
     console: Console
 
@@ -138,5 +129,5 @@ class _Quiet:
     def progress(self, _: str, __: int) -> AbstractContextManager[Callable[[int], None]]:
         return nullcontext(lambda _: None)
 
-    def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
+    def untrusted(self) -> AbstractContextManager[Callable[[str], None]]:
         return nullcontext(self.info)

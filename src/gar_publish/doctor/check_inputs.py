@@ -1,4 +1,4 @@
-"""The first two links: what was asked, and where it runs."""
+"""Checks the inputs, and what the runner allows."""
 
 import json
 import platform
@@ -8,52 +8,54 @@ from typing import Any
 
 from gar_publish.doctor import why_name
 from gar_publish.doctor.case import Case, NotChecked
-from gar_publish.doctor.mending import mended
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
 from gar_publish.report import ci_files
 from gar_publish.settings.credential import read_credential
-from gar_publish.settings.index_url import shown
-from gar_publish.settings.inputs import CREDENTIAL_INPUTS, INPUTS, REPOSITORY_INPUTS, Input, Reader
-from gar_publish.settings.promotion import read_promotion
-from gar_publish.settings.settings import read_index_token, read_repository
+from gar_publish.settings.index_url import redacted
+from gar_publish.settings.inputs import Input
+from gar_publish.settings.promotion import read_source
+from gar_publish.settings.settings import (
+    CREDENTIAL_INPUTS,
+    OPTIONS,
+    REPOSITORY_INPUTS,
+    read_index_token,
+    read_repository,
+)
 
 REQUEST_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-_RIGHTS = [each for each in INPUTS if each.name in {"index-token", "promote-from", "sbom", "provenance"}]
+_RIGHTS = [OPTIONS[name] for name in ("index-token", "sbom", "provenance", "promote-from")]
 _PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
 
 
 def check_inputs(case: Case, facts: list[str]) -> None:
-    """Whether repositories, credential, and what else decides about rights can be understood.
+    """Check the inputs that name repositories and credential, and those that need more permissions.
 
     Raises:
-        BadInput: One of them cannot.
+        BadInput: One of them is wrong.
     """
-    given = Reader(case.inputs)
-    told = [each for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *_RIGHTS) if not given.is_default(each.name)]
-    facts += [f"{each.name}: {_shown(each, given.text(each.name))}" for each in told]
+    given = {each: each.text(case.inputs) for each in (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *_RIGHTS)}
+    facts += [f"{each.name}: {_shown(each, text)}" for each, text in given.items() if text != each.default]
     try:
         case.repository = read_repository(case.inputs, case.context.endpoints)
     except BadInput as failure:
-        raise why_name.repository(failure, case) from None
+        raise why_name.explain_repository(failure, case) from None
     try:
         case.credential = read_credential(case.inputs, case.context.environment)
     except BadInput as failure:
-        raise why_name.provider(failure, case) from None
+        raise why_name.explain_provider(failure, case) from None
     except CredentialsFailure:
-        return  # the next link tells
+        return  # reported by the next check
     case.index_token = read_index_token(case.inputs, case.credential)
-    case.evidence = given.flag("sbom") | given.flag("provenance")
-    if source := given.text("promote-from"):
-        # Which versions are promoted is no matter here.
-        promotion = read_promotion({"promote-from": source, "packages": "any==1"}, case.target, case.context.endpoints)
-        case.promotes_from = promotion.source
+    case.evidence = OPTIONS["sbom"].read(case.inputs) | OPTIONS["provenance"].read(case.inputs)
+    if source := OPTIONS["promote-from"].read(case.inputs):
+        case.promotes_from = read_source(source, case.target, case.context.endpoints)
 
 
 def check_runner(case: Case, facts: list[str]) -> None:
-    """Whether the job may have what its inputs ask for.
+    """Check that the job may request an identity token, if its inputs need one.
 
     Raises:
-        CredentialsFailure: It may not ask for identity tokens.
+        CredentialsFailure: It may not.
     """
     environment = case.context.environment
     place = _place(environment)
@@ -66,17 +68,17 @@ def check_runner(case: Case, facts: list[str]) -> None:
     if fork:
         facts.append(f"a pull request from the fork {fork}")
     if all(environment.get(name) for name in REQUEST_VARIABLES):
-        facts.append("the job may ask for identity tokens (id-token: write)")
+        facts.append("the job may request identity tokens (id-token: write)")
     elif environment.get("GITHUB_ACTIONS") == "true":
-        facts.append("the job may not ask for identity tokens")
+        facts.append("the job may not request identity tokens")
     if case.credential is None:
         raise _no_identity_token(case, place, fork)
 
 
 def _shown(which: Input, value: str) -> str:
     if which.kind == "secret":
-        return "given, not shown"
-    return shown(value) if which in (*REPOSITORY_INPUTS, *_RIGHTS) else value  # a URL may hold a password
+        return "set, not shown"
+    return redacted(value) if which in (*REPOSITORY_INPUTS, *_RIGHTS) else value  # a URL may contain a password
 
 
 def _no_identity_token(case: Case, place: str, fork: str) -> Failure:
@@ -85,35 +87,31 @@ def _no_identity_token(case: Case, place: str, fork: str) -> Failure:
         read_credential(case.inputs, environment)
     except CredentialsFailure as failure:
         if fork:
-            return mended(
-                failure,
-                cause=f"it runs for a pull request from the fork {fork}, whose jobs GitHub gives no identity token",
-                fix="publish when the change is merged\n    on:\n      push:\n        branches: [main]",
+            return failure.because(
+                cause=f"the job runs for a pull request from the fork {fork}; GitHub gives such jobs no identity token",
+                fix="publish after the merge\n    on:\n      push:\n        branches: [main]",
                 anchor="id-token-permission",
             )
         if environment.get("ACT"):
-            return mended(
-                failure,
+            return failure.because(
                 cause="act has no identity tokens",
-                fix="under act, connect the job to `gar-publish emulator`, or set `access-token`",
+                fix="connect the job to `gar-publish emulator`, or set `access-token`",
                 anchor="id-token-permission",
             )
         if environment.get("GITHUB_ACTIONS") == "true":
-            return mended(
-                failure,
+            return failure.because(
                 cause="the job lacks the permission `id-token: write`; a reusable workflow needs it in the calling "
-                "job as well",
+                "job too",
                 fix=_PERMISSION,
                 anchor="id-token-permission",
             )
-        return mended(
-            failure,
-            cause=f"this is {place}; only a job of GitHub Actions has an identity token",
-            fix="examine that job itself, with `doctor: true`; here, leave out `workload-identity-provider`, and this "
-            "machine's own login is examined",
+        return failure.because(
+            cause=f"this is {place}; only jobs of GitHub Actions have identity tokens",
+            fix="set `doctor: true` in that job; to check this machine's own login, leave out "
+            "`workload-identity-provider`",
             anchor="id-token-permission",
         )
-    raise NotChecked("no credential to check")
+    raise NotChecked("there is no credential")
 
 
 def _place(environment: Mapping[str, str]) -> str:
@@ -128,7 +126,7 @@ def _place(environment: Mapping[str, str]) -> str:
 
 
 def _fork(environment: Mapping[str, str]) -> str:
-    """The repository that a pull request comes from, where it is another one.
+    """Return the repository that a pull request comes from, if it is another one.
 
     https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request
     """

@@ -1,7 +1,6 @@
-"""The links below all others: can each host be reached, and do the clocks agree?"""
+"""Checks that each host can be reached, and that the clocks agree."""
 
 import math
-from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -14,58 +13,55 @@ from requests.utils import select_proxy
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.errors import CredentialsFailure, Failure, Unreachable
 from gar_publish.settings.credential import Federation, Key
-from gar_publish.settings.index_url import shown
-from gar_publish.threads import aside, result
-from gar_publish.transport.retry import persist
+from gar_publish.settings.index_url import redacted
+from gar_publish.threads import in_background, result
+from gar_publish.transport.retry import with_retries
 
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 TOLERATED = 300
-"""Seconds that a key's assertion may be in the future (`docs/fidelity.md`)."""
+"""Seconds that a key's assertion may lie in the future (`docs/fidelity.md`)."""
 _WORTH_SAYING = 30
 
 
-def check_network(case: Case, facts: list[str]) -> dict[str, float]:
-    """Whether each host that publishing needs gives an answer, whatever it is.
-
-    Returns:
-        How many seconds each host's clock is ahead of ours, the token services first.
+def check_network(case: Case, facts: list[str]) -> None:
+    """Check that each host that publishing needs sends an answer, whatever it is.
 
     Raises:
-        Unreachable: One does not.
+        Unreachable: A host does not answer.
     """
     environment = case.context.environment
     facts += [f"{name} {_shown(environment[name])}" for name in PROXY_VARIABLES if environment.get(name)]
     facts += [f"{name} {environment[name]}" for name in ("NO_PROXY", "no_proxy") if environment.get(name)]
-    asked = {name: aside(partial(_ask, case, url)) for name, url in _hosts(case).items()}
-    ahead: dict[str, float] = {}
+    asked = {name: in_background(partial(_ask, case, url)) for name, url in _hosts(case).items()}
+    offsets: dict[str, float] = {}
     broken: Failure | None = None
     for name, pending in asked.items():
         try:
-            way, skew = result(pending)
+            way, offset = result(pending)
         except Unreachable as failure:
-            if name == "artifactregistry.googleapis.com":  # uploads do without
-                facts.append(f"{name}: does not answer; publishing goes on without it")
+            if name == "artifactregistry.googleapis.com":  # not needed for uploads
+                facts.append(f"{name}: does not answer; publishing works without it")
                 continue
             facts.append(f"{name}: does not answer")
             broken = broken or failure
             continue
         facts.append(f"{name}: answers, {way}")
-        if skew is not None:
-            ahead[name] = skew
+        if offset is not None:
+            offsets[name] = offset
     if broken:
         raise broken
-    return ahead
+    case.clock_offsets = offsets
 
 
-def check_clock(case: Case, facts: list[str], ahead: Mapping[str, float]) -> None:
-    """Whether this machine's clock is that of the servers.
+def check_clock(case: Case, facts: list[str]) -> None:
+    """Check that this machine's clock agrees with that of the first server, a token service if there is one.
 
     Raises:
-        CredentialsFailure: It is not, and a key that signs its time would be refused.
+        CredentialsFailure: It does not, so that Google would refuse what a key signs.
     """
-    if not ahead:
-        raise NotChecked("no server said what time it is")
-    host, seconds = next(iter(ahead.items()))
+    if not case.clock_offsets:
+        raise NotChecked("no server sent its time")
+    host, seconds = next(iter(case.clock_offsets.items()))
     if abs(seconds) < _WORTH_SAYING:
         facts.append(f"within {math.ceil(abs(seconds)) or 1} s of {host}")
         return
@@ -74,16 +70,16 @@ def check_clock(case: Case, facts: list[str], ahead: Mapping[str, float]) -> Non
     if abs(seconds) > TOLERATED and isinstance(case.credential, Key):
         raise CredentialsFailure(
             f"This machine's clock is {off}.",
-            cause="a key signs the time of this machine, and Google takes what is off by five minutes at most",
-            fix="set the clock by NTP\n  sudo timedatectl set-ntp true",
+            cause="a key signs this machine's time, and Google accepts a difference of five minutes at most",
+            fix="synchronize the clock\n  sudo timedatectl set-ntp true",
             anchor="clock-skew",
         )
     if abs(seconds) > TOLERATED:
-        facts.append("set it by NTP; tokens are taken for older or younger than they are")
+        facts.append("synchronize it by NTP: the expiry of tokens is misjudged")
 
 
 def _hosts(case: Case) -> dict[str, str]:
-    """The hosts that publishing needs, by name, with a URL of each; the token services first."""
+    """Return a URL for each host that publishing needs, by host name; the token services first."""
     endpoints, credential = case.context.endpoints, case.credential
     urls: dict[str, str] = {}
     named: list[str] = []
@@ -103,10 +99,10 @@ def _hosts(case: Case) -> dict[str, str]:
 
 
 def _ask(case: Case, url: str) -> tuple[str, float | None]:
-    """How a host is reached, and how many seconds its clock is ahead.
+    """Return how a host is reached, and the seconds that its clock is ahead of ours.
 
     Raises:
-        Unreachable: It gives no answer at all.
+        Unreachable: It sends no answer at all.
     """
     session = case.session
     proxy = select_proxy(url, session.merge_environment_settings(url, {}, None, None, None)["proxies"])
@@ -119,15 +115,13 @@ def _ask(case: Case, url: str) -> tuple[str, float | None]:
         return answer
 
     try:
-        persist(
-            ask, retry_policy=case.context.retry_policy, what=f"reach {urlsplit(url).netloc}", on_wait=lambda _: None
-        )
+        with_retries(ask, case.context, f"reach {urlsplit(url).netloc}")
     except Unreachable as failure:
-        if not answers:  # else it is there, and out of order: that, the link which needs it will tell
+        if not answers:  # a server error is an answer; the check that needs the server reports it
             raise _explained(failure, case, url, proxy) from None
     answer, at = answers[-1]
     way = f"HTTP {answer.status_code}" + (f" through the proxy {_shown(proxy)}" if proxy else "")
-    return way, _ahead(answer, at)
+    return way, _offset(answer, at)
 
 
 def _explained(failure: Failure, case: Case, url: str, proxy: str | None) -> Failure:
@@ -139,30 +133,30 @@ def _explained(failure: Failure, case: Case, url: str, proxy: str | None) -> Fai
             case.machine.resolve(host)
         except OSError as error:
             return Unreachable(
-                f"{host} has no address here.",
+                f"The host name {host} cannot be resolved.",
                 cause="the proxy's name is misspelt"
                 if proxy
-                else "this network's name server does not know the host; behind a firewall, only a proxy may",
-                fix="set HTTPS_PROXY to the proxy of this network, as http://HOST:PORT",
+                else "this network's name server knows only its own hosts, and a proxy resolves the others",
+                fix="export HTTPS_PROXY=http://HOST:PORT",
                 anchor="no-address",
                 detail=str(error.strerror or ""),
             )
     return failure
 
 
-def _ahead(answer: requests.Response, at: float) -> float | None:
-    """How far a server's clock is ahead of ours, in seconds; None for an answer that a cache may have kept."""
+def _offset(answer: requests.Response, at: float) -> float | None:
+    """Return the seconds that a server's clock is ahead of ours; None if the answer may come from a cache."""
     if "Age" in answer.headers:
         return None
     try:
-        # A date has whole seconds (RFC 9110, section 5.6.7): on average, half a one has passed since.
+        # A date has whole seconds (RFC 9110, section 5.6.7): on average, half a second has passed since.
         return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC).timestamp() + 0.5 - at
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def _parts(url: str) -> SplitResult:
-    """Those of nothing where it is no URL: asking there fails, and tells why."""
+    """Return the parts of a URL, or empty ones if it is malformed: the request then fails and says why."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -170,5 +164,5 @@ def _parts(url: str) -> SplitResult:
 
 
 def _shown(proxy: str) -> str:
-    """A proxy's address without its password."""
-    return shown(proxy if "://" in proxy else f"http://{proxy}")
+    """Return a proxy's address without its password."""
+    return redacted(proxy if "://" in proxy else f"http://{proxy}")

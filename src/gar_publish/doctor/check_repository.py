@@ -1,10 +1,10 @@
-"""The last links: the repository, the rights on it, and the index that others install from."""
+"""Checks the repository, the permissions on it, and the index that users install from."""
 
 from gar_publish.console import rfc3339
 from gar_publish.doctor import why_name
 from gar_publish.doctor.case import Case, NotChecked
-from gar_publish.doctor.mending import mended, quoted
-from gar_publish.doctor.principal import member
+from gar_publish.doctor.conditions import quoted
+from gar_publish.doctor.principal import find_member
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.access import open_access, read_as
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
@@ -17,16 +17,16 @@ _ATTACH = tuple(
     f"artifactregistry.{name}"
     for name in ("attachments.create", "attachments.get", "files.download", "files.update", "files.upload")
 )
-"""What `attachments.py` calls."""
+"""The permissions that `registry/attachments.py` needs."""
 _ANY = "gar-publish"
-"""A package to look up in an index, be it there or not."""
+"""A package to look up in an index; it need not exist."""
 
 
 def check_repository(case: Case, facts: list[str]) -> None:
-    """Whether it is there, and takes Python packages.
+    """Check that the repository exists and accepts Python packages.
 
     Raises:
-        RegistryRefused: It does not, or its API is switched off.
+        RegistryRefused: It does not, or the API is disabled.
     """
     repository = _googles(case, case.target)
     try:
@@ -34,56 +34,56 @@ def check_repository(case: Case, facts: list[str]) -> None:
         if found is None and (api := case.viewer.api()):
             found = case.repository_api(repository, api).describe()
     except RegistryRefused as failure:
-        raise _not_there(failure, case, repository) from None
+        raise _explain_repository(failure, case, repository) from None
     if found is None:
-        raise NotChecked("this identity may not ask; the next link tells")
+        raise NotChecked("no permission to look; the next check tells more")
     case.described = found
     facts.append(f"format {found.get('format')}, mode {found.get('mode')}, in {repository.location}")
 
 
 def check_permissions(case: Case, facts: list[str]) -> None:
-    """Whether whoever publishes may upload and download.
+    """Check that the publisher may upload, and attach evidence if that is asked for.
 
     Raises:
-        RegistryRefused: Not so.
+        RegistryRefused: A permission is missing.
     """
     repository = _googles(case, case.target)
-    held = case.repository_api(repository).permitted((UPLOAD, DOWNLOAD))
-    if held is None:
-        raise NotChecked("the API does not tell; the upload itself will")
-    facts += [f"{name}: {'held' if name in held else 'not held'}" for name in (UPLOAD, DOWNLOAD)]
-    if UPLOAD not in held:
-        raise _not_allowed(case, repository, reads=DOWNLOAD in held)
+    granted = case.repository_api(repository).permitted((UPLOAD, DOWNLOAD))
+    if granted is None:
+        raise NotChecked("the API does not say; the upload will show")
+    facts += [f"{name}: {'granted' if name in granted else 'not granted'}" for name in (UPLOAD, DOWNLOAD)]
+    if UPLOAD not in granted:
+        raise _explain_upload(case, repository, reads=DOWNLOAD in granted)
     if case.evidence:
         _check_evidence(case, repository, facts)
 
 
 def check_source(case: Case, facts: list[str]) -> None:
-    """Whether whoever publishes may read the repository that is promoted from.
+    """Check that the publisher can read the repository to promote from.
 
     Raises:
-        Failure: Not so, or it holds no Python packages of its own.
+        Failure: It cannot, or the repository has no Python packages of its own.
     """
     if case.promotes_from is None or case.source is None:
-        raise NotChecked("nobody to read as")
+        raise NotChecked("there is no credential to read with")
     source = _googles(case, case.promotes_from)
     api = case.repository_api(source)
     api.check_source()
-    held = api.permitted((DOWNLOAD,))
-    if held is not None and DOWNLOAD not in held:
-        raise _lacks(case, source, "read", READER, there=api.takes_uploads())
+    granted = api.permitted((DOWNLOAD,))
+    if granted is not None and DOWNLOAD not in granted:
+        raise _lacks(case, source, "read", READER, exists=api.takes_uploads())
     read_as(case.source, source, case.index_token, case.context, case.session).files(_ANY)
     facts.append(f"{source} can be read")
 
 
 def check_index(case: Case, facts: list[str]) -> None:
-    """Whether the index can be read with the token that would be handed out.
+    """Check that the index can be read with the token of the install option.
 
     Raises:
         Failure: It cannot.
     """
     if case.credential is None:
-        raise NotChecked("nobody to read as")
+        raise NotChecked("there is no credential to read with")
     access = open_access(case.target, case.credential, case.index_token, case.context, case.session)
     access.files(_ANY)
     facts.append("can be read")
@@ -91,99 +91,89 @@ def check_index(case: Case, facts: list[str]) -> None:
     if token:
         scheme, _, rest = case.target.index_url.partition("://")
         facts.append(f"--extra-index-url {scheme}://{token.user}:***@{rest}")
-        facts.append("carries the publishing token" if access.reads_as_publisher else "carries a read-only token")
-        facts.append(f"good until {rfc3339(token.expires_at)}" if token.expires_at else "nobody says until when")
+        facts.append("has the publishing token" if access.reads_as_publisher else "has a read-only token")
+        facts.append(f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "its expiry is not known")
 
 
 def _googles(case: Case, repository: Repository) -> Repository:
     if repository.resource is None:
         raise NotChecked("not a repository of Artifact Registry")
     if isinstance(case.credential, KeyPassword):
-        raise NotChecked("a key that is the password is shown to the index alone")
+        raise NotChecked("a key that is the password is sent only to the index")
     return repository
 
 
-def _not_there(failure: Failure, case: Case, repository: Repository) -> Failure:
-    """Where it is instead, or which one can be published to."""
+def _explain_repository(failure: Failure, case: Case, repository: Repository) -> Failure:
     if failure.anchor == "repository-missing":
-        return why_name.elsewhere(failure, case, repository) or why_name.misspelt(failure, case, repository) or failure
+        moved = why_name.explain_location(failure, case, repository)
+        return moved or why_name.explain_spelling(failure, case, repository) or failure
     if failure.anchor not in {"repository-mode", "repository-format"}:
         return failure
     where = f"{repository.location}/{repository.project}/"
-    takes = [
-        name
-        for name in why_name.beside(case, repository)
-        if case.repository_api(why_name.at(case, repository, name=name)).takes_uploads()
-    ]
-    fix = (
-        f"publish to one that takes Python packages\n  repository: {where}{takes[0]}"
-        if takes
-        else (
-            "create one that takes Python packages, and give its name\n"
-            f"  {repository.to_create(f'{repository.name}-python')}\n"
-            f"  repository: {where}{repository.name}-python"
+    for name in why_name.list_others(case, repository):
+        if case.repository_api(why_name.rename(case, repository, name=name)).takes_uploads():
+            fix = f"set `repository: {where}{name}`"
+            break
+    else:
+        new = f"{repository.name}-python"
+        fix = (
+            f"create a repository for Python packages and set `repository: {where}{new}`\n  {repository.to_create(new)}"
         )
-    )
     if failure.anchor == "repository-mode":
-        return mended(failure, cause=failure.cause, fix=fix, anchor="repository-mode")
-    return mended(
-        failure, cause="a repository takes one kind of package, for ever", fix=fix, anchor="repository-format"
-    )
+        return failure.because(cause=failure.cause, fix=fix, anchor="repository-mode")
+    return failure.because(cause="the format of a repository cannot be changed", fix=fix, anchor="repository-format")
 
 
 def _check_evidence(case: Case, repository: Repository, facts: list[str]) -> None:
-    held = case.repository_api(repository).permitted(_ATTACH)
-    if held is None:
-        facts.append("to attach evidence: the API does not tell")
+    granted = case.repository_api(repository).permitted(_ATTACH)
+    if granted is None:
+        facts.append("permissions to attach evidence: the API does not say")
         return
-    facts += [f"{name}: {'held' if name in held else 'not held'}" for name in _ATTACH]
-    if missing := [name for name in _ATTACH if name not in held]:
-        failure = _lacks(case, repository, "attach evidence in", WRITER, there=True)
-        raise mended(
-            failure,
-            cause=f"the identity lacks {', '.join(missing)}, which attaching what `sbom` and `provenance` make takes",
+    facts += [f"{name}: {'granted' if name in granted else 'not granted'}" for name in _ATTACH]
+    if missing := [name for name in _ATTACH if name not in granted]:
+        failure = _lacks(case, repository, "attach evidence in", WRITER, exists=True)
+        raise failure.because(
+            cause=f"the identity lacks {', '.join(missing)}, which `sbom` and `provenance` need",
             fix=failure.fix,
             anchor="evidence-403",
         )
 
 
-def _not_allowed(case: Case, repository: Repository, *, reads: bool) -> Failure:
-    failure = _lacks(case, repository, "upload to", WRITER, there=reads or bool(case.described))
+def _explain_upload(case: Case, repository: Repository, *, reads: bool) -> Failure:
+    failure = _lacks(case, repository, "upload to", WRITER, exists=reads or bool(case.described))
     if reads:
-        return mended(
-            failure,
-            cause="the identity holds the reader's role alone: it may download, and upload nothing",
+        return failure.because(
+            cause="the identity has only the reader role: it may download, but not upload",
             fix=failure.fix,
             anchor="registry-403",
         )
-    if not case.described and (moved := why_name.elsewhere(failure, case, repository)):
+    if not case.described and (moved := why_name.explain_location(failure, case, repository)):
         return moved
-    for name in why_name.beside(case, repository):
-        if UPLOAD in (case.repository_api(why_name.at(case, repository, name=name)).permitted((UPLOAD,)) or ()):
-            return mended(
-                failure,
-                cause=f"the identity holds the role on another resource: it may upload to {name}",
+    for name in why_name.list_others(case, repository):
+        if UPLOAD in (case.repository_api(why_name.rename(case, repository, name=name)).permitted((UPLOAD,)) or ()):
+            return failure.because(
+                cause=f"the identity has the role on another repository: it may upload to {name}",
                 fix=failure.fix,
                 anchor="registry-403",
             )
     return failure
 
 
-def _lacks(case: Case, repository: Repository, to: str, role: str, *, there: bool) -> Failure:
-    """Whoever publishes lacks a role; where nobody has seen the repository, it may as well not be there."""
-    who = member(case)
-    what = f"{who if '@' in who else 'Whoever publishes'} may not {to} {repository}."
-    grant = f"give the identity the role\n  {repository.to_grant(quoted(who), role)}"
-    if there:
+def _lacks(case: Case, repository: Repository, verb: str, role: str, *, exists: bool) -> Failure:
+    """Return the failure of a publisher who lacks a role; one that is not known to exist may also be missing."""
+    member = find_member(case)
+    what = f"{member if '@' in member else 'This identity'} may not {verb} {repository}."
+    grant = f"grant the role\n  {repository.to_grant(quoted(member), role)}"
+    if exists:
         return RegistryRefused(
             what, cause=f"the identity lacks {role} on this repository", fix=grant, anchor="registry-403"
         )
-    create = f"create it, if it is nowhere\n  {repository.to_create()}\n" if role == WRITER else ""
+    create = f"if it does not exist, create it\n  {repository.to_create()}\n" if role == WRITER else ""
     return RegistryRefused(
         what,
         cause=f"there is no repository {repository.name} in {repository.location}, or the identity lacks {role} on it: "
-        "Google answers both the same",
-        fix="look whether it is there, in another location, or under another name\n"
+        "Google's answer is the same for both",
+        fix="check whether it exists, in another location or under another name\n"
         f"  gcloud artifacts repositories list --project={repository.project}\n{create}{grant}",
         anchor="registry-403",
     )

@@ -1,16 +1,18 @@
-"""A provider's condition and mapping, held against what a job's identity token says.
+"""Compares a provider's attribute condition and mapping with the claims of a job's identity token.
 
-Conditions are CEL. Only comparisons of one claim with one text are understood, which is what nearly all of them are.
-One that is false is a reason only where the whole condition cannot hold without it: not beside `||`, `!` or `?`.
+Conditions are CEL. Only comparisons of one claim with one constant are understood; nearly all conditions consist of
+these. A false comparison explains a refusal only if the whole condition needs it: not next to `||`, `!` or `?`.
 https://cloud.google.com/iam/docs/workload-identity-federation#mapping
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Why = Literal["letter case", "immutable subject", "another repository", "another run"]
+"""The likeliest reason first."""
 
 _COMPARISON = re.compile(r"\b(assertion|attribute|google)\.(\w+)\s*==\s*(['\"])((?:(?!\3|\\).)*)\3")
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
@@ -18,8 +20,7 @@ _GROUP = re.compile(r"\(([^()]*)\)")
 _OTHERWISE = re.compile(r"\|\||!(?!=)|\?")
 _CLAIM = re.compile(r"assertion\.(\w+)")
 _IDS = re.compile(r"@\d+(?=[/:])")
-_WHICH_REPOSITORY = {"repository", "repository_owner", "repository_id", "repository_owner_id", "sub"}
-_ORDER: tuple[Why, ...] = ("letter case", "immutable subject", "another repository", "another run")
+_REPOSITORY_CLAIMS = {"repository", "repository_owner", "repository_id", "repository_owner_id", "sub"}
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,11 @@ class Mismatch:
     """A comparison that is false for this job.
 
     Attributes:
-        claim: What it compares.
-        wanted: With what.
-        found: What the token says.
-        condition: The whole condition, changed so that this comparison lets the job in, and nothing else does.
+        claim: The claim that is compared.
+        wanted: The value in the condition.
+        found: The value in the token.
+        condition: The whole condition, changed to admit this job and nothing else.
+        needed: Whether the whole condition is false because of it.
     """
 
     why: Why
@@ -38,27 +40,43 @@ class Mismatch:
     wanted: str
     found: str
     condition: str
+    needed: bool
 
 
-def mapping_of(provider: Mapping[str, Any]) -> dict[str, str]:
-    """What a provider maps, given all that IAM says of it."""
+def read_mapping(provider: Mapping[str, Any]) -> dict[str, str]:
+    """Return a provider's attribute mapping, from its description by IAM."""
     found = provider.get("attributeMapping")
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def mismatch(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> Mismatch | None:
-    """The likeliest reason for which a condition is false; None where no comparison has to be."""
-    needed = _needed(condition)
-    return next((each for at, each in _mismatches(condition, mapping, claims) if needed[at] != " "), None)
+def find_mismatches(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> list[Mismatch]:
+    """Return the comparisons that are false for this job, the likeliest reason first."""
+    needed, found = _blank_optional_parts(condition), []
+    for match in _COMPARISON.finditer(condition):
+        scope, name, quote, wanted = match.groups()
+        claim = name if scope == "assertion" else _claim_of(mapping.get(f"{scope}.{name}", ""))
+        actual = str(claims.get(claim, "")) if claim else wanted
+        if not claim or actual == wanted:
+            continue
+        replacement = match[0].removesuffix(f"{quote}{wanted}{quote}") + f"{quote}{actual}{quote}"
+        why: Why
+        if actual.lower() == wanted.lower():
+            why = "letter case"
+        elif claim == "sub" and without_ids(actual) == wanted:
+            why = "immutable subject"
+        elif claim in _REPOSITORY_CLAIMS and not (claim == "sub" and _repository_of(actual) == _repository_of(wanted)):
+            why = "another repository"
+            id_ = claims.get("repository_id", "REPOSITORY_ID")
+            replacement = f"({match[0]} || assertion.repository_id == '{id_}')"
+        else:
+            why = "another run"
+        changed = condition[: match.start()] + replacement + condition[match.end() :]
+        found.append(Mismatch(why, claim, wanted, actual, changed, needed[match.start()] != " "))
+    return sorted(found, key=lambda each: get_args(Why).index(each.why))
 
 
-def unmet(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> list[Mismatch]:
-    """All comparisons of a condition that are false, whatever that means for the whole; the likeliest reasons first."""
-    return [each for _, each in _mismatches(condition, mapping, claims)]
-
-
-def _needed(condition: str) -> str:
-    """A condition with blanks in place of whatever need not hold for the whole to hold."""
+def _blank_optional_parts(condition: str) -> str:
+    """Return a condition with spaces in place of the parts that may be false while the whole is true."""
     shape = _TEXT.sub(lambda text: "_" * len(text[0]), condition)
     while group := _GROUP.search(shape):
         inner = " " * len(group[1]) if _OTHERWISE.search(group[1]) else group[1]
@@ -66,51 +84,24 @@ def _needed(condition: str) -> str:
     return " " * len(shape) if _OTHERWISE.search(shape) else shape
 
 
-def _mismatches(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> list[tuple[int, Mismatch]]:
-    """The false comparisons, each with where it begins; the likeliest reasons first."""
-    return sorted(_found(condition, mapping, claims), key=lambda each: _ORDER.index(each[1].why))
-
-
-def _found(condition: str, mapping: Mapping[str, str], claims: Mapping[str, Any]) -> Iterator[tuple[int, Mismatch]]:
-    for match in _COMPARISON.finditer(condition):
-        scope, name, quote, wanted = match.groups()
-        claim = name if scope == "assertion" else _claim(mapping.get(f"{scope}.{name}", ""))
-        found = str(claims.get(claim, "")) if claim else wanted
-        if not claim or found == wanted:
-            continue
-        said = match[0].removesuffix(f"{quote}{wanted}{quote}") + f"{quote}{found}{quote}"
-        why: Why
-        if found.lower() == wanted.lower():
-            why = "letter case"
-        elif claim == "sub" and old_subject(found) == wanted:
-            why = "immutable subject"
-        elif claim in _WHICH_REPOSITORY and not (claim == "sub" and _repository_of(found) == _repository_of(wanted)):
-            why = "another repository"
-            said = f"({match[0]} || assertion.repository_id == '{claims.get('repository_id', 'REPOSITORY_ID')}')"
-        else:
-            why = "another run"
-        changed = condition[: match.start()] + said + condition[match.end() :]
-        yield match.start(), Mismatch(why, claim, wanted, found, changed)
-
-
-def old_subject(subject: str) -> str:
-    """A subject as repositories had it before 2026-07-15: without ids."""
+def without_ids(subject: str) -> str:
+    """Return a subject in the form that repositories had before 2026-07-15."""
     return _IDS.sub("", subject, count=2)
 
 
 def _repository_of(subject: str) -> list[str]:
-    """The repository in a subject, which says of which run it is after that: repo:OWNER/NAME:ref:refs/heads/main."""
+    """Return the first two parts of a subject such as `repo:OWNER/NAME:ref:refs/heads/main`."""
     return subject.split(":")[:2]
 
 
-def mapped(mapping: Mapping[str, str], claims: Mapping[str, Any]) -> dict[str, str]:
-    """The attributes of a job's identity, as far as they are claims as they stand."""
-    plain = {name: _claim(expression) for name, expression in mapping.items()}
+def map_claims(mapping: Mapping[str, str], claims: Mapping[str, Any]) -> dict[str, str]:
+    """Return the attributes of a job's identity that are mapped from a single unchanged claim."""
+    plain = {name: _claim_of(expression) for name, expression in mapping.items()}
     return {name: str(claims[claim]) for name, claim in plain.items() if claim and claim in claims}
 
 
-def members(pool: str, attributes: Mapping[str, str]) -> dict[str, str]:
-    """How bindings name a job's identity, by the attribute that each goes by; the most lasting ones first.
+def list_members(pool: str, attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the IAM members that include a job's identity, by attribute; those that survive a renaming first.
 
     https://cloud.google.com/iam/docs/principal-identifiers
     """
@@ -125,6 +116,13 @@ def members(pool: str, attributes: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _claim(expression: str) -> str | None:
+def quoted(text: str) -> str:
+    """Return one word of a POSIX shell command; a condition, which has single quotes, in double quotes."""
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)
+
+
+def _claim_of(expression: str) -> str | None:
     match = _CLAIM.fullmatch(expression.strip())
     return match[1] if match else None

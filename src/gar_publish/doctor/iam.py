@@ -1,4 +1,4 @@
-"""What IAM holds, seen with whatever credentials the machine has besides those that are examined.
+"""Reads IAM with the machine's own credentials, which are other than those of the publisher.
 
 https://cloud.google.com/iam/docs/reference/rest
 """
@@ -21,14 +21,14 @@ _WITH_CONDITIONS = {"options.requestedPolicyVersion": "3"}
 
 
 class Viewer:
-    """Sees what it may: each answer is None where it may not, or where there is nothing.
+    """Reads what it has permission for; each answer is None if permission is missing or nothing is there.
 
     Args:
-        ambient: Makes the client of the machine's own credentials, if there are any; called once, when it is needed.
+        ambient: Opens the client of the machine's own credentials, if there are any; called at most once.
         endpoints: Google's hosts, or the emulator's.
 
     Attributes:
-        unread: What it may not see, and which command shows that to those who may.
+        unread: What it had no permission to read, and the command that shows it.
     """
 
     def __init__(self, ambient: Callable[[], GoogleApi | None], endpoints: Endpoints) -> None:
@@ -39,37 +39,37 @@ class Viewer:
         self._projects = f"{endpoints.host('cloudresourcemanager.googleapis.com')}/v1/projects"
 
     def provider(self, name: str) -> Mapping[str, Any] | None:
-        """A workload identity provider by its full name."""
+        """Return a workload identity provider by its full name."""
         return self._get(name, *_providers(name.partition("/providers/")[0]))
 
     def pool(self, name: str) -> Mapping[str, Any] | None:
-        """A workload identity pool by its full name."""
+        """Return a workload identity pool by its full name."""
         return self._get(name, *_pools(name.split("/")[1]))
 
     def providers(self, pool: str) -> list[str]:
-        """The ids of a pool's providers."""
+        """Return the ids of a pool's providers."""
         listed = self._get(f"{pool}/providers", *_providers(pool)) or {}
         return [_id(each) for each in listed.get("workloadIdentityPoolProviders", [])]
 
     def pools(self, project: str) -> list[str]:
-        """The ids of a project's pools."""
+        """Return the ids of a project's pools."""
         listed = self._get(f"projects/{project}/locations/global/workloadIdentityPools", *_pools(project)) or {}
         return [_id(each) for each in listed.get("workloadIdentityPools", [])]
 
     def account(self, project: str, email: str) -> Mapping[str, Any] | None:
-        """A service account."""
+        """Return a service account."""
         return self._get(_account(project, email), *_accounts(project))
 
     def accounts(self, project: str) -> list[str]:
-        """The addresses of a project's service accounts."""
+        """Return the addresses of a project's service accounts."""
         listed = self._get(f"projects/{project}/serviceAccounts", *_accounts(project)) or {}
         return [str(each.get("email", "")) for each in listed.get("accounts", [])]
 
     def members(self, project: str, email: str, roles: frozenset[str]) -> dict[str, str] | None:
-        """Who holds one of these roles on a service account itself, and on which condition; empty for none."""
+        """Return the members that have one of these roles on a service account, each with its condition or ""."""
         policy = self._get(
             f"{_account(project, email)}:getIamPolicy",
-            f"who may act as {email}",
+            f"the bindings of the account {email}",
             f"gcloud iam service-accounts get-iam-policy {email} --project={project}",
         )
         if policy is None:
@@ -82,7 +82,7 @@ class Viewer:
         return found
 
     def project_number(self, project: str) -> str | None:
-        """The number of a project that is known by its id."""
+        """Return the number of the project with this id."""
         found = self._get(
             f"{self._projects}/{project}",
             f"the number of the project {project}",
@@ -91,14 +91,14 @@ class Viewer:
         return str(found["projectNumber"]) if found and "projectNumber" in found else None
 
     def _ask(self, path: str, what: str, shown_by: str) -> Mapping[str, Any] | None:
-        """Ask IAM, or whatever API has the whole address that is given."""
+        """Ask IAM for a path, or another API for a whole URL."""
         policy = path.endswith(":getIamPolicy")
         if api := self.api():
             with suppress(Failure):
                 response = api.call(
                     "POST" if policy else "GET",
                     path if "://" in path else f"{self._iam}/{path}",
-                    what="look into IAM",
+                    what="read IAM",
                     params=_WITH_CONDITIONS if policy else None,
                     json={} if policy else None,
                 )
@@ -111,7 +111,7 @@ class Viewer:
 
 
 def _providers(pool: str) -> tuple[str, str]:
-    what = f"the providers of the pool {pool.rpartition('/')[2]}, with condition and mapping"
+    what = f"the providers of the pool {pool.rpartition('/')[2]}, with conditions and mappings"
     return what, f"gcloud iam workload-identity-pools providers list --workload-identity-pool={pool} --show-deleted"
 
 

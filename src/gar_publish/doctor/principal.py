@@ -1,4 +1,4 @@
-"""How a binding names whoever publishes.
+"""Finds the name of the publisher in IAM.
 
 https://cloud.google.com/iam/docs/principal-identifiers
 """
@@ -17,24 +17,24 @@ from gar_publish.settings.credential import Ambient, Federation
 from gar_publish.transport.session import is_success
 
 
-def member(case: Case) -> str:
-    """The member, as precisely as it can be known; the word MEMBER where nobody but Google knows."""
+def find_member(case: Case) -> str:
+    """Return the publisher's IAM member, as exactly as possible; the word MEMBER if only Google knows it."""
     match case.credential:
         case None:
             return "MEMBER"
         case Federation(provider, None):
-            mapping = conditions.mapping_of(case.viewer.provider(provider) or {})
-            ours = conditions.mapped(mapping, case.claims)
-            for found in conditions.members(provider.partition("/providers/")[0], ours).values():
+            mapping = conditions.read_mapping(case.viewer.provider(provider) or {})
+            ours = conditions.map_claims(mapping, case.claims)
+            for found in conditions.list_members(provider.partition("/providers/")[0], ours).values():
                 return found
-        case Ambient() if account := attached_account(case):
+        case Ambient() if account := find_attached_account(case):
             return f"serviceAccount:{account}"
     repository = {"GITHUB_REPOSITORY": str(case.claims["repository"])} if "repository" in case.claims else {}
     return credential.member(case.credential, {**case.context.environment, **repository})
 
 
-def attached_account(case: Case) -> str | None:
-    """The account that the machine's own credentials speak for, where a key or the metadata server says so."""
+def find_attached_account(case: Case) -> str | None:
+    """Return the account of the machine's own credentials, if a key or the metadata server names one."""
     if path := case.context.environment.get(VARIABLE):
         try:
             info = json.loads(Path(path).read_text("utf-8-sig"))

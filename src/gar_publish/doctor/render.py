@@ -1,71 +1,119 @@
-"""A diagnosis as a tree for a terminal, as Markdown for a step summary, and as JSON."""
+"""A diagnosis, and its forms: a tree for a terminal, Markdown for a step summary, and JSON."""
 
 import html
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from gar_publish.console import printable
-from gar_publish.doctor.diagnosis import Diagnosis, State
+from gar_publish.errors import Failure
 from gar_publish.report.render import failure_as_json, failure_as_markdown
+
+State = Literal["ok", "broken", "not checked", "not reached"]
+"""`not checked`: nothing to check, or no permission to look. `not reached`: an earlier link is broken."""
 
 _MARKS: dict[State, str] = {"ok": "+", "broken": "x", "not checked": "-", "not reached": "."}
 _ICONS: dict[State, str] = {"ok": "✅", "broken": "❌", "not checked": "➖", "not reached": "⬜"}  # noqa: RUF001 - as it is meant
-_ALL_HOLD = "All links hold that could be checked."
+_ALL_OK = "All links that could be checked are ok."
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain.
+
+    Attributes:
+        name: Its name in JSON: "token-exchange".
+        title: Its name for people.
+        state: The result of the check.
+        facts: What was seen, one line each; never a secret.
+        failure: Why it is broken.
+    """
+
+    name: str
+    title: str
+    state: State
+    facts: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def commands(self) -> list[str]:
+        """Return the lines of the fix that are commands."""
+        lines = self.failure.fix.splitlines() if self.failure else []
+        return [line.strip() for line in lines if line.strip().startswith("gcloud ")]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All links in their order; none is reached after a broken one."""
+
+    links: tuple[Link, ...]
+
+    @property
+    def broken(self) -> Link | None:
+        return next((link for link in self.links if link.failure), None)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code that publishing would end with; 0 if no link is broken."""
+        return self.broken.failure.exit_code if self.broken and self.broken.failure else 0
+
+    def translated(self, words: Callable[[str], str]) -> "Diagnosis":
+        """Return the same diagnosis with its failures in other words."""
+        links = (replace(each, failure=each.failure and each.failure.translated(words)) for each in self.links)
+        return Diagnosis(tuple(links))
 
 
 def as_text(diagnosis: Diagnosis) -> str:
-    """The tree: a line for each link, what was seen below it, and below the broken one what mends it."""
+    """Return the tree: a line for each link, then its facts and its failure."""
     lines = []
     for link in diagnosis.links:
         lines.append(f"{_MARKS[link.state]} {link.title}: {link.state}")
         lines += [f"  | {_line(fact)}" for fact in link.facts]
         if link.failure:
             lines += [f"  ` {line}" for line in link.failure.explain().splitlines()]
-    return printable("\n".join(lines if diagnosis.broken else [*lines, _ALL_HOLD]))
+    return printable("\n".join(lines if diagnosis.broken else [*lines, _ALL_OK]))
 
 
 def as_markdown(diagnosis: Diagnosis) -> str:
-    """The step summary's part: a table of the links, and the broken one's failure."""
+    """Return a table of the links, and the failure of the broken one."""
     rows = [
         f"| {_ICONS[link.state]} {link.title} | {link.state} | {'<br>'.join(map(_cell, link.facts))} |"
         for link in diagnosis.links
     ]
     parts = ["### gar-publish doctor", "", "| link | state | what was seen |", "| --- | --- | --- |", *rows, ""]
     broken = diagnosis.broken
-    parts.append(failure_as_markdown(broken.failure) if broken and broken.failure else f"{_ALL_HOLD}\n")
+    parts.append(failure_as_markdown(broken.failure) if broken and broken.failure else f"{_ALL_OK}\n")
     return "\n".join(parts)
 
 
 def as_json(diagnosis: Diagnosis) -> str:
-    """For machines; `commands` are those of the broken link, each ready to run."""
+    """Return the diagnosis as JSON; `commands` are those of the broken link."""
     broken = diagnosis.broken
-    return (
-        json.dumps(
-            {
-                "broken": broken.name if broken else None,
-                "exit-code": diagnosis.exit_code,
-                "commands": broken.commands if broken else [],
-                "links": [
-                    {
-                        "name": link.name,
-                        "title": link.title,
-                        "state": link.state,
-                        "facts": list(link.facts),
-                        **({"failure": failure_as_json(link.failure)} if link.failure else {}),
-                    }
-                    for link in diagnosis.links
-                ],
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    links = [
+        {
+            "name": link.name,
+            "title": link.title,
+            "state": link.state,
+            "facts": list(link.facts),
+            **({"failure": failure_as_json(link.failure)} if link.failure else {}),
+        }
+        for link in diagnosis.links
+    ]
+    found = {
+        "broken": broken.name if broken else None,
+        "exit-code": diagnosis.exit_code,
+        "commands": broken.commands if broken else [],
+        "links": links,
+    }
+    return json.dumps(found, indent=2) + "\n"
 
 
 def _line(fact: str) -> str:
-    """A fact holds what others say, such as a claim; line breaks in it would forge more of the tree or the table."""
+    """Return a fact on one line: a line break in a claim could forge a part of the tree or the table."""
     return " ".join(fact.splitlines())
 
 
 def _cell(fact: str) -> str:
-    # As numbers, characters have no meaning in Markdown, whatever stands before them.
+    # Written as numbers, these characters have no meaning in Markdown.
     return html.escape(printable(_line(fact))).translate({ord(each): f"&#{ord(each)};" for each in "|[`\\"})

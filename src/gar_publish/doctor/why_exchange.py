@@ -1,178 +1,155 @@
-"""Why Google's token service refuses an identity, judged from its claims and from what IAM holds of pool and provider.
+"""Explains why Google's token service refuses an identity, from the job's claims and the pool and provider in IAM."""
 
-What publishing says stands where nothing better is known.
-"""
-
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from gar_publish.auth.refusals import project_of
 from gar_publish.doctor import conditions
 from gar_publish.doctor.case import Case
-from gar_publish.doctor.conditions import Mismatch
-from gar_publish.doctor.mending import mended, quoted
-from gar_publish.doctor.why_name import nearest
+from gar_publish.doctor.conditions import Mismatch, Why, quoted
+from gar_publish.doctor.why_name import pick_nearest
 from gar_publish.errors import Failure
 from gar_publish.settings.credential import Federation
 
 _POOLS = "gcloud iam workload-identity-pools"
 _PROVIDERS = f"{_POOLS} providers"
-_TOLD_BY_THE_PROVIDER = {"provider-missing", "attribute-condition", "immutable-subject", "audience", "subject-too-long"}
+
+_MISMATCHES: Mapping[Why, tuple[str, str]] = {
+    "letter case": ("upper and lower case differ", "write it as GitHub does\n  {update}"),
+    "immutable subject": (
+        "the token has ids in `sub`, as in repositories created or renamed since 2026-07-15",
+        "compare with the new form, or better with ids only\n  {update}",
+    ),
+    "another repository": (
+        "the condition admits other repositories",
+        "if this repository should publish too, admit it\n  {update}",
+    ),
+    "another run": (
+        "the condition excludes runs like this one",
+        "run it where {claim} is {wanted}; if runs like this one should publish too, change the condition: {condition}",
+    ),
+}
+"""What a false comparison means, and its fix."""
 
 
-def exchange(failure: Failure, case: Case, credential: Federation) -> Failure:
-    """Why Google's token service refuses."""
-    if failure.anchor not in _TOLD_BY_THE_PROVIDER:
+def explain_exchange(failure: Failure, case: Case, credential: Federation) -> Failure:
+    """Return the failure with the cause that IAM shows; unchanged if it shows none."""
+    if failure.anchor == "provider-missing":
+        return _explain_missing(failure, case, credential)
+    if failure.anchor not in {"attribute-condition", "immutable-subject", "audience", "subject-too-long"}:
         return failure
     provider = case.viewer.provider(credential.provider)
-    match failure.anchor:
-        case "provider-missing":
-            return _missing(failure, case, credential, provider)
-        case "attribute-condition" | "immutable-subject":
-            return _condition(failure, case, credential, provider) if provider else failure
-        case "audience" if provider:
-            listed = [*_oidc(provider).get("allowedAudiences", []), f"https://iam.googleapis.com/{credential.provider}"]
-            return mended(
-                failure,
-                cause=failure.cause,
-                fix="put it on the list\n"
-                f"  {_PROVIDERS} update-oidc {credential.provider} --allowed-audiences={quoted(','.join(listed))}",
-                anchor="audience",
-            )
-        case "subject-too-long" if provider:
-            mapping = conditions.mapping_of(provider)
-            return mended(
-                failure,
-                cause=f"google.subject is mapped from {mapping.get('google.subject')}, which is too long for this job; "
-                "Google takes 127 bytes",
-                fix="map something short instead; bindings to the old subject have to be made anew\n"
-                + to_map(credential, {**mapping, "google.subject": "assertion.repository_id"}),
-                anchor="subject-too-long",
-            )
-    return failure
+    if not provider:
+        return failure
+    update = f"{_PROVIDERS} update-oidc {credential.provider}"
+    mapping = conditions.read_mapping(provider)
+    if failure.anchor == "audience":
+        oidc = provider.get("oidc")
+        known = oidc.get("allowedAudiences", []) if isinstance(oidc, dict) else []
+        audiences = quoted(",".join([*known, f"https://iam.googleapis.com/{credential.provider}"]))
+        return failure.because(
+            cause=failure.cause,
+            fix=f"add it to the list\n  {update} --allowed-audiences={audiences}",
+            anchor="audience",
+        )
+    if failure.anchor == "subject-too-long":
+        return failure.because(
+            cause=f"google.subject is mapped from {mapping.get('google.subject')}, which is too long for this job: "
+            "Google's limit is 127 bytes",
+            fix="map a shorter claim instead, and replace the bindings to the old subject\n"
+            + mapping_command(credential, {**mapping, "google.subject": "assertion.repository_id"}),
+            anchor="subject-too-long",
+        )
+    condition = str(provider.get("attributeCondition", ""))
+    return _explain_condition(
+        failure,
+        condition,
+        conditions.find_mismatches(condition, mapping, case.claims),
+        f"{update} --attribute-condition=",
+    )
 
 
-def to_map(credential: Federation, mapping: Mapping[str, str]) -> str:
-    """The command that gives a provider this mapping, as a line of a fix."""
+def mapping_command(credential: Federation, mapping: Mapping[str, str]) -> str:
+    """Return the command that gives a provider this mapping, as a line of a fix."""
     pairs = [f"{name}={expression}" for name, expression in mapping.items()]
-    # gcloud splits at commas, which calls of CEL hold as well, unless it is told otherwise: `gcloud topic escaping`.
+    # gcloud splits the value at commas, which CEL calls contain too, unless told otherwise: `gcloud topic escaping`.
     listed = "^~^" + "~".join(pairs) if "," in "".join(pairs) else ",".join(pairs)
     return f"  {_PROVIDERS} update-oidc {credential.provider} --attribute-mapping={quoted(listed)}"
 
 
-def _missing(failure: Failure, case: Case, credential: Federation, provider: Mapping[str, Any] | None) -> Failure:
+def _explain_missing(failure: Failure, case: Case, credential: Federation) -> Failure:
     pool_name, _, id_ = credential.provider.partition("/providers/")
-    number, pool_id = pool_name.split("/")[1], pool_name.rpartition("/")[2]
-    pool = case.viewer.pool(pool_name)
-    parts = (("pool", _POOLS, pool_name, pool), ("provider", _PROVIDERS, credential.provider, provider))
-    for what, group, name, found in parts:
+    pool, provider = case.viewer.pool(pool_name), case.viewer.provider(credential.provider)
+    pool_id = pool_name.rpartition("/")[2]
+    for what, group, update, name, found in (
+        (f"pool {pool_id}", _POOLS, "update", pool_name, pool),
+        (f"provider {id_}", _PROVIDERS, "update-oidc", credential.provider, provider),
+    ):
         if found and found.get("state") == "DELETED":
-            return mended(
-                failure,
-                cause=f"the {what} {name.rpartition('/')[2]} was deleted; for 30 days it can be brought back",
-                fix=f"bring it back\n  {group} undelete {name}",
+            return failure.because(
+                cause=f"the {what} was deleted; it can be restored for 30 days",
+                fix=f"restore it\n  {group} undelete {name}",
                 anchor="provider-missing",
             )
         if found and found.get("disabled"):
-            verb = "update-oidc" if what == "provider" else "update"
-            return mended(
-                failure,
-                cause=f"the {what} {name.rpartition('/')[2]} is disabled",
-                fix=f"switch it on again\n  {group} {verb} {name} --no-disabled",
+            return failure.because(
+                cause=f"the {what} is disabled",
+                fix=f"enable it\n  {group} {update} {name} --no-disabled",
                 anchor="provider-missing",
             )
     if pool is None:
-        return _another_project(failure, case, credential, number, pool_id)
-    if provider is None and (near := nearest(id_, case.viewer.providers(pool_name))):
-        return mended(
-            failure,
-            cause=f"the pool {pool_id} has no provider {id_}, but one that is called {near}",
-            fix=f"give its name\n  workload-identity-provider: {pool_name}/providers/{near}",
+        return _explain_project(failure, case, credential, pool_name.split("/")[1], pool_id)
+    if provider is None and (near := pick_nearest(id_, case.viewer.providers(pool_name))):
+        return failure.because(
+            cause=f"the pool {pool_id} has no provider {id_}, but it has {near}",
+            fix=f"set `workload-identity-provider: {pool_name}/providers/{near}`",
             anchor="provider-missing",
         )
     return failure
 
 
-def _another_project(failure: Failure, case: Case, credential: Federation, number: str, pool_id: str) -> Failure:
-    """The pool is not in the project that the name says; perhaps in that of the repository or of the account."""
+def _explain_project(failure: Failure, case: Case, credential: Federation, number: str, pool_id: str) -> Failure:
+    """Look for the pool in the project of the repository and in that of the account."""
     account = credential.service_account or ""
     for project in dict.fromkeys([case.target.project or "", project_of(account) if account else ""]):
         right = case.viewer.project_number(project) if project else None
         if not right:
             continue
-        if right != number and case.viewer.provider(named := credential.provider.replace(number, right, 1)):
-            return mended(
-                failure,
+        name = credential.provider.replace(number, right, 1)
+        if right != number and case.viewer.provider(name):
+            return failure.because(
                 cause=f"{number} is another project's number; the provider is in {project}, whose number is {right}",
-                fix=f"give its number\n  workload-identity-provider: {named}",
+                fix=f"set `workload-identity-provider: {name}`",
                 anchor="provider-missing",
             )
-        if near := nearest(pool_id, case.viewer.pools(right)):
-            name = credential.provider.replace(number, right, 1).replace(f"Pools/{pool_id}/", f"Pools/{near}/")
-            return mended(
-                failure,
-                cause=f"{project} has no pool {pool_id}, but one that is called {near}",
-                fix=f"give its name\n  workload-identity-provider: {name}",
+        if near := pick_nearest(pool_id, case.viewer.pools(right)):
+            return failure.because(
+                cause=f"{project} has no pool {pool_id}, but it has {near}",
+                fix=f"set `workload-identity-provider: {name.replace(f'Pools/{pool_id}/', f'Pools/{near}/')}`",
                 anchor="provider-missing",
             )
     return failure
 
 
-def _condition(failure: Failure, case: Case, credential: Federation, provider: Mapping[str, Any]) -> Failure:
-    condition = str(provider.get("attributeCondition", ""))
-    mapping = conditions.mapping_of(provider)
-    found = conditions.mismatch(condition, mapping, case.claims)
-    if found is None:
-        return _shown(failure, condition, conditions.unmet(condition, mapping, case.claims)) if condition else failure
-    differs = f"the condition wants {found.claim} == '{found.wanted}', and the token says '{found.found}'"
-    update = f"{_PROVIDERS} update-oidc {credential.provider} --attribute-condition={quoted(found.condition)}"
-    match found.why:
-        case "letter case":
-            return mended(
-                failure,
-                cause=f"{differs}: capitals and small letters are not the same there",
-                fix=f"write it as GitHub does\n  {update}",
-                anchor="attribute-condition",
-            )
-        case "immutable subject":
-            return mended(
-                failure,
-                cause=f"{differs}: it holds ids, as in repositories made or renamed since 2026-07-15",
-                fix=f"compare with what it is now, or better with ids alone\n  {update}",
-                anchor="immutable-subject",
-            )
-        case "another run":
-            return mended(
-                failure,
-                cause=f"{differs}: the condition keeps out such runs",
-                fix=f"run it where {found.claim} is {found.wanted}; if runs like this one are to publish too, change "
-                f"the condition: {condition}",
-                anchor="attribute-condition",
-            )
-        case _:
-            return mended(
-                failure,
-                cause=f"{differs}: the condition lets in other repositories",
-                fix=f"if this repository is to publish too, let it in\n  {update}",
-                anchor="attribute-condition",
-            )
-
-
-def _shown(failure: Failure, condition: str, unmet: Sequence[Mismatch]) -> Failure:
-    """The condition beside the claims, where no single comparison decides."""
-    listed = ", ".join(dict.fromkeys(f"{each.claim} == '{each.wanted}' (it is '{each.found}')" for each in unmet))
-    runs = {each.why for each in unmet} == {"another run"}
-    return mended(
-        failure,
+def _explain_condition(failure: Failure, condition: str, mismatches: list[Mismatch], option: str) -> Failure:
+    if found := next((each for each in mismatches if each.needed), None):
+        meaning, fix = _MISMATCHES[found.why]
+        return failure.because(
+            cause=f"the condition requires {found.claim} == '{found.wanted}', but the token has '{found.found}': "
+            + meaning,
+            fix=fix.format(
+                update=option + quoted(found.condition), claim=found.claim, wanted=found.wanted, condition=condition
+            ),
+            anchor="immutable-subject" if found.why == "immutable subject" else "attribute-condition",
+        )
+    if not condition:
+        return failure
+    # No single comparison decides: show the condition next to the claims.
+    listed = dict.fromkeys(f"{each.claim} == '{each.wanted}' (it is '{each.found}')" for each in mismatches)
+    return failure.because(
         cause=f"{failure.cause}; the condition is {condition}"
-        + (f"; of it, this does not hold: {listed}" * bool(unmet)),
-        fix="run it where the condition holds; if runs like this one are to publish too, change it"
-        if runs
+        + (f"; this part of it is false: {', '.join(listed)}" if listed else ""),
+        fix="run it where the condition is true; if runs like this one should publish too, change the condition"
+        if {each.why for each in mismatches} == {"another run"}
         else failure.fix,
         anchor=failure.anchor,
     )
-
-
-def _oidc(provider: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = provider.get("oidc")
-    return found if isinstance(found, dict) else {}

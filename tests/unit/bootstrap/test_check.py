@@ -1,4 +1,4 @@
-"""Against the emulator, whose world each test makes and then breaks in one place."""
+"""Checks of a setup in the emulator, which each test breaks in one place."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,23 +13,23 @@ from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Pool, Project, Provider
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Wanted
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Setup
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
-from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.bootstrap.examples import IDS, make_setup
 from tests.unit.servers import Memory
 
 OWNER = "user:owner@example.com"
 READER = "user:reader@example.com"
 PROJECT = "projects/demo-project"
 PYTHON = f"{PROJECT}/locations/us-central1/repositories/python"
-WANTED = wanted(repository="us-central1/demo-project/python", account="releases", **IDS)
-POOL = Pool("demo-project", WANTED.pool)
-PROVIDER = Provider("demo-project", WANTED.pool, "github", ISSUER, WANTED.mapping, WANTED.condition("11", "22"))
+SETUP = make_setup(repository="us-central1/demo-project/python", account="releases", **IDS)
+POOL = Pool("demo-project", SETUP.pool)
+PROVIDER = Provider("demo-project", SETUP.pool, "github", ISSUER, SETUP.mapping, SETUP.condition("11", "22"))
 ACCOUNT = Account("releases@demo-project.iam.gserviceaccount.com")
-JOBS = WANTED.jobs(f"projects/123456789012/locations/global/workloadIdentityPools/{WANTED.pool}", "11", "22")
+JOBS = SETUP.member(f"projects/123456789012/locations/global/workloadIdentityPools/{SETUP.pool}", "11", "22")
 PARTS = ["APIs", "repository", "pool", "provider", "account", WRITER, IMPERSONATOR]
 
 Break = Callable[[Cloud], Any]
@@ -37,7 +37,7 @@ Break = Callable[[Cloud], Any]
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """With everything set up."""
+    """An emulator with the complete setup."""
     world = World.default()
     roles = (
         Binding(OWNER, "roles/owner", PROJECT),
@@ -52,29 +52,29 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         yield running
 
 
-def check(emulator: Emulator, wanted: Wanted = WANTED, who: str = OWNER) -> list[Finding]:
+def check(emulator: Emulator, setup: Setup = SETUP, principal: str = OWNER) -> list[Finding]:
     endpoints = Endpoints(emulator.url)
     api = GoogleApi(
         Context(Path(), {}, endpoints, Memory(), RetryPolicy(tries=1)),
         new_session(),
-        GivenSource(emulator.access_token(who)),
+        GivenSource(emulator.access_token(principal)),
     )
-    return list(Check(wanted, api=api, endpoints=endpoints).findings())
+    return list(Check(setup, api=api, endpoints=endpoints).findings())
 
 
-def test_everything_is_there(emulator: Emulator) -> None:
+def test_a_complete_setup(emulator: Emulator) -> None:
     findings = check(emulator)
     assert [finding.what.split()[0] for finding in findings] == PARTS
-    assert {finding.state for finding in findings} == {"there"}
+    assert {finding.state for finding in findings} == {"ok"}
     asked = {seen.method for seen in emulator.requests if not seen.path.endswith(":getIamPolicy")}
     assert asked == {"GET"}
 
 
 def test_jobs_without_an_account(emulator: Emulator) -> None:
-    direct = replace(WANTED, account=None)
-    assert [finding.state for finding in check(emulator, direct)] == [*["there"] * 4, "missing"]
+    direct = replace(SETUP, account=None)
+    assert [finding.state for finding in check(emulator, direct)] == [*["ok"] * 4, "missing"]
     emulator.cloud.set_policy(PYTHON, [Binding(JOBS, WRITER, PYTHON)])
-    assert [finding.state for finding in check(emulator, direct)] == ["there"] * 5
+    assert [finding.state for finding in check(emulator, direct)] == ["ok"] * 5
 
 
 @pytest.mark.parametrize(
@@ -98,40 +98,38 @@ def test_jobs_without_an_account(emulator: Emulator) -> None:
         (IMPERSONATOR, "missing", "", lambda it: it.set_policy(ACCOUNT.resource, [])),
     ],
 )
-def test_what_is_not_as_it_should_be_is_told_alone(
-    emulator: Emulator, part: str, state: str, why: str, spoil: Break
-) -> None:
+def test_reports_only_the_part_that_is_wrong(emulator: Emulator, part: str, state: str, why: str, spoil: Break) -> None:
     spoil(emulator.cloud)
-    (finding,) = (finding for finding in check(emulator) if finding.state != "there")
+    (finding,) = (finding for finding in check(emulator) if finding.state != "ok")
     assert (finding.what.split()[0], finding.state) == (part, state)
     assert why in finding.why
 
 
-def test_nothing_is_there(emulator: Emulator) -> None:
-    other = wanted("octo-org/other", "us-central1/demo-project/packages", account="somebody", **IDS)
+def test_an_empty_project(emulator: Emulator) -> None:
+    other = make_setup("octo-org/other", "us-central1/demo-project/packages", account="somebody", **IDS)
     findings = check(emulator, other)
-    assert [finding.state for finding in findings] == ["there", *["missing"] * 6]
+    assert [finding.state for finding in findings] == ["ok", *["missing"] * 6]
     assert "not found" in findings[1].why
 
 
-def test_repository_of_another_kind(emulator: Emulator) -> None:
+def test_a_repository_of_another_format(emulator: Emulator) -> None:
     found = emulator.cloud.world.repositories[0]
     emulator.cloud.world = replace(emulator.cloud.world, repositories=(replace(found, format="DOCKER"),))
-    (finding,) = (finding for finding in check(emulator) if finding.state != "there")
+    (finding,) = (finding for finding in check(emulator) if finding.state != "ok")
     assert (finding.state, finding.why) == ("differs", "it is a STANDARD_REPOSITORY of format DOCKER")
 
 
-def test_disabled_api_has_nothing_in_it(emulator: Emulator) -> None:
+def test_resources_of_a_disabled_api_are_missing(emulator: Emulator) -> None:
     emulator.cloud.put(_project("iam.googleapis.com"))
     states = {finding.what.split()[0]: finding for finding in check(emulator)}
     assert states["pool"].state == "missing"
     assert "has not been used in project" in states["pool"].why
-    assert states["repository"].state == "there"
+    assert states["repository"].state == "ok"
 
 
-def test_who_may_not_look_is_told_so(emulator: Emulator) -> None:
-    states = {finding.what.split()[0]: finding for finding in check(emulator, who=READER)}
-    assert states["repository"].state == "there"
+def test_a_part_without_permission_is_unknown(emulator: Emulator) -> None:
+    states = {finding.what.split()[0]: finding for finding in check(emulator, principal=READER)}
+    assert states["repository"].state == "ok"
     assert states["pool"].state == "unknown"
     assert "iam.workloadIdentityPools.get" in states["pool"].why
 

@@ -30,13 +30,13 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def test_forms_that_ask_nobody(run: Run) -> None:
+def test_forms_that_need_no_server(run: Run) -> None:
     assert run().startswith("#!/bin/sh\n")
     assert 'source  = "hashicorp/google"' in run("--terraform")
     assert "workload-identity-provider: projects/12/" in run("--workflow", "--project-number=12")
 
 
-def test_check_needs_both_ids(run: Run) -> None:
+def test_the_check_needs_both_ids(run: Run) -> None:
     with pytest.raises(BadInput) as caught:
         run("--check", "--github-owner-id=11")
     assert caught.value.fix == '--github-repository-id="$(gh api repos/octo-org/hello --jq .id)"'

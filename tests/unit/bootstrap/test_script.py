@@ -10,19 +10,19 @@ import pytest
 
 from gar_publish.bootstrap.script import as_script
 from tests.conftest import ROOT
-from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.bootstrap.examples import IDS, make_setup
 from tests.unit.test_docs import check_gcloud, gcloud_commands
 
 NUMBER = {"projects describe": "echo 123"}
-SERVICES = "\n".join(wanted(account="publisher").services)
+SERVICES = "\n".join(make_setup(account="publisher").services)
 SHOWN = {
     "repositories describe": "echo PYTHON STANDARD_REPOSITORY",
     "pools describe": "echo 'ACTIVE '",
     "providers describe": "echo ACTIVE",
     "accounts describe": "echo 'publisher@x '",
 }
-THERE = {**NUMBER, **SHOWN, "services list": f"echo '{SERVICES}'"}
-NOTHING = {**NUMBER, **dict.fromkeys(SHOWN, "exit 1")}
+COMPLETE = {**NUMBER, **SHOWN, "services list": f"echo '{SERVICES}'"}
+EMPTY = {**NUMBER, **dict.fromkeys(SHOWN, "exit 1")}
 ALL = pytest.mark.parametrize(
     "options",
     [
@@ -38,7 +38,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs a script with a gcloud that answers as it is told; gives the exit code and what was called."""
+    """Runs a script with a scripted gcloud; returns the exit code and the calls."""
     (tmp_path / "bin").mkdir()
     log = tmp_path / "log"
 
@@ -63,7 +63,7 @@ def run(tmp_path: Path) -> Run:
 
 @ALL
 def test_gcloud_knows_every_command(options: dict[str, Any]) -> None:
-    commands = gcloud_commands(as_script(wanted(**options)).replace("\\\n", " "))
+    commands = gcloud_commands(as_script(make_setup(**options)).replace("\\\n", " "))
     assert len(commands) > 10
     for command in commands:
         check_gcloud(command)
@@ -71,31 +71,31 @@ def test_gcloud_knows_every_command(options: dict[str, Any]) -> None:
 
 @ALL
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_every_shell_can_read_it(options: dict[str, Any], shell: str) -> None:
-    subprocess.run([shell, "-n"], input=as_script(wanted(**options)), text=True, check=True)
+def test_shells_can_parse_it(options: dict[str, Any], shell: str) -> None:
+    subprocess.run([shell, "-n"], input=as_script(make_setup(**options)), text=True, check=True)
 
 
-def test_ids_are_asked_of_github_where_they_are_not_given(run: Run) -> None:
-    code, log = run(as_script(wanted()), THERE, {".owner.id": "echo 11", "--jq .id": "echo 22"})
+def test_asks_github_for_ids_that_are_not_given(run: Run) -> None:
+    code, log = run(as_script(make_setup()), COMPLETE, {".owner.id": "echo 11", "--jq .id": "echo 22"})
     assert code == 0
     condition = "assertion.repository_owner_id == '11' && assertion.repository_id == '22'"
     assert f"--attribute-condition={condition}" in log
     assert "/workloadIdentityPools/github--octo-org--hello/attribute.repository_id/22" in log
-    code, log = run(as_script(wanted("octo-org")), THERE, {"users/octo-org": "echo 11"})
+    code, log = run(as_script(make_setup("octo-org")), COMPLETE, {"users/octo-org": "echo 11"})
     assert code == 0
     assert "/workloadIdentityPools/github--octo-org/attribute.repository_owner_id/11" in log
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo", 'echo \'{"message": "Not Found"}\''])
-def test_nothing_is_set_up_without_ids(run: Run, answer: str) -> None:
-    code, log = run(as_script(wanted()), THERE, {".owner.id": "echo 11", "--jq .id": answer})
+def test_sets_up_nothing_without_ids(run: Run, answer: str) -> None:
+    code, log = run(as_script(make_setup()), COMPLETE, {".owner.id": "echo 11", "--jq .id": answer})
     assert code != 0
     assert "gcloud" not in log
 
 
 @ALL
-def test_what_is_missing_is_made(run: Run, options: dict[str, Any]) -> None:
-    code, log = run(as_script(wanted(**options, **IDS)), NOTHING)
+def test_creates_what_is_missing(run: Run, options: dict[str, Any]) -> None:
+    code, log = run(as_script(make_setup(**options, **IDS)), EMPTY)
     assert code == 0
     made = [line.split(" create")[0] for line in log.splitlines() if " create" in line]
     parts = ["artifacts repositories", "iam workload-identity-pools", "iam workload-identity-pools providers"]
@@ -104,14 +104,14 @@ def test_what_is_missing_is_made(run: Run, options: dict[str, Any]) -> None:
     assert log.count("add-iam-policy-binding") == (2 if "account" in options else 1)
 
 
-def test_what_is_there_is_left_and_what_has_changed_is_set_right(run: Run) -> None:
-    script = as_script(wanted(account="publisher", **IDS))
-    code, log = run(script, THERE)
+def test_keeps_what_exists_and_corrects_what_has_changed(run: Run) -> None:
+    script = as_script(make_setup(account="publisher", **IDS))
+    code, log = run(script, COMPLETE)
     assert code == 0
     assert not [word for word in (" create", "undelete", " update ", "accounts enable") if word in log]
     assert "update-oidc" in log
     changed = {
-        **THERE,
+        **COMPLETE,
         "pools describe": "echo DELETED True",
         "providers describe": "echo DELETED",
         "accounts describe": "echo publisher@x True",
@@ -124,28 +124,30 @@ def test_what_is_there_is_left_and_what_has_changed_is_set_right(run: Run) -> No
     assert "service-accounts enable publisher@my-project.iam.gserviceaccount.com" in log
 
 
-def test_repository_of_another_kind_ends_it(run: Run) -> None:
-    code, log = run(as_script(wanted(**IDS)), {**THERE, "repositories describe": "echo DOCKER STANDARD_REPOSITORY"})
+def test_stops_at_a_repository_of_another_format(run: Run) -> None:
+    code, log = run(
+        as_script(make_setup(**IDS)), {**COMPLETE, "repositories describe": "echo DOCKER STANDARD_REPOSITORY"}
+    )
     assert code == 1
-    assert "takes no Python packages: DOCKER STANDARD_REPOSITORY" in log
+    assert "is not a standard repository for Python packages: DOCKER STANDARD_REPOSITORY" in log
     assert "pools" not in log
 
 
-def test_what_is_not_seen_yet_is_tried_again(run: Run, tmp_path: Path) -> None:
+def test_retries_what_is_not_visible_yet(run: Run, tmp_path: Path) -> None:
     early = {"add-iam-policy-binding": f"test -e {tmp_path}/late || {{ touch {tmp_path}/late; exit 1; }}"}
-    code, log = run(as_script(wanted(**IDS)), {**NOTHING, **early})
+    code, log = run(as_script(make_setup(**IDS)), {**EMPTY, **early})
     assert code == 0
     assert log.count("add-iam-policy-binding") == 2
     assert "sleep 5\n" in log
 
 
 @ALL
-def test_what_a_newly_enabled_api_refuses_is_tried_again(run: Run, tmp_path: Path, options: dict[str, Any]) -> None:
-    """Every command refuses once, but for those that look for something, or that ask for the APIs themselves."""
+def test_retries_what_a_newly_enabled_api_refuses(run: Run, tmp_path: Path, options: dict[str, Any]) -> None:
+    """Every command fails once, except those that look something up or enable the APIs."""
     words = ("projects describe", "repositories list", "pools list", " create", "add-iam-policy-binding")
     once = f'file="{tmp_path}/$1-$2-$3-$4"; test -e "$file" || {{ >"$file"; exit 1; }}'
-    answers = {**NOTHING, **{each: f"{once}; {NOTHING.get(each, '')}" for each in words}}
-    code, log = run(as_script(wanted(**options, **IDS)), answers)
+    answers = {**EMPTY, **{each: f"{once}; {EMPTY.get(each, '')}" for each in words}}
+    code, log = run(as_script(make_setup(**options, **IDS)), answers)
     assert code == 0
     calls = Counter(line for line in log.splitlines() if any(each in line for each in words))
     assert set(calls.values()) == {2}
@@ -154,31 +156,31 @@ def test_what_a_newly_enabled_api_refuses_is_tried_again(run: Run, tmp_path: Pat
 
 
 def test_only_the_apis_that_are_missing_are_enabled(run: Run) -> None:
-    script = as_script(wanted(account="publisher", **IDS))
-    code, log = run(script, {**THERE, "services list": f"echo '{SERVICES.replace('iam.', 'xiam.')}'"})
+    script = as_script(make_setup(account="publisher", **IDS))
+    code, log = run(script, {**COMPLETE, "services list": f"echo '{SERVICES.replace('iam.', 'xiam.')}'"})
     assert code == 0
     assert "services enable --project=my-project iam.googleapis.com\n" in log
-    code, log = run(script, THERE)
+    code, log = run(script, COMPLETE)
     assert code == 0
     assert "services enable" not in log
 
 
 def test_what_fails_although_all_is_there_is_not_tried_again(run: Run) -> None:
-    code, log = run(as_script(wanted(**IDS)), {**THERE, "add-iam-policy-binding": "exit 3"})
+    code, log = run(as_script(make_setup(**IDS)), {**COMPLETE, "add-iam-policy-binding": "exit 3"})
     assert code == 3
     assert "sleep" not in log
     assert "Done" not in log
 
 
 def test_half_a_script_does_nothing(run: Run) -> None:
-    script = as_script(wanted(**IDS))
-    code, log = run(script[: script.index("# The pool")], THERE)
+    script = as_script(make_setup(**IDS))
+    code, log = run(script[: script.index("# The pool")], COMPLETE)
     assert code != 0
     assert "gcloud" not in log
 
 
-def test_the_document_names_every_role_that_will_do() -> None:
-    head = as_script(wanted(account="publisher")).partition("{")[0]
+def test_the_documentation_names_the_roles() -> None:
+    head = as_script(make_setup(account="publisher")).partition("{")[0]
     document = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
     roles = re.findall(r"roles/[\w.]+\w", head)
     assert len(roles) == 4

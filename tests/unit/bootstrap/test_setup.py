@@ -8,14 +8,14 @@ from gar_emulator.tokens.cel import admit
 from gar_emulator.tokens.github import claims_of
 from gar_emulator.world.world import Provider
 from gar_publish.errors import BadInput
-from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.bootstrap.examples import IDS, make_setup
 
 
 @pytest.mark.parametrize(
     "github", ["octo-org/hello", "https://github.com/octo-org/hello", "https://github.com/octo-org/hello.git/"]
 )
-def test_repository_on_github(github: str) -> None:
-    found = wanted(github)
+def test_a_repository_on_github(github: str) -> None:
+    found = make_setup(github)
     assert (found.owner, found.name, found.github) == ("octo-org", "hello", "octo-org/hello")
 
 
@@ -24,7 +24,7 @@ def test_repository_on_github(github: str) -> None:
     [
         ("", {}),
         ("/hello", {}),
-        ("octo-org/", {}),  # a variable was empty: that must not let in everybody
+        ("octo-org/", {}),  # an empty variable must not admit the whole owner
         ("octo-org/a/b", {}),
         ("octo org/hello", {}),
         ("octo-org/$(id)", {}),
@@ -41,9 +41,9 @@ def test_repository_on_github(github: str) -> None:
         ("octo-org/hello", {"repository": "https://pypi.example.com/"}),
     ],
 )
-def test_what_cannot_be_meant_is_refused(github: str, options: dict[str, Any]) -> None:
+def test_refuses_malformed_names(github: str, options: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
-        wanted(github, **options)
+        make_setup(github, **options)
     assert caught.value.anchor == "bootstrap-names"
     assert caught.value.fix
 
@@ -63,12 +63,12 @@ def test_what_cannot_be_meant_is_refused(github: str, options: dict[str, Any]) -
     ],
 )
 def test_account(project: str, account: str | None, email: str | None) -> None:
-    found = wanted(repository=f"us/{project}/python", account=account)
+    found = make_setup(repository=f"us/{project}/python", account=account)
     assert found.email == email
     assert ("iamcredentials.googleapis.com" in found.services) is bool(email)
 
 
-def test_each_set_up_has_a_pool_of_its_own() -> None:
+def test_each_setup_has_its_own_pool() -> None:
     names = [
         ("octo-org/hello", None),
         ("octo-org", None),
@@ -85,11 +85,11 @@ def test_each_set_up_has_a_pool_of_its_own() -> None:
         (f"octo-org/{'x' * 100}", None),
         ("a/b", None),
     ]
-    pools = [wanted(github, environment=environment).pool for github, environment in names]
+    pools = [make_setup(github, environment=environment).pool for github, environment in names]
     assert pools[0] == "github--octo-org--hello"
     assert len(set(pools)) == len(pools)
     assert all(re.fullmatch(r"(?!gcp-)[a-z0-9-]{4,32}", pool) for pool in pools)
-    assert wanted("Octo-Org/Hello").pool == pools[0]
+    assert make_setup("Octo-Org/Hello").pool == pools[0]
 
 
 OURS = {"repository_id": "22", "repository_owner_id": "11", "environment": "release"}
@@ -110,10 +110,10 @@ OURS = {"repository_id": "22", "repository_owner_id": "11", "environment": "rele
         ("octo-org", "release", {"environment": "test"}, False),
     ],
 )
-def test_condition_lets_in_those_who_are_meant(
+def test_the_condition_admits_only_the_intended_jobs(
     *, github: str, environment: str | None, claims: dict[str, str], admitted: bool, immutable: bool
 ) -> None:
-    found = wanted(github, environment=environment, **IDS)
+    found = make_setup(github, environment=environment, **IDS)
     provider = Provider("p", "pool", "github", "https://x", found.mapping, found.condition("11", "22"))
     job = claims_of({"repository": f"octo-org/{'x' * 100}", **OURS, **claims}, immutable=immutable)
     if not admitted:
@@ -121,19 +121,19 @@ def test_condition_lets_in_those_who_are_meant(
             admit(provider, job, 401)
         return
     mapped = admit(provider, job, 401)
-    attribute, _, value = found.jobs("pool", "11", "22").partition("/pool/")[2].partition("/")
+    attribute, _, value = found.member("pool", "11", "22").partition("/pool/")[2].partition("/")
     assert mapped[attribute] == value
 
 
-def test_a_job_without_an_environment_is_not_in_one() -> None:
-    found = wanted(environment="release")
+def test_the_condition_refuses_a_job_without_an_environment() -> None:
+    found = make_setup(environment="release")
     provider = Provider("p", "pool", "github", "https://x", found.mapping, found.condition("11", "22"))
     with pytest.raises(Refusal):
         admit(provider, claims_of({"repository_id": "22", "repository_owner_id": "11"}, immutable=False), 401)
 
 
-def test_arguments_ask_for_the_same_again() -> None:
-    found = wanted(environment="release", account="publisher", **IDS)
+def test_arguments_describe_the_setup() -> None:
+    found = make_setup(environment="release", account="publisher", **IDS)
     assert found.arguments == [
         "--github=octo-org/hello",
         "--repository=us-central1/my-project/python",

@@ -4,20 +4,20 @@ import hcl2
 import pytest
 
 from gar_publish.bootstrap.terraform import as_terraform
-from tests.unit.bootstrap.examples import IDS, wanted
+from tests.unit.bootstrap.examples import IDS, make_setup
 
 
 def read(**options: Any) -> dict[str, dict[str, Any]]:
-    """Resources by type, and variables by name."""
-    text = as_terraform(wanted(**options))
+    """Return resources by type, and variables by name."""
+    text = as_terraform(make_setup(**options))
     parsed = hcl2.loads(text, serialization_options=hcl2.SerializationOptions(strip_string_quotes=True))
     found = {kind: body for block in parsed["resource"] for kind, names in block.items() for body in names.values()}
     return {**found, "variable": {name: body for block in parsed["variable"] for name, body in block.items()}}
 
 
-def test_it_is_what_the_script_makes() -> None:
+def test_terraform_makes_the_same_as_the_script() -> None:
     found = read(environment="release", **IDS)
-    expected = wanted(environment="release", **IDS)
+    expected = make_setup(environment="release", **IDS)
     provider = found["google_iam_workload_identity_pool_provider"]
     condition = provider["attribute_condition"]
     for name, value in IDS.items():
@@ -46,6 +46,6 @@ def test_organisation() -> None:
     assert "repository_id" not in found["google_iam_workload_identity_pool_provider"]["attribute_condition"]
 
 
-def test_the_parser_would_tell() -> None:
+def test_the_parser_notices_a_syntax_error() -> None:
     with pytest.raises(Exception, match=r"."):
-        hcl2.loads(as_terraform(wanted()).replace("resource", "resource =", 1))
+        hcl2.loads(as_terraform(make_setup()).replace("resource", "resource =", 1))

@@ -5,11 +5,11 @@ import yaml
 
 from gar_publish.bootstrap.workflow import as_workflow
 from tests.conftest import ROOT
-from tests.unit.bootstrap.examples import wanted
+from tests.unit.bootstrap.examples import make_setup
 
 
 def read(**options: Any) -> Any:
-    return yaml.safe_load(as_workflow(wanted(**options), "123"))["jobs"]["publish"]
+    return yaml.safe_load(as_workflow(make_setup(**options), "123"))["jobs"]["publish"]
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ def test_workflow(options: dict[str, str]) -> None:
     given = step["with"]
     assert set(given) <= set(yaml.safe_load((ROOT / "action.yml").read_text())["inputs"])
     assert given["repository"] == "us-central1/my-project/python"
-    pool = wanted(**options).pool
-    assert given["workload-identity-provider"] == wanted(**options).provider("123")
+    pool = make_setup(**options).pool
+    assert given["workload-identity-provider"] == make_setup(**options).provider("123")
     assert f"projects/123/locations/global/workloadIdentityPools/{pool}/" in given["workload-identity-provider"]
     account = "publisher@my-project.iam.gserviceaccount.com" if "account" in options else None
     assert given.get("service-account") == account

@@ -9,7 +9,7 @@ import pytest
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor import Diagnosis, examine
-from gar_publish.doctor.case import Case, Clocks
+from gar_publish.doctor.case import Case, Machine
 from gar_publish.doctor.iam import Viewer
 from gar_publish.errors import CredentialsFailure
 from gar_publish.registry.google_api import GoogleApi
@@ -45,14 +45,14 @@ MAPPING = {"google.subject": "assertion.sub", "attribute.repository": "assertion
 
 @pytest.fixture
 def server(server: ScriptedServer) -> ScriptedServer:
-    """It knows nothing, but is there."""
+    """Answers every request with 404."""
     server.on("/", Reply(404, headers={"Date": "Wed, 25 Nov 2026 12:00:00 GMT"}))
     return server
 
 
 @pytest.fixture
 def look(server: ScriptedServer, console: Memory, tmp_path: Path) -> Examine:
-    """Examines as a test wants it."""
+    """Examines the chain with inputs and an environment of the test's own."""
 
     def look(
         inputs: Mapping[str, str] | None = None,
@@ -72,7 +72,7 @@ def look(server: ScriptedServer, console: Memory, tmp_path: Path) -> Examine:
         return examine(
             {name: value for name, value in given.items() if value},
             context,
-            Clocks(now=lambda: NOW, resolve=resolve),
+            Machine(now=lambda: NOW, resolve=resolve),
         )
 
     return look
@@ -90,7 +90,7 @@ def make(server: ScriptedServer, console: Memory, tmp_path: Path) -> Iterator[Ma
             return Case(
                 {},
                 context,
-                Clocks(lambda: datetime.now(UTC), lambda _: None),
+                Machine(lambda: datetime.now(UTC), lambda _: None),
                 session,
                 Viewer(lambda: api, endpoints),
                 repository=Repository.parse(REPOSITORY, endpoints=endpoints),

@@ -35,10 +35,10 @@ def test_says_where_it_runs(look: Examine, environment: dict[str, str], place: s
     [
         ({"GITHUB_ACTIONS": "true"}, "the job lacks the permission"),
         ({"GITHUB_ACTIONS": "true", "ACT": "true"}, "act has no identity tokens"),
-        ({}, "only a job of GitHub Actions has an identity token"),
+        ({}, "only jobs of GitHub Actions have identity tokens"),
     ],
 )
-def test_tells_why_there_is_no_identity_token(look: Examine, environment: dict[str, str], cause: str) -> None:
+def test_explains_why_there_is_no_identity_token(look: Examine, environment: dict[str, str], cause: str) -> None:
     found = look(FEDERATED, environment)
     assert found.broken == runner(found.links)
     assert found.broken.failure
@@ -56,15 +56,15 @@ def test_a_pull_request_of_the_same_repository_is_no_fork(look: Examine, tmp_pat
     assert "fork" not in found.broken.failure.cause
 
 
-def test_no_secret_is_among_the_inputs(look: Examine) -> None:
+def test_shows_no_secret_input(look: Examine) -> None:
     facts = look().links[0].facts
-    assert facts == ("repository: us-central1/demo-project/python", "access-token: given, not shown")
+    assert facts == ("repository: us-central1/demo-project/python", "access-token: set, not shown")
 
 
 @pytest.mark.parametrize(
     "repository", ["https://me:made-up@pypi.example.com/x", "https://me:made/up@pypi.example.com/x"]
 )
-def test_an_address_is_shown_without_its_password(look: Examine, repository: str) -> None:
+def test_shows_a_url_without_its_password(look: Examine, repository: str) -> None:
     found = look({"repository": repository})
     assert found.links[0].facts[0] == "repository: https://pypi.example.com/x"
     assert found.exit_code == 2
@@ -80,14 +80,14 @@ def test_an_address_is_shown_without_its_password(look: Examine, repository: str
         ({"promote-from": "a/b"}, "repository-form"),
     ],
 )
-def test_inputs_that_the_chain_depends_on_are_checked(look: Examine, given: dict[str, str], anchor: str) -> None:
+def test_checks_the_inputs_that_the_chain_depends_on(look: Examine, given: dict[str, str], anchor: str) -> None:
     found = look(given)
     assert found.broken == found.links[0]
     assert found.broken.failure
     assert (found.broken.failure.anchor, found.exit_code) == (anchor, 2)
 
 
-def test_inputs_that_change_the_chain_are_shown(look: Examine) -> None:
+def test_shows_the_inputs_that_change_the_chain(look: Examine) -> None:
     changed = {"index-token": "none", "sbom": "true", "promote-from": "us-central1/demo-project/dev"}
     facts = look({**changed, "provenance": "false", "packages": "hello==1.0"}).links[0].facts
     assert facts[2:] == tuple(f"{name}: {value}" for name, value in changed.items())

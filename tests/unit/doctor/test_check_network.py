@@ -23,7 +23,7 @@ def link(found: Diagnosis, name: str) -> Link:
     return next(each for each in found.links if each.name == name)
 
 
-def test_any_answer_shows_that_a_host_is_there(look: Examine, server: ScriptedServer) -> None:
+def test_any_answer_proves_that_a_host_is_reached(look: Examine, server: ScriptedServer) -> None:
     server.on("/artifactregistry.googleapis.com/", Reply(503))
     network = link(look(), "network")
     assert network.state == "ok"
@@ -33,21 +33,21 @@ def test_any_answer_shows_that_a_host_is_there(look: Examine, server: ScriptedSe
     )
 
 
-def test_publishing_goes_on_without_the_api(look: Examine, server: ScriptedServer) -> None:
+def test_publishing_works_without_the_api(look: Examine, server: ScriptedServer) -> None:
     server.on("/artifactregistry.googleapis.com/", Reply(drop=True))
     network = link(look(), "network")
     assert network.state == "ok"
-    assert "artifactregistry.googleapis.com: does not answer; publishing goes on without it" in network.facts
+    assert "artifactregistry.googleapis.com: does not answer; publishing works without it" in network.facts
 
 
-def test_a_host_that_hangs_up_breaks_the_chain(look: Examine, server: ScriptedServer) -> None:
+def test_a_host_that_closes_the_connection_is_broken(look: Examine, server: ScriptedServer) -> None:
     server.on("/us-central1-python.pkg.dev/", Reply(drop=True))
     found = look()
     assert found.broken == link(found, "network")
     assert found.exit_code == 7
 
 
-def test_a_host_without_an_address_is_named(look: Examine) -> None:
+def test_names_a_host_that_cannot_be_resolved(look: Examine) -> None:
     def resolve(_: str) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -55,10 +55,10 @@ def test_a_host_without_an_address_is_named(look: Examine) -> None:
     assert found.broken
     assert found.broken.failure
     assert (found.broken.failure.anchor, found.exit_code) == ("no-address", 7)
-    assert found.broken.failure.what == "nowhere.invalid has no address here."
+    assert found.broken.failure.what == "The host name nowhere.invalid cannot be resolved."
 
 
-def test_a_proxy_is_shown_without_its_password(
+def test_shows_a_proxy_without_its_password(
     look: Examine, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.on("us-central1-python.pkg.dev:443", Reply(407))
@@ -76,11 +76,11 @@ def test_a_proxy_is_shown_without_its_password(
 
 
 @pytest.mark.parametrize("proxy", ["http://me:made/up@127.0.0.1:9", "me:made-up@127.0.0.1:9"])
-def test_a_proxy_that_cannot_be_read_shows_no_password_either(look: Examine, proxy: str) -> None:
+def test_shows_a_malformed_proxy_without_its_password(look: Examine, proxy: str) -> None:
     assert link(look(environment={"HTTPS_PROXY": proxy}), "network").facts[0] == "HTTPS_PROXY http://127.0.0.1:9"
 
 
-def test_what_is_no_address_is_said_to_be_wrong(look: Examine) -> None:
+def test_a_malformed_url_is_a_failure(look: Examine) -> None:
     job = {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://[", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x", "HTTPS_PROXY": "http://["}
     found = look({"access-token": "", "workload-identity-provider": PROVIDER}, job)
     assert found.broken == link(found, "network")
@@ -96,14 +96,14 @@ def test_what_is_no_address_is_said_to_be_wrong(look: Examine) -> None:
         ("Wed, 25 Nov 2026 11:50:00 GMT", "600 s ahead of us-central1-python.pkg.dev"),
     ],
 )
-def test_clocks_are_compared(look: Examine, server: ScriptedServer, date: str, fact: str) -> None:
+def test_compares_the_clocks(look: Examine, server: ScriptedServer, date: str, fact: str) -> None:
     server.on("/", Reply(404, headers={"Date": date}))
     clock = link(look(), "clock")
-    assert clock.state == "ok", "a token that is given needs no clock"
+    assert clock.state == "ok", "a given token needs no clock"
     assert clock.facts[0] == fact
 
 
-def test_a_key_needs_a_clock_that_is_right(look: Examine, server: ScriptedServer) -> None:
+def test_a_key_needs_a_correct_clock(look: Examine, server: ScriptedServer) -> None:
     assert parse_key(KEY)
     server.on("/", Reply(404, headers={"Date": "Wed, 25 Nov 2026 12:06:00 GMT"}))
     found = look({"access-token": "", "credentials-json": KEY})
@@ -114,6 +114,6 @@ def test_a_key_needs_a_clock_that_is_right(look: Examine, server: ScriptedServer
 @pytest.mark.parametrize(
     "headers", [{}, {"Date": "yesterday"}, {"Date": "Wed, 25 Nov 2026 10:00:00 GMT", "Age": "7200"}]
 )
-def test_an_answer_may_say_nothing_of_the_time(look: Examine, server: ScriptedServer, headers: dict[str, str]) -> None:
+def test_an_answer_may_have_no_usable_time(look: Examine, server: ScriptedServer, headers: dict[str, str]) -> None:
     server.on("/", Reply(404, headers=headers))
     assert link(look(), "clock").state == "not checked"

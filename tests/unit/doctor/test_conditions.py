@@ -1,6 +1,9 @@
+import subprocess
+
 import pytest
 
 from gar_publish.doctor import conditions
+from gar_publish.doctor.conditions import Mismatch, quoted
 
 CLAIMS = {
     "repository": "octo-org/hello",
@@ -12,6 +15,11 @@ CLAIMS = {
 }
 IMMUTABLE = "repo:octo-org@7/hello@42:ref:refs/heads/main"
 MAPPING = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repository_owner"}
+
+
+def decisive(condition: str, claims: dict[str, str] = CLAIMS) -> Mismatch | None:
+    """Return the likeliest comparison that makes the whole condition false."""
+    return next((each for each in conditions.find_mismatches(condition, MAPPING, claims) if each.needed), None)
 
 
 @pytest.mark.parametrize(
@@ -63,18 +71,18 @@ MAPPING = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repo
         ),
     ],
 )
-def test_the_comparison_that_is_false_is_found_and_no_other_is_changed(condition: str, why: str, changed: str) -> None:
-    found = conditions.mismatch(condition, MAPPING, CLAIMS)
+def test_finds_the_false_comparison_and_changes_no_other(condition: str, why: str, changed: str) -> None:
+    found = decisive(condition)
     assert found
     assert (found.why, found.condition) == (why, changed)
 
 
-def test_a_subject_with_ids_is_told_from_another_repositorys() -> None:
+def test_distinguishes_a_subject_with_ids_from_another_repository() -> None:
     claims = {**CLAIMS, "sub": IMMUTABLE}
-    found = conditions.mismatch(f"google.subject == '{CLAIMS['sub']}'", MAPPING, claims)
+    found = decisive(f"google.subject == '{CLAIMS['sub']}'", claims)
     assert found
     assert (found.why, found.condition) == ("immutable subject", f"google.subject == '{IMMUTABLE}'")
-    other = conditions.mismatch("google.subject == 'repo:octo-org/other:ref:refs/heads/main'", MAPPING, claims)
+    other = decisive("google.subject == 'repo:octo-org/other:ref:refs/heads/main'", claims)
     assert other
     assert other.why == "another repository"
 
@@ -95,11 +103,11 @@ def test_a_subject_with_ids_is_told_from_another_repositorys() -> None:
         r"assertion.ref == 'it\'s'",
     ],
 )
-def test_what_need_not_be_a_false_comparison_is_no_reason(condition: str) -> None:
-    assert conditions.mismatch(condition, MAPPING, CLAIMS) is None
+def test_ignores_a_comparison_that_may_be_false(condition: str) -> None:
+    assert decisive(condition) is None
 
 
-def test_members_begin_with_what_lasts() -> None:
+def test_lists_the_members_that_survive_a_renaming_first() -> None:
     mapping = {
         "google.subject": "assertion.sub",
         "attribute.repository": "assertion.repository",
@@ -107,22 +115,40 @@ def test_members_begin_with_what_lasts() -> None:
         "attribute.shouted": "assertion.repository.upperAscii()",
     }
     pool = "projects/1/locations/global/workloadIdentityPools/github"
-    assert list(conditions.members(pool, conditions.mapped(mapping, CLAIMS)).values()) == [
+    assert list(conditions.list_members(pool, conditions.map_claims(mapping, CLAIMS)).values()) == [
         f"principalSet://iam.googleapis.com/{pool}/attribute.repository_id/42",
         f"principalSet://iam.googleapis.com/{pool}/attribute.repository/octo-org/hello",
         f"principal://iam.googleapis.com/{pool}/subject/{CLAIMS['sub']}",
     ]
 
 
-def test_all_comparisons_that_do_not_hold_are_told() -> None:
+def test_lists_all_false_comparisons() -> None:
     condition = (
         "assertion.repository_owner == 'octo-org' && (assertion.ref == 'rel' || google.subject == \"x\")"
         " || assertion.ref == 'rel' || assertion.actor == 'me'"
     )
-    unmet = conditions.unmet(condition, MAPPING, CLAIMS)
-    assert [(each.claim, each.wanted) for each in unmet] == [
+    found = conditions.find_mismatches(condition, MAPPING, CLAIMS)
+    assert [(each.claim, each.wanted) for each in found] == [
         ("sub", "x"),
         ("ref", "rel"),
         ("ref", "rel"),
         ("actor", "me"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("plain", "plain"),
+        ("assertion.repository_owner == 'octo-org'", "\"assertion.repository_owner == 'octo-org'\""),
+        ('assertion.sub == "x"', "'assertion.sub == \"x\"'"),
+    ],
+)
+def test_quotes_a_condition_readably(text: str, word: str) -> None:
+    assert quoted(text) == word
+
+
+@pytest.mark.parametrize("text", ["'$HOME'", "'`id`'", "'\\'", "'!x'", "'\"'"])
+def test_a_shell_reads_a_quoted_text_unchanged(text: str) -> None:
+    done = subprocess.run(["/bin/sh", "-c", f"printf %s {quoted(text)}"], capture_output=True, text=True, check=True)
+    assert done.stdout == text

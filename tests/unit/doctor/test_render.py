@@ -4,7 +4,7 @@ from gar_publish.doctor import Diagnosis, Link, render
 from gar_publish.errors import RegistryRefused
 
 FAILURE = RegistryRefused(
-    "Nobody may upload.",
+    "The upload is refused.",
     cause="a role is missing",
     fix="give it\n  gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER\n  repository: us/p/r",
     anchor="registry-403",
@@ -12,20 +12,20 @@ FAILURE = RegistryRefused(
 BROKEN = Diagnosis(
     (
         Link("inputs", "Inputs", "ok", ("repository: us/p/r|x",)),
-        Link("permissions", "Permissions", "broken", ("upload: not held",), FAILURE),
+        Link("permissions", "Permissions", "broken", ("upload: not granted",), FAILURE),
         Link("index", "Index", "not reached"),
     )
 )
 WHOLE = Diagnosis((Link("inputs", "Inputs", "ok"),))
 
 
-def test_the_tree_says_what_mends_the_broken_link() -> None:
+def test_the_tree_shows_the_fix_of_the_broken_link() -> None:
     assert render.as_text(BROKEN).splitlines() == [
         "+ Inputs: ok",
         "  | repository: us/p/r|x",
         "x Permissions: broken",
-        "  | upload: not held",
-        "  ` Nobody may upload.",
+        "  | upload: not granted",
+        "  ` The upload is refused.",
         "  ` Likely cause: a role is missing",
         "  ` Fix: give it",
         "  `   gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER",
@@ -38,11 +38,11 @@ def test_the_tree_says_what_mends_the_broken_link() -> None:
 def test_the_summary_has_a_row_for_each_link() -> None:
     text = render.as_markdown(BROKEN)
     assert "| ✅ Inputs | ok | repository: us/p/r&#124;x |\n" in text
-    assert "| ❌ Permissions | broken | upload: not held |\n" in text
+    assert "| ❌ Permissions | broken | upload: not granted |\n" in text
     assert "Fix: give it" in text
 
 
-def test_machines_get_the_commands() -> None:
+def test_json_has_the_commands() -> None:
     read = json.loads(render.as_json(BROKEN))
     assert (read["broken"], read["exit-code"]) == ("permissions", 6)
     assert read["commands"] == ["gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER"]
@@ -50,9 +50,9 @@ def test_machines_get_the_commands() -> None:
     assert read["links"][1]["failure"]["cause"] == "a role is missing"
 
 
-def test_a_whole_chain_is_said_to_hold() -> None:
-    assert "All links hold" in render.as_text(WHOLE)
-    assert "All links hold" in render.as_markdown(WHOLE)
+def test_says_that_a_whole_chain_is_ok() -> None:
+    assert "All links that could be checked are ok." in render.as_text(WHOLE)
+    assert "All links that could be checked are ok." in render.as_markdown(WHOLE)
     assert json.loads(render.as_json(WHOLE)) == {
         "broken": None,
         "exit-code": 0,
@@ -61,7 +61,7 @@ def test_a_whole_chain_is_said_to_hold() -> None:
     }
 
 
-def test_what_others_say_forges_nothing() -> None:
+def test_a_claim_cannot_forge_output() -> None:
     claim = "ref: main\n| ❌ x | y |\r\n## [a](https://b)\\[a](https://b)<img>\x1b[31m"
     found = Diagnosis((Link("subject-token", "Identity token of the job", "ok", (claim,)),))
     assert len(render.as_text(found).splitlines()) == 3

@@ -22,12 +22,12 @@ def context(server: ScriptedServer, console: Memory, tmp_path: Path) -> Context:
     return Context(tmp_path, environment, Endpoints(server.url), console, RetryPolicy(sleep=lambda _: None))
 
 
-def test_behind_a_broken_link_none_is_reached(look: Examine) -> None:
+def test_no_link_is_reached_after_a_broken_one(look: Examine) -> None:
     found = look({"repository": "nonsense//"})
     assert [link.state for link in found.links] == ["broken", *["not reached"] * 7]
 
 
-def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedServer) -> None:
+def test_a_check_without_permission_breaks_nothing(look: Examine, server: ScriptedServer) -> None:
     server.on("/us-central1-python.pkg.dev/demo-project", Reply(404))
     api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
     server.on(api, Reply(403, "{}"))
@@ -36,7 +36,7 @@ def test_what_cannot_be_checked_breaks_nothing(look: Examine, server: ScriptedSe
     assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
 
 
-def test_where_nothing_may_be_listed_both_causes_are_told(look: Examine, server: ScriptedServer) -> None:
+def test_names_both_causes_if_nothing_can_be_listed(look: Examine, server: ScriptedServer) -> None:
     project = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations"
     server.on(project, Reply(403, "{}"))
     server.on(f"{project}/us-central1/repositories/python:testIamPermissions", Reply(body="{}"))
@@ -48,26 +48,26 @@ def test_where_nothing_may_be_listed_both_causes_are_told(look: Examine, server:
 
 
 @pytest.mark.parametrize(
-    ("held", "seen"),
+    ("granted", "seen"),
     [
-        (Reply(400, "{}"), "to attach evidence: the API does not tell"),
-        (answer(permissions=["artifactregistry.attachments.create"]), "artifactregistry.files.update: not held"),
+        (Reply(400, "{}"), "permissions to attach evidence: the API does not say"),
+        (answer(permissions=["artifactregistry.attachments.create"]), "artifactregistry.files.update: not granted"),
     ],
 )
-def test_permissions_to_attach_are_asked_for_by_themselves(
-    look: Examine, server: ScriptedServer, held: Reply, seen: str
+def test_checks_the_permissions_to_attach_evidence_separately(
+    look: Examine, server: ScriptedServer, granted: Reply, seen: str
 ) -> None:
     api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
     server.on(api, answer(format="PYTHON"))
-    server.on(f"{api}:testIamPermissions", answer(permissions=[UPLOAD, DOWNLOAD]), held)
+    server.on(f"{api}:testIamPermissions", answer(permissions=[UPLOAD, DOWNLOAD]), granted)
     found = look({"sbom": "true"})
     (permissions,) = (link for link in found.links if link.name == "permissions")
-    assert f"{UPLOAD}: held" in permissions.facts
+    assert f"{UPLOAD}: granted" in permissions.facts
     assert seen in permissions.facts
-    assert (permissions.state == "broken") == (held.status == 200)
+    assert (permissions.state == "broken") == (granted.status == 200)
 
 
-def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, server: ScriptedServer) -> None:
+def test_a_key_as_the_password_goes_only_to_the_index(look: Examine, server: ScriptedServer) -> None:
     key = {"type": "service_account", "client_email": "a@p.example", "private_key": "x", "private_key_id": "1"}
     found = look({"access-token": "", "json-key": json.dumps(key)})
     assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
@@ -76,18 +76,18 @@ def test_a_key_that_is_the_password_goes_to_the_index_alone(look: Examine, serve
     assert found.links[-1].facts == ("can be read",)
 
 
-def test_after_a_failure_log_and_summary_tell(context: Context, console: Memory, tmp_path: Path) -> None:
+def test_writes_to_log_and_summary_after_a_failure(context: Context, console: Memory, tmp_path: Path) -> None:
     tell_after(FAILURE, INPUTS, context)
     assert "+ Inputs: ok" in console.said
     assert "| ✅ Inputs | ok |" in (tmp_path / "summary").read_text("utf-8")
 
 
-def test_a_run_that_was_cancelled_waits_for_nothing(context: Context, server: ScriptedServer) -> None:
+def test_a_cancelled_run_is_not_examined(context: Context, server: ScriptedServer) -> None:
     tell_after(cancelled(), INPUTS, context)
     assert server.seen == []
 
 
-def test_our_own_mistake_hides_nothing_that_was_seen(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_keeps_the_links_before_it(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "check_clock", lambda *_: _fail())
     found = look()
     assert [link.state for link in found.links[:4]] == ["ok", "ok", "ok", "broken"]
@@ -105,9 +105,9 @@ def _wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "said"), [(_fail, "The doctor failed (KeyError)."), (_wait, "The doctor found no end")]
+    ("act", "said"), [(_fail, "The doctor failed (KeyError)."), (_wait, "The doctor did not finish")]
 )
-def test_whatever_becomes_of_the_doctor_the_run_ends(
+def test_a_run_ends_even_if_the_doctor_fails_or_hangs(
     act: Callable[[], None],
     said: str,
     context: Context,
