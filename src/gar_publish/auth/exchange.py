@@ -13,7 +13,7 @@ from gar_publish.auth.refusals import explain
 from gar_publish.auth.tokens import Token
 from gar_publish.context import Context
 from gar_publish.errors import CredentialsFailure
-from gar_publish.transport.retry import Unsound, persist
+from gar_publish.transport.retry import UnusableAnswer, with_retries
 
 _ANSWER_SECONDS = 30.0
 """No token takes as long as an upload."""
@@ -95,15 +95,10 @@ class Exchange:
                 **options,
             )
             if response.status_code == requests.codes.ok and not is_proper(response):
-                raise Unsound(response, _strange(""))
+                raise UnusableAnswer(response, _strange(""))
             return response
 
-        response = persist(
-            call,
-            retry_policy=self.context.retry_policy,
-            what=f"get a token from {urlsplit(url).hostname}",
-            on_wait=self.context.console.info,
-        )
+        response = with_retries(call, self.context, f"get a token from {urlsplit(url).hostname}")
         if response.status_code != requests.codes.ok:
             raise explain(response, self.names)
         return response

@@ -17,12 +17,11 @@ from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import FreshSource, Token
 from gar_publish.errors import CredentialsFailure, Failure
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.transport.retry import persist
+from gar_publish.transport.retry import with_retries
 
 HEADERS = {"Metadata-Flavor": "Google"}
 NO_PROXY: dict[str, Any] = {"http": None, "all": None}
 ACCOUNT_PATH = "computeMetadata/v1/instance/service-accounts/default/email"
-_LONGEST_WAIT = 1.0
 _PING_TIMEOUTS = (1.5, 1.0)
 """Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
@@ -68,12 +67,8 @@ def find(exchange: Exchange) -> str | None:
         return answer
 
     with suppress(_Nobody, Failure):
-        persist(
-            ping,
-            retry_policy=replace(exchange.context.retry_policy, longest=_LONGEST_WAIT),
-            what="look for a metadata server",
-            on_wait=exchange.context.console.info,
-        )
+        policy = exchange.context.retry_policy.for_metadata_server()
+        with_retries(ping, replace(exchange.context, retry_policy=policy), "look for a metadata server")
     return base if is_there else None
 
 

@@ -17,7 +17,7 @@ from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, Token
 from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import Federation
-from gar_publish.threads import aside
+from gar_publish.threads import in_background
 from gar_publish.urls import refuse_plain_http
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Federated:
         self._asked, self._asked_at = self._ask(), self._exchange.context.retry_policy.clock()
 
     def _ask(self) -> "Future[str]":
-        return aside(lambda: subject_token(self._federation, self._exchange))
+        return in_background(lambda: subject_token(self._federation, self._exchange))
 
 
 def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: Exchange, scope: str) -> Any:

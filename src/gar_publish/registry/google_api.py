@@ -3,21 +3,18 @@
 See https://google.aip.dev/193 (errors) and https://google.aip.dev/151 (long-running operations).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
 
 from gar_publish.auth.http_auth import with_renewal
 from gar_publish.auth.tokens import TokenSource
-from gar_publish.context import Context
+from gar_publish.context import OPERATION_WAITS, Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.transport.answers import harmless, server_text
-from gar_publish.transport.retry import Unsound, persist
+from gar_publish.transport.retry import UnusableAnswer, attempts, with_retries
 from gar_publish.transport.session import is_success
-
-WAITS = (0.5, 1, 2, 4, 8, 15, 30)
-"""Seconds between two looks at an operation: a minute in all."""
 
 
 class GoogleApi:
@@ -73,7 +70,7 @@ class GoogleApi:
                 json_object(response)
             return response
 
-        return persist(ask, retry_policy=self.context.retry_policy, what=what, on_wait=self.context.console.info)
+        return with_retries(ask, self.context, what)
 
     def wait_for(self, operation: dict[str, Any], base: str, *, what: str) -> dict[str, Any]:
         """Wait a minute at most for a long-running operation.
@@ -86,24 +83,24 @@ class GoogleApi:
         Returns:
             The operation as it is then: `done`, with an `error` or a `response`, or still running.
         """
-        for seconds in WAITS:
+        for attempt in self.attempts(what):
+            if attempt > 1:
+                url = f"{base}/{operation.get('name', '')}"
+                operation = json_object(self.call("GET", url, what="see how far that is"))
             if operation.get("done"):
                 break
-            self.pause(seconds, what)
-            operation = json_object(self.call("GET", f"{base}/{operation.get('name', '')}", what="see how far that is"))
         return operation
 
-    def pause(self, seconds: float, why: str) -> None:
-        """Wait before another look."""
-        self.context.console.info(f"{why}; looking again in {seconds} s")
-        self.context.retry_policy.sleep(seconds)
+    def attempts(self, why: str) -> Iterator[int]:
+        """Yield the number of each look at a change that takes a minute at most."""
+        return attempts(OPERATION_WAITS, why, self.context)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:
     """The JSON object in an answer.
 
     Raises:
-        Unsound: Something else is in it.
+        UnusableAnswer: Something else is in it.
     """
     try:
         body = response.json()
@@ -116,7 +113,7 @@ def json_object(response: requests.Response) -> dict[str, Any]:
             fix="ask it yourself: gcloud artifacts repositories list --project=PROJECT",
             anchor="not-an-api",
         )
-        raise Unsound(response, failure)
+        raise UnusableAnswer(response, failure)
     return body
 
 

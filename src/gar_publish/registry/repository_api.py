@@ -1,19 +1,17 @@
-"""Artifact Registry's own API: is the repository there, does it hold Python packages, and how is it created?
+"""Artifact Registry's API for one repository: does it exist, does it take Python packages, and how is it created?
 
 See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import requests
 
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
-from gar_publish.registry.google_api import WAITS, GoogleApi, json_object, said, why_failed
-from gar_publish.registry.refusals import api_disabled, is_disabled
-from gar_publish.settings.endpoints import Endpoints
+from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import Repository
-from gar_publish.transport.answers import server_text
 from gar_publish.transport.session import is_success
 
 UPLOAD = "artifactregistry.repositories.uploadArtifacts"
@@ -22,42 +20,33 @@ DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
 _ALREADY_EXISTS = 6
 """Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
 _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
+_RUN_AGAIN = "run again: a repository that exists is used as it is"
 
 
 class RepositoryApi:
-    """What gar-publish asks of the API about one repository.
+    """Checks and creates one repository.
 
     Args:
         repository: The repository.
-        endpoints: Where the API is.
         api: Makes the calls.
-        member: Who publishes, as IAM names it, for the commands that failures show.
-        say: Told that a repository is created, or would be.
+        member: The publisher as IAM names it, for the commands in failures.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        *,
-        endpoints: Endpoints,
-        api: GoogleApi,
-        member: str = "MEMBER",
-        say: Callable[[str], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, repository: Repository, api: GoogleApi, member: str = "MEMBER") -> None:
         self._repository = repository
-        self._base = endpoints.artifact_registry
         self._api = api
         self._member = member
-        self._say = say
+        self._base = api.context.endpoints.artifact_registry
+        self._say = api.context.console.info
 
     def check(self, *, create: bool, dry_run: bool = False) -> bool:
-        """See to it that uploads can work, as far as this identity may know.
+        """Check that the repository takes uploads, and create it if it is missing and `create` says so.
 
         An identity that may upload need not be allowed to ask, and some networks reach only `pkg.dev`: such an
-        answer proves nothing, and the upload itself will tell.
+        answer proves nothing, and the upload itself will show.
 
         Returns:
-            Whether it was created a moment ago, by this run or another: then not every server may know it yet.
+            Whether it was just created, by this run or another: then some servers may not know it yet.
 
         Raises:
             RegistryRefused: The repository is missing and not to be created, cannot be created, or takes no Python
@@ -74,7 +63,7 @@ class RepositoryApi:
         if is_success(response):
             self._check_kind(json_object(response))
         elif missing and not create:
-            raise self._missing(said(response))
+            raise self._missing(response)
         elif missing and dry_run:
             self._say(f"{self._repository} does not exist; it would be created.")
         else:
@@ -85,10 +74,10 @@ class RepositoryApi:
         return False
 
     def check_source(self) -> None:
-        """See to it that it holds packages that can be promoted, as far as this identity may know.
+        """Check that packages can be promoted from it, as far as this identity may know.
 
         Raises:
-            RegistryRefused: It is missing, or holds no Python packages of its own.
+            RegistryRefused: It is missing, or has no Python packages of its own.
         """
         try:
             response = self._look()
@@ -99,14 +88,14 @@ class RepositoryApi:
         elif response.status_code == requests.codes.not_found:
             raise RegistryRefused(
                 f"The repository {self._repository}, to promote from, does not exist.",
-                cause="a wrong project, location or name; a repository is looked for in one location only",
+                cause="a wrong project, location or name; a repository exists in one location only",
                 fix=f"gcloud artifacts repositories list --project={self._repository.project}",
                 anchor="repository-missing",
                 detail=said(response),
             )
 
     def describe(self) -> dict[str, Any] | None:
-        """What the API says of the repository; None where this identity may not ask.
+        """Return the API's description of the repository; None if this identity may not ask.
 
         Raises:
             RegistryRefused: The repository is missing, or takes no Python uploads; or the API is switched off.
@@ -114,7 +103,7 @@ class RepositoryApi:
         """
         response = self._look()
         if response.status_code == requests.codes.not_found:
-            raise self._missing(said(response))
+            raise self._missing(response)
         if not is_success(response):
             self._refuse_disabled(response)
             return None
@@ -123,14 +112,14 @@ class RepositoryApi:
         return found
 
     def takes_uploads(self) -> bool:
-        """Whether this identity sees the repository, and Python packages can be published there."""
+        """Return whether this identity sees the repository, and it takes Python packages."""
         try:
             return self.describe() is not None
         except Failure:
             return False
 
     def permitted(self, permissions: Sequence[str]) -> set[str] | None:
-        """Which of these permissions this identity holds; None where the API does not tell.
+        """Return which of these permissions this identity has; None if the API does not tell.
 
         https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/testIamPermissions
 
@@ -143,12 +132,13 @@ class RepositoryApi:
         if not is_success(response):
             self._refuse_disabled(response)
             return None
-        held = json_object(response).get("permissions", [])
-        return {str(name) for name in held} if isinstance(held, list) else None
+        granted = json_object(response).get("permissions", [])
+        return {str(name) for name in granted} if isinstance(granted, list) else None
 
     def _refuse_disabled(self, response: requests.Response) -> None:
-        if is_disabled(server_text(response)):
-            raise api_disabled(self._repository.project or "PROJECT", said(response))
+        failure = explain_refusal(response, self._repository, "read", said(response))
+        if failure.anchor == "api-disabled":
+            raise failure
 
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
@@ -164,14 +154,14 @@ class RepositoryApi:
         if mode != "STANDARD_REPOSITORY":
             word = str(mode).removesuffix("_REPOSITORY").lower()
             raise RegistryRefused(
-                f"{self._repository} is a {word} repository; only a standard one holds packages of its own.",
-                cause="a virtual repository shows what others hold, a remote one caches another index",
-                fix=f"{self._repository.to_describe()} names the repositories behind it; give one of those",
+                f"{self._repository} is a {word} repository; only a standard repository has packages of its own.",
+                cause="a virtual repository shows the packages of others, a remote one caches another index",
+                fix=f"{self._repository.to_describe()} names the repositories behind it; use one of those",
                 anchor="repository-mode",
             )
 
     def _create(self) -> None:
-        """Create it and wait until it is there, whoever creates it first."""
+        """Create it and wait until it exists, even if another run creates it first."""
         parent, _, _ = (self._repository.resource or "").rpartition("/")
         body = {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
         response = self._call("POST", parent, params={"repositoryId": self._repository.name or ""}, json=body)
@@ -191,26 +181,21 @@ class RepositoryApi:
             return
         if (why := why_failed(ended)) is not None:
             raise RegistryRefused(
-                f"{self._repository} could not be created.",
-                fix="run again: a repository that is there is used as it is",
-                anchor="create-repository",
-                detail=why,
+                f"{self._repository} could not be created.", fix=_RUN_AGAIN, anchor="create-repository", detail=why
             )
 
     def _wait_until_seen(self) -> None:
-        """Another run's may not be there yet, and may be of another kind; who may not look finds out by uploading."""
-        for seconds in (*WAITS, None):
+        """Wait until it exists. If this identity may not look, its uploads will show."""
+        for _ in self._api.attempts(f"{self._repository} is not there yet"):
             response = self._look()
             if is_success(response):
-                self._check_kind(json_object(response))
+                self._check_kind(json_object(response))  # another run may have created another kind
                 return
             if response.status_code != requests.codes.not_found:
                 return
-            if seconds is not None:
-                self._api.pause(seconds, f"{self._repository} is not there yet")
         raise RegistryRefused(
-            f"{self._repository} is being created, and was not there after a minute.",
-            fix="run again: a repository that is there is used as it is",
+            f"{self._repository} is being created, and did not exist after a minute.",
+            fix=_RUN_AGAIN,
             anchor="create-repository",
         )
 
@@ -225,8 +210,8 @@ class RepositoryApi:
                 detail=detail,
             )
         return RegistryRefused(
-            f"{self._repository} is missing, or hidden from this identity, which may not create it (403).",
-            cause="creating takes the permission artifactregistry.repositories.create, which "
+            f"{self._repository} is missing, or this identity may not see it, and may not create it (403).",
+            cause="creating a repository takes the permission artifactregistry.repositories.create, which "
             f"roles/artifactregistry.admin has, on the project {self._repository.project}",
             fix=f"create it once, by hand\n  {self._repository.to_create()}\nor let this identity do it\n"
             f"  gcloud projects add-iam-policy-binding {self._repository.project} "
@@ -238,11 +223,11 @@ class RepositoryApi:
     def _call(self, method: str, path: str, **body: Any) -> requests.Response:
         return self._api.call(method, f"{self._base}/{path}", what=f"ask for {self._repository}", **body)
 
-    def _missing(self, detail: str) -> Failure:
+    def _missing(self, response: requests.Response) -> Failure:
         return RegistryRefused(
             f"The repository {self._repository} does not exist.",
-            cause="a wrong project, location or name; a repository is looked for in one location only",
+            cause="a wrong project, location or name; a repository exists in one location only",
             fix=f"create it, or set `create-repository: true`\n  {self._repository.to_create()}",
             anchor="repository-missing",
-            detail=detail,
+            detail=said(response),
         )

@@ -1,133 +1,146 @@
-"""The one retry policy."""
+"""Retries, and every other wait for a server."""
 
+import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import requests
 
-from gar_publish.context import RetryPolicy
+from gar_publish.context import LAG_WAITS, Context
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
 from gar_publish.urls import host_of
 
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
+Answer = TypeVar("Answer")
 
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
-_LONGEST_ASKED = 60.0
-_TRIES_OF_UNSOUND = 3
+_LONGEST_RETRY_AFTER = 60.0
+_TRIES_OF_UNUSABLE = 3
 _CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _PROXY_LOGIN = "Tunnel connection failed: 407"
-_FINAL = (_UNTRUSTED, _PROXY_LOGIN)
-"""Lost connections that will be lost again."""
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+_NOT_KNOWN = {"repository-missing", "registry-403"}
+"""The anchors of failures where a server does not know a repository yet, or not who may use it."""
 
 
-class Unsound(requests.RequestException):
-    """An answer that cannot be the right one, such as a proxy's: asked for again twice, then `failure` is raised."""
+class UnusableAnswer(requests.RequestException):
+    """An answer that cannot be the right one, such as a proxy's. After three of them, `failure` is raised."""
 
     def __init__(self, response: requests.Response, failure: Failure) -> None:
-        super().__init__("an answer that makes no sense", response=response, request=response.request)
+        super().__init__("unusable answer", response=response, request=response.request)
         self.failure = failure
 
 
-def persist(
-    call: Callable[[], requests.Response],
-    *,
-    retry_policy: RetryPolicy,
-    what: str,
-    on_wait: Callable[[str], None],
-) -> requests.Response:
-    """Make a request again and again until its answer is final: not a lost connection, 408, 429 or 5xx.
+def with_retries(call: Callable[[], requests.Response], context: Context, what: str) -> requests.Response:
+    """Make a request until its answer is final: not a lost connection, 408, 429 or 5xx.
 
     Args:
         call: Makes the request once.
-        retry_policy: How often, and for how long.
-        what: What it is for, as a verb: "upload hello-1.0.whl".
-        on_wait: Told one line before each wait.
+        context: How often and how long, and the console that announces each wait.
+        what: The purpose as a verb: "upload hello-1.0.whl".
 
     Raises:
-        Unreachable: Out of patience.
-        RegistryRefused: It is sent round in cycles.
-        Failure: What an `Unsound` answer carries.
+        Unreachable: The last try failed as well.
+        RegistryRefused: The server redirects in cycles.
+        Failure: That of an `UnusableAnswer`.
         BadInput: The request cannot be made at all.
     """
-    import tenacity  # it brings asyncio along, which a run without requests does not need
+    policy = context.retry_policy
+    started = policy.clock()
+    tries = unusable = 0
+    while True:
+        tries += 1
+        failure: Failure | None = None
+        retry_after = 0.0
+        try:
+            response = call()
+        except UnusableAnswer as error:
+            unusable += 1
+            host, trouble = _describe(error)
+            failure = error.failure
+        except _TRANSIENT as error:
+            host, trouble = _describe(error)
+        except requests.RequestException as error:
+            raise _impossible(what, error) from None
+        else:
+            if response.status_code not in RETRYABLE:
+                return response
+            response.close()
+            host, trouble = host_of(response.url), f"HTTP {response.status_code} {response.reason or ''}".strip()
+            retry_after = _retry_after(response.headers)
+        bound = min(policy.longest, policy.first * 2 ** (tries - 1))
+        wait = max(random.uniform(0, bound), retry_after)  # noqa: S311 - jitter
+        seconds = policy.clock() - started
+        if (
+            tries >= policy.tries
+            or (tries >= policy.least and seconds + wait > policy.total)
+            or (failure and unusable >= _TRIES_OF_UNUSABLE)
+            or _UNTRUSTED in trouble
+            or _PROXY_LOGIN in trouble
+        ):
+            raise failure or _unreachable(what, host, trouble, tries, seconds)
+        _wait(context, wait, f"{host}: {trouble}; trying again in {wait:.1f} s to {what}")
 
-    started = retry_policy.clock()
-    unsound_answers = 0
-    jitter = tenacity.wait_random_exponential(multiplier=retry_policy.first, max=retry_policy.longest)
 
-    def attempt() -> requests.Response:
-        nonlocal unsound_answers
+def attempts(waits: Sequence[float], why: str, context: Context) -> Iterator[int]:
+    """Yield the number of each attempt: the first at once, the others after one of the waits each.
+
+    Args:
+        waits: Seconds.
+        why: The reason for more than one attempt: "the index does not list hello-1.0.whl yet".
+        context: Its console announces each wait.
+    """
+    yield 1
+    for number, seconds in enumerate(waits, 2):
+        _wait(context, seconds, f"{why}; trying again in {seconds} s")
+        yield number
+
+
+def _wait(context: Context, seconds: float, text: str) -> None:
+    context.console.info(text)
+    context.retry_policy.sleep(seconds)
+
+
+def once_known(call: Callable[[], Answer], context: Context) -> Answer:
+    """Return what `call` returns, as soon as the server knows a new repository.
+
+    Raises:
+        Failure: That of the call, after half a minute where the server still does not know the repository.
+    """
+    why = "the new repository is not known everywhere yet"
+    for _ in attempts(LAG_WAITS, why, context):
         try:
             return call()
-        except Unsound:
-            unsound_answers += 1
-            raise
-
-    def wait(state: "RetryCallState") -> float:
-        return max(jitter(state), _asked_wait(state))
-
-    def enough(state: "RetryCallState") -> bool:
-        late = retry_policy.clock() - started + state.upcoming_sleep > retry_policy.total
-        return (
-            state.attempt_number >= retry_policy.tries
-            or (late and state.attempt_number >= retry_policy.least)
-            or (unsound_answers >= _TRIES_OF_UNSOUND and _unsound(state) is not None)
-            or any(words in _describe(state)[1] for words in _FINAL)
-        )
-
-    def announce(state: "RetryCallState") -> None:
-        host, trouble = _describe(state)
-        on_wait(f"{host}: {trouble}; trying again in {state.upcoming_sleep:.1f} s to {what}")
-
-    def give_up(state: "RetryCallState") -> requests.Response:
-        raise _failure(what, state, retry_policy.clock() - started)
-
-    insisting = tenacity.Retrying(
-        retry=_not_final,
-        wait=wait,
-        stop=enough,
-        before_sleep=announce,
-        retry_error_callback=give_up,
-        sleep=retry_policy.sleep,
-    )
-    try:
-        return insisting(attempt)
-    except requests.RequestException as error:
-        raise _impossible(what, error) from None
+        except RegistryRefused as error:
+            if error.anchor not in _NOT_KNOWN:
+                raise
+            failure = error
+    raise failure
 
 
-def _failure(what: str, state: "RetryCallState", seconds: float) -> Failure:
-    """What is said after the last try."""
-    if unsound := _unsound(state):
-        return unsound.failure
-    host, trouble = _describe(state)
-    tries = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
-    asked = f"asked {host} {tries} in {seconds:.0f} s, without a proper answer"
+def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float) -> Unreachable:
+    asked = f"asked {host} {'once' if tries == 1 else f'{tries} times'} in {seconds:.0f} s"
     if trouble.startswith("HTTP 429"):
         return Unreachable(
-            f"Could not {what}: {host} takes no more requests for now, asked {tries} in {seconds:.0f} s.",
-            cause="a quota is used up, by this run or by others in the same project",
-            fix="wait some minutes and run it again, with fewer uploads at once: jobs: 1",
+            f"Could not {what}: {host} is rate-limiting (429), {asked}.",
+            cause="this run or others in the same project have used up a quota",
+            fix="wait some minutes and run it again, with fewer uploads at once: `jobs: 1`",
             anchor="quota",
             detail=trouble,
         )
     if _UNTRUSTED in trouble:
         return Unreachable(
-            f"Could not {what}: {asked}.",
-            cause="a proxy that opens TLS connections, whose certificate authority is not known here",
-            fix="export REQUESTS_CA_BUNDLE=/path/to/ca.pem",
+            f"Could not {what}: the certificate of {host} is not trusted here.",
+            cause="a proxy inspects TLS connections, and its certificate authority is not known here",
+            fix="export SSL_CERT_FILE=/path/to/ca.pem",
             anchor="untrusted-certificate",
             detail=trouble,
         )
@@ -139,7 +152,7 @@ def _failure(what: str, state: "RetryCallState", seconds: float) -> Failure:
             detail=trouble,
         )
     return Unreachable(
-        f"Could not {what}: {asked}.",
+        f"Could not {what}: {asked}, without a proper answer.",
         cause="an outage, or a firewall or proxy between this machine and the server",
         fix="run the same command again later; https://status.cloud.google.com shows outages",
         anchor="unreachable",
@@ -148,93 +161,40 @@ def _failure(what: str, state: "RetryCallState", seconds: float) -> Failure:
 
 
 def _impossible(what: str, error: requests.RequestException) -> Failure:
-    """What is said of a request that was not made, or not to its end, and would fare the same the next time."""
+    """Return the failure of a request that would fail the same way the next time."""
     if isinstance(error, requests.TooManyRedirects):
         return RegistryRefused(
-            f"Could not {what}: the server sends the request round in cycles.",
+            f"Could not {what}: the server redirects in cycles.",
             cause="a proxy or a login page answers in the registry's place",
-            fix="open the URL in a browser, and see where that leads",
+            fix="open the URL in a browser, and see where it leads",
             anchor="redirect",
         )
     return BadInput(
-        f"Could not {what}: the request could not even be made.",
-        cause="a proxy, a certificate file or an address that cannot be right",
+        f"Could not {what}: the request could not be made.",
+        cause="a proxy, a certificate file or a URL is wrong",
         fix="check HTTPS_PROXY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE, where they are set",
         anchor="request-impossible",
-        detail="" if isinstance(error, ValueError) else str(error),  # a URL may hold a proxy's password
+        detail="" if isinstance(error, ValueError) else str(error),  # a URL may contain a proxy's password
     )
 
 
-def _not_final(state: "RetryCallState") -> bool:
-    outcome = state.outcome
-    if outcome is None:
-        return False
-    if error := outcome.exception():
-        return isinstance(error, (*_TRANSIENT, Unsound))
-    response: requests.Response = outcome.result()
-    if response.status_code not in RETRYABLE:
-        return False
-    response.close()
-    return True
-
-
-def _unsound(state: "RetryCallState") -> Unsound | None:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, Unsound) else None
-
-
-def _asked_wait(state: "RetryCallState") -> float:
-    """The `Retry-After` of an answer, in seconds or as a date (RFC 9110, section 10.2.3)."""
-    if state.outcome is None or state.outcome.exception():
-        return 0.0
-    headers: Mapping[str, str] = state.outcome.result().headers
-    asked = headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(float(asked), _LONGEST_ASKED)
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds of a `Retry-After`, which may be a date (RFC 9110, section 10.2.3); at most 60."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), _LONGEST_RETRY_AFTER)
     try:
-        # Both ends of the wait by the server's clock, so that ours may be wrong.
-        left = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))
+        # Both times are the server's: this machine's clock may be wrong.
+        left = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
     except (ValueError, TypeError):
         return 0.0
-    return min(max(left / timedelta(seconds=1), 0.0), _LONGEST_ASKED)
+    return min(max(left / timedelta(seconds=1), 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _describe(state: "RetryCallState") -> tuple[str, str]:
-    """The host that was asked, and what went wrong there, without any URL or header."""
-    if state.outcome is None:
-        return "the server", "no answer"
-    error = state.outcome.exception()
-    if error is None:
-        response: requests.Response = state.outcome.result()
-        return host_of(response.url), f"HTTP {response.status_code} {response.reason or ''}".strip()
-    request = getattr(error, "request", None)
-    host = host_of(request.url) if request is not None else "the server"
+def _describe(error: requests.RequestException) -> tuple[str, str]:
+    """Return the host that was asked, and what went wrong there, without any URL or header."""
+    host = host_of(error.request.url or "") if error.request is not None else "the server"
     if isinstance(error, requests.Timeout):
         return host, "no answer in time"
     inner = error.args[0] if error.args else error
     return host, _CONNECTION.sub("", str(getattr(inner, "reason", inner)))
-
-
-_WAITS = (0.5, 1, 2, 4, 8, 15)
-"""Seconds between two tries while a new repository is not known everywhere; about 30 in all."""
-_NOT_KNOWN = {"repository-missing", "registry-403"}
-"""The anchors of what a server says that does not know a repository yet, or not who may use it."""
-
-Answer = TypeVar("Answer")
-
-
-def once_known(call: Callable[[], Answer], retry_policy: RetryPolicy, on_wait: Callable[[str], None]) -> Answer:
-    """Use a new repository as soon as the server that is asked knows it.
-
-    Raises:
-        Failure: That of the call, after half a minute where the server still does not know it.
-    """
-    for seconds in _WAITS:
-        try:
-            return call()
-        except RegistryRefused as failure:
-            if failure.anchor not in _NOT_KNOWN:
-                raise
-        on_wait(f"the new repository is not known everywhere yet; trying again in {seconds} s")
-        retry_policy.sleep(seconds)
-    return call()

@@ -4,29 +4,27 @@ from dataclasses import replace
 import pytest
 import requests
 
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import BadInput, RegistryRefused, Unreachable
-from gar_publish.transport.retry import Unsound, once_known, persist
-from tests.unit.servers import Reply, ScriptedServer, Time
+from gar_publish.transport.retry import UnusableAnswer, once_known, with_retries
+from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 
 
-class TestPersist:
+class TestWithRetries:
     @pytest.fixture
     def ask(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
+        self, server: ScriptedServer, session: requests.Session, context: Context
     ) -> Callable[[], requests.Response]:
-        return lambda: persist(lambda: session.get(server.url), retry_policy=retry_policy, what="look", on_wait=print)
+        return lambda: with_retries(lambda: session.get(server.url), context, "look")
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
     def test_transient_status(
-        self, status: int, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
+        self, status: int, server: ScriptedServer, session: requests.Session, context: Context, console: Memory
     ) -> None:
         server.on("/", Reply(status), Reply(status), Reply(200, "at last"))
-        waits: list[str] = []
-        response = persist(
-            lambda: session.get(server.url), retry_policy=retry_policy, what="look", on_wait=waits.append
-        )
+        response = with_retries(lambda: session.get(server.url), context, "look")
         assert response.text == "at last"
+        waits = console.said
         assert len(waits) == 2
         host = server.url.removeprefix("http://")
         assert waits[0].startswith(f"{host}: HTTP {status}")
@@ -54,18 +52,13 @@ class TestPersist:
 
     def test_a_quota_that_stays_used_up(self, server: ScriptedServer, ask: Callable[[], requests.Response]) -> None:
         server.on("/", Reply(429))
-        with pytest.raises(Unreachable, match="takes no more requests for now") as caught:
+        with pytest.raises(Unreachable, match="is rate-limiting") as caught:
             ask()
         assert caught.value.anchor == "quota"
 
-    def test_nobody_listens(self, session: requests.Session, retry_policy: RetryPolicy, time: Time) -> None:
+    def test_nobody_listens(self, session: requests.Session, context: Context, time: Time) -> None:
         with pytest.raises(Unreachable) as caught:
-            persist(
-                lambda: session.get("http://127.0.0.1:1/path?secret=x"),
-                retry_policy=retry_policy,
-                what="upload hello.whl",
-                on_wait=print,
-            )
+            with_retries(lambda: session.get("http://127.0.0.1:1/path?secret=x"), context, "upload hello.whl")
         failure = caught.value
         assert failure.exit_code == 7
         assert failure.what.startswith("Could not upload hello.whl: asked 127.0.0.1:1 6 times in ")
@@ -74,50 +67,46 @@ class TestPersist:
         assert len(time.slept) == 5
 
     def test_an_answer_without_sense_is_asked_for_three_times(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
+        self, server: ScriptedServer, session: requests.Session, context: Context, time: Time
     ) -> None:
         failure = RegistryRefused("no index", anchor="not-an-index")
 
         def call() -> requests.Response:
-            raise Unsound(session.get(server.url), failure)
+            raise UnusableAnswer(session.get(server.url), failure)
 
         with pytest.raises(RegistryRefused, match="no index"):
-            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
+            with_retries(call, context, "look")
         assert (len(server.seen), len(time.slept)) == (3, 2)
 
     def test_an_answer_without_sense_after_other_faults_is_one_of_three(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
+        self, server: ScriptedServer, session: requests.Session, context: Context, time: Time
     ) -> None:
         server.on("/", Reply(503), Reply(drop=True), Reply(200, "garbage"), Reply(200, "sense"))
 
         def call() -> requests.Response:
             response = session.get(server.url)
             if response.text == "garbage":
-                raise Unsound(response, RegistryRefused("no index", anchor="not-an-index"))
+                raise UnusableAnswer(response, RegistryRefused("no index", anchor="not-an-index"))
             return response
 
-        assert persist(call, retry_policy=retry_policy, what="look", on_wait=print).text == "sense"
+        assert with_retries(call, context, "look").text == "sense"
         assert len(time.slept) == 3
 
-    def test_other_exceptions_pass(self, retry_policy: RetryPolicy) -> None:
+    def test_other_exceptions_pass(self, context: Context) -> None:
         def call() -> requests.Response:
             raise KeyError("bug")
 
         with pytest.raises(KeyError):
-            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
+            with_retries(call, context, "look")
 
     def test_waits_double_with_full_jitter(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
+        self, server: ScriptedServer, session: requests.Session, context: Context, time: Time
     ) -> None:
         server.on("/", Reply(503))
+        policy = replace(context.retry_policy, tries=7, longest=8.0, total=1e9)
         for _ in range(20):
             with pytest.raises(Unreachable):
-                persist(
-                    lambda: session.get(server.url),
-                    retry_policy=replace(retry_policy, tries=7, longest=8.0, total=1e9),
-                    what="look",
-                    on_wait=lambda _: None,
-                )
+                with_retries(lambda: session.get(server.url), replace(context, retry_policy=policy), "look")
         rounds = list(zip(*[iter(time.slept)] * 6, strict=True))
         assert len(rounds) == 20
         for bound, waits in zip((1, 2, 4, 8, 8, 8), zip(*rounds, strict=True), strict=True):
@@ -173,7 +162,7 @@ class TestPersist:
         assert 0 <= time.slept[0] <= 1
 
     def test_what_takes_long_is_tried_three_times(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy, time: Time
+        self, server: ScriptedServer, session: requests.Session, context: Context, time: Time
     ) -> None:
         server.on("/", Reply(drop=True))
 
@@ -182,10 +171,10 @@ class TestPersist:
             return session.get(server.url)
 
         with pytest.raises(Unreachable, match="3 times in 18"):
-            persist(upload, retry_policy=retry_policy, what="upload", on_wait=print)
+            with_retries(upload, context, "upload")
 
     def test_a_proxy_that_wants_a_password_is_asked_once(
-        self, server: ScriptedServer, session: requests.Session, retry_policy: RetryPolicy
+        self, server: ScriptedServer, session: requests.Session, context: Context
     ) -> None:
         server.on("us-python", Reply(407, headers={"Proxy-Authenticate": "Basic"}))
         proxies = {"https": server.url}
@@ -194,7 +183,7 @@ class TestPersist:
             return session.get("https://us-python.pkg.dev/", proxies=proxies)
 
         with pytest.raises(Unreachable, match="wants a user name and a password") as caught:
-            persist(call, retry_policy=retry_policy, what="look", on_wait=print)
+            with_retries(call, context, "look")
         assert caught.value.anchor == "proxy-login"
         assert len(server.seen) == 1
 
@@ -202,15 +191,10 @@ class TestPersist:
         "proxy", ["http://me:hunter/2@proxy.example:1", "http://me:hunter2@", "http://me:hunter2@a..b:1"]
     )
     def test_a_proxy_that_cannot_be_one_is_said_without_its_password(
-        self, proxy: str, session: requests.Session, retry_policy: RetryPolicy
+        self, proxy: str, session: requests.Session, context: Context
     ) -> None:
         with pytest.raises((BadInput, Unreachable)) as caught:
-            persist(
-                lambda: session.get("https://us-python.pkg.dev/", proxies={"https": proxy}),
-                retry_policy=retry_policy,
-                what="look",
-                on_wait=print,
-            )
+            with_retries(lambda: session.get("https://us-python.pkg.dev/", proxies={"https": proxy}), context, "look")
         assert "hunter" not in caught.value.explain()
 
     def test_bounded_in_all(self, server: ScriptedServer, ask: Callable[[], requests.Response], time: Time) -> None:
@@ -218,11 +202,6 @@ class TestPersist:
         with pytest.raises(Unreachable, match="3 times in 100 s"):
             ask()
         assert time.slept == [50, 50]
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 def failing(*anchors: str) -> Callable[[], str]:
@@ -236,19 +215,19 @@ def failing(*anchors: str) -> Callable[[], str]:
     return call
 
 
-def test_a_new_repository_gets_some_time(time: Time) -> None:
+def test_a_new_repository_gets_some_time(context: Context, time: Time) -> None:
     call = failing("repository-missing", "registry-403")
-    assert once_known(call, RetryPolicy(sleep=time.sleep), lambda _: None) == "done"
+    assert once_known(call, context) == "done"
     assert time.slept == [0.5, 1]
 
 
-def test_but_not_for_ever(time: Time) -> None:
+def test_but_not_for_ever(context: Context, time: Time) -> None:
     with pytest.raises(RegistryRefused):
-        once_known(failing(*["registry-403"] * 9), RetryPolicy(sleep=time.sleep), lambda _: None)
+        once_known(failing(*["registry-403"] * 9), context)
     assert sum(time.slept) == pytest.approx(30.5)
 
 
-def test_and_not_for_anything_else(time: Time) -> None:
+def test_and_not_for_anything_else(context: Context, time: Time) -> None:
     with pytest.raises(RegistryRefused):
-        once_known(failing("registry-refused"), RetryPolicy(sleep=time.sleep), lambda _: None)
+        once_known(failing("registry-refused"), context)
     assert time.slept == []

@@ -13,9 +13,9 @@ import requests
 import trustme
 
 from gar_publish import __version__
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput, Unreachable
-from gar_publish.transport.retry import persist
+from gar_publish.transport.retry import with_retries
 from gar_publish.transport.session import BODY_LIMIT, new_session
 from tests.unit.servers import Reply, ScriptedServer, Time, serve
 
@@ -246,16 +246,16 @@ class TestTrust:
         self,
         secure: ScriptedServer,
         session: requests.Session,
-        retry_policy: RetryPolicy,
+        context: Context,
         time: Time,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
         monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
         with pytest.raises(Unreachable) as caught:
-            persist(lambda: session.get(secure.url), retry_policy=retry_policy, what="look", on_wait=print)
+            with_retries(lambda: session.get(secure.url), context, "look")
         assert caught.value.anchor == "untrusted-certificate"
-        assert "REQUESTS_CA_BUNDLE" in caught.value.fix
+        assert "SSL_CERT_FILE" in caught.value.fix
         assert time.slept == []
 
 
@@ -270,9 +270,9 @@ def test_threads_share_a_session(server: ScriptedServer, session: requests.Sessi
 
 
 def test_a_request_that_cannot_be_made_is_no_bug(
-    session: requests.Session, retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
+    session: requests.Session, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nope.pem")
-    with pytest.raises(BadInput, match="could not even be made") as caught:
-        persist(lambda: session.get("https://127.0.0.1:9/"), retry_policy=retry_policy, what="ask", on_wait=print)
+    with pytest.raises(BadInput, match="could not be made") as caught:
+        with_retries(lambda: session.get("https://127.0.0.1:9/"), context, "ask")
     assert "/nope.pem" in caught.value.detail
