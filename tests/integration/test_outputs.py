@@ -75,7 +75,7 @@ class TestLine:
         step = self.act(hello)
         assert self.rights(step, emulator) == (200, 400)
         assert step.log.count("::warning") == 1
-        assert "::warning::The ready line carries the publishing token" in step.log
+        assert "::warning::The install options have the publishing token" in step.log
 
     def test_read_only_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
         emulator.cloud.switch(read_only_scope=False)
@@ -97,7 +97,7 @@ class TestLine:
         given = {"workload_identity_provider": "", "access_token": emulator.access_token(PUBLISHER)}
         step = self.act(hello, **given)
         assert self.rights(step, emulator) == (200, 400)
-        assert "::warning::The ready line carries the publishing token" in step.log
+        assert "::warning::The install options have the publishing token" in step.log
 
     def test_none(self, hello: Doors, emulator: Emulator) -> None:
         step = self.act(hello, index_token="none")

@@ -6,7 +6,7 @@ from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.doctor.conditions import quoted
 from gar_publish.doctor.principal import find_member
 from gar_publish.errors import Failure, RegistryRefused
-from gar_publish.registry.access import open_access, read_as
+from gar_publish.registry.access import Access, open_for_reading
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
 from gar_publish.settings.credential import KeyPassword
 from gar_publish.settings.repository import Repository
@@ -72,7 +72,7 @@ def check_source(case: Case, facts: list[str]) -> None:
     granted = api.permitted((DOWNLOAD,))
     if granted is not None and DOWNLOAD not in granted:
         raise _lacks(case, source, "read", READER, exists=api.takes_uploads())
-    read_as(case.source, source, case.index_token, case.context, case.session).files(_ANY)
+    Access(case.source, source, case.index_token, case.context, case.session).files(_ANY)
     facts.append(f"{source} can be read")
 
 
@@ -84,10 +84,9 @@ def check_index(case: Case, facts: list[str]) -> None:
     """
     if case.credential is None:
         raise NotChecked("there is no credential to read with")
-    access = open_access(case.target, case.credential, case.index_token, case.context, case.session)
-    access.files(_ANY)
+    access = open_for_reading(case.target, case.credential, case.index_token, case.context, case.session)
     facts.append("can be read")
-    token = access.line_token()
+    token = access.install_token()
     if token:
         scheme, _, rest = case.target.index_url.partition("://")
         facts.append(f"--extra-index-url {scheme}://{token.user}:***@{rest}")

@@ -9,7 +9,7 @@ from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.projects.find import Project
 from gar_publish.publish.evidence import Attach
-from gar_publish.registry.access import Access, open_access, read_as
+from gar_publish.registry.access import Access, open_access
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.outcomes import PublishedFile
@@ -97,7 +97,7 @@ class Target:
             Failure: It is not there or cannot be read, or uploads to this one cannot work.
         """
         identity = result(self._access).source
-        reader = read_as(identity, repository, self._settings.index_token, self._context, self._session)
+        reader = Access(identity, repository, self._settings.index_token, self._context, self._session)
         result(self._readers.submit(self._api(repository).check_source))
         result(self._checked)
         return reader
@@ -107,7 +107,7 @@ class Target:
         access = open_access(
             settings.repository, settings.credential, settings.index_token, self._context, self._session
         )
-        self._readers.submit(access.get_ready)
+        self._readers.submit(access.reader.token)
         access.source.token()
         return access
 
@@ -124,7 +124,7 @@ class Target:
         return self.access.files(name)
 
     def _once_known(self, call: Callable[[], Answer]) -> Answer:
-        return once_known(call, self._context.retry_policy, self._context.console.info) if self._is_new else call()
+        return once_known(call, self._context) if self._is_new else call()
 
     def _api(self, repository: Repository) -> RepositoryApi:
         context = self._context

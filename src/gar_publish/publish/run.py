@@ -141,7 +141,7 @@ class Run:
 
     def _line_token(self) -> tuple[Token | None, Failure | None]:
         try:
-            return result(self._readers.submit(self._target.access.line_token)), None
+            return result(self._readers.submit(self._target.access.install_token)), None
         except Exception as error:  # noqa: BLE001 - what was published is published
             return None, _told(error)
 

@@ -21,7 +21,7 @@ from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 
 if TYPE_CHECKING:
-    from gar_publish.builder import Built
+    from gar_publish.builder.builds import Built
     from gar_publish.settings.promotion import Promotion
 
 
@@ -106,7 +106,7 @@ class Supply:
                 raise _not_there(name)
         if not any(name in self._needed_for_builds or self._target.access.files(name) for name in names):
             return None
-        token = self._target.access.reading_token()
+        token = self._target.access.build_token()
         return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Supplied]:

@@ -1,21 +1,25 @@
 import base64
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
 from gar_publish.auth.tokens import GivenSource, Token, TokenSource
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput, RegistryRefused
-from gar_publish.registry.access import Access, open_login
-from gar_publish.registry.index import Index
+from gar_publish.registry.access import Access, open_for_reading, open_login
+from gar_publish.settings.credential import GivenToken
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import KEY_USER, KEYRING, OAUTH_USER, Login
+from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IndexToken
-from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
+Open = Callable[[IndexToken, TokenSource], Access]
 EMPTY_INDEX = Reply(200, headers={"Content-Type": "text/html"})
 GIVEN = "Basic b2F1dGgyYWNjZXNzdG9rZW46Z2l2ZW4="
 READS, PUBLISHES = "Basic b2F1dGgyYWNjZXNzdG9rZW46cmVhZA==", "Basic b2F1dGgyYWNjZXNzdG9rZW46cHVibGlzaA=="
@@ -31,13 +35,10 @@ class Identity(GivenSource):
         return Identity("read")
 
 
-def open_access(server: ScriptedServer, wanted: IndexToken, source: TokenSource, console: Memory) -> Access:
-    def open_index(reader: TokenSource) -> Index:
-        return Index(
-            f"{server.url}/", session=new_session(), source=reader, retry_policy=RetryPolicy(), on_wait=lambda _: None
-        )
-
-    return Access(source, wanted, open_index, console)
+@pytest.fixture
+def access(server: ScriptedServer, context: Context, session: requests.Session) -> Open:
+    repository = Repository.parse("us/demo-project/python", endpoints=Endpoints(server.url))
+    return lambda wanted, source: Access(source, repository, wanted, context, session)
 
 
 def only(authorization: str, seen: Seen) -> Reply:
@@ -45,56 +46,55 @@ def only(authorization: str, seen: Seen) -> Reply:
 
 
 def handed_out(access: Access) -> str | None:
-    token = access.line_token()
+    token = access.install_token()
     return token.value if token else None
 
 
 @pytest.mark.parametrize(
     ("wanted", "hands_out"), [("auto", "read"), ("read-only", "read"), ("publisher", "publish"), ("none", None)]
 )
-def test_what_the_line_carries(server: ScriptedServer, wanted: IndexToken, hands_out: str | None) -> None:
+def test_the_token_of_the_install_options(
+    server: ScriptedServer, access: Open, console: Memory, wanted: IndexToken, hands_out: str | None
+) -> None:
     server.on("/", EMPTY_INDEX)
-    console = Memory()
-    access = open_access(server, wanted, Identity("publish"), console)
-    access.files("sample")
-    assert handed_out(access) == hands_out
+    opened = access(wanted, Identity("publish"))
+    opened.files("sample")
+    assert handed_out(opened) == hands_out
     assert console.said == []
 
 
-def test_auto_falls_back_to_the_publishing_token_and_says_so(server: ScriptedServer) -> None:
+def test_auto_falls_back_to_the_publishing_token_and_says_so(
+    server: ScriptedServer, access: Open, console: Memory
+) -> None:
     server.on("/", lambda seen: only(PUBLISHES, seen))
-    console = Memory()
-    access = open_access(server, "auto", Identity("publish"), console)
-    access.files("sample")
-    access.files("sample")
-    assert handed_out(access) == "publish"
-    assert "publishing token" in console.said[0]
+    opened = access("auto", Identity("publish"))
+    opened.files("sample")
+    opened.files("sample")
+    assert handed_out(opened) == "publish"
+    assert "have the publishing token" in console.said[0]
     assert [each.headers["Authorization"] for each in server.seen] == [READS, PUBLISHES, PUBLISHES]
 
 
-def test_read_only_never_falls_back(server: ScriptedServer) -> None:
+def test_read_only_never_falls_back(server: ScriptedServer, access: Open) -> None:
     server.on("/", lambda seen: only(PUBLISHES, seen))
     with pytest.raises(RegistryRefused):
-        open_access(server, "read-only", Identity("publish"), Memory()).files("sample")
+        access("read-only", Identity("publish")).files("sample")
 
 
-def test_a_given_token_has_nothing_weaker(server: ScriptedServer) -> None:
-    console = Memory()
-    assert handed_out(open_access(server, "auto", GivenSource("given"), console)) == "given"
-    assert "publishing token" in console.said[0]
+def test_a_given_token_has_nothing_weaker(access: Open, console: Memory) -> None:
+    assert handed_out(access("auto", GivenSource("given"))) == "given"
+    assert "have the publishing token" in console.said[0]
 
 
-def test_nobody_may_read(server: ScriptedServer) -> None:
+def test_neither_token_may_read(server: ScriptedServer, access: Open) -> None:
     server.on("/", Reply(403))
     with pytest.raises(RegistryRefused, match="refuses to read"):
-        open_access(server, "auto", Identity("publish"), Memory()).files("sample")
+        access("auto", Identity("publish")).files("sample")
 
 
 @pytest.mark.parametrize("wanted", ["auto", "read-only", "publisher", "none"])
-def test_the_installer_gets_the_weaker_token_whatever_the_line_carries(
-    server: ScriptedServer, wanted: IndexToken
-) -> None:
-    assert open_access(server, wanted, Identity("publish"), Memory()).reading_token().value == "read"
+def test_builds_get_the_weaker_token_whatever_the_install_options_have(access: Open, wanted: IndexToken) -> None:
+    assert access(wanted, Identity("publish")).build_token().value == "read"
 
 
 def login(server: ScriptedServer, console: Memory, folder: Path, *, keyring: bool = False, **inputs: str) -> Login:
@@ -127,3 +127,22 @@ def test_a_token_is_a_password_that_has_been_tried(server: ScriptedServer, conso
     server.on("/", lambda seen: only(GIVEN, seen))
     assert login(server, console, tmp_path, access_token="given") == Login(OAUTH_USER, "given")
     assert [each.headers["Authorization"] for each in server.seen] == [GIVEN]
+
+
+@pytest.mark.parametrize("wanted", ["read-only", "none"])
+def test_a_token_that_may_not_read_fails_at_once(
+    wanted: IndexToken, server: ScriptedServer, context: Context, session: requests.Session
+) -> None:
+    server.on("/", Reply(403))
+    repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
+    with pytest.raises(RegistryRefused):
+        open_for_reading(repository, GivenToken("given"), wanted, context, session)
+    assert len(server.seen) == 1
+
+
+def test_plain_http_gets_no_token(server: ScriptedServer, context: Context, session: requests.Session) -> None:
+    context = replace(context, endpoints=Endpoints())
+    repository = Repository.parse("http://registry.example/simple/", endpoints=context.endpoints)
+    with pytest.raises(BadInput, match="is not encrypted"):
+        open_for_reading(repository, GivenToken("given"), "auto", context, session)
+    assert server.seen == []
