@@ -2,7 +2,7 @@
 
 import sys
 
-from gar_publish.process import leave
+from gar_publish.process import exit_now
 
 if __name__ == "__main__":
     if sys.argv[1:]:
@@ -11,4 +11,4 @@ if __name__ == "__main__":
         run()
     from gar_publish.github.action import main
 
-    leave(main())
+    exit_now(main())

@@ -13,8 +13,7 @@ from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.inputs import INPUTS
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.settings import INPUTS, Settings
 
 REPOSITORY = "us-central1/demo-project/python"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -91,5 +90,5 @@ class _Console:
         return nullcontext(lambda _: None)
 
     @contextmanager
-    def foreign(self) -> Any:
+    def untrusted(self) -> Any:
         yield self._say

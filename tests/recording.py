@@ -29,7 +29,7 @@ class RecordingConsole:
         return contextlib.nullcontext(lambda sent: self.said.append(("progress", f"{filename} {sent} {total}")))
 
     @contextlib.contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
+    def untrusted(self) -> Iterator[Callable[[str], None]]:
         yield lambda line: self.said.append(("foreign", line))
 
     def of(self, kind: str) -> list[str]:

@@ -1,7 +1,4 @@
-"""What the inner modules may say to the person who watches, without knowing who that is.
-
-`runner.py` implements it with workflow commands, `terminal.py` for a person.
-"""
+"""The interface for output, which each front door implements, and how values are shown."""
 
 import base64
 import re
@@ -17,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u
 
 class Console(Protocol):
     def group(self, title: str) -> AbstractContextManager[None]:
-        """Fold what is said inside under a title."""
+        """Group the lines of the block under a title."""
 
     def info(self, text: str) -> None: ...
 
@@ -26,29 +23,29 @@ class Console(Protocol):
     def warning(self, text: str) -> None: ...
 
     def mask(self, secret: str) -> None:
-        """Hide a secret, and its encoded forms, from everything that is said from now on."""
+        """Hide a secret and its encoded forms in all later output."""
 
     def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Show how far one upload is; is told, often and from any thread, how many of `total` bytes have left."""
+        """Show the progress of one upload. The result takes the number of bytes sent, often and from any thread."""
 
-    def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Show lines that other people's code wrote; nothing in them is taken as a command."""
+    def untrusted(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Show lines that other programs wrote; none of them is taken as a workflow command."""
 
 
 def printable(text: str) -> str:
-    """A text without control characters: what others say can command no terminal, nor turn its own order round."""
+    """Return a text without the characters that control a terminal or reverse the direction of text."""
     return _CONTROL.sub("", text)
 
 
 def encoded_forms(secret: str) -> list[str]:
-    """A secret as it stands, and as it looks in URLs and in headers."""
+    """Return a secret and its forms in URLs and headers."""
     encoded = base64.b64encode(secret.encode()).decode()
     basic = base64.b64encode(f"oauth2accesstoken:{secret}".encode()).decode()
     return sorted({secret, quote(secret, safe=""), encoded, basic} - {""})
 
 
 def human_size(size: int | None) -> str:
-    """A number of bytes for people: 812 B, 3.4 kB, 1.2 MB (powers of 1,000)."""
+    """Return a number of bytes as people write it: 812 B, 3.4 kB, 1.2 MB (powers of 1,000)."""
     if size is None:
         return "-"
     amount, units = float(size), ["B", "kB", "MB", "GB"]
@@ -59,20 +56,20 @@ def human_size(size: int | None) -> str:
 
 
 def rfc3339(moment: datetime | None) -> str:
-    """A moment as RFC 3339 has it, in UTC; empty for none."""
+    """Return a UTC time in the format of RFC 3339; empty for none."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
 _INTERVAL = 12.0
-"""Seconds between two lines; an upload that takes less says nothing."""
+"""Seconds between two lines; a shorter upload has none."""
 
 
 class Lines:
-    """Says a line now and then.
+    """The progress of one upload as a line every 12 seconds.
 
     Args:
         say: Takes a line.
-        filename: What is being uploaded.
+        filename: The file that is uploaded.
         total: Its size in bytes.
         clock: Seconds since some fixed point.
     """
@@ -87,7 +84,7 @@ class Lines:
         self._started = self._said = clock()
 
     def show(self, sent: int) -> None:
-        """Take note that `sent` bytes have left."""
+        """Take the number of bytes sent so far."""
         now = self._clock()
         if now - self._said < _INTERVAL:
             return

@@ -1,9 +1,19 @@
-"""Every kind of failure that a user can meet.
+"""The failures that a user can meet. Each says what happened, the likely cause and the fix, and never has a secret.
 
-A failure is a sentence that helps: what happened, the likely cause, what mends it, and where the documentation
-says more. Its class gives the exit code of the contract. It never carries a secret.
+The class decides the exit code:
+
+    Failure                  1    internal error: a bug of gar-publish
+    ├── BadInput             2
+    ├── CredentialsFailure   3
+    ├── BuildFailure         4
+    ├── Conflict             5
+    ├── RegistryRefused      6
+    │   └── FileRefused      6    other files may still be accepted
+    ├── Unreachable          7
+    └── Interrupted        130
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 DOCS = "https://github.com/org/gar-publish/blob/main/docs/troubleshooting.md"
@@ -12,14 +22,14 @@ EVIDENCE_DOCS = "https://github.com/org/gar-publish/blob/main/docs/evidence.md"
 
 
 class Failure(Exception):
-    """A failure that was foreseen. Anything else that escapes is a bug of gar-publish (exit code 1).
+    """A failure, explained to the user.
 
     Args:
-        what: What happened, as one sentence, in the words of the person whom it happened to.
+        what: What happened, as one sentence in the user's words.
         cause: The likely cause. Empty where `what` says it already.
-        fix: What mends it: a command to run or an input to change.
+        fix: A command to run or an input to change.
         anchor: The heading in `docs/troubleshooting.md` that says more.
-        detail: What the other side said (a server's answer, a backend's last lines), shown as it is.
+        detail: A server's answer, or a backend's last lines, shown unchanged.
     """
 
     exit_code: ClassVar[int] = 1
@@ -40,17 +50,26 @@ class Failure(Exception):
         """Return the same failure with the cause that later facts point to."""
         return type(self)(self.what, cause=cause, fix=fix, anchor=anchor, detail=self.detail)
 
+    def translated(self, words: Callable[[str], str]) -> "Failure":
+        """Return the same failure in other words; `detail` stays unchanged."""
+        return type(self)(
+            words(self.what), cause=words(self.cause), fix=words(self.fix), anchor=self.anchor, detail=self.detail
+        )
+
     def explain(self) -> str:
         """Return the whole failure as plain text."""
-        parts = [self.what]
-        if self.detail:
-            parts.append(f"  {self.detail.strip()}".replace("\n", "\n  "))
-        if self.cause:
-            parts.append(f"Likely cause: {self.cause}")
-        if self.fix:
-            parts.append(f"Fix: {self.fix}")
-        parts.append(f"More: {self.docs}")
-        return "\n".join(parts)
+        return f"{self.what}\n{self.explanation}"
+
+    @property
+    def explanation(self) -> str:
+        """Everything but what happened: the detail, the cause, the fix and the documentation."""
+        parts = [
+            f"  {self.detail.strip()}".replace("\n", "\n  ") if self.detail else "",
+            f"Likely cause: {self.cause}" if self.cause else "",
+            f"Fix: {self.fix}" if self.fix else "",
+            f"More: {self.docs}",
+        ]
+        return "\n".join(part for part in parts if part)
 
 
 class BadInput(Failure):
@@ -60,7 +79,7 @@ class BadInput(Failure):
 
 
 class CredentialsFailure(Failure):
-    """No access token could be had, or the registry does not accept the one that was."""
+    """There is no access token, or the registry does not accept it."""
 
     exit_code = 3
 
@@ -72,23 +91,23 @@ class BuildFailure(Failure):
 
 
 class Conflict(Failure):
-    """The registry holds a file of the same name with other bytes."""
+    """The registry has a file of the same name with different contents."""
 
     exit_code = 5
 
 
 class RegistryRefused(Failure):
-    """The registry answered, and the answer is no."""
+    """The registry refused a request."""
 
     exit_code = 6
 
 
 class FileRefused(RegistryRefused):
-    """The registry does not take, or give back, one file; that says nothing of other files."""
+    """The registry refused one file, or did not return it; other files may still be accepted."""
 
 
 class Unreachable(Failure):
-    """A server did not answer properly, however often it was asked."""
+    """A server did not answer properly after all retries."""
 
     exit_code = 7
 
@@ -99,19 +118,30 @@ class Interrupted(Failure):
     exit_code = 130
 
 
+def as_failure(error: BaseException) -> Failure:
+    """Return an exception as the failure that is shown to the user."""
+    if isinstance(error, Failure):
+        return error
+    return cancelled() if isinstance(error, KeyboardInterrupt) else internal_error(error)
+
+
 def cancelled() -> Failure:
-    """What is said when a run is stopped by a signal."""
-    return Interrupted("The run was cancelled.", fix="run it again: what has landed is skipped", anchor="interrupted")
+    """Return the failure of a run that a signal stopped."""
+    return Interrupted(
+        "The run was cancelled.",
+        fix="run the same command again; files that were published are skipped",
+        anchor="interrupted",
+    )
 
 
-def internal_error(error: Exception) -> Failure:
-    """What is said of an exception that nobody foresaw. Its message is left out: nobody knows what it holds."""
+def internal_error(error: BaseException) -> Failure:
+    """Return the failure for an exception that is a bug. Its message is left out, because it may contain a secret."""
     import traceback  # keeps `--version` quick
 
     lines = traceback.format_tb(error.__traceback__)
     return Failure(
-        f"gar-publish has made a mistake ({type(error).__name__}), and ends here.",
-        fix="report the lines above; what has landed is skipped by the same command",
+        f"Internal error ({type(error).__name__}); please report it.",
+        fix="open an issue with the lines above; the same command skips files that were published",
         anchor="internal-error",
         detail="".join(lines[-5:]),
     )

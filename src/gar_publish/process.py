@@ -1,4 +1,4 @@
-"""Being cancelled: a signal becomes one KeyboardInterrupt, and the process ends without waiting for its threads.
+"""Signals, and the end of the process.
 
 GitHub cancels a step with SIGINT, 7.5 s later with SIGTERM, and kills it 2.5 s after that; `docker stop` and Cloud
 Build send SIGTERM. https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
@@ -18,15 +18,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def hide_this_process() -> None:
-    """Keep processes of the same user from reading this one's memory and environment.
-
-    A started program is readable again, so this holds for gar-publish alone.
-    """
+    """Keep processes of the same user from reading the memory and environment of this one, but not of its children."""
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of whatever a child leaves running."""
+def become_subreaper() -> None:
+    """Become the parent of orphaned descendants."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -35,27 +32,28 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-_heard = threading.Event()
+_interrupted = threading.Event()
 
 
 def raise_on_signals() -> None:
-    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread; later ones do nothing.
+    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt in the main thread, and later ones do nothing.
 
-    Where Python cannot let it through, it would show a traceback and go on; `check_signals` raises it again instead.
+    Python drops an exception that is raised in a callback of an import or of the garbage collector, and prints a
+    traceback. That traceback is left out, and `check_signals` raises KeyboardInterrupt again.
     """
     sys.unraisablehook = _show_unless_interrupted
     _set_handler(_interrupt)
 
 
 def ignore_signals() -> None:
-    """Let nothing tear what is being written from now on. Programs that are started do not inherit this."""
+    """Ignore signals from now on, so that they interrupt no output. Child processes do not inherit this."""
     _set_handler(_nothing)
-    _heard.clear()
+    _interrupted.clear()
 
 
 @contextmanager
-def until_a_signal() -> Iterator[None]:
-    """Have a signal end what is inside and nothing else; before and after it, signals are ignored."""
+def interruptible() -> Iterator[None]:
+    """Let a signal end the block, and nothing else. Signals are ignored afterwards."""
     try:
         with suppress(KeyboardInterrupt):
             raise_on_signals()
@@ -65,20 +63,18 @@ def until_a_signal() -> Iterator[None]:
 
 
 def check_signals() -> None:
-    """Raise KeyboardInterrupt once more where it was lost: Python ignores what is raised in a callback of an import or
-    of the garbage collector. Called now and then by the main thread while it waits.
-    """
-    if _heard.is_set():
+    """Raise the KeyboardInterrupt that Python dropped, if any. The main thread calls this regularly while it waits."""
+    if _interrupted.is_set():
         raise KeyboardInterrupt
 
 
-def leave(code: int) -> NoReturn:
-    """End the process. A thread that still waits for a server, perhaps for minutes, is not waited for."""
+def exit_now(code: int) -> NoReturn:
+    """End the process without waiting for threads, which may wait for a server for minutes."""
     try:
         for stream in (sys.stdout, sys.stderr):
-            if stream:  # neither there where it was closed before the start
+            if stream:  # None if it was closed before the start
                 stream.flush()
-    except OSError:  # whoever read our output is gone, and Python would end with another code for that
+    except OSError:  # the reader of our output is gone; Python would replace the exit code
         os._exit(code)
     if threading.active_count() == 1:
         sys.exit(code)
@@ -92,7 +88,7 @@ def _set_handler(handler: "signal._HANDLER") -> None:
 
 def _interrupt(*_: object) -> None:
     ignore_signals()
-    _heard.set()
+    _interrupted.set()
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""Work in other threads."""
+"""Work in other threads, which the main thread waits for without missing signals."""
 
 import threading
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from typing import TypeVar
 from gar_publish.process import check_signals
 
 TICK = 0.5
-"""Seconds between two looks for a signal: on Windows, a wait without end hears none."""
+"""Seconds between two checks for a signal. On Windows, a signal does not end a wait without a timeout."""
 
 Item = TypeVar("Item")
 
 
-def aside(call: Callable[[], Item]) -> "Future[Item]":
-    """Begin something that needs no turn in a pool; the process does not wait for it at its end."""
+def in_background(call: Callable[[], Item]) -> "Future[Item]":
+    """Run a call in a daemon thread of its own, and return its future."""
     future: Future[Item] = Future()
 
     def run() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        except BaseException as error:  # noqa: BLE001 - the caller of `result` gets it
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
@@ -28,17 +28,17 @@ def aside(call: Callable[[], Item]) -> "Future[Item]":
 
 
 def result(future: Future[Item]) -> Item:
-    """A future's result. It is waited for in ticks, between which signals are heard."""
+    """Return the result of a future. Signals are checked while it is waited for."""
     while not wait([future], TICK).done:
         check_signals()
     return future.result()
 
 
 class TaskGroup:
-    """Tasks in pools of threads, all of which one thread waits for.
+    """Tasks in thread pools, which one thread waits for.
 
     Args:
-        advance: Starts what can be started; called with the lock, whenever a task has ended or somebody begins to wait.
+        advance: Starts the tasks that can start. Called with the lock when a task has ended and when the wait begins.
 
     Attributes:
         changed: The lock, notified when a task has ended.
@@ -48,14 +48,14 @@ class TaskGroup:
         self.changed = threading.Condition()
         self._advance = advance
         self._running = 0
-        self._mistake: BaseException | None = None
+        self._error: BaseException | None = None
 
     def start(self, pool: Executor, call: Callable[[Item], None], item: Item) -> None:
         def run() -> None:
             try:
                 call(item)
-            except BaseException as error:  # noqa: BLE001 - the thread that waits gets it
-                self._mistake = self._mistake or error
+            except BaseException as error:  # noqa: BLE001 - `wait` raises it
+                self._error = self._error or error
             with self.changed:
                 self._running -= 1
                 self._advance()
@@ -66,14 +66,14 @@ class TaskGroup:
         pool.submit(run)
 
     def wait(self) -> None:
-        """Wait, with the lock, until no task runs.
+        """Wait until no task runs. The caller has the lock.
 
         Raises:
-            Exception: What the first task that failed has raised.
+            Exception: The exception of the first task that failed.
         """
         self._advance()
         while self._running:
             self.changed.wait(TICK)
             check_signals()
-        if self._mistake:
-            raise self._mistake
+        if self._error:
+            raise self._error

@@ -1,4 +1,4 @@
-"""Which URLs are one server, and which are safe to send a credential to."""
+"""Comparing URLs, and checking where a credential may be sent."""
 
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
@@ -7,18 +7,18 @@ from gar_publish.errors import BadInput
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL (RFC 6454)."""
+    """Return scheme, host and port of a URL (RFC 6454)."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def host_of(url: str) -> str:
-    """The host of a URL, and its port where it names one: what may be shown, without user name and password."""
+    """Return the host and port of a URL for messages, without user name and password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def is_loopback(parts: SplitResult) -> bool:
-    """Whether a URL leads to this machine."""
+    """Return whether the host of a URL is this machine."""
     host = parts.hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -29,14 +29,14 @@ def is_loopback(parts: SplitResult) -> bool:
 
 
 def refuse_plain_http(url: str, emulator: str | None = None) -> None:
-    """Let no credential out unencrypted.
+    """Refuse a URL that a credential must not be sent to, because it is not encrypted.
 
     Args:
-        url: Where a credential is about to be sent.
-        emulator: The address of the emulator, where plain HTTP is fine.
+        url: The URL that a credential is about to be sent to.
+        emulator: The address of the emulator, where plain HTTP is allowed.
 
     Raises:
-        BadInput: It is neither HTTPS, nor on this machine, nor the emulator.
+        BadInput: The URL is neither HTTPS, nor this machine, nor the emulator.
     """
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts)):

@@ -28,7 +28,7 @@ def say(console: RunnerConsole | TerminalConsole, how: str, what: str) -> None:
             with console.group(what):
                 console.info("inside")
         case "foreign":
-            with console.foreign() as line:
+            with console.untrusted() as line:
                 line(what)
         case "error":
             console.error(BadInput(what, cause=what, fix=what, detail=what, anchor="choices"))

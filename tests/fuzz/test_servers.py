@@ -27,7 +27,7 @@ from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import parse_html, parse_json
 from gar_publish.registry.refusals import explain_refusal
 from gar_publish.registry.repository_api import RepositoryApi
-from gar_publish.report.render import failure_as_json_text, failure_as_markdown
+from gar_publish.report.render import as_json, failure_as_markdown
 from gar_publish.settings.credential import Federation, Key
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
@@ -100,7 +100,7 @@ def exchange(reply: Callable[[str], requests.Response]) -> Exchange:
 
 def check(failure: Failure) -> None:
     """It can be shown anywhere: as JSON, and in a summary without a line of its own making."""
-    json.loads(failure_as_json_text(failure))
+    json.loads(as_json(failure))
     shown = failure_as_markdown(failure)
     heading, rest = shown.split("\n", 1)
     assert heading.startswith("### ")
@@ -238,7 +238,7 @@ def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
     asked = iter([*told, *[told[-1]] * 20])
     session: Any = Scripted(lambda url: answered(next(asked), url))
     google = GoogleApi(context(), session, GivenSource("ya29.x"))
-    api = RepositoryApi(Repository.parse("us/p/r", endpoints=Endpoints()), endpoints=Endpoints(), api=google)
+    api = RepositoryApi(Repository.parse("us/p/r", endpoints=Endpoints()), google)
     with only_failures():
         api.check(create=True)
 

@@ -138,7 +138,7 @@ class Memory:
     def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
         return nullcontext(lambda sent: self.sent.append((filename, sent, total)))
 
-    def foreign(self) -> nullcontext[Callable[[str], None]]:
+    def untrusted(self) -> nullcontext[Callable[[str], None]]:
         return nullcontext(self.info)
 
 

@@ -31,8 +31,8 @@ def test_the_first_signal_interrupts_and_the_next_do_nothing(
 
 def test_a_signal_ends_what_nobody_has_to_wait_for() -> None:
     program = (
-        "import os, signal, time; from gar_publish.process import until_a_signal\n"
-        "with until_a_signal():\n"
+        "import os, signal, time; from gar_publish.process import interruptible\n"
+        "with interruptible():\n"
         "    os.kill(os.getpid(), signal.SIGINT); print('not reached')\n"
         "os.kill(os.getpid(), signal.SIGTERM); print('ended', end='')\n"
     )
@@ -57,9 +57,9 @@ def test_one_that_python_cannot_let_through_is_raised_later_and_shows_nothing() 
 @pytest.mark.parametrize("code", [0, 7])
 def test_leaving_flushes_and_waits_for_no_thread(code: int) -> None:
     program = (
-        "import threading, time; from gar_publish.process import leave\n"
+        "import threading, time; from gar_publish.process import exit_now\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
-        f"print('said', end=''); leave({code})"
+        f"print('said', end=''); exit_now({code})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, b"said", b"")

@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gar_publish.threads import TaskGroup, aside, result
+from gar_publish.threads import TaskGroup, in_background, result
 
 
 def test_it_happens_in_another_thread() -> None:
-    assert result(aside(threading.get_ident)) != threading.get_ident()
+    assert result(in_background(threading.get_ident)) != threading.get_ident()
 
 
 def test_whoever_asks_for_the_result_gets_the_failure() -> None:
@@ -16,7 +16,7 @@ def test_whoever_asks_for_the_result_gets_the_failure() -> None:
         raise SystemExit("no")
 
     with pytest.raises(SystemExit, match="no"):
-        result(aside(fail))
+        result(in_background(fail))
 
 
 @pytest.fixture

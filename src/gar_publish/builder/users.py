@@ -11,7 +11,7 @@ from gar_publish.builder import variables
 from gar_publish.builder.process import User, as_user
 from gar_publish.console import Console
 from gar_publish.errors import BuildFailure
-from gar_publish.process import adopt_orphans
+from gar_publish.process import become_subreaper
 
 
 def choose(
@@ -39,7 +39,7 @@ def choose(
     user = _nobody(scratch, environment, needed=needed, console=console, insist=insist)
     if user is None:
         return [None] * most
-    adopt_orphans()
+    become_subreaper()
     return [user, *(_others(user, most - 1) if insist else ())]
 
 

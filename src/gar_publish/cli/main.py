@@ -1,4 +1,4 @@
-"""The front door for people, for Cloud Build and for any other machine."""
+"""The command `gar-publish`."""
 
 import io
 import os
@@ -7,39 +7,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from gar_publish.cli.parser import new_parser, read_inputs
 from gar_publish.cli.terminal import TerminalConsole
-from gar_publish.errors import BadInput, Failure, cancelled
-from gar_publish.process import leave, raise_on_signals
-from gar_publish.settings.endpoints import EMULATOR_VARIABLE, Endpoints
-from gar_publish.settings.inputs import Reader
-from gar_publish.settings.settings import read_changed_since, read_repository
-
-if TYPE_CHECKING:
-    from gar_publish.context import Context
+from gar_publish.context import Context, new_context
+from gar_publish.errors import BadInput, as_failure
+from gar_publish.process import exit_now, hide_this_process, raise_on_signals
+from gar_publish.settings.settings import CHANGED_SINCE, OPTIONS, read_repository
 
 Options = Mapping[str, Any]
 Environment = Mapping[str, str]
 
 
 def run() -> NoReturn:
-    """Run the command that the process was started with."""
-    leave(main())
+    """Run the command of this process."""
+    exit_now(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Returns:
-        The exit code of the contract.
-    """
+    """Run one command and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         code = _run_command(given)
-    except SystemExit as ended:  # argparse has said why
+    except SystemExit as ended:  # argparse has printed why
         code = int(ended.code or 0)
     if code and given[:1] == ["index-url"]:
         # A shell ignores the exit code of $(…), and pip would look for the package on PyPI alone.
@@ -50,58 +41,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: Sequence[str]) -> int:
     options = vars(new_parser().parse_args(arguments))
-    console = TerminalConsole(sys.stderr or io.StringIO())  # there is none where it was closed before the start
+    stream = sys.stderr or io.StringIO()  # there is none if it was closed before the start
+    console = TerminalConsole(stream, options["command"])
     raise_on_signals()
     try:
         return COMMANDS[options["command"]](options, dict(os.environ), console)
-    except Failure as failure:
+    except BrokenPipeError:
+        console.info("The output was closed before it was complete.")
+        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is shown as a failure, too
+        failure = as_failure(error)
         console.error(failure)
         return failure.exit_code
-    except KeyboardInterrupt:
-        console.error(cancelled())
-        return cancelled().exit_code
-    except BrokenPipeError:
-        console.info("Whoever read the output is gone, so there is no more of it.")
-        return 1
-    except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
-        import traceback  # keeps `--version` quick
-
-        console.info(traceback.format_exc())
-        console.info("This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
-        return 1
 
 
 def publish(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish publish` and `gar-publish promote`: the action, in a shell."""
+    """Run `gar-publish publish` or `gar-publish promote`."""
     from gar_publish.cli import publish as publish_command  # other commands do without
 
-    context = _context_of(environment, console)
+    hide_this_process()
     write = partial(_write, options["json"])
     if options["json"] != "-":
-        write("")  # whether it can be written shows before anything is published
+        write("")  # a file that cannot be written stops the run before anything is published
     return publish_command.run(
-        context,
-        console,
-        read=partial(read_inputs, options, sys.stdin),
-        write=write,
-        summarise=options["summary"] is not False,
+        options, environment, console, read=partial(read_inputs, options, sys.stdin), write=write
     )
 
 
 def plan(options: Options, environment: Environment, _: TerminalConsole) -> int:
-    """`gar-publish plan`: the projects as JSON; on one line, unless a person reads it."""
+    """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects.plan import as_json, select  # other commands do without
 
     inputs = read_inputs(options, sys.stdin)
     selected = select(
-        Reader(inputs).lines("packages"), Path.cwd(), changed_since=read_changed_since(inputs), environment=environment
+        OPTIONS["packages"].read(inputs), Path.cwd(), changed_since=CHANGED_SINCE.read(inputs), environment=environment
     )
     print(as_json(selected, pretty=os.isatty(1)))
     return 0
 
 
 def index_url(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish index-url`: the ready line alone, on standard output."""
+    """Run `gar-publish index-url`: print the install option, and nothing else, on standard output."""
     from gar_publish.registry.access import open_login  # other commands do without
     from gar_publish.settings.index_url import url_with_login
 
@@ -114,15 +94,15 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
 
 
 def configure(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish configure`: settings of pip, uv, Poetry, PDM, twine or Docker."""
+    """Run `gar-publish configure`: write the settings of a tool."""
     from gar_publish.registry.access import open_login  # other commands do without
 
-    with _installed("What edits settings", "gar-publish"):
+    with _installed("`configure`", "gar-publish"):
         from gar_publish.configure import command
 
     context = _context_of(environment, console)
     inputs = read_inputs(options, sys.stdin)
-    # twine uploads, and a token that was given cannot be narrowed.
+    # twine uploads, and a given token cannot be made read-only.
     narrow = options["tool"] != "twine" and "access-token" not in inputs
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=narrow)
     command.run(options, read_repository(inputs, context.endpoints), login, environment, console, show=print)
@@ -130,7 +110,7 @@ def configure(options: Options, environment: Environment, console: TerminalConso
 
 
 def bootstrap(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish bootstrap`: the set-up of the Google side, as commands, as Terraform, or checked."""
+    """Run `gar-publish bootstrap`: print or check the setup of the Google side."""
     from gar_publish.bootstrap import command  # other commands do without
 
     context = _context_of(environment, console)
@@ -140,10 +120,10 @@ def bootstrap(options: Options, environment: Environment, console: TerminalConso
 
 
 def doctor(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish doctor`: each link of the chain, and what mends the first that is broken."""
+    """Run `gar-publish doctor`: show each link of the chain, and the fix of the broken one."""
     from gar_publish.doctor import examine, render  # other commands do without
 
-    found = examine(read_inputs(options, sys.stdin), _context_of(environment, console))
+    found = examine(read_inputs(options, sys.stdin), _context_of(environment, console)).translated(console.in_options)
     show = console.info if options["json"] == "-" else print
     show(render.as_text(found))
     _write(options["json"], render.as_json(found))
@@ -151,7 +131,7 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
 
 
 def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
-    """`gar-publish emulator`: a local Artifact Registry with everything around it."""
+    """Run `gar-publish emulator`: a local Artifact Registry."""
     with _installed("The emulator", "gar-publish[emulator]"):
         from gar_emulator.errors import EmulatorError  # an extra
         from gar_emulator.server import command
@@ -165,7 +145,7 @@ def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
 
 
 def demo(_: Options, environment: Environment, console: TerminalConsole) -> int:
-    """`gar-publish demo`: the whole main job against an emulator of its own."""
+    """Run `gar-publish demo`: publish to an emulator and install from it."""
     with _installed("The emulator", "gar-publish[emulator]"):
         from gar_publish.cli.demo import run  # an extra
 
@@ -174,7 +154,7 @@ def demo(_: Options, environment: Environment, console: TerminalConsole) -> int:
 
 @contextmanager
 def _installed(what: str, package: str) -> Iterator[None]:
-    """Explain where a library is missing: one of an extra, or one that the image does without."""
+    """Raise BadInput where a library is missing: one of an extra, or one that the image leaves out."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -185,22 +165,13 @@ def _installed(what: str, package: str) -> Iterator[None]:
         ) from None
 
 
-def _context_of(environment: Environment, console: TerminalConsole) -> "Context":
-    from gar_publish.context import (
-        Context,
-        RetryPolicy,  # keeps `--help` quick
-    )
-    from gar_publish.process import hide_this_process
-
+def _context_of(environment: Environment, console: TerminalConsole) -> Context:
     hide_this_process()
-    endpoints = Endpoints.from_environment(environment)
-    if endpoints.emulator:
-        console.notice(f"{EMULATOR_VARIABLE} is set: talking to the emulator at {endpoints.emulator}, not to Google.")
-    return Context(Path.cwd(), environment, endpoints, console, RetryPolicy())
+    return new_context(environment, console)
 
 
 def _write(file: str | None, text: str) -> None:
-    """Write what `--json` asks for, if it is given."""
+    """Write to the file that `--json` names, if any."""
     try:
         if file == "-":
             print(text, end="", flush=True)
@@ -214,19 +185,17 @@ def _write(file: str | None, text: str) -> None:
         ) from None
 
 
-COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] = MappingProxyType(
-    {
-        "publish": publish,
-        "promote": publish,
-        "plan": plan,
-        "index-url": index_url,
-        "configure": configure,
-        "doctor": doctor,
-        "bootstrap": bootstrap,
-        "emulator": emulator,
-        "demo": demo,
-    }
-)
+COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] = {
+    "publish": publish,
+    "promote": publish,
+    "plan": plan,
+    "index-url": index_url,
+    "configure": configure,
+    "doctor": doctor,
+    "bootstrap": bootstrap,
+    "emulator": emulator,
+    "demo": demo,
+}
 
 
 if __name__ == "__main__":

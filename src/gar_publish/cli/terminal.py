@@ -1,5 +1,7 @@
-"""The console of a person, or of a log that a person reads."""
+"""The console of the command line: a terminal, or a log file."""
 
+import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -8,20 +10,29 @@ from typing import TYPE_CHECKING, TextIO
 
 from gar_publish.console import Lines, encoded_forms, printable
 from gar_publish.errors import Failure
+from gar_publish.settings.settings import INPUTS
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _BAR_AFTER = 1.0
 _REDRAWN_AFTER = 0.1
-"""Seconds that an upload takes before it gets a bar, and between two looks at how far it is."""
+"""Seconds before an upload gets a bar, and between two updates of the bar."""
+
+_INPUT = re.compile(rf"`({'|'.join(each.name for each in INPUTS)})(?:: ([^`\n]+))?`")
 
 
 class TerminalConsole:
-    """Talks to a person on standard error, so that standard output holds results alone. May be shared by threads."""
+    """Writes to standard error, so that standard output has only results. May be shared by threads.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: Standard error.
+        command: The command that is run.
+    """
+
+    def __init__(self, stream: TextIO, command: str = "publish") -> None:
         self._stream = stream
+        self._command = command
         self._secrets: set[str] = set()
         self._bars = Bars(stream)
 
@@ -37,34 +48,53 @@ class TerminalConsole:
         self._bars.write(f"{text}\n")
 
     def notice(self, text: str) -> None:
-        self.info(f"note: {text}")
+        self.info(f"note: {self.in_options(text)}")
 
     def warning(self, text: str) -> None:
-        self.info(f"warning: {text}")
+        self.info(f"warning: {self.in_options(text)}")
 
     def error(self, failure: Failure) -> None:
-        self.info(f"error: {failure.explain()}")
+        self.info(f"error: {failure.translated(self.in_options).explain()}")
+
+    def in_options(self, text: str) -> str:
+        """Return a text with the options of this command instead of inputs of the action."""
+        return as_options(text, self._command)
 
     def mask(self, secret: str) -> None:
         self._secrets.update(encoded_forms(secret))
 
     def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """A bar in a terminal, a line now and then in a file."""
+        """Show a bar in a terminal, and a line now and then in a file."""
         if self._stream.isatty():
             return self._bars.bar(filename, total)
         return nullcontext(Lines(self.info, filename, total).show)
 
     def end_progress(self) -> None:
-        """Take away the bars of uploads that nobody waits for any more."""
+        """Remove the bars of uploads that were abandoned."""
         self._bars.end()
 
     @contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
+    def untrusted(self) -> Iterator[Callable[[str], None]]:
         yield lambda line: self.info(f"  {line}")
 
 
+def as_options(text: str, command: str = "publish") -> str:
+    """Return a text with each input in backticks written as the option of a command: `dry-run: true` as `--dry-run`."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name == "packages":
+            return f"`{value or ('NAME==VERSION' if command == 'promote' else 'FOLDER')}`"
+        name = "from" if name == "promote-from" else name
+        if value in {None, "true", "false"}:
+            return f"`--{'no-' if value == 'false' else ''}{name}`"
+        return f"`--{name} {shlex.quote(value) if ' ' in value else value}`"
+
+    return _INPUT.sub(option, text)
+
+
 class Bars:
-    """A bar for each upload that takes longer than a second, below whatever else is written."""
+    """A bar for each upload that takes longer than a second, below all other lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -73,7 +103,7 @@ class Bars:
         self._ended = False
 
     def write(self, text: str) -> None:
-        with self._lock, suppress(OSError):  # the work goes on where nobody reads what is said of it
+        with self._lock, suppress(OSError):  # the run continues without a reader
             if self._shown:
                 self._shown.console.out(text, end="", highlight=False)
             else:
@@ -119,7 +149,7 @@ class Bars:
 
 
 def _start(stream: TextIO) -> "Progress":
-    from rich import progress  # only a slow upload needs it
+    from rich import progress  # only for slow uploads
     from rich.console import Console
 
     bars = progress.Progress(

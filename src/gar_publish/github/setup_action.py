@@ -1,4 +1,4 @@
-"""The front door of `setup/action.yml`: a token for a job that installs, and what is left of it removed afterwards."""
+"""The action `setup/action.yml`: a token for the later steps of a job, and the cleanup after the job."""
 
 import os
 import secrets
@@ -9,44 +9,35 @@ from pathlib import Path
 from actions_toolkit import core
 
 from gar_publish.console import rfc3339
-from gar_publish.context import Context, RetryPolicy
+from gar_publish.context import new_context
 from gar_publish.errors import BadInput
+from gar_publish.flow import mask_given
 from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
-from gar_publish.github.workflow_commands import RunnerConsole, mask_given, read_inputs, run_step
+from gar_publish.github.workflow_commands import RunnerConsole, read_inputs, run_step
 from gar_publish.process import ignore_signals
-from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.index_url import extra_index_line
-from gar_publish.settings.inputs import SETUP_INPUTS
-from gar_publish.settings.settings import SetupSettings
+from gar_publish.settings.index_url import extra_index_option
+from gar_publish.settings.settings import SETUP_INPUTS, SetupSettings
 
 _STATE = "pip_conf"
 
 
 def main() -> int:
-    """Get a token and export it for the rest of the job.
-
-    Returns:
-        The exit code of the contract.
-    """
+    """Get a token, export it for the rest of the job, and return the exit code."""
     environment = dict(os.environ)
     inputs = read_inputs(SETUP_INPUTS, environment)
     return run_step(lambda console: _run(inputs, environment, console))
 
 
 def post() -> int:
-    """Remove the pip configuration file, after the job.
-
-    Returns:
-        The exit code of the contract.
-    """
+    """Remove the pip configuration file after the job, and return the exit code."""
     return run_step(lambda _: _remove(core.get_state(_STATE)))
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that its folder's owner alone can read.
+    """Write a new file that only the owner of its folder can read.
 
     Raises:
-        FileExistsError: There is something of that name, be it a dangling link.
+        FileExistsError: The name is taken, perhaps by a dangling link.
     """
     owner = path.parent.stat()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
@@ -59,16 +50,14 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"):
         if not Path(environment.get(name, "")).is_file():
             raise BadInput(
-                f"Nothing can be set up here: {name} names no file, as it does in a job of a workflow.",
-                fix="elsewhere, use `gar-publish index-url`",
+                f"{name} does not name a file, so nothing can be set up.",
+                cause="the setup action was started outside a workflow job",
+                fix="use `gar-publish index-url`",
                 anchor="setup-job",
             )
-    endpoints = Endpoints.from_environment(environment)
-    if endpoints.emulator:
-        console.notice(f"Talking to the emulator at {endpoints.emulator}, not to Google.")
-    settings = SetupSettings.from_inputs(inputs, environment=environment, endpoints=endpoints)
+    context = new_context(environment, console)
+    settings = SetupSettings.from_inputs(inputs, environment=environment, endpoints=context.endpoints)
     mask_given(settings.credential, console)
-    context = Context(Path.cwd(), environment, endpoints, console, RetryPolicy())
     token = read_only_token(settings.repository, settings.credential, context)
     ignore_signals()
     console.mask(token.value)
@@ -77,7 +66,7 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
             settings.repository, token.value, only=settings.only, index_name=settings.index_name, before=environment
         )
     )
-    # Where the folder is no mount (act, old runners), a file would be gone with this container.
+    # If the folder is not a mount (act, old runners), a file would vanish with this container.
     if os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
         path = Path(folder, f"gar-pip-{secrets.token_hex(8)}.conf")
         core.save_state(_STATE, str(path))
@@ -86,15 +75,15 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     for name, value in exported.items():
         core.export_variable(name, value)
     expires = rfc3339(token.expires_at)
-    core.set_output("extra-index-url", extra_index_line(settings.repository.index_url, token.value))
+    core.set_output("extra-index-url", extra_index_option(settings.repository.index_url, token.value))
     core.set_output("index-url", settings.repository.index_url)
     core.set_output("token-expires-at", expires)
     console.info(f"Exported for this job{f', until {expires}' if expires else ''}: {', '.join(exported)}.")
     if not settings.only:
         console.warning(
-            "With an extra index, pip takes the highest version that any index has, so a public package of the same "
-            "name can win over a private one. Pin hashes, use uv's or Poetry's explicit index, or set `only: true` "
-            "for a virtual repository."
+            "With an extra index, pip installs the highest version from any index, so a public package can replace a "
+            "private one of the same name. Pin hashes, use an explicit index in uv or Poetry, or set `only: true` for "
+            "a virtual repository."
         )
     return 0
 

@@ -1,34 +1,31 @@
-"""How a step of a workflow runs: what is said becomes workflow commands, and a failure the exit code.
+"""A step of a workflow: its inputs, its output as workflow commands, and its exit code.
 
-Nothing here needs `actions_toolkit.core`, which imports requests: connections are made before that.
+Nothing here needs `actions_toolkit.core`: it imports requests, which is slow, and the first connections do not wait
+for that.
 
 See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
 import secrets
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
 
-from actions_toolkit.command import issue, issue_command
+from actions_toolkit.command import issue
 
 from gar_publish.console import Lines, encoded_forms, printable
-from gar_publish.errors import Failure, cancelled
+from gar_publish.errors import Failure, as_failure
 from gar_publish.process import hide_this_process, ignore_signals, raise_on_signals
-from gar_publish.settings.credential import Credential, GivenToken, Key
 from gar_publish.settings.inputs import Input
-
-_SHORTEST_KEY_LINE = 32
 
 
 class RunnerConsole:
-    """Says things in workflow commands. May be shared by threads."""
+    """Writes workflow commands. May be shared by threads."""
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._fence: str | None = None
+        self._stop_token: str | None = None
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
@@ -39,13 +36,13 @@ class RunnerConsole:
             self._command("endgroup")
 
     def info(self, text: str) -> None:
-        text = printable(text)  # what it leaves out may stand between two colons
+        text = printable(text)  # before the search: a character that it removes may separate two colons
         with self._lock:
             if "::" in text or "##[" in text:
-                with self.foreign() as say:
-                    say(text)
+                with self.untrusted() as show:
+                    show(text)
             else:
-                self._say(text)
+                self._write(text)
 
     def notice(self, text: str) -> None:
         self._command("notice", printable(text))
@@ -54,7 +51,10 @@ class RunnerConsole:
         self._command("warning", printable(text))
 
     def error(self, failure: Failure) -> None:
-        self._command("error", printable(failure.explain()), title=printable(failure.what))
+        """Show what happened as an annotation, and the rest in the log."""
+        with self._lock:
+            self._command("error", printable(failure.what))
+            self.info(failure.explanation)
 
     def mask(self, secret: str) -> None:
         for form in encoded_forms(secret):
@@ -64,81 +64,51 @@ class RunnerConsole:
         return nullcontext(Lines(self.info, filename, total).show)
 
     @contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
-        """Between two fences the runner takes no line as a command."""
+    def untrusted(self) -> Iterator[Callable[[str], None]]:
+        """Have the runner ignore commands until the end of the block."""
         with self._lock:
-            outer, self._fence = self._fence, self._fence or secrets.token_hex(16)
+            outer, self._stop_token = self._stop_token, self._stop_token or secrets.token_hex(16)
             if not outer:
-                issue("stop-commands", self._fence)
+                issue("stop-commands", self._stop_token)
         try:
-            yield self._say
+            yield self._write
         finally:
             with self._lock:
                 if not outer:
-                    issue(self._fence)
-                    self._fence = None
+                    issue(self._stop_token)
+                    self._stop_token = None
                 sys.stdout.flush()
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         with self._lock:
             sys.stdout.write(f"{printable(line)}\n")
             sys.stdout.flush()
 
-    def _command(self, name: str, text: str = "", **properties: str) -> None:
-        """Issue a command, lifting a fence that another thread put up."""
+    def _command(self, name: str, text: str = "") -> None:
+        """Issue a command, also while another thread has stopped commands."""
         with self._lock:
-            if self._fence:
-                issue(self._fence)
-            issue_command(name, properties, text)
-            if self._fence:
-                issue("stop-commands", self._fence)
+            if self._stop_token:
+                issue(self._stop_token)
+            issue(name, text)
+            if self._stop_token:
+                issue("stop-commands", self._stop_token)
             sys.stdout.flush()
 
 
-def run_step(
-    step: Callable[[RunnerConsole], int], on_failure: Callable[[Failure, RunnerConsole], None] = lambda *_: None
-) -> int:
-    """Run a step; whatever stops it is said.
-
-    Args:
-        step: Does the work, and returns the exit code.
-        on_failure: Called with the failure that stopped the step, after it was said.
-
-    Returns:
-        The exit code of the contract.
-    """
+def run_step(step: Callable[[RunnerConsole], int]) -> int:
+    """Run a step and return its exit code; an exception is shown as a failure."""
     raise_on_signals()
     hide_this_process()
     console = RunnerConsole()
     try:
         return step(console)
-    except Failure as stopped:
-        failure = stopped
-    except KeyboardInterrupt:
-        failure = cancelled()
-    except Exception:  # noqa: BLE001 - whatever escapes is our own mistake, and is said to be
-        console.info(traceback.format_exc())
-        issue("error", "This is a bug in gar-publish, not a mistake of yours. Please report the lines above.")
-        return 1
-    ignore_signals()
-    console.error(failure)
-    console.info(failure.explain())
-    on_failure(failure, console)
-    return failure.exit_code
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is shown as a failure, too
+        ignore_signals()
+        failure = as_failure(error)
+        console.error(failure)
+        return failure.exit_code
 
 
 def read_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> dict[str, str]:
-    """What a workflow has given, by the names of inputs, without white space around it; empty where it has not."""
+    """Return the inputs of a step by name, without white space around them; empty where they are not set."""
     return {each.name: environment.get(f"INPUT_{each.name.upper()}", "").strip() for each in wanted}
-
-
-def mask_given(credential: Credential, console: RunnerConsole) -> None:
-    """Mask the secrets that an input brought."""
-    match credential:
-        case GivenToken(value):
-            console.mask(value)
-        case Key(info):
-            # The runner masks what stands in a secret; of base64 it does not know what is inside.
-            for line in str(info["private_key"]).splitlines():
-                if len(line) >= _SHORTEST_KEY_LINE and not line.startswith("-----"):
-                    console.mask(line)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from gar_publish.context import Context
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.settings import Settings
-from gar_publish.threads import aside
+from gar_publish.threads import in_background
 from gar_publish.transport.preconnect import Preconnections
 from gar_publish.urls import refuse_plain_http
 
 if TYPE_CHECKING:
-    from gar_publish.builder import Built
+    from gar_publish.builder.builds import Built
     from gar_publish.projects.find import Project
     from gar_publish.publish.sources import Supplied, Supply
     from gar_publish.report.report import Report
@@ -101,14 +101,14 @@ def _connecting(settings: Settings, context: Context) -> "closing[Preconnections
 def _building(
     projects: "Sequence[Project]", supply: "Future[Supply]", settings: Settings, context: Context
 ) -> Iterator[Iterator["Built"]]:
-    from gar_publish import builder
+    from gar_publish.builder.builds import building  # a run that builds nothing does not need it
 
     def private_index(names: Collection[str]) -> "Future[str | None]":
-        return aside(lambda: supply.result().private_index(names))
+        return in_background(lambda: supply.result().private_index(names))
 
     with (
         _scratch() as scratch,
-        builder.building(
+        building(
             projects,
             formats=settings.formats,
             out=scratch,

@@ -1,4 +1,4 @@
-"""The step summary of a job: Markdown that is added to the file which the runner names.
+"""The files that CI systems read: the step summary of GitHub Actions, and the step output of Cloud Build.
 
 See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary
 """
@@ -11,41 +11,39 @@ from gar_publish.console import Console
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
-_LIMIT = 1024 * 1024
+BUILDER_OUTPUT = "BUILDER_OUTPUT"
+"""The variable with the folder whose file `output` Cloud Build keeps; only Cloud Build sets it."""
+
+SUMMARY_LIMIT = 1024 * 1024
+OUTPUT_LIMIT = 4096
+"""Bytes of `output` that Cloud Build keeps: 4 KB or 50 KB, depending on the edition of Google's reference."""
 
 
 def add_step_summary(markdown: str, environment: Mapping[str, str], console: Console) -> None:
-    """Add to the summary, if there is one: over 1,024 KiB the runner would drop all of it."""
+    """Append to the step summary, if there is one. The runner drops a summary of more than 1,024 KiB."""
     path = environment.get(STEP_SUMMARY)
     if not path:
         return
-    if len(markdown.encode()) >= _LIMIT:
-        console.warning("There is no summary: it would be longer than the runner takes.")
+    if len(markdown.encode()) >= SUMMARY_LIMIT:
+        console.warning("There is no step summary: it would exceed the runner's limit of 1,024 KiB.")
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{markdown}\n")
-    except OSError as error:  # what was published is published all the same
-        console.warning(f"There is no summary: {path} cannot be written ({error.strerror}).")
-
-
-BUILDER_OUTPUT = "BUILDER_OUTPUT"
-"""Names the folder whose file `output` Cloud Build keeps; nothing else sets it."""
-
-LIMIT = 4096
-"""Bytes of that file that are kept: 4 KB or 50 KB, depending on the edition of Google's reference."""
+    except OSError as error:
+        console.warning(f"There is no step summary: {path} cannot be written ({error.strerror}).")
 
 
 def step_output(outputs: Mapping[str, str]) -> str:
-    """The outputs that are no secret, as one JSON object that fits: the longest are left out where it would not."""
+    """Return the outputs that are not secret as one JSON object, without the longest ones if it would be too large."""
     public = {name: text for name, text in outputs.items() if name != "extra-index-url"}
-    while len(text := json.dumps(public, separators=(",", ":"))) > LIMIT:
+    while len(text := json.dumps(public, separators=(",", ":"))) > OUTPUT_LIMIT:
         del public[max(public, key=lambda name: len(public[name]))]
     return text
 
 
 def write_step_output(outputs: Mapping[str, str], environment: Mapping[str, str], console: Console) -> None:
-    """Hand the outputs on, in a step of Cloud Build. Where that fails, what was published is published all the same."""
+    """Write the output of a Cloud Build step. A failure is a warning, since the packages are published."""
     if folder := environment.get(BUILDER_OUTPUT):
         file = Path(folder, "output")
         try:

@@ -1,4 +1,4 @@
-"""A report as text for people, as Markdown for a step summary, and as JSON; and a failure, where there is no report."""
+"""Text for a log, Markdown for a step summary, and JSON, of a report or of the failure of a run that has none."""
 
 import html
 import json
@@ -10,9 +10,8 @@ from gar_publish.errors import Failure
 if TYPE_CHECKING:
     from gar_publish.report.report import Report
 
-VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
-
-_UNKNOWN = "What is `unknown` was on its way; whether it landed is settled by running the same command again."
+_VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
+_UNKNOWN = "`unknown`: the upload had no answer when the run was cancelled. Run the same command again to find out."
 _CONFUSION = (
     "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
     "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only one."
@@ -20,22 +19,26 @@ _CONFUSION = (
 
 
 def as_text(report: "Report") -> str:
-    """A line for each file, and one more where it has a failure."""
+    """Return a line for each project that was not built, each file and each piece of evidence."""
     width = max((len(each.status) for each in report.files), default=0)
-    lines = [f"not built  {each.label}  {each.failure.what}" for each in report.not_built]
+    lines = [f"not built  {each.label}" for each in report.not_built]
     for each in report.files:
         size = human_size(each.distribution.size)
         lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
-        if each.failure or each.why:
-            lines.append(f"{'':<{width}}  {each.failure.what if each.failure else each.why}")
+        if each.why:
+            lines.append(f"{'':<{width}}  {each.why}")
     lines += [f"{each.state}  {each.evidence.filename}  to {each.name} {each.version}" for each in report.evidence]
     if report.has_unknown:
         lines.append(_UNKNOWN)
+    if report.verified:
+        lines.append(_VERIFIED)
     return "\n".join(lines)
 
 
-def as_markdown(report: "Report") -> str:
-    """The step summary."""
+def as_markdown(report: "Report | Failure") -> str:
+    """Return the step summary of a run."""
+    if isinstance(report, Failure):
+        return failure_as_markdown(report)
     source = f", from `{report.promoted_from}`" if report.promoted_from else ""
     parts = [f"### {_title(report)} `{report.repository}`{source}", ""]
     files = [
@@ -55,7 +58,7 @@ def as_markdown(report: "Report") -> str:
     for failure in report.failures:
         parts += [failure_as_markdown(failure), ""]
     if report.verified:
-        parts += [VERIFIED, ""]
+        parts += [_VERIFIED, ""]
     if report.pins and not report.dry_run and not report.failure:
         parts += _how_to_install(report)
     return "\n".join(parts)
@@ -89,8 +92,10 @@ def _how_to_install(report: "Report") -> list[str]:
     ]
 
 
-def as_json(report: "Report") -> str:
-    """The whole report without its secret, for `--json`."""
+def as_json(report: "Report | Failure") -> str:
+    """Return what `--json` writes: the whole report without its secret, or the failure."""
+    if isinstance(report, Failure):
+        return json.dumps({"failure": failure_as_json(report)}, indent=2) + "\n"
     public: dict[str, Any] = {name: text for name, text in report.outputs().items() if name != "extra-index-url"}
     public |= {
         "packages": report.packages,
@@ -123,15 +128,10 @@ def as_json(report: "Report") -> str:
 
 
 def failure_as_markdown(failure: Failure) -> str:
-    """A failure for the step summary."""
+    """Return a failure for the step summary: what happened as the heading, the rest as a block."""
     fence = "````"
     title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "&#91;")
-    return f"### {title}\n\n{fence}text\n{printable(failure.explain()).replace(fence, '')}\n{fence}\n"
-
-
-def failure_as_json_text(failure: Failure) -> str:
-    """What `--json` holds where the run stopped before there was a report."""
-    return json.dumps({"failure": failure_as_json(failure)}, indent=2) + "\n"
+    return f"### {title}\n\n{fence}text\n{printable(failure.explanation).replace(fence, '')}\n{fence}\n"
 
 
 def failure_as_json(failure: Failure) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What happened: the one value that outputs, summary, console and JSON are made from."""
+"""The outcome of a publishing run, from which outputs, step summary, log and JSON are made."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 from gar_publish.console import rfc3339
 from gar_publish.errors import Failure
 from gar_publish.registry.outcomes import AttachedEvidence, EvidenceKind, NotBuilt, PublishedFile, Status
-from gar_publish.settings.index_url import extra_index_line, requirements_hashed
+from gar_publish.settings.index_url import extra_index_option, requirements_hashed
 from gar_publish.settings.repository import Repository
 
-_HELD: tuple[Status, ...] = ("uploaded", "identical", "skipped")
+_IN_REGISTRY: tuple[Status, ...] = ("uploaded", "identical", "skipped")
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Report:
     """The outcome of one publishing run.
 
     Attributes:
-        repository: Where to.
+        repository: The repository that was published to.
         files: Every file of the run.
-        dry_run: Whether uploading was left out on purpose.
-        verified: Whether every file was read back and its bytes compared.
-        index_token: The token for the ready line; empty where none is handed out.
-        token_expires_at: When that token ends, where that is known.
-        stopped: What ended the whole run early: that it was cancelled.
+        dry_run: Whether `dry-run` was set.
+        verified: Whether every file was read back and is identical.
+        index_token: The token in the install option; empty where there is none.
+        token_expires_at: When that token expires, where that is known.
+        stopped: The failure that ended the whole run early, such as a cancellation.
         not_built: The projects whose builds failed.
-        promoted_from: The repository that the files came from; empty where they were not promoted.
-        evidence: What was made to prove it.
+        promoted_from: The repository that the files were promoted from; empty where they were not.
+        evidence: The SBOMs and provenance statements.
     """
 
     repository: Repository
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def failures(self) -> list[Failure]:
-        """Everything that went wrong, each once; the first gives the exit code."""
+        """All failures, each once; the first decides the exit code."""
         all_ = [
             self.stopped,
             *(each.failure for each in self.not_built),
@@ -61,10 +61,10 @@ class Report:
 
     @property
     def pins(self) -> Mapping[str, list[str]]:
-        """The hashes of each `name==version` that the registry holds, or would hold after a dry run."""
+        """The hashes of each `name==version` in the registry; in a dry run, also of what would be uploaded."""
         pins: dict[str, list[str]] = {}
         for each in sorted(self.files, key=_package):
-            if each.status in _HELD or (self.dry_run and each.status == "would upload"):
+            if each.status in _IN_REGISTRY or (self.dry_run and each.status == "would upload"):
                 pins.setdefault("{}=={}".format(*_package(each)), []).append(each.sha256)
         return pins
 
@@ -78,11 +78,11 @@ class Report:
 
     @property
     def extra_index_url(self) -> str:
-        return extra_index_line(self.repository.index_url, self.index_token) if self.index_token else ""
+        return extra_index_option(self.repository.index_url, self.index_token) if self.index_token else ""
 
     @property
     def packages(self) -> list[dict[str, Any]]:
-        """Each package with its files, as the output `packages` has it."""
+        """Each package with its files, as in the output `packages`."""
         return [
             {
                 "name": name,
@@ -102,8 +102,20 @@ class Report:
             for (name, version), files in groupby(sorted(self.files, key=_package), key=_package)
         ]
 
+    def translated(self, words: Callable[[str], str]) -> "Report":
+        """Return the same report with its failures in other words."""
+        return replace(
+            self,
+            stopped=self.stopped and self.stopped.translated(words),
+            not_built=tuple(replace(each, failure=each.failure.translated(words)) for each in self.not_built),
+            files=tuple(replace(each, failure=each.failure and each.failure.translated(words)) for each in self.files),
+            evidence=tuple(
+                replace(each, failure=each.failure and each.failure.translated(words)) for each in self.evidence
+            ),
+        )
+
     def outputs(self) -> Mapping[str, str]:
-        """The outputs of `action.yml`; the first alone is a secret."""
+        """Return the outputs of `action.yml`. Only the first one is a secret."""
         packages = self.packages
         only = packages[0] if len(packages) == 1 else {"name": "", "version": ""}
         return {

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gar_publish.threads import aside
+from gar_publish.threads import in_background
 from gar_publish.urls import is_loopback, origin
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class Preconnections:
             if is_loopback(urlsplit(url)) or not self._proxied:
                 by_host[origin(url)] = max(count, by_host.get(origin(url), 0))
         for host, count in by_host.items():
-            begun = [aside(partial(self._connect, host)) for _ in range(count)]
+            begun = [in_background(partial(self._connect, host)) for _ in range(count)]
             self._made.setdefault(host, deque()).extend(begun)
         if any(scheme == "https" for scheme, _, _ in by_host):
-            aside(lambda: context_trusting(self._trust))  # while the first packets are on their way
+            in_background(lambda: context_trusting(self._trust))  # while the first packets are on their way
 
     def take(self, scheme: str, host: str, port: int | None) -> socket | None:
         """One that works, as soon as it is there; None where there is none."""

@@ -15,7 +15,7 @@ def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("door", ["action", "publish_command"])
+@pytest.mark.parametrize("door", ["github.action", "cli.publish"])
 def test_connections_wait_for_no_slow_import(door: str) -> None:
     slow = {"packaging.requirements", "requests", "ssl", "urllib3"}
     script = f"import sys, gar_publish.{door}; print(*{slow} & {{*sys.modules}})"

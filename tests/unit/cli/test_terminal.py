@@ -20,7 +20,7 @@ def console(stream: io.StringIO) -> TerminalConsole:
 def test_a_masked_secret_never_shows(console: TerminalConsole, stream: io.StringIO) -> None:
     console.mask("ya29.a/b=")
     console.info("https://oauth2accesstoken:ya29.a%2Fb%3D@host/")
-    with console.foreign() as say:
+    with console.untrusted() as say:
         say("Authorization: Basic b2F1dGgyYWNjZXNzdG9rZW46eWEyOS5hL2I9")
     console.error(BadInput("ya29.a/b= is wrong.", anchor="x"))
     said = stream.getvalue()
@@ -32,7 +32,7 @@ def test_a_masked_secret_never_shows(console: TerminalConsole, stream: io.String
 def test_each_kind_of_line_says_what_it_is(console: TerminalConsole, stream: io.StringIO) -> None:
     console.notice("one")
     console.warning("two")
-    with console.group("three"), console.foreign() as say:
+    with console.group("three"), console.untrusted() as say:
         say("four")
     assert stream.getvalue() == "note: one\nwarning: two\nthree\n  four\n"
 

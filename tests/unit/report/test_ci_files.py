@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from gar_publish.report import ci_files
-from gar_publish.report.ci_files import BUILDER_OUTPUT, LIMIT, step_output, write_step_output
+from gar_publish.report.ci_files import BUILDER_OUTPUT, OUTPUT_LIMIT, step_output, write_step_output
 from tests.unit.servers import Memory
 
 
@@ -17,17 +17,17 @@ def test_steps_add_to_each_other(tmp_path: Path) -> None:
     assert (tmp_path / "summary").read_text() == "one\ntwo\n"
 
 
-def test_outside_a_job_there_is_none() -> None:
+def test_outside_a_job_there_is_no_summary() -> None:
     assert add("one", None) == []
 
 
-def test_what_the_runner_would_drop_is_left_out(tmp_path: Path) -> None:
+def test_a_summary_that_the_runner_would_drop_is_a_warning(tmp_path: Path) -> None:
     (said,) = add("ä" * 600_000, tmp_path / "summary")
-    assert "longer than the runner takes" in said
+    assert said == "There is no step summary: it would exceed the runner's limit of 1,024 KiB."
     assert not (tmp_path / "summary").exists()
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     (said,) = add("one", tmp_path / "nowhere/summary")
     assert "cannot be written (No such file or directory)" in said
 
@@ -41,14 +41,14 @@ OUTPUTS = {
 }
 
 
-def test_everything_but_the_secret_is_handed_on() -> None:
+def test_every_output_but_the_secret_is_in_the_step_output() -> None:
     handed = json.loads(step_output(OUTPUTS))
     assert handed == {name: text for name, text in OUTPUTS.items() if name != "extra-index-url"}
 
 
-def test_what_does_not_fit_is_left_out_rather_than_cut() -> None:
-    text = step_output(OUTPUTS | {"packages": "x" * LIMIT, "requirements-hashed": "y" * (LIMIT - 10)})
-    assert len(text.encode()) <= LIMIT
+def test_an_output_that_does_not_fit_is_left_out_rather_than_cut() -> None:
+    text = step_output(OUTPUTS | {"packages": "x" * OUTPUT_LIMIT, "requirements-hashed": "y" * (OUTPUT_LIMIT - 10)})
+    assert len(text.encode()) <= OUTPUT_LIMIT
     assert json.loads(text) == {"index-url": "https://host/simple/", "requirements": "hello==1.0"}
 
 

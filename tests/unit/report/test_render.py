@@ -1,17 +1,30 @@
 import json
 from dataclasses import replace
 
-from gar_publish.errors import Conflict, RegistryRefused, cancelled
+import pytest
+
+from gar_publish.errors import BuildFailure, Conflict, Failure, RegistryRefused, cancelled
+from gar_publish.registry.outcomes import NotBuilt
 from gar_publish.report import render
 from gar_publish.report.report import Report
 
 
-def test_the_token_is_in_none_of_it(report: Report) -> None:
+def test_nothing_contains_the_token(report: Report) -> None:
     for text in (render.as_json(report), render.as_text(report), render.as_markdown(report)):
         assert "secret" not in text
 
 
-def test_the_summary_says_what_where_and_how_to_install(report: Report) -> None:
+def test_the_log_has_a_line_for_each_file(report: Report) -> None:
+    other, one = report.files
+    size, other_size = one.distribution.size, other.distribution.size
+    assert render.as_text(report).splitlines() == [
+        f"identical  other-2.0-py3-none-any.whl  {other_size} B  sha256 {other.sha256}",
+        f"uploaded   one-1.0-py3-none-any.whl  {size} B  sha256 {one.sha256}",
+        "Every file was read back from the index, and its SHA-256 is the one above.",
+    ]
+
+
+def test_the_summary_says_what_was_published_and_how_to_install_it(report: Report) -> None:
     summary = render.as_markdown(report)
     assert "### Published to `us/demo-project/python`" in summary
     assert report.files[1].sha256 in summary
@@ -19,42 +32,54 @@ def test_the_summary_says_what_where_and_how_to_install(report: Report) -> None:
     assert "read back" in summary
 
 
-def test_a_dry_run_claims_nothing(report: Report) -> None:
+def test_the_summary_of_a_dry_run(report: Report) -> None:
     summary = render.as_markdown(replace(report, dry_run=True, verified=False))
     assert summary.startswith("### Would publish to")
     assert "pip install" not in summary
     assert "read back" not in summary
 
 
-def test_a_failure_is_everywhere_with_its_file(report: Report) -> None:
+def test_a_failure_is_explained_once_and_not_in_the_log(report: Report) -> None:
     first, second = report.files
     refused = replace(first, status="failed", failure=RegistryRefused("No.", fix="ask", anchor="x"))
-    bad = replace(report, verified=False, index_token="", files=(refused, second))
+    not_built = NotBuilt("libs/a", BuildFailure("No build.", anchor="x"))
+    bad = replace(report, verified=False, index_token="", files=(refused, second), not_built=(not_built,))
     summary = render.as_markdown(bad)
     assert summary.startswith("### Did not finish publishing to")
-    assert "### No." in summary
+    assert (summary.count("No."), summary.count("No build."), summary.count("Fix: ask")) == (1, 1, 1)
     assert "pip install" not in summary
-    assert "other-2.0-py3-none-any.whl" in render.as_text(bad).splitlines()[0]
-    assert render.as_text(bad).splitlines()[1].strip() == "No."
+    text = render.as_text(bad)
+    assert text.splitlines()[0] == "not built  libs/a"
+    assert text.splitlines()[1].startswith("failed    other-2.0-py3-none-any.whl")
+    assert "No" not in text
     public = json.loads(render.as_json(bad))
-    assert public["failure"]["exit-code"] == 6
-    (one,) = public["failures"]
-    assert one == {"filename": "other-2.0-py3-none-any.whl", **public["failure"]}
+    assert public["failure"]["exit-code"] == 4
+    assert [(each.get("project"), each.get("filename"), each["what"]) for each in public["failures"]] == [
+        ("libs/a", None, "No build."),
+        (None, "other-2.0-py3-none-any.whl", "No."),
+    ]
 
 
-def test_a_failure_is_told_with_each_file_that_it_stopped(report: Report) -> None:
-    conflict, refused = Conflict("Other bytes.", anchor="x"), RegistryRefused("No.", anchor="x")
+def test_json_has_each_file_with_its_failure(report: Report) -> None:
+    conflict, refused = Conflict("Different.", anchor="x"), RegistryRefused("No.", anchor="x")
     first, second = report.files
     files = (replace(first, failure=conflict), replace(second, failure=refused), replace(second, failure=refused))
     public = json.loads(render.as_json(replace(report, files=files)))
     assert [each["exit-code"] for each in public["failures"]] == [5, 6, 6]
 
 
-def test_a_cancelled_run_says_what_is_not_known(report: Report) -> None:
+def test_a_file_that_was_not_tried_has_a_reason(report: Report) -> None:
+    first, second = report.files
+    skipped = replace(report, files=(replace(first, status="not tried", why="requires lib"), second))
+    assert render.as_text(skipped).splitlines()[1] == "           requires lib"
+    assert "| not tried: requires lib |" in render.as_markdown(skipped)
+
+
+def test_a_cancelled_run_explains_the_status_unknown(report: Report) -> None:
     first, second = report.files
     stopped = replace(report, verified=False, files=(replace(first, status="unknown"), second), stopped=cancelled())
     for text in (render.as_text(stopped), render.as_markdown(stopped)):
-        assert "settled by running the same command again" in text
+        assert "Run the same command again to find out." in text
     assert json.loads(render.as_json(stopped))["failure"]["exit-code"] == 130
 
 
@@ -64,15 +89,44 @@ def test_a_run_that_was_cancelled_before_there_were_files_has_no_table(report: R
     assert "### The run was cancelled." in summary
 
 
-def test_a_failure_writes_one_heading_and_no_link() -> None:
-    summary = render.failure_as_markdown(RegistryRefused("No\n\n# Alert\n\\[click](https:evil) <b>", anchor="x"))
-    assert [line for line in summary.splitlines() if line.startswith("#")] == [
-        "### No # Alert \\&#91;click](https:evil) &lt;b&gt;",
-        "# Alert",  # inside the fence
+def test_the_failure_of_a_run_without_a_report() -> None:
+    failure = RegistryRefused("No.", cause="why", fix="do", anchor="x", detail="they")
+    assert render.as_markdown(failure) == (
+        f"### No.\n\n````text\n  they\nLikely cause: why\nFix: do\nMore: {failure.docs}\n````\n"
+    )
+    assert json.loads(render.as_json(failure)) == {
+        "failure": {
+            "what": "No.",
+            "cause": "why",
+            "fix": "do",
+            "detail": "they",
+            "docs": failure.docs,
+            "exit-code": 6,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "written"),
+    [
+        (
+            Failure("No\n\n# Alert\n\\[click](https:evil) <b>", anchor="x"),
+            "### No # Alert \\&#91;click](https:evil) &lt;b&gt;\n",
+        ),
+        (Failure("No.", anchor="x", detail="a\n````\n# b\x1b"), "````text\n  a\n  \n  # b\nMore: "),
+    ],
+)
+def test_a_failure_cannot_write_other_markdown(failure: Failure, written: str) -> None:
+    summary = render.failure_as_markdown(failure)
+    assert written in summary
+    assert [line for line in summary.splitlines() if line.startswith(("#", "`"))] == [
+        summary.splitlines()[0],
+        "````text",
+        "````",
     ]
 
 
-def test_evidence_is_told_with_each_version_that_it_is_for(report: Report, proved: Report) -> None:
+def test_evidence_has_a_row_for_each_version(report: Report, proved: Report) -> None:
     sbom = proved.evidence[0].evidence
     assert "not attached  p.intoto.json  to other 2.0" in render.as_text(proved)
     assert f"| one | 1.0 | `one.whl.cdx.json` | `{sbom.sha256}` | attached |" in render.as_markdown(proved)

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 from gar_publish.errors import Conflict, RegistryRefused
-from gar_publish.registry.outcomes import Status
+from gar_publish.registry.outcomes import NotBuilt, Status
 from gar_publish.report.report import Report
 
 
@@ -35,18 +35,18 @@ def test_one_package_is_named(report: Report) -> None:
     assert (outputs["name"], outputs["version"], outputs["published"]) == ("other", "2.0", "false")
 
 
-def test_only_the_first_output_holds_the_token(report: Report) -> None:
+def test_only_the_first_output_has_the_token(report: Report) -> None:
     public = [value for name, value in report.outputs().items() if name != "extra-index-url"]
     for text in (*public, repr(report)):
         assert "secret" not in text
 
 
-def test_without_a_token_there_is_no_line(report: Report) -> None:
+def test_without_a_token_there_is_no_install_option(report: Report) -> None:
     outputs = replace(report, index_token="").outputs()
     assert (outputs["extra-index-url"], outputs["token-expires-at"]) == ("", "")
 
 
-def test_what_the_registry_does_not_hold_is_not_pinned(report: Report) -> None:
+def test_a_file_that_is_not_in_the_registry_is_not_pinned(report: Report) -> None:
     first, second = report.files
 
     def pinned(status: Status) -> list[str]:
@@ -57,8 +57,8 @@ def test_what_the_registry_does_not_hold_is_not_pinned(report: Report) -> None:
     assert pinned("uploaded") == ["one==1.0", "other==2.0"]
 
 
-def test_the_first_failure_counts_and_each_is_told_once(report: Report) -> None:
-    conflict, refused = Conflict("Other bytes.", anchor="x"), RegistryRefused("No.", anchor="x")
+def test_the_first_failure_counts_and_each_is_listed_once(report: Report) -> None:
+    conflict, refused = Conflict("Different contents.", anchor="x"), RegistryRefused("No.", anchor="x")
     first, second = report.files
     files = (replace(first, failure=conflict), replace(second, failure=refused), replace(second, failure=refused))
     bad = replace(report, files=files)
@@ -66,7 +66,25 @@ def test_the_first_failure_counts_and_each_is_told_once(report: Report) -> None:
     assert bad.failure is conflict
 
 
-def test_evidence_is_handed_out_each_once(proved: Report) -> None:
+def test_each_piece_of_evidence_is_one_output_line(proved: Report) -> None:
     outputs = proved.outputs()
     assert (outputs["sboms"], outputs["provenance"]) == ("dist/one.whl.cdx.json", "dist/p.intoto.json")
     assert [each.what for each in proved.failures] == ["Not attached."]
+
+
+def test_all_failures_are_translated(proved: Report) -> None:
+    failure = RegistryRefused("no.", cause="no", fix="no", anchor="no", detail="no")
+    report = replace(
+        proved,
+        stopped=failure,
+        not_built=(NotBuilt("a", failure),),
+        files=(replace(proved.files[0], failure=failure), proved.files[1]),
+    )
+    translated = report.translated(str.upper)
+    first, _ = translated.files
+    for each in (translated.stopped, translated.not_built[0].failure, first.failure):
+        assert isinstance(each, RegistryRefused)
+        assert (each.what, each.cause, each.fix, each.anchor, each.detail) == ("NO.", "NO", "NO", "no", "no")
+    assert [each.failure and each.failure.what for each in translated.evidence] == [None, None, "NOT ATTACHED."]
+    assert translated.files[1] == proved.files[1]
+    assert translated.outputs() == report.outputs()
