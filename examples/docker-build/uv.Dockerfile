@@ -2,7 +2,7 @@ FROM ghcr.io/astral-sh/uv:python3.14-trixie-slim
 WORKDIR /app
 RUN uv venv
 COPY requirements.txt .
-# The secret is the ready line, read as a requirements file: it exists while this one line runs, and in no layer.
+# The secret is the install option, read as a requirements file. It exists only while this instruction runs, and in no layer.
 RUN --mount=type=secret,id=gar \
     --mount=type=cache,target=/root/.cache/uv \
     uv pip install --require-hashes -r /run/secrets/gar -r requirements.txt

@@ -26,7 +26,7 @@ from tests import gcloud
 from tests.blocks import blocks
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "emulator" / "src").rglob("*.py"))]
 README = ROOT / "README.md"
 DOCUMENTS = sorted(file for folder in (".", "docs", "emulator", "examples/*") for file in ROOT.glob(f"{folder}/*.md"))
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())

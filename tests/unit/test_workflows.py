@@ -1,4 +1,4 @@
-"""The workflows of this repository, as far as `make lint` does not look at them."""
+"""The workflows of this repository: what `make lint` does not check."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ def load(file: Path) -> Any:
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
-def test_every_action_has_one_hash_and_its_version_beside_it() -> None:
+def test_every_action_is_pinned_by_one_hash_with_its_version() -> None:
     uses = re.findall(r"uses: (.+)", TEXT)
     assert uses
     pins: dict[str, str] = {}
@@ -33,13 +33,13 @@ def test_every_action_has_one_hash_and_its_version_beside_it() -> None:
 
 
 @each_workflow
-def test_no_job_has_a_permission_that_it_does_not_name(file: Path) -> None:
+def test_every_job_names_its_permissions(file: Path) -> None:
     workflow = load(file)
     assert workflow["permissions"] == {}
     assert all("permissions" in job for job in workflow["jobs"].values())
 
 
-def test_the_steps_of_a_release_are_commands_of_the_script() -> None:
+def test_the_release_workflow_runs_commands_of_the_script() -> None:
     said = [line.replace('"$VERSION"', "1.2.3") for line in re.findall(r"python3 -m release (.+)", TEXT)]
     commands = [new_parser().parse_args(shlex.split(line.partition(" >")[0])).command for line in said]
     assert commands == ["check", "notes", "tag"]
@@ -52,7 +52,7 @@ def test_new_versions_wait_a_week() -> None:
     assert '--exclude-newer="7 days"' in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_make_has_every_target_that_is_named() -> None:
+def test_make_has_every_target_that_workflows_and_documents_name() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     documents = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text("utf-8")
     named = re.findall(r"run: (?:sudo .*)?make (\w+)", TEXT) + re.findall(r"(?:^|`)make (\w+)", documents, re.MULTILINE)
@@ -60,7 +60,7 @@ def test_make_has_every_target_that_is_named() -> None:
     assert [target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-def test_tests_run_on_every_python_that_is_promised() -> None:
+def test_tests_run_on_every_python_of_the_classifiers() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     promised = re.findall(r"Python :: (\d\.\d+)", " ".join(project["classifiers"]))
     assert load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
