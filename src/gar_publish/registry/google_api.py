@@ -3,7 +3,7 @@
 See https://google.aip.dev/193 (errors) and https://google.aip.dev/151 (long-running operations).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -13,7 +13,7 @@ from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import OPERATION_WAITS, Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.transport.answers import harmless, server_text
-from gar_publish.transport.retry import UnusableAnswer, attempts, with_retries
+from gar_publish.transport.retry import UnusableAnswer, poll, with_retries
 from gar_publish.transport.session import is_success
 
 
@@ -83,17 +83,13 @@ class GoogleApi:
         Returns:
             The operation as it is then: `done`, with an `error` or a `response`, or still running.
         """
-        for attempt in self.attempts(what):
-            if attempt > 1:
-                url = f"{base}/{operation.get('name', '')}"
-                operation = json_object(self.call("GET", url, what="see how far that is"))
-            if operation.get("done"):
-                break
-        return operation
+        first = iter([operation])
+        url = f"{base}/{operation.get('name', '')}"
 
-    def attempts(self, why: str) -> Iterator[int]:
-        """Yield the number of each look at a change that takes a minute at most."""
-        return attempts(OPERATION_WAITS, why, self.context)
+        def look() -> dict[str, Any]:
+            return next(first, None) or json_object(self.call("GET", url, what="see how far that is"))
+
+        return poll(look, lambda answer: answer.get("done"), OPERATION_WAITS, what, self.context)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The read side of the registry: which files it holds, with which bytes."""
+"""Reads a simple index: which files it lists, and their contents."""
 
 import hashlib
 import html
@@ -15,31 +15,41 @@ import requests
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.console import printable
-from gar_publish.context import RetryPolicy
+from gar_publish.context import LAG_WAITS, Context
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.refusals import explain_refusal
-from gar_publish.settings.repository import is_web_url
-from gar_publish.transport.answers import server_text
-from gar_publish.transport.retry import Unsound, persist
+from gar_publish.settings.repository import Repository, is_web_url
+from gar_publish.transport.retry import UnusableAnswer, poll, with_retries
 from gar_publish.transport.session import is_success, pieces
 
 _MOST_FILES = 100_000
+_PAGE_LIMIT = 16 * 1024 * 1024
+_FILE_LIMIT = 16 * 1024**3
+"""The longest file that is read where its size is not known, in bytes."""
+_MORE_READINGS = 2
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
+_JSON = {"application/json", "application/vnd.pypi.simple.v1+json"}
+_HTML = {"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+html"}
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LONGEST_URL = 4096  # and no number in it is longer than int() reads
-# A hostile page costs Python's own parser time that grows with the square of its size. These look at each byte once.
+_LONGEST_URL = 4096  # int() refuses a port with more than 4,300 digits
+# Python's own HTML parser takes time that grows with the square of a hostile page's size; these take linear time.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<a\s(?P<attributes>(?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""", re.DOTALL | re.IGNORECASE
 )
 _ATTRIBUTE = re.compile(r"""(?<![^\s"'=/])([^\s"'=/]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"']++)""")
 
+Taken = TypeVar("Taken")
+
 
 @dataclass(frozen=True)
 class IndexFile:
-    """A file as the simple index lists it.
+    """A file that the index lists.
 
     Attributes:
         filename: The distribution's file name.
-        url: Where its bytes are, absolute and without a fragment.
+        url: Its absolute URL, without a fragment.
         sha256: Its hash in lower-case hex, or None where the index gives none.
     """
 
@@ -48,206 +58,103 @@ class IndexFile:
     sha256: str | None
 
 
-def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
-    """The links of a PEP 503 page; `url` is what relative ones start from.
-
-    Raises:
-        RegistryRefused: It is not such a page.
-    """
-    try:
-        page = body.decode()
-    except UnicodeDecodeError:
-        raise not_an_index(url) from None
-    files = {}
-    for tag in _ANCHOR.finditer(page):
-        for name, value in _ATTRIBUTE.findall(tag["attributes"] or ""):
-            if name.lower() != "href" or len(value) > _LONGEST_URL:
-                continue
-            if target := _resolve(url, html.unescape(value.strip("\"'"))):
-                algorithm, _, digest = target.fragment.partition("=")
-                filename = unquote(urlsplit(target.url).path.rpartition("/")[2])
-                files[filename] = IndexFile(filename, target.url, _sha256(digest) if algorithm == "sha256" else None)
-        if len(files) > _MOST_FILES:
-            raise not_an_index(url)
-    return files
-
-
-def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
-    """The files of a PEP 691 page; `url` is what relative ones start from.
-
-    Raises:
-        RegistryRefused: It is not such a page.
-    """
-    import json  # only an index that answers JSON needs it
-
-    try:
-        listed = json.loads(body)["files"]
-        if len(listed) > _MOST_FILES:
-            raise not_an_index(url)
-        return {
-            each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
-            for each in listed
-            if isinstance(each["filename"], str) and (target := _resolve(url, each["url"]))
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise not_an_index(url) from None
-
-
-def not_an_index(url: str) -> Failure:
-    """The failure of an answer that is no such page."""
-    return RegistryRefused(
-        f"{url} answered with something that is not a simple index.",
-        cause="a proxy or a login page answered in the registry's place, or the URL is not an index",
-        fix=f"open {url} in a browser, and compare `repository` with what you see",
-        anchor="not-an-index",
-    )
-
-
-def _resolve(url: str, link: str) -> DefragResult | None:
-    """Where a link of a page leads to; None where it is no URL, so no file either."""
-    if len(link) > _LONGEST_URL or printable(link) != link:
-        return None
-    try:
-        target = urldefrag(urljoin(url, link))
-    except ValueError:
-        return None
-    return target if is_web_url(target.url) else None
-
-
-def _sha256(value: object) -> str | None:
-    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value.lower()) else None
-
-
-_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
-_PAGE_LIMIT = 16 * 1024 * 1024
-_LONGEST_FILE = 16 * 1024**3
-"""Bytes of a file whose size is not known before."""
-_JSON = {"application/json", "application/vnd.pypi.simple.v1+json"}
-_HTML = {"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+html"}
-_MORE_READINGS = 2
-_LAG_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds between looks into an index that lags behind its uploads; about 30 in all."""
-
-Taken = TypeVar("Taken")
-
-
 class Index:
-    """A simple repository (PEP 503 as HTML, PEP 691 as JSON), read with one credential.
-
-    Args:
-        url: The index, with a trailing slash.
-        files_url: Where it serves files, as `NAME/FILE` below; None where only its pages tell.
-    """
+    """A simple index (PEP 503 as HTML, PEP 691 as JSON), read as one identity. Threads may share it."""
 
     def __init__(
-        self,
-        url: str,
-        *,
-        files_url: str | None = None,
-        session: requests.Session,
-        source: TokenSource,
-        retry_policy: RetryPolicy,
-        on_wait: Callable[[str], None],
+        self, repository: Repository, context: Context, session: requests.Session, source: TokenSource
     ) -> None:
-        self.url = url
-        self._files_url = files_url
+        self._repository = repository
+        self._context = context
         self._session = session
         self._source = source
-        self._auth = HostAuth(url, source)
-        self._retry_policy = retry_policy
-        self._on_wait = on_wait
+        self._auth = HostAuth(repository.index_url, source)
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
-        """The files of the project `name` (normalised) by file name; none where the index does not know it.
+        """Return the files of the project `name` (normalised) by file name; none if the index has no such project.
 
         Raises:
             Failure: The index refuses, or cannot be reached.
         """
-        url = f"{self.url}{name}/"
-        response, listed = self._get(url, f"look up {name}", lambda page: self._listed(page, url), accept=_ACCEPT)
+        url = f"{self._repository.index_url}{name}/"
+        response, listed = self._get(url, f"look up {name}", lambda page: self._read_page(page, url), accept=_ACCEPT)
         if response.status_code == requests.codes.not_found:
             return {}
         if listed is None:
-            raise explain_refusal(response, server_text(response), action="read")
+            raise explain_refusal(response, self._repository, "read")
         return listed
 
-    def find(self, name: str, filename: str) -> IndexFile | None:
-        """A file that was uploaded a moment ago, waiting up to half a minute for an index that lags behind.
+    def wait_for(self, name: str, filename: str) -> IndexFile | None:
+        """Return a file that was just uploaded, or None if the index does not list it within half a minute.
 
         Raises:
             Failure: The index refuses, or cannot be reached.
         """
-        for seconds in _LAG_WAITS:
-            if listed := self.files(name).get(filename):
-                return listed
-            self._wait(seconds, f"the index does not list {filename} yet")
-        return self.files(name).get(filename)
+        why = f"the index does not list {filename} yet"
+        return poll(lambda: self.files(name).get(filename), bool, LAG_WAITS, why, self._context)
 
-    def peek(self, name: str, filename: str, size: int) -> IndexFile | None:
-        """A file where it should be, without asking the index: a round trip less.
+    def read_unlisted(self, name: str, filename: str, size: int) -> IndexFile | None:
+        """Read a file at the URL where Artifact Registry serves it, without a look into the index.
 
         Returns:
-            The file with the hash of its bytes; None if it is not there.
+            The file with the hash of its contents; None if it is not there, or the URL is not known.
 
         Raises:
-            Failure: No proper answer, however often it was asked.
+            Failure: The server cannot be reached.
         """
-        if self._files_url is None:
+        if self._repository.files_url is None:
             return None
-        url = f"{self._files_url}{name}/{quote(filename)}"
+        url = f"{self._repository.files_url}{name}/{quote(filename)}"
         _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, size, None))
         return None if sha256 is None else IndexFile(filename, url, sha256)
 
     def read_sha256(
         self, file: IndexFile, expected: str | None = None, size: int | None = None, *, copy: Path | None = None
     ) -> str:
-        """Download a file and hash what came; where that is not what was expected, until two readings agree.
+        """Download a file and hash it. If the hash is not the expected one, repeat until two readings agree.
 
         Args:
             file: The file.
-            expected: The hash that it should have, if not the one that the index lists.
-            size: How many bytes it should have at most, where that is known.
-            copy: Where to keep what came.
+            expected: The expected hash, if not the one that the index lists.
+            size: The expected size, if known.
+            copy: A path to write the file to.
 
         Returns:
-            Its hash in lower-case hex; empty where it is longer than it should be.
+            The hash in lower-case hex; empty if the file is longer than expected.
 
         Raises:
             Failure: It cannot be read.
             OSError: The copy cannot be written.
         """
-        size = size or _LONGEST_FILE
+        size = size or _FILE_LIMIT
         sha256 = self._read_once(file, size, copy)
-        believed = {expected or file.sha256 or sha256}
+        accepted = {expected or file.sha256 or sha256}
         for _ in range(_MORE_READINGS):
-            if sha256 in believed:
+            if sha256 in accepted:
                 break
-            believed.add(sha256)
+            accepted.add(sha256)
             sha256 = self._read_once(file, size, copy)
         return sha256
 
     def _read_once(self, file: IndexFile, size: int, copy: Path | None) -> str:
-        """Read it now, or as soon as it can be had: an index may list a file before it hands it out."""
-        waits = iter(_LAG_WAITS)
-        while True:
-            response, sha256 = self._get(file.url, f"read {file.filename}", lambda body: self._hash(body, size, copy))
-            if sha256 is not None:
-                return sha256
-            seconds = next(waits, None) if response.status_code == requests.codes.not_found else None
-            if seconds is None:
-                raise explain_refusal(response, server_text(response), action="read")
-            self._wait(seconds, f"the index does not hand out {file.filename} yet")
+        """Read it as soon as it is there: an index may list a file before it serves it."""
+        response, sha256 = poll(
+            lambda: self._get(file.url, f"read {file.filename}", lambda body: self._hash(body, size, copy)),
+            lambda answer: answer[0].status_code != requests.codes.not_found,
+            LAG_WAITS,
+            f"the index does not serve {file.filename} yet",
+            self._context,
+        )
+        if sha256 is None:
+            raise explain_refusal(response, self._repository, "read")
+        return sha256
 
-    def _wait(self, seconds: float, why: str) -> None:
-        self._on_wait(f"{why}; looking again in {seconds} s")
-        self._retry_policy.sleep(seconds)
-
-    def _listed(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
+    def _read_page(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
         page = bytearray()
-        for piece in pieces(response, self._retry_policy.timeouts[1]):
+        for piece in pieces(response, self._context.retry_policy.timeouts[1]):
             page += piece
             if len(page) > _PAGE_LIMIT:
-                raise Unsound(response, not_an_index(url))
+                raise UnusableAnswer(response, _not_an_index(url))
         kind = response.headers.get("Content-Type", "text/html" if page else "").partition(";")[0].strip().lower()
         try:
             if kind in _JSON:
@@ -255,13 +162,13 @@ class Index:
             if kind in _HTML:
                 return parse_html(bytes(page), url)
         except RegistryRefused as failure:
-            raise Unsound(response, failure) from None
-        raise Unsound(response, not_an_index(url))
+            raise UnusableAnswer(response, failure) from None
+        raise UnusableAnswer(response, _not_an_index(url))
 
     def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
         with response, copy.open("wb") if copy else nullcontext() as kept:
-            for piece in pieces(response, self._retry_policy.timeouts[1]):
+            for piece in pieces(response, self._context.retry_policy.timeouts[1]):
                 digest.update(piece)
                 received += len(piece)
                 if received > size:
@@ -273,8 +180,8 @@ class Index:
     def _get(
         self, url: str, what: str, take: Callable[[requests.Response], Taken], accept: str = "*/*"
     ) -> tuple[requests.Response, Taken | None]:
-        """Ask, and take the body of a good answer; one that breaks off is asked for again."""
-        # Files are compared as they are: no content coding on the way.
+        """Make a request and take the body of a good answer, again if the body breaks off."""
+        # Hashes are of the files themselves, so no content coding.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
         taken: Taken | None = None
 
@@ -287,4 +194,73 @@ class Index:
                 taken = take(response)
             return response
 
-        return persist(ask, retry_policy=self._retry_policy, what=what, on_wait=self._on_wait), taken
+        return with_retries(ask, self._context, what), taken
+
+
+def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:
+    """Return the links of a PEP 503 page; relative ones start from `url`.
+
+    Raises:
+        RegistryRefused: It is not such a page.
+    """
+    try:
+        page = body.decode()
+    except UnicodeDecodeError:
+        raise _not_an_index(url) from None
+    files = {}
+    for tag in _ANCHOR.finditer(page):
+        for name, value in _ATTRIBUTE.findall(tag["attributes"] or ""):
+            if name.lower() != "href" or len(value) > _LONGEST_URL:
+                continue
+            if target := _resolve(url, html.unescape(value.strip("\"'"))):
+                algorithm, _, digest = target.fragment.partition("=")
+                filename = unquote(urlsplit(target.url).path.rpartition("/")[2])
+                files[filename] = IndexFile(filename, target.url, _sha256(digest) if algorithm == "sha256" else None)
+        if len(files) > _MOST_FILES:
+            raise _not_an_index(url)
+    return files
+
+
+def parse_json(body: bytes, url: str) -> Mapping[str, IndexFile]:
+    """Return the files of a PEP 691 page; relative URLs start from `url`.
+
+    Raises:
+        RegistryRefused: It is not such a page.
+    """
+    import json  # only an index that answers JSON needs it
+
+    try:
+        listed = json.loads(body)["files"]
+        if len(listed) > _MOST_FILES:
+            raise _not_an_index(url)
+        return {
+            each["filename"]: IndexFile(each["filename"], target.url, _sha256(each.get("hashes", {}).get("sha256")))
+            for each in listed
+            if isinstance(each["filename"], str) and (target := _resolve(url, each["url"]))
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _not_an_index(url) from None
+
+
+def _not_an_index(url: str) -> Failure:
+    return RegistryRefused(
+        f"{url} answered with something that is not a simple index.",
+        cause="a proxy or a login page answered in place of the registry, or the URL is not an index",
+        fix=f"open {url} in a browser, and compare `repository` with what you see",
+        anchor="not-an-index",
+    )
+
+
+def _resolve(url: str, link: str) -> DefragResult | None:
+    """Return the absolute URL of a link, or None if it is not a web URL."""
+    if len(link) > _LONGEST_URL or printable(link) != link:
+        return None
+    try:
+        target = urldefrag(urljoin(url, link))
+    except ValueError:
+        return None
+    return target if is_web_url(target.url) else None
+
+
+def _sha256(value: object) -> str | None:
+    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value.lower()) else None

@@ -8,10 +8,12 @@ from typing import Any
 
 import requests
 
+from gar_publish.context import OPERATION_WAITS
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import Repository
+from gar_publish.transport.retry import poll
 from gar_publish.transport.session import is_success
 
 UPLOAD = "artifactregistry.repositories.uploadArtifacts"
@@ -186,18 +188,21 @@ class RepositoryApi:
 
     def _wait_until_seen(self) -> None:
         """Wait until it exists. If this identity may not look, its uploads will show."""
-        for _ in self._api.attempts(f"{self._repository} is not there yet"):
-            response = self._look()
-            if is_success(response):
-                self._check_kind(json_object(response))  # another run may have created another kind
-                return
-            if response.status_code != requests.codes.not_found:
-                return
-        raise RegistryRefused(
-            f"{self._repository} is being created, and did not exist after a minute.",
-            fix=_RUN_AGAIN,
-            anchor="create-repository",
+        response = poll(
+            self._look,
+            lambda answer: answer.status_code != requests.codes.not_found,
+            OPERATION_WAITS,
+            f"{self._repository} does not exist yet",
+            self._api.context,
         )
+        if is_success(response):
+            self._check_kind(json_object(response))  # another run may have created another kind
+        elif response.status_code == requests.codes.not_found:
+            raise RegistryRefused(
+                f"{self._repository} is being created, and did not exist after a minute.",
+                fix=_RUN_AGAIN,
+                anchor="create-repository",
+            )
 
     def _not_created(self, response: requests.Response) -> Failure:
         self._refuse_disabled(response)

@@ -87,7 +87,7 @@ class Uploader:
             return response
 
         try:
-            response = persist(attempt, retry_policy=retry_policy, what=f"upload {distribution.filename}", on_wait=say)
+            response = with_retries(attempt, self._context, f"upload {distribution.filename}")
         except _Found as found:
             present = found.file
         except Unreachable:

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -87,26 +87,26 @@ def with_retries(call: Callable[[], requests.Response], context: Context, what: 
             or _PROXY_LOGIN in trouble
         ):
             raise failure or _unreachable(what, host, trouble, tries, seconds)
-        _wait(context, wait, f"{host}: {trouble}; trying again in {wait:.1f} s to {what}")
+        _wait(context, wait, f"{host}: {trouble}", f" to {what}")
 
 
-def attempts(waits: Sequence[float], why: str, context: Context) -> Iterator[int]:
-    """Yield the number of each attempt: the first at once, the others after one of the waits each.
+def poll(
+    look: Callable[[], Answer], is_final: Callable[[Answer], object], waits: Sequence[float], why: str, context: Context
+) -> Answer:
+    """Return the first final answer, or the one after the last wait.
 
     Args:
-        waits: Seconds.
-        why: The reason for more than one attempt: "the index does not list hello-1.0.whl yet".
-        context: Its console announces each wait.
+        look: Gets an answer.
+        is_final: Whether an answer ends the waiting.
+        waits: Seconds between two looks.
+        why: What every other answer means: "the index does not list hello-1.0.whl yet".
+        context: Where the run happens.
     """
-    yield 1
-    for number, seconds in enumerate(waits, 2):
-        _wait(context, seconds, f"{why}; trying again in {seconds} s")
-        yield number
-
-
-def _wait(context: Context, seconds: float, text: str) -> None:
-    context.console.info(text)
-    context.retry_policy.sleep(seconds)
+    for seconds in waits:
+        if is_final(answer := look()):
+            return answer
+        _wait(context, seconds, why)
+    return look()
 
 
 def once_known(call: Callable[[], Answer], context: Context) -> Answer:
@@ -115,15 +115,19 @@ def once_known(call: Callable[[], Answer], context: Context) -> Answer:
     Raises:
         Failure: That of the call, after half a minute where the server still does not know the repository.
     """
-    why = "the new repository is not known everywhere yet"
-    for _ in attempts(LAG_WAITS, why, context):
+    for seconds in LAG_WAITS:
         try:
             return call()
-        except RegistryRefused as error:
-            if error.anchor not in _NOT_KNOWN:
+        except RegistryRefused as failure:
+            if failure.anchor not in _NOT_KNOWN:
                 raise
-            failure = error
-    raise failure
+        _wait(context, seconds, "the new repository is not known everywhere yet")
+    return call()
+
+
+def _wait(context: Context, seconds: float, why: str, purpose: str = "") -> None:
+    context.console.info(f"{why}; trying again in {seconds:.1f} s{purpose}")
+    context.retry_policy.sleep(seconds)
 
 
 def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float) -> Unreachable:
