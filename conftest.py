@@ -1,6 +1,5 @@
 """What every test has, those of `tests` and those of `emulator/tests`: a bare environment, and the search for leaks."""
 
-import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from gar_emulator.cloud import keys
+from emulated import few_keys
 from tests.conftest import PASSED_ON
 from tests.leaks import Leaks, Listener
 
@@ -66,10 +65,7 @@ def leaks(
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_keys() -> Iterator[None]:
-    """Emulators share a few RSA keys, for to make one takes longer than most tests; those made in a row differ."""
-    few = itertools.cycle([keys._new_rsa() for _ in range(4)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "_new_rsa", few.__next__)
+    with few_keys():
         yield
 
 

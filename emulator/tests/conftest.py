@@ -1,4 +1,4 @@
-"""Emulators for unit tests: a clock that the test moves."""
+"""Emulators for unit tests, with a clock that only the test moves."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulated import Clock, Local, make_wheel
+from emulated import Clock, Local, few_keys, make_wheel
 from gar_emulator import Emulator, World
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_keys() -> Iterator[None]:
+    with few_keys():
+        yield
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(data: Path, clock: Clock) -> Iterator[Callable[..., Local]]:
-    """Starts an emulator: `start(world, switch=value, …)`."""
+    """Return a function that starts an emulator: `start(world, switch=value, …)`."""
     with ExitStack() as stack:
 
         def start(world: World | None = None, **switches: object) -> Local:
@@ -39,7 +45,7 @@ def start(data: Path, clock: Clock) -> Iterator[Callable[..., Local]]:
 
 @pytest.fixture
 def local(start: Callable[..., Local]) -> Local:
-    """The default world."""
+    """Start an emulator with the default world."""
     return start()
 
 
@@ -50,7 +56,7 @@ def default() -> World:
 
 @pytest.fixture
 def wheels(local: Local, tmp_path: Path) -> list[Path]:
-    """Three versions of two packages, which the emulator holds."""
+    """Upload three versions of two packages."""
     made = [
         make_wheel(tmp_path, "my-pkg", "1.0"),
         make_wheel(tmp_path, "my-pkg", "1.0+local"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gar_emulator import Emulator
-from gar_emulator.cloud.package_store import Store, StoredFile
+from gar_emulator.cloud.package_store import PackageStore, StoredFile
 from gar_emulator.server.app import Seen
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, publish, statuses, uploads
 
@@ -90,14 +90,14 @@ def published(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, s
     for package, required in REQUIRED.items():
         write(folder / "libs", package, required, optional=OPTIONAL.get(package, ()), backend=BACKENDS[package])
     uploaded: dict[str, int] = {}
-    add = Store.add
+    add = PackageStore.add
     with Emulator(data=tmp_path_factory.mktemp("emulator")) as emulator, pytest.MonkeyPatch.context() as patch:
 
-        def note(store: Store, repository: Any, draft: Path, stored: StoredFile) -> None:
+        def note(store: PackageStore, repository: Any, draft: Path, stored: StoredFile) -> None:
             uploaded[stored.package] = len(emulator.requests)
             add(store, repository, draft, stored)
 
-        patch.setattr(Store, "add", note)
+        patch.setattr(PackageStore, "add", note)
         doors = Doors(folder, {**session_env, **emulator.exports(), "SOURCE_DATE_EPOCH": "1700000000"})
         done, report = publish(doors, "libs/*")
         assert done.code == 0, done.err

@@ -1,7 +1,6 @@
-"""Artifact Registry, STS, IAM Credentials, OAuth, GitHub OIDC and the metadata server, on one machine.
+"""A local Artifact Registry for Python packages, with STS, IAM, OAuth, GitHub OIDC and the metadata server.
 
-Its parts are needed by nobody who publishes: they come with the extra `gar-publish[emulator]`.
-What is known, what is guessed and what can be switched stands in `docs/fidelity.md`.
+`docs/fidelity.md` says which behaviour is known, which is a guess, and which has a switch.
 """
 
 from gar_emulator.server.server import Emulator

@@ -24,7 +24,7 @@ def call(local: Local, method: str, path: str, **options: Any) -> Any:
     return local.api(method, HOST, path, local.token(OWNER), **options).json()
 
 
-def test_account_is_made_disabled_enabled_and_deleted(local: Local) -> None:
+def test_account_is_created_disabled_enabled_and_deleted(local: Local) -> None:
     body = {"accountId": "made-here", "serviceAccount": {"displayName": "Made"}}
     assert call(local, "POST", ACCOUNTS, json=body)["email"] == MADE
     assert call(local, "POST", ACCOUNTS, json=body)["error"]["status"] == "ALREADY_EXISTS"
@@ -39,7 +39,7 @@ def test_account_is_made_disabled_enabled_and_deleted(local: Local) -> None:
     assert call(local, "GET", one)["error"]["status"] == "NOT_FOUND"
 
 
-def test_disabled_account_publishes_nothing(local: Local) -> None:
+def test_disabled_account_cannot_publish(local: Local) -> None:
     token = local.token()
     assert local.get("/demo-project/python/simple/", token).status_code == 200
     call(local, "POST", f"{ACCOUNTS}/{PUBLISHER}:disable")
@@ -51,7 +51,7 @@ def test_bad_names_are_refused(local: Local, name: str) -> None:
     assert call(local, "POST", ACCOUNTS, json={"accountId": name})["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_others_see_nothing(local: Local) -> None:
+def test_other_callers_see_nothing(local: Local) -> None:
     assert local.api("GET", HOST, f"{ACCOUNTS}/{PUBLISHER}", local.token()).status_code == 403
     assert local.api("GET", HOST, f"{ACCOUNTS}/none@x.iam.gserviceaccount.com", local.token(OWNER)).status_code == 403
     assert local.api("POST", HOST, ACCOUNTS, local.token(), json={"accountId": "made-here"}).status_code == 403

@@ -37,7 +37,7 @@ def write(local: Local, host: str, policy: Any, principal: str = OWNER) -> Any:
 
 
 @each_host
-def test_policy_is_read_and_written(local: Local, host: str) -> None:
+def test_policy_can_be_read_and_written(local: Local, host: str) -> None:
     before = read(local, host)
     added = {"role": "roles/browser", "members": [JOBS, "user:a@example.com"]}
     written = write(local, host, {**before, "bindings": [*before["bindings"], added]})
@@ -47,7 +47,7 @@ def test_policy_is_read_and_written(local: Local, host: str) -> None:
 
 
 @each_host
-def test_policy_that_has_changed_meanwhile_is_kept(local: Local, host: str) -> None:
+def test_policy_that_has_changed_is_not_overwritten(local: Local, host: str) -> None:
     stale = read(local, host)
     current = write(local, host, {"bindings": [*stale["bindings"], {"role": ROLE, "members": ["allUsers"]}]})
     refused = write(local, host, stale)["error"]
@@ -58,7 +58,7 @@ def test_policy_that_has_changed_meanwhile_is_kept(local: Local, host: str) -> N
 
 
 @each_host
-def test_others_may_neither_read_nor_write(local: Local, host: str) -> None:
+def test_other_callers_can_neither_read_nor_write(local: Local, host: str) -> None:
     before = read(local, host)
     assert read(local, host, PUBLISHER)["error"]["code"] == 403
     assert write(local, host, before, PUBLISHER)["error"]["code"] == 403
@@ -74,7 +74,7 @@ def test_others_may_neither_read_nor_write(local: Local, host: str) -> None:
         ("allUsers", "roles/none", "is not supported"),
     ],
 )
-def test_nobody_is_bound_who_does_not_exist(local: Local, member: str, role: str, said: str) -> None:
+def test_unknown_members_and_roles_are_refused(local: Local, member: str, role: str, said: str) -> None:
     host = "artifactregistry.googleapis.com"
     error = write(local, host, {"bindings": [{"role": role, "members": [member]}]})["error"]
     assert error["status"] == "INVALID_ARGUMENT"
@@ -82,11 +82,11 @@ def test_nobody_is_bound_who_does_not_exist(local: Local, member: str, role: str
 
 
 @pytest.mark.parametrize("policy", [None, "x", {"bindings": [{"role": ROLE, "members": [], "condition": {"x": 1}}]}])
-def test_what_is_no_policy_is_refused(local: Local, policy: Any) -> None:
+def test_invalid_policy_is_refused(local: Local, policy: Any) -> None:
     assert write(local, "iam.googleapis.com", policy)["error"]["code"] == 400
 
 
-def test_a_role_that_is_taken_away_is_gone(local: Local) -> None:
+def test_removed_role_is_gone(local: Local) -> None:
     host = "artifactregistry.googleapis.com"
     token = local.token()
     index = "/demo-project/python/simple/"

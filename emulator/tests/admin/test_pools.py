@@ -35,7 +35,7 @@ def make(local: Local, id_: str = "other", **changes: Any) -> Any:
     return call(local, "POST", PROVIDERS, params=params, json={**GOOD, **changes})
 
 
-def test_pool_is_made_changed_deleted_and_brought_back(local: Local) -> None:
+def test_pool_is_created_changed_deleted_and_restored(local: Local) -> None:
     params = {"workloadIdentityPoolId": "other-pool"}
     one = f"{POOLS}/other-pool"
     assert call(local, "GET", one)["error"]["status"] == "NOT_FOUND"
@@ -56,7 +56,7 @@ def test_pool_is_made_changed_deleted_and_brought_back(local: Local) -> None:
     assert call(local, "GET", one)["state"] == "ACTIVE"
 
 
-def test_provider_decides_who_comes_in(local: Local) -> None:
+def test_provider_controls_access(local: Local) -> None:
     make(local)
     audience = AUDIENCE.replace("providers/github", "providers/other")
     token = local.id_token(f"https:{audience}")
@@ -103,12 +103,12 @@ def test_bad_ids_are_refused(local: Local, id_: str) -> None:
     assert make(local, id_)["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_provider_of_no_pool(local: Local) -> None:
+def test_provider_of_a_missing_pool(local: Local) -> None:
     params = {"workloadIdentityPoolProviderId": "other"}
     assert call(local, "POST", f"{POOLS}/none/providers", params=params, json=GOOD)["error"]["status"] == "NOT_FOUND"
     assert call(local, "PATCH", f"{PROVIDERS}/github", params={"updateMask": "x"}, json={})["error"]["code"] == 400
 
 
-def test_others_see_nothing(local: Local) -> None:
+def test_other_callers_see_nothing(local: Local) -> None:
     assert local.api("GET", HOST, POOLS, local.token()).status_code == 403
     assert local.api("GET", HOST, f"{POOLS}/none", local.token()).status_code == 403

@@ -25,7 +25,7 @@ def test_project_by_id_or_number(local: Local, name: str) -> None:
     assert (new["projectId"], new["name"]) == ("demo-project", "projects/123456789012")
 
 
-def test_others_and_missing_ones_are_denied_alike(local: Local) -> None:
+def test_denied_and_missing_projects_look_the_same(local: Local) -> None:
     assert local.api("GET", HOST, "/v1/projects/demo-project", local.token()).status_code == 403
     assert local.api("GET", HOST, "/v1/projects/none", local.token("user:dev@example.com")).status_code == 403
     assert local.api("GET", HOST, "/v1/projects/demo-project").status_code == 401

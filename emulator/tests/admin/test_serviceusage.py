@@ -48,12 +48,12 @@ def test_services_are_enabled_and_disabled(local: Local) -> None:
     assert {item["config"]["name"] for item in enabled} == {HOST, sts}
 
 
-def test_service_that_nobody_knows(local: Local) -> None:
+def test_unknown_service(local: Local) -> None:
     error = call(local, "POST", f"{ALL}/none.googleapis.com:enable")["error"]
     assert (error["code"], error["details"][0]["metadata"]["services"]) == (403, "none.googleapis.com")
 
 
-def test_others_may_change_nothing(local: Local) -> None:
+def test_other_callers_can_change_nothing(local: Local) -> None:
     answer = local.api("POST", HOST, f"{ALL}/sts.googleapis.com:enable", local.token())
     assert answer.status_code == 403
     assert states(local)["sts.googleapis.com"] == "DISABLED"
@@ -69,7 +69,7 @@ def test_others_may_change_nothing(local: Local) -> None:
         ("POST", "iamcredentials.googleapis.com", f"/v1/projects/-/serviceAccounts/{PUBLISHER}:generateAccessToken"),
     ],
 )
-def test_disabled_api_answers_so(local: Local, method: str, host: str, path: str) -> None:
+def test_disabled_api_is_refused(local: Local, method: str, host: str, path: str) -> None:
     assert local.api(method, host, path).status_code == 401
     error = local.api(method, host, path, local.token(OWNER)).json()["error"]
     assert (error["code"], error["status"]) == (403, "PERMISSION_DENIED")

@@ -52,7 +52,7 @@ def test_repository(local: Local, wheels: list[Path]) -> None:
     assert body["sizeBytes"] == str(sum(wheel.stat().st_size for wheel in wheels))
 
 
-def test_repository_is_made_by_an_admin_and_survives_a_restart(local: Local, start: Callable[..., Local]) -> None:
+def test_admin_creates_a_repository_that_survives_a_restart(local: Local, start: Callable[..., Local]) -> None:
     path = f"{PARENT}/repositories?repositoryId=new"
     body = {"format": "PYTHON", "description": "made here"}
     assert _call(local, "POST", path, json=body).status_code == 403
@@ -75,7 +75,7 @@ def test_repository_is_made_by_an_admin_and_survives_a_restart(local: Local, sta
         ("x", {"format": "PYTHON", "mode": "M"}),
     ],
 )
-def test_repository_that_cannot_be_made(local: Local, name: str, body: dict[str, str]) -> None:
+def test_invalid_repository_is_refused(local: Local, name: str, body: dict[str, str]) -> None:
     answer = _call(local, "POST", f"{PARENT}/repositories?repositoryId={name}", ADMIN, json=body)
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
@@ -92,7 +92,7 @@ def test_missing_repository(local: Local) -> None:
     assert _call(local, "GET", missing).status_code == 404
 
 
-def test_permissions_held(local: Local) -> None:
+def test_test_iam_permissions(local: Local) -> None:
     asked = {
         "permissions": [
             "artifactregistry.repositories.uploadArtifacts",

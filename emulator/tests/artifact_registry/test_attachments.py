@@ -55,7 +55,7 @@ def create(
     return call(local, "POST", f"/v1/{PYTHON}/attachments?attachmentId={id_}", who, json={**BODY, **changes})
 
 
-def test_a_file_has_its_hash_for_a_name(local: Local) -> None:
+def test_file_is_named_by_its_hash(local: Local) -> None:
     response = ended(local, upload(local).json()["operation"])["response"]
     assert (response["name"], response["sizeBytes"]) == (FILE, str(len(CONTENT)))
     assert response["hashes"][0] == {"type": "SHA256", "value": base64.b64encode(bytes.fromhex(DIGEST)).decode()}
@@ -65,13 +65,13 @@ def test_a_file_has_its_hash_for_a_name(local: Local) -> None:
     assert FILE in [each["name"] for each in listed]
 
 
-def test_a_file_that_exists_is_said_to_by_the_operation(local: Local) -> None:
+def test_operation_reports_an_existing_file(local: Local) -> None:
     upload(local)
     error = ended(local, upload(local).json()["operation"])["error"]
     assert (error["code"], "already exists" in error["message"]) == (6, True)
 
 
-def test_a_file_comes_in_pieces(local: Local) -> None:
+def test_resumable_upload(local: Local) -> None:
     begun = call(local, "POST", f"/resumable/upload/v1/{PYTHON}/files:upload?uploadType=resumable", json={})
     headers = {"Authorization": f"Bearer {local.token()}"}
     where, total = begun.headers["Location"], len(CONTENT)
@@ -88,11 +88,11 @@ def test_a_file_comes_in_pieces(local: Local) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=b", "multipart/related", "text/plain"])
-def test_another_body_is_refused(local: Local, content_type: str) -> None:
+def test_other_body_is_refused(local: Local, content_type: str) -> None:
     assert upload(local, content_type=content_type).status_code == 400
 
 
-def test_annotations_replace_those_before(local: Local) -> None:
+def test_annotations_replace_earlier_ones(local: Local) -> None:
     upload(local)
     for annotations in ({"a": "1"}, {"b": "2"}):
         answer = call(local, "PATCH", f"/v1/{FILE}?updateMask=annotations", json={"annotations": annotations})
@@ -101,7 +101,7 @@ def test_annotations_replace_those_before(local: Local) -> None:
     assert call(local, "PATCH", f"/v1/{NO_FILE}?updateMask=annotations", json={"annotations": {}}).status_code == 404
 
 
-def test_an_attachment_is_found_by_its_target_and_survives_a_restart(local: Local, start: Callable[..., Local]) -> None:
+def test_attachment_is_listed_by_target_and_survives_a_restart(local: Local, start: Callable[..., Local]) -> None:
     upload(local)
     made = ended(local, create(local).json())["response"]
     assert made["name"] == f"{PYTHON}/attachments/one"
@@ -127,12 +127,14 @@ def test_an_attachment_is_found_by_its_target_and_survives_a_restart(local: Loca
         ("one", {"target": f"{PYTHON}/packages/hello"}, 200),
     ],
 )
-def test_an_attachment_is_of_what_exists(local: Local, id_: str, changes: dict[str, object], status: int) -> None:
+def test_attachment_needs_existing_files_and_target(
+    local: Local, id_: str, changes: dict[str, object], status: int
+) -> None:
     upload(local)
     assert create(local, id_, changes=changes).status_code == status
 
 
-def test_who_may_do_what(local: Local) -> None:
+def test_permissions(local: Local) -> None:
     assert upload(local, who=READER).status_code == 403
     upload(local)
     assert (

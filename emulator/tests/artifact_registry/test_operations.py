@@ -25,7 +25,7 @@ def _call(local: Local, method: str, name: str, who: str = READER, **options: An
     return local.api(method, HOST, f"/v1/{name}", local.token(who), **options)
 
 
-def test_a_creation_may_take_its_time(local: Local) -> None:
+def test_creation_can_take_time(local: Local) -> None:
     local.emulator.cloud.switch(operation_seconds=0.3)
     create = ("POST", f"{PARENT}/repositories?repositoryId=slow", ADMIN)
     operation = _call(local, *create, json={"format": "PYTHON"}).json()["name"]
@@ -38,5 +38,5 @@ def test_a_creation_may_take_its_time(local: Local) -> None:
     assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 200
 
 
-def test_operation_that_never_was(local: Local) -> None:
+def test_unknown_operation(local: Local) -> None:
     assert _call(local, "GET", f"{PARENT}/operations/none").status_code == 404

@@ -10,7 +10,7 @@ from gar_emulator.world.world import Repository
 PYTHON = Repository("demo-project", "us", "python")
 
 
-def test_a_file_is_kept_once(tmp_path: Path) -> None:
+def test_file_is_stored_once(tmp_path: Path) -> None:
     store = AttachmentStore(tmp_path)
     file = store.add_file(PYTHON, b"content", 1.0)
     with pytest.raises(AlreadyExists):
@@ -22,7 +22,7 @@ def test_a_file_is_kept_once(tmp_path: Path) -> None:
     assert list(store.files(Repository("demo-project", "eu", "python"))) == []
 
 
-def test_a_damaged_record_is_said_to_be(tmp_path: Path) -> None:
+def test_damaged_record_is_explained(tmp_path: Path) -> None:
     store = AttachmentStore(tmp_path)
     file = store.add_file(PYTHON, b"content", 1.0)
     store.path(PYTHON, file.sha256).with_suffix(".json").write_text("{")

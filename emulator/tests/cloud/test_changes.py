@@ -5,15 +5,15 @@ import pytest
 
 from emulated import PYTHON
 from gar_emulator import World
-from gar_emulator.cloud.changes import Setup
+from gar_emulator.cloud.changes import Changes
 from gar_emulator.errors import EmulatorError
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Pool, Provider
 
 
-def test_what_was_set_up_outlives_a_restart(default: World, tmp_path: Path) -> None:
+def test_changes_survive_a_restart(default: World, tmp_path: Path) -> None:
     file = tmp_path / "setup.json"
-    setup = Setup(file)
+    setup = Changes(file)
     world = setup.applied(default)
     pool = Pool("demo-project", "other-pool", display_name="Other")
     provider = Provider(
@@ -25,7 +25,7 @@ def test_what_was_set_up_outlives_a_restart(default: World, tmp_path: Path) -> N
         world = setup.put(world, item)
     binding = Binding("allUsers", "roles/artifactregistry.reader", PYTHON)
     world = setup.set_policy(world, PYTHON, [binding])
-    again = Setup(file).applied(default)
+    again = Changes(file).applied(default)
     assert again.projects == world.projects == (project,)
     assert again.pools == world.pools == (*default.pools, pool)
     assert again.accounts[-1] == replace(account, disabled=True)
@@ -40,4 +40,4 @@ def test_what_was_set_up_outlives_a_restart(default: World, tmp_path: Path) -> N
 def test_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "setup.json").write_text(text)
     with pytest.raises(EmulatorError, match=r"setup\.json"):
-        Setup(tmp_path / "setup.json")
+        Changes(tmp_path / "setup.json")

@@ -1,4 +1,4 @@
-"""Whatever is damaged in a data folder, it is said which file, and what mends it."""
+"""Every damaged file in a data folder is named, with a fix."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from emulated import PUBLISHER, STORED, put
 from gar_emulator import Emulator
-from gar_emulator.cloud.package_store import Store
+from gar_emulator.cloud.package_store import PackageStore
 from gar_emulator.errors import EmulatorError
 from gar_emulator.world.world import Repository
 
@@ -27,8 +27,8 @@ FILES = {
 
 @pytest.fixture
 def used(data: Path) -> Path:
-    """A data folder with every kind of file in it."""
-    store = Store(data / "repositories")
+    """Return a data folder with every kind of file."""
+    store = PackageStore(data / "repositories")
     store.create(Repository("demo-project", "us-central1", "new"))
     put(store)
     with Emulator(data=data, tls=True):
@@ -38,10 +38,10 @@ def used(data: Path) -> Path:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", FILES)
-def test_damaged_file_is_explained_and_the_advice_mends_it(used: Path, file: str, damage: bytes) -> None:
+def test_fix_of_a_damaged_file_works(used: Path, file: str, damage: bytes) -> None:
     (used / file).write_bytes(damage)
     with (
-        pytest.raises(EmulatorError, match="of its data folder: it is damaged") as caught,
+        pytest.raises(EmulatorError, match="in its data folder: it is damaged") as caught,
         Emulator(data=used, tls=True),
     ):
         pass
@@ -51,8 +51,8 @@ def test_damaged_file_is_explained_and_the_advice_mends_it(used: Path, file: str
         pass
 
 
-def test_file_that_cannot_be_read(used: Path) -> None:
+def test_unreadable_file(used: Path) -> None:
     (used / "keys/github.pem").unlink()
     (used / "keys/github.pem").mkdir()
-    with pytest.raises(EmulatorError, match=r"cannot use github\.pem of its data folder: Is a directory\."):
+    with pytest.raises(EmulatorError, match=r"cannot use github\.pem in its data folder: Is a directory\."):
         Emulator(data=used)

@@ -9,47 +9,47 @@ from gar_emulator.world.fault import FAULTS, Fault
 
 
 def struck(faults: Faults, requests: int, endpoint: str = "upload") -> list[str]:
-    """What happens to some requests in a row: the faults, and dots for none."""
+    """Return the fault of each of some consecutive requests, and a dot for none."""
     return [fault.fault if (fault := faults.next(endpoint)) else "." for _ in range(requests)]
 
 
-def test_every_fault_can_strike() -> None:
+def test_every_fault_has_a_handler() -> None:
     assert tuple(_STRIKES) == FAULTS
 
 
-def test_strikes_once_unless_told_otherwise() -> None:
+def test_strikes_once_by_default() -> None:
     assert struck(Faults([Fault("upload", "503")]), 3) == ["503", ".", "."]
     assert struck(Faults([Fault("upload", "503", times=0)]), 3) == ["503", "503", "503"]
 
 
-def test_spares_the_first_requests_to_its_endpoint() -> None:
+def test_after_skips_the_first_requests_to_the_endpoint() -> None:
     faults = Faults([Fault("upload", "503", after=2, times=2)])
     assert struck(faults, 5, "index") == ["."] * 5
     assert struck(faults, 5) == [".", ".", "503", "503", "."]
 
 
-def test_faults_of_one_endpoint_take_turns_in_their_order() -> None:
+def test_faults_of_one_endpoint_strike_in_order() -> None:
     faults = Faults([Fault("upload", "503"), Fault("upload", "refused", times=2), Fault("upload", "500", after=4)])
     assert struck(faults, 6) == ["503", "refused", "refused", ".", "500", "."]
     assert [times for _, times in faults.struck] == [1, 2, 1]
 
 
-def test_chance_draws_the_same_for_the_same_seed_however_endpoints_are_mixed() -> None:
+def test_seed_makes_chance_repeatable_for_each_endpoint() -> None:
     declared = [Fault(endpoint, "503", times=0, chance=0.3) for endpoint in ("upload", "index")]
-    alone = struck(Faults(declared, seed=1), 200)
+    expected = struck(Faults(declared, seed=1), 200)
     mixed = Faults(declared, seed=1)
-    assert [(struck(mixed, 1), struck(mixed, 1, "index"))[0][0] for _ in range(200)] == alone
-    assert 30 < alone.count("503") < 90
-    assert struck(Faults(declared, seed=2), 200) != alone
+    assert [(struck(mixed, 1), struck(mixed, 1, "index"))[0][0] for _ in range(200)] == expected
+    assert 30 < expected.count("503") < 90
+    assert struck(Faults(declared, seed=2), 200) != expected
     assert struck(Faults(declared), 200) != struck(Faults(declared), 200)
 
 
-def test_no_chance_and_full_chance() -> None:
+def test_chance_of_0_and_1() -> None:
     assert struck(Faults([Fault("upload", "503", chance=0.0, times=0)]), 50) == ["."] * 50
     assert struck(Faults([Fault("upload", "503", chance=1.0, times=0)]), 50) == ["503"] * 50
 
 
-def test_replacing_counts_anew() -> None:
+def test_replace_restarts_the_count() -> None:
     faults = Faults([Fault("upload", "503")])
     struck(faults, 2)
     faults.replace([Fault("upload", "503")])
@@ -69,11 +69,11 @@ def test_replacing_counts_anew() -> None:
         (lambda: Fault("upload", "503", seconds=-1), "seconds must be 0 or more"),
         (lambda: Fault("upload", "503", seconds=math.inf), "seconds must be at most"),
         (lambda: Fault("upload", "skew", seconds=-1e10), "seconds must be at most"),
-        (lambda: Fault("upload", "skew"), "how large the skew is"),
-        (lambda: Fault("index", "lag"), "how large the lag is"),
+        (lambda: Fault("upload", "skew"), "seconds must be set for skew"),
+        (lambda: Fault("index", "lag"), "seconds must be set for lag"),
         (lambda: Fault("sts", "lag", seconds=1), "index and download"),
     ],
 )
-def test_fault_that_makes_no_sense(make: Callable[[], Fault], said: str) -> None:
+def test_invalid_fault(make: Callable[[], Fault], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make()

@@ -1,4 +1,4 @@
-"""Every fault as real clients meet it."""
+"""Every fault, as real clients see it."""
 
 import concurrent.futures
 import socket
@@ -26,7 +26,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def ask(local: Local, endpoint: str, wheel: Path) -> requests.Response:
-    """A request to an endpoint, whose answer has a body wherever real ones have one."""
+    """Send a request to an endpoint. Its answer has a body if real ones have one."""
     token = local.token()
     impersonate = f"/v1/projects/-/serviceAccounts/{PUBLISHER}:generateAccessToken"
     asks: dict[str, Callable[[], requests.Response]] = {
@@ -46,7 +46,7 @@ def ask(local: Local, endpoint: str, wheel: Path) -> requests.Response:
 
 @contextmanager
 def connected(local: Local, path: str = "/", body: bytes = b"", *, length: int = 0) -> Iterator[socket.socket]:
-    """A connection on which a request was sent, and `length` bytes of body announced."""
+    """Open a connection and send a request that announces `length` bytes of body."""
     port = int(local.emulator.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         verb = "POST" if length else "GET"
@@ -55,7 +55,7 @@ def connected(local: Local, path: str = "/", body: bytes = b"", *, length: int =
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_strikes_its_endpoint_alone(local: Local, wheel: Path, endpoint: str) -> None:
+def test_strikes_only_its_endpoint(local: Local, wheel: Path, endpoint: str) -> None:
     local.upload(wheel, local.token())
     fault = Fault(endpoint, "502", times=0)
     local.emulator.inject(fault)
@@ -75,7 +75,7 @@ def test_connection_is_reset(local: Local, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["reset-before-body", "reset-after-body", "accepted-lost", "refused"])
-def test_broken_upload_is_recorded_and_lands_only_where_it_was_accepted(local: Local, wheel: Path, fault: str) -> None:
+def test_reset_upload_is_recorded_and_stored_only_if_accepted(local: Local, wheel: Path, fault: str) -> None:
     local.emulator.inject(Fault("upload", fault))
     with pytest.raises(requests.ConnectionError, match="Connection aborted"):
         local.upload(wheel, local.token())
@@ -113,7 +113,7 @@ def test_silence_lasts_until_the_client_leaves(local: Local) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault("metadata", "silence"), Fault("metadata", "drip", seconds=60)])
-def test_held_connection_does_not_hold_up_the_stop(start: Callable[..., Local], fault: Fault) -> None:
+def test_held_connection_does_not_delay_the_stop(start: Callable[..., Local], fault: Fault) -> None:
     local = start()
     local.emulator.inject(fault)
     with connected(local):
@@ -144,18 +144,18 @@ def test_retry_after_is_in_whole_seconds(local: Local, status: str, header: str 
     assert local.session.get(local.emulator.url).headers.get("Retry-After") == header
 
 
-def test_accepted_but_answered_503(local: Local, wheel: Path) -> None:
+def test_accepted_upload_is_answered_503(local: Local, wheel: Path) -> None:
     local.emulator.inject(Fault("upload", "accepted-5xx"))
     assert local.upload(wheel, local.token()).status_code == 503
     assert local.emulator.read(wheel.name) == wheel.read_bytes()
     assert [(seen.status, seen.principal) for seen in local.emulator.requests] == [(503, f"serviceAccount:{PUBLISHER}")]
 
 
-# The real answer, spoilt
+# A changed answer
 
 
-def test_drip_comes_byte_by_byte_from_the_status_line_on(local: Local) -> None:
-    local.emulator.inject(Fault("metadata", "drip", seconds=0.001))
+def test_drip_sends_single_bytes_from_the_status_line_on(local: Local) -> None:
+    local.emulator.inject(Fault("metadata", "drip", seconds=0.00001))
     with connected(local) as connection:
         pieces = list(iter(lambda: connection.recv(65536), b""))
     whole = b"".join(pieces)
@@ -165,7 +165,8 @@ def test_drip_comes_byte_by_byte_from_the_status_line_on(local: Local) -> None:
     assert len(pieces) > len(whole) / 2
 
 
-def test_drip_is_a_good_answer_in_the_end(local: Local, wheel: Path) -> None:
+def test_drip_sends_the_whole_answer(local: Local, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
     local.upload(wheel, local.token())
     local.emulator.inject(Fault("download", "drip", seconds=0.00001))
     got = local.get(f"/demo-project/python/sample/{wheel.name}", local.token())
@@ -182,7 +183,7 @@ def test_body_is_cut(local: Local, wheel: Path, endpoint: str) -> None:
     assert len(local.emulator.files()) == 1
 
 
-def test_half_of_the_body_comes(local: Local) -> None:
+def test_half_of_the_body_is_sent(local: Local) -> None:
     local.emulator.inject(Fault("metadata", "cut-body"))
     with connected(local) as connection:
         whole = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -191,21 +192,21 @@ def test_half_of_the_body_comes(local: Local) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if endpoint != "upload"])
-def test_garbage_is_all_that_differs(local: Local, wheel: Path, endpoint: str) -> None:
+def test_garbage_changes_only_the_body(local: Local, wheel: Path, endpoint: str) -> None:
     local.upload(wheel, local.token())
     real = ask(local, endpoint, wheel)
     local.emulator.inject(Fault(endpoint, "garbage-body"))
-    spoilt = ask(local, endpoint, wheel)
+    changed = ask(local, endpoint, wheel)
     with pytest.raises(UnicodeDecodeError):
-        spoilt.content.decode()
-    assert (spoilt.status_code, len(spoilt.content)) == (real.status_code, len(real.content))
-    assert spoilt.headers["Content-Type"] == real.headers["Content-Type"]
+        changed.content.decode()
+    assert (changed.status_code, len(changed.content)) == (real.status_code, len(real.content))
+    assert changed.headers["Content-Type"] == real.headers["Content-Type"]
 
 
-def test_garbage_where_there_is_no_body_and_the_file_has_landed(local: Local, wheel: Path) -> None:
+def test_garbage_without_a_real_body_and_with_the_file_stored(local: Local, wheel: Path) -> None:
     local.emulator.inject(Fault("upload", "garbage-body"))
-    spoilt = local.upload(wheel, local.token())
-    assert (spoilt.status_code, len(spoilt.content)) == (200, 64)
+    changed = local.upload(wheel, local.token())
+    assert (changed.status_code, len(changed.content)) == (200, 64)
     assert local.emulator.read(wheel.name) == wheel.read_bytes()
 
 
@@ -213,8 +214,8 @@ def test_wrong_content_type(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token())
     real = local.get(f"{INDEX}sample/", local.token())
     local.emulator.inject(Fault("index", "wrong-content-type"))
-    spoilt = local.get(f"{INDEX}sample/", local.token())
-    assert (spoilt.content, spoilt.headers["Content-Type"]) == (real.content, "image/png")
+    changed = local.get(f"{INDEX}sample/", local.token())
+    assert (changed.content, changed.headers["Content-Type"]) == (real.content, "image/png")
 
 
 def test_lag_hides_files_from_index_or_download(local: Local, wheel: Path, clock: Clock) -> None:
@@ -236,7 +237,7 @@ def date(answer: requests.Response) -> float:
     return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
 
-def test_answers_carry_the_date_of_their_endpoints_clock(local: Local, clock: Clock) -> None:
+def test_answers_have_the_date_of_their_endpoints_clock(local: Local, clock: Clock) -> None:
     assert date(local.session.get(local.emulator.url)) == int(clock.now)
     local.emulator.inject(Fault("metadata", "skew", seconds=-3600))
     assert date(local.session.get(local.emulator.url)) == int(clock.now - 3600)
@@ -245,19 +246,19 @@ def test_answers_carry_the_date_of_their_endpoints_clock(local: Local, clock: Cl
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(-3600, "is not valid yet"), (7200, "is stale to sign-in")])
-def test_skewed_token_exchange_refuses_good_tokens(local: Local, seconds: float, said: str) -> None:
+def test_skewed_token_exchange_refuses_valid_tokens(local: Local, seconds: float, said: str) -> None:
     token = local.id_token()
     local.emulator.inject(Fault("sts", "skew", seconds=seconds))
     assert said in local.exchange(token).json()["error_description"]
     assert local.exchange(token).status_code == 200
 
 
-def test_skewed_github_dates_its_tokens_wrongly(local: Local) -> None:
+def test_skewed_github_issues_tokens_with_wrong_dates(local: Local) -> None:
     local.emulator.inject(Fault("github", "skew", seconds=3600))
     assert "is not valid yet" in local.exchange(local.id_token()).json()["error_description"]
 
 
-def test_skewed_impersonation_says_another_end(local: Local, clock: Clock) -> None:
+def test_skewed_impersonation_returns_a_wrong_expiry(local: Local, clock: Clock) -> None:
     federated = local.exchange(local.id_token()).json()["access_token"]
     local.emulator.inject(Fault("iamcredentials", "skew", seconds=-600))
     path = f"/v1/projects/-/serviceAccounts/{PUBLISHER}:generateAccessToken"
@@ -267,7 +268,7 @@ def test_skewed_impersonation_says_another_end(local: Local, clock: Clock) -> No
     assert local.get(INDEX, answer["accessToken"]).status_code == 401
 
 
-def test_skewed_upload_is_seen_in_the_index_all_the_same(local: Local, wheel: Path) -> None:
+def test_skewed_upload_is_in_the_index(local: Local, wheel: Path) -> None:
     local.emulator.inject(Fault("upload", "skew", seconds=600), Fault("index", "skew", seconds=-600))
     assert local.upload(wheel, local.token()).status_code == 200
     assert local.get(f"{INDEX}sample/", local.token()).status_code == 200
@@ -276,7 +277,7 @@ def test_skewed_upload_is_seen_in_the_index_all_the_same(local: Local, wheel: Pa
 # Counting
 
 
-def test_counts_are_right_under_many_requests_at_once(local: Local) -> None:
+def test_counts_are_right_with_concurrent_requests(local: Local) -> None:
     local.emulator.inject(Fault("metadata", "503", after=20, times=15), Fault("metadata", "500", times=7))
 
     def status(_: int) -> int:

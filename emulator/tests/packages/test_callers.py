@@ -26,11 +26,11 @@ def test_bad_credentials(local: Local, wheel: Path, auth: tuple[str, str]) -> No
     assert local.get(SIMPLE, auth=auth).status_code == 401
 
 
-def test_user_name_must_be_the_right_one(local: Local) -> None:
+def test_other_user_name_is_refused(local: Local) -> None:
     assert local.get(SIMPLE, auth=("__token__", local.token())).status_code == 401
 
 
-def test_token_that_has_ended(local: Local, wheel: Path, clock: Clock) -> None:
+def test_expired_token(local: Local, wheel: Path, clock: Clock) -> None:
     token = local.token(lifetime=60)
     clock.now += 60
     assert local.upload(wheel, token).status_code == 401

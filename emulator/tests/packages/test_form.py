@@ -19,7 +19,7 @@ def _request(content: bytes = CONTENT) -> tuple[str, bytes]:
 
 
 def _read(kind: str, body: bytes, draft: Path, size: int) -> list[tuple[str, int]]:
-    """Feed a body in chunks; what was known of the file after each."""
+    """Read a body in chunks, and return what is known of the file after each."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(body), size):
@@ -42,7 +42,7 @@ def _read(kind: str, body: bytes, draft: Path, size: int) -> list[tuple[str, int
 
 
 @pytest.mark.parametrize("size", [7919, 65536, 10**7])
-def test_file_goes_to_disk_as_it_arrives(tmp_path: Path, size: int) -> None:
+def test_file_is_written_as_it_arrives(tmp_path: Path, size: int) -> None:
     kind, body = _request()
     seen = _read(kind, body, tmp_path / "draft", size)
     assert seen[-1] == ("a-1.0.tar.gz", len(CONTENT))
@@ -51,14 +51,14 @@ def test_file_goes_to_disk_as_it_arrives(tmp_path: Path, size: int) -> None:
         assert seen[0][1] < len(CONTENT)
 
 
-def test_body_that_is_cut_short(tmp_path: Path) -> None:
+def test_truncated_body(tmp_path: Path) -> None:
     kind, body = _request()
     with pytest.raises(form.BadForm):
         _read(kind, body[:-10], tmp_path / "draft", 65536)
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data"])
-def test_other_kinds_of_bodies(tmp_path: Path, kind: str) -> None:
+def test_other_content_types(tmp_path: Path, kind: str) -> None:
     with pytest.raises(form.BadForm):
         _read(kind, b"{}", tmp_path / "draft", 10)
 

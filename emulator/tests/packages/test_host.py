@@ -29,7 +29,7 @@ def _said(answer: requests.Response) -> tuple[int, str]:
 # What goes in
 
 
-def test_uploaded_bytes_come_back(local: Local, wheel: Path) -> None:
+def test_uploaded_file_can_be_downloaded(local: Local, wheel: Path) -> None:
     answer = local.upload(wheel, local.token(), fields={"requires_python": ">=3.9"})
     assert _said(answer) == (200, "")
     (stored,) = local.emulator.files()
@@ -38,7 +38,7 @@ def test_uploaded_bytes_come_back(local: Local, wheel: Path) -> None:
     assert got.content == wheel.read_bytes() == local.emulator.read(wheel.name)
 
 
-def test_duplicate_is_refused_whatever_the_bytes(local: Local, wheel: Path) -> None:
+def test_duplicate_is_refused_whatever_its_contents(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token())
     assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists\n")
     first = wheel.read_bytes()
@@ -47,7 +47,7 @@ def test_duplicate_is_refused_whatever_the_bytes(local: Local, wheel: Path) -> N
     assert local.emulator.read(wheel.name) == first
 
 
-def test_duplicate_as_other_registries_answer(start: Callable[..., Local], wheel: Path) -> None:
+def test_status_of_a_duplicate_is_a_switch(start: Callable[..., Local], wheel: Path) -> None:
     local = start(duplicate_status=409, duplicate_identical=True)
     local.upload(wheel, local.token())
     assert local.upload(wheel, local.token()).status_code == 200
@@ -66,7 +66,7 @@ def test_duplicate_answered_early_closes_the_connection(start: Callable[..., Loc
 def test_digests_are_checked(start: Callable[..., Local], wheel: Path, field: str) -> None:
     local = start()
     answer = local.upload(wheel, local.token(), fields={field: "00"})
-    assert _said(answer) == (400, f"The {field} does not fit the file.\n")
+    assert _said(answer) == (400, f"The {field} does not match the file.\n")
     local.emulator.cloud.switch(check_digests=False)
     assert local.upload(wheel, local.token(), fields={field: "00"}).status_code == 200
 
@@ -75,13 +75,13 @@ def test_digests_are_checked(start: Callable[..., Local], wheel: Path, field: st
     "fields",
     [{"name": "other"}, {"version": "2.0"}, {"version": "nonsense"}, {"version": ""}, {":action": "remove_pkg"}],
 )
-def test_form_must_fit_the_file(local: Local, wheel: Path, fields: dict[str, str]) -> None:
+def test_form_must_match_the_file(local: Local, wheel: Path, fields: dict[str, str]) -> None:
     assert local.upload(wheel, local.token(), fields=fields).status_code == 400
     assert local.emulator.files() == []
 
 
 @pytest.mark.parametrize("name", ["my_pkg-1.0.exe", "my_pkg-1.0-nonsense.whl", "my_pkg.tar.gz", "../my_pkg-1.0.tar.gz"])
-def test_file_name_must_be_a_distributions(local: Local, name: str) -> None:
+def test_file_name_must_be_that_of_a_distribution(local: Local, name: str) -> None:
     answer = local.session.post(
         local.url("us-central1-python.pkg.dev", "/demo-project/python/"),
         data={":action": "file_upload", "name": "my-pkg", "version": "1.0"},
@@ -98,7 +98,7 @@ def test_epoch_is_refused(local: Local, tmp_path: Path) -> None:
     assert local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).status_code == 400
 
 
-def test_local_version_is_taken(local: Local, tmp_path: Path) -> None:
+def test_local_version_is_accepted(local: Local, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "my-pkg", "1.0+local.1")
     assert local.upload(wheel, local.token()).status_code == 200
     page = local.get(f"{SIMPLE}my-pkg/", local.token()).text
@@ -106,7 +106,7 @@ def test_local_version_is_taken(local: Local, tmp_path: Path) -> None:
     assert local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).status_code == 200
 
 
-def test_size_may_be_limited(start: Callable[..., Local], wheel: Path) -> None:
+def test_size_limit(start: Callable[..., Local], wheel: Path) -> None:
     local = start(max_upload_size=100)
     assert local.upload(wheel, local.token()).status_code == 413
 
@@ -121,12 +121,12 @@ def test_upload_needs_the_last_slash(local: Local) -> None:
     assert local.session.post(url, auth=("oauth2accesstoken", local.token())).status_code == 404
 
 
-def test_index_takes_no_upload(local: Local) -> None:
+def test_index_accepts_no_upload(local: Local) -> None:
     url = local.url("us-central1-python.pkg.dev", SIMPLE)
     assert local.session.post(url, auth=("oauth2accesstoken", local.token())).status_code == 405
 
 
-def test_nothing_is_left_of_a_refused_upload(local: Local, wheel: Path) -> None:
+def test_refused_upload_leaves_no_file(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token(), fields={"sha256_digest": "00"})
     assert list((local.emulator.data / "repositories/.incoming").iterdir()) == []
 
@@ -146,13 +146,13 @@ def test_reader_cannot_upload(local: Local, wheel: Path) -> None:
     assert local.get(SIMPLE, local.token(READER)).status_code == 200
 
 
-def test_stranger_can_do_nothing(local: Local, wheel: Path) -> None:
+def test_other_account_can_do_nothing(local: Local, wheel: Path) -> None:
     stranger = local.token("user:stranger@example.com")
     assert _said(local.upload(wheel, stranger)) == (403, DENIED)
     assert local.get(SIMPLE, stranger).status_code == 403
 
 
-def test_read_only_scope_reads_alone(local: Local, wheel: Path) -> None:
+def test_read_only_scope_can_only_read(local: Local, wheel: Path) -> None:
     token = local.token(scopes=[READ_ONLY])
     assert local.upload(wheel, token).status_code == 403
     assert local.get(SIMPLE, token).status_code == 200
@@ -161,11 +161,13 @@ def test_read_only_scope_reads_alone(local: Local, wheel: Path) -> None:
     assert local.get(SIMPLE, local.token(scopes=[CLOUD_PLATFORM])).status_code == 200
 
 
-def test_other_scopes_do_nothing(local: Local) -> None:
+def test_other_scopes_can_do_nothing(local: Local) -> None:
     assert local.get(SIMPLE, local.token(scopes=[f"{SCOPE}iam"])).status_code == 403
 
 
-def test_public_repository_is_read_by_everybody(start: Callable[..., Local], default: World, wheel: Path) -> None:
+def test_anonymous_caller_can_read_a_public_repository(
+    start: Callable[..., Local], default: World, wheel: Path
+) -> None:
     public = replace(default.repositories[0], public=True)
     local = start(replace(default, repositories=(public,)))
     local.upload(wheel, local.token())
@@ -188,7 +190,7 @@ def test_missing_repository_is_hidden(local: Local, wheel: Path, repository: str
     assert local.upload(wheel, local.token(), repository=repository).status_code == 404
 
 
-def test_missing_repository_is_told_to_those_with_rights(
+def test_missing_repository_is_404_with_the_permission_on_the_project(
     start: Callable[..., Local], default: World, wheel: Path
 ) -> None:
     writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
@@ -200,7 +202,7 @@ def test_missing_repository_is_told_to_those_with_rights(
     assert local.upload(wheel, token, repository="us-central1/demo-project/none").status_code == 403
 
 
-def test_new_repository_is_not_known_at_once(
+def test_new_repository_is_known_after_a_delay(
     start: Callable[..., Local], default: World, clock: Clock, wheel: Path
 ) -> None:
     writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
@@ -220,7 +222,7 @@ def test_new_repository_is_not_known_at_once(
         (Repository("demo-project", "us-central1", "python", mode="REMOTE_REPOSITORY"), 200),
     ],
 )
-def test_only_standard_python_repositories_take_uploads(
+def test_only_standard_python_repositories_accept_uploads(
     start: Callable[..., Local], default: World, wheel: Path, other: Repository, read: int
 ) -> None:
     local = start(replace(default, repositories=(other,)))
@@ -240,7 +242,7 @@ def test_missing_package_and_file(local: Local, wheel: Path) -> None:
     assert local.get("/demo-project/python/", local.token()).status_code in {404, 405}
 
 
-def test_index_may_lag_behind(start: Callable[..., Local], wheel: Path, clock: Clock) -> None:
+def test_index_delay(start: Callable[..., Local], wheel: Path, clock: Clock) -> None:
     local = start(index_delay=10.0)
     local.upload(wheel, local.token())
     assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 404
@@ -248,7 +250,7 @@ def test_index_may_lag_behind(start: Callable[..., Local], wheel: Path, clock: C
     assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 200
 
 
-def test_part_of_a_file(local: Local, wheel: Path) -> None:
+def test_range_request(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token())
     headers = {"Range": "bytes=0-1"}
     got = local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token(), headers=headers)

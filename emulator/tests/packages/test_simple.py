@@ -35,7 +35,7 @@ def test_empty_index(local: Local) -> None:
     assert Links(_page(local, "")).found == []
 
 
-def test_index_leads_to_the_file(local: Local, wheel: Path) -> None:
+def test_index_links_to_the_file(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token(), fields={"requires_python": "<4,>=3.9"})
     (package,) = Links(_page(local, "")).found
     assert str(package["href"]).endswith("/simple/my-pkg/")

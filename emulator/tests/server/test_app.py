@@ -13,7 +13,7 @@ def test_service_by_the_host_header(local: Local) -> None:
     assert answer.json()["jwks_uri"] == "http://token.actions.githubusercontent.com/.well-known/jwks"
 
 
-def test_links_are_those_of_the_address_that_was_asked(local: Local) -> None:
+def test_links_use_the_address_of_the_request(local: Local) -> None:
     answer = local.session.get(
         local.url("token.actions.githubusercontent.com", "/.well-known/openid-configuration")
     ).json()
@@ -21,7 +21,7 @@ def test_links_are_those_of_the_address_that_was_asked(local: Local) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/example.com/x", "/sts.googleapis.com/v2/token", "//x"])
-def test_nothing_there(local: Local, path: str) -> None:
+def test_unknown_path_is_not_found(local: Local, path: str) -> None:
     assert local.session.get(f"{local.emulator.url}{path}").status_code == 404
 
 
@@ -35,14 +35,14 @@ def test_requests_are_recorded_without_secrets(local: Local) -> None:
     assert second == Seen("GET", "us-central1-python.pkg.dev", path, 401, "")
 
 
-def test_a_client_that_hangs_up_is_no_error(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+def test_disconnected_client_logs_no_error(local: Local, caplog: pytest.LogCaptureFixture) -> None:
     address = urlsplit(local.emulator.url)
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(
             b"POST /sts.googleapis.com/v1/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
             b"Content-Type: application/x-www-form-urlencoded\r\n\r\na=b"
         )
-        local.get("/")  # by now the emulator waits for the rest of the body
+        local.get("/")  # the emulator now waits for the rest of the body
     for _ in range(3):
         local.get("/")
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -22,7 +22,7 @@ command.run(port=0, data=Path(sys.argv[1]), tls=len(sys.argv) > 2, out=lambda li
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serves_until_it_is_told_to_stop(data: Path, tls: bool, number: signal.Signals) -> None:  # noqa: FBT001 - a table
+def test_prints_exports_and_serves_until_a_signal(data: Path, tls: bool, number: signal.Signals) -> None:  # noqa: FBT001 - a table
     arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(data), *(["tls"] if tls else [])]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
     with subprocess.Popen(

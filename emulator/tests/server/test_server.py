@@ -23,7 +23,7 @@ def test_everything_survives_a_restart(data: Path, tmp_path: Path) -> None:
         assert local.upload(wheel, token).status_code == 400
 
 
-def test_nothing_is_left_running(data: Path) -> None:
+def test_no_thread_or_port_remains(data: Path) -> None:
     before = threading.active_count()
     with Emulator(data=data) as emulator, requests.Session() as session:
         session.get(emulator.url)
@@ -64,7 +64,7 @@ def test_exports_connect_a_shell(local: Local) -> None:
     }
 
 
-def test_file_that_is_not_there(local: Local) -> None:
+def test_missing_file(local: Local) -> None:
     with pytest.raises(FileNotFoundError):
         local.emulator.read("none.whl")
 

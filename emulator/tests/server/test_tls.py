@@ -28,7 +28,7 @@ def emulator(data: Path) -> Iterator[Emulator]:
         "token.actions.githubusercontent.com",
     ],
 )
-def test_certificate_is_good_for_every_host(emulator: Emulator, host: str) -> None:
+def test_certificate_is_valid_for_every_host(emulator: Emulator, host: str) -> None:
     context = ssl.create_default_context(cafile=str(emulator.ca_file))
     port = int(emulator.url.rpartition(":")[2])
     with (
@@ -38,7 +38,7 @@ def test_certificate_is_good_for_every_host(emulator: Emulator, host: str) -> No
         assert connection.version() in {"TLSv1.2", "TLSv1.3"}
 
 
-def test_address_itself_and_the_exports(emulator: Emulator) -> None:
+def test_address_and_exports(emulator: Emulator) -> None:
     exports = emulator.exports()
     assert exports["GAR_EMULATOR_HOST"] == emulator.url
     assert exports["GCE_METADATA_HOST"] == emulator.plain_url.removeprefix("http://")

@@ -1,16 +1,20 @@
-"""A running emulator and a client that talks to it as the tests need."""
+"""A running emulator and a client for tests."""
 
+import itertools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 import requests
 
 from gar_emulator import Emulator
-from gar_emulator.cloud.package_store import Store, StoredFile
+from gar_emulator.cloud import keys
+from gar_emulator.cloud.package_store import PackageStore, StoredFile
 from gar_emulator.world.world import Repository
 
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -27,7 +31,7 @@ STORED = StoredFile("my-pkg", "1.0", "my_pkg-1.0-py3-none-any.whl", 5, "aa", "bb
 
 @dataclass
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that only the test moves."""
 
     now: float
 
@@ -121,7 +125,16 @@ def make_wheel(folder: Path, name: str = "sample", version: str = "1.0", *, cont
     return path
 
 
-def put(store: Store, stored: StoredFile = STORED, content: bytes = b"bytes") -> None:
+@contextmanager
+def few_keys() -> Iterator[None]:
+    """Let all emulators share four RSA keys: creating a key takes longer than most tests."""
+    shared = itertools.cycle([keys._new_rsa() for _ in range(4)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "_new_rsa", shared.__next__)
+        yield
+
+
+def put(store: PackageStore, stored: StoredFile = STORED, content: bytes = b"bytes") -> None:
     """Add a file to a store."""
     draft = store.draft()
     draft.write_bytes(content)

@@ -31,12 +31,12 @@ def _refusal(provider: Provider, claims: Mapping[str, object] = CLAIMS) -> tuple
         ("repo:{repository}:environment", ""),
     ],
 )
-def test_extract_gives_the_part_in_braces(template: str, part: str) -> None:
+def test_extract_returns_the_part_in_braces(template: str, part: str) -> None:
     assert extract(CLAIMS["sub"], template) == part  # type: ignore[arg-type] # a string
 
 
 @given(st.text(alphabet="abc"), st.text(alphabet="xyz"), st.text(alphabet="abc"))
-def test_extract_finds_what_was_put_in(before: str, part: str, after: str) -> None:
+def test_extract_reverses_formatting(before: str, part: str, after: str) -> None:
     found = extract(f"{before}{part}{after}", before + "{part}" + after)
     assert found == (part if after else part + after)
 
@@ -66,7 +66,7 @@ def test_mapping_is_cel() -> None:
         "has(assertion.n) && !has(assertion.environment)",
     ],
 )
-def test_condition_sees_claims_and_attributes(condition: str) -> None:
+def test_condition_can_use_claims_and_attributes(condition: str) -> None:
     mapping = {"google.subject": "assertion.sub", "attribute.owner": "assertion.repository_owner"}
     admit(replace(PROVIDER, mapping=mapping, condition=condition), CLAIMS, 401)
 
@@ -75,7 +75,7 @@ def test_condition_sees_claims_and_attributes(condition: str) -> None:
     "condition",
     ["assertion.repository_owner == 'evil'", "assertion.missing == 'x'", "assertion.sub", "nonsense(1)"],
 )
-def test_anything_but_true_refuses(condition: str) -> None:
+def test_condition_must_be_true(condition: str) -> None:
     assert _refusal(replace(PROVIDER, condition=condition)) == (
         401,
         "unauthorized_client",
@@ -93,5 +93,5 @@ def test_subject_has_at_most_127_bytes() -> None:
 
 
 @pytest.mark.parametrize("claims", [{}, {"sub": ""}, {"sub": 3}])
-def test_subject_must_be_there(claims: dict[str, object]) -> None:
+def test_subject_must_be_a_non_empty_string(claims: dict[str, object]) -> None:
     assert _refusal(PROVIDER, claims)[:2] == (400, "invalid_grant")

@@ -10,7 +10,7 @@ from gar_emulator.tokens.github import claims_of
 HOST = "token.actions.githubusercontent.com"
 
 
-def test_token_is_signed_by_a_key_that_discovery_leads_to(local: Local, clock: Clock) -> None:
+def test_discovery_leads_to_the_signing_key(local: Local, clock: Clock) -> None:
     discovery = local.session.get(local.url(HOST, "/.well-known/openid-configuration")).json()
     assert discovery["issuer"] == f"https://{HOST}"
     keys = jwt.PyJWKSet.from_dict(local.session.get(discovery["jwks_uri"]).json())
@@ -21,18 +21,18 @@ def test_token_is_signed_by_a_key_that_discovery_leads_to(local: Local, clock: C
     assert (claims["iat"], claims["exp"] - claims["iat"]) == (int(clock.now), 300)
 
 
-def test_request_address_carries_a_query_already(local: Local) -> None:
+def test_request_address_has_a_query(local: Local) -> None:
     url = local.emulator.job()["ACTIONS_ID_TOKEN_REQUEST_URL"]
     assert parse_qs(urlsplit(url).query) == {"api-version": ["2.0"]}
 
 
-def test_audience_is_the_owners_address_unless_asked(local: Local) -> None:
+def test_default_audience_is_the_owners_address(local: Local) -> None:
     claims = jwt.decode(local.id_token(audience=""), options={"verify_signature": False})
     assert claims["aud"] == "https://github.com/octo-org"
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic abc"])
-def test_without_the_request_token_there_is_none(local: Local, header: str | None) -> None:
+def test_request_token_is_required(local: Local, header: str | None) -> None:
     url = local.emulator.job()["ACTIONS_ID_TOKEN_REQUEST_URL"]
     assert local.session.get(url, headers={"Authorization": header} if header else {}).status_code == 401
 
@@ -59,7 +59,7 @@ def test_subject_with_ids(start: Callable[..., Local]) -> None:
     assert claims["sub"] == f"repo:octo-org@{owner}/hello@{repository}:ref:refs/heads/main"
 
 
-def test_claims_are_those_of_the_documentation() -> None:
+def test_claims() -> None:
     claims = claims_of({"repository": "a/b", "ref": "refs/tags/v1"}, immutable=False)
     assert (claims["repository_owner"], claims["ref_type"]) == ("a", "tag")
     assert claims["workflow_ref"] == "a/b/.github/workflows/publish.yml@refs/tags/v1"

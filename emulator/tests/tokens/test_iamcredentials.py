@@ -37,16 +37,16 @@ def _ask(local: Local, token: str | None, account: str = PUBLISHER, **body: Any)
     return local.api("POST", "iamcredentials.googleapis.com", path, token, json=body)
 
 
-def test_workflow_becomes_the_account(local: Local, clock: Clock) -> None:
+def test_workflow_impersonates_the_account(local: Local, clock: Clock) -> None:
     answer = _ask(local, _federated(local), lifetime="600s", scope=[READ_ONLY])
     assert answer.status_code == 200
     end = datetime.strptime(answer.json()["expireTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     assert end == datetime.fromtimestamp(int(clock.now) + 600, UTC)
-    who = local.emulator.cloud.speaks_for(answer.json()["accessToken"])
+    who = local.emulator.cloud.identify(answer.json()["accessToken"])
     assert who
     assert (who.principal, who.scopes) == (f"serviceAccount:{PUBLISHER}", frozenset({READ_ONLY}))
     clock.now += 600
-    assert local.emulator.cloud.speaks_for(answer.json()["accessToken"]) is None
+    assert local.emulator.cloud.identify(answer.json()["accessToken"]) is None
 
 
 @pytest.mark.parametrize("account", [READER, "none@demo-project.iam.gserviceaccount.com", "none@elsewhere"])
@@ -61,7 +61,7 @@ def test_disabled_account_is_denied(start: Callable[..., Local], default: World)
     assert _ask(local, _federated(local)).status_code == 403
 
 
-def test_scope_of_the_caller_counts(local: Local) -> None:
+def test_caller_needs_the_scope(local: Local) -> None:
     assert _ask(local, _federated(local, CLOUD_PLATFORM)).status_code == 200
     answer = _ask(local, _federated(local, READ_ONLY))
     assert answer.status_code == 403
@@ -69,7 +69,7 @@ def test_scope_of_the_caller_counts(local: Local) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "nonsense"])
-def test_caller_must_be_somebody(local: Local, token: str | None) -> None:
+def test_caller_needs_a_valid_token(local: Local, token: str | None) -> None:
     answer = _ask(local, token)
     assert (answer.status_code, answer.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
@@ -92,7 +92,7 @@ def test_body_must_be_json(local: Local) -> None:
         assert answer.status_code == 400
 
 
-def test_delegates_are_a_chain(start: Callable[..., Local], default: World) -> None:
+def test_delegates_form_a_chain(start: Callable[..., Local], default: World) -> None:
     resource = f"projects/demo-project/serviceAccounts/{READER}"
     creator = Binding(f"serviceAccount:{PUBLISHER}", "roles/iam.serviceAccountTokenCreator", resource)
     local = start(replace(default, bindings=(*default.bindings, creator)))

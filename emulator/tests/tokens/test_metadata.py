@@ -14,7 +14,7 @@ def _get(local: Local, path: str) -> requests.Response:
     return local.session.get(f"{local.emulator.url}{path}", headers={"Metadata-Flavor": "Google"})
 
 
-def test_it_is_told_by_its_header(local: Local) -> None:
+def test_ping(local: Local) -> None:
     answer = local.session.get(f"{local.emulator.url}/")
     assert (answer.status_code, answer.headers["Metadata-Flavor"]) == (200, "Google")
 
@@ -46,22 +46,22 @@ def test_recursive_is_json(local: Local) -> None:
     }
 
 
-def test_token_has_the_scopes_that_are_asked_for(local: Local) -> None:
+def test_token_has_the_requested_scopes(local: Local) -> None:
     for query, scope in (("", CLOUD_PLATFORM), (f"?scopes={READ_ONLY}", READ_ONLY)):
         body = _get(local, f"{ACCOUNT}/token{query}").json()
-        who = local.emulator.cloud.speaks_for(body["access_token"])
+        who = local.emulator.cloud.identify(body["access_token"])
         assert who
         assert (who.principal, who.scopes) == (f"serviceAccount:{PUBLISHER}", frozenset({scope}))
         assert (body["expires_in"], body["token_type"]) == (3599, "Bearer")
 
 
-def test_header_is_needed(local: Local) -> None:
+def test_header_is_required(local: Local) -> None:
     for path in (f"{ACCOUNT}/token", f"{ACCOUNT}/email"):
         answer = local.session.get(f"{local.emulator.url}{path}")
         assert (answer.status_code, answer.text) == (403, "Missing Metadata-Flavor:Google header.\n")
 
 
-def test_unknown_is_not_found(local: Local) -> None:
+def test_unknown_key(local: Local) -> None:
     for path in ("/computeMetadata/v1/instance/nothing", ACCOUNT.replace("default", "other") + "/token", "/nothing"):
         assert _get(local, path).status_code == 404
 

@@ -43,15 +43,15 @@ def _refused(local: Local, assertion: str) -> tuple[str, str]:
     return body["error"], body["error_description"]
 
 
-def test_key_gives_a_token_with_its_scopes(local: Local, clock: Clock) -> None:
+def test_key_gives_a_token_with_the_requested_scopes(local: Local, clock: Clock) -> None:
     status, body = _ask(local, _signed(local, _claims(clock)))
     assert (status, body["expires_in"], body["token_type"]) == (200, 3599, "Bearer")
-    who = local.emulator.cloud.speaks_for(body["access_token"])
+    who = local.emulator.cloud.identify(body["access_token"])
     assert who
     assert (who.principal, who.scopes) == (f"serviceAccount:{PUBLISHER}", frozenset({CLOUD_PLATFORM}))
 
 
-def test_unknown_scope_gives_an_identity_alone(local: Local, clock: Clock) -> None:
+def test_unknown_scope_gives_only_an_id_token(local: Local, clock: Clock) -> None:
     status, body = _ask(local, _signed(local, _claims(clock, scope="nonsense")))
     assert (status, set(body)) == (200, {"id_token"})
 
@@ -66,7 +66,7 @@ def test_forged_and_unknown_keys(local: Local, clock: Clock) -> None:
     assert _refused(local, jwt.encode(_claims(clock, iss=READER), other, "RS256")) == SIGNATURE
 
 
-def test_without_a_name_the_accounts_own_key_is_taken(local: Local, clock: Clock) -> None:
+def test_without_a_key_id_the_accounts_own_key_is_used(local: Local, clock: Clock) -> None:
     assertion = jwt.encode(_claims(clock), local.emulator.key(PUBLISHER)["private_key"], "RS256")
     assert _ask(local, assertion)[0] == 200
 
@@ -94,7 +94,7 @@ def test_time_window(local: Local, clock: Clock, shift: int, length: int) -> Non
 
 
 @pytest.mark.parametrize(("shift", "length"), [(299, 3600), (0, 0), (-3600, 3600)])
-def test_clock_may_be_a_little_off(local: Local, clock: Clock, shift: int, length: int) -> None:
+def test_small_clock_skew_is_accepted(local: Local, clock: Clock, shift: int, length: int) -> None:
     issued = int(clock.now) + shift
     assert _ask(local, _signed(local, _claims(clock, iat=issued, exp=issued + length)))[0] == 200
 
@@ -118,7 +118,7 @@ def test_grant_type_is_checked(local: Local) -> None:
         (Account(PUBLISHER, deleted=True), "Invalid grant: account not found"),
     ],
 )
-def test_account_that_is_no_more(
+def test_deleted_or_disabled_account(
     start: Callable[..., Local], default: World, clock: Clock, account: Account, said: str
 ) -> None:
     local = start(replace(default, accounts=(account,)))

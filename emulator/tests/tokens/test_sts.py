@@ -48,9 +48,9 @@ def test_json_in_camel_case_is_exchanged(local: Local) -> None:
     assert answer.status_code == 200
 
 
-def test_token_speaks_for_the_subject_and_its_attributes(local: Local) -> None:
+def test_token_identifies_the_subject_and_its_attributes(local: Local) -> None:
     token = local.exchange(local.id_token(ref="refs/tags/v1"), scope=READ_ONLY).json()["access_token"]
-    who = local.emulator.cloud.speaks_for(token)
+    who = local.emulator.cloud.identify(token)
     assert who
     assert who.principal == f"principal://{POOL}/subject/repo:octo-org/hello:ref:refs/tags/v1"
     assert who.scopes == frozenset({READ_ONLY})
@@ -90,7 +90,7 @@ def test_audience_must_name_a_provider(local: Local, audience: str, error: str) 
 
 
 @pytest.mark.parametrize("part", ["pools", "providers"])
-def test_disabled_is_as_good_as_missing(start: Callable[..., Local], default: World, part: str) -> None:
+def test_disabled_and_missing_look_the_same(start: Callable[..., Local], default: World, part: str) -> None:
     if part == "pools":
         world = replace(default, pools=tuple(replace(pool, disabled=True) for pool in default.pools))
     else:
@@ -178,12 +178,12 @@ def test_fields_are_checked(local: Local, field: str, error: str) -> None:
     assert _refused(local, local.id_token(), **{field: "nonsense"})[:2] == (400, error)
 
 
-def test_scope_is_needed(local: Local) -> None:
+def test_scope_is_required(local: Local) -> None:
     assert _refused(local, local.id_token(), scope=" ")[:2] == (400, "invalid_scope")
 
 
 @pytest.mark.parametrize("body", ["{", "[]"])
-def test_json_that_is_none_is_refused(local: Local, body: str) -> None:
+def test_invalid_json_is_refused(local: Local, body: str) -> None:
     answer = local.session.post(
         local.url("sts.googleapis.com", "/v1/token"), data=body, headers={"Content-Type": "application/json"}
     )

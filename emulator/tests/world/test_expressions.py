@@ -1,6 +1,6 @@
 from gar_emulator.world.expressions import check
 
 
-def test_check_names_what_is_not_cel() -> None:
+def test_check_explains_invalid_cel() -> None:
     assert check("assertion.sub == 'x'") == ""
     assert "assertion ==" in check("assertion ==")

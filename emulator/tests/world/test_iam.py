@@ -16,7 +16,7 @@ DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
         ("admin", "artifactregistry.repositories.create", "iam.serviceAccounts.getAccessToken"),
     ],
 )
-def test_each_role_adds_to_the_one_before(role: str, held: str, lacked: str) -> None:
+def test_each_role_adds_permissions(role: str, held: str, lacked: str) -> None:
     assert held in ROLES[f"roles/artifactregistry.{role}"]
     assert lacked not in ROLES[f"roles/artifactregistry.{role}"]
 
@@ -31,7 +31,7 @@ def test_each_role_adds_to_the_one_before(role: str, held: str, lacked: str) -> 
         ("projects/demo-project-two/locations/us-central1/repositories/python", False),
     ],
 )
-def test_binding_covers_its_resource_and_what_is_below(resource: str, covered: bool) -> None:  # noqa: FBT001 - a table
+def test_binding_covers_its_resource_and_those_below(resource: str, covered: bool) -> None:  # noqa: FBT001 - a table
     bindings = [Binding("user:a@example.com", "roles/artifactregistry.reader", PYTHON)]
     assert allowed(bindings, {"user:a@example.com"}, DOWNLOAD, resource) is covered
     assert not allowed(bindings, {"user:b@example.com"}, DOWNLOAD, resource)
@@ -51,5 +51,5 @@ def test_binding_covers_its_resource_and_what_is_below(resource: str, covered: b
         (f"{SCOPE}userinfo.email", DOWNLOAD, False),
     ],
 )
-def test_scope_limits_what_a_token_is_good_for(scope: str, permission: str, allowed: bool) -> None:  # noqa: FBT001 - a table
+def test_scope_limits_permissions(scope: str, permission: str, allowed: bool) -> None:  # noqa: FBT001 - a table
     assert in_scope({scope}, permission) is allowed

@@ -7,7 +7,7 @@ from gar_emulator.errors import EmulatorError
 from gar_emulator.world.world import World
 
 
-def test_default_world_is_the_one_that_the_contract_names() -> None:
+def test_default_world() -> None:
     world = World.default()
     assert [(project.id, project.number) for project in world.projects] == [("demo-project", 123456789012)]
     assert [item.resource for item in world.repositories] == [
@@ -24,7 +24,7 @@ def test_default_world_is_the_one_that_the_contract_names() -> None:
     assert world.ambient.account == world.accounts[0].email
 
 
-def test_world_file_can_say_everything(tmp_path: Path) -> None:
+def test_world_file(tmp_path: Path) -> None:
     file = tmp_path / "world.toml"
     default = (files("gar_emulator") / "default.toml").read_text("utf-8")
     file.write_text(
@@ -54,15 +54,15 @@ public = true
     [
         ("projects = ", "is not TOML"),
         ("[[cities]]", "unknown table, cities"),
-        ("[projects]\nid = 'p'\nnumber = 1", "[projects] where [[projects]] is meant"),
-        ("[[projects]]\nid = 'p'", "lacks number"),
+        ("[projects]\nid = 'p'\nnumber = 1", "[projects] instead of [[projects]]"),
+        ("[[projects]]\nid = 'p'", "has no number"),
         ("[[projects]]\nid = 'p'\nnumber = '1'", "wrong type: '1'"),
         ("[[projects]]\nid = 'p'\nnumber = true", "wrong type: True"),
         ("[[projects]]\nid = 'p'\nnumber = 1\nnmae = 'x'", "unknown entry, nmae"),
-        ("[[projects]]\nid = 'p'\nnumber = 1\ndisabled-services = ['x.googleapis.com']", "disables a service"),
-        ("[[pools]]\nproject = 'p'\nid = 'x'", "names project p without declaring it"),
-        ("[[keys]]\naccount = 'a@p.iam.gserviceaccount.com'", "names account a@p"),
-        ("[ambient]\naccount = 'a@p.iam.gserviceaccount.com'", "names account a@p"),
+        ("[[projects]]\nid = 'p'\nnumber = 1\ndisabled-services = ['x.googleapis.com']", "disables an unknown service, x.googleapis.com"),
+        ("[[pools]]\nproject = 'p'\nid = 'x'", "names the project p but does not declare it"),
+        ("[[keys]]\naccount = 'a@p.iam.gserviceaccount.com'", "names the account a@p"),
+        ("[ambient]\naccount = 'a@p.iam.gserviceaccount.com'", "names the account a@p"),
         ("[[bindings]]\nmember = 'allUsers'\nrole = 'roles/king'\nresource = 'projects/p'", "roles/king"),
         ("[switches]\nmissing-repository = '500'", "by-rights, 403 or 404"),
         ("[switches]\njson-index = 1", "wrong type: 1"),
@@ -74,7 +74,7 @@ public = true
         ("[switches]\nwrong-repository-status = 600", "wrong-repository-status must be an HTTP status"),
         ("[switches]\nattribute-condition-status = -1", "attribute-condition-status must be an HTTP status"),
         ("[switches]\nupload-status = 400", "upload-status must be an HTTP status from 200 to 299"),
-        ("[faults]\nendpoint = 'sts'\nfault = '503'", "[faults] where [[faults]] is meant"),
+        ("[faults]\nendpoint = 'sts'\nfault = '503'", "[faults] instead of [[faults]]"),
         ("[[faults]]\nendpoint = 'sts'\nfault = '418'", "[[faults]] number 1: fault must be one of"),
         ("[[faults]]\nendpoint = 'uplod'\nfault = '503'", "[[faults]] number 1: endpoint must be one of"),
         ("[[faults]]\nendpoint = 'sts'\nfault = '503'\nchance = 2", "chance must be between 0 and 1"),
@@ -91,14 +91,14 @@ public = true
                 "[[projects]]\nid='p'\nnumber=1\n[[pools]]\nproject='p'\nid='x'\n"
                 "[[providers]]\nproject='p'\npool='x'\nid='y'\nissuer='https://i'\nmapping={'attribute.a'='assertion.sub'}"
             ),
-            "does not map google.subject",
+            "without a mapping of google.subject",
         ),
         (
             (
                 "[[projects]]\nid='p'\nnumber=1\n[[pools]]\nproject='p'\nid='x'\n[[providers]]\nproject='p'\npool='x'\n"
                 "id='y'\nissuer='https://i'\nmapping={'google.subject'='assertion.sub'}\ncondition='assertion =='"
             ),
-            "not CEL: assertion ==",
+            "invalid CEL expression, assertion ==",
         ),
     ],
 )

@@ -79,13 +79,13 @@ class Accounts:
         return self._find(request, permission).resource
 
     def _find(self, request: Request, permission: str) -> Account:
-        """The account that a call is about, known by its address alone.
+        """Return the account of a call, found by its e-mail address alone.
 
         Raises:
             Refusal: 401, 403 or 404.
         """
         email = request.path_params["account"]
-        self._cloud.demand(request, permission, Account(email).resource)
+        self._cloud.authorize(request, permission, Account(email).resource)
         found = self._cloud.account(email)
         if found is None:
             raise api(404, f"Unknown service account: {email}")
@@ -94,7 +94,7 @@ class Accounts:
     def _parent(self, request: Request, verb: str) -> Project:
         name = request.path_params["project"]
         project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.demand(request, f"iam.serviceAccounts.{verb}", project.resource)
+        self._cloud.authorize(request, f"iam.serviceAccounts.{verb}", project.resource)
         return project
 
 

@@ -1,4 +1,4 @@
-"""IAM policies as each API reads and writes them: getIamPolicy and setIamPolicy.
+"""getIamPolicy and setIamPolicy, which several APIs have.
 
 https://cloud.google.com/iam/docs/reference/rest/v1/Policy
 """
@@ -21,7 +21,7 @@ from gar_emulator.world.iam import ROLES, Binding
 _POOL = re.compile(
     r"principal(?:Set)?://iam\.googleapis\.com/projects/([^/]+)/locations/global/workloadIdentityPools/([^/]+)/.+"
 )
-#: What gcloud writes bytes with, and what everybody else does.
+#: From the base64 alphabet of gcloud to the standard one.
 _URL_SAFE = str.maketrans("-_", "+/")
 _MEMBER = re.compile(r"allUsers|allAuthenticatedUsers|(user|group|domain|serviceAccount):\S+|principal(Set)?://\S+")
 
@@ -29,14 +29,14 @@ _MEMBER = re.compile(r"allUsers|allAuthenticatedUsers|(user|group|domain|service
 def routes(
     cloud: Cloud, path: str, kind: str, find: Callable[[Request, str], str], *, read: str = "POST"
 ) -> list[Route]:
-    """The routes of one kind of resource.
+    """Return the routes for one kind of resource.
 
     Args:
-        cloud: Holds the policies.
-        path: Of the resource, as a route.
-        kind: What its permissions begin with: "artifactregistry.repositories".
-        find: Gives the name of the resource that a call is about, once it may do what the permission says.
-        read: The method of `getIamPolicy`.
+        cloud: The emulated Google.
+        path: The route of a resource.
+        kind: The prefix of its permissions: "artifactregistry.repositories".
+        find: Returns the resource name of a call whose caller has the permission.
+        read: The HTTP method of `getIamPolicy`.
     """
 
     async def get(request: Request) -> Response:
@@ -66,7 +66,7 @@ def routes(
 
 
 def _shown(bindings: Sequence[Binding]) -> dict[str, Any]:
-    """A policy as it is answered; its etag is that of its contents."""
+    """Return a policy in the API's format; its etag is a hash of its contents."""
     roles: dict[str, list[str]] = {}
     for binding in sorted(bindings, key=lambda each: (each.role, each.member)):
         roles.setdefault(binding.role, []).append(binding.member)
@@ -76,10 +76,10 @@ def _shown(bindings: Sequence[Binding]) -> dict[str, Any]:
 
 
 def _read(cloud: Cloud, resource: str, raw: Any) -> list[Binding]:
-    """The bindings of a policy that is sent.
+    """Return the bindings of a policy in the API's format.
 
     Raises:
-        Refusal: 400; a role or a member that does not exist, or a condition, which the emulator has no use for.
+        Refusal: 400, for an unknown role or member, or for a condition, which the emulator does not support.
     """
     found: list[Binding] = []
     for entry in raw if isinstance(raw, list) else []:
@@ -87,7 +87,7 @@ def _read(cloud: Cloud, resource: str, raw: Any) -> list[Binding]:
         if role not in ROLES:
             raise api(400, f"Role {role} is not supported for this resource.")
         if entry.get("condition"):
-            raise api(400, "The emulator knows no conditions of bindings.")
+            raise api(400, "The emulator does not support conditions of bindings.")
         for member in members:
             if problem := _unknown(cloud, str(member)):
                 raise problem
@@ -96,7 +96,7 @@ def _read(cloud: Cloud, resource: str, raw: Any) -> list[Binding]:
 
 
 def _unknown(cloud: Cloud, member: str) -> Refusal | None:
-    """Why nobody is this member; None for one that there is, or whom the emulator need not know."""
+    """Return an error if a member is malformed or does not exist; None otherwise."""
     if not _MEMBER.fullmatch(member):
         return api(400, f"Invalid member: {member}")
     if member.startswith("serviceAccount:") and member.endswith(".iam.gserviceaccount.com"):

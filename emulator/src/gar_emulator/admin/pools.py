@@ -1,4 +1,4 @@
-"""Workload identity pools and their OIDC providers, as the IAM API makes and changes them.
+"""The IAM API: workload identity pools and their OIDC providers.
 
 https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools
 """
@@ -25,7 +25,7 @@ _ID = re.compile(r"(?!gcp-)[a-z0-9-]{4,32}")
 _ATTRIBUTE = re.compile(r"google\.(subject|groups)|attribute\.[a-z0-9_]{1,100}")
 _LONGEST_NAME = 32
 _LONGEST_DESCRIPTION = 256
-#: The API's fields, and their names in the world.
+#: The API's fields, and the attributes of the world's dataclasses.
 _COMMON = {"displayName": "display_name", "description": "description", "disabled": "disabled"}
 _FIELDS: Mapping[type[Item], Mapping[str, str]] = {
     Pool: _COMMON,
@@ -47,7 +47,7 @@ def routes(cloud: Cloud) -> list[Route]:
 
 
 class _Api:
-    """The calls for pools, or for providers."""
+    """The methods for pools, or for providers."""
 
     def __init__(self, cloud: Cloud, kind: type[Item]) -> None:
         self._cloud = cloud
@@ -110,14 +110,14 @@ class _Api:
         return JSONResponse({"name": request.url.path.partition("/v1/")[2], "done": True})
 
     def _project(self, request: Request, verb: str) -> Project:
-        """The project that a call is about, once the call is permitted."""
+        """Return the project of a call whose caller has the permission."""
         name = request.path_params["project"]
         project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.demand(request, f"iam.{self._name}.{verb}", project.resource)
+        self._cloud.authorize(request, f"iam.{self._name}.{verb}", project.resource)
         return project
 
     def _pool(self, request: Request, project: Project) -> None:
-        """Refuse providers of a pool that is not there."""
+        """Raise Refusal if the pool of a provider does not exist."""
         name = request.path_params.get("pool")
         pool = self._cloud.pool(project.id, name) if name else None
         if name and (pool is None or pool.deleted):
@@ -141,16 +141,16 @@ class _Api:
         return found
 
     def _put(self, item: Item, project: Project) -> Response:
-        """A long-running operation, which has taken effect already."""
+        """Return a long-running operation that has already taken effect."""
         self._cloud.put(item)
         return JSONResponse({"name": f"{_shown(item, project)['name']}/operations/{uuid4().hex}"})
 
 
 def _filled(item: Item, body: Body, mask: str) -> Item:
-    """An item with the fields of a body that a mask names; an empty mask names those that are there.
+    """Return an item updated with the fields of a body that a mask names. An empty mask names all fields of the body.
 
     Raises:
-        Refusal: 400.
+        Refusal: 400, for an unknown field or an invalid value.
     """
     fields = _FIELDS[type(item)]
     oidc = body.get("oidc") if isinstance(body.get("oidc"), dict) else {}

@@ -1,4 +1,4 @@
-"""Cloud Resource Manager: a project's id or number, as google-auth and gcloud ask for it, and its policy.
+"""Cloud Resource Manager: a project's id, number and policy.
 
 https://cloud.google.com/resource-manager/reference/rest/v1/projects/get
 """
@@ -19,7 +19,7 @@ def routes(cloud: Cloud) -> list[Route]:
     def find(request: Request, permission: str = PERMISSION) -> Project:
         name = request.path_params["project"]
         project = cloud.project(name) or Project(name, 0)
-        cloud.demand(request, permission, project.resource)
+        cloud.authorize(request, permission, project.resource)
         return project
 
     def of_policy(request: Request, permission: str) -> str:

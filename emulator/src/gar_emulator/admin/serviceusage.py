@@ -1,4 +1,4 @@
-"""Service Usage: which services a project has enabled.
+"""Service Usage: the enabled services of a project.
 
 https://cloud.google.com/service-usage/docs/reference/rest
 """
@@ -17,7 +17,7 @@ from gar_emulator.world.services import SERVICES
 from gar_emulator.world.world import Project
 
 HOST = "serviceusage.googleapis.com"
-#: What a call that had nothing to do answers.
+#: The answer if nothing changed.
 NOTHING_TO_DO = "operations/noop.DONE_OPERATION"
 
 
@@ -68,18 +68,18 @@ class ServiceUsage:
         return JSONResponse({"services": [item for item in shown if wanted in {"", item["state"]}]})
 
     async def operation(self, request: Request) -> Response:
-        self._cloud.bearer(request)
+        self._cloud.authenticate(request)
         return JSONResponse({"name": f"operations/{request.path_params['operation']}", "done": True})
 
     def _project(self, request: Request, verb: str) -> Project:
-        """The project that a call is about, once the call is permitted."""
+        """Return the project of a call whose caller has the permission."""
         name = request.path_params["project"]
         project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.demand(request, f"serviceusage.services.{verb}", project.resource)
+        self._cloud.authorize(request, f"serviceusage.services.{verb}", project.resource)
         return project
 
     def _switch(self, project: Project, disabled: set[str]) -> Response:
-        """An operation that is done when it begins."""
+        """Return an operation that is already done."""
         changed = disabled != set(project.disabled_services)
         if changed:
             self._cloud.put(replace(project, disabled_services=tuple(sorted(disabled))))

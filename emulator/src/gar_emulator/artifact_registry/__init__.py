@@ -1,1 +1,1 @@
-"""."""
+"""The Artifact Registry API."""

@@ -1,4 +1,4 @@
-"""The Artifact Registry API, as far as gar-publish and gcloud call it.
+"""The methods of the Artifact Registry API that gar-publish and gcloud call.
 
 https://cloud.google.com/artifact-registry/docs/reference/rest
 """
@@ -23,9 +23,8 @@ from gar_emulator.world.world import FORMATS, MODES, Repository
 HOST = "artifactregistry.googleapis.com"
 LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
 UNSPECIFIED = "MODE_UNSPECIFIED"
-#: When everything that a world file declares was made.
+#: The creation time of everything in the world file.
 EPOCH = "2026-01-01T00:00:00.000000Z"
-
 
 View = Callable[[Repository, list[StoredFile]], list[Item]]
 
@@ -58,13 +57,13 @@ class ArtifactRegistry:
     def __init__(self, cloud: Cloud, operations: Operations) -> None:
         self._cloud = cloud
         self._operations = operations
-        self._coming: set[str] = set()
+        self._creating: set[str] = set()
 
     # Locations
 
     async def list_locations(self, request: Request) -> Response:
         project = request.path_params["project"]
-        self._cloud.bearer(request)
+        self._cloud.authenticate(request)
         used = {item.location for item in self._cloud.repositories if item.project == project}
         return listing.page(
             request,
@@ -78,7 +77,7 @@ class ArtifactRegistry:
     # Repositories
 
     def permitted(self, request: Request, permission: str) -> Repository:
-        """The repository that a call is about, once the call is permitted.
+        """Return the repository of a call whose caller has the permission.
 
         Raises:
             Refusal: 401, 403 or 404.
@@ -86,16 +85,16 @@ class ArtifactRegistry:
         permission = f"artifactregistry.{permission}"
         wanted = _wanted(request)
         found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
-        if found is None and self._cloud.absence(self._cloud.bearer(request), permission, wanted) == 404:  # noqa: PLR2004 - not found
+        if found is None and self._cloud.missing_status(self._cloud.authenticate(request), permission, wanted) == 404:  # noqa: PLR2004 - not found
             raise not_found()
-        self._cloud.demand(request, permission, wanted.resource)
+        self._cloud.authorize(request, permission, wanted.resource)
         if found is None:
             raise api(403, f"Permission '{permission}' denied on '{wanted.resource}' (or it may not exist).")
         return found
 
     async def list_repositories(self, request: Request) -> Response:
         project, location = request.path_params["project"], request.path_params["location"]
-        self._cloud.demand(request, "artifactregistry.repositories.list", f"projects/{project}")
+        self._cloud.authorize(request, "artifactregistry.repositories.list", f"projects/{project}")
         found = [item for item in self._cloud.repositories if (item.project, item.location) == (project, location)]
         return listing.page(request, "repositories", [self._described(item) for item in found])
 
@@ -104,29 +103,29 @@ class ArtifactRegistry:
 
     async def create_repository(self, request: Request) -> Response:
         project, location = request.path_params["project"], request.path_params["location"]
-        self._cloud.demand(request, "artifactregistry.repositories.create", f"projects/{project}")
+        self._cloud.authorize(request, "artifactregistry.repositories.create", f"projects/{project}")
         name = request.query_params.get("repositoryId", "")
         body = await json_body(request)
         kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
             raise api(400, "Request contains an invalid argument.")
-        made = Repository(project, location, name, kind, mode, str(body.get("description", "")))
-        if made.resource in self._coming or self._cloud.repository(project, location, name):
+        created = Repository(project, location, name, kind, mode, str(body.get("description", "")))
+        if created.resource in self._creating or self._cloud.repository(project, location, name):
             raise api(409, "the repository already exists")
-        self._coming.add(made.resource)
+        self._creating.add(created.resource)
 
         def create() -> None:
-            self._cloud.create(made)
-            self._coming.remove(made.resource)
+            self._cloud.create(created)
+            self._creating.remove(created.resource)
 
-        return self._operations.start(request, {"@type": f"{TYPE}.Repository", **self._described(made)}, create)
+        return self._operations.start(request, {"@type": f"{TYPE}.Repository", **self._described(created)}, create)
 
     async def test_permissions(self, request: Request) -> Response:
-        who = self._cloud.bearer(request)
+        who = self._cloud.authenticate(request)
         wanted = _wanted(request)
         found = self._cloud.repository(wanted.project, wanted.location, wanted.name)
-        if found is None and self._cloud.absence(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004 - not found
+        if found is None and self._cloud.missing_status(who, "artifactregistry.repositories.get", wanted) == 404:  # noqa: PLR2004 - not found
             raise not_found()
         asked = (await json_body(request)).get("permissions", [])
         held = [name for name in asked if found and self._cloud.permits(who, str(name), wanted.resource)]
@@ -194,7 +193,7 @@ class ArtifactRegistry:
     # Packages, versions and pythonPackages: views of the files
 
     def views(self, path: str, parameter: str, permission: str, view: View) -> list[Route]:
-        """The routes that list, get and (but for pythonPackages) delete what a view shows."""
+        """Return the routes that list, get and (except for pythonPackages) delete the items of a view."""
 
         def chosen(request: Request, verb: str) -> tuple[Repository, list[StoredFile]]:
             repository = self.permitted(request, f"{permission}.{verb}")
@@ -228,6 +227,6 @@ def _wanted(request: Request) -> Repository:
 
 
 def _resource(request: Request) -> str:
-    """The resource name in the path of a call, without the API's version."""
+    """Return the resource name in the path of a call."""
     path = str(request.scope["path"]).removeprefix(request.scope["root_path"])
     return path.removeprefix(f"/{request.path_params['api']}/")

@@ -1,4 +1,4 @@
-"""The attachments of the Artifact Registry API, and the uploads of their files.
+"""The Artifact Registry API: attachments, and uploads of their files.
 
 https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.attachments
 """
@@ -30,13 +30,13 @@ EXISTS = 6
 def routes(
     cloud: Cloud, one: str, *, permitted: Callable[[Request, str], Repository], operations: Operations
 ) -> list[Route]:
-    """The routes of attachments; they come before those of other files.
+    """Return the routes for attachments, which must come before the routes for other files.
 
     Args:
-        cloud: What is emulated.
-        one: The path of a repository.
-        permitted: The repository of a call, once its permission is checked.
-        operations: Where operations are kept.
+        cloud: The emulated Google.
+        one: The route of a repository.
+        permitted: Returns the repository of a call whose caller has the permission.
+        operations: The long-running operations.
     """
     service = Attachments(cloud, permitted, operations)
     file = f"{one}/files/sha256:{{digest}}"
@@ -63,12 +63,12 @@ class Attachments:
         self._operations = operations
         self._uploads: dict[str, bytearray] = {}
 
-    # Uploads: https://cloud.google.com/storage/docs/uploads-downloads tells the two protocols
+    # Uploads, by two protocols: https://cloud.google.com/storage/docs/uploads-downloads
 
     async def upload(self, request: Request) -> Response:
         repository = self._uploadable(request)
         parts = _related(request.headers.get("content-type", ""), await request.body())
-        if len(parts) != 2:  # noqa: PLR2004 - what is said of the file, and the file
+        if len(parts) != 2:  # noqa: PLR2004 - metadata and contents
             raise api(400, "Request contains an invalid argument.")
         return self._keep(request, repository, parts[1])
 
@@ -79,7 +79,7 @@ class Attachments:
         return Response(headers={"Location": str(request.url.include_query_params(upload_id=session))})
 
     async def continue_upload(self, request: Request) -> Response:
-        """A chunk; 308 asks for the next one."""
+        """Receive a chunk; status 308 asks for the next one."""
         repository = self._uploadable(request)
         session = request.query_params.get("upload_id", "")
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", request.headers.get("content-range", ""))
@@ -189,7 +189,7 @@ class Attachments:
 
 
 def file_items(cloud: Cloud, repository: Repository) -> Iterator[Item]:
-    """The files that attachments are made of, as `files.list` has them."""
+    """Return the files of attachments, as `files.list` shows them."""
     return (file_item(repository, each) for each in cloud.attachments.files(repository))
 
 
@@ -222,7 +222,7 @@ def _item(repository: Repository, attachment: Attachment) -> Item:
 
 
 def _related(content_type: str, body: bytes) -> list[bytes]:
-    """The parts of a multipart/related body (RFC 2387); gcloud quotes the boundary with ' and ends lines with LF."""
+    """Return the parts of a multipart/related body (RFC 2387), also in gcloud's form: quotes ', lines end with LF."""
     found = re.search(r"""boundary=["']?([^"';]+)""", content_type)
     if not content_type.startswith("multipart/related") or not found:
         return []

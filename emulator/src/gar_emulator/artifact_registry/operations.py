@@ -21,14 +21,14 @@ class Operations:
         self._known: dict[str, Item] = {}
 
     async def get(self, request: Request) -> Response:
-        self._cloud.bearer(request)
+        self._cloud.authenticate(request)
         found = self._known.get(_name(request, request.path_params["operation"]))
         if found is None:
             raise not_found()
         return JSONResponse(found)
 
     def start(self, request: Request, response: Item, carry_out: Callable[[], None]) -> Response:
-        """An operation that is done when it is asked for, or some seconds later."""
+        """Return an operation that is done at once, or after the seconds of its switch."""
         operation: Item = {
             "name": _name(request, str(uuid4())),
             "metadata": {"@type": f"{TYPE}.OperationMetadata"},
@@ -46,7 +46,7 @@ class Operations:
         return JSONResponse(operation)
 
     def ended(self, request: Request, **outcome: Item) -> Item:
-        """An operation that has its `response` or its `error` when it is asked for."""
+        """Return an operation that already has its `response` or `error`."""
         name = _name(request, str(uuid4()))
         self._known[name] = {"name": name, "done": True, **outcome}
         return {"name": name}

@@ -1,4 +1,4 @@
-"""A repository's files as the resources of the Artifact Registry API: files, packages, versions, pythonPackages."""
+"""A repository's files as resources of the Artifact Registry API: files, packages, versions, pythonPackages."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ Item = dict[str, Any]
 
 
 def escaped(identifier: str) -> str:
-    """An id as it stands in a resource name, as gcloud writes and reads it."""
+    """Return an id escaped for a resource name, as gcloud does it."""
     return identifier.replace("/", "%2F").replace("+", "%2B").replace("^", "%5E")
 
 

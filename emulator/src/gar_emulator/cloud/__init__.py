@@ -1,1 +1,1 @@
-"""."""
+"""The running cloud: its state, its data folder, and who may do what."""

@@ -1,7 +1,7 @@
-"""Attachments and their files on disk.
+"""Attachments and their files, on disk.
 
-`LOCATION/PROJECT/REPOSITORY/files/SHA256` holds the bytes of a file and `SHA256.json` beside it what is known of them;
-`attachments/ID.json` holds an attachment. Each comes into place by renaming, so that a crash leaves nothing half done.
+A file is `LOCATION/PROJECT/REPOSITORY/files/SHA256`, described by `SHA256.json` beside it; an attachment is
+`attachments/ID.json`. Each is put in place by renaming, so a crash leaves no half-written file.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ class AttachedFile:
     """A file that was uploaded to be attached.
 
     Attributes:
-        created: Seconds since the epoch; `updated` likewise.
+        created: Seconds since the epoch.
+        updated: Seconds since the epoch.
     """
 
     sha256: str
@@ -35,10 +36,10 @@ class AttachedFile:
 
 @dataclass(frozen=True)
 class Attachment:
-    """An attachment, as it was created.
+    """An attachment.
 
     Attributes:
-        target: The resource name of what it is attached to.
+        target: The resource to which it is attached, by name.
         files: The resource names of its files.
         created: Seconds since the epoch.
     """
@@ -53,17 +54,17 @@ class Attachment:
 
 
 class AttachmentStore:
-    """Every repository's attachments."""
+    """The attachments of every repository."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
 
     def add_file(self, repository: Repository, content: bytes, now: float) -> AttachedFile:
-        """Keep a file.
+        """Add a file.
 
         Raises:
-            AlreadyExists: The repository holds it.
+            AlreadyExists: The repository already has it.
         """
         digest = hashlib.sha256(content).hexdigest()
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -93,10 +94,10 @@ class AttachmentStore:
         return self._place(repository, "files") / sha256
 
     def add(self, repository: Repository, attachment: Attachment) -> None:
-        """Keep an attachment.
+        """Add an attachment.
 
         Raises:
-            AlreadyExists: The repository holds one of that id.
+            AlreadyExists: The repository already has one with that id.
         """
         record = self._place(repository, "attachments") / f"{attachment.id}.json"
         with self._lock:

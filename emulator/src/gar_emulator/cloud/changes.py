@@ -1,6 +1,6 @@
-"""What is set up while the emulator runs: services, pools, providers, accounts and policies, kept in one file.
+"""Changes of the world while the emulator runs: services, pools, providers, accounts and policies.
 
-It outlives a restart, and wins over what the world says of the same resources.
+They survive a restart, and take precedence over the world file.
 """
 
 import json
@@ -21,11 +21,11 @@ KINDS: Mapping[str, type[Item]] = {"projects": Project, "pools": Pool, "provider
 READER = "roles/artifactregistry.reader"
 
 
-class Setup:
+class Changes:
     """The changes of a world.
 
     Args:
-        file: Holds them as JSON, in the shape of a world file's tables; need not be there.
+        file: The changes as JSON, in the form of a world file's tables; may be missing.
 
     Raises:
         EmulatorError: The file is damaged.
@@ -47,9 +47,9 @@ class Setup:
                 self._policies[resource] = [record(Binding, entry, resource) for entry in entries]
 
     def applied(self, world: World) -> World:
-        """The world with all changes, and what `public` of a repository means as a binding."""
-        everybody = [Binding("allUsers", READER, item.resource) for item in world.repositories if item.public]
-        world = replace(world, bindings=(*world.bindings, *everybody))
+        """Return the world with all changes, and with a binding for each public repository."""
+        public = [Binding("allUsers", READER, item.resource) for item in world.repositories if item.public]
+        world = replace(world, bindings=(*world.bindings, *public))
         for item in self._items.values():
             world = _with_item(world, item)
         for resource, bindings in self._policies.items():

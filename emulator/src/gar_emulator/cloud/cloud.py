@@ -1,4 +1,4 @@
-"""What every emulated service shares: the world, the keys, the registry's contents, and the one permission check."""
+"""The state that all emulated services share, and the one permission check."""
 
 import hashlib
 import re
@@ -13,20 +13,25 @@ from typing import Literal
 from starlette.requests import Request
 
 from gar_emulator.cloud.attachment_store import AttachmentStore
-from gar_emulator.cloud.changes import Setup
+from gar_emulator.cloud.changes import Changes
 from gar_emulator.cloud.keys import Identity, Keys
-from gar_emulator.cloud.package_store import Store
-from gar_emulator.cloud.refusals import api, disabled
+from gar_emulator.cloud.package_store import PackageStore
+from gar_emulator.cloud.refusals import api, disabled, insufficient_scopes
 from gar_emulator.world.iam import Binding, allowed, in_scope
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.world import Account, Pool, Project, Provider, Repository, World
+
+EXPECTED = (
+    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
+    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
 
 _skew = ContextVar("skew", default=0.0)
 
 
 @contextmanager
 def skewed(seconds: float) -> Iterator[None]:
-    """What is done meanwhile is done by a clock that is off."""
+    """Move the clock of the current request by some seconds."""
     before = _skew.set(seconds)
     try:
         yield
@@ -35,30 +40,30 @@ def skewed(seconds: float) -> Iterator[None]:
 
 
 class Cloud:
-    """One emulated Google.
+    """The emulated Google.
 
     Args:
-        world: What exists at the start.
-        data: The folder that holds everything that is made later.
+        world: The declared world.
+        data: The folder for everything that is created later.
         clock: Seconds since the epoch.
 
     Attributes:
-        true_clock: The same, whatever `clock()` makes of it.
+        true_clock: The clock without the skew that a fault adds to `clock()`.
     """
 
     def __init__(self, world: World, data: Path, clock: Callable[[], float] = time.time) -> None:
-        self._setup = Setup(data / "setup.json")
-        self.world = self._setup.applied(world)
+        self._changes = Changes(data / "setup.json")
+        self.world = self._changes.applied(world)
         self.true_clock = clock
         self.keys = Keys(data / "keys", self.clock)
-        self.store = Store(data / "repositories")
+        self.store = PackageStore(data / "repositories")
         self._created: dict[str, float] = {}
         self.attachments = AttachmentStore(data / "attachments")
         for key in world.keys:
             self.keys.verifying_key(key.account)
 
     def clock(self) -> float:
-        """What the clock of the endpoint that is asked shows."""
+        """Return the time by the clock of the current endpoint."""
         return self.true_clock() + _skew.get()
 
     @property
@@ -70,24 +75,24 @@ class Cloud:
         self.world = replace(self.world, switches=replace(self.world.switches, **changes))  # type: ignore[arg-type] # checked by the dataclass
 
     def put(self, item: Project | Pool | Provider | Account) -> None:
-        """Add something to the world, or replace what has its resource name."""
-        self.world = self._setup.put(self.world, item)
+        """Add an item to the world, or replace the one with its resource name."""
+        self.world = self._changes.put(self.world, item)
 
     def policy(self, resource: str) -> list[Binding]:
-        """The bindings that a resource has itself."""
+        """Return the bindings on the resource itself, without inherited ones."""
         return [binding for binding in self.world.bindings if binding.resource == resource]
 
     def set_policy(self, resource: str, bindings: Sequence[Binding]) -> None:
-        self.world = self._setup.set_policy(self.world, resource, bindings)
+        self.world = self._changes.set_policy(self.world, resource, bindings)
 
-    # What exists
+    # Resources
 
     def project(self, name: str) -> Project | None:
-        """A project by id or number."""
+        """Return a project by its id or number."""
         return next((item for item in self.world.projects if name in {item.id, str(item.number)}), None)
 
     def pool(self, project: str, name: str) -> Pool | None:
-        """A workload identity pool of a project (by id or number)."""
+        """Return a workload identity pool of a project (given by id or number)."""
         found = self.project(project)
         wanted = Pool(found.id if found else project, name).resource
         return next((item for item in self.world.pools if item.resource == wanted), None)
@@ -108,19 +113,19 @@ class Cloud:
         self.store.create(repository)
         self._created[repository.resource] = self.true_clock()
 
-    def is_known_everywhere(self, repository: Repository) -> bool:
-        """Whether every server knows a repository: a new one takes some time."""
+    def is_visible(self, repository: Repository) -> bool:
+        """Return whether the Python host knows a repository yet: a new one takes some time."""
         return self.true_clock() >= self._created.get(repository.resource, 0.0) + self.switches.repository_delay
 
-    # Who may do what
+    # Authentication and permissions
 
     def permits(self, who: Identity | None, permission: str, resource: str) -> bool:
-        """Whether an identity (None: anybody) holds a permission; scopes are another matter."""
+        """Return whether an identity (None: an anonymous caller) has a permission. Does not check scopes."""
         members = who.members if who else frozenset({"allUsers"})
         return allowed(self.world.bindings, members, permission, resource)
 
-    def speaks_for(self, token: str) -> Identity | None:
-        """The identity behind an access token; None where the token or its account is not good."""
+    def identify(self, token: str) -> Identity | None:
+        """Return the identity of an access token; None if the token or its account is not valid."""
         who = self.keys.read_access_token(token)
         if who and who.principal.startswith("serviceAccount:"):
             account = self.account(who.principal.partition(":")[2])
@@ -128,47 +133,31 @@ class Cloud:
                 return None
         return who
 
-    def bearer(self, request: Request) -> Identity:
-        """Whom a call of a Google API comes from.
+    def authenticate(self, request: Request) -> Identity:
+        """Return the caller of a Google API.
 
         Raises:
-            Refusal: 401, without a token or with a bad one.
+            Refusal: 401, without a valid token; 403, if the project has disabled the API.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
             raise api(
                 401,
-                "Request is missing required authentication credential. Expected OAuth 2 access token, "
-                "login cookie or other valid authentication credential. "
-                "See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+                f"Request is missing required authentication credential. {EXPECTED}",
                 reason="CREDENTIALS_MISSING",
                 domain="googleapis.com",
             )
-        who = self.speaks_for(token.strip()) if scheme.lower() == "bearer" else None
+        who = self.identify(token.strip()) if scheme.lower() == "bearer" else None
         if who is None:
-            raise api(
-                401,
-                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
-                "login cookie or other valid authentication credential. "
-                "See https://developers.google.com/identity/sign-in/web/devconsole-project.",
-            )
+            raise api(401, f"Request had invalid authentication credentials. {EXPECTED}")
         request.scope["principal"] = who.principal
-        self._check_enabled(request)
+        if found := re.search(r"/projects/([^/:]+)(?:/serviceAccounts/([^/:]+))?", request.url.path):
+            project = Account(found[2]).project if found[1] == "-" and found[2] else found[1]
+            self.check_enabled(request.scope["host_match"][0], project)
         return who
 
-    def _check_enabled(self, request: Request) -> None:
-        """Refuse a call of an API that the project in its path has disabled.
-
-        Raises:
-            Refusal: 403.
-        """
-        found = re.search(r"/projects/([^/:]+)(?:/serviceAccounts/([^/:]+))?", request.url.path)
-        if found:
-            name = Account(found[2]).project if found[1] == "-" and found[2] else found[1]
-            self.use(request.scope["host_match"][0], name)
-
-    def use(self, service: str, project: str) -> None:
-        """Refuse what needs a service that a project (by id or number) has disabled.
+    def check_enabled(self, service: str, project: str) -> None:
+        """Check that a project (given by id or number) has not disabled a service.
 
         Raises:
             Refusal: 403.
@@ -177,23 +166,17 @@ class Cloud:
         if found and service in found.disabled_services:
             raise disabled(service, found.number)
 
-    def demand(self, request: Request, permission: str, resource: str) -> Identity:
-        """Refuse a call of a Google API unless its token may do `permission` on `resource`.
+    def authorize(self, request: Request, permission: str, resource: str) -> Identity:
+        """Return the caller of a Google API, who must have the permission on the resource.
 
         Raises:
             Refusal: 401 or 403.
         """
-        who = self.bearer(request)
+        who = self.authenticate(request)
+        service = permission.partition(".")[0] + ".googleapis.com"
         if not in_scope(who.scopes, permission):
-            raise api(
-                403,
-                "Request had insufficient authentication scopes.",
-                reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-                domain="googleapis.com",
-                service=permission.partition(".")[0] + ".googleapis.com",
-            )
+            raise insufficient_scopes(service)
         if not self.permits(who, permission, resource):
-            service = permission.partition(".")[0] + ".googleapis.com"
             raise api(
                 403,
                 f"Permission '{permission}' denied on resource '//{service}/{resource}' (or it may not exist).",
@@ -204,8 +187,8 @@ class Cloud:
             )
         return who
 
-    def absence(self, who: Identity | None, permission: str, repository: Repository) -> Literal[403, 404]:
-        """How a repository that is not there is answered: hidden from those who could not use it anyway."""
+    def missing_status(self, who: Identity | None, permission: str, repository: Repository) -> Literal[403, 404]:
+        """Return the status for a missing repository: by default 404 if the permission is on the project, else 403."""
         fixed = self.switches.missing_repository
         if fixed == "by-rights":
             return 404 if self.permits(who, permission, f"projects/{repository.project}") else 403
@@ -213,5 +196,5 @@ class Cloud:
 
 
 def steady_id(text: str) -> str:
-    """A number, as GitHub gives to owners and repositories, that is always the same for the same name."""
+    """Return a number like the ids of GitHub and Google, always the same for a name."""
     return str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16))

@@ -1,4 +1,4 @@
-"""Files of the emulator's data folder that somebody, or a full disk, has damaged."""
+"""Damaged files in the data folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from gar_emulator.errors import EmulatorError
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Blame a file for whatever goes wrong while it is read.
+    """Turn errors while a file is read into one that names the file.
 
     Raises:
-        EmulatorError: It cannot be read, or what it holds is not what the emulator wrote.
+        EmulatorError: The file cannot be read or is damaged.
     """
     try:
         yield
@@ -24,7 +24,7 @@ def reading(file: Path) -> Iterator[None]:
 
 def _unusable(file: Path, why: str) -> EmulatorError:
     return EmulatorError(
-        f"The emulator cannot use {file.name} of its data folder: {why}.",
-        fix=f"remove {file}, or name another folder with --data",
+        f"The emulator cannot use {file.name} in its data folder: {why}.",
+        fix=f"remove {file}, or choose another folder with `--data`",
         anchor="emulator-data",
     )

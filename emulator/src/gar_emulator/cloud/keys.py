@@ -1,4 +1,4 @@
-"""The emulator's secrets: what signs its tokens, and the JSON keys of its service accounts. Kept across restarts."""
+"""The keys that sign the emulator's tokens, and the JSON keys of its service accounts."""
 
 import base64
 import binascii
@@ -24,12 +24,12 @@ SECRET_SIZE = 32
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a token speaks for, as far as IAM is concerned.
+    """The principal of a token, as IAM sees it.
 
     Attributes:
         principal: `serviceAccount:EMAIL`, `user:EMAIL`, or `principal://…/subject/SUBJECT`.
-        scopes: What the token may be used for.
-        members: Every IAM member that this identity counts as.
+        scopes: The OAuth scopes of the token.
+        members: Every IAM member that includes this principal.
     """
 
     principal: str
@@ -42,7 +42,7 @@ class Identity:
 
 
 def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, Any]) -> Identity:
-    """https://cloud.google.com/iam/docs/principal-identifiers"""
+    """Return an identity with its IAM members: https://cloud.google.com/iam/docs/principal-identifiers"""
     members = {principal, "allUsers", "allAuthenticatedUsers"}
     if principal.startswith("principal:"):
         pool = principal.partition("/subject/")[0].replace("principal:", "principalSet:", 1)
@@ -55,7 +55,7 @@ def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, An
 class Keys:
     """Signs and reads tokens.
 
-    Access tokens carry what they say, so that none is stored and all survive a restart.
+    Access tokens contain their claims, so the emulator stores none and all survive a restart.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
@@ -63,11 +63,11 @@ class Keys:
         self._folder = folder
         self._clock = clock
         with reading(folder / "tokens.key"):
-            self._secret = _kept(folder / "tokens.key", lambda: secrets.token_bytes(SECRET_SIZE))
+            self._secret = _read_or_create(folder / "tokens.key", lambda: secrets.token_bytes(SECRET_SIZE))
             if len(self._secret) != SECRET_SIZE:
                 raise ValueError
         with reading(folder / "github.pem"):
-            pem = _kept(folder / "github.pem", _new_rsa)
+            pem = _read_or_create(folder / "github.pem", _new_rsa)
             self._github = _load_rsa(pem)
         self._key_id = hashlib.sha256(pem).hexdigest()[:32]
 
@@ -86,7 +86,7 @@ class Keys:
         return f"{prefix}{payload}.{self._sign(payload)}"
 
     def read_access_token(self, token: str) -> Identity | None:
-        """Whom an access token speaks for; None if it is not ours or has ended."""
+        """Return the identity of an access token; None if the token is unknown or has expired."""
         payload, _, signature = token.removeprefix("ya29.").removeprefix("d.").partition(".")
         if not token.startswith("ya29.") or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
             return None
@@ -99,7 +99,7 @@ class Keys:
         return _b64(hmac.digest(self._secret, payload.encode(), "sha256"))
 
     def request_token(self, claims: Mapping[str, Any]) -> str:
-        """What a workflow job shows to be given ID tokens; it carries the job's claims."""
+        """Return the token with which a workflow job asks for ID tokens; it contains the job's claims."""
         return jwt.encode({"job": dict(claims)}, self._secret, "HS256")
 
     def read_request_token(self, token: str) -> dict[str, Any] | None:
@@ -118,10 +118,10 @@ class Keys:
         return {"keys": [{**public, "kid": self._key_id, "alg": "RS256", "use": "sig"}]}
 
     def account_key(self, account: str) -> dict[str, str]:
-        """The JSON key of a service account, made when first asked for."""
+        """Return the JSON key of a service account, created at the first call."""
         file = self.account_key_file(account)
         with reading(file):
-            key = json.loads(_kept(file, lambda: _new_account_key(account)))
+            key = json.loads(_read_or_create(file, lambda: _new_account_key(account)))
             if key["client_email"] != account:
                 raise ValueError
             return cast("dict[str, str]", key)
@@ -134,7 +134,7 @@ class Keys:
             return _load_rsa(self.account_key(account)["private_key"].encode()).public_key()
 
 
-def _kept(file: Path, make: Callable[[], bytes]) -> bytes:
+def _read_or_create(file: Path, make: Callable[[], bytes]) -> bytes:
     if not file.exists():
         draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
@@ -150,13 +150,13 @@ def _new_rsa() -> bytes:
 
 
 def _load_rsa(pem: bytes) -> RSAPrivateKey:
-    # A key that was made here: to test its primes again takes longer than the rest of the emulator's start.
+    # The emulator made this key. Checking its primes again would take longer than the rest of the start.
     key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     return cast("RSAPrivateKey", key)
 
 
 def _new_account_key(account: str) -> bytes:
-    """https://cloud.google.com/iam/docs/keys-create-delete#creating"""
+    """Return a new key as JSON: https://cloud.google.com/iam/docs/keys-create-delete#creating"""
     project = account.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
     content = {
         "type": "service_account",
@@ -179,7 +179,7 @@ def _b64(data: bytes) -> str:
 
 
 def decode_basic(value: str) -> tuple[str, str]:
-    """User and password of an `Authorization: Basic` value; both empty if it cannot be read."""
+    """Return user and password of an `Authorization: Basic` value; both empty if it is malformed."""
     try:
         user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

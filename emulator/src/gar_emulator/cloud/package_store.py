@@ -1,7 +1,7 @@
-"""The registry's files on disk, plain enough to look at.
+"""The packages of all repositories, on disk.
 
-`LOCATION/PROJECT/REPOSITORY/PACKAGE/FILE` holds the bytes and `FILE.json` beside it what is known of them. A file is
-there as soon as its JSON is, and both come into place by renaming, so that a crash leaves nothing half done.
+A file is `LOCATION/PROJECT/REPOSITORY/PACKAGE/FILE`, described by `FILE.json` beside it. It exists as soon as its JSON
+does, and both are put in place by renaming, so a crash leaves no half-written file.
 """
 
 import json
@@ -16,7 +16,7 @@ from gar_emulator.world.world import Repository
 
 
 class AlreadyExists(Exception):
-    """The repository holds a file of that name."""
+    """The repository already has a file of that name."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class StoredFile:
     """A distribution in a repository.
 
     Attributes:
-        package: The project's name, normalised (PEP 503).
+        package: The normalised name of the project (PEP 503).
         created: Seconds since the epoch.
     """
 
@@ -42,8 +42,8 @@ class StoredFile:
         return rfc3339(self.created)
 
 
-class Store:
-    """Every repository's files, and the repositories that were made while the emulator ran."""
+class PackageStore:
+    """The files of every repository, and the repositories that API calls created."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -68,14 +68,14 @@ class Store:
             self._keep(Repository(project, location, name), stored)
 
     def draft(self) -> Path:
-        """A new place for the bytes of an upload, on the same file system as their final one."""
+        """Return a new temporary path, on the file system of the final one."""
         return self._incoming / secrets.token_hex(8)
 
     def add(self, repository: Repository, draft: Path, stored: StoredFile) -> None:
-        """Move a draft into a repository.
+        """Move a temporary file into a repository.
 
         Raises:
-            AlreadyExists: The repository holds a file of that name; the draft is left as it is.
+            AlreadyExists: The repository already has a file of that name; the draft stays.
         """
         target = self.path(repository, stored)
         record = self.draft()
@@ -107,7 +107,7 @@ class Store:
             self.repositories[repository.resource] = repository
 
     def files(self, repository: Repository, package: str | None = None) -> list[StoredFile]:
-        """Those of a repository, or of one package in it."""
+        """Return the files of a repository, or of one of its packages."""
         with self._lock:
             found = self._of(repository) if package is None else self._of_package(repository, package)
             return sorted(found.values(), key=lambda stored: (stored.package, stored.filename))

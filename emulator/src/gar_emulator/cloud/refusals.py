@@ -1,4 +1,4 @@
-"""The shapes in which Google says no."""
+"""Error responses in Google's formats."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from gar_emulator.world.services import SERVICES
 
 
 class Refusal(Exception):
-    """Ends a request with the response that it carries."""
+    """Ends a request with an error response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
@@ -23,7 +23,7 @@ def text(status: int, body: str, headers: Mapping[str, str] | None = None) -> Re
 
 
 def oauth(status: int, error: str, description: str) -> Refusal:
-    """The shape of RFC 6749 section 5.2, as STS and OAuth answer."""
+    """Return an error of STS or OAuth, in the format of RFC 6749 section 5.2."""
     return Refusal(JSONResponse({"error": error, "error_description": description}, status))
 
 
@@ -37,7 +37,7 @@ _STATUS = {
 
 
 def api(code: int, message: str, *, status: str = "", reason: str = "", domain: str = "", **metadata: str) -> Refusal:
-    """The envelope of google.rpc.Status: https://cloud.google.com/apis/design/errors"""
+    """Return an error as google.rpc.Status: https://cloud.google.com/apis/design/errors"""
     error: dict[str, Any] = {"code": code, "message": message, "status": status or _STATUS[code]}
     if reason:
         error["details"] = [
@@ -49,6 +49,16 @@ def api(code: int, message: str, *, status: str = "", reason: str = "", domain: 
             }
         ]
     return Refusal(JSONResponse({"error": error}, code))
+
+
+def insufficient_scopes(service: str) -> Refusal:
+    return api(
+        403,
+        "Request had insufficient authentication scopes.",
+        reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        domain="googleapis.com",
+        service=service,
+    )
 
 
 def not_found() -> Refusal:
@@ -64,7 +74,7 @@ def why_disabled(service: str, number: int) -> str:
 
 
 def disabled(service: str, number: int) -> Refusal:
-    """https://cloud.google.com/apis/design/errors#error_info"""
+    """Return the error of a call to a disabled service: https://cloud.google.com/apis/design/errors#error_info"""
     return api(
         403,
         why_disabled(service, number),
@@ -82,10 +92,10 @@ def _activation(service: str, number: int) -> str:
 
 
 async def json_body(request: Request) -> dict[str, Any]:
-    """The JSON object that is sent; an empty body is an empty one.
+    """Return the JSON object in a request's body; an empty one if there is no body.
 
     Raises:
-        Refusal: 400.
+        Refusal: 400, if the body is not a JSON object.
     """
     try:
         body = json.loads(await request.body() or b"{}")

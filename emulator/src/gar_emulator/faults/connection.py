@@ -1,4 +1,4 @@
-"""uvicorn's connection, which faults can reset and hold."""
+"""A connection that faults can reset."""
 
 import socket
 import struct
@@ -8,10 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, within reach of the application as `scope["state"]["connection"]`.
+    """uvicorn's connection, which the application gets as `scope["state"]["connection"]`.
 
     Attributes:
-        held: Whether its client waits for an answer that need not be waited for when the emulator stops.
+        held: Whether a fault delays the answer. The emulator does not wait for it when it stops.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -20,7 +20,7 @@ class Connection(H11Protocol):
         self.held = False
 
     def reset(self) -> None:
-        """End the connection with a RST instead of a FIN: the other side gets ECONNRESET."""
+        """Close the connection with a RST instead of a FIN, so the client gets ECONNRESET."""
         plain: socket.socket = self.transport.get_extra_info("socket")
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()

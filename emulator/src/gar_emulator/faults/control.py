@@ -1,4 +1,4 @@
-"""`/emulator/faults`: which faults are in force, seen and changed while the emulator runs."""
+"""`/emulator/faults`, which shows and changes the active faults."""
 
 import json
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from gar_emulator.faults.faults import Faults
 from gar_emulator.world.fault import Fault
-from gar_emulator.world.toml_records import Misfit, record
+from gar_emulator.world.toml_records import InvalidTable, record
 
 PATH = "/emulator/faults"
 
@@ -21,8 +21,8 @@ def route(faults: Faults) -> Route:
         elif request.method == "PUT":
             try:
                 faults.replace(_read(await request.body()))
-            except Misfit as misfit:
-                return PlainTextResponse(f"The faults cannot be used: {misfit}.\n", 400)
+            except InvalidTable as error:
+                return PlainTextResponse(f"Invalid faults: {error}.\n", 400)
         return JSONResponse([{**asdict(fault), "struck": struck} for fault, struck in faults.struck])
 
     return Route(PATH, answer, methods=["GET", "PUT", "DELETE"])
@@ -32,7 +32,7 @@ def _read(body: bytes) -> list[Fault]:
     try:
         tables = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Misfit(f"the body is not JSON ({error})") from None
+        raise InvalidTable(f"the body is not JSON ({error})") from None
     if not isinstance(tables, list):
-        raise Misfit("the body is not a list")
+        raise InvalidTable("the body is not a list")
     return [record(Fault, table, f"number {number}") for number, table in enumerate(tables, 1)]

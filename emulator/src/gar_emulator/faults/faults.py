@@ -1,4 +1,4 @@
-"""Which request meets which fault."""
+"""The active faults, and their choice for each request."""
 
 import random
 from collections.abc import Iterable
@@ -8,46 +8,46 @@ from gar_emulator.world.fault import Fault
 
 
 class Faults:
-    """The faults that are in force, and how often each has struck.
+    """The active faults, and how often each has struck.
 
     Args:
-        seed: Makes the draws of `chance` the same in every run that asks each endpoint in the same order.
+        seed: Makes `chance` give the same results in every run with the same order of requests to each endpoint.
     """
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int | None = None) -> None:
         self._seed = seed
-        self._armed: list[_Armed] = []
+        self._active: list[_Active] = []
         self.replace(faults)
 
     def replace(self, faults: Iterable[Fault]) -> None:
-        """Put these in force, in place of all others, and count from here."""
-        self._armed = [
-            _Armed(fault, random.Random(None if self._seed is None else f"{self._seed} {number}"))  # noqa: S311 - no secret
+        """Replace all faults, and start counting again."""
+        self._active = [
+            _Active(fault, random.Random(None if self._seed is None else f"{self._seed} {number}"))  # noqa: S311 - no secret
             for number, fault in enumerate(faults)
         ]
 
     def next(self, endpoint: str) -> Fault | None:
-        """Count a request, and find the fault that strikes it: the first in order that may."""
-        armed = [item for item in self._armed if item.fault.endpoint == endpoint]
-        for item in armed:
-            item.asked += 1
-        return next((item.fault for item in armed if item.strikes()), None)
+        """Count a request, and return the first fault that strikes it."""
+        active = [item for item in self._active if item.fault.endpoint == endpoint]
+        for item in active:
+            item.requests += 1
+        return next((item.fault for item in active if item.strikes()), None)
 
     @property
     def struck(self) -> list[tuple[Fault, int]]:
-        return [(item.fault, item.struck) for item in self._armed]
+        return [(item.fault, item.struck) for item in self._active]
 
 
 @dataclass
-class _Armed:
+class _Active:
     fault: Fault
     chances: random.Random
-    asked: int = 0
+    requests: int = 0
     struck: int = 0
 
     def strikes(self) -> bool:
         fault = self.fault
-        if self.asked <= fault.after or (fault.times and self.struck >= fault.times):
+        if self.requests <= fault.after or (fault.times and self.struck >= fault.times):
             return False
         if self.chances.random() >= fault.chance:
             return False

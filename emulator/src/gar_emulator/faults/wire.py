@@ -1,4 +1,4 @@
-"""How each fault looks on the wire."""
+"""What each fault does to a request."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ from gar_emulator.world.fault import Fault
 REFUSED_SECONDS = 0.2
 DRIP_SECONDS = 0.01
 GARBAGE_SIZE = 64
-"""Bytes of garbage where the real answer has no body."""
+"""Bytes of garbage if the real answer has no body."""
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="emulator"'}
 
@@ -28,9 +28,9 @@ class Struck:
     """A request that a fault strikes.
 
     Attributes:
-        service: What carries it out.
-        send: Records the status as well.
-        record: Keeps the status of an answer that does not go through `send`; 0 for none.
+        service: The application that serves the request.
+        send: Sends the answer and records its status.
+        record: Records the status of an answer that does not use `send`; 0 = no answer.
         refuse: Closes every port for some seconds.
     """
 
@@ -47,7 +47,7 @@ class Struck:
         connection: Connection = self.scope["state"]["connection"]
         return connection
 
-    async def carry_out(self, send: Send | None = None) -> None:
+    async def serve(self, send: Send | None = None) -> None:
         await self.service(self.scope, self.receive, send or self.send)
 
     async def read_body(self) -> None:
@@ -57,9 +57,9 @@ class Struck:
     async def reset(self) -> None:
         self.record(0)
         self.connection.reset()
-        await self.ended()
+        await self.closed()
 
-    async def ended(self) -> None:
+    async def closed(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
@@ -86,14 +86,14 @@ async def _reset_after_body(struck: Struck) -> None:
 
 
 async def _accepted_lost(struck: Struck) -> None:
-    await struck.carry_out(_nowhere)
+    await struck.serve(_discard)
     await struck.reset()
 
 
 async def _silence(struck: Struck) -> None:
     struck.record(0)
     struck.connection.held = True
-    await struck.ended()
+    await struck.closed()
 
 
 # Another answer
@@ -105,7 +105,7 @@ async def _status(struck: Struck) -> None:
 
 
 async def _accepted_5xx(struck: Struck) -> None:
-    await struck.carry_out(_nowhere)
+    await struck.serve(_discard)
     await _answer(struck, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -117,7 +117,7 @@ async def _answer(struck: Struck, status: int) -> None:
     await answer(struck.scope, struck.receive, struck.send)
 
 
-# The real answer, spoilt
+# A changed answer
 
 
 async def _drip(struck: Struck) -> None:
@@ -130,19 +130,19 @@ async def _drip(struck: Struck) -> None:
         elif struck.scope["method"] != "HEAD":
             body.extend(message.get("body", b""))
 
-    await struck.carry_out(collect)
+    await struck.serve(collect)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in [*headers, (b"connection", b"close")]]
     transport = struck.connection.transport
     struck.connection.held = True
     struck.record(status)
-    ended = asyncio.create_task(struck.ended())
+    closed = asyncio.create_task(struck.closed())
     for byte in b"\r\n".join([*lines, b"", bytes(body)]):
         transport.write(bytes([byte]))
-        if (await asyncio.wait({ended}, timeout=struck.fault.seconds or DRIP_SECONDS))[0]:
+        if (await asyncio.wait({closed}, timeout=struck.fault.seconds or DRIP_SECONDS))[0]:
             return
     transport.close()
-    await ended
+    await closed
 
 
 async def _cut_body(struck: Struck) -> None:
@@ -154,16 +154,16 @@ async def _cut_body(struck: Struck) -> None:
             headers = MutableHeaders(raw=message["headers"])
             length = int(headers.get("content-length", "0"))
             left = length // 2
-            headers["content-length"] = str(length or 1)  # where there is no body, one byte is promised
+            headers["content-length"] = str(length or 1)  # without a body, one byte is announced
             await struck.send(message)
         elif left:
             part = message.get("body", b"")[:left]
             left -= len(part)
             await struck.send({**message, "body": part, "more_body": True})
 
-    await struck.carry_out(cut)
+    await struck.serve(cut)
     struck.connection.transport.close()
-    await struck.ended()
+    await struck.closed()
 
 
 async def _garbage_body(struck: Struck) -> None:
@@ -179,10 +179,10 @@ async def _garbage_body(struck: Struck) -> None:
             await struck.send(message)
         else:
             size = GARBAGE_SIZE if empty else len(message.get("body", b""))
-            # No text in UTF-8 begins like this, so that garbage is never taken for JSON.
+            # No UTF-8 text starts with this byte, so garbage is never valid JSON.
             await struck.send({**message, "body": (b"\xff" + os.urandom(size))[:size]})
 
-    await struck.carry_out(garble)
+    await struck.serve(garble)
 
 
 async def _wrong_content_type(struck: Struck) -> None:
@@ -191,20 +191,20 @@ async def _wrong_content_type(struck: Struck) -> None:
             MutableHeaders(raw=message["headers"])["content-type"] = "image/png"
         await struck.send(message)
 
-    await struck.carry_out(mislabel)
+    await struck.serve(mislabel)
 
 
 async def _lag(struck: Struck) -> None:
     struck.scope["lag"] = struck.fault.seconds
-    await struck.carry_out()
+    await struck.serve()
 
 
 async def _skew(struck: Struck) -> None:
     with skewed(struck.fault.seconds):
-        await struck.carry_out()
+        await struck.serve()
 
 
-async def _nowhere(message: Message) -> None:
+async def _discard(message: Message) -> None:
     pass
 
 

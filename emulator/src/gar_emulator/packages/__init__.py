@@ -1,1 +1,1 @@
-"""."""
+"""The Python host, `LOCATION-python.pkg.dev`."""

@@ -1,4 +1,4 @@
-"""Who calls `LOCATION-python.pkg.dev`: user name and password in every form that it takes.
+"""Authentication on the Python host: every form of user name and password that it accepts.
 
 https://cloud.google.com/artifact-registry/docs/python/authentication
 """
@@ -20,10 +20,10 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
 
 
 def caller(cloud: Cloud, request: Request) -> Identity | None:
-    """Whom the credentials of a request belong to; None where there are none.
+    """Return the caller; None for a request without credentials.
 
     Raises:
-        Refusal: 401, for credentials that are not good.
+        Refusal: 401, for invalid credentials.
     """
     switches = cloud.switches
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
@@ -31,11 +31,11 @@ def caller(cloud: Cloud, request: Request) -> Identity | None:
         return None
     who: Identity | None = None
     if scheme.lower() == "bearer" and switches.bearer_tokens:
-        who = cloud.speaks_for(value.strip())
+        who = cloud.identify(value.strip())
     elif scheme.lower() == "basic":
         user, password = decode_basic(value.strip())
         if user == "oauth2accesstoken":
-            who = cloud.speaks_for(password)
+            who = cloud.identify(password)
         elif user == "_json_key_base64":
             who = _key_owner(cloud, password)
     if who is None or (who.federated and not switches.federated_tokens):
@@ -45,7 +45,7 @@ def caller(cloud: Cloud, request: Request) -> Identity | None:
 
 
 def _key_owner(cloud: Cloud, password: str) -> Identity | None:
-    """The account of a JSON key that is given whole, in base64."""
+    """Return the account of a JSON key, which is the password in base64."""
     try:
         key: Any = json.loads(base64.b64decode(password, validate=True))
         email, secret = str(key["client_email"]), str(key["private_key"])

@@ -1,4 +1,4 @@
-"""The upload form, read as it arrives: fields into memory, the file's bytes to disk."""
+"""The upload form: its fields are read into memory, its file to disk."""
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -16,18 +16,18 @@ WRITE_SIZE = 1024 * 1024
 
 
 class BadForm(Exception):
-    """The body is not the form that it should be."""
+    """The request body is not a valid upload form."""
 
 
 @dataclass
 class Form:
-    """What has arrived so far.
+    """The part of a form that has arrived so far.
 
     Attributes:
-        fields: The text fields; the last one wins where a name is repeated.
-        filename: The name of the file part, as soon as its head has arrived.
+        draft: The temporary file with the contents of the file part.
+        fields: The text fields; of repeated fields, the last one.
+        filename: The name of the file part, once its header has arrived.
         size: Bytes of the file part so far.
-        draft: Where its bytes are.
     """
 
     draft: Path
@@ -43,7 +43,7 @@ class Form:
     )
 
     def digests(self) -> dict[str, str]:
-        """The hexadecimal digests of the file part, named as the form's fields name them."""
+        """Return the hexadecimal digests of the file part, by the names of the form's fields."""
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}
 
     def hash(self, data: bytes) -> None:
@@ -52,10 +52,10 @@ class Form:
 
 
 async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> AsyncGenerator[Form, None]:
-    """Yield the form as it grows, a last time when it is complete.
+    """Yield the form after each chunk, and once more when it is complete.
 
     Raises:
-        BadForm: It is not multipart/form-data, is cut short, or its fields are too large.
+        BadForm: The body is not multipart/form-data, is cut short, or its fields are too large.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or b"boundary" not in options:
@@ -87,7 +87,7 @@ async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> As
 
 
 class _Parts:
-    """Sorts the parser's events into a form's fields and the bytes that wait to be written."""
+    """Turns the parser's events into a form's fields and the bytes to write."""
 
     def __init__(self, form: Form) -> None:
         self.pending = bytearray()

@@ -1,4 +1,4 @@
-"""`LOCATION-python.pkg.dev`: takes uploads, serves the simple index and the files.
+"""The uploads, the simple index and the files of `LOCATION-python.pkg.dev`.
 
 https://cloud.google.com/artifact-registry/docs/python and PEP 503
 """
@@ -48,7 +48,7 @@ def routes(cloud: Cloud) -> list[Route]:
 
 
 def endpoint(method: str, path: str) -> str:
-    """Which of the host's endpoints a request is for, as faults name them."""
+    """Return the endpoint of a request, as faults name it."""
     if method == "POST":
         return "upload"
     return "index" if path.split("/")[3:4] == ["simple"] else "download"
@@ -61,18 +61,18 @@ class PythonHost:
     async def upload(self, request: Request) -> Response:
         switches = self._cloud.switches
         try:
-            repository = self._enter(request, UPLOAD)
+            repository = self._authorize(request, UPLOAD)
             if repository.mode != "STANDARD_REPOSITORY":
                 raise text(
                     switches.wrong_repository_status, f"Cannot upload to the {repository.mode} {repository.resource}."
                 )
         except Refusal:
-            async for _ in request.stream():  # a client hears the answer only when it could say everything
+            async for _ in request.stream():  # a client reads the answer once it has sent everything
                 pass
             raise
         draft = self._cloud.store.draft()
         try:
-            await self._take(request, repository, draft)
+            await self._receive(request, repository, draft)
         except ClientDisconnect:
             raise text(400, "The upload is cut short.") from None
         except form.BadForm as problem:
@@ -82,12 +82,12 @@ class PythonHost:
         return Response(status_code=switches.upload_status)
 
     async def index(self, request: Request) -> Response:
-        repository = self._enter(request, DOWNLOAD)
+        repository = self._authorize(request, DOWNLOAD)
         files = self._visible(request, self._cloud.store.files(repository))
         return simple.index(request, self._cloud.switches, repository, files)
 
     async def package(self, request: Request) -> Response:
-        repository = self._enter(request, DOWNLOAD)
+        repository = self._authorize(request, DOWNLOAD)
         name = canonicalize_name(request.path_params["package"])
         files = self._visible(request, self._cloud.store.files(repository, name))
         if not files:
@@ -95,7 +95,7 @@ class PythonHost:
         return simple.package(request, self._cloud.switches, repository, files)
 
     async def download(self, request: Request) -> Response:
-        repository = self._enter(request, DOWNLOAD)
+        repository = self._authorize(request, DOWNLOAD)
         package, filename = request.path_params["package"], request.path_params["filename"]
         if "!" in filename:
             raise text(400, "Invalid file name")
@@ -108,17 +108,17 @@ class PythonHost:
         latest = self._cloud.true_clock() - max(self._cloud.switches.index_delay, request.scope.get("lag", 0.0))
         return [stored for stored in files if stored.created <= latest]
 
-    def _enter(self, request: Request, permission: str) -> Repository:
-        """The repository that a request is about, once the request may do with it what it wants.
+    def _authorize(self, request: Request, permission: str) -> Repository:
+        """Return the repository of a request whose caller has the permission.
 
         Raises:
-            Refusal: 401, 403, 404, or a repository of another format.
+            Refusal: 401, 403, 404, or the repository has another format.
         """
         cloud = self._cloud
         location = request.scope["host_match"][1]
         wanted = Repository(request.path_params["project"], location, request.path_params["repository"])
         repository = cloud.repository(wanted.project, wanted.location, wanted.name)
-        if repository and not cloud.is_known_everywhere(repository):
+        if repository and not cloud.is_visible(repository):
             repository = None
         who = caller(cloud, request)
         project = cloud.project(wanted.project)
@@ -134,7 +134,7 @@ class PythonHost:
             )
         if who and not self._in_scope(who, permission):
             raise text(403, "Request had insufficient authentication scopes.")
-        if repository is None and cloud.absence(who, permission, wanted) == 404:  # noqa: PLR2004 - an HTTP status
+        if repository is None and cloud.missing_status(who, permission, wanted) == 404:  # noqa: PLR2004 - an HTTP status
             raise text(404, f'Repository "{wanted.name}" not found')
         if repository is None or not granted:
             raise text(403, f'Permission "{permission}" denied on resource "{wanted.resource}" (or it may not exist)')
@@ -146,15 +146,15 @@ class PythonHost:
         return repository
 
     def _in_scope(self, who: Identity, permission: str) -> bool:
-        taken = self._cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes
-        return taken and in_scope(who.scopes, permission)
+        accepted = self._cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes
+        return accepted and in_scope(who.scopes, permission)
 
-    async def _take(self, request: Request, repository: Repository, draft: Path) -> None:
+    async def _receive(self, request: Request, repository: Repository, draft: Path) -> None:
         """Read an upload into the repository.
 
         Raises:
-            BadForm: It is not a whole and consistent upload.
-            Refusal: It is too large, or the repository holds that file name already.
+            BadForm: The upload is incomplete or inconsistent.
+            Refusal: The file is too large, or the repository already has a file of that name.
         """
         store, switches = self._cloud.store, self._cloud.switches
         duplicate = text(switches.duplicate_status, "Requested entity already exists")
@@ -162,7 +162,7 @@ class PythonHost:
         async with aclosing(form.read(request.headers.get("content-type", ""), request.stream(), draft)) as growing:
             async for arrived in growing:
                 if switches.max_upload_size and arrived.size > switches.max_upload_size:
-                    raise text(413, f"A file may have {switches.max_upload_size} bytes.", {"Connection": "close"})
+                    raise text(413, f"The largest file has {switches.max_upload_size} bytes.", {"Connection": "close"})
                 if switches.duplicate_early and store.find(repository, arrived.filename):
                     duplicate.response.headers["Connection"] = "close"
                     raise duplicate
@@ -177,10 +177,10 @@ class PythonHost:
                 raise duplicate from None
 
     def _checked(self, arrived: form.Form) -> StoredFile:
-        """A complete form as the file that it describes.
+        """Return the file that a complete form describes.
 
         Raises:
-            BadForm: Something in it is missing, malformed or contradicts the file's name.
+            BadForm: A field is missing, malformed or does not match the file name.
         """
         fields = arrived.fields
         if fields.get(":action") != "file_upload" or not arrived.filename:
@@ -194,14 +194,14 @@ class PythonHost:
         except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as problem:
             raise form.BadForm(f"Invalid distribution: {problem}") from None
         if (name, version) != (canonicalize_name(fields.get("name", "")), declared):
-            raise form.BadForm("The file name does not belong to the given name and version.")
+            raise form.BadForm("The file name does not match the name and version.")
         if version.epoch:
             raise form.BadForm("A version with an epoch is not supported.")
         digests = arrived.digests()
         if self._cloud.switches.check_digests:
             for field, actual in digests.items():
                 if fields.get(f"{field}_digest", actual).lower() != actual:
-                    raise form.BadForm(f"The {field}_digest does not fit the file.")
+                    raise form.BadForm(f"The {field}_digest does not match the file.")
         return StoredFile(
             package=name,
             version=str(version),

@@ -1,4 +1,4 @@
-"""The simple index as HTML (PEP 503), and as JSON (PEP 691) where a switch says so."""
+"""The simple index as HTML (PEP 503), and as JSON (PEP 691) if its switch is on."""
 
 import html
 from typing import Any
@@ -16,7 +16,7 @@ META = {"api-version": "1.0"}
 
 
 def index(request: Request, switches: Switches, repository: Repository, files: list[StoredFile]) -> Response:
-    """All packages of a repository."""
+    """Return the page with all packages of a repository."""
     names = sorted({stored.package for stored in files})
     if _wants_json(request, switches):
         return JSONResponse({"meta": META, "projects": [{"name": name} for name in names]}, media_type=JSON_TYPE)
@@ -25,7 +25,7 @@ def index(request: Request, switches: Switches, repository: Repository, files: l
 
 
 def package(request: Request, switches: Switches, repository: Repository, files: list[StoredFile]) -> Response:
-    """All files of one package; there is at least one."""
+    """Return the page with all files of one package, which has at least one file."""
     name = files[0].package
     urls = {stored: f"{_address(request, repository)}/{stored.package}/{quote(stored.filename)}" for stored in files}
     if _wants_json(request, switches):

@@ -1,1 +1,1 @@
-"""."""
+"""The command, the server and the ASGI application."""

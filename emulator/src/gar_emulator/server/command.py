@@ -1,4 +1,4 @@
-"""The command `gar-emulator`: serve until it is told to stop."""
+"""The command `gar-emulator`."""
 
 import argparse
 import shlex
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 after SIGINT or SIGTERM, 2 where an option, a world file, the data folder or the port cannot be used.
+        0 after SIGINT or SIGTERM; 2 if an option, the world file, the data folder or the port is not usable.
     """
     options = new_parser().parse_args(arguments)
     try:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def new_parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="gar-emulator", description="A local Google Artifact Registry for Python packages."
     )
@@ -57,19 +57,19 @@ def run(
     plain_port: int = 0,
     out: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; first say, line by line, what connects a shell: `export NAME='value'`.
+    """Print one `export NAME='value'` line for each variable, and serve until SIGINT or SIGTERM.
 
     Args:
-        port: 0 for any free one.
-        host: The address to listen on.
+        port: The port to listen on; 0 = any free one.
         data: The folder for packages, keys and certificates.
-        world: A world file; None for the default world.
-        tls: Serve HTTPS, with a certificate for every Google host.
-        plain_port: With `tls`, the port of the metadata server.
-        out: Takes each line as soon as it is known.
+        host: The address to listen on.
+        world: A world file; None = the default world.
+        tls: Whether to serve HTTPS, with a certificate for every Google host.
+        plain_port: With `tls`, the port of the metadata server; 0 = any free one.
+        out: Prints a line.
 
     Raises:
-        EmulatorError: The world file cannot be used, or the port is taken.
+        EmulatorError: The world file, the data folder or the port is not usable.
     """
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -80,14 +80,14 @@ def run(
             emulator = Emulator(described, data=data.resolve(), port=port, host=host, tls=tls, plain_port=plain_port)
         except OSError as error:
             raise EmulatorError(
-                f"The emulator cannot keep its state in {data}: {error.strerror}.",
-                fix="name a folder of your own with --data",
+                f"The emulator cannot write to the data folder {data}: {error.strerror}.",
+                fix="choose another folder with `--data`",
                 anchor="emulator-data",
             ) from None
         with emulator:
             for name, value in sorted(emulator.exports().items()):
                 out(f"export {name}={_quoted(value)}")
-            while not stop.wait(1):  # on Windows, a wait without end hears no signal
+            while not stop.wait(1):  # on Windows, no signal interrupts a wait without a timeout
                 pass
     finally:
         for number, handler in before.items():

@@ -1,4 +1,4 @@
-"""The emulator's ports and connections: uvicorn's server, which stops at once, and can refuse and reset."""
+"""uvicorn's server, with ports that can refuse connections, and a fast stop."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,22 @@ from gar_emulator.errors import EmulatorError
 from gar_emulator.faults.connection import Connection
 
 STOP_TIMEOUT = 2
-"""Seconds that running requests have to finish when the emulator stops."""
+"""Seconds for running requests to finish when the emulator stops."""
 
 STEPS_OF_ACCEPTING = 2
-"""Steps of the event loop from asyncio's accepting a connection to `connection_made`: a task, and what that calls."""
+"""Event loop iterations from accepting a connection to `connection_made`: a task, and the call that it schedules."""
 
 CLOCK_POLL = 0.005
-"""Real seconds between two looks at the clock, which may be a virtual one, while a port refuses."""
+"""Real seconds between checks of the clock, which may be a virtual one, while ports refuse."""
 
 
 class Server(uvicorn.Server):
-    """Serves on some sockets, and stops as soon as it is told to: uvicorn's own looks ten times a second.
+    """A server that stops at once: uvicorn's own checks ten times a second.
 
     Args:
-        listening: Bound sockets, which the server closes.
+        app: The ASGI application.
+        listening: Bound sockets. The server closes them.
+        tls: The TLS context; None for plain HTTP.
         clock: Seconds since the epoch.
     """
 
@@ -47,7 +49,7 @@ class Server(uvicorn.Server):
             date_header=False,
             timeout_keep_alive=75,
             ssl_context_factory=(lambda *_: tls) if tls else None,
-            reset_contextvars=True,  # else one request's clock skew is the next one's
+            reset_contextvars=True,  # or the clock skew of a request would apply to the next one
         )
         super().__init__(config)
         self._listening = listening
@@ -71,9 +73,9 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def refuse(self, seconds: float) -> None:
-        """Refuse connections for a time; those that are open end, at the latest with the answer they wait for.
+        """Refuse new connections for some seconds, and close the open ones after their current answer.
 
-        The ports stay bound meanwhile, so that nobody else gets them: a bound port on which nobody listens refuses.
+        The ports stay bound, so that no other program gets them. A port that is bound but not listening refuses.
         """
         self._refusing_until = max(self._refusing_until, self._clock() + seconds)
         async with self._closing:
@@ -86,8 +88,8 @@ class Server(uvicorn.Server):
             connection.shutdown()
 
     async def _close_ports(self) -> None:
-        """Close them, but not before each connection that was accepted has its transport: asyncio would lose it."""
-        with contextlib.suppress(NotImplementedError):  # Windows' event loop accepts in one step
+        """Close the ports, but only after each accepted connection has its transport, or asyncio would lose it."""
+        with contextlib.suppress(NotImplementedError):  # on Windows, which accepts in one step
             for item in self._listening:
                 asyncio.get_running_loop().remove_reader(item)
         for _ in range(STEPS_OF_ACCEPTING):
@@ -108,7 +110,7 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             await self._stopping.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - those of the start
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the same as at the start
         async with self._closing:
             if self._reopening:
                 await self._reopening
@@ -122,14 +124,14 @@ class Server(uvicorn.Server):
             task.cancel()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)  # in which they are closed
+        await asyncio.sleep(0)  # lets the event loop close them
 
 
 def listen(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
-    """Sockets for all addresses, on one port.
+    """Return a socket for each address, all on one port, and the port.
 
     Raises:
-        EmulatorError: An address or the port cannot be had.
+        EmulatorError: An address or the port is not available.
     """
     sockets: list[socket.socket] = []
     for host in hosts:
@@ -140,7 +142,7 @@ def listen(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
             close(sockets)
             raise EmulatorError(
                 f"The emulator cannot listen on {host}, port {port}: {error.strerror}.",
-                fix="choose another port with --port, or 0 for any free one",
+                fix="choose another port, or any free port with `--port 0`",
                 anchor="emulator-port",
             ) from error
         port = sockets[-1].getsockname()[1]

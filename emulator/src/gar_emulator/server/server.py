@@ -1,4 +1,4 @@
-"""The emulator as a running server."""
+"""The emulator as a context manager."""
 
 import asyncio
 import ssl
@@ -22,30 +22,30 @@ from gar_emulator.world.iam import CLOUD_PLATFORM
 from gar_emulator.world.world import Repository, World
 
 START_TIMEOUT = 30
-#: What gcloud is sent to the emulator for.
+#: The services for which gcloud uses the emulator.
 OVERRIDDEN = ("artifactregistry", "cloudresourcemanager", "iam", "serviceusage")
 
 
 class Emulator:
-    """A local Google, served by a thread of this process for as long as the context lasts.
+    """A local Google, served by a thread of this process until the context ends.
 
     Args:
-        world: What exists at the start; the default world if None.
-        data: The folder for packages, keys and certificates. What is in it already is served again.
-        port: The port to listen on; 0 for any free one.
+        world: The declared world; None = the default world.
+        data: The folder for packages, keys and certificates. Its existing contents are served again.
+        port: The port to listen on; 0 = any free one.
         host: The address, or addresses, to listen on.
-        tls: Serve HTTPS on `port`, with a certificate for every Google host; the metadata server, which is never asked
-            through TLS, then answers on `plain_port`.
-        plain_port: With `tls`, the port for plain HTTP; 0 for any free one.
-        production_names: With `tls`, whether `job()` and `exports()` name Google's hosts, which whoever is going to
-            use them resolves to the emulator, instead of the emulator's address.
+        tls: Whether to serve HTTPS on `port`, with a certificate for every Google host. The metadata server, which no
+            client calls over TLS, is then on `plain_port`.
+        plain_port: With `tls`, the port for plain HTTP; 0 = any free one.
+        production_names: With `tls`, whether `job()` and `exports()` use Google's host names instead of the emulator's
+            address. The client must then resolve these names to the emulator.
         clock: Seconds since the epoch.
-        seed: Makes the faults that strike by chance the same in every run.
+        seed: Makes faults with a `chance` strike the same requests in every run.
 
     Attributes:
-        url: The address, once it serves: `http://127.0.0.1:PORT`.
+        url: The address, after the start: `http://127.0.0.1:PORT`.
         plain_url: The address for plain HTTP; the same as `url` without `tls`.
-        cloud: What it holds, for tests that look closer.
+        cloud: The state of the emulated Google.
     """
 
     def __init__(
@@ -120,30 +120,30 @@ class Emulator:
             self._thread.join()
 
     def _context(self) -> ssl.SSLContext:
-        from gar_emulator.server import tls  # for --tls alone
+        from gar_emulator.server import tls  # only --tls needs it
 
         return tls.make_context(self.data, self._hosts)
 
-    # What connects to it
+    # Clients
 
     @property
     def ca_file(self) -> Path:
-        """The certificate of the emulator's own authority (with `tls`)."""
+        """Return the certificate of the emulator's authority (with `tls`)."""
         return self.data / "ca.pem"
 
     def address(self, host: str) -> str:
-        """The base URL under which the emulator serves a host of Google's, without a trailing slash."""
+        """Return the base URL of an emulated host, without a trailing slash."""
         return f"https://{host}" if self._production_names else f"{self.url}/{host}"
 
     def job(self, **claims: str) -> dict[str, str]:
-        """The OIDC environment of a workflow job; `claims` (repository, ref, environment, …) replace the usual ones."""
+        """Return the OIDC variables of a workflow job; `claims` (repository, ref, …) replace the defaults."""
         return {
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.address(github.HOST)}{github.REQUEST_PATH}?{github.REQUEST_QUERY}",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.cloud.keys.request_token(claims),
         }
 
     def exports(self) -> dict[str, str]:
-        """The environment that connects a shell, a container or act to the emulator."""
+        """Return the variables that connect a shell, a container or act to the emulator."""
         plain = self.plain_url.partition("://")[2]
         variables = dict(self.job())
         if not self._production_names:
@@ -158,7 +158,7 @@ class Emulator:
         return variables
 
     def _trust(self) -> dict[str, str]:
-        from gar_emulator.server import tls  # for --tls alone
+        from gar_emulator.server import tls  # only --tls needs it
 
         bundle = str(tls.write_bundle(self.data, ssl.get_default_verify_paths().cafile))
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")
@@ -172,28 +172,28 @@ class Emulator:
         lifetime: float = 3600,
         attributes: Mapping[str, Any] | None = None,
     ) -> str:
-        """A token for anybody: an account's e-mail address, `user:EMAIL`, or `principal://…` with mapped attributes."""
+        """Return a token of an account (its e-mail address), `user:EMAIL` or `principal://…` (with its attributes)."""
         if ":" not in principal:
             principal = f"serviceAccount:{principal}"
         return self.cloud.keys.access_token(principal, frozenset(scopes), lifetime, attributes)
 
     def key(self, account: str) -> dict[str, str]:
-        """The JSON key of an account; the file is `key_file(account)`."""
+        """Return the JSON key of an account; its file is `key_file(account)`."""
         return self.cloud.keys.account_key(account)
 
     def key_file(self, account: str) -> Path:
         self.cloud.keys.account_key(account)
         return self.cloud.keys.account_key_file(account)
 
-    # What goes wrong
+    # Faults
 
     def inject(self, *faults: Fault) -> None:
-        """Put these faults in force, in place of all others; none ends them all. Counting starts here."""
+        """Replace all faults with these, and start counting again."""
         self._faults.replace(faults)
 
     @property
     def struck(self) -> dict[Fault, int]:
-        """How often each fault that is in force has struck."""
+        """Return how often each active fault has struck."""
         counts: Counter[Fault] = Counter()
         for fault, times in self._faults.struck:
             counts[fault] += times
@@ -203,22 +203,22 @@ class Emulator:
         for server in self._servers:
             await server.refuse(seconds)
 
-    # What it saw and holds
+    # Requests and files
 
     @property
     def requests(self) -> list[Seen]:
-        """The last requests, oldest first."""
+        """Return the latest requests, oldest first."""
         return list(self._app.requests)
 
     def files(self, repository: str = "us-central1/demo-project/python") -> list[StoredFile]:
-        """What a repository (`LOCATION/PROJECT/NAME`) holds."""
+        """Return the files of a repository (`LOCATION/PROJECT/NAME`)."""
         return self.cloud.store.files(_named(repository))
 
     def read(self, filename: str, repository: str = "us-central1/demo-project/python") -> bytes:
-        """The bytes of one file.
+        """Return the contents of a file.
 
         Raises:
-            FileNotFoundError: The repository does not hold it.
+            FileNotFoundError: The repository does not have the file.
         """
         stored = self.cloud.store.find(_named(repository), filename)
         if stored is None:

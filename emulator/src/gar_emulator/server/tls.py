@@ -1,4 +1,4 @@
-"""A certificate authority of the emulator's own, and one certificate for every name that it answers to."""
+"""The emulator's certificate authority, and its certificate for all emulated hosts."""
 
 import os
 import ssl
@@ -23,7 +23,7 @@ NAMES = (
 
 
 def make_context(folder: Path, addresses: Iterable[str]) -> ssl.SSLContext:
-    """A server's TLS context; the authority is kept as `ca.pem` in the folder and reused."""
+    """Return the server's TLS context. The authority is `ca.pem` in the data folder, created at the first call."""
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "ca.pem", folder / "keys" / "ca-key.pem"
     if not (certificate.exists() and key.exists()):
@@ -38,7 +38,7 @@ def make_context(folder: Path, addresses: Iterable[str]) -> ssl.SSLContext:
 
 
 def write_bundle(folder: Path, environment_bundle: str | None) -> Path:
-    """The authority together with what is trusted anyway, for programs that take one file."""
+    """Write a file with the emulator's authority and the usual ones, for programs that read one file; return it."""
     trusted = Path(environment_bundle) if environment_bundle else Path(certifi.where())
     bundle = folder / "ca-bundle.pem"
     bundle.write_bytes(trusted.read_bytes() + b"\n" + (folder / "ca.pem").read_bytes())

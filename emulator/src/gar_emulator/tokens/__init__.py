@@ -1,1 +1,1 @@
-"""."""
+"""The services that issue tokens."""

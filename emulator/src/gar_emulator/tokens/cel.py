@@ -1,4 +1,4 @@
-"""Attribute mappings and conditions of a workload identity provider, evaluated as CEL.
+"""Attribute mappings and conditions of workload identity providers, which are CEL expressions.
 
 https://cloud.google.com/iam/docs/workload-identity-federation#mapping
 """
@@ -15,7 +15,7 @@ SUBJECT_LIMIT = 127
 
 
 def extract(value: str, template: str) -> str:
-    """Google's `extract()`: the part of `value` that stands where the template has `{name}`; empty if nothing does.
+    """Return the part of `value` in place of the template's `{name}`, like Google's `extract()`; empty without a match.
 
     https://cloud.google.com/iam/docs/conditions-attribute-reference#extract
     """
@@ -29,10 +29,10 @@ def extract(value: str, template: str) -> str:
 
 
 def admit(provider: Provider, claims: Mapping[str, Any], refused_status: int) -> dict[str, Any]:
-    """Map a subject token's claims to attributes and hold them against the condition.
+    """Map the claims of a subject token to attributes, and check the condition.
 
     Returns:
-        `google.subject`, perhaps `google.groups`, and each `attribute.NAME`.
+        `google.subject`, each `attribute.NAME`, and `google.groups` if mapped.
 
     Raises:
         Refusal: The condition is false, or a mapping cannot be evaluated.

@@ -1,4 +1,4 @@
-"""GitHub's OIDC issuer: discovery, keys, and the address where a job asks for its ID token.
+"""GitHub's OIDC issuer: discovery, keys and ID tokens.
 
 https://docs.github.com/en/actions/reference/security/oidc
 """
@@ -16,7 +16,7 @@ from gar_emulator.cloud.refusals import Refusal
 
 HOST = "token.actions.githubusercontent.com"
 ISSUER = f"https://{HOST}"
-#: The real address is as opaque, and carries a query already.
+#: As opaque as the real address, which also has a query.
 REQUEST_PATH = "/emulator/00000000-0000-0000-0000-000000000000/_apis/distributedtask/hubs/Actions/idtoken"
 REQUEST_QUERY = "api-version=2.0"
 LIFETIME = 300
@@ -45,7 +45,7 @@ def routes(cloud: Cloud) -> list[Route]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         job = cloud.keys.read_request_token(token.strip()) if scheme.lower() == "bearer" else None
         if job is None:
-            raise Refusal(JSONResponse({"message": "The request token is not good."}, 401))
+            raise Refusal(JSONResponse({"message": "The request token is not valid."}, 401))
         claims = claims_of(job, immutable=cloud.switches.immutable_subject)
         now = int(cloud.clock())
         value = cloud.keys.id_token(
@@ -69,7 +69,7 @@ def routes(cloud: Cloud) -> list[Route]:
 
 
 def claims_of(job: Mapping[str, Any], *, immutable: bool) -> dict[str, Any]:
-    """A job's claims: what is given stands, the rest follows from it."""
+    """Return all claims of a job: those given, and the others derived from them."""
     repository = str(job.get("repository", "octo-org/hello"))
     owner, _, name = repository.partition("/")
     ref = str(job.get("ref", "refs/heads/main"))

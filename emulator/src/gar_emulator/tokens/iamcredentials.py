@@ -1,4 +1,4 @@
-"""IAM Credentials: a service account's access token for one who may impersonate it.
+"""IAM Credentials: access tokens of a service account, for callers who may impersonate it.
 
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
 """
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.keys import Identity
-from gar_emulator.cloud.refusals import Refusal, api, json_body
+from gar_emulator.cloud.refusals import Refusal, api, insufficient_scopes, json_body
 from gar_emulator.world.iam import in_scope
 
 HOST = "iamcredentials.googleapis.com"
@@ -23,15 +23,9 @@ LONGEST = 3600
 
 def routes(cloud: Cloud) -> list[Route]:
     async def generate(request: Request) -> Response:
-        who = cloud.bearer(request)
+        who = cloud.authenticate(request)
         if not in_scope(who.scopes, PERMISSION):
-            raise api(
-                403,
-                "Request had insufficient authentication scopes.",
-                reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-                domain="googleapis.com",
-                service=HOST,
-            )
+            raise insufficient_scopes(HOST)
         body = await json_body(request)
         scopes, lifetime, delegates = body.get("scope"), body.get("lifetime"), body.get("delegates") or []
         if not scopes or not _texts(scopes) or not _texts(delegates):
@@ -48,7 +42,7 @@ def routes(cloud: Cloud) -> list[Route]:
         return JSONResponse({"accessToken": token, "expireTime": end.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
     async def locations(request: Request) -> Response:
-        cloud.bearer(request)
+        cloud.authenticate(request)
         return JSONResponse({"locations": [], "encodedLocations": "0x0"})
 
     pool = "/v1/projects/{number}/locations/global/workloadIdentityPools/{pool}/allowedLocations"
@@ -78,7 +72,7 @@ def _check_hop(cloud: Cloud, who: Identity, email: str) -> None:
 
 
 def denied() -> Refusal:
-    """The same for an account that is not there, so that nobody learns which is."""
+    """Return the same error for a missing account, so that it does not tell which accounts exist."""
     return api(
         403,
         f"Permission '{PERMISSION}' denied on resource (or it may not exist).",

@@ -62,10 +62,10 @@ class MetadataServer:
         return PlainTextResponse(node, headers={**FLAVOR, "Content-Type": "application/text"})
 
     def _tree(self, request: Request) -> dict[str, Any]:
-        """The values that the server gives out.
+        """Return all values of the server.
 
         Raises:
-            Refusal: 403 without the header that a browser cannot be made to send, 404 without an ambient account.
+            Refusal: 403 without the required header, 404 without an ambient account.
         """
         if request.headers.get("metadata-flavor") != "Google":
             raise text(403, "Missing Metadata-Flavor:Google header.", FLAVOR)

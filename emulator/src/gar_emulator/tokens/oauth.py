@@ -1,7 +1,7 @@
-"""OAuth for service-account keys: a signed assertion for an access token.
+"""OAuth for service-account keys: access tokens in exchange for signed assertions.
 
 https://developers.google.com/identity/protocols/oauth2/service-account
-The order of the checks was recorded against Google (see docs/fidelity.md).
+The order of the checks is Google's (see docs/fidelity.md).
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ AUDIENCES = (f"https://{HOST}/token", "https://accounts.google.com/o/oauth2/toke
 LIFETIME = 3599
 LONGEST = 3600
 SKEW = 300
-#: Times and audience are checked here, in Google's order and words.
+#: The checks of times and audience are below, in Google's order and words.
 UNCHECKED: Any = {f"verify_{name}": False for name in ("aud", "exp", "nbf", "iat")}
 
 
@@ -42,10 +42,10 @@ def routes(cloud: Cloud) -> list[Route]:
 
 
 def check(cloud: Cloud, assertion: str) -> tuple[str, frozenset[str]]:
-    """Whom an assertion speaks for, and the scopes that it asks for.
+    """Return the account of an assertion, and the scopes that it requests.
 
     Raises:
-        Refusal: 400, in the order in which Google checks.
+        Refusal: 400, for an invalid assertion.
     """
     try:
         header = jwt.get_unverified_header(assertion)
@@ -69,7 +69,7 @@ def check(cloud: Cloud, assertion: str) -> tuple[str, frozenset[str]]:
 
 
 def _check_signature(cloud: Cloud, email: str, header: dict[str, Any], assertion: str) -> None:
-    """Held against the key that the header names; without a name, against the account's own."""
+    """Check the signature with the key that the header names, or with the account's own key."""
     owners = [key.account for key in cloud.world.keys if not key.disabled]
     named = {cloud.keys.account_key(owner)["private_key_id"]: owner for owner in owners}
     owner = named.get(header["kid"]) if "kid" in header else email if email in owners else None

@@ -1,4 +1,4 @@
-"""The Security Token Service: a subject token for a federated access token.
+"""The Security Token Service: federated access tokens in exchange for subject tokens.
 
 https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
 """
@@ -64,7 +64,7 @@ def routes(cloud: Cloud) -> list[Route]:
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """The request's fields in snake case, from a form or from JSON in camel case."""
+    """Return the request's fields in snake case, from a form or from JSON in camel case."""
     raw: Mapping[str, Any]
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
@@ -83,7 +83,7 @@ async def _fields(request: Request) -> dict[str, str]:
 
 
 def _provider(cloud: Cloud, audience: str) -> tuple[Provider, str]:
-    """The provider that an audience names, and the resource name of its pool."""
+    """Return the provider that an audience names, and the resource name of its pool."""
     match = _AUDIENCE.fullmatch(audience)
     if not match:
         raise oauth(
@@ -95,7 +95,7 @@ def _provider(cloud: Cloud, audience: str) -> tuple[Provider, str]:
         )
     number, pool_id, provider_id = match.groups()
     project = next((item.id for item in cloud.world.projects if str(item.number) == number), None)
-    cloud.use(HOST, number)
+    cloud.check_enabled(HOST, number)
     pools = {item.id for item in cloud.world.pools if item.project == project and not (item.disabled or item.deleted)}
     for provider in cloud.world.providers:
         if (
@@ -113,7 +113,7 @@ def _provider(cloud: Cloud, audience: str) -> tuple[Provider, str]:
 
 
 def verify(cloud: Cloud, provider: Provider, audience: str, token: str) -> dict[str, Any]:
-    """The claims of a subject token, once issuer, signature, audience and times are found good."""
+    """Return the claims of a subject token after checking its issuer, signature, audience and times."""
     try:
         header = jwt.get_unverified_header(token)
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
@@ -153,7 +153,7 @@ def _check_audience(provider: Provider, audience: str, given: Any) -> None:
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     issued, expires = claims.get("iat"), claims.get("exp")
     if not isinstance(issued, int) or not isinstance(expires, int):
-        raise oauth(400, "invalid_grant", "The ID Token lacks iat or exp.")
+        raise oauth(400, "invalid_grant", "The ID Token has no iat or exp.")
     if max(issued, claims.get("nbf", 0)) > now + SKEW:
         raise oauth(400, "invalid_grant", f"ID Token issued at {issued} is not valid yet.")
     if expires < now - SKEW or issued < now - OLDEST:

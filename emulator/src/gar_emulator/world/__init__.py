@@ -1,1 +1,1 @@
-"""."""
+"""The declared world: the contents of a world file."""

@@ -1,10 +1,10 @@
-"""The check that an expression is CEL: https://cel.dev"""
+"""The syntax check of CEL expressions: https://cel.dev"""
 
 import cel
 
 
 def check(expression: str) -> str:
-    """Why an expression is not CEL; empty if it is."""
+    """Return why an expression is not valid CEL; empty if it is valid."""
     try:
         cel.compile(expression)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A fault, as a world file, a request or Python declares it."""
+"""The declaration of a fault."""
 
 import math
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ FAULTS = (
     "skew",
 )
 LONGEST = 1e9
-"""Seconds: some thirty years, so that no date leaves the calendar."""
+"""Seconds: about thirty years, so that every date stays valid."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong with requests to one endpoint; `docs/emulator.md` explains each.
+    """A fault that strikes requests to one endpoint; `docs/emulator.md` explains each.
 
     Attributes:
         endpoint: One of `ENDPOINTS`: `repository` is the Artifact Registry API; `upload`, `index` and `download` are
             the Python host's.
         fault: One of `FAULTS`.
-        after: How many requests to the endpoint are spared first.
-        times: How often it strikes; 0 for ever.
-        chance: How likely it strikes a request that it may strike.
-        seconds: How long, for the faults that take time; 0 for their usual.
+        after: How many requests to the endpoint come first without a fault.
+        times: How often it strikes; 0 = always.
+        chance: The probability that it strikes.
+        seconds: The duration, for faults that have one; 0 = the default.
 
     Raises:
-        ValueError: There is no such fault.
+        ValueError: A value is out of range.
     """
 
     endpoint: str
@@ -67,6 +67,6 @@ class Fault:
         if self.seconds < 0 and self.fault != "skew":
             raise ValueError("seconds must be 0 or more, for every fault but skew")
         if self.seconds == 0 and self.fault in {"lag", "skew"}:
-            raise ValueError(f"seconds must say how large the {self.fault} is")
+            raise ValueError(f"seconds must be set for {self.fault}")
         if self.fault == "lag" and self.endpoint not in {"index", "download"}:
-            raise ValueError("lag is for the endpoints index and download")
+            raise ValueError("lag exists for the endpoints index and download only")

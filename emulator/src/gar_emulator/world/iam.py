@@ -1,4 +1,4 @@
-"""Who may do what: roles, permissions and bindings."""
+"""Roles, permissions, scopes and bindings."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ _ACCOUNTS_POLICY = _all("iam.serviceAccounts", *_POLICY)
 _VIEWER = _READ | _PROJECT | _SERVICES_READ | _POOLS_READ | _ACCOUNTS_READ
 _EDITOR = _VIEWER | _ADMIN | _SERVICES | _ACCOUNTS
 
-#: https://cloud.google.com/iam/docs/roles-permissions, as far as the emulator asks for them.
+#: The permissions that the emulator checks: https://cloud.google.com/iam/docs/roles-permissions
 ROLES: dict[str, frozenset[str]] = {
     "roles/artifactregistry.reader": _READ,
     "roles/artifactregistry.writer": _WRITE,
@@ -87,7 +87,7 @@ IAM = f"{SCOPE}iam"
 
 @dataclass(frozen=True)
 class Binding:
-    """A member has a role on a resource and on everything below it.
+    """A role of a member on a resource and on everything below it.
 
     Attributes:
         member: `serviceAccount:EMAIL`, `user:EMAIL`, `principal://…`, `principalSet://…`, `allUsers` or
@@ -105,7 +105,7 @@ class Binding:
 
 
 def allowed(bindings: Iterable[Binding], members: Collection[str], permission: str, resource: str) -> bool:
-    """Whether one of the members has the permission on the resource."""
+    """Return whether one of the members has the permission on the resource."""
     return any(
         binding.member in members and permission in ROLES[binding.role] and binding.covers(resource)
         for binding in bindings
@@ -113,7 +113,7 @@ def allowed(bindings: Iterable[Binding], members: Collection[str], permission: s
 
 
 def in_scope(scopes: Collection[str], permission: str) -> bool:
-    """Whether a token with these scopes may be used for the permission at all.
+    """Return whether the scopes of a token include the permission.
 
     https://developers.google.com/identity/protocols/oauth2/scopes
     """

@@ -1,4 +1,4 @@
-"""What nobody outside Google could look up: the emulator's guess, and the way to try the other answer."""
+"""Behaviour of Google that is not documented: the emulator's guess, and a switch for the alternative."""
 
 import math
 from dataclasses import dataclass, fields
@@ -6,28 +6,28 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class Switches:
-    """The `[switches]` table of a world file, with dashes for underscores. `docs/fidelity.md` explains each.
+    """The `[switches]` table of a world file, where dashes replace the underscores. `docs/fidelity.md` explains each.
 
     Attributes:
         attribute_condition_status: HTTP status when an attribute condition is false (401 or 400).
         bearer_tokens: Whether the Python host takes `Authorization: Bearer`.
-        check_digests: Whether an upload whose digests do not fit its bytes is refused.
-        duplicate_identical: Whether the same bytes under the same name are accepted once more.
-        duplicate_early: Whether a duplicate is answered, and the connection closed, before the body is read.
-        duplicate_status: HTTP status for a file name that exists already (400 or 409).
-        federated_lifetime: Seconds that a token from the token exchange lives.
+        check_digests: Whether an upload is refused if its digests do not match its contents.
+        duplicate_identical: Whether an identical file under the same name is accepted again.
+        duplicate_early: Whether the answer to a duplicate comes before the body is read, and closes the connection.
+        duplicate_status: HTTP status for a file name that already exists (400 or 409).
+        federated_lifetime: Lifetime in seconds of a token from the token exchange.
         federated_tokens: Whether the Python host takes a federated token without impersonation.
-        immutable_subject: Whether `sub` carries ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories made after
+        immutable_subject: Whether `sub` has ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories created after
             2026-07-15.
-        index_delay: Seconds until an uploaded file is seen in the index and can be downloaded.
-        json_index: Whether the index speaks JSON (PEP 691) to those who ask for it.
-        max_upload_size: Bytes that a file may have; 0 for no limit.
-        missing_repository: `by-rights` (404 to those who may write to the whole project, else 403), `403` or `404`.
-        operation_seconds: Seconds until a long-running operation is done; what it creates is not there before.
+        index_delay: Seconds until an uploaded file is in the index and can be downloaded.
+        json_index: Whether the index answers in JSON (PEP 691) to clients that accept it.
+        max_upload_size: The largest file in bytes; 0 = no limit.
+        missing_repository: `by-rights` (404 if the caller has the permission on the project, else 403), `403` or `404`.
+        operation_seconds: Seconds until a long-running operation is done and has taken effect.
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
-        repository_delay: Seconds until the Python host knows a repository that was created.
-        requires_python: Whether the index carries `data-requires-python`.
-        upload_status: HTTP status of an upload that was taken.
+        repository_delay: Seconds until the Python host knows a new repository.
+        requires_python: Whether the index has `data-requires-python`.
+        upload_status: HTTP status of a successful upload.
         wrong_repository_status: HTTP status for a repository of another format or mode.
 
     Raises:

@@ -1,4 +1,4 @@
-"""TOML tables as dataclasses: dashes for underscores, nothing unknown, nothing missing, nothing of another type."""
+"""TOML tables as dataclasses: dashes replace underscores; unknown, missing and mistyped entries are refused."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -10,31 +10,36 @@ from gar_emulator.errors import EmulatorError
 R = TypeVar("R")
 
 
-class Misfit(ValueError):
-    """A table does not fit; says which, and why."""
+class InvalidTable(ValueError):
+    """A table does not match its dataclass; the message says which table, and why."""
 
 
 def record(kind: type[R], raw: Any, where: str) -> R:
-    """One dataclass from one TOML table.
+    """Return one dataclass from one TOML table.
+
+    Args:
+        kind: The dataclass.
+        raw: The table.
+        where: How messages name the table.
 
     Raises:
-        Misfit: The table does not fit; `where` says which it is.
+        InvalidTable: The table does not match.
     """
     if not isinstance(raw, dict):
-        raise Misfit(f"{where} is not a table")
+        raise InvalidTable(f"{where} is not a table")
     hints = get_type_hints(kind)
     known = {item.name.replace("_", "-"): item for item in fields(kind)}  # type: ignore[arg-type] # dataclasses only
     for name in raw:
         if name not in known:
-            raise Misfit(f"{where} has an unknown entry, {name}; known are {', '.join(known)}")
+            raise InvalidTable(f"{where} has an unknown entry, {name}; the known entries are {', '.join(known)}")
     for name, item in known.items():
         if name not in raw and item.default is MISSING and item.default_factory is MISSING:
-            raise Misfit(f"{where} lacks {name}")
+            raise InvalidTable(f"{where} has no {name}")
     values = {known[name].name: _value(raw[name], hints[known[name].name], f"{where}: {name}") for name in raw}
     try:
         return kind(**values)
     except ValueError as error:
-        raise Misfit(f"{where}: {error}") from None
+        raise InvalidTable(f"{where}: {error}") from None
 
 
 def _value(raw: Any, kind: Any, where: str) -> Any:
@@ -47,15 +52,15 @@ def _value(raw: Any, kind: Any, where: str) -> Any:
         try:
             return float(raw)
         except OverflowError:
-            raise Misfit(f"{where} is too large") from None
+            raise InvalidTable(f"{where} is too large") from None
     if origin is None and type(raw) is kind:
         return raw
-    raise Misfit(f"{where} has a value of the wrong type: {raw!r}")
+    raise InvalidTable(f"{where} has a value of the wrong type: {raw!r}")
 
 
-def bad(source: str, what: str) -> EmulatorError:
+def invalid_world(source: str, what: str) -> EmulatorError:
     return EmulatorError(
-        f"The world file cannot be used: {source} {what}.",
-        fix="start from the default world, which docs/fidelity.md shows, and change one thing at a time",
+        f"The emulator cannot use the world file: {source} {what}.",
+        fix="start from the default world in docs/fidelity.md, and change one thing at a time",
         anchor="world-file",
     )

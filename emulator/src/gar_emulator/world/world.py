@@ -1,4 +1,4 @@
-"""What exists in the emulated Google: projects, repositories, pools, accounts, keys, and who may do what."""
+"""The declared world: projects, repositories, pools, accounts, keys and bindings."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import CLOUD_PLATFORM, ROLES, Binding
 from gar_emulator.world.services import SERVICES
 from gar_emulator.world.switches import Switches
-from gar_emulator.world.toml_records import Misfit, bad, record
+from gar_emulator.world.toml_records import InvalidTable, invalid_world, record
 
 MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
 FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
@@ -30,7 +30,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository; with `public`, everybody may read it (allUsers as reader)."""
+    """A repository. If it is `public`, everyone may read it (allUsers has the reader role)."""
 
     project: str
     location: str
@@ -47,7 +47,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Pool:
-    """A workload identity pool; a deleted one can be brought back, and its id cannot be used again."""
+    """A workload identity pool. A deleted pool can be restored, and its id cannot be reused."""
 
     project: str
     id: str
@@ -66,9 +66,9 @@ class Provider:
     """An OIDC provider of a workload identity pool.
 
     Attributes:
-        mapping: CEL expressions by attribute, `google.subject` among them.
-        condition: A CEL expression that must be true; empty for none.
-        jwks: The issuer's keys as JSON, where the issuer is not the emulator's own GitHub.
+        mapping: The CEL expression of each attribute, including `google.subject`.
+        condition: A CEL expression that must be true; empty = no condition.
+        jwks: The issuer's keys as JSON, unless the issuer is the emulator's own GitHub.
     """
 
     project: str
@@ -91,7 +91,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class Account:
-    """A service account; a deleted one is known to nobody but its keys."""
+    """A service account."""
 
     email: str
     disabled: bool = False
@@ -110,7 +110,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a service account; its JSON is made in the data folder."""
+    """A key of a service account. Its JSON file is in the data folder."""
 
     account: str
     disabled: bool = False
@@ -118,7 +118,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Ambient:
-    """The account that the metadata server speaks for."""
+    """The account of which the metadata server issues tokens."""
 
     account: str
     scopes: tuple[str, ...] = (CLOUD_PLATFORM,)
@@ -126,7 +126,7 @@ class Ambient:
 
 @dataclass(frozen=True)
 class World:
-    """Everything that there is, but for packages."""
+    """A world file: everything but packages."""
 
     projects: tuple[Project, ...] = ()
     repositories: tuple[Repository, ...] = ()
@@ -141,7 +141,7 @@ class World:
 
     @classmethod
     def default(cls) -> "World":
-        """The world of the documentation: project `demo-project` with the repository `python`."""
+        """Return the default world: the project `demo-project` with the repository `python`."""
         return cls.parse(files("gar_emulator").joinpath("default.toml").read_text("utf-8"), "default.toml")
 
     @classmethod
@@ -149,12 +149,12 @@ class World:
         """Read a world file (TOML).
 
         Raises:
-            EmulatorError: The file cannot be read, or something in it cannot be understood or does not exist.
+            EmulatorError: The file cannot be read, or an entry is invalid or names something undeclared.
         """
         try:
             text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise bad(str(file), f"cannot be read: {error}") from error
+            raise invalid_world(str(file), f"cannot be read: {error}") from error
         world = cls.parse(text, str(file))
         for provider in world.providers:
             _check_expressions(provider, str(file))
@@ -165,7 +165,7 @@ class World:
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise bad(source, f"is not TOML: {error}") from error
+            raise invalid_world(source, f"is not TOML: {error}") from error
         tables: dict[str, Any] = {
             "projects": Project,
             "repositories": Repository,
@@ -180,9 +180,11 @@ class World:
         values: dict[str, Any] = {}
         for name, content in raw.items():
             if name not in {**tables, **singles}:
-                raise bad(source, f"has an unknown table, {name}; known are {', '.join([*tables, *singles])}")
+                raise invalid_world(
+                    source, f"has an unknown table, {name}; the known tables are {', '.join([*tables, *singles])}"
+                )
             if name in tables and not isinstance(content, list):
-                raise bad(source, f"has [{name}] where [[{name}]] is meant")
+                raise invalid_world(source, f"has [{name}] instead of [[{name}]]")
             try:
                 values[name] = (
                     record(singles[name], content, f"[{name}]")
@@ -192,14 +194,14 @@ class World:
                         for number, entry in enumerate(content, 1)
                     )
                 )
-            except Misfit as misfit:
-                raise bad(f"{source}:", str(misfit)) from None
+            except InvalidTable as error:
+                raise invalid_world(f"{source}:", str(error)) from None
         world = cls(**values)
         world._check(source)
         return world
 
     def _check(self, source: str) -> None:
-        """Refuse a world that names what it does not declare."""
+        """Raise EmulatorError if the world names something that it does not declare."""
         declared = {"project": {item.id for item in self.projects}, "account": {item.email for item in self.accounts}}
         named = [
             *(("project", item.project) for item in self.repositories),
@@ -209,25 +211,25 @@ class World:
         ]
         for kind, name in named:
             if name not in declared[kind]:
-                raise bad(source, f"names {kind} {name} without declaring it")
+                raise invalid_world(source, f"names the {kind} {name} but does not declare it")
         for repository in self.repositories:
             if repository.format not in FORMATS or repository.mode not in MODES:
-                raise bad(source, f"gives {repository.name} an unknown format or mode")
+                raise invalid_world(source, f"has a repository, {repository.name}, of an unknown format or mode")
         for provider in self.providers:
             if not any((pool.project, pool.id) == (provider.project, provider.pool) for pool in self.pools):
-                raise bad(source, f"puts the provider {provider.id} into a pool that it does not declare")
+                raise invalid_world(source, f"has a provider, {provider.id}, in a pool that it does not declare")
             if "google.subject" not in provider.mapping:
-                raise bad(source, f"does not map google.subject in the provider {provider.id}")
-        for service in {service for project in self.projects for service in project.disabled_services} - set(SERVICES):
-            raise bad(source, f"disables a service that the emulator does not know: {service}")
+                raise invalid_world(source, f"has a provider, {provider.id}, without a mapping of google.subject")
+        for service in {each for project in self.projects for each in project.disabled_services} - set(SERVICES):
+            raise invalid_world(source, f"disables an unknown service, {service}")
         for role in {binding.role for binding in self.bindings} - set(ROLES):
-            raise bad(source, f"binds a role that the emulator does not know: {role}")
+            raise invalid_world(source, f"has a binding of an unknown role, {role}")
 
 
 def _check_expressions(provider: Provider, source: str) -> None:
-    from gar_emulator.world.expressions import check  # loads CEL, for world files only
+    from gar_emulator.world.expressions import check  # CEL takes long to load
 
     for expression in (*provider.mapping.values(), provider.condition):
         problem = check(expression) if expression else ""
         if problem:
-            raise bad(source, f"has an expression that is not CEL: {expression} ({problem})")
+            raise invalid_world(source, f"has an invalid CEL expression, {expression} ({problem})")
