@@ -34,7 +34,7 @@ POETRY = f'\n[tool.poetry]\npackage-mode = false\ndependencies = {{ hello = {{ s
 
 @pytest.fixture
 def public_index() -> Iterator[str]:
-    """An index of everybody's that holds nothing."""
+    """An empty public index."""
 
     class Empty(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -49,12 +49,12 @@ def public_index() -> Iterator[str]:
 
 
 class ToolFailure(Exception):
-    """A tool ended with another exit code than 0."""
+    """A tool failed."""
 
 
 @dataclass(frozen=True)
 class Laptop:
-    """A fresh home, and a project beside it, where Artifact Registry has its real name."""
+    """An empty home folder and a project; Artifact Registry has its real host name."""
 
     home: Path
     project: Path
@@ -75,7 +75,7 @@ class Laptop:
         return done
 
     def run(self, program: str, *arguments: str | Path, **more: str) -> str:
-        """Run a tool, which must succeed, as the person at this laptop would."""
+        """Run a tool in the project."""
         done = subprocess.run(
             [shutil.which(program, path=str(BIN)) or program, *arguments],
             cwd=self.project,
@@ -90,14 +90,14 @@ class Laptop:
         return done.stdout + done.stderr
 
     def files(self) -> dict[Path, str]:
-        """Every file of settings, and what it says."""
+        """Return every settings file and its text."""
         folders = [self.home / ".config", self.home / ".local/share/uv/credentials"]
         found = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
         known = [self.home / ".pypirc", self.project / "pyproject.toml"]
         return {file: file.read_text() for file in [*found, *known] if file.is_file()}
 
     def readers(self) -> set[str]:
-        """Who has downloaded a file."""
+        """Return the principals that have downloaded a file."""
         return {seen.principal for seen in self.registry.requests if seen.path.endswith(".whl") and seen.status == 200}
 
 
@@ -107,7 +107,7 @@ def laptop(
 ) -> Laptop:
     exports = production.exports()
     home = Path(clean_env["HOME"])
-    leaks.expect(home)  # its settings are made to hold a secret
+    leaks.expect(home)  # its settings contain a secret on purpose
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text(PROJECT + POETRY)
@@ -140,7 +140,7 @@ def _pip(laptop: Laptop, package: str = "hello") -> None:
 
 
 def _docker(laptop: Laptop, package: str = "hello") -> None:
-    """The file takes the place of /etc/pip.conf in a build, where nobody has settings of their own."""
+    """In a build, the file replaces /etc/pip.conf, and there are no user settings."""
     (file,) = (laptop.home / ".config/gar-publish").iterdir()
     of_a_build = {"PIP_CONFIG_FILE": str(file), "XDG_CONFIG_HOME": os.devnull}
     laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", package, **of_a_build)
@@ -193,8 +193,8 @@ def test_install(laptop: Laptop, tool: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("tool", INSTALL)
-def test_another_kind_leaves_nothing_of_the_one_before(laptop: Laptop, tool: str) -> None:
-    """uv, for one, mixes up two users of the same index."""
+def test_another_kind_replaces_the_one_before(laptop: Laptop, tool: str) -> None:
+    """Two users of one index would confuse uv."""
     laptop.configure(tool, "json-key")
     laptop.configure(tool, "token")
     assert not any("_json_key_base64" in text for text in laptop.files().values())
@@ -206,7 +206,7 @@ def test_another_kind_leaves_nothing_of_the_one_before(laptop: Laptop, tool: str
 
 @pytest.mark.parametrize("tool", INSTALL)
 def test_the_only_index(laptop: Laptop, tool: str, connected: set[str]) -> None:
-    """What it lacks is looked for nowhere else, neither on PyPI nor where pip has looked until now."""
+    """Packages that it lacks are not looked up anywhere else, neither on PyPI nor in pip's former indexes."""
     before = laptop.home / ".config/pip/pip.conf"
     before.parent.mkdir(parents=True)
     before.write_text("[install]\nextra-index-url = https://index.example.com/simple/\n")
@@ -237,7 +237,7 @@ def test_the_only_index(laptop: Laptop, tool: str, connected: set[str]) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["keyring", "fresh token"])
-def test_for_everything_that_a_person_does(laptop: Laptop, tool: str, install: Sequence[str], kind: str) -> None:
+def test_user_settings(laptop: Laptop, tool: str, install: Sequence[str], kind: str) -> None:
     laptop.configure(tool, kind, "--user")
     assert (laptop.project / "pyproject.toml").read_text() == PROJECT + POETRY
     laptop.run(*install, UV_DEFAULT_INDEX=laptop.environment["PIP_INDEX_URL"])
@@ -245,7 +245,7 @@ def test_for_everything_that_a_person_does(laptop: Laptop, tool: str, install: S
 
 
 @pytest.mark.parametrize("tool", TOOL_NAMES)
-def test_a_dry_run_shows_everything_but_secrets_and_changes_nothing(laptop: Laptop, tool: str) -> None:
+def test_a_dry_run_shows_all_but_secrets_and_changes_nothing(laptop: Laptop, tool: str) -> None:
     before = laptop.files()
     done = laptop.configure(tool, "json-key", "--dry-run")
     assert laptop.files() == before
@@ -281,7 +281,7 @@ def test_index_url(laptop: Laptop, client: Sequence[str], kind: str, leaks: Leak
 
 
 def document(command: str) -> str:
-    """The block of docs/install.md that has this in it, with the name of a project and a package that exist."""
+    """Return the block of docs/install.md with this command, for a project and a package that exist."""
     (found,) = (block.text for block in blocks(ROOT / "docs/install.md") if command in block.text)
     return found.replace("my-project", "demo-project").replace("my-package", "--target=.venv hello")
 
@@ -299,7 +299,7 @@ def test_a_key_reaches_pip_but_not_its_arguments(laptop: Laptop, tmp_path: Path)
     assert arguments.read_text() == "install -r /dev/stdin --target=.venv hello\n"
 
 
-def test_settings_of_one_virtual_environment(laptop: Laptop, leaks: Leaks) -> None:
+def test_the_settings_of_one_virtual_environment(laptop: Laptop, leaks: Leaks) -> None:
     leaks.expect(laptop.project / ".venv/pip.conf")
     laptop.run(sys.executable, "-m", "venv", ".venv")
     laptop.run("/bin/sh", "-ec", document("PIP_CONFIG_FILE"))
@@ -308,7 +308,7 @@ def test_settings_of_one_virtual_environment(laptop: Laptop, leaks: Leaks) -> No
     assert laptop.files().keys() == {laptop.project / "pyproject.toml"}
 
 
-def test_a_credential_that_is_not_asked_for(laptop: Laptop) -> None:
+def test_a_credential_option_without_a_token(laptop: Laptop) -> None:
     doors = Doors(laptop.project, laptop.environment)
     done = doors.command("configure", "pip", "--repository", REPOSITORY, "--access-token", "../token")
     assert done.code == 2
@@ -322,11 +322,11 @@ def test_two_kinds_at_once(laptop: Laptop) -> None:
     assert "not allowed with argument --keyring" in done.err
 
 
-def test_settings_that_are_broken_stay_as_they_are(laptop: Laptop) -> None:
+def test_keeps_malformed_settings(laptop: Laptop) -> None:
     (laptop.project / "pyproject.toml").write_text("[project\n")
     done = Doors(laptop.project, laptop.environment).command("configure", "poetry", "--repository", REPOSITORY)
     assert done.code == 2
-    assert "pyproject.toml cannot be understood (line 1); nothing was changed." in done.errors[0]
+    assert "pyproject.toml cannot be parsed (line 1); nothing was changed." in done.errors[0]
     assert (laptop.project / "pyproject.toml").read_text() == "[project\n"
 
 
@@ -338,11 +338,11 @@ def test_settings_that_are_broken_stay_as_they_are(laptop: Laptop) -> None:
         (".config/pypoetry/auth.toml", "poetry", '[http-basic.other]\npassword = "made-up-secret\n'),
     ],
 )
-def test_settings_that_are_broken_show_no_secret(laptop: Laptop, file: str, tool: str, text: str) -> None:
+def test_shows_no_secret_of_malformed_settings(laptop: Laptop, file: str, tool: str, text: str) -> None:
     (laptop.home / file).parent.mkdir(parents=True, exist_ok=True)
     (laptop.home / file).write_text(text)
     done = Doors(laptop.project, laptop.environment).command("configure", tool, "--repository", REPOSITORY)
     assert done.code == 2
-    assert "cannot be understood" in done.errors[0]
+    assert "cannot be parsed" in done.errors[0]
     assert "made-up-secret" not in done.out + done.err
     assert (laptop.home / file).read_text() == text

@@ -105,7 +105,7 @@ def configure(options: Options, environment: Environment, console: TerminalConso
     # twine uploads, and a given token cannot be made read-only.
     narrow = options["tool"] != "twine" and "access-token" not in inputs
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=narrow)
-    command.run(options, read_repository(inputs, context.endpoints), login, environment, console, show=print)
+    command.run(options, read_repository(inputs, context.endpoints), login, context, show=print)
     return 0
 
 

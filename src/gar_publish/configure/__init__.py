@@ -1,1 +1,1 @@
-"""Settings of pip, uv, Poetry, PDM, twine and Docker for one repository: merged into what is there, and kept."""
+"""Settings of pip, uv, Poetry, PDM, twine and Docker for one repository, merged into the existing ones."""

@@ -1,4 +1,4 @@
-"""`gar-publish configure`: shows or makes the changes that one tool needs."""
+"""`gar-publish configure`: makes or shows the changes that one tool needs."""
 
 import os
 import platform
@@ -9,52 +9,47 @@ from typing import Any
 
 from gar_publish.configure import files
 from gar_publish.configure.places import Machine
-from gar_publish.configure.tools import TOOLS, Plan, UvLogin, Wanted
-from gar_publish.console import Console
+from gar_publish.configure.tools import TOOLS, Plan, Request
+from gar_publish.console import Console, rfc3339
+from gar_publish.context import Context
 from gar_publish.errors import BadInput
 from gar_publish.settings.index_url import USERS, Login
 from gar_publish.settings.repository import Repository
 
 
 def run(
-    options: Mapping[str, Any],
-    repository: Repository,
-    login: Login,
-    environment: Mapping[str, str],
-    console: Console,
-    *,
-    show: Callable[[str], None],
+    options: Mapping[str, Any], repository: Repository, login: Login, context: Context, *, show: Callable[[str], None]
 ) -> None:
-    """Make a tool's changes, or show them.
+    """Make the changes for a tool, or show them.
 
     Args:
-        options: What `add_options` reads.
-        repository: Where to install from, or to upload to.
-        login: How the tool is to show who it is.
-        environment: The environment's variables.
-        console: Is told what was done, and what is to be done next.
-        show: Takes the changes of a dry run.
+        options: The options of the command.
+        repository: The repository to install from, or to upload to.
+        login: The user name and password for the tool.
+        context: Where this happens; its console shows what was done, and the next steps.
+        show: Prints the changes of a dry run.
 
     Raises:
-        BadInput: Settings cannot be read, understood or written; the first that cannot be understood stops all.
+        BadInput: A settings file cannot be read, parsed or written. Nothing is written if one cannot be parsed.
     """
-    machine = Machine(platform.system(), environment, Path.home(), lambda path: Path(path).exists())
-    wanted = Wanted(
+    request = Request(
         repository=repository,
         login=login,
         name=options["name"],
         only=options["only"],
         user=options["user"],
         folder=options["folder"],
-        machine=machine,
+        machine=Machine(platform.system(), context.environment, Path.home(), lambda path: Path(path).exists()),
     )
-    carry_out(TOOLS[options["tool"]](wanted), machine, dry_run=options["preview"], console=console, show=show)
+    apply(TOOLS[options["tool"]](request), request, dry_run=options["preview"], console=context.console, show=show)
     if login.expires_at:
-        console.notice(f"The token ends at {login.expires_at:%Y-%m-%dT%H:%M:%SZ}. Run this again for a new one.")
+        context.console.notice(
+            f"The token expires at {rfc3339(login.expires_at)}. Run this command again for a new one."
+        )
 
 
-def carry_out(plan: Plan, machine: Machine, *, dry_run: bool, console: Console, show: Callable[[str], None]) -> None:
-    """Do what is planned, or show it without any secret."""
+def apply(plan: Plan, request: Request, *, dry_run: bool, console: Console, show: Callable[[str], None]) -> None:
+    """Make the planned changes, or show them without secrets."""
     texts: dict[Path, tuple[str, str]] = {}
     for edit in plan.edits:
         old, new = texts.get(edit.path) or (files.read(edit.path),) * 2
@@ -65,8 +60,8 @@ def carry_out(plan: Plan, machine: Machine, *, dry_run: bool, console: Console, 
             show(files.difference(path, old, new))
         elif not dry_run:
             console.info(f"{path}: {_write(path, old, new, secret=path in secret)}")
-    if plan.uv:
-        _tell_uv(plan.uv, machine.environment, dry_run=dry_run, show=show)
+    if plan.in_uv:
+        _store_in_uv(request, dry_run=dry_run, show=show)
     for warning in plan.warnings:
         console.warning(warning)
     for note in plan.notes:
@@ -74,28 +69,28 @@ def carry_out(plan: Plan, machine: Machine, *, dry_run: bool, console: Console, 
 
 
 def _write(path: Path, old: str, new: str, *, secret: bool) -> str:
-    private = " (mode 0600, for it holds a secret)" if secret and os.name == "posix" else ""
+    private = " (mode 0600, since it contains a secret)" if secret and os.name == "posix" else ""
     if old != new:
         files.write(path, new, secret=secret)
         return f"written{private}"
     if secret and files.make_private(path):
-        return f"is as it should be; closed to others{private}"
-    return "is as it should be"
+        return f"unchanged, but made private{private}"
+    return "unchanged"
 
 
-def _tell_uv(wanted: UvLogin, environment: Mapping[str, str], *, dry_run: bool, show: Callable[[str], None]) -> None:
-    """Put the login into uv's store, and take any other user's of the same index out: uv would mix them up.
+def _store_in_uv(request: Request, *, dry_run: bool, show: Callable[[str], None]) -> None:
+    """Store the login in uv, and remove those of other users for the same index, which uv would mix up.
 
     https://docs.astral.sh/uv/concepts/authentication/cli/
     """
-    from uv import find_uv_bin  # only uv's users need it
+    from uv import find_uv_bin  # only needed for uv
 
-    login = wanted.login
+    login = request.login
     commands = [
-        ["logout", wanted.index, "--username", user] for user in USERS if user != login.user or not login.password
+        ["logout", request.index, "--username", user] for user in USERS if user != login.user or not login.password
     ]
     if login.password:
-        commands.append(["login", wanted.index, "--username", login.user, "--password", "-"])
+        commands.append(["login", request.index, "--username", login.user, "--password", "-"])
     if dry_run:
         show("\n".join(f"uv auth {' '.join(command)}" for command in commands))
         return
@@ -103,7 +98,7 @@ def _tell_uv(wanted: UvLogin, environment: Mapping[str, str], *, dry_run: bool, 
         done = subprocess.run(
             [find_uv_bin(), "--no-config", "auth", *command],
             input=login.password if command[0] == "login" else "",
-            env=dict(environment),
+            env=dict(request.machine.environment),
             capture_output=True,
             text=True,
             check=False,
@@ -111,7 +106,7 @@ def _tell_uv(wanted: UvLogin, environment: Mapping[str, str], *, dry_run: bool, 
         if done.returncode and command[0] == "login":
             raise BadInput(
                 "uv could not store the credential.",
-                fix="check the rights of the folder that `uv auth dir` prints",
+                fix="check the permissions of the folder that `uv auth dir` prints",
                 anchor="settings-file",
                 detail=done.stderr[-1000:],
             )

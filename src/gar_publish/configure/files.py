@@ -1,4 +1,4 @@
-"""Reading and writing settings: atomically, through links, and readable by nobody else where they hold a secret."""
+"""Reads and writes settings files: atomically, through links, and privately if they contain a secret."""
 
 import difflib
 import os
@@ -20,11 +20,11 @@ _LOGIN_IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
 _SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*)(.*)$")
 _THREE_QUOTES = re.compile(r"\"{3}|'{3}")
 _CHANGED = "\0"
-"""Stands between a line without its secret and what tells it from the same line with another one."""
+"""Separates a line without its secret from a hash of the line, so that a changed secret is a difference."""
 
 
 class Malformed(Exception):
-    """A file that cannot be read, or cannot be added to without changing what it says."""
+    """A file that cannot be parsed, or not be changed without changing its other settings."""
 
     def __init__(self, line: int | None) -> None:
         super().__init__(f" (line {line})" if line else "")
@@ -36,8 +36,8 @@ class Edit:
 
     Attributes:
         path: The file; it need not exist.
-        change: Makes the new text from the old; raises `Malformed`.
-        secret: Whether the new text holds a secret.
+        change: Returns the new text for the old one; raises `Malformed`.
+        secret: Whether the new text contains a secret.
     """
 
     path: Path
@@ -46,16 +46,16 @@ class Edit:
 
 
 def read(path: Path) -> str:
-    """The file's text with its line ends; nothing where there is no file.
+    """Return a file's text with its line ends; an empty one if there is no file.
 
     Raises:
-        BadInput: It is no file that can be read.
+        BadInput: It is not a readable file.
     """
     try:
         if path.exists() and not path.is_file():
             raise BadInput(
-                f"{path} is not a file, so no settings can be kept there.",
-                fix="unset the variable that names it, or name a file",
+                f"{path} is not a file, so it cannot have settings.",
+                fix="unset the variable that names it",
                 anchor="settings-file",
             )
         return path.read_bytes().decode()
@@ -67,17 +67,17 @@ def read(path: Path) -> str:
 
 
 def changed(edit: Edit, text: str) -> str:
-    """The new text, with the line ends of the old one.
+    """Return the new text, with the line ends of the old one.
 
     Raises:
         BadInput: It is malformed.
     """
-    new = understood(edit.path, edit.change, text.replace("\r\n", "\n"))
+    new = parsed(edit.path, edit.change, text.replace("\r\n", "\n"))
     return new.replace("\n", "\r\n") if "\r\n" in text else new
 
 
-def understood(path: Path, parse: Callable[[str], T], text: str) -> T:
-    """What `parse` makes of a file's text.
+def parsed(path: Path, parse: Callable[[str], T], text: str) -> T:
+    """Return the result of `parse` for a file's text.
 
     Raises:
         BadInput: It is malformed.
@@ -86,21 +86,21 @@ def understood(path: Path, parse: Callable[[str], T], text: str) -> T:
         return parse(text)
     except Malformed as error:
         raise BadInput(
-            f"{path} cannot be understood{error}; nothing was changed.",
-            cause="its syntax is broken, or too unusual to be added to",
-            fix="mend it, or move it away, and run the same command again",
+            f"{path} cannot be parsed{error}; nothing was changed.",
+            cause="its syntax is wrong, or too unusual to be edited safely",
+            fix="correct the file or move it away, then run the same command again",
             anchor="settings-file",
         ) from None
 
 
 def difference(path: Path, old: str, new: str) -> str:
-    """A unified diff without context and without secrets."""
+    """Return a unified diff without context and without secrets."""
     lines = difflib.unified_diff(_without_secrets(old), _without_secrets(new), str(path), str(path), n=0, lineterm="")
     return "\n".join(line.partition(_CHANGED)[0] for line in lines)
 
 
 def write(path: Path, text: str, *, secret: bool) -> None:
-    """Replace a file's text at once. With a secret, or where it is new, only its owner can ever read it.
+    """Replace a file's text atomically. A new file, or one with a secret, is readable only by its owner.
 
     Raises:
         BadInput: It cannot be written.
@@ -123,7 +123,7 @@ def write(path: Path, text: str, *, secret: bool) -> None:
 
 
 def make_private(path: Path) -> bool:
-    """Take everybody else's rights to a file away; whether there were any."""
+    """Remove all other users' permissions for a file, and return whether there were any."""
     if os.name != "posix" or not path.stat().st_mode & 0o077:
         return False
     path.chmod(0o600)
@@ -131,9 +131,9 @@ def make_private(path: Path) -> bool:
 
 
 def _without_secrets(text: str) -> list[str]:
-    """The lines of a file; where one hides something, a hash of it follows after `_CHANGED`."""
+    """Return the lines of a file without secrets; after `_CHANGED`, such a line has its hash."""
     lines = []
-    inside, quotes = False, ""  # a value that goes on: an INI file's, indented, and one of TOML, in three quotes
+    inside, quotes = False, ""  # in a multi-line value: indented in INI, between three quotes in TOML
     for line in text.splitlines():
         shown = _LOGIN_IN_URL.sub(_user_alone, line)
         if quotes:
@@ -151,7 +151,7 @@ def _without_secrets(text: str) -> list[str]:
 
 
 def _user_alone(login: re.Match[str]) -> str:
-    """A user name that is no secret stays; one that is not known may be a token."""
+    """Return a login without its password, and without the user name if that may be a token."""
     user, _, password = login[0].removesuffix("@").partition(":")
     if user not in USERS:
         return "***@"
@@ -161,6 +161,6 @@ def _user_alone(login: re.Match[str]) -> str:
 def _unusable(path: Path, verb: str, why: str) -> BadInput:
     return BadInput(
         f"{path} cannot be {verb}: {why}.",
-        fix="check the rights of the file and of its folder",
+        fix="check the permissions of the file and of its folder",
         anchor="settings-file",
     )

@@ -1,4 +1,4 @@
-"""Which indexes a TOML file of uv, Poetry or PDM lists already, and what of that lets strangers in."""
+"""The indexes that a TOML file of uv, Poetry or PDM lists, and which of them allow dependency confusion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import Any, Self
 
 from gar_publish.configure import toml
-from gar_publish.configure.files import read, understood
+from gar_publish.configure.files import parsed, read
 from gar_publish.settings.index_url import same_index, url_without_login
 
 _CONFUSION = (
-    "{name} is not an explicit index in {path}, so a package may come from another index that has its name (dependency "
-    "confusion). Pin hashes, or have an explicit index in the project, and name what comes from it."
+    "{name} is not an explicit index in {path}, so another index can supply a package of the same name (dependency "
+    "confusion). Pin hashes, or use an explicit index in the project and name the packages that come from it."
 )
 
 
 @dataclass(frozen=True)
-class Sources:
+class Indexes:
     """The indexes of one file.
 
     Attributes:
         path: The file.
-        keys: Where its list of indexes is.
-        explicit: What an index says that gives only the packages that name it; None where there are none such.
+        keys: The path of the list in the file.
+        explicit: The key and value of an explicit index, which supplies only packages that name it; None if the tool
+            has no such indexes.
         listed: The indexes.
     """
 
@@ -34,25 +35,25 @@ class Sources:
 
     @classmethod
     def read(cls, path: Path, keys: tuple[str, ...], explicit: tuple[str, object] | None = None) -> Self:
-        """Find out what a file lists.
+        """Read the indexes of a file.
 
         Raises:
-            BadInput: It cannot be read or understood.
+            BadInput: The file cannot be read or parsed.
         """
-        return cls(path, keys, explicit, understood(path, partial(toml.entries, keys=keys), read(path)))
+        return cls(path, keys, explicit, parsed(path, partial(toml.entries, keys=keys), read(path)))
 
     def name_of(self, url: str) -> str | None:
-        """The name of the index that has this URL already, with or without a user name."""
+        """Return the name of the index with this URL, with or without a user name."""
         names = (each.get("name") for each in self.listed if same_index(str(each.get("url", "")), url))
         return next((str(name) for name in names if name), None)
 
     def warnings(self, name: str, *, only: bool, new_is_explicit: bool) -> tuple[str, ...]:
-        """What the person should know of settings that are kept.
+        """Return warnings of settings that are kept.
 
         Args:
             name: The index that is written.
-            only: Whether no other is wanted.
-            new_is_explicit: Whether it is made explicit where it is new.
+            only: Whether it should be the only one.
+            new_is_explicit: Whether it is made explicit if it is new.
         """
         if only:
             others = [
@@ -60,7 +61,7 @@ class Sources:
                 for each in self.listed
                 if each.get("name") != name and not self._is_explicit(each)
             ]
-            return (f"{self.path} lists other indexes too, and keeps them: {', '.join(others)}.",) if others else ()
+            return (f"{self.path} still lists other indexes: {', '.join(others)}.",) if others else ()
         known = next((each for each in self.listed if each.get("name") == name), None)
         is_explicit = self._is_explicit(known) if known else new_is_explicit
         return () if is_explicit else (_CONFUSION.format(name=name, path=self.path),)

@@ -1,6 +1,6 @@
-"""Edits of pip.conf and .pypirc that keep every other line, comments included.
+"""Edits pip.conf and .pypirc, and keeps every other line, comments included.
 
-pip and twine read these files without interpolation, so a `%` in a value stays as it is.
+pip and twine read these files without interpolation, so `%` is not escaped.
 """
 
 import configparser
@@ -14,22 +14,22 @@ from gar_publish.settings.index_url import Login, same_index
 
 class _Pip(ConfigUpdater):
     def optionxform(self, optionstr: str) -> str:
-        """As pip does: it takes `extra_index_url` for `extra-index-url`."""
+        """Return the option's name as pip reads it: `extra_index_url` is `extra-index-url`."""
         return optionstr.lower().replace("_", "-")
 
 
 def with_pip_index(text: str, url: str, *, only: bool) -> str:
-    """A pip.conf with this index beside the others, or as the only one.
+    """Return a pip.conf with this index in addition to the others, or as the only one.
 
-    pip lets the section of a command ([install]) win over [global], so one that names indexes is changed as well.
+    In pip, the section of a command ([install]) overrides [global], so one that names indexes is changed too.
 
     Args:
-        text: The file as it is.
+        text: The current text.
         url: The simple index, with user name and password.
-        only: Whether pip is to look nowhere else.
+        only: Whether it should be the only index.
 
     Raises:
-        Malformed: pip could not read the file either.
+        Malformed: pip cannot read the file either.
     """
     updater = _parsed(_Pip(), text)
     everywhere = _section(updater, "global")
@@ -46,25 +46,25 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
 
 
 def names_pip_indexes(text: str) -> bool:
-    """Whether a pip.conf says where to look for packages.
+    """Return whether a pip.conf names indexes.
 
     Raises:
-        Malformed: pip could not read the file either.
+        Malformed: pip cannot read the file either.
     """
     return any(_names_indexes(section) for section in _parsed(_Pip(), text).iter_sections())
 
 
 def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
-    """A .pypirc in which `twine upload --repository NAME` finds this repository.
+    """Return a .pypirc in which `twine upload --repository NAME` finds this repository.
 
-    Without a password, twine asks its keyring for both user name and password.
+    Without a password, twine gets both user name and password from its keyring.
 
     Raises:
-        Malformed: twine could not read the file either.
+        Malformed: twine cannot read the file either.
     """
     updater = _parsed(ConfigUpdater(), text)
     distutils = _section(updater, "distutils")
-    # Without the option, twine knows these two.
+    # twine's default for the option
     servers = _lines(distutils, "index-servers") or ["pypi", "testpypi"]
     if not any(name in _items(line) for line in servers):
         _set_lines(distutils, "index-servers", [*servers, name])
@@ -81,7 +81,7 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
 def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:
     try:
         updater.read_string(text if text.endswith("\n") or not text else f"{text}\n")
-    except configparser.Error as error:  # its message quotes the line, which may hold a secret
+    except configparser.Error as error:  # its message quotes the line, which may contain a secret
         errors = getattr(error, "errors", None)
         raise Malformed(errors[0][0] if errors else getattr(error, "lineno", None)) from None
     return updater
@@ -105,7 +105,7 @@ def _names_indexes(section: Section) -> bool:
 
 
 def _lines(section: Section, option: str) -> list[str]:
-    """The lines of a list, comments included."""
+    """Return the lines of a list, comments included."""
     return [line.strip() for line in _value(section, option).splitlines() if line.strip()]
 
 

@@ -1,6 +1,6 @@
-"""Where each tool keeps its settings, on each system.
+"""The paths of each tool's settings on each system.
 
-Nothing here looks at this machine, so that what holds on Windows and macOS can be tested on Linux.
+Nothing here reads from this machine, so that the paths on Windows and macOS can be tested on Linux.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +10,13 @@ from pathlib import PurePath
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides where a person's files are.
+    """The facts that a user's paths depend on.
 
     Attributes:
         system: The operating system as `platform.system()` names it: "Linux", "Darwin", "Windows".
         environment: The environment's variables.
-        home: The person's home folder.
-        exists: Whether there is a file or a folder of that name.
+        home: The user's home folder.
+        exists: Returns whether there is a file or a folder at a path.
     """
 
     system: str
@@ -25,7 +25,7 @@ class Machine:
     exists: Callable[[PurePath], bool]
 
     def named(self, variable: str) -> PurePath | None:
-        """The path that a variable holds, if it is set."""
+        """Return the path in a variable, if it is set."""
         value = self.environment.get(variable)
         return type(self.home)(value) if value else None
 
@@ -43,7 +43,7 @@ class Machine:
         return self.home / "Library" / "Application Support"
 
     def config(self, tool: str) -> PurePath:
-        """Where a tool that follows platformdirs keeps settings that roam with the person."""
+        """Return the folder of a tool that follows platformdirs."""
         match self.system:
             case "Windows":
                 return self.roaming / tool
@@ -61,13 +61,13 @@ def pip_file(machine: Machine) -> PurePath:
 
 
 def pip_environment_file(machine: Machine) -> PurePath | None:
-    """What pip heeds more than a person's own file, where a virtual environment is active."""
+    """Return the file of an active virtual environment, which overrides the user's own."""
     folder = machine.named("VIRTUAL_ENV")
     return folder / ("pip.ini" if machine.system == "Windows" else "pip.conf") if folder else None
 
 
 def _pip_files(machine: Machine) -> tuple[PurePath, PurePath]:
-    """Where pip looks first, and where it has looked for ever."""
+    """Return pip's current path and its legacy path."""
     match machine.system:
         case "Windows":
             return machine.roaming / "pip" / "pip.ini", machine.home / "pip" / "pip.ini"
@@ -107,5 +107,5 @@ def pypirc_file(machine: Machine) -> PurePath:
 
 
 def docker_file(machine: Machine, name: str) -> PurePath:
-    """Outside every project, so that no build context holds it."""
+    """Return a path outside every project, so that no build context contains it."""
     return machine.config("gar-publish") / f"{name}.pip.conf"

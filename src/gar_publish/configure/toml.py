@@ -1,4 +1,4 @@
-"""Edits of TOML files that keep every other line, comments included."""
+"""Edits TOML files, and keeps every other line, comments included."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from tomlkit.exceptions import ParseError
 from gar_publish.configure.files import Malformed
 
 Values = Mapping[str, str | bool | None]
-"""What each key is to be; None removes it."""
+"""The new value of each key; None removes it."""
 
 
 def with_values(text: str, keys: Sequence[str], values: Values) -> str:
-    """Set keys of the table at `keys`, which is made if need be.
+    """Set values in the table at `keys`, which is created if it is missing.
 
     Raises:
-        Malformed: This is no TOML, or none that can be added to.
+        Malformed: This is not TOML, or it cannot be edited.
     """
     document = _parsed(text)
     if any(value is not None for value in values.values()):
@@ -29,16 +29,16 @@ def with_values(text: str, keys: Sequence[str], values: Values) -> str:
 
 
 def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = MappingProxyType({})) -> str:
-    """Set keys of the entry with the same name in the array of tables at `keys`; a new one comes last.
+    """Set values in the entry of the same name in the array of tables at `keys`; a new entry comes last.
 
     Args:
-        text: The file as it is.
-        keys: Where the array is.
-        entry: What every entry of that name has to say.
-        new: What it says besides if it was not there before.
+        text: The current text.
+        keys: The path of the array.
+        entry: The values to set, `name` included.
+        new: More values for an entry that is new.
 
     Raises:
-        Malformed: This is no TOML, or none that can be added to.
+        Malformed: This is not TOML, or it cannot be edited.
     """
     document = _parsed(text)
     for each in _entries(document, keys):
@@ -58,10 +58,10 @@ def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = Mapp
 
 
 def entries(text: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The entries of the array of tables at `keys`.
+    """Return the entries of the array of tables at `keys`.
 
     Raises:
-        Malformed: This is no TOML, or none that can be added to.
+        Malformed: This is not TOML, or it cannot be edited.
     """
     return [dict(each) for each in _entries(_parsed(text).unwrap(), keys)]
 
@@ -74,7 +74,7 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
 
 
 def _found(document: Any, keys: Sequence[str]) -> Any:
-    """The table at `keys`, or an empty one."""
+    """Return the table at `keys`, or an empty one."""
     found = document
     for key in keys:
         found = found.get(key, {})
@@ -91,7 +91,7 @@ def _entries(document: Any, keys: Sequence[str]) -> list[Any]:
 
 
 def _table(document: tomlkit.TOMLDocument, keys: Sequence[str], *, bare: bool = False) -> Any:
-    """The table at `keys`; one that is new has no header of its own where it is `bare`."""
+    """Return the table at `keys`; a new one gets no header of its own if it is `bare`."""
     table: Any = document
     for number, key in enumerate(keys):
         if key not in table:
@@ -109,12 +109,12 @@ def _set(table: Any, values: Values) -> None:
 
 
 def _rendered(document: tomlkit.TOMLDocument) -> str:
-    """The text, once it is sure to say what the document does: a table of dotted keys takes no entries."""
+    """Return the text, if it parses to the document again: tomlkit cannot add to a table of dotted keys."""
     text = document.as_string()
     try:
-        said = tomllib.loads(text)
+        read = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise Malformed(None) from None
-    if said != document.unwrap():
+    if read != document.unwrap():
         raise Malformed(None)
     return text

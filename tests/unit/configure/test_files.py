@@ -14,17 +14,17 @@ def mode(path: Path) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _everybody_may_read_new_files() -> None:
+def _new_files_are_readable_by_all() -> None:
     os.umask(0o022)
 
 
-def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_new_file_is_private(tmp_path: Path) -> None:
     files.write(tmp_path / "new/folder/file", "a\n", secret=False)
     assert mode(tmp_path / "new/folder/file") == 0o600
 
 
 @pytest.mark.parametrize(("secret", "expected"), [(True, 0o600), (False, 0o644)])
-def test_a_secret_closes_the_file(tmp_path: Path, *, secret: bool, expected: int) -> None:
+def test_a_file_with_a_secret_becomes_private(tmp_path: Path, *, secret: bool, expected: int) -> None:
     file = tmp_path / "file"
     file.write_text("old")
     file.chmod(0o644)
@@ -32,7 +32,7 @@ def test_a_secret_closes_the_file(tmp_path: Path, *, secret: bool, expected: int
     assert (file.read_text(), mode(file)) == ("new", expected)
 
 
-def test_nobody_else_can_read_the_secret_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_temporary_file_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[object, ...]] = []
 
     def watch(self: Path, target: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert mode(tmp_path / "dotfiles/pypirc") == 0o600
 
 
-def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("old")
 
     def full(*_: object) -> None:
@@ -66,12 +66,12 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatc
     assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_file_that_is_missing_is_empty(tmp_path: Path) -> None:
+def test_a_missing_file_is_empty(tmp_path: Path) -> None:
     assert files.read(tmp_path / "nowhere/file") == ""
 
 
 @pytest.mark.parametrize("path", [os.devnull, "."])
-def test_what_is_no_file_is_never_replaced(path: str) -> None:
+def test_refuses_what_is_not_a_file(path: str) -> None:
     with pytest.raises(BadInput, match="is not a file"):
         files.read(Path(path))
 
@@ -82,17 +82,17 @@ def test_a_file_in_another_encoding(tmp_path: Path) -> None:
         files.read(tmp_path / "file")
 
 
-def test_line_ends_stay_as_they_are(tmp_path: Path) -> None:
+def test_keeps_line_ends(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a\r\nb\r\n")
     edit = Edit(tmp_path / "file", lambda text: text.replace("b\n", "b\nc\n"))
     assert files.changed(edit, files.read(edit.path)) == "a\r\nb\r\nc\r\n"
 
 
-def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+def test_names_a_malformed_file(tmp_path: Path) -> None:
     def parse(_: str) -> str:
         raise Malformed(3)
 
-    with pytest.raises(BadInput, match=r"file cannot be understood \(line 3\); nothing was changed\."):
+    with pytest.raises(BadInput, match=r"file cannot be parsed \(line 3\); nothing was changed\."):
         files.changed(Edit(tmp_path / "file", parse), "")
 
 
@@ -114,20 +114,20 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
         "https://_json_key_base64:made-up@index.example.com/simple/",
     ],
 )
-def test_a_difference_shows_no_secret_old_or_new(line: str) -> None:
+def test_a_difference_shows_neither_old_nor_new_secret(line: str) -> None:
     shown = files.difference(Path("file"), f"a\n{line}\nb\n", f"a\n{line.replace('made-up', 'made-down')}\nb\n")
     assert shown.count("***") >= 2
     assert "made-" not in shown
     assert "\n a" not in shown
 
 
-def test_a_difference_shows_what_is_no_secret() -> None:
+def test_a_difference_shows_the_rest() -> None:
     url = "https://oauth2accesstoken@us-python.pkg.dev/p/r/simple/"
     shown = files.difference(Path("file"), "a = 1\npassword = x\nb = 2\n", f"a = 1\npassword = x\nurl = {url}\n")
     assert shown.splitlines()[3:] == ["-b = 2", f"+url = {url}"]
 
 
-def test_a_file_is_closed_to_others_once(tmp_path: Path) -> None:
+def test_makes_a_file_private_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("secret")
     (tmp_path / "file").chmod(0o640)
     assert files.make_private(tmp_path / "file")

@@ -33,7 +33,7 @@ def test_a_new_pip_conf() -> None:
     assert with_pip_index("", URL, only=False) == f"[global]\nextra-index-url = {URL}\n"
 
 
-def test_every_other_line_of_pip_conf_stays() -> None:
+def test_keeps_every_other_line_of_pip_conf() -> None:
     text = with_pip_index(PIP_CONF, URL, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, URL]
     kept = [line for line in PIP_CONF.splitlines() if "extra-index-url" not in line]
@@ -44,32 +44,32 @@ def test_every_other_line_of_pip_conf_stays() -> None:
 @pytest.mark.parametrize(
     "text", ["", PIP_CONF, "[global]\nextra_index_url = https://a/ https://b/", "[install]\nx = 1\n"]
 )
-def test_twice_is_once(text: str, *, only: bool) -> None:
+def test_a_second_run_changes_nothing(text: str, *, only: bool) -> None:
     once = with_pip_index(text, URL, only=only)
     assert with_pip_index(once, URL, only=only) == once
 
 
-def test_another_login_of_the_same_index_is_replaced() -> None:
+def test_replaces_another_login_of_the_same_index() -> None:
     text = with_pip_index(with_pip_index(PIP_CONF, URL, only=False), BARE, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, BARE]
 
 
-def test_the_only_index_leaves_no_other() -> None:
+def test_the_only_index_removes_the_others() -> None:
     text = with_pip_index(with_pip_index(PIP_CONF, URL, only=False), URL, only=True)
     assert pip_reads(text) == {"timeout": "60", "index-url": URL}
 
 
-def test_no_longer_the_only_index() -> None:
+def test_an_index_that_is_no_longer_the_only_one() -> None:
     text = with_pip_index(with_pip_index("", URL, only=True), URL, only=False)
     assert pip_reads(text) == {"extra-index-url": URL}
 
 
-def test_an_index_url_of_somebody_else_stays() -> None:
+def test_keeps_another_index_url() -> None:
     text = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=False)
     assert pip_reads(text) == {"index-url": OTHER, "extra-index-url": URL}
 
 
-def test_pips_other_spelling_is_found() -> None:
+def test_finds_an_option_with_underscores() -> None:
     text = with_pip_index(f"[global]\nextra_index_url =\n    {OTHER}\n    https://b.example.com/\n", URL, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, "https://b.example.com/", URL]
     assert "extra-index-url" not in text
@@ -85,14 +85,14 @@ def test_pips_other_spelling_is_found() -> None:
     ],
     ids=["syntax", "no section", "byte order mark", "twice"],
 )
-def test_what_pip_cannot_read_is_named_by_its_line_alone(text: str, line: int) -> None:
+def test_names_only_the_line_of_a_syntax_error(text: str, line: int) -> None:
     with pytest.raises(Malformed) as caught:
         with_pip_index(text, URL, only=False)
     assert str(caught.value) == f" (line {line})"
     assert caught.value.__suppress_context__
 
 
-def test_comments_within_a_list_stay_comments() -> None:
+def test_keeps_comments_in_a_list() -> None:
     listed = f"[global]\nextra-index-url =\n    {OTHER}\n    # why b\n    https://b.example.com/\n"
     text = with_pip_index(listed, URL, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, "https://b.example.com/", URL]
@@ -100,7 +100,7 @@ def test_comments_within_a_list_stay_comments() -> None:
 
 
 @pytest.mark.parametrize("known", [BARE, BARE.removesuffix("/"), URL.removesuffix("/")])
-def test_the_same_index_however_its_url_is_written(known: str) -> None:
+def test_recognizes_an_index_in_every_spelling_of_its_url(known: str) -> None:
     text = with_pip_index(f"[global]\nextra-index-url = {OTHER} {known}\n", URL, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, URL]
 
@@ -116,7 +116,7 @@ no-deps = true
 """
 
 
-def test_the_section_of_a_command_that_names_indexes_is_changed_as_well() -> None:
+def test_changes_the_section_of_a_command_that_names_indexes() -> None:
     text = with_pip_index(COMMANDS, URL, only=False)
     assert pip_reads(text) == {"timeout": "60", "extra-index-url": URL}
     assert pip_reads(text, "install")["extra-index-url"].split() == [OTHER, URL]
@@ -131,7 +131,7 @@ def test_the_section_of_a_command_that_names_indexes_is_changed_as_well() -> Non
     ("text", "named"),
     [("", False), ("[global]\ntimeout = 60\n", False), (COMMANDS, True), (f"[global]\nindex_url = {OTHER}\n", True)],
 )
-def test_whether_a_pip_conf_names_indexes(text: str, *, named: bool) -> None:
+def test_finds_out_whether_a_pip_conf_names_indexes(text: str, *, named: bool) -> None:
     assert names_pip_indexes(text) == named
 
 
@@ -155,13 +155,13 @@ def twine_reads(text: str) -> tuple[list[str], dict[str, dict[str, str]]]:
     return servers, {name: dict(parser[name]) for name in parser.sections() if name != "distutils"}
 
 
-def test_a_new_pypirc_keeps_what_twine_knows_without_one() -> None:
+def test_a_new_pypirc_keeps_the_defaults_of_twine() -> None:
     servers, sections = twine_reads(with_pypirc_repository("", "gar", UPLOAD, Login("me", "secret")))
     assert servers == ["pypi", "testpypi", "gar"]
     assert sections == {"gar": {"repository": UPLOAD, "username": "me", "password": "secret"}}
 
 
-def test_every_other_repository_of_pypirc_stays() -> None:
+def test_keeps_every_other_repository_of_pypirc() -> None:
     text = with_pypirc_repository(PYPIRC, "gar", UPLOAD, Login("me", "secret"))
     servers, sections = twine_reads(text)
     assert servers == ["pypi", "ours", "gar"]
@@ -170,13 +170,13 @@ def test_every_other_repository_of_pypirc_stays() -> None:
     assert with_pypirc_repository(text, "gar", UPLOAD, Login("me", "secret")) == text
 
 
-def test_a_keyring_leaves_no_login_in_pypirc() -> None:
+def test_a_keyring_removes_the_login_from_pypirc() -> None:
     text = with_pypirc_repository(PYPIRC, "gar", UPLOAD, Login("me", "secret"))
     _, sections = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, KEYRING))
     assert sections["gar"] == {"repository": UPLOAD}
 
 
-def test_comments_among_the_servers_stay_comments() -> None:
+def test_keeps_comments_in_the_list_of_servers() -> None:
     text = PYPIRC.replace("    pypi\n", "    pypi\n    # internal one\n")
     servers, _ = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, Login("me", "secret")))
     assert servers == ["pypi", "ours", "gar"]

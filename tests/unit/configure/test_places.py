@@ -63,7 +63,7 @@ def docker(machine: Machine) -> PurePath:
         ),
     ],
 )
-def test_each_system_has_its_own_place(
+def test_the_paths_of_each_system(
     file: Callable[[Machine], PurePath], on_linux: str, on_mac: str, on_windows: str
 ) -> None:
     assert str(file(linux())) == on_linux
@@ -71,7 +71,7 @@ def test_each_system_has_its_own_place(
     assert str(file(windows())) == on_windows
 
 
-def test_pip_on_macos_stays_where_it_has_been() -> None:
+def test_pip_on_macos_keeps_its_existing_folder() -> None:
     assert str(pip_file(mac(f"{LIBRARY}/pip"))) == f"{LIBRARY}/pip/pip.conf"
 
 
@@ -88,7 +88,7 @@ def test_pip_on_macos_stays_where_it_has_been() -> None:
         ("XDG_CONFIG_HOME", "", uv_file, "/home/me/.config/uv/uv.toml"),
     ],
 )
-def test_a_variable_names_another_place(
+def test_a_variable_names_another_path(
     variable: str, value: str, file: Callable[[Machine], PurePath], expected: str
 ) -> None:
     assert str(file(linux({variable: value}))) == expected
@@ -102,7 +102,7 @@ def test_a_variable_names_another_place(
         ("LOCALAPPDATA", pdm_file, r"D:\me\pdm\pdm\config.toml"),
     ],
 )
-def test_windows_may_keep_settings_on_another_drive(
+def test_windows_can_have_settings_on_another_drive(
     variable: str, file: Callable[[Machine], PurePath], expected: str
 ) -> None:
     assert str(file(windows({variable: r"D:\me"}))) == expected
@@ -112,13 +112,13 @@ def test_windows_may_keep_settings_on_another_drive(
     ("machine", "legacy"),
     [(linux, "/home/me/.pip/pip.conf"), (mac, "/Users/me/.pip/pip.conf"), (windows, r"C:\Users\me\pip\pip.ini")],
 )
-def test_pip_stays_in_its_oldest_place_where_that_is_the_only_one(machine: Callable[[], Machine], legacy: str) -> None:
+def test_pip_keeps_its_legacy_path_if_it_is_the_only_one(machine: Callable[[], Machine], legacy: str) -> None:
     usual = pip_file(machine())
     assert str(pip_file(replace(machine(), exists=lambda path: str(path) == legacy))) == legacy
     assert pip_file(replace(machine(), exists=lambda path: str(path) in {legacy, str(usual)})) == usual
 
 
-def test_a_virtual_environment_has_settings_of_its_own() -> None:
+def test_a_virtual_environment_has_its_own_file() -> None:
     assert str(pip_environment_file(linux({"VIRTUAL_ENV": "/home/me/app/.venv"}))) == "/home/me/app/.venv/pip.conf"
     assert str(pip_environment_file(windows({"VIRTUAL_ENV": r"C:\.venv"}))) == r"C:\.venv\pip.ini"
     assert pip_environment_file(linux()) is None

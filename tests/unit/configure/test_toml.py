@@ -59,14 +59,14 @@ def test_a_new_entry_comes_last_and_changes_nothing_else(text: str) -> None:
 
 
 @each_text
-def test_twice_is_once(text: str) -> None:
+def test_a_second_run_changes_nothing(text: str) -> None:
     values = {"keyring-provider": "subprocess"}
     once = with_values(with_entry(text, KEYS, ENTRY), KEYS[:-1], values)
     assert with_values(with_entry(once, KEYS, ENTRY), KEYS[:-1], values) == once
 
 
 @each_text
-def test_an_entry_of_the_same_name_is_changed_in_its_place(text: str) -> None:
+def test_changes_an_entry_of_the_same_name_in_place(text: str) -> None:
     explicit = with_entry(text, KEYS, ENTRY)
     default = with_entry(explicit, KEYS, {**ENTRY, "explicit": None, "default": True})
     entries = tomllib.loads(default)["tool"]["uv"]["index"]
@@ -92,7 +92,7 @@ def test_a_login_is_set_and_removed() -> None:
 
 
 @each_text
-def test_what_only_a_new_entry_says(text: str) -> None:
+def test_sets_some_values_only_in_a_new_entry(text: str) -> None:
     entry: Values = {"name": "gar", "url": URL}
     old = with_entry(text, KEYS, entry)
     assert with_entry(old, KEYS, entry, {"explicit": True}) == old
@@ -100,7 +100,7 @@ def test_what_only_a_new_entry_says(text: str) -> None:
 
 
 @each_text
-def test_entries_are_found_however_they_are_written(text: str) -> None:
+def test_finds_entries_in_every_notation(text: str) -> None:
     assert [each["name"] for each in entries(with_entry(text, KEYS, ENTRY), KEYS)][-1] == "gar"
 
 
@@ -114,17 +114,17 @@ def test_entries_are_found_however_they_are_written(text: str) -> None:
     ],
     ids=["no table", "single brackets", "no tables in the list", "inline table"],
 )
-def test_what_takes_no_entries_is_malformed(text: str) -> None:
+def test_refuses_what_cannot_have_entries(text: str) -> None:
     with pytest.raises(Malformed):
         with_entry(text, KEYS, ENTRY)
 
 
-def test_what_is_no_toml_is_named_by_its_line() -> None:
+def test_names_the_line_of_a_syntax_error() -> None:
     with pytest.raises(Malformed) as caught:
         with_values('a = "made-up-secret"\nb = = 1\n', (), {"c": True})
     assert str(caught.value) == " (line 2)"
 
 
-def test_a_table_of_dotted_keys_takes_no_entries() -> None:
+def test_refuses_a_table_of_dotted_keys() -> None:
     with pytest.raises(Malformed):
         with_entry(DOTTED, KEYS, ENTRY)

@@ -6,7 +6,7 @@ import pytest
 
 from gar_publish.cli.configure_options import TOOL_NAMES
 from gar_publish.configure.places import Machine
-from gar_publish.configure.tools import TOOLS, Plan, Wanted
+from gar_publish.configure.tools import TOOLS, Plan, Request
 from gar_publish.errors import BadInput
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import KEYRING, Login, default_name
@@ -19,15 +19,17 @@ UV = f'[[tool.uv.index]]\nname = "mine"\nurl = "{INDEX}"\n'
 POETRY = f'[[tool.poetry.source]]\nname = "mine"\nurl = "{INDEX}"\n'
 
 
-def wanted(folder: Path, login: Login = KEYRING, *, name: str = "", only: bool = False, user: bool = False) -> Wanted:
+def make_request(
+    folder: Path, login: Login = KEYRING, *, name: str = "", only: bool = False, user: bool = False
+) -> Request:
     machine = Machine("Linux", {}, PurePath("/home/me"), lambda _: False)
-    return Wanted(
+    return Request(
         repository=REPOSITORY, login=login, name=name or None, only=only, user=user, folder=folder, machine=machine
     )
 
 
 def texts(plan: Plan, old: str = "") -> dict[str, str]:
-    """What each file is to say, all of them having said the same."""
+    """Return the new text of each file, for the same old text."""
     done: dict[str, str] = {}
     for edit in plan.edits:
         done[edit.path.name] = edit.change(done.get(edit.path.name, old))
@@ -40,7 +42,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_command_line_knows_every_tool() -> None:
+def test_the_command_line_has_every_tool() -> None:
     assert tuple(TOOLS) == TOOL_NAMES
 
 
@@ -52,14 +54,14 @@ def test_the_command_line_knows_every_tool() -> None:
         ("https://index.example.com/Team/simple/", "gar-index-example-com-team"),
     ],
 )
-def test_a_name_fits_every_tool(repository: str, name: str) -> None:
+def test_the_default_name_is_valid_for_every_tool(repository: str, name: str) -> None:
     assert default_name(Repository.parse(repository, endpoints=Endpoints())) == name
 
 
 @pytest.mark.parametrize("tool", TOOL_NAMES)
 @pytest.mark.parametrize("login", [KEYRING, SECRET], ids=["keyring", "secret"])
-def test_a_secret_goes_only_into_files_that_are_closed(project: Path, tool: str, login: Login) -> None:
-    plan = TOOLS[tool](wanted(project, login))
+def test_a_secret_goes_only_into_private_files(project: Path, tool: str, login: Login) -> None:
+    plan = TOOLS[tool](make_request(project, login))
     for edit in plan.edits:
         assert ("made" in edit.change("")) == (edit.secret and login is SECRET)
         assert not (edit.secret and edit.path.is_relative_to(project))
@@ -68,14 +70,14 @@ def test_a_secret_goes_only_into_files_that_are_closed(project: Path, tool: str,
 
 @pytest.mark.parametrize("tool", TOOL_NAMES)
 @pytest.mark.parametrize("only", [False, True])
-def test_dependency_confusion_is_named_where_it_bites(project: Path, tool: str, *, only: bool) -> None:
-    plan = TOOLS[tool](wanted(project, only=only))
+def test_warns_of_dependency_confusion(project: Path, tool: str, *, only: bool) -> None:
+    plan = TOOLS[tool](make_request(project, only=only))
     named = ["dependency confusion" in each for each in plan.warnings]
     assert named == ([True] if tool in {"pip", "pdm", "docker"} and not only else [])
 
 
-def test_dependency_confusion_is_named_for_an_index_of_uv_for_everything(project: Path) -> None:
-    (warning,) = TOOLS["uv"](wanted(project, user=True)).warnings
+def test_warns_of_dependency_confusion_for_a_user_index_of_uv(project: Path) -> None:
+    (warning,) = TOOLS["uv"](make_request(project, user=True)).warnings
     assert "dependency confusion" in warning
 
 
@@ -83,9 +85,9 @@ def test_dependency_confusion_is_named_for_an_index_of_uv_for_everything(project
     ("tool", "text", "says"),
     [("uv", UV, ""), ("uv", UV, "default = true\n"), ("poetry", POETRY, 'priority = "supplemental"\n')],
 )
-def test_an_index_that_is_there_keeps_its_place_with_a_warning(project: Path, tool: str, text: str, says: str) -> None:
+def test_an_existing_index_is_not_made_explicit(project: Path, tool: str, text: str, says: str) -> None:
     (project / "pyproject.toml").write_text(text + says)
-    plan = TOOLS[tool](wanted(project, SECRET))
+    plan = TOOLS[tool](make_request(project, SECRET))
     assert says in texts(plan, text + says)["pyproject.toml"]
     assert "explicit = true" not in texts(plan, text + says)["pyproject.toml"]
     assert "mine is not an explicit index" in plan.warnings[0]
@@ -95,22 +97,22 @@ def test_an_index_that_is_there_keeps_its_place_with_a_warning(project: Path, to
     ("tool", "text"),
     [("uv", UV), ("poetry", POETRY), ("pdm", POETRY.replace("poetry", "pdm"))],
 )
-def test_others_beside_the_only_index_are_named(project: Path, tool: str, text: str) -> None:
+def test_names_other_indexes_beside_the_only_one(project: Path, tool: str, text: str) -> None:
     (project / "pyproject.toml").write_text(text.replace(INDEX, "https://index.example.com/simple/"))
-    (warning,) = TOOLS[tool](wanted(project, only=True)).warnings
-    assert warning.endswith("lists other indexes too, and keeps them: mine.")
+    (warning,) = TOOLS[tool](make_request(project, only=True)).warnings
+    assert warning.endswith("still lists other indexes: mine.")
 
 
-def test_pdm_verifies_certificates_as_the_project_wants_it(project: Path) -> None:
+def test_keeps_verify_ssl_of_pdm(project: Path) -> None:
     text = POETRY.replace("poetry", "pdm") + "verify_ssl = false\n"
     (project / "pyproject.toml").write_text(text)
-    assert "verify_ssl = false" in texts(TOOLS["pdm"](wanted(project)), text)["pyproject.toml"]
+    assert "verify_ssl = false" in texts(TOOLS["pdm"](make_request(project)), text)["pyproject.toml"]
 
 
-def test_what_pip_heeds_more_is_named(tmp_path: Path) -> None:
+def test_names_what_overrides_pip_conf(tmp_path: Path) -> None:
     environment = {"VIRTUAL_ENV": str(tmp_path), "PIP_EXTRA_INDEX_URL": INDEX, "PIP_INDEX_URL": INDEX}
     machine = Machine("Linux", environment, tmp_path / "home", lambda _: False)
-    asked = replace(wanted(tmp_path), machine=machine)
+    asked = replace(make_request(tmp_path), machine=machine)
     file = tmp_path / "pip.conf"
 
     file.write_text("[global]\ntimeout = 60\n")
@@ -123,26 +125,24 @@ def test_what_pip_heeds_more_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("tool", "text"), [("uv", UV), ("poetry", POETRY), ("pdm", POETRY.replace("poetry", "pdm"))])
 @pytest.mark.parametrize(("asked", "expected"), [("", "mine"), ("other", "other")])
-def test_a_project_keeps_its_name_for_the_repository(
-    project: Path, tool: str, text: str, *, asked: str, expected: str
-) -> None:
+def test_keeps_the_name_that_a_project_has(project: Path, tool: str, text: str, *, asked: str, expected: str) -> None:
     (project / "pyproject.toml").write_text(text)
-    done = texts(TOOLS[tool](wanted(project, SECRET, name=asked)), text)
+    done = texts(TOOLS[tool](make_request(project, SECRET, name=asked)), text)
     tool_settings = tomllib.loads(done.pop("pyproject.toml"))["tool"][tool]
     assert [each["name"] for each in tool_settings.get("index") or tool_settings["source"]][-1] == expected
     assert all(expected in each for each in done.values())
 
 
 @pytest.mark.parametrize("tool", ["uv", "poetry", "pdm"])
-def test_without_a_project_something_else_is_suggested(tmp_path: Path, tool: str) -> None:
+def test_suggests_the_user_settings_without_a_project(tmp_path: Path, tool: str) -> None:
     with pytest.raises(BadInput, match=r"pyproject\.toml is missing") as caught:
-        TOOLS[tool](wanted(tmp_path))
+        TOOLS[tool](make_request(tmp_path))
     assert "--user" in caught.value.fix
 
 
-def test_uv_reads_uv_toml_where_a_project_has_one(project: Path) -> None:
+def test_writes_uv_toml_if_the_project_has_one(project: Path) -> None:
     (project / "uv.toml").write_text("")
-    done = texts(TOOLS["uv"](wanted(project)))
+    done = texts(TOOLS["uv"](make_request(project)))
     assert tomllib.loads(done["uv.toml"]) == {
         "keyring-provider": "subprocess",
         "index": [
@@ -156,27 +156,27 @@ def test_uv_reads_uv_toml_where_a_project_has_one(project: Path) -> None:
     }
 
 
-def test_uv_takes_no_explicit_index_from_a_person(project: Path) -> None:
-    (file,) = TOOLS["uv"](wanted(project, SECRET, user=True)).edits
+def test_a_user_index_of_uv_is_not_explicit(project: Path) -> None:
+    (file,) = TOOLS["uv"](make_request(project, SECRET, user=True)).edits
     assert file.path == Path("/home/me/.config/uv/uv.toml")
     assert "explicit" not in file.change("")
 
 
-def test_poetry_has_no_sources_of_a_person(project: Path) -> None:
-    with pytest.raises(BadInput, match="Poetry keeps package sources in projects alone"):
-        TOOLS["poetry"](wanted(project, user=True))
+def test_poetry_has_no_user_settings(project: Path) -> None:
+    with pytest.raises(BadInput, match="Poetry has package sources only in projects"):
+        TOOLS["poetry"](make_request(project, user=True))
 
 
 @pytest.mark.parametrize(("tool", "key", "value"), [("uv", "default", True), ("poetry", "priority", "primary")])
-def test_the_only_index_takes_the_place_of_pypi(project: Path, tool: str, key: str, value: object) -> None:
-    settings = tomllib.loads(texts(TOOLS[tool](wanted(project, only=True)))["pyproject.toml"])["tool"][tool]
+def test_the_only_index_replaces_pypi(project: Path, tool: str, key: str, value: object) -> None:
+    settings = tomllib.loads(texts(TOOLS[tool](make_request(project, only=True)))["pyproject.toml"])["tool"][tool]
     (entry,) = settings.get("index") or settings["source"]
     assert entry[key] == value
 
 
 @pytest.mark.parametrize("user", [False, True])
-def test_pdm_calls_the_only_index_pypi(project: Path, *, user: bool) -> None:
-    done = texts(TOOLS["pdm"](wanted(project, SECRET, only=True, user=user)))
+def test_pdm_names_the_only_index_pypi(project: Path, *, user: bool) -> None:
+    done = texts(TOOLS["pdm"](make_request(project, SECRET, only=True, user=user)))
     stored = tomllib.loads(done.pop("config.toml"))["pypi"]
     assert (stored.pop("username"), stored.pop("password")) == ("_json_key_base64", "made+up==")
     assert stored == ({"url": INDEX} if user else {})
@@ -185,14 +185,14 @@ def test_pdm_calls_the_only_index_pypi(project: Path, *, user: bool) -> None:
 
 
 @pytest.mark.parametrize("tool", ["poetry", "pdm"])
-def test_a_keyring_takes_an_old_login_out(project: Path, tool: str) -> None:
-    (edit,) = TOOLS[tool](wanted(project, SECRET)).edits[1:]
-    (again,) = TOOLS[tool](wanted(project)).edits[1:]
+def test_a_keyring_removes_an_old_login(project: Path, tool: str) -> None:
+    (edit,) = TOOLS[tool](make_request(project, SECRET)).edits[1:]
+    (again,) = TOOLS[tool](make_request(project)).edits[1:]
     assert "made" not in again.change(edit.change(""))
     assert again.change("") == ""
 
 
-def test_docker_says_how_to_build(project: Path) -> None:
-    plan = TOOLS["docker"](wanted(project, SECRET, name="mine"))
+def test_docker_shows_how_to_build(project: Path) -> None:
+    plan = TOOLS["docker"](make_request(project, SECRET, name="mine"))
     assert plan.notes[0] == 'docker build --secret "id=pip,src=/home/me/.config/gar-publish/mine.pip.conf" .'
     assert "--mount=type=secret,id=pip,target=/etc/pip.conf" in plan.notes[1]
