@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish import builder
+from gar_publish.builder.backend import Kind
+from gar_publish.builder.builds import building
 from gar_publish.distributions import distribution
 from gar_publish.errors import BuildFailure
 from gar_publish.projects import find
@@ -39,11 +40,11 @@ def console() -> RecordingConsole:
 
 @pytest.fixture
 def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: RecordingConsole) -> Made:
-    def made(*formats: builder.Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
+    def made(*formats: Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
         out = tmp_path / "out"
         out.mkdir()
         files: list[Path] = []
-        with builder.building(
+        with building(
             find.find(packages, workspace),
             formats=formats,
             out=out,

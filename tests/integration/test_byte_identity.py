@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gar_publish import builder
+from gar_publish.builder.builds import building
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.hook_process import Forking, HookProcess
 from gar_publish.builder.hooks import Hooks
@@ -96,7 +96,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Zygotes, "take", see_what_is_forked)
         patch.setattr(Hooks, "call", see_whether_alone)
-        with builder.building(
+        with building(
             found, formats={"wheel"}, out=folder / "out", environment=environment, console=RecordingConsole()
         ) as builds:
             for built in builds:

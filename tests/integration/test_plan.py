@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gar_publish import builder
+from gar_publish.builder.builds import building
 from gar_publish.projects import find
 from tests.integration.frontdoors import PUBLISH, Doors
 from tests.recording import RecordingConsole
@@ -83,7 +83,7 @@ def test_what_is_read_is_what_the_backend_writes(case: str, tmp_path: Path, clea
         (folder / "setup.cfg").write_text(setup_cfg)
     (project,) = find.find(["."], folder)
     console = RecordingConsole()
-    with builder.building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
+    with building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
         (built,) = builds
     with zipfile.ZipFile(built.files[0]) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))

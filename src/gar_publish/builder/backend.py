@@ -1,4 +1,4 @@
-"""One project's distributions, made by its own build backend (PEP 517)."""
+"""Build the distributions of one project with its own build backend (PEP 517)."""
 
 import contextlib
 import json
@@ -23,6 +23,7 @@ from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BadInput, BuildFailure, Failure
 
 Kind = Literal["wheel", "sdist"]
+_KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
 
 _LINES_KEPT = 40
 _LONGEST_ANSWER = 4 * 1024 * 1024
@@ -52,7 +53,7 @@ _NO_COMPILER = re.compile(
 
 
 def requirements(tree: Path, label: str) -> set[str]:
-    """What the pyproject.toml of a source tree says that its build needs.
+    """Return the build requirements in the pyproject.toml of a source tree.
 
     Raises:
         BadInput: The [build-system] table is malformed.
@@ -65,10 +66,10 @@ class Backend:
     """The build backend of one source tree.
 
     Args:
-        tree: The source tree, as the build may see it.
-        label: How the user calls the project, for messages.
-        extra: Variables for the backend on top of the sandbox's.
-        show: Is given each line that the backend writes.
+        tree: The source tree for the build.
+        label: The project's label, for messages.
+        extra: Variables on top of the sandbox's.
+        show: Gets each line of output as it comes.
     """
 
     def __init__(
@@ -89,18 +90,18 @@ class Backend:
         self._environments = environments
         self._extra = extra
         self._show = show
-        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._output: deque[str] = deque(maxlen=_LINES_KEPT)
         self._environment: Environment
 
     def make(self, kind: Kind) -> Path:
         """Build one distribution.
 
         Returns:
-            Where the backend put it: a file that it could still change.
+            The file that the backend made, and could still change.
 
         Raises:
             BadInput: The [build-system] table is malformed.
-            BuildFailure: The backend cannot be had, or it failed.
+            BuildFailure: The backend cannot be installed, or it failed.
         """
         with _reading(self._tree, self._label):
             builder = ProjectBuilder(self._tree, runner=self._run_hook)
@@ -109,7 +110,7 @@ class Backend:
         with self._running(kind):
             more = builder.get_requires_for_build(kind)
         if not more <= requires:
-            self._hooks.end_project()  # nothing of it may run while its environment can be written
+            self._hooks.end_project()  # no code of it may run while its environment can be written to
             self._environment = self._environment_of(requires | more)
         folder = self._sandbox.folder("built")
         with self._running(kind):
@@ -119,23 +120,23 @@ class Backend:
 
     @contextlib.contextmanager
     def _running(self, kind: Kind) -> Iterator[None]:
-        """Explain what a hook raises."""
+        """Turn what a hook raises into a failure with its cause."""
         try:
             yield
         except (build.BuildBackendException, OSError, TypeError) as error:
             raise self._failure(kind, error) from error
 
     def unpack(self, sdist: Path) -> Path:
-        """The source tree inside an sdist that this backend made.
+        """Unpack an sdist that this backend made, and return its source tree.
 
-        Unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
+        It is unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
         """
         self._hooks.end_project()
         folder = self._sandbox.folder("unpacked")
         python = self._environment_of(set()).python_executable
         command = [python, "-I", "-c", _UNPACK, str(sdist), str(folder)]
         try:
-            self._sandbox.run(command, cwd=folder, show=self._hear)
+            self._sandbox.run(command, cwd=folder, show=self._print)
             (tree,) = folder.iterdir()
         except (subprocess.CalledProcessError, ValueError) as error:
             raise self._failure("sdist", error) from error
@@ -147,63 +148,66 @@ class Backend:
     def _run_hook(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
-        """The runner that build calls. The hook works in a folder of its own, so that what gar-publish reads
-        is no link or pipe, and holds none of the warnings that pyproject_hooks would raise in this process.
+        """Call a hook, as the runner of `build`.
+
+        The hook answers in a folder of its own, so that gar-publish reads no link and no pipe. Warnings in the answer
+        are shown here; pyproject_hooks would raise them in this process.
         """
         *_, hook, control = cmd
         environment = self._environment
         given = {**environment.make_extra_environ(), **(extra_environ or {}), **self._extra}
         tree = Path(cwd or self._tree)
-        folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._hear)
+        folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
-            self._hear(str(warning.get("message")))
+            self._print(str(warning.get("message")))
         Path(control, "output.json").write_text(json.dumps(answer))
 
-    def _hear(self, line: str) -> None:
-        self._said.append(line)
+    def _print(self, line: str) -> None:
+        self._output.append(line)
         self._show(line)
 
     def _failure(self, kind: Kind, error: Exception) -> Failure:
-        said = "\n".join(self._said)
+        output = "\n".join(self._output)
         cause = error.exception if isinstance(error, build.BuildBackendException) else error
-        if _NO_COMPILER.search(said):
+        if _NO_COMPILER.search(output):
             return BuildFailure(
                 f"{self._label} needs a compiler, and there is none here.",
-                cause="It has code in C, C++, Rust or the like, which is built for one platform at a time.",
-                fix="Build its wheels with cibuildwheel in a step before, and name them in `dist`.",
+                cause="It has code in C, C++, Rust or the like, which must be built for each platform.",
+                fix="Build its wheels with cibuildwheel in an earlier step, and set `dist` to them.",
                 anchor="needs-a-compiler",
-                detail=said,
+                detail=output,
             )
         if isinstance(cause, BackendUnavailable):
             return BuildFailure(
                 f"The build backend of {self._label} could not be imported.",
-                cause="`build-backend` is misspelt, or the package that holds it is missing in `requires`.",
+                cause="`build-backend` is misspelt, or its package is missing in `requires`.",
                 fix="Correct the [build-system] table of its pyproject.toml.",
                 anchor="build-backend",
                 detail=str(cause),
             )
         if isinstance(cause, UnsupportedOperation):
             return BuildFailure(
-                f"The build backend of {self._label} says that it cannot make a {kind} here.",
-                fix="Ask for the other kind in `formats`.",
+                f"The build backend of {self._label} does not support building {_KINDS[kind]} here.",
+                fix=f"Set `formats: {'sdist' if kind == 'wheel' else 'wheel'}`.",
                 anchor="build-failed",
-                detail=said,
+                detail=output,
             )
         return BuildFailure(
             f"The build of {self._label} failed ({kind}).",
-            fix="Its last lines say why. `python -m build` in the project's folder may show the same.",
+            cause="The last lines of the build's output show why.",
+            fix="Run `python -m build` in the project's folder, and correct what fails.",
             anchor="build-failed",
-            detail=said if isinstance(cause, subprocess.CalledProcessError) else f"{said}\n{cause}",
+            detail=output if isinstance(cause, subprocess.CalledProcessError) else f"{output}\n{cause}",
         )
 
 
 @contextlib.contextmanager
 def _reading(tree: Path, label: str) -> Iterator[None]:
-    """Explain what is wrong in the pyproject.toml, which a hook may have changed since it was checked."""
+    """Explain what is wrong in a pyproject.toml, which a hook may have changed since it was checked."""
     file = tree / "pyproject.toml"
     if file.exists() and not file.is_file():
-        raise BadInput(f"{file.name} of {label} is no file.", anchor="invalid-pyproject")
+        raise BadInput(f"{file.name} of {label} is not a file.", anchor="invalid-pyproject")
     with warnings.catch_warnings(record=True) as typos:
         warnings.simplefilter("always")
         try:
@@ -218,14 +222,14 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
 
 
 def _read_answer(file: Path) -> dict[str, Any]:
-    """A hook's answer, which other people's code wrote.
+    """Return a hook's answer, which untrusted code wrote.
 
     Raises:
-        ValueError: It is no JSON object, or too long.
+        ValueError: It is not a JSON object, or too long.
         OSError: It cannot be read.
     """
     with open_regular(file) as stream:
         answer = json.loads(stream.read(_LONGEST_ANSWER))
     if not isinstance(answer, dict):
-        raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004 - it is JSON of another shape, no wrong argument
+        raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004 - the JSON is wrong, not an argument
     return answer

@@ -1,8 +1,8 @@
-"""Byte code that outlives the build environment it was made in.
+"""Keep the byte code of build environments for later runs.
 
-The first import of a backend without byte code takes longer than most builds. So what a build leaves is kept below the
-user's cache folder and given to the next environment that holds the same distributions. Python itself
-checks each file against the time and size of its source (PEP 3147), so what does not fit is made anew.
+The first import of a backend without byte code takes longer than most builds. So the byte code that a build leaves is
+kept in the user's cache folder, for the next environment with the same distributions. Python checks each file against
+the time and size of its source (PEP 3147), and compiles again what does not match.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 HABITS = ".habits"
-"""The end of the name of a file with a backend's habits (`server.py`), which are kept as well."""
+"""The suffix of a file with a backend's habits (`hook_server.py`), which is kept as well."""
 
 _MOST_KEPT = 20
-"""Sets of distributions; those that were not used for longest go."""
+"""Sets of distributions; the least recently used are removed."""
 
 
 class ByteCode:
-    """What is kept for one user.
+    """The byte code kept for one user.
 
     Args:
-        folder: Where.
+        folder: The folder to keep it in.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,15 +32,15 @@ class ByteCode:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "ByteCode | None":
-        """That of the user who started gar-publish; None where there is no place for it."""
+        """Return that of the user who started gar-publish; None if there is no place for it."""
         home = environment.get("XDG_CACHE_HOME") or (environment.get("HOME") and f"{environment['HOME']}/.cache")
         return cls(Path(home, "gar-publish", "byte-code")) if home and sys.platform == "linux" else None
 
     def give(self, site: Path) -> None:
-        """Put what is kept into an environment.
+        """Link the kept byte code into an environment.
 
         Args:
-            site: Its folder of packages.
+            site: The environment's folder of packages.
         """
         kept = self._of(site)
         with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ class ByteCode:
             os.utime(kept)
 
     def keep(self, site: Path) -> None:
-        """Keep what was made in an environment since."""
+        """Keep the byte code that was made in an environment."""
         kept = self._of(site)
         with contextlib.suppress(OSError):
             for file in _files(site):
@@ -66,8 +66,8 @@ class ByteCode:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _of(self, site: Path) -> Path:
-        held = sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))  # noqa: PTH208 - names alone
-        text = "\n".join([sys.version, *held])
+        installed = sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))  # noqa: PTH208 - names alone
+        text = "\n".join([sys.version, *installed])
         return self._folder / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""The copy of the source that a build works on when it runs as another user."""
+"""Copy the source for a build that runs as another user."""
 
 import os
 import re
@@ -18,11 +18,11 @@ _SECRET_FILES = (
 
 
 class Checkouts:
-    """The copies of checkouts that the builds of one run work on.
+    """The copies of checkouts for the builds of one run.
 
     Args:
-        scratch: A folder of this run, which only gar-publish can write.
-        environment: The whole environment that gar-publish was started with.
+        scratch: A folder of this run that only gar-publish can write to.
+        environment: All variables that gar-publish was started with.
     """
 
     def __init__(self, scratch: Path, environment: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Checkouts:
         self._lock = Lock()
 
     def place(self, folder: Path) -> Path:
-        """A folder's place in the one copy of its checkout."""
+        """Return the folder in the copy of its checkout; copy the checkout the first time."""
         with self._lock:
             checkout = top(folder, home=self._home)
             if checkout not in self._copies:
@@ -46,11 +46,11 @@ class Checkouts:
 
 
 def top(folder: Path, *, home: str | None = None) -> Path:
-    """The git checkout that a project is part of (a version may come from its tags), else the project itself.
+    """Return the git checkout of a project, whose tags may give the version; without one, the project itself.
 
-    Found without git: run as root on a foreign checkout, git would refuse ("dubious ownership") or obey its
-    settings. A `.git` file points elsewhere: for a submodule, to the checkout above, which is then taken. A checkout
-    that holds the user's home (some keep their settings in one) is not taken: its files are not for a build.
+    git is not used: run as root in another user's checkout, it would refuse ("dubious ownership") or obey the
+    checkout's settings. A `.git` file points to another folder: for a submodule, the checkout above it is taken. A
+    checkout that contains the user's home (for settings) is never taken: its files are not for a build.
     """
     private = {Path(home).resolve(), *Path(home).resolve().parents} if home else set()
     candidates = [
@@ -62,14 +62,13 @@ def top(folder: Path, *, home: str | None = None) -> Path:
 def copy(source: Path, target: Path, *, leave_out: Collection[Path]) -> None:
     """Copy a source tree, without the credentials that other steps may have left in it.
 
-    Left out: the files that google-github-actions/auth writes (`gha-creds-*.json`), `leave_out`, and anything
-    that is neither file, folder nor link. Symbolic links stay links: where one leads outside, the build may
-    go there only with its own rights.
+    It leaves out the files of google-github-actions/auth (`gha-creds-*.json`), `leave_out`, and anything that is not a
+    file, a folder or a link. Symbolic links stay links: the build follows them with its own rights.
 
     Args:
         source: The tree, resolved.
         target: A folder that does not exist yet.
-        leave_out: Resolved paths of files that hold credentials.
+        leave_out: Resolved paths of files with credentials.
 
     Raises:
         BuildFailure: A file could not be copied.
@@ -99,7 +98,7 @@ def copy(source: Path, target: Path, *, leave_out: Collection[Path]) -> None:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let everybody read a tree, whatever the umask was when it was checked out."""
+    """Let every user read a tree, whatever the umask was when it was checked out."""
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent, name) for name in (".", *folders, *files)):
             if not path.is_symlink():
@@ -118,9 +117,9 @@ _URL = re.compile(rb"(\s*url\s*=\s*\w+://)(?:\S*@)?([^\\\s@]+)", re.IGNORECASE)
 
 
 def without_credentials(git_config: bytes) -> bytes:
-    """A git configuration with nothing in it but what makes a checkout one, and where it came from.
+    """Return a git configuration reduced to what a checkout needs and the URLs of its remotes.
 
-    actions/checkout writes an `extraheader` with a token or includes a file that has one; others put a password into
+    actions/checkout writes an `extraheader` with a token, or includes a file that has one. Others put a password into
     a remote's URL, a helper or a proxy.
     """
     kept = []

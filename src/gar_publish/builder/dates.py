@@ -1,4 +1,4 @@
-"""The date that makes builds reproducible."""
+"""SOURCE_DATE_EPOCH, the date that makes builds reproducible."""
 
 import contextlib
 import subprocess
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class SourceDates:
-    """The variable that makes builds reproducible (reproducible-builds.org/specs/source-date-epoch).
+    """Finds SOURCE_DATE_EPOCH for projects (reproducible-builds.org/specs/source-date-epoch).
 
-    One that is set already wins; else it is the time of the checkout's last commit; without git there is none.
+    A variable that is already set wins. Otherwise it is the time of the checkout's last commit. Without git there is
+    none.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -25,7 +26,7 @@ class SourceDates:
         self._lock = threading.Lock()
 
     def of(self, project: Project, sandbox: Sandbox) -> dict[str, str]:
-        """The variable, or none; git is asked in the sandbox, once for each checkout."""
+        """Return the variable, or nothing; git runs in the sandbox, once for each checkout."""
         if self._given.isdecimal():
             return {"SOURCE_DATE_EPOCH": self._given}
         candidates = (project.folder, *project.folder.parents)

@@ -1,5 +1,6 @@
-"""An isolated environment, which a build backend lives in."""
+"""An isolated environment of a build backend."""
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -7,26 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from gar_publish.builder.bytecode import HABITS
+from gar_publish.builder.hook_process import HookProcess
+from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
-
-if TYPE_CHECKING:
-    from gar_publish.builder.hook_process import HookProcess
 
 
 @dataclass(eq=False)
 class Environment:
-    """A virtual environment, as `build.env.IsolatedEnv` wants it.
+    """A virtual environment, with the methods of `build.env.IsolatedEnv`.
 
     Attributes:
-        folder: Where it is.
-        path: The PATH that its programs come before.
-        wanted: How many projects are going to use it.
-        has_byte_code: Whether a backend was imported in it, by somebody who may write into it.
-        first_import: Held meanwhile.
-        started: Processes that were started while it was filled, and wait to be of use.
+        folder: Its folder.
+        path: The PATH that follows its own programs.
+        wanted: How many projects will use it.
+        has_byte_code: Whether a backend was imported in it by a user who may write to it.
+        first_import: Locked during that import.
     """
 
     folder: Path
@@ -34,7 +32,7 @@ class Environment:
     wanted: int = 1
     has_byte_code: bool = False
     first_import: Lock = field(default_factory=Lock, repr=False)
-    started: "list[HookProcess]" = field(default_factory=list, repr=False)
+    _early: list[HookProcess] = field(default_factory=list, repr=False)
 
     @property
     def _programs(self) -> Path:
@@ -42,7 +40,7 @@ class Environment:
 
     @property
     def site(self) -> Path:
-        """Where its packages are."""
+        """The folder of its packages."""
         return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
     @property
@@ -50,20 +48,51 @@ class Environment:
         return str(self._programs / ("python.exe" if sys.platform == "win32" else "python"))
 
     def habits(self, backend: str) -> Path:
-        """The file with a backend's habits (`server.py`); kept as byte code is."""
+        """Return the file with a backend's habits (`hook_server.py`), which is kept like byte code."""
         return self.site / "__pycache__" / f"{backend}{HABITS}"
 
     def make_extra_environ(self) -> Mapping[str, str]:
         return {"PATH": f"{self._programs}{';' if sys.platform == 'win32' else ':'}{self.path}"}
 
+    def start_early(self, sandbox: Sandbox) -> HookProcess:
+        """Start a hook process while the environment is still being filled.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        self._early.append(self._new_process(sandbox, early=True))
+        return self._early[-1]
+
+    def hook_process(self, sandbox: Sandbox) -> HookProcess:
+        """Return the hook process that was started early, or a new one.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        while self._early:
+            with contextlib.suppress(IndexError):  # another thread has taken it
+                process = self._early.pop()
+                if not process.has_ended():
+                    return process
+                process.close()
+        return self._new_process(sandbox, early=False)
+
+    def close(self) -> None:
+        """End the hook process that was started early, if it was never used."""
+        for process in self._early:
+            process.close()
+
+    def _new_process(self, sandbox: Sandbox, *, early: bool) -> HookProcess:
+        return HookProcess(sandbox, self.python_executable, self.make_extra_environ(), early=early)
+
 
 def make(folder: Path) -> None:
-    """Make an empty virtual environment (PEP 405), which others can read whatever the umask.
+    """Make an empty virtual environment (PEP 405) that other users can read, whatever the umask.
 
     Raises:
         BuildFailure: It cannot be made.
     """
-    import venv  # where nothing is built, nobody needs it
+    import venv  # a run that builds nothing does not need it
 
     try:
         venv.EnvBuilder(symlinks=sys.platform != "win32").create(folder)

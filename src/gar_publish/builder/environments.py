@@ -1,8 +1,8 @@
 """The isolated environments of a run, shared between projects.
 
-One is made for each set of requirements and never changed, so that projects with the same requirements share
-it, and uv, which asks an environment's Python about itself, only ever asks one in which nothing is installed
-yet: no code of a package runs with the installer's rights.
+There is one for each set of requirements, and it is never changed. So projects with the same requirements share it, and
+uv, which runs the environment's Python, only runs it while nothing is installed: no package's code runs with the rights
+of the installer.
 """
 
 import sys
@@ -18,7 +18,6 @@ from packaging.utils import canonicalize_name
 from gar_publish.builder import image_backends
 from gar_publish.builder.bytecode import ByteCode
 from gar_publish.builder.environment import Environment, make
-from gar_publish.builder.hook_process import HookProcess
 from gar_publish.builder.installer import Installer, not_installed
 from gar_publish.builder.process import Works
 from gar_publish.builder.sandbox import Sandbox
@@ -39,21 +38,20 @@ PUBLIC = frozenset(
         "wheel",
     }
 )
-"""Build requirements that nobody but their makers can put on PyPI, so that no private one is looked for."""
+"""Build requirements whose names on PyPI belong to their makers, so that no private package is looked for."""
 
 
 class Environments:
-    """All environments of a run. May be shared by threads.
+    """All environments of a run. Threads may share it.
 
     Args:
-        scratch: A folder of this run, which only gar-publish can write.
-        environment: The whole environment that gar-publish was started with.
-        works: What the installer is counted among.
-        byte_code: What is kept for environments in which the user's own rights run everything; None for others.
-        private_index: Given the normalised names of requirements, the URL of an index with a read-only
-            credential where one of them lives in the private repository, else None. What that index has wins
-            over other indexes, as uv has it (its `first-index` strategy), so nobody can put a package of the
-            same name on PyPI.
+        scratch: A folder of this run that only gar-publish can write to.
+        environment: All variables that gar-publish was started with.
+        works: The running work that the installer is added to.
+        byte_code: Byte code kept for environments in which all code runs as the user; None for others.
+        private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
+            the private repository has one of them, else None. That index wins over others (uv's `first-index`
+            strategy), so a package of the same name on PyPI is never taken.
     """
 
     def __init__(
@@ -74,19 +72,19 @@ class Environments:
         self._lock = Lock()
         self._made: dict[frozenset[str], Future[Environment]] = {}
         self._count = 0
-        self._all: list[Environment] = []
+        self._filled: list[Environment] = []
 
     def expect(self, requirements: Iterable[Collection[str]]) -> None:
-        """Say beforehand what the projects to come will ask for, each once."""
+        """Count the requirements of the projects to come, before their builds."""
         self._wanted.update(map(frozenset, requirements))
 
     def get(self, requirements: Collection[str], *, project: str, sandbox: Sandbox) -> Environment:
-        """The environment that holds these requirements.
+        """Return the environment with these requirements.
 
         Args:
-            requirements: PEP 508 strings, from a pyproject.toml or from a backend; not yet checked.
-            project: How the user calls the project, for messages.
-            sandbox: Where what is no wheel is built.
+            requirements: PEP 508 strings from a pyproject.toml or from a backend, not yet checked.
+            project: The project's label, for messages.
+            sandbox: Builds the requirements that have no wheel.
 
         Raises:
             BuildFailure: A requirement is malformed or cannot be installed.
@@ -105,12 +103,12 @@ class Environments:
                 if self._byte_code:
                     self._byte_code.give(environment.site)
                 making.set_result(environment)
-            except BaseException as error:  # noqa: BLE001 - whoever waits for it gets its failure too
+            except BaseException as error:  # noqa: BLE001 - all threads that wait for it raise it
                 making.set_exception(error)
         return making.result()
 
     def keep_byte_code(self) -> None:
-        """Keep what imports have left, for other runs."""
+        """Keep the byte code that imports have left, for later runs."""
         with self._lock:
             made = [each.result() for each in self._made.values() if each.done() and not each.exception()]
             if self._byte_code:
@@ -118,19 +116,19 @@ class Environments:
                     self._byte_code.keep(environment.site)
 
     def close(self) -> None:
-        """End what was started, and came to be of no use."""
-        for process in [each for environment in self._all for each in environment.started]:
-            process.close()
+        """End the processes that were started early and never used."""
+        for environment in self._filled:
+            environment.close()
 
     def _make(self, requirements: Collection[Requirement], project: str, sandbox: Sandbox) -> Environment:
-        """Wheels are unpacked by gar-publish itself; what has to be built first is built in the sandbox.
+        """Make an environment: first try to unpack wheels, and if there are none, build in the sandbox.
 
-        Only the first way has the credential. A requirement with a URL of its own goes the second way at
-        once: what is behind it (git, a local file) is not to be fetched with root's rights. With a private
-        requirement there is no second way, on which anybody's package of the same name would be taken.
+        Only the first way has the credential. A requirement with a URL goes the second way at once: what is behind it
+        (git, a local file) must not be fetched as root. A private requirement has no second way: without the
+        credential, anybody's package of the same name would be installed.
 
-        What the image holds is not even unpacked. While the private repository is asked, public wheels are unpacked
-        already: nothing of them has run when they turn out to be the wrong ones.
+        Backends that the image has are linked. While the private repository is asked, public wheels are unpacked
+        already: if they are the wrong ones, none of their code has run.
         """
         names = [str(requirement) for requirement in requirements]
         if not requirements:
@@ -144,8 +142,8 @@ class Environments:
             return environment
         environment = self._empty()
         if sandbox.user is None and sys.platform == "linux":
-            # It has no code but Python's own yet. As another user it would be taken for a straggler.
-            environment.started.append(HookProcess(sandbox, environment, early=True))
+            # It runs only Python's own code yet. As another user, it would be killed as a straggler.
+            environment.start_early(sandbox)
         has_urls = any(requirement.url for requirement in requirements)
         output = "--no-build" if has_urls else self._installer.install_wheels(environment, names, None)
         private = answer.result() if answer else None
@@ -172,7 +170,7 @@ class Environments:
     def _empty(self) -> Environment:
         environment = Environment(self._folder(), self._path)
         make(environment.folder)
-        self._all.append(environment)
+        self._filled.append(environment)
         return environment
 
 
@@ -181,7 +179,7 @@ def _parse(requirement: str, project: str) -> Requirement:
         return Requirement(requirement)
     except (InvalidRequirement, TypeError) as error:
         raise BuildFailure(
-            f"{requirement!r}, which {project} needs for its build, is not a requirement: {error}.".replace("\n", " "),
+            f"{requirement!r}, a build requirement of {project}, is malformed: {error}.".replace("\n", " "),
             fix="Correct `requires` in the [build-system] table of its pyproject.toml.",
             anchor="build-requirements",
         ) from error
@@ -189,9 +187,9 @@ def _parse(requirement: str, project: str) -> Requirement:
 
 def _mixed(project: str) -> BuildFailure:
     return BuildFailure(
-        f"{project} needs both a private package and one without a wheel for its build, which cannot be had together.",
-        cause="what reads the private repository only unpacks wheels, so that no project's code runs beside the"
-        " credential; without it, the private package could be taken from PyPI, where anybody may put one",
-        fix="publish a wheel of the other requirement to the private repository as well",
+        f"The build of {project} requires a private package and a package without a wheel. Both cannot be installed.",
+        cause="The installer with the credential only unpacks wheels, so that no other code runs beside the credential."
+        " Without it, a package of the same name on PyPI could be installed instead of the private one.",
+        fix="Publish a wheel of the other requirement to the private repository.",
         anchor="build-requirements",
     )

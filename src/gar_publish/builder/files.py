@@ -1,4 +1,4 @@
-"""What a build has made: read without trust, taken out of its reach, with a copy for later steps."""
+"""Read the files that a build made without trusting them, and copy them."""
 
 import contextlib
 import errno
@@ -15,10 +15,10 @@ from gar_publish.console import Console
 
 
 def open_regular(file: Path) -> IO[bytes]:
-    """Open a file that other people's code made: never through a link, and never a pipe that blocks.
+    """Open a file made by untrusted code; never follow a link, and never block on a pipe.
 
     Raises:
-        OSError: It is no regular file, or cannot be read.
+        OSError: It is not a regular file, or cannot be read.
     """
     flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     descriptor = os.open(file, functools.reduce(operator.or_, flags, os.O_RDONLY))
@@ -29,7 +29,7 @@ def open_regular(file: Path) -> IO[bytes]:
 
 
 def take(file: Path, folder: Path) -> Path:
-    """Copy a file that a backend made to where the backend cannot change it."""
+    """Copy a file made by a backend to a folder where the backend cannot change it."""
     copy = folder / file.name
     with open_regular(file) as stream, copy.open("xb") as target:
         shutil.copyfileobj(stream, target, 1024 * 1024)
@@ -37,13 +37,13 @@ def take(file: Path, folder: Path) -> Path:
 
 
 def leave(file: Path, dist: Path, console: Console) -> bool:
-    """Leave a copy for later steps, as the project folder's owner would have made it.
+    """Leave a copy for later steps, with the owner of the project folder.
 
-    Nothing is followed and nothing overwritten in place: gar-publish may be root in a folder that others
-    write.
+    No link is followed and no file is overwritten in place: gar-publish may be root, in a folder that others can write
+    to.
 
     Returns:
-        Whether it is there; if not, that was said.
+        Whether the copy is there; if not, a warning was shown.
     """
     try:
         if sys.platform == "win32":

@@ -1,11 +1,11 @@
-"""Calls the hooks of a build backend, inside its environment; started by `hook_process.py`.
+"""A script that calls the hooks of a build backend inside the backend's environment; `hook_process.py` starts it.
 
-A script of the standard library alone, for nothing of gar-publish is installed where it runs. Through a socket come
-calls, each with two descriptors: of what is to be called (`Call`, in JSON), and of what the hook prints to. Back goes
-the exit code that a process would have.
+It uses only the standard library, because gar-publish is not installed in that environment. Calls come through a
+socket, each with two file descriptors: one to read the `Call` from (JSON), one for the hook's output. The answer is the
+exit code that a separate process would have.
 
-It can also be asked for a fork, which does the same through a socket of its own: so a backend is imported once for many
-projects, and what one of them leaves behind in the process ends with its fork.
+It can also be told to fork. A fork does the same through a socket of its own. So a backend is imported once for many
+projects, and whatever a project changes in its process ends with its fork.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from typing import TypedDict
 CALL = b"call"
 
 SWEEP = b"sweep"
-"""An order to end every process of this user but this one; and this one, too, where another has changed its limits."""
+"""Order: kill every other process of this user, and end if another process has changed this one's limits."""
 
 FORK = b"fork"
-"""An order to fork, with a socket for the fork. Back go its process id, and its exit code when it has ended."""
+"""Order: fork, with a socket for the fork. The answers are its process id and, after its end, its exit code."""
 
 TWIN = b"twin"
-"""An order to fork, with a socket for a process that serves as this one does, beside it. Back goes its id."""
+"""Order: fork, with a socket for the fork, which takes orders beside this process. The answer is its process id."""
 
 _LONGEST = 16
 _LONGEST_ORDERS = 65_536
@@ -51,18 +51,18 @@ _OFTEN_IMPORTED = (
     "tomllib",
     "zipfile",
 )
-"""Of the standard library, by one backend or another."""
+"""Modules of the standard library that backends import."""
 _PR_SET_DUMPABLE = 4
 
 
 class Orders(TypedDict):
-    """What comes first.
+    """The first message.
 
     Attributes:
-        backend: What to import at once, and to fork from; empty for nothing.
-        habits: A file with its `Habits`. Where it is not there, it is made.
-        sample: A file with a call that shows them.
-        variables: What to add to the variables before that.
+        backend: The backend to import at once, for forks; empty for none.
+        habits: The file with the backend's `Habits`; it is written if it does not exist.
+        sample: A file with a call that builds a sample project, to observe the habits.
+        variables: Variables to add before the import.
         early: Whether this process was started before the environment was filled.
     """
 
@@ -74,7 +74,7 @@ class Orders(TypedDict):
 
 
 class Call(TypedDict):
-    """What is to be called: a hook in a source tree, with a folder of pyproject_hooks' and all of its variables."""
+    """A call of a hook in a source tree, with the folder of pyproject_hooks and all variables."""
 
     hook: str
     tree: str
@@ -83,19 +83,19 @@ class Call(TypedDict):
 
 
 class Habits(TypedDict):
-    """What a backend does only when it works, and each time: modules that it imports, expressions that it compiles."""
+    """The modules that a backend imports, and the regular expressions it compiles, in each build and not before."""
 
     modules: list[str]
     patterns: list[tuple[str, int]]
 
 
 def main(descriptor: str, hook_script: str, hide: str) -> None:
-    """Serve until the socket is closed.
+    """Take orders until the socket is closed.
 
     Args:
         descriptor: The socket.
         hook_script: The script of pyproject_hooks that calls a hook.
-        hide: Not empty: keep other processes of the same user out of this one's memory.
+        hide: Not empty to keep other processes of the same user from reading the memory of this one.
     """
     if hide:
         _hide(hidden=True)
@@ -137,7 +137,7 @@ def _serve(channel: socket.socket, hooks: ModuleType, *, hide: bool) -> None:
         else:
             os.setsid()
             channel.close()
-            if hide:  # from now on, others of this user may look into it
+            if hide:  # other processes of this user may read the memory of a fork
                 _hide(hidden=False)
             channel = socket.socket(fileno=descriptors[0])
 
@@ -150,7 +150,7 @@ def _import_while_waiting(channel: socket.socket) -> None:
 
 
 def _look_again() -> None:
-    """See what was installed meanwhile, as if this process began now (docs.python.org/3/library/site.html)."""
+    """See what was installed since the start, as a new process would (docs.python.org/3/library/site.html)."""
     importlib.invalidate_caches()
     for folder in site.getsitepackages():
         site.addsitedir(folder)
@@ -169,14 +169,14 @@ def _load(hook_script: str) -> ModuleType:
 def _call(hooks: ModuleType, call: Call) -> None:
     os.environ.clear()
     os.environ.update(call["environment"])
-    tempfile.tempdir = None  # it may be known already, from the variables of before
+    tempfile.tempdir = None  # it may be cached from the variables before
     os.chdir(call["tree"])
     sys.argv = [str(hooks.__file__), call["hook"], call["control"]]
     hooks.main()
 
 
 def _outcome(hooks: ModuleType, call: int, output: int) -> int:
-    """Make a call; the exit code that a process of its own would have."""
+    """Make a call, and return the exit code that a separate process would have."""
     with os.fdopen(call, encoding="utf-8") as file:
         wanted = json.load(file)
     _print_to(output)
@@ -187,7 +187,7 @@ def _outcome(hooks: ModuleType, call: int, output: int) -> int:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
             sys.stderr.write(f"{ended.code}\n")
-    except BaseException:  # noqa: BLE001 - as it would be at the end of a process
+    except BaseException:  # noqa: BLE001 - as at the end of a process
         sys.stdout.flush()
         traceback.print_exc()
         code = 1
@@ -204,7 +204,7 @@ def _print_to(descriptor: int) -> None:
 
 
 def _prepare_to_work(hooks: ModuleType, orders: Orders) -> None:
-    """Import the backend, and do what it does when it works."""
+    """Import the backend, and repeat its habits."""
     _import(orders["backend"].partition(":")[0])
     habits = _known_habits(orders) or _observed_habits(hooks, orders)
     for name in habits["modules"]:
@@ -214,7 +214,7 @@ def _prepare_to_work(hooks: ModuleType, orders: Orders) -> None:
 
 
 def _import(name: str) -> None:
-    with contextlib.suppress(Exception):  # the hook will tell
+    with contextlib.suppress(Exception):  # the hook will fail in the same way
         importlib.import_module(name)
 
 
@@ -227,7 +227,7 @@ def _known_habits(orders: Orders) -> Habits | None:
 
 
 def _observed_habits(hooks: ModuleType, orders: Orders) -> Habits:
-    """Have a child build a sample. Whatever else that leaves in a process ends with the child."""
+    """Build the sample project in a fork, so that its other effects end with the fork, and return the habits."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         modules, patterns = set(sys.modules), set(_compiled())
@@ -246,7 +246,7 @@ def _observed_habits(hooks: ModuleType, orders: Orders) -> Habits:
     file = Path(orders["habits"])
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        file.unlink(missing_ok=True)  # it may be a link to what is kept
+        file.unlink(missing_ok=True)  # it may be a hard link to the kept file
         file.write_text(text, encoding="utf-8")
     observed: Habits = json.loads(text)
     return observed
@@ -257,15 +257,15 @@ def _compiled() -> list[tuple[str, int]]:
 
 
 def _limits() -> object:
-    """What any process of the same user can change here (man 2 prlimit), and forks inherit."""
-    import resource  # there is none on Windows
+    """Return what other processes of the same user can change in this one (man 2 prlimit) and its forks inherit."""
+    import resource  # not available on Windows
 
     limits = [resource.getrlimit(value) for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
     return limits, os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def _hide(*, hidden: bool) -> None:
-    import ctypes  # only where another user's builds run here
+    import ctypes  # needed only if builds run as another user
 
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0 if hidden else 1, 0, 0, 0)
 

@@ -1,11 +1,11 @@
-"""Which process calls a hook of a build backend: each is kept for as long as it is of use."""
+"""Call the hooks of build backends, in processes that are kept for further calls."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from gar_publish.builder.environment import Environment
-from gar_publish.builder.hook_process import Forking, HookProcess, Serving, call_of
+from gar_publish.builder.hook_process import Forking, Serving, call_of
 from gar_publish.builder.process import Show
 from gar_publish.builder.sandbox import HOOK_SCRIPT, Sandbox
 from gar_publish.builder.zygotes import BACKEND_VARIABLE, Imported, Zygotes
@@ -22,14 +22,14 @@ _FORKABLE = frozenset(
         "setuptools.build_meta:__legacy__",
     }
 )
-"""Backends that start no thread and open no file when they are imported, so that a fork of theirs is as good as new."""
+"""Backends that start no thread and open no file when they are imported, so that a fork works like a new process."""
 
 
 class Hooks:
-    """Calls hooks in one sandbox. Not to be shared by threads.
+    """Calls hooks in one sandbox. Threads must not share it.
 
-    Each source tree has a process, in which all of its hooks are called. Where a backend can be forked, and several
-    projects have the same environment, that is a fork of one that has imported it.
+    Each source tree has a process in which all of its hooks are called. If several projects have the same environment,
+    and the backend can be forked, it is a fork of a process that has imported the backend.
     """
 
     def __init__(self, sandbox: Sandbox, zygotes: Zygotes) -> None:
@@ -46,18 +46,18 @@ class Hooks:
         """Call a hook.
 
         Args:
-            environment: Where its backend is installed.
-            tree: The source tree that it works in.
-            hook: Its name.
+            environment: The environment of the backend.
+            tree: The source tree.
+            hook: The hook's name.
             control: The folder of pyproject_hooks, with the hook's input.
             given: Variables on top of the sandbox's own.
-            show: Is given each line that it writes, as it comes.
+            show: Gets each line of output as it comes.
 
         Returns:
-            The folder that it worked in, with its output.
+            The folder with the hook's result.
 
         Raises:
-            subprocess.CalledProcessError: It failed.
+            subprocess.CalledProcessError: The hook failed.
             OSError: No process could be started.
         """
         folder = control if self._sandbox.user is None else self._sandbox.folder("hook", control / "input.json")
@@ -72,7 +72,7 @@ class Hooks:
         return folder
 
     def end_project(self) -> None:
-        """End what serves one project alone."""
+        """End the process of the current project."""
         if self._own_process:
             self._own_process.close()
             self._own_process = self._own = None
@@ -85,7 +85,7 @@ class Hooks:
 
     def _process(self, environment: Environment, given: Mapping[str, str]) -> Serving:
         if environment.wanted <= 1 or given[BACKEND_VARIABLE] not in _FORKABLE or IN_TREE_VARIABLE in given:
-            return HookProcess.of(self._sandbox, environment).begin()
+            return environment.hook_process(self._sandbox).begin()
         imported = Imported.of(environment, given)
         if self._kept is None or self._imported != imported or self._kept.has_ended():
             self._end_kept()

@@ -1,7 +1,7 @@
-"""Environments of what the image holds: folders of links, made in milliseconds, without uv and without a network.
+"""Environments of links to the backends in the image, made in milliseconds without uv and without a network.
 
-The image has the common build backends unpacked and compiled (`image/fill.py`). An environment of them shows exactly
-what was asked for and what that requires, as if it had been installed.
+The image has the common build backends, unpacked and compiled (`image/fill.py`). An environment has exactly what was
+requested and what that requires, as if it had been installed.
 """
 
 import csv
@@ -18,10 +18,10 @@ from packaging.utils import canonicalize_name
 from gar_publish.builder import environment
 
 BACKENDS = Path(sys.prefix, "share", "gar-publish", "backends")
-"""There in the image alone. In our own environment, where nobody else puts anything."""
+"""Exists only in the image, inside gar-publish's own environment, where nothing else is put."""
 
 PLACES = (BACKENDS, Path(sysconfig.get_path("purelib")))
-"""Where the image has packages. What both backends and gar-publish require, it has once, beside gar-publish."""
+"""The folders of packages in the image. A package that backends and gar-publish both require is only in the second."""
 
 _SOURCES = re.compile(
     "UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_STRATEGY|FIND_LINKS|CONFIG_FILE|EXCLUDE_NEWER)"
@@ -29,7 +29,7 @@ _SOURCES = re.compile(
 
 
 def asks_pypi_alone(variables: Mapping[str, str]) -> bool:
-    """Whether uv, with these variables, would take the newest that PyPI has: nobody has told it otherwise."""
+    """Return whether uv, with these variables, would install the newest versions from PyPI."""
     settings = [variables.get("XDG_CONFIG_HOME") or Path(variables.get("HOME", "/"), ".config"), "/etc"]
     settings += (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
     return not (
@@ -39,10 +39,10 @@ def asks_pypi_alone(variables: Mapping[str, str]) -> bool:
 
 
 def choose(requirements: Collection[Requirement], places: Sequence[Path] = PLACES) -> Collection[Distribution] | None:
-    """The distributions in these places that meet the requirements, and all that they require in turn.
+    """Return the distributions in these places that meet the requirements, and all that those require.
 
     Returns:
-        None where one is missing, or there in another version.
+        None if one is missing, or has another version.
     """
     if not places[0].is_dir():
         return None
@@ -65,11 +65,11 @@ def choose(requirements: Collection[Requirement], places: Sequence[Path] = PLACE
 
 
 def link(distributions: Collection[Distribution], folder: Path) -> None:
-    """Make a virtual environment that holds these distributions.
+    """Make a virtual environment with these distributions.
 
     Args:
-        distributions: What `choose` has chosen. No two have a top-level name in common.
-        folder: Does not exist yet.
+        distributions: The result of `choose`. No two have a top-level name in common.
+        folder: A folder that does not exist yet.
     """
     environment.make(folder)
     base = {"base": str(folder), "platbase": str(folder)}
@@ -87,7 +87,7 @@ def _required(distribution: Distribution, extra: str) -> list[Requirement]:
 
 
 def _top_names(distribution: Distribution) -> set[str]:
-    """`Distribution.files` would leave out the sources that the image has byte code of."""
+    """Return a distribution's top-level names. `Distribution.files` omits sources that exist only as byte code."""
     record = csv.reader((distribution.read_text("RECORD") or "").splitlines())
     return {row[0].partition("/")[0] for row in record} - {"..", "bin", "__pycache__"}
 

@@ -1,6 +1,6 @@
-"""uv, which installs into environments.
+"""Install build requirements with uv.
 
-What only unpacks wheels runs as gar-publish itself; what builds something first runs in the sandbox.
+Wheels are unpacked with gar-publish's own rights. Whatever must be built first is installed in the sandbox.
 """
 
 import os
@@ -21,12 +21,12 @@ from gar_publish.settings.index_url import USERS
 
 
 class Installer:
-    """Calls uv. May be shared by threads.
+    """Runs uv. Threads may share it.
 
     Args:
-        scratch: A folder of this run, which only gar-publish can write.
-        environment: The whole environment that gar-publish was started with.
-        works: What uv is counted among.
+        scratch: A folder of this run that only gar-publish can write to.
+        environment: All variables that gar-publish was started with.
+        works: The running work that uv is added to.
     """
 
     def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works) -> None:
@@ -41,19 +41,19 @@ class Installer:
             self._variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
     def asks_pypi_alone(self) -> bool:
-        """Whether nobody has told uv where packages come from."""
+        """Return whether uv installs from PyPI, with no other settings."""
         return image_backends.asks_pypi_alone(self._variables)
 
     def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
         """Unpack wheels, which runs no code of theirs.
 
         Args:
-            environment: What they are unpacked into.
-            names: Requirements.
-            private: The URL of an index that wins over others, with its credential; None for none.
+            environment: The environment to unpack into.
+            names: The requirements.
+            private: The URL, with a credential, of an index that wins over others; None for none.
 
         Returns:
-            What uv says where it fails, else None.
+            The output of uv if it failed, else None.
         """
         index = {}
         if private is not None:
@@ -63,10 +63,10 @@ class Installer:
         return output if output is None or private is None else _scrub(output, private)
 
     def build_and_install(self, environment: Environment, names: Sequence[str], sandbox: Sandbox) -> str | None:
-        """Install what has to be built first; in the sandbox and without any credential.
+        """Install what must be built first, in the sandbox and without any credential.
 
         Returns:
-            What uv says where it fails, else None.
+            The output of uv if it failed, else None.
         """
         sandbox.give(environment.folder)
         lines: list[str] = []
@@ -87,10 +87,10 @@ class Installer:
         return None
 
     def _uv(self, arguments: Sequence[str | Path], extra: Mapping[str, str] | None = None) -> str | None:
-        """Run uv as gar-publish itself; what it says where it fails, else None.
+        """Run uv with gar-publish's own rights. Return its output if it failed, else None.
 
-        It runs in the root folder, since uv obeys a uv.toml or pyproject.toml in any folder above, and
-        everybody may write one into the temporary folder.
+        It runs in the root folder: uv obeys a uv.toml or pyproject.toml in any folder above, and every user may write
+        one to the temporary folder.
         """
         lines: list[str] = []
         program = Program(
@@ -108,20 +108,20 @@ class Installer:
 
 
 def not_installed(output: str, project: str) -> Failure:
-    """The failure that uv's words mean for a project."""
+    """Return the failure that the output of uv means for a project."""
     if "Failed to fetch" in output or "error sending request" in output:
         return Unreachable(
-            f"What {project} needs for its build could not be fetched.",
-            cause="A package index cannot be reached from here, or refuses.",
-            fix="Check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX where they are set.",
+            f"The build requirements of {project} could not be downloaded.",
+            cause="A package index cannot be reached from here, or refuses access.",
+            fix="Check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if they are set.",
             anchor="build-requirements",
             detail=output,
         )
     return BuildFailure(
-        f"What {project} needs for its build could not be installed.",
-        cause="A name or version in `requires` of its [build-system] table that no index has for this Python"
+        f"The build requirements of {project} could not be installed.",
+        cause="No index has a name or version in `requires` of its [build-system] table for this Python"
         f" ({sys.version_info.major}.{sys.version_info.minor}).",
-        fix="Correct `requires`. A private one has to be a wheel in the repository that is published to.",
+        fix="Correct `requires`. A private requirement must be a wheel in the repository that you publish to.",
         anchor="build-requirements",
         detail=output,
     )
@@ -132,7 +132,7 @@ def _into(environment: Environment, names: Sequence[str]) -> list[str | Path]:
 
 
 def _scrub(text: str, url: str) -> str:
-    """Take the credential of a URL out of a text, in whichever form it is written."""
+    """Remove the credential of a URL from a text, in each form it may have."""
     parts = urllib.parse.urlsplit(url)
     for secret in {parts.password, parts.username, urllib.parse.unquote(parts.password or "")}:
         if secret and secret not in USERS:

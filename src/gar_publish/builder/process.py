@@ -1,4 +1,4 @@
-"""Running other people's programs: as which user, what they print, and that nothing of them stays behind."""
+"""Run untrusted programs: as another user, with their output, and without leaving a process behind."""
 
 import contextlib
 import os
@@ -16,47 +16,47 @@ Show = Callable[[str], None]
 
 LONGEST_LINE = 64 * 1024
 AFTERWARDS = 1
-"""Seconds that what has ended already may take to be read."""
+"""Seconds to read the rest of the output after the end of a program."""
 
 _MOST_LINES = 1000
-"""Lines that wait to be shown; a program that writes faster has to wait."""
+"""Lines that may wait to be shown; a program that writes faster is blocked."""
 _MOST_ROUNDS = 1000
 _ENTER = "import os, sys; os.chdir(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])"
 
 
 class User(NamedTuple):
-    """A user of the operating system who may do nothing."""
+    """An unprivileged user of the operating system."""
 
     uid: int
     gid: int
 
 
 class Running(Protocol):
-    """Something that runs."""
+    """A running process, or a call inside one."""
 
     def end(self) -> None:
-        """Kill it, together with what is still in its process group."""
+        """Kill it and its process group."""
 
 
 class Work(Running, Protocol):
-    """Something that runs to an end, and prints."""
+    """Something that prints, and ends."""
 
     def lines(self) -> Iterator[str]:
-        """What it prints, until it ends; not until its output ends, which a daemon that it left could hold open."""
+        """Yield its output until it ends, even if a daemon that it started keeps the output open."""
 
     def wait(self) -> int:
-        """Wait for its end, and return its exit code. Any thread may, as often as it likes."""
+        """Wait for its end, and return its exit code. Any thread may call this, more than once."""
 
 
 class Program:
-    """A program that runs.
+    """A running program.
 
     Args:
         command: The program and its arguments.
-        cwd: Where.
+        cwd: Its working directory.
         environment: All of its variables.
-        user: As whom; None is the user of this process.
-        more: For `subprocess.Popen`.
+        user: The user who runs it; None for the user of this process.
+        more: Other arguments of `subprocess.Popen`.
 
     Raises:
         OSError: It could not be started.
@@ -113,7 +113,7 @@ class Program:
 
 
 class Works:
-    """All that runs for a build, so that one call ends it from another thread."""
+    """Everything that runs for the builds of a run; one call ends it all, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class Works:
         self._stopped = False
 
     def add(self, running: Running) -> None:
-        """Count it in, until it is discarded."""
+        """Add something that runs; `stop` ends it unless it was discarded before."""
         with self._lock:
             self._running.add(running)
             stopped = self._stopped
@@ -133,14 +133,14 @@ class Works:
             self._running.discard(running)
 
     def follow(self, work: Work, show: Show) -> None:
-        """See it to its end, and end what it left running.
+        """Wait for the end of something just started, then kill its process group.
 
         Args:
-            work: What was started a moment ago.
-            show: Is given each line that it writes, as it comes.
+            work: What was just started.
+            show: Gets each line of output as it comes.
 
         Raises:
-            subprocess.CalledProcessError: It failed.
+            subprocess.CalledProcessError: The exit code is not 0.
         """
         self.add(work)
         try:
@@ -154,7 +154,7 @@ class Works:
             raise subprocess.CalledProcessError(code, "a build's program")
 
     def stop(self) -> None:
-        """End all that runs, and let nothing run any more."""
+        """End everything that runs, and whatever is added later."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
@@ -163,15 +163,15 @@ class Works:
 
 
 def entering(folder: Path, command: Sequence[str | Path]) -> Sequence[str | Path]:
-    """The command, started in a folder that is entered with the rights of the user who runs it.
+    """Return a command that enters the folder with the rights of its own user.
 
-    So a link in the folder's place leads no further than they do.
+    So a link in place of the folder leads only to what that user may enter.
     """
     return [sys.executable, "-I", "-c", _ENTER, folder, *command]
 
 
 def as_user(user: User | None) -> dict[str, Any]:
-    """What `subprocess` needs to know to run a program as a user."""
+    """Return the arguments of `subprocess` that run a program as a user."""
     if user is None:
         return {}
     return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": 0o022}
@@ -184,7 +184,7 @@ def _read(stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
 
 
 def readable(line: bytes) -> str:
-    """A line of output without its end."""
+    """Return a line of output as text, without its line end."""
     return line.decode(errors="replace").rstrip("\r\n")
 
 
@@ -195,20 +195,20 @@ def end_group(pid: int) -> None:
 
 
 def end_all_of(user: User) -> None:
-    """Kill every process of a user, in one call that none can outrun by forking (`man 2 kill`)."""
-    killer = ["/bin/sh", "-c", "kill -s KILL -- -1"]  # it fails where there is nothing to kill
+    """Kill all processes of a user in one call, which none can escape by forking (`man 2 kill`)."""
+    killer = ["/bin/sh", "-c", "kill -s KILL -- -1"]  # it fails if there is nothing to kill
     subprocess.run(killer, cwd="/", env={}, stderr=subprocess.DEVNULL, check=False, **as_user(user))
 
 
 def end_stragglers(user: User, *, spare: Collection[int] = ()) -> None:
-    """Kill what left its process group to outlive a program (Linux).
+    """Kill the processes that left the process group of a program to outlive it (Linux).
 
-    Whose parent is gone becomes a child of this process, the "subreaper" (`man 2 prctl`); so do the children of what
-    is killed here, in their turn.
+    A process whose parent has ended becomes a child of this process, the "subreaper" (`man 2 prctl`). So do the
+    children of each process that is killed here.
 
     Args:
-        user: Whose processes.
-        spare: Children of this process to leave alone.
+        user: The user of the processes.
+        spare: Process ids not to kill.
     """
     for _ in range(_MOST_ROUNDS):
         stragglers = [pid for pid in _children_of_this_process(user.uid) if pid not in spare]

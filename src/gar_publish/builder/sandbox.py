@@ -1,9 +1,8 @@
-"""As whom, where and with what other people's code runs.
+"""The user, the folder and the variables that untrusted code runs with.
 
-A user's own build runs in place, as that user: it could run the same code anyway. Root's build (a container
-action, a Cloud Build step) runs as `nobody` on a copy. Not as the owner of the workspace in place: the
-runner's files that set variables and paths of later steps belong to that owner, and so does what other steps
-keep on disk.
+A build started by an ordinary user runs as that user, in place: that user could run the same code anyway. A build
+started by root (a container action, a Cloud Build step) runs as `nobody`, on a copy. It does not run as the owner of
+the workspace: that user also owns the runner's files for variables and paths, and the files of other steps.
 """
 
 import contextlib
@@ -29,28 +28,28 @@ SERVER_SCRIPT = Path(__file__).with_name("hook_server.py")
 
 
 class Keeper(Protocol):
-    """A process that outlives the calls that it serves."""
+    """A process that stays for further calls."""
 
     @property
     def pid(self) -> int: ...
 
     def sweep(self) -> bool:
-        """Have it kill every other process of its user; false where it is gone itself."""
+        """Let it kill every other process of its user. Return false if it has ended itself."""
 
 
 class Sandbox:
-    """Where other people's code runs, one program at a time.
+    """Runs untrusted code, one program at a time.
 
     Args:
-        scratch: A folder of this run, which only gar-publish can write.
-        user: As whom; None is the user who started gar-publish.
-        environment: The whole environment that gar-publish was started with.
-        alone: Whether that user runs nothing else on this machine: so in a container.
-        checkouts: The copies that it shares with other sandboxes of the run.
-        works: What runs in it is counted among these.
+        scratch: A folder of this run that only gar-publish can write to.
+        user: The user who runs the code; None for the user who started gar-publish.
+        environment: All variables that gar-publish was started with.
+        alone: Whether that user runs nothing else on this machine, as in a container.
+        checkouts: The copies shared by the sandboxes of the run.
+        works: The running work that its programs are added to.
 
     Attributes:
-        kept: What is spared when stragglers are ended.
+        kept: The process that is not killed with the stragglers.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Sandbox:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Leave the next project nothing of the one before: neither a home nor temporary files, nor its source."""
+        """Give the next project a new home and temporary folder, and take back the source of the last one."""
         if self.user is not None:
             if self._given:
                 self.take(self._given)
@@ -84,14 +83,14 @@ class Sandbox:
                 "USER": "nobody",
                 "LOGNAME": "nobody",
                 "TMPDIR": str(self.folder("tmp")),
-                # The copy is root's, all but the project's own folder (git: safe.directory).
+                # Root owns the copy, except for the project's own folder (git: safe.directory).
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": "safe.directory",
                 "GIT_CONFIG_VALUE_0": "*",
             }
 
     def folder(self, kind: str, *files: Path) -> Path:
-        """A new folder that the code may write, with copies of these files in it."""
+        """Make a folder that the code may write to, with copies of these files in it."""
         folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.scratch))
         for file in files:
             shutil.copy(file, folder)
@@ -101,21 +100,20 @@ class Sandbox:
     def give(self, folder: Path) -> None:
         """Make the code's user the owner of a folder and of everything in it.
 
-        From the inside out: what may still be running must not be able to put another file in the place of one that
-        is about to be given.
+        The innermost files come first, so that code that still runs cannot replace a file that is about to be given.
         """
         if self.user is not None:
             _own(folder, self.user)
 
     def take(self, folder: Path) -> None:
-        """Take back what was given: from now on the code may only read it."""
+        """Take a folder back: from now on the code may only read it."""
         if self.user is not None:
             _own(folder, User(os.getuid(), os.getgid()))
 
     def source(self, folder: Path) -> Path:
-        """The project as the build may see it: itself, or its place in the one copy of its checkout.
+        """Return the project's folder for the build: the folder itself, or its place in the copy of its checkout.
 
-        Of that copy only the project's own folder is given to the code, so that it changes no other project.
+        The code may write only to the project's own folder in that copy, so that it changes no other project.
         """
         if self.user is None:
             return folder
@@ -127,13 +125,13 @@ class Sandbox:
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
     ) -> None:
-        """Run a program to its end, then end what it left running.
+        """Run a program to its end, then kill what it left running.
 
         Args:
             command: The program and its arguments.
-            cwd: Where.
+            cwd: Its working directory.
             extra: Variables on top of the sandbox's own.
-            show: Is given each line that the program writes, as it comes.
+            show: Gets each line of output as it comes.
 
         Raises:
             subprocess.CalledProcessError: The program failed.
@@ -148,7 +146,7 @@ class Sandbox:
             self.sweep()
 
     def sweep(self) -> None:
-        """End what was left running, all but what is kept."""
+        """Kill what was left running, except the process that is kept."""
         if self.user is None:
             return
         if self._alone and not (self.kept and self.kept.sweep()):
@@ -160,13 +158,13 @@ class Sandbox:
 def open_sandboxes(
     environment: Mapping[str, str], *, console: Console, insist: bool, most: int = 1
 ) -> Iterator[list[Sandbox]]:
-    """Make the sandboxes for one run, and take them away afterwards.
+    """Make the sandboxes of a run, and remove them afterwards.
 
     Args:
-        environment: The whole environment that gar-publish was started with.
-        console: Hears a warning when root's build cannot run as `nobody`.
-        insist: Fail rather than build as root. True in the container: there it is our own mistake.
-        most: How many there may be. Root has several only in the container, where each can have a user of its own.
+        environment: All variables that gar-publish was started with.
+        console: Shows a warning if root's build cannot run as `nobody`.
+        insist: Fail rather than build as root. True in the container, where `nobody` must work.
+        most: The most sandboxes. Root gets several only in the container, where each has a user of its own.
 
     Raises:
         BuildFailure: Root's build cannot run as `nobody`, and `insist`.
@@ -195,10 +193,10 @@ def _own(folder: Path, user: User) -> None:
 
 @contextlib.contextmanager
 def _shut(environment: Mapping[str, str], scratch: Path) -> Iterator[None]:
-    """Close the folders above the workspace and the runner's files to all but root, as long as a build runs.
+    """Let only root enter the folders of the workspace and of the runner's files while builds run.
 
-    In a container action they are mounted below `/github`, readable for everybody: the workspace with the
-    token of actions/checkout, the runner's temporary folder with that of its newer versions.
+    In a container action they are mounted below `/github`, and every user may read them. The workspace may have the
+    token of actions/checkout; newer versions keep it in the runner's temporary folder.
     """
     needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), HOOK_SCRIPT, SERVER_SCRIPT]
     files = [Path(environment[f"GITHUB_{name}"]) for name in _RUNNERS_FILES if environment.get(f"GITHUB_{name}")]

@@ -1,4 +1,4 @@
-"""As whom builds run: whoever started gar-publish, but `nobody` in the place of root."""
+"""Choose the user who runs a build: the user who started gar-publish, or `nobody` instead of root."""
 
 import contextlib
 import os
@@ -23,15 +23,15 @@ def choose(
     insist: bool,
     most: int,
 ) -> Sequence[User | None]:
-    """As whom builds run side by side; None is the user who started gar-publish.
+    """Return the users who run the builds, one for each sandbox; None for the user who started gar-publish.
 
     Args:
-        scratch: A folder of this run, which they have to reach.
-        environment: The whole environment that gar-publish was started with.
-        needed: Files that they have to read.
-        console: Hears a warning when root's build cannot run as `nobody`.
-        insist: Fail rather than build as root; and give each build a user of its own.
-        most: How many there may be.
+        scratch: A folder of this run that they must be able to enter.
+        environment: All variables that gar-publish was started with.
+        needed: Files that they must be able to read.
+        console: Shows a warning if root's build cannot run as `nobody`.
+        insist: Fail rather than build as root, and give each sandbox a user of its own.
+        most: The most sandboxes.
 
     Raises:
         BuildFailure: Root's build cannot run as `nobody`, and `insist`.
@@ -46,10 +46,10 @@ def choose(
 def _nobody(
     scratch: Path, environment: Mapping[str, str], *, needed: Sequence[Path], console: Console, insist: bool
 ) -> User | None:
-    """`nobody`, where gar-publish runs as root; tried out, since Python may be below /root."""
+    """Return `nobody` if gar-publish runs as root and `nobody` can run Python, which may be below /root."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    import pwd  # not there on Windows
+    import pwd  # not available on Windows
 
     scratch.chmod(0o755)
     try:
@@ -80,16 +80,15 @@ def _nobody(
                 detail=str(getattr(error, "stderr", None) or error),
             ) from error
         console.warning(
-            f"The build runs as root: the user nobody, who would else run it, cannot run {sys.executable}."
-            " A build runs other people's code; start gar-publish as a user without rights, or with a Python that"
-            " every user can run."
+            f"The build runs as root, because the user nobody cannot run {sys.executable}. A build runs untrusted"
+            " code: start gar-publish as an unprivileged user, or with a Python that every user can run."
         )
         return None
     return user
 
 
 def _others(nobody: User, count: int) -> Iterator[User]:
-    """Further users without a name, as far as this container has them (it may be in a user namespace)."""
+    """Yield more users without a name, as far as this container has them (it may have a user namespace)."""
     for number in range(1, count + 1):
         user = User(nobody.uid - number, nobody.gid - number)
         with contextlib.suppress(OSError, subprocess.SubprocessError):

@@ -1,9 +1,8 @@
-"""Which environment variables other people's code gets: an allow-list each for build backends and for the
-installer.
+"""Allow-lists of the environment variables for build backends and for the installer.
 
-An allow-list, since nobody can list every variable that may hold a secret. What the runner (`INPUT_*`,
-`ACTIONS_*`, `GITHUB_*`), Google's tools (`GOOGLE_*`, `CLOUDSDK_*`) and package indexes (`UV_*`, `PIP_*`) are
-told stays out.
+A list of forbidden variables would never be complete: any variable may have a secret. A backend does not get the
+variables of the runner (`INPUT_*`, `ACTIONS_*`, `GITHUB_*`), of Google's tools (`GOOGLE_*`, `CLOUDSDK_*`) and of
+package indexes (`UV_*`, `PIP_*`).
 """
 
 import re
@@ -38,12 +37,11 @@ _INSTALLER = re.compile(
 
 
 def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, str]:
-    """What a build backend gets.
+    """Return the variables for a build backend.
 
     Args:
-        environment: The whole environment that gar-publish was started with.
-        personal: Whether the backend runs as the very user who started gar-publish, so that HOME and the like
-            hold.
+        environment: All variables that gar-publish was started with.
+        personal: Whether the backend runs as the user who started gar-publish, so that HOME and the like are right.
     """
     return {
         name: value
@@ -53,12 +51,12 @@ def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, 
 
 
 def for_installer(environment: Mapping[str, str]) -> dict[str, str]:
-    """What uv gets when it installs build requirements: beside the common ones, where packages come from."""
+    """Return the variables for uv when it installs build requirements, including the package indexes."""
     return {name: value for name, value in environment.items() if _INSTALLER.fullmatch(name)}
 
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that hold neither a password nor a URL with one."""
+    """Return the variables that have neither a password nor a URL with one."""
 
     def is_secret(name: str, value: str) -> bool:
         if name.upper().endswith("_PROXY"):

@@ -1,4 +1,4 @@
-"""Processes that have imported a build backend, for others to be forked from."""
+"""Zygotes: processes that have imported a build backend and are forked for each project."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from gar_publish.builder.sandbox import Sandbox
 BACKEND_VARIABLE = "_PYPROJECT_HOOKS_BUILD_BACKEND"
 
 _READ_AT_IMPORT = ("SOURCE_DATE_EPOCH",)
-"""What a backend may read when it is imported: pdm-backend takes the time of its wheels' files from there."""
+"""Variables that a backend may read when it is imported: pdm-backend reads the time of its wheels' files."""
 
 _SAMPLE = {
     "pyproject.toml": '[build-system]\nrequires = []\n[project]\nname = "sample"\nversion = "0"\ndescription = "x"\n',
@@ -21,12 +21,12 @@ _SAMPLE = {
 
 
 class Imported(NamedTuple):
-    """What a process has imported.
+    """A backend as a process has imported it.
 
     Attributes:
-        environment: Where from.
-        backend: The backend, as pyproject.toml calls it.
-        early: What that could read in its variables meanwhile.
+        environment: The backend's environment.
+        backend: Its name in pyproject.toml.
+        early: The variables that it may have read during the import.
     """
 
     environment: Environment
@@ -40,9 +40,9 @@ class Imported(NamedTuple):
 
 
 class Zygotes:
-    """The processes of a run. May be shared by threads.
+    """The zygotes of a run. Threads may share it.
 
-    Where all builders are one user, they share a process, and each forks from a twin of it; else each has its own.
+    If all builds run as one user, they share a process, and each forks from a twin of it. Otherwise each has its own.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Zygotes:
         self._twins: Counter[Imported] = Counter()
 
     def take(self, imported: Imported, sandbox: Sandbox) -> Forking:
-        """What one sandbox alone may fork from.
+        """Return a process that only this sandbox forks.
 
         Raises:
             OSError: No process could be started.
@@ -67,7 +67,7 @@ class Zygotes:
             return twin
 
     def give_back(self, imported: Imported, taken: Forking) -> None:
-        """End what was taken; with the last twin, what it is a twin of."""
+        """End a process that was taken; after the last twin, also the process it was forked from."""
         taken.close()
         with imported.environment.first_import:
             self._twins[imported] -= 1
@@ -80,7 +80,7 @@ def _new(imported: Imported, sandbox: Sandbox) -> HookProcess:
     fresh = not environment.has_byte_code
     if fresh:  # before any project's code runs
         sandbox.give(environment.folder)
-    process = HookProcess.of(sandbox, environment).begin(
+    process = environment.hook_process(sandbox).begin(
         backend,
         habits=str(environment.habits(backend)),
         sample=_sample(imported, sandbox),
@@ -94,7 +94,7 @@ def _new(imported: Imported, sandbox: Sandbox) -> HookProcess:
 
 
 def _sample(imported: Imported, sandbox: Sandbox) -> str:
-    """The file with a call that builds a project for nothing."""
+    """Write a small project, and return the file with a call that builds it."""
     folder = sandbox.folder("sample")
     for name, text in _SAMPLE.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from gar_publish import builder
+from gar_publish.builder.builds import building
 from gar_publish.errors import Failure
 from gar_publish.process import hide_this_process
 from gar_publish.projects import find
@@ -41,7 +41,7 @@ def main() -> None:
     failures: dict[str, str] = {}
     result: dict[str, object] = {"failure": None, "files": [], "failures": failures}
     try:
-        with builder.building(
+        with building(
             find.find(orders.get("packages", ["."]), workspace),
             formats=orders.get("formats", ["wheel"]),
             out=Path(orders["out"]),

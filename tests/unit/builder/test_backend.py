@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder import no_index
 from gar_publish.builder.backend import Backend
+from gar_publish.builder.builds import no_index
 from gar_publish.builder.environments import Environments
 from gar_publish.builder.hooks import Hooks
 from gar_publish.builder.sandbox import Sandbox
@@ -198,7 +198,7 @@ def test_a_kind_that_a_backend_does_not_make(make: Make) -> None:
 class UnsupportedOperation(Exception): pass
 def build_sdist(folder, config_settings=None): raise UnsupportedOperation()
 """
-    with pytest.raises(BuildFailure, match="cannot make a sdist"):
+    with pytest.raises(BuildFailure, match="does not support building an sdist"):
         make(backend).make("sdist")
 
 

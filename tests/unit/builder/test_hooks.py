@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder import no_index
+from gar_publish.builder.builds import no_index
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
-from gar_publish.builder.hook_process import HookProcess
 from gar_publish.builder.hooks import IN_TREE_VARIABLE, Hooks
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.builder.zygotes import BACKEND_VARIABLE, Zygotes
@@ -212,7 +211,7 @@ def test_a_process_sees_what_was_installed_after_its_start(
     call: Call, sandbox: Sandbox, environment: Environment, said: list[str], *, early: bool, backend: str
 ) -> None:
     if early:
-        environment.started.append(HookProcess(sandbox, environment, early=True))
+        environment.start_early(sandbox)
         time.sleep(0.5)  # it has begun, and seen that there is nothing
     (environment.site / "marked.pth").write_text("import marking\nbelow\n")
     (environment.site / "below").mkdir()
@@ -225,14 +224,13 @@ def test_a_process_sees_what_was_installed_after_its_start(
     )
     assert call("build_sdist", deed=deed, backend=backend) == "x"
     assert said == [f"{folder} {environment.site} {environment.site}/below", "1 0 True"]
-    assert not environment.started
+    assert not environment._early
 
 
 def test_who_died_before_there_was_anything_to_do_is_replaced(
     call: Call, sandbox: Sandbox, environment: Environment
 ) -> None:
-    process = HookProcess(sandbox, environment, early=True)
-    environment.started.append(process)
+    process = environment.start_early(sandbox)
     os.kill(process.pid, signal.SIGKILL)
     while not process.has_ended():
         time.sleep(0.01)
