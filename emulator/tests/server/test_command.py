@@ -8,33 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from gar_emulator.errors import EmulatorError
+from emulated import Local
 from gar_emulator.server import command
 
-SRC = Path(__file__).parents[2] / "src"
-PROGRAM = """
-import sys
-from pathlib import Path
-from gar_emulator.server import command
-command.run(port=0, data=Path(sys.argv[1]), tls=len(sys.argv) > 2, out=lambda line: print(line, flush=True))
-"""
+PROGRAM = Path(sys.executable).with_name("gar-emulator")
+VARIABLES = {
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE",
+    "GAR_EMULATOR_HOST",
+    "GCE_METADATA_HOST",
+    "GCE_METADATA_IP",
+    "GCE_METADATA_ROOT",
+}
+TLS_VARIABLES = {"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
 
 
-@pytest.mark.parametrize("tls", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_prints_exports_and_serves_until_a_signal(data: Path, tls: bool, number: signal.Signals) -> None:  # noqa: FBT001 - a table
-    arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(data), *(["tls"] if tls else [])]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
+@pytest.mark.parametrize(
+    ("options", "variables", "number"),
+    [([], VARIABLES, signal.SIGINT), (["--tls"], VARIABLES | TLS_VARIABLES, signal.SIGTERM)],
+)
+def test_prints_exports_and_serves_until_a_signal(
+    data: Path, options: list[str], variables: set[str], number: signal.Signals
+) -> None:
     with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [PROGRAM, "--port", "0", "--data", data, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
     ) as process:
         assert process.stdout
         assert process.stderr
         exports: dict[str, str] = {}
-        while len(exports) < (14 if tls else 10):
+        for _ in variables:
             word, name, value = shlex.split(process.stdout.readline().replace("=", " ", 1))
             assert word == "export"
             exports[name] = value
+        assert set(exports) == variables
         with urllib.request.urlopen(f"http://{exports['GCE_METADATA_HOST']}/", timeout=5) as answer:
             assert answer.headers["Metadata-Flavor"] == "Google"
         process.send_signal(number)
@@ -42,16 +56,57 @@ def test_prints_exports_and_serves_until_a_signal(data: Path, tls: bool, number:
         assert process.stderr.read() == ""
 
 
+def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for option in ("--version", "--host", "--port", "--data", "--world FILE", "--tls"):
+        assert f"  {option}" in said
+    assert "(default: .gar-emulator)" in said
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536"])
+def test_invalid_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([f"--port={port}"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"error: argument --port: {port} is not a port from 0 to 65535\n")
+
+
+def test_invalid_world_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = tmp_path / "world.toml"
+    world.write_text("[cities]")
+    before = signal.getsignal(signal.SIGTERM)
+    assert command.main(["--data", str(tmp_path / "data"), "--world", str(world)]) == 2
+    what, fix = capsys.readouterr().err.splitlines()
+    assert what.startswith(
+        f"gar-emulator: error: The emulator cannot use the world file: {world} has an unknown table, cities;"
+    )
+    assert fix.startswith("Fix: start from the default world (https://")
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not (tmp_path / "data").exists()
+
+
+def test_data_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert command.main(["--data", str(file)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"gar-emulator: error: The emulator cannot write to the data folder {file}: File exists.",
+        "Fix: choose another folder with `--data`",
+    ]
+
+
+def test_port_in_use(local: Local, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = local.emulator.url.rpartition(":")[2]
+    assert command.main(["--port", port, "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"gar-emulator: error: The emulator cannot listen on 127.0.0.1, port {port}: Address already in use.",
+        "Fix: choose another port, or any free port with `--port 0`",
+    ]
+
+
 def test_values_are_quoted() -> None:
     assert command._quoted("http://127.0.0.1:1/?a=b&c") == "'http://127.0.0.1:1/?a=b&c'"
     assert command._quoted("plain") == "'plain'"
-
-
-def test_bad_world_file_is_explained_before_anything_starts(tmp_path: Path) -> None:
-    world = tmp_path / "world.toml"
-    world.write_text("nonsense")
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(EmulatorError, match="is not TOML"):
-        command.run(port=0, data=tmp_path / "data", world=world, out=print)
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert not (tmp_path / "data").exists()

@@ -59,7 +59,7 @@ public = true
         ("[[projects]]\nid = 'p'\nnumber = '1'", "wrong type: '1'"),
         ("[[projects]]\nid = 'p'\nnumber = true", "wrong type: True"),
         ("[[projects]]\nid = 'p'\nnumber = 1\nnmae = 'x'", "unknown entry, nmae"),
-        ("[[projects]]\nid = 'p'\nnumber = 1\ndisabled-services = ['x.googleapis.com']", "disables an unknown service, x.googleapis.com"),
+        ("[[projects]]\nid = 'p'\nnumber = 1\ndisabled-services = ['x.googleapis.com']", "disables an unknown service"),
         ("[[pools]]\nproject = 'p'\nid = 'x'", "names the project p but does not declare it"),
         ("[[keys]]\naccount = 'a@p.iam.gserviceaccount.com'", "names the account a@p"),
         ("[ambient]\naccount = 'a@p.iam.gserviceaccount.com'", "names the account a@p"),

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(**vars(options), out=lambda line: print(line, flush=True))
     except EmulatorError as error:
-        print(f"gar-emulator: {error.what}\nFix: {error.fix}", file=sys.stderr)
+        print(f"gar-emulator: error: {error.what}\nFix: {error.fix}", file=sys.stderr)
         return 2
     return 0
 

@@ -7,6 +7,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gar_emulator.errors import EmulatorError
 
+DEFAULT_WORLD = "https://github.com/org/gar-publish/blob/main/docs/fidelity.md#the-default-world"
+
 R = TypeVar("R")
 
 
@@ -61,6 +63,6 @@ def _value(raw: Any, kind: Any, where: str) -> Any:
 def invalid_world(source: str, what: str) -> EmulatorError:
     return EmulatorError(
         f"The emulator cannot use the world file: {source} {what}.",
-        fix="start from the default world in docs/fidelity.md, and change one thing at a time",
+        fix=f"start from the default world ({DEFAULT_WORLD}), and change one thing at a time",
         anchor="world-file",
     )
