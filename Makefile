@@ -36,7 +36,7 @@ EXAMPLES = examples/*/.github/workflows/*.yml
 JACTIONLINT = --shellcheck= --pyflakes=
 ZIZMOR = --offline --persona=pedantic --strict-collection --no-progress --quiet
 
-# Write the tables of README.md and docs/jobs.md from the two actions.
+# Write the inputs of both actions, their types, and the tables of README.md and docs/jobs.md.
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 

@@ -1,34 +1,105 @@
-"""Writes the tables of README.md and docs/jobs.md from the two actions (`make docs`)."""
+"""Writes what follows from the declared inputs and outputs (`make docs`).
 
+The inputs are declared in src/gar_publish/settings/settings.py, the outputs in the two action.yml. From there come the
+inputs in action.yml, all inputs in action-types.yml, and the tables in README.md and docs/jobs.md.
+"""
+
+import json
 import re
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from gar_publish.settings.inputs import Input, inputs_of
+from gar_publish.settings.settings import (
+    CREDENTIAL_INPUTS,
+    PROMOTION_INPUTS,
+    PUBLISH_INPUTS,
+    REPOSITORY_INPUTS,
+    SetupSettings,
+)
+
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = {ROOT / "README.md": ROOT / "action.yml", ROOT / "docs" / "jobs.md": ROOT / "setup" / "action.yml"}
+_LINE_LENGTH = 120
+_Groups = tuple[tuple[Input, ...], ...]
+_INPUTS: _Groups = (REPOSITORY_INPUTS, CREDENTIAL_INPUTS, PUBLISH_INPUTS, PROMOTION_INPUTS)
+_SETUP_INPUTS: _Groups = (REPOSITORY_INPUTS, CREDENTIAL_INPUTS, inputs_of(SetupSettings))
 
 
-def filled(document: str, action: str) -> str:
-    """The document with the tables of its action made anew."""
-    described = yaml.safe_load(action)
-    inputs = ["| input | default | meaning |", "| --- | --- | --- |"]
-    for name, each in described["inputs"].items():
-        default = "required" if each.get("required") else f"`{each['default']}`" if "default" in each else ""
-        inputs.append(f"| `{name}` | {default} | {each['description']} |")
-    outputs = ["| output | meaning |", "| --- | --- |"]
-    outputs += [f"| `{name}` | {each['description']} |" for name, each in described["outputs"].items()]
-    return _with_table(_with_table(document, "inputs", inputs), "outputs", outputs)
+def written() -> dict[Path, str]:
+    """Return the files with what is generated in them, as it should be."""
+    files = {}
+    for folder, document, groups in (
+        (ROOT, ROOT / "README.md", _INPUTS),
+        (ROOT / "setup", ROOT / "docs" / "jobs.md", _SETUP_INPUTS),
+    ):
+        path = folder / "action.yml"
+        files[path] = _with_part(path.read_text(encoding="utf-8"), "inputs", "\n".join(map(_as_inputs, groups)))
+        action = yaml.safe_load(files[path])
+        path = folder / "action-types.yml"
+        types = "".join(_as_type(each) for group in groups for each in group)
+        files[path] = _with_part(path.read_text(encoding="utf-8"), "inputs", types)
+        inputs = ((f"`{name}`", _default(each), each["description"]) for name, each in action["inputs"].items())
+        outputs = ((f"`{name}`", each["description"]) for name, each in action["outputs"].items())
+        text = document.read_text(encoding="utf-8")
+        text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
+        files[document] = _with_part(text, "outputs", _table(("output", "meaning"), outputs))
+    return files
 
 
-def _with_table(document: str, name: str, lines: list[str]) -> str:
-    before, mark, rest = re.split(rf"(<!-- {name}: [^\n]*-->\n)", document)
-    _, end, after = rest.partition(f"<!-- /{name} -->")
-    return "".join([before, mark, "\n", "\n".join(lines), "\n\n", end, after])
+def _with_part(text: str, name: str, part: str) -> str:
+    """Return the text with the part between the comments `NAME: …` and `/NAME` replaced."""
+    before, start, rest = re.split(rf"(^ *(?:<!--|#) {name}: .*\n)", text, flags=re.MULTILINE)
+    _, end, after = re.split(rf"(^ *(?:<!--|#) /{name}\b)", rest, flags=re.MULTILINE)
+    return f"{before}{start}{part}{end}{after}"
+
+
+def _as_inputs(group: Iterable[Input]) -> str:
+    lines = []
+    for each in group:
+        lines += [f"  {each.name}:", f"    description: {_scalar(each.help)}"]
+        if each.default:
+            lines.append(f"    default: {_scalar(each.default)}")
+        if each.name == "repository":
+            lines.append("    required: true")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(text: str) -> str:
+    lines = textwrap.wrap(text, _LINE_LENGTH - 6, break_on_hyphens=False)
+    if len(f"    description: {text}") > _LINE_LENGTH:
+        return "\n      ".join([">-", *lines])
+    try:
+        plain = yaml.safe_load(f"a: {text}") == {"a": text}
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else json.dumps(text)
+
+
+def _as_type(each: Input) -> str:
+    """Return an input's type in the form of https://github.com/typesafegithub/github-actions-typing."""
+    kinds = {"flag": "boolean", "number": "integer", "word": "enum"}
+    lines = [f"type: {kinds.get(each.kind, 'string')}"]
+    if each.words:
+        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in each.words)]
+    if each.kind in {"lines", "words"}:
+        separator = json.dumps("\n" if each.kind == "lines" else ",")
+        lines = ["type: list", f"separator: {separator}", "list-item:", *(f"  {line}" for line in lines)]
+    return f"  {each.name}:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def _default(each: dict[str, Any]) -> str:
+    return "required" if each.get("required") else f"`{each['default']}`" if "default" in each else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
 
 
 if __name__ == "__main__":
-    for place, described in DOCUMENTS.items():
-        place.write_text(
-            filled(place.read_text(encoding="utf-8"), described.read_text(encoding="utf-8")), encoding="utf-8"
-        )
+    for path, content in written().items():
+        path.write_text(content, encoding="utf-8")

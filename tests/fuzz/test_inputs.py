@@ -20,9 +20,8 @@ from gar_publish.errors import BadInput, Failure
 from gar_publish.projects import find, metadata, workspaces
 from gar_publish.settings.credential import parse_key
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.inputs import INPUTS
 from gar_publish.settings.repository import Repository
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.settings import INPUTS, Settings
 from gar_publish.transport.session import new_session
 from gar_publish.urls import refuse_plain_http
 from tests.fuzz.strategies import either, json_values, objects, text, words

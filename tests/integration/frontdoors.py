@@ -11,7 +11,7 @@ from typing import Any
 
 from gar_emulator import Emulator
 from gar_emulator.server.app import Seen
-from gar_publish.settings.inputs import INPUTS, SETUP_INPUTS
+from gar_publish.settings.settings import INPUTS, SETUP_INPUTS
 from tests.conftest import ROOT
 from tests.runner import read_file_command
 
@@ -22,8 +22,6 @@ READER = "reader@demo-project.iam.gserviceaccount.com"
 PUBLISH = ("publish", "--repository", REPOSITORY)
 DIRECT = ("--workload-identity-provider", PROVIDER)
 HELLO = "hello-1.0-py3-none-any.whl"
-FOREIGN = "  "
-"""What stands before each line of other people's code on a terminal."""
 
 HURRIED = "import time; time.sleep = lambda _: None; from gar_publish.cli.main import run; run()"
 
@@ -58,8 +56,9 @@ class Step:
 
     @property
     def errors(self) -> list[str]:
-        """Each error annotation, with the runner's escapes undone."""
-        found = re.findall(r"^::error title=[^:]*::(.*)$", self.log, re.MULTILINE)
+        """Each failure as the log shows it: the annotation and the lines below."""
+        log = re.sub(r"^::(stop-commands::)?\w{32}(::)?\n", "", self.log, flags=re.MULTILINE)
+        found = re.findall(r"^::error::(.*?^More: \S+)$", log, re.MULTILINE | re.DOTALL)
         return [text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%") for text in found]
 
 

@@ -1,4 +1,4 @@
-"""Cancelled runs: whatever they wait for, they end at once, and say what has landed."""
+"""Cancelled runs end at once, whatever they wait for, and report what was published."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gar_emulator import Emulator, Fault
-from gar_publish.settings.inputs import INPUTS
+from gar_publish.settings.settings import INPUTS
 from tests.conftest import ROOT
 from tests.integration.frontdoors import PROVIDER, REPOSITORY, Doors, uploads
 from tests.runner import read_file_command
@@ -66,7 +66,7 @@ def start(doors: Doors, arguments: list[str | Path], more: Mapping[str, str]) ->
 
 
 def cancel(process: "subprocess.Popen[str]", *signals: signal.Signals, once: Callable[[], bool]) -> tuple[float, str]:
-    """Send signals as soon as a condition holds; how long the end took after that, and what was said."""
+    """Send signals as soon as a condition is true; return the seconds until the end, and the log."""
     try:
         deadline = time.monotonic() + 60
         while not once():
@@ -92,7 +92,7 @@ def outcome(doors: Doors, process: "subprocess.Popen[str]", seconds: float, log:
 
 @pytest.fixture
 def chain(doors: Doors) -> Doors:
-    """C requires b, b requires a."""
+    """Make three wheels: c requires b, and b requires a."""
     make_wheel(doors.folder / "dist", "c", requires=["b"])
     make_wheel(doors.folder / "dist", "b", requires=["a"])
     make_wheel(doors.folder / "dist", "a")
@@ -109,7 +109,7 @@ STAGES = [
     pytest.param(Fault("download", "silence", after=1, times=0), "uun", id="read back"),
 ]
 EARLY = {"github", "sts", "repository", "index"}
-"""What may be asked before all files are read, so that a report may not name them yet."""
+"""Endpoints that are asked before all files are read: a report may not name all files yet."""
 LETTERS = {"n": "not tried", "u": "uploaded", "?": "unknown"}
 
 
@@ -127,25 +127,25 @@ def test_command(chain: Doors, emulator: Emulator, fault: Fault, wanted: str, nu
     assert stopped.statuses == expected or fault.endpoint in EARLY
     assert stopped.report["published"] is ("u" in wanted)
     assert "error: The run was cancelled." in log
-    assert ("settled by running the same command again" in log) is ("?" in wanted)
+    assert ("Run the same command again to find out." in log) is ("?" in wanted)
     assert "Traceback" not in log
 
     emulator.inject()
     done = chain.command("publish", *(part for name, value in INPUT.items() for part in (f"--{name}", value)))
     assert done.code == 0, done.err
-    assert [seen.status for seen in uploads(emulator) if seen.status] == [200, 200, 200], "nothing lost, nothing twice"
+    assert [seen.status for seen in uploads(emulator) if seen.status] == [200, 200, 200], "each file once"
 
 
 @pytest.mark.parametrize(("fault", "wanted"), [STAGES[0], STAGES[4]])
 def test_action(chain: Doors, emulator: Emulator, fault: Fault, wanted: str) -> None:
-    """As GitHub does it, only faster: SIGINT, then SIGTERM; neither tears what is written."""
+    """As GitHub does it, but faster: SIGINT, then SIGTERM. Neither interrupts the output."""
     emulator.inject(fault)
     process = through_action(chain, INPUT)
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
     seconds, log = cancel(process, *signals, once=lambda: emulator.struck[fault] > 0)
     assert process.returncode == 130, log
     assert seconds < AT_ONCE
-    assert log.count("::error title=The run was cancelled.") == 1
+    assert log.count("::error::The run was cancelled.\n") == 1
     assert "Traceback" not in log
     outputs = read_file_command((chain.folder / "OUTPUT").read_text())
     statuses = [file["status"] for package in json.loads(outputs["packages"]) for file in package["files"]]
@@ -162,7 +162,7 @@ def test_action(chain: Doors, emulator: Emulator, fault: Fault, wanted: str) -> 
 
 @contextmanager
 def slow_registry() -> Iterator[tuple[str, threading.Event]]:
-    """An empty index, which reads an upload slowly for ever; its URL, and whether an upload has begun."""
+    """Serve an empty index that reads uploads slowly and without end; yield its URL, and whether an upload began."""
     begun, over = threading.Event(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -186,7 +186,7 @@ def slow_registry() -> Iterator[tuple[str, threading.Event]]:
         thread.join()
 
 
-def test_while_a_body_is_read_slowly(doors: Doors) -> None:
+def test_a_slow_upload(doors: Doors) -> None:
     make_wheel(doors.folder / "dist", "a", content="#" * 50_000_000)
     (doors.folder / "token").write_text("ya29.given-token-of-a-test")
     with slow_registry() as (url, begun):
@@ -197,7 +197,7 @@ def test_while_a_body_is_read_slowly(doors: Doors) -> None:
     assert stopped.seconds < AT_ONCE
 
 
-def test_a_failed_build_does_not_wait_for_a_token_that_never_comes(doors: Doors, emulator: Emulator) -> None:
+def test_a_failed_build_does_not_wait_for_a_token(doors: Doors, emulator: Emulator) -> None:
     emulator.inject(Fault("github", "silence", times=0))
     (doors.folder / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
@@ -207,4 +207,4 @@ def test_a_failed_build_does_not_wait_for_a_token_that_never_comes(doors: Doors,
     process = through_command(doors, {name: value for name, value in INPUT.items() if name != "dist"})
     log = process.communicate(timeout=60)[0]
     assert process.returncode == 4, log
-    assert time.monotonic() - started < 30, "the request for a token would last 90 s"
+    assert time.monotonic() - started < 30, "the request for a token times out after 90 s"

@@ -1,32 +1,32 @@
-"""What `gar-publish bootstrap` can be asked for; nothing else is imported, so that `--help` is quick."""
+"""The options of `gar-publish bootstrap`. Nothing else is imported, so that `--help` is quick."""
 
 import argparse
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """The options that this command has alone."""
+    """Add the options that only this command has."""
     command.add_argument(
-        "--github", required=True, metavar="OWNER[/REPOSITORY]", help="the repository, or organisation, that publishes"
+        "--github", required=True, metavar="OWNER[/REPOSITORY]", help="the repository or organisation that publishes"
     )
-    command.add_argument("--environment", metavar="NAME", help="let only jobs of this environment of GitHub publish")
+    command.add_argument("--environment", metavar="NAME", help="let only jobs of this GitHub environment publish")
     command.add_argument(
         "--service-account",
         dest="account",
         metavar="NAME",
-        help="let the jobs act as this account, which is made, instead of publishing as themselves",
+        help="create this account, and let the jobs publish as this account instead of as themselves",
     )
     command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")
     command.add_argument(
         "--github-repository-id", type=_number, metavar="NUMBER", help="gh api repos/OWNER/REPOSITORY --jq .id"
     )
     command.add_argument(
-        "--project-number", type=_number, metavar="NUMBER", help="for --workflow, instead of asking Google for it"
+        "--project-number", type=_number, metavar="NUMBER", help="for --workflow; without it, Google is asked"
     )
     forms = command.add_mutually_exclusive_group()
     for name, meaning in (
         ("terraform", "print Terraform's configuration instead of a shell script"),
         ("workflow", "print the workflow that publishes"),
-        ("check", "say what is there already; needs both ids"),
+        ("check", "check what exists already; needs both ids"),
     ):
         forms.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="script", help=meaning)
 

@@ -1,30 +1,33 @@
-"""What `gar-publish configure` can be asked for; nothing else is imported, so that `--help` is quick."""
+"""The options of `gar-publish configure`. Nothing else is imported, so that `--help` is quick."""
 
 import argparse
-import re
 from pathlib import Path
 
+from gar_publish.settings.inputs import INDEX_NAME
+
 _SECTIONS = {"default", "distutils"}
-"""What these sections of a .pypirc hold is no repository."""
+"""Sections of a .pypirc that are not repositories."""
 
 TOOL_NAMES = ("pip", "uv", "poetry", "pdm", "twine", "docker")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """The options that this command has alone."""
-    command.add_argument("tool", choices=TOOL_NAMES, help="whose settings to write")
-    command.add_argument("--name", type=_name, help="what the tool is to call the repository")
-    command.add_argument("--only", action="store_true", help="look nowhere else, PyPI included (virtual repositories)")
+    """Add the options that only this command has."""
+    command.add_argument("tool", choices=TOOL_NAMES, help="the tool to configure")
+    command.add_argument("--name", type=_name, help="the name of the repository in the settings")
     command.add_argument(
-        "--user", action="store_true", help="for everything you do, rather than for one project (uv, PDM)"
+        "--only",
+        action="store_true",
+        help="make the repository the only index, without PyPI (for a virtual repository)",
     )
+    command.add_argument("--user", action="store_true", help="for all your projects instead of one (uv, PDM)")
     command.add_argument(
-        "--folder", type=Path, default=Path(), help="the project of uv, Poetry or PDM (default: this folder)"
+        "--folder", type=Path, default=Path(), help="the project of uv, Poetry or PDM (default: the current folder)"
     )
-    command.add_argument("--dry-run", dest="preview", action="store_true", help="show the changes, and make none")
+    command.add_argument("--dry-run", dest="preview", action="store_true", help="show the changes, and write nothing")
 
 
 def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?", text) or text.lower() in _SECTIONS:
-        raise argparse.ArgumentTypeError(f"{text} cannot be the name: letters, digits, - and _ only")
+    if not INDEX_NAME.fullmatch(text) or text.lower() in _SECTIONS:
+        raise argparse.ArgumentTypeError(f"{text} is not a name: use letters, digits, - and _")
     return text

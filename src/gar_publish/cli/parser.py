@@ -1,31 +1,33 @@
-"""The command line: which options each command has, and what they say."""
+"""The command line: the options of each command, and how they become inputs."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from gar_publish import __version__
 from gar_publish.cli.bootstrap_options import add_options as add_bootstrap_options
 from gar_publish.cli.configure_options import add_options as add_configure_options
+from gar_publish.cli.terminal import as_options
 from gar_publish.errors import BadInput
-from gar_publish.settings.inputs import (
-    CHANGED_SINCE_OPTION,
+from gar_publish.settings.inputs import Input
+from gar_publish.settings.settings import (
+    CHANGED_SINCE,
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
-    INDEX_TOKEN_INPUT,
-    INPUTS,
-    JSON_KEY_OPTION,
-    PACKAGES_INPUT,
+    INDEX_TOKEN,
+    JSON_KEY,
+    OPTIONS,
     PROMOTION_INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
-    Input,
 )
+
+_WHERE_AND_WHO = (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)
 
 
 def new_parser() -> argparse.ArgumentParser:
-    """What reads a command line; the option `command` is the command's name."""
+    """Return the parser of the command line; its option `command` is the name of the command."""
     parser = argparse.ArgumentParser(
         prog="gar-publish",
         description="Publish Python packages to Google Artifact Registry in one step, and install them with one line.",
@@ -35,36 +37,34 @@ def new_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("publish", help="build and publish")
     _add_folders(command)
-    _add_json(command)
-    _add_inputs(
-        command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, JSON_KEY_OPTION, *PUBLISH_INPUTS, CHANGED_SINCE_OPTION)
-    )
+    _add_json(command, "the report")
+    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *PUBLISH_INPUTS, CHANGED_SINCE))
 
     command = commands.add_parser("promote", help="copy versions from one repository to another, byte for byte")
-    command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="what to promote")
-    _add_json(command)
+    command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="the versions to promote")
+    _add_json(command, "the report")
     source, with_dependencies = PROMOTION_INPUTS
     command.add_argument(
-        "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has them"
+        "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has the versions"
     )
-    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, with_dependencies, *DELIVERY_INPUTS))
+    _add_inputs(command, (*_WHERE_AND_WHO, with_dependencies, *DELIVERY_INPUTS))
 
-    command = commands.add_parser("plan", help="print what would be published, as JSON for a workflow's matrix")
+    command = commands.add_parser("plan", help="print what would be published, as JSON for the matrix of a workflow")
     _add_folders(command)
-    _add_inputs(command, (PACKAGES_INPUT, CHANGED_SINCE_OPTION))
+    _add_inputs(command, (OPTIONS["packages"], CHANGED_SINCE))
 
-    command = commands.add_parser("index-url", help="print the line that lets pip and uv install from the repository")
+    command = commands.add_parser("index-url", help="print the option that makes pip and uv install from it")
     _add_logins(command, default="token")
-    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT))
+    _add_inputs(command, (*_WHERE_AND_WHO, INDEX_TOKEN))
 
     command = commands.add_parser("configure", help="write the settings of pip, uv, Poetry, PDM, twine or Docker")
     add_configure_options(command)
     _add_logins(command, default="keyring")
-    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
+    _add_inputs(command, _WHERE_AND_WHO)
 
-    command = commands.add_parser("doctor", help="find the broken link between this machine and the repository")
-    command.add_argument("--json", metavar="FILE", help="write what was found as JSON (- for standard output)")
-    _add_inputs(command, (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS))
+    command = commands.add_parser("doctor", help="find what is broken between this machine and the repository")
+    _add_json(command, "the findings")
+    _add_inputs(command, _WHERE_AND_WHO)
 
     command = commands.add_parser("bootstrap", help="print the commands that set up the Google side, once")
     add_bootstrap_options(command)
@@ -73,13 +73,13 @@ def new_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
-    command.add_argument("--data", type=Path, default=Path(".gar-publish"), help="folder that keeps the state")
+    command.add_argument("--data", type=Path, default=Path(".gar-emulator"), help="folder for the state")
     command.add_argument("--world", type=Path, help="a world file (TOML) instead of the default world")
     command.add_argument(
         "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
     )
 
-    commands.add_parser("demo", help="publish and install an example against an emulator")
+    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
     return parser
 
 
@@ -87,38 +87,35 @@ def _add_folders(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
 
 
-def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", metavar="FILE", help="write the report as JSON (- for standard output)")
+def _add_json(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--json", metavar="FILE", help=f"write {what} as JSON (- for standard output)")
 
 
 def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
     logins = command.add_mutually_exclusive_group()
     for name, meaning in (
-        ("token", "a fresh token, read-only where that can be had"),
+        ("token", "a fresh token, read-only where possible"),
         ("keyring", "no secret: the tool asks keyrings.google-artifactregistry-auth"),
     ):
         help_ = f"{meaning} (default)" if name == default else meaning
         logins.add_argument(f"--{name}", dest="login", action="store_const", const=name, default=default, help=help_)
-    _add_inputs(logins, [JSON_KEY_OPTION])
+    _add_inputs(logins, [JSON_KEY])
 
 
-def _add_inputs(command: argparse._ActionsContainer, inputs: Sequence[Input]) -> None:
+def _add_inputs(command: argparse._ActionsContainer, inputs: Iterable[Input]) -> None:
     for each in inputs:
-        help_ = f"{each.help} (default: {each.default})" if each.default else each.help
+        how: dict[str, Any] = {}
+        help_ = as_options(each.help)
         if each.kind == "flag":
-            command.add_argument(
-                f"--{each.name}",
-                dest=each.name,
-                action=argparse.BooleanOptionalAction,
-                default=None,
-                help=help_,
-            )
+            how = {"action": argparse.BooleanOptionalAction, "default": None}
         elif each.kind == "lines":
-            command.add_argument(f"--{each.name}", dest=each.name, action="append", default=[], help=help_)
+            how = {"action": "append", "default": []}
         elif each.kind == "secret":
-            command.add_argument(f"--{each.name}", dest=each.name, metavar="FILE", help=f"{help_}: a file, or -")
-        else:
-            command.add_argument(f"--{each.name}", dest=each.name, help=help_)
+            how = {"metavar": "FILE"}
+            help_ += " A file, or - for standard input."
+        if each.default:
+            help_ += f" (default: {each.default})"
+        command.add_argument(f"--{each.name}", dest=each.name, help=help_, **how)
 
 
 def _port(text: str) -> int:
@@ -128,27 +125,26 @@ def _port(text: str) -> int:
 
 
 def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
-    """The options as inputs. A secret is never on the command line: its option names a file, or - for input.
+    """Return the options as inputs. The option of a secret names a file, or - for standard input.
 
     Raises:
         BadInput: A secret cannot be read, or options contradict each other.
     """
     inputs = {}
-    for each in (*INPUTS, JSON_KEY_OPTION, CHANGED_SINCE_OPTION):
+    for each in OPTIONS.values():
         value = options.get(each.name)
         if value in (None, []):
             continue
         if isinstance(value, bool):
-            inputs[each.name] = "true" if value else "false"
+            inputs[each.name] = str(value).lower()
         elif isinstance(value, list):
             inputs[each.name] = "\n".join(value)
         else:
-            inputs[each.name] = _read_secret(each, str(value), stdin) if each.kind == "secret" else str(value)
-    folders = options.get("folders")
-    if isinstance(folders, list) and folders:
+            inputs[each.name] = _read_secret(each.name, value, stdin) if each.kind == "secret" else value
+    if folders := options.get("folders"):
         if inputs.get("dist"):
             raise BadInput(
-                f"Both a project ({folders[0]}) and `--dist` are given; with `--dist` nothing is built.",
+                f"Both a project ({folders[0]}) and `dist` are given; with `dist` nothing is built.",
                 fix="leave one of them out",
                 anchor="dist-or-packages",
             )
@@ -156,23 +152,23 @@ def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
     return inputs
 
 
-def _read_secret(secret: Input, file: str, stdin: TextIO) -> str:
+def _read_secret(name: str, file: str, stdin: TextIO) -> str:
     try:
         text = stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise BadInput(
-            f"`--{secret.name}` takes a file that can be read, or - for standard input.",
-            cause="a secret on a command line can be seen by every user of the machine, so it is not taken there",
-            fix=f"gcloud auth print-access-token | gar-publish … --{secret.name} -"
-            if secret.name == "access-token"
-            else f"gar-publish … --{secret.name} key.json",
+            f"`--{name}` takes the name of a readable file, or - for standard input.",
+            cause="the file does not exist, or the secret itself was given, which every user of the machine could see",
+            fix=f"gcloud auth print-access-token | gar-publish … --{name} -"
+            if name == "access-token"
+            else f"gar-publish … --{name} key.json",
             anchor="secret-files",
         ) from None
     if not text.strip():
         raise BadInput(
-            f"`--{secret.name}` is empty: nothing is in {'standard input' if file == '-' else file}.",
+            f"`--{name}` is empty: nothing is in {'standard input' if file == '-' else file}.",
             cause="the command before the pipe failed, or the file was never written",
-            fix="run that command alone, and see what it says",
+            fix="run that command on its own, and read what it prints",
             anchor="secret-files",
         )
     return text

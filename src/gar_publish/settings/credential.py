@@ -1,4 +1,4 @@
-"""Who publishes: the one kind of credential that the inputs name."""
+"""The credential that the inputs name, and how each kind of credential is read."""
 
 import base64
 import json
@@ -9,20 +9,21 @@ from typing import Any
 
 from gar_publish.errors import BadInput, CredentialsFailure
 
+_KINDS = ("workload-identity-provider", "credentials-json", "json-key", "access-token")
 _PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
-
+_STORE_KEY = "store the whole file as a secret: gh secret set GAR_KEY < key.json"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True)
 class Federation:
-    """Workload identity: GitHub vouches for the job, Google exchanges that for a token.
+    """Workload identity: an identity token of the job, from GitHub, is exchanged for an access token of Google's.
 
     Attributes:
         provider: The provider's full resource name, without a scheme or host.
         service_account: The e-mail address of the account to impersonate, or None.
-        request_url: Where the runner hands out subject tokens (`ACTIONS_ID_TOKEN_REQUEST_URL`).
-        request_token: The bearer token for it.
+        request_url: The URL that issues identity tokens (`ACTIONS_ID_TOKEN_REQUEST_URL`).
+        request_token: The bearer token for that URL.
     """
 
     provider: str
@@ -40,10 +41,10 @@ class Key:
 
 @dataclass(frozen=True)
 class KeyPassword:
-    """A service-account key that the registry takes as a password: it is exchanged for nothing.
+    """A service-account key that the registry accepts as a password, without an access token.
 
     Attributes:
-        value: The key's JSON in base64.
+        value: The JSON of the key, as base64.
     """
 
     value: str = field(repr=False)
@@ -51,68 +52,60 @@ class KeyPassword:
 
 @dataclass(frozen=True)
 class GivenToken:
-    """An access token that somebody else made."""
+    """An access token that exists already."""
 
     value: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Ambient:
-    """Whatever the machine offers: a metadata server, a credentials file, gcloud's login."""
+    """The credentials of the machine: a metadata server, a credentials file, or gcloud's login."""
 
 
 Credential = Federation | Key | KeyPassword | GivenToken | Ambient
 
 
 def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -> Credential:
-    """The one kind of credential that the inputs name; none of them set means ambient.
+    """Return the credential that the inputs name; without any, the ambient one.
 
     Raises:
         BadInput: Two kinds are given, or half of one, or one is malformed.
-        CredentialsFailure: The job may not ask for subject tokens.
+        CredentialsFailure: The job may not request identity tokens.
     """
-    provider, account, key, password, token = (
-        inputs.get(name, "").strip()
-        for name in ("workload-identity-provider", "service-account", "credentials-json", "json-key", "access-token")
-    )
-    given = [
-        name
-        for name, value in (
-            ("workload-identity-provider", provider),
-            ("credentials-json", key),
-            ("json-key", password),
-            ("access-token", token),
-        )
-        if value
-    ]
+    values = {name: inputs.get(name, "").strip() for name in (*_KINDS, "service-account")}
+    given = [name for name in _KINDS if values[name]]
+    named = [f"`{name}`".replace("json-key", "--json-key") for name in given]
+    account = values["service-account"]
     if len(given) > 1:
         raise BadInput(
-            f"{' and '.join(f'`{name}`' for name in given)} are both given; only one can be used.",
-            fix="keep one of them, best of all `workload-identity-provider`",
+            f"{' and '.join(named)} are both given; only one can be used.",
+            fix="keep one of them; `workload-identity-provider` is the safest",
             anchor="one-credential",
         )
-    if account and not provider:
+    if account and given != ["workload-identity-provider"]:
         raise BadInput(
             "`service-account` is given, but `workload-identity-provider` is missing.",
-            cause="an account is impersonated by a federated identity; "
-            + (f"`{given[0]}` brings an identity of its own" if given else "without the provider there is none"),
-            fix="set `workload-identity-provider`"
-            + (f", or remove `service-account` and keep `{given[0]}`" if given else ""),
+            cause=f"only a federated identity impersonates an account; {named[0]} has an identity of its own"
+            if given
+            else "only a federated identity impersonates an account",
+            fix="remove `service-account`" if given else "set `workload-identity-provider`",
             anchor="one-credential",
         )
-    if provider:
-        return _federation(provider, account, environment)
-    if key:
-        return Key(parse_key(key))
-    if password:
-        return read_key_password(password)
-    if token:
-        return GivenToken(_access_token(token))
-    return Ambient()
+    if not given:
+        return Ambient()
+    text = values[given[0]]
+    match given[0]:
+        case "workload-identity-provider":
+            return _federation(text, account, environment)
+        case "credentials-json":
+            return Key(parse_key(text))
+        case "json-key":
+            return read_key_password(text)
+    return GivenToken(_access_token(text))
 
 
 def member(credential: Credential, environment: Mapping[str, str]) -> str:
-    """How IAM names whoever publishes; the word MEMBER where only the token's maker knows.
+    """Return the name that IAM has for the credential's identity, or the word MEMBER if only the token tells.
 
     https://cloud.google.com/iam/docs/principal-identifiers
     """
@@ -129,14 +122,14 @@ def member(credential: Credential, environment: Mapping[str, str]) -> str:
 
 
 def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, Any]:
-    """Read a service-account key given as raw JSON or as base64 of it.
+    """Return a service-account key that is given as JSON or as base64 of it.
 
     Args:
         text: The key.
-        given_as: The input that it came from.
+        given_as: The input or option that it came from.
 
     Raises:
-        BadInput: It is neither, or the JSON is not a service-account key. The text itself is never shown.
+        BadInput: It is not a service-account key. The message never shows the text.
     """
     raw = text.strip().lstrip("\ufeff")
     if not raw.startswith("{"):
@@ -145,8 +138,8 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
         except ValueError:
             raise BadInput(
                 f"`{given_as}` is neither JSON nor base64 of JSON.",
-                cause="the key was cut off or changed when it was pasted; quotes and `$` are often lost in a shell",
-                fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
+                cause="the key was cut off or changed when it was pasted; a shell may have removed quotes and `$`",
+                fix=_STORE_KEY,
                 anchor="key-format",
             ) from None
     try:
@@ -155,7 +148,7 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
         raise BadInput(
             f"`{given_as}` is not valid JSON.",
             cause="the key was cut off or changed when it was pasted",
-            fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
+            fix=_STORE_KEY,
             anchor="key-format",
         ) from None
     kind = info.get("type") if isinstance(info, dict) else None
@@ -163,9 +156,8 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
         found = f"of type {kind[:40]!r}" if isinstance(kind, str) else "without a type"
         raise BadInput(
             f"`{given_as}` is a credential {found}, not a service-account key.",
-            cause="an OAuth client, a login or a workload-identity configuration was taken for the key",
-            fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT, "
-            "or use `workload-identity-provider` and no key at all",
+            cause="the file is an OAuth client, a login or a workload-identity configuration",
+            fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
             anchor="key-format",
         )
     missing = [
@@ -174,19 +166,19 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
     if missing:
         raise BadInput(
             f"`{given_as}` is a service-account key without {' and '.join(missing)}.",
-            fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
+            fix=_STORE_KEY,
             anchor="key-format",
         )
     return dict(info)
 
 
 def read_key_password(text: str) -> KeyPassword:
-    """Read a key as `parse_key` does, and write it as Artifact Registry wants it: base64 in one line.
+    """Check a key as `parse_key` does, and return it as Artifact Registry expects it: base64 on one line.
 
     Raises:
-        BadInput: It is no service-account key.
+        BadInput: It is not a service-account key.
     """
-    parse_key(text, given_as="json-key")
+    parse_key(text, given_as="--json-key")
     raw = text.strip().lstrip("\ufeff")
     return KeyPassword(base64.b64encode(raw.encode()).decode() if raw.startswith("{") else "".join(raw.split()))
 
@@ -197,14 +189,14 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
     if not path:
         raise BadInput(
             f"`workload-identity-provider` is not the full name of a provider: {provider}",
-            cause="the pool's name, or the provider's short name, was given",
+            cause="it is the name of the pool, or the short name of the provider",
             fix="gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
             "--location=global --project=PROJECT --format='value(name)'",
             anchor="provider-name",
         )
     if not path[1].isdigit():
         raise BadInput(
-            f"`workload-identity-provider` names the project by its id ({path[1]}); Google wants its number there.",
+            f"`workload-identity-provider` has the id of the project ({path[1]}) instead of its number.",
             fix=f"gcloud projects describe {path[1]} --format='value(projectNumber)'",
             anchor="provider-name",
         )
@@ -218,8 +210,8 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
     token = environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
     if not url or not token:
         raise CredentialsFailure(
-            "This job may not ask GitHub for an identity token, so workload identity cannot work here.",
-            cause="the job lacks the permission, or it runs for a pull request from a fork, which never gets it",
+            "This job may not request an identity token from GitHub, so workload identity cannot work here.",
+            cause="the job lacks the permission, or it runs for a pull request from a fork, which never has it",
             fix="add to the job\n    permissions:\n      contents: read\n      id-token: write",
             anchor="id-token-permission",
         )
@@ -229,9 +221,9 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
 def _access_token(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise BadInput(
-            "`access-token` holds blanks or characters that no token has.",
-            cause="more than the token was given, such as a whole `Bearer …` header",
-            fix="give what `gcloud auth print-access-token` prints",
+            "`access-token` contains blanks or other characters that a token never contains.",
+            cause="it is more than the token, such as a whole `Bearer …` header",
+            fix="gcloud auth print-access-token",
             anchor="access-token",
         )
     return text

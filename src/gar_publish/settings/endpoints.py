@@ -1,4 +1,4 @@
-"""Google's hosts, or the emulator's: the only place that knows them."""
+"""The URLs of Google's services, or of the emulator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ EMULATOR_VARIABLE = "GAR_EMULATOR_HOST"
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where each Google service answers.
+    """The URLs of Google's services.
 
-    The emulator serves every host below one address, with the host's name as the first part of the path:
+    The emulator serves all hosts at one address, with the host as the first part of the path:
     `http://127.0.0.1:8085/sts.googleapis.com/v1/token`.
 
     Attributes:
@@ -31,13 +31,13 @@ class Endpoints:
         if not address.startswith(("http://", "https://")):
             raise BadInput(
                 f"{EMULATOR_VARIABLE} is not the address of an emulator: {address}",
-                fix=f"export {EMULATOR_VARIABLE}=http://127.0.0.1:8085, or unset it to talk to Google",
+                fix=f"export {EMULATOR_VARIABLE}=http://127.0.0.1:8085, or unset it to use Google",
                 anchor="emulator-address",
             )
         return cls(address)
 
     def host(self, name: str) -> str:
-        """The base URL of the host `name`, without a trailing slash."""
+        """Return the base URL of a host, without a trailing slash."""
         return f"{self.emulator}/{name}" if self.emulator else f"https://{name}"
 
     @property
@@ -81,5 +81,5 @@ class Endpoints:
         return f"{self.host('artifactregistry.googleapis.com')}/upload/v1"
 
     def python_registry(self, location: str) -> str:
-        """The host that takes uploads and serves the simple index of one location."""
+        """Return the base URL for uploads and the simple index of one location."""
         return self.host(f"{location}-python.pkg.dev")

@@ -1,4 +1,4 @@
-"""The user name and password that an index takes, as each kind of credential has them."""
+"""The user name and password for an index, and URLs that contain them."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -17,12 +17,12 @@ USERS = (OAUTH_USER, KEY_USER)
 
 @dataclass(frozen=True)
 class Login:
-    """How a tool shows an index who it is.
+    """A user name and a password for an index.
 
     Attributes:
-        user: The user name; empty where everybody may read.
-        password: The secret; None where the tool asks its keyring for it.
-        expires_at: When the password ends; None where it does not, or nobody knows.
+        user: The user name; empty for an index that everybody may read.
+        password: The secret; None if the tool asks its keyring for it.
+        expires_at: When the password expires; None if it does not, or if that is unknown.
     """
 
     user: str
@@ -30,14 +30,14 @@ class Login:
     expires_at: datetime | None = None
 
 
-NOBODY = Login("")
+ANONYMOUS = Login("")
 
 KEYRING = Login(OAUTH_USER)
-"""keyrings.google-artifactregistry-auth answers for hosts of Artifact Registry, whatever the user name."""
+"""keyrings.google-artifactregistry-auth has a password for hosts of Artifact Registry, for any user name."""
 
 
 def url_with_login(url: str, login: Login) -> str:
-    """An index URL that carries a user name and, where there is one, a password (RFC 3986, section 3.2.1)."""
+    """Return the URL with the user name and, if there is one, the password (RFC 3986, section 3.2.1)."""
     if not login.user:
         return url
     parts = urlsplit(url)
@@ -46,37 +46,36 @@ def url_with_login(url: str, login: Login) -> str:
 
 
 def url_without_login(url: str) -> str:
-    """The same URL without user name and password."""
+    """Return the URL without user name and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def shown(url: str) -> str:
-    """What may be said of a URL that somebody gave, be it one or not: what stands behind its last `@`."""
-    scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+def redacted(url: str) -> str:
+    """Return the URL without what may be a user name and password, even if it is not a valid URL."""
+    return re.sub(r"^([a-zA-Z+]+://)?.*@", r"\1", url, flags=re.DOTALL)
 
 
 def same_index(one: str, other: str) -> bool:
-    """Whether two URLs name the same index, whoever logs in, and with or without the last slash."""
+    """Return whether two URLs differ at most in user name, password and the last slash."""
     try:
         return url_without_login(one).rstrip("/") == url_without_login(other).rstrip("/")
-    except ValueError:  # it is no URL
+    except ValueError:  # not a URL
         return one == other
 
 
-def extra_index_line(index_url: str, token: str) -> str:
-    """The options that make pip and uv look into the repository as well: a secret."""
+def extra_index_option(index_url: str, token: str) -> str:
+    """Return the option with which pip and uv install from the repository as well. It contains the token."""
     return f"--extra-index-url {url_with_login(index_url, Login(OAUTH_USER, token))}"
 
 
 def requirements_hashed(pins: Mapping[str, Collection[str]]) -> str:
-    """A requirements file for `pip install --require-hashes`.
+    """Return a requirements file for `pip install --require-hashes`.
 
-    See https://pip.pypa.io/en/stable/topics/secure-installs/
+    https://pip.pypa.io/en/stable/topics/secure-installs/
 
     Args:
-        pins: The SHA-256 hashes, in hex, of each `name==version`.
+        pins: Each `name==version` with the SHA-256 hashes, in hex, of its files.
     """
     return "\n".join(
         " ".join([pin, *(f"--hash=sha256:{sha256}" for sha256 in sorted(hashes))]) for pin, hashes in pins.items()
@@ -84,7 +83,7 @@ def requirements_hashed(pins: Mapping[str, Collection[str]]) -> str:
 
 
 def default_name(repository: Repository) -> str:
-    """A name that tools take, also within variables: `UV_INDEX_GAR_MY_PROJECT_PYTHON_USERNAME`."""
+    """Return a name for the repository that is valid in settings and in variables (UV_INDEX_GAR_MY_PROJECT_…)."""
     path = repository.index_url.split("://")[-1].removesuffix("/simple/")
     parts = f"{repository.project}-{repository.name}" if repository.name else path
     return "gar-" + re.sub(r"[^a-z0-9]+", "-", parts.lower()).strip("-")

@@ -1,150 +1,116 @@
-"""The inputs of both actions and of the command line, and how each kind of value is read."""
+"""An input of an action, which is also an option of the command line, and how its text is read."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from packaging.version import Version
 
 from gar_publish.errors import BadInput
 
+INDEX_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
+"""A name that uv and Poetry accept for an index."""
 
-class Input(NamedTuple):
-    """One input of the contract, the same in `action.yml` and on the command line."""
-
-    name: str
-    default: str
-    help: str
-    kind: Literal["text", "lines", "flag", "secret"] = "text"
-
-
-REPOSITORY_INPUTS = (
-    Input(
-        "repository",
-        "",
-        "Where to: LOCATION/PROJECT/REPOSITORY, a resource name, a URL, or a bare name with project and location",
-    ),
-    Input("project", "", "Google Cloud project, with a bare repository name"),
-    Input("location", "", "Region or multi-region, with a bare repository name"),
-)
-CREDENTIAL_INPUTS = (
-    Input(
-        "workload-identity-provider",
-        "",
-        "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER",
-    ),
-    Input("service-account", "", "Impersonate this account; without it the federated identity is used directly"),
-    Input("credentials-json", "", "A service-account key: raw JSON or base64 of it", "secret"),
-    Input("access-token", "", "A token that another step already made", "secret"),
-)
-JSON_KEY_OPTION = Input("json-key", "", "This service-account key as the password, exchanged for nothing", "secret")
-"""Of the command line alone."""
-
-CHANGED_SINCE_OPTION = Input(
-    "changed-since", "", "Only what has changed since this commit, branch or tag, and what requires that"
-)
-"""Of the command line alone."""
-
-PROMOTION_INPUTS = (
-    Input("promote-from", "", "Build nothing: copy the versions that packages names from this repository"),
-    Input("with-dependencies", "false", "Promote what they require as well, if it is in that repository", "flag"),
-)
-
-PACKAGES_INPUT = Input("packages", ".", "Project folders or globs, one per line", "lines")
-INDEX_TOKEN_INPUT = Input("index-token", "auto", "What the ready line carries: read-only, publisher, none or auto")
-DELIVERY_INPUTS = (
-    Input("if-exists", "skip-identical", "skip-identical, skip or fail"),
-    INDEX_TOKEN_INPUT,
-    Input("dry-run", "false", "Build, check, authenticate and compare; upload nothing", "flag"),
-    Input("verify", "true", "Read every file back from the index and compare its SHA-256", "flag"),
-    Input("create-repository", "false", "Create the repository when it is missing", "flag"),
-    Input("jobs", "0", "How many builds and uploads at once; 0 = automatic"),
-    Input("summary", "true", "Write the step summary", "flag"),
-    Input("doctor", "false", "When the run fails, walk the chain and show which link is broken", "flag"),
-    Input("sbom", "false", "Attach a CycloneDX SBOM of each wheel to its version", "flag"),
-)
-PUBLISH_INPUTS = (
-    PACKAGES_INPUT,
-    Input("dist", "", "Files, folders or globs that are built already; then nothing is built", "lines"),
-    Input("formats", "wheel", "wheel, sdist, or both, comma-separated"),
-    Input("expected-version", "", "Refuse to publish any other version"),
-    *DELIVERY_INPUTS,
-    Input("provenance", "false", "Attach an unsigned SLSA provenance statement of this run to each version", "flag"),
-)
-INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
-SETUP_INPUTS = (
-    *REPOSITORY_INPUTS,
-    *CREDENTIAL_INPUTS,
-    Input("only", "false", "Make the repository the only index", "flag"),
-    Input("index-name", "", "What the project's uv or Poetry calls the repository"),
-)
-
-_DEFAULTS = {each.name: each.default for each in (*INPUTS, *SETUP_INPUTS, CHANGED_SINCE_OPTION)}
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
-class Reader:
-    """Reads inputs by their names; one that is absent or blank takes its default.
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One input.
 
-    Args:
-        inputs: The inputs by their names in `action.yml`.
+    Attributes:
+        name: Its name in `action.yml`, and that of its option.
+        help: The one text about it, for `action.yml`, the documents and `--help`.
+        default: The text that an absent or blank input stands for.
+        kind: The kind of value, which decides how the text is read.
+        words: The words that the kinds `word` and `words` accept.
     """
 
-    def __init__(self, inputs: Mapping[str, str]) -> None:
-        self._inputs = inputs
+    name: str
+    help: str
+    default: str = ""
+    kind: Literal["text", "secret", "lines", "flag", "number", "word", "words", "version", "index-name"] = "text"
+    words: tuple[str, ...] = ()
 
-    def text(self, name: str) -> str:
-        return self._inputs.get(name, "").strip() or _DEFAULTS[name]
+    def field(self) -> Any:
+        """Return a dataclass field that `read_fields` fills from this input."""
+        return dataclasses.field(default=self.read({}), metadata={"input": self})
 
-    def is_default(self, name: str) -> bool:
-        return self.text(name) == _DEFAULTS[name]
+    def text(self, inputs: Mapping[str, str]) -> str:
+        """Return what was given, without white space around it, or the default."""
+        return inputs.get(self.name, "").strip() or self.default
 
-    def lines(self, name: str) -> tuple[str, ...]:
-        return tuple(line.strip() for line in self.text(name).splitlines() if line.strip())
-
-    def flag(self, name: str) -> bool:
-        """Read one of the words of YAML 1.2.
-
-        Raises:
-            BadInput: It is none.
-        """
-        text = self.text(name)
-        if text not in _BOOLEANS:
-            raise BadInput(f"`{name}` is {text!r}; it takes true or false.", fix=f"{name}: true", anchor="booleans")
-        return _BOOLEANS[text]
-
-    def count(self, name: str) -> int:
-        """Read a number.
+    def read(self, inputs: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one for each kind
+        """Return the value; None for a text that is absent and has no default.
 
         Raises:
-            BadInput: It is none from 0 to 999.
+            BadInput: The text is not of the input's kind.
         """
-        text = self.text(name)
-        if not re.fullmatch(r"[0-9]{1,3}", text):
+        text = self.text(inputs)
+        match self.kind:
+            case "lines":
+                return tuple(line.strip() for line in text.splitlines() if line.strip())
+            case "flag":
+                self._check(text in _BOOLEANS, text, "true or false", fix="true")
+                return _BOOLEANS[text]
+            case "number":
+                self._check(re.fullmatch(r"[0-9]{1,3}", text), text, "a number from 0 to 999", fix="0")
+                return int(text)
+            case "word":
+                return self._word(text)
+            case "words":
+                words = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+                return frozenset(map(self._word, words or [text]))
+            case "version":
+                return self._version(text) if text else None
+            case "index-name":
+                self._check(not text or INDEX_NAME.fullmatch(text), text, "letters, digits, - and _", fix="my-index")
+        return text or None
+
+    def _word(self, text: str) -> str:
+        self._check(text in self.words, text, f"one of {', '.join(self.words)}", fix=self.words[0])
+        return text
+
+    def _version(self, text: str) -> Version:
+        try:
+            return Version(text)
+        except ValueError:  # InvalidVersion, or a number of more digits than int() takes
             raise BadInput(
-                f"`{name}` is {text!r}; it takes a number from 0 to 999.", fix=f"{name}: 0", anchor="choices"
+                f"`{self.name}` is not a version: {text}",
+                cause="a version looks like 1.2.3 or v1.2.3; the name of a branch is not a version",
+                fix=f"`{self.name}: 1.2.3`",
+                anchor="expected-version",
+            ) from None
+
+    def _check(self, good: object, text: str, takes: str, *, fix: str) -> None:
+        if not good:
+            raise BadInput(
+                f"`{self.name}` is {text!r}; it takes {takes}.",
+                fix=f"`{self.name}: {fix}`",
+                anchor="booleans" if self.kind == "flag" else "choices",
             )
-        return int(text)
-
-    def choice(self, name: str, among: tuple[Any, ...]) -> Any:
-        """Read one of several words.
-
-        Raises:
-            BadInput: It is none of them.
-        """
-        return _checked(name, self.text(name), among)
-
-    def choices(self, name: str, among: tuple[Any, ...]) -> frozenset[Any]:
-        """Read one or more of several words, separated by commas or lines.
-
-        Raises:
-            BadInput: One is none of them, or there is none at all.
-        """
-        text = self.text(name)
-        words = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
-        return frozenset(_checked(name, word, among) for word in words or [text])
 
 
-def _checked(name: str, word: str, among: tuple[Any, ...]) -> Any:
-    if word not in among:
-        listed = ", ".join(among)
-        raise BadInput(f"`{name}` is {word!r}; it takes one of {listed}.", fix=f"{name}: {among[0]}", anchor="choices")
-    return word
+def flag(name: str, help_: str, default: str = "false") -> bool:
+    """Return the dataclass field of a flag."""
+    declared: bool = Input(name, help_, default, "flag").field()
+    return declared
+
+
+def inputs_of(settings: type) -> tuple[Input, ...]:
+    """Return the inputs that fields of a dataclass are read from, in their order."""
+    return tuple(each.metadata["input"] for each in dataclasses.fields(settings) if "input" in each.metadata)
+
+
+def read_fields(settings: type, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of those fields, by their names.
+
+    Raises:
+        BadInput: The text of an input is not of its kind.
+    """
+    return {
+        each.name: each.metadata["input"].read(inputs)
+        for each in dataclasses.fields(settings)
+        if "input" in each.metadata
+    }

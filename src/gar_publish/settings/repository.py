@@ -1,4 +1,4 @@
-"""Where to publish: one repository, and every URL derived from it."""
+"""One repository, its URLs, and the gcloud commands for it."""
 
 import re
 from dataclasses import dataclass
@@ -13,12 +13,7 @@ _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/repositories/([^/]+)")
 _HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
-_FORMS = (
-    "LOCATION/PROJECT/REPOSITORY (us-central1/my-project/python), "
-    "projects/P/locations/L/repositories/R, "
-    "https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/, "
-    "or the bare name together with `project` and `location`"
-)
+_FIX = "`repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
 
 
 @dataclass(frozen=True)
@@ -26,11 +21,11 @@ class Repository:
     """One package index that takes uploads.
 
     Attributes:
-        upload_url: Where files are posted to, with a trailing slash.
-        index_url: The simple index (PEP 503), with a trailing slash.
-        location: The region or multi-region; None where the repository was given as the URL of another index.
-        project: The Google Cloud project's id; None likewise.
-        name: The repository's id; None likewise.
+        upload_url: The URL for uploads, with a trailing slash.
+        index_url: The URL of the simple index (PEP 503), with a trailing slash.
+        location: The region or multi-region; None for another index.
+        project: The id of the Google Cloud project; None for another index.
+        name: The id of the repository; None for another index.
     """
 
     upload_url: str
@@ -41,7 +36,7 @@ class Repository:
 
     @property
     def resource(self) -> str | None:
-        """The name that Google's APIs know it by (https://google.aip.dev/122), or None for another index."""
+        """Return its name in Google's APIs (https://google.aip.dev/122), or None for another index."""
         if self.name is None:
             return None
         return f"projects/{self.project}/locations/{self.location}/repositories/{self.name}"
@@ -52,18 +47,18 @@ class Repository:
         return self.upload_url if self.name else None
 
     def to_create(self, name: str | None = None) -> str:
-        """The command that creates it, or one of another name beside it."""
+        """Return the command that creates it, or another repository in the same place."""
         return (
             f"gcloud artifacts repositories create {name or self.name} --repository-format=python "
             f"--location={self.location} --project={self.project}"
         )
 
     def to_describe(self) -> str:
-        """The command that shows what it is."""
+        """Return the command that shows its format and mode."""
         return f"gcloud artifacts repositories describe {self.name} --location={self.location} --project={self.project}"
 
     def to_grant(self, member: str, role: str) -> str:
-        """The command that gives a member, quoted for a shell where that is needed, a role on it."""
+        """Return the command that grants a role on it to a member; the caller quotes the member for a shell."""
         return (
             f"gcloud artifacts repositories add-iam-policy-binding {self.name} --location={self.location} "
             f"--project={self.project} --member={member} --role={role}"
@@ -77,15 +72,15 @@ class Repository:
         """Read any form that the `repository` input takes.
 
         Raises:
-            BadInput: It has none of the forms, or a part of it cannot be right.
+            BadInput: It has none of the forms, or a part of it is not valid.
         """
         if not text:
-            raise BadInput("`repository` is missing.", fix=f"give it as {_FORMS}", anchor="repository-form")
+            raise BadInput("`repository` is missing.", fix=_FIX, anchor="repository-form")
         if not text.isprintable():
             raise BadInput(
-                f"`repository` holds characters that cannot be seen: {text!a}",
-                cause="it was copied from a page or a document that holds them",
-                fix="type it anew",
+                f"`repository` contains invisible characters: {text.rpartition('@')[2]!a}",
+                cause="it was copied from a page or a document that contains them",
+                fix="type it again",
                 anchor="repository-form",
             )
         if text.partition("/")[0].endswith(".pkg.dev"):
@@ -104,7 +99,7 @@ class Repository:
                     verb = "is" if any(given.values()) else "are"
                     raise BadInput(
                         f"`repository` is the bare name {name!r}, and {missing} {verb} missing.",
-                        fix=f"set {missing}, or give `repository` as us-central1/my-project/{name}",
+                        fix=f"set {missing}, or give it as us-central1/my-project/{name}",
                         anchor="repository-form",
                     )
                 return cls._from_parts(location, project, name, endpoints)
@@ -112,8 +107,8 @@ class Repository:
                 _refuse_parts_twice(text, project, location)
                 return cls._from_parts(first, second, third, endpoints)
         raise BadInput(
-            f"`repository` has no form that is known: {text}",
-            fix=f"give it as {_FORMS}",
+            f"`repository` is not the name or URL of a repository: {text}",
+            fix=_FIX,
             anchor="repository-form",
         )
 
@@ -121,26 +116,26 @@ class Repository:
     def _from_parts(cls, location: str, project: str, name: str, endpoints: Endpoints) -> "Repository":
         if zone := _ZONE.fullmatch(location):
             raise BadInput(
-                f"{location} is a zone; a repository lives in a region or multi-region.",
+                f"{location} is a zone; a repository is in a region or multi-region.",
                 fix=f"use {zone[1]}",
                 anchor="repository-location",
             )
         if not _LOCATION.fullmatch(location):
             raise BadInput(
-                f"{location!r} cannot be a location of Artifact Registry.",
+                f"{location!r} is not a location of Artifact Registry.",
                 cause="the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-central1 or europe",
                 fix=f"gcloud artifacts locations list --project={project}",
                 anchor="repository-location",
             )
         if not _PROJECT.fullmatch(project):
             raise BadInput(
-                f"{project!r} cannot be the id of a Google Cloud project.",
+                f"{project!r} is not the id of a Google Cloud project.",
                 fix="gcloud projects list --format='value(projectId)'",
                 anchor="repository-form",
             )
         if not _NAME.fullmatch(name):
             raise BadInput(
-                f"{name!r} cannot be the name of a repository: lower-case letters, digits and hyphens only.",
+                f"{name!r} is not the name of a repository: it has lower-case letters, digits and hyphens only.",
                 fix=f"gcloud artifacts repositories list --project={project} --location={location}",
                 anchor="repository-form",
             )
@@ -149,37 +144,25 @@ class Repository:
 
     @classmethod
     def _from_url(cls, text: str, *, project: str, location: str, endpoints: Endpoints) -> "Repository":
-        try:
-            url = urlsplit(text)
-            host = url.hostname or ""
-            _ = url.port
-        except ValueError as error:
-            raise BadInput(
-                f"`repository` is not a URL: {error}", fix=f"give it as {_FORMS}", anchor="repository-form"
-            ) from None
-        if url.scheme not in {"https", "http"} or not host:
-            raise BadInput(
-                "`repository` is a URL, but not an https one.",
-                fix=f"give it as {_FORMS}",
-                anchor="repository-form",
-            )
         if not is_web_url(text):
             raise BadInput(
-                f"`repository` names a host that cannot be one: {host}",
-                fix=f"give it as {_FORMS}",
+                "`repository` looks like a URL, but is not a valid one that begins with https://.",
+                fix=_FIX,
                 anchor="repository-form",
             )
+        url = urlsplit(text)
+        host = url.hostname or ""
         if url.username is not None or url.password is not None:
             raise BadInput(
-                "`repository` holds a user name or a password.",
-                cause="a secret in a URL ends up in logs",
-                fix="leave it out of the URL and give the token as `access-token`",
+                "`repository` is a URL with a user name or a password.",
+                cause="a secret in a URL appears in logs",
+                fix="remove it from the URL, and give the token as `access-token`",
                 anchor="repository-form",
             )
         if url.query or url.fragment:
             raise BadInput(
-                "`repository` holds a query or a fragment.",
-                fix="give the URL up to the last /",
+                "`repository` is a URL with a query or a fragment.",
+                fix="remove what follows the last / of the path",
                 anchor="repository-form",
             )
         _refuse_parts_twice(text, project, location)
@@ -191,15 +174,15 @@ class Repository:
                 case [domain, plain, name]:
                     return cls._from_parts(google[1], f"{domain}:{plain}", name, endpoints)
             raise BadInput(
-                f"`repository` is a URL of Artifact Registry without a project and a repository: {text}",
-                fix="https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/",
+                f"`repository` is a URL of Artifact Registry that does not name a project and a repository: {text}",
+                fix="`repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
                 anchor="repository-form",
             )
         if host.endswith(".pkg.dev"):
             raise BadInput(
-                f"{host} is a host of Artifact Registry, but not one for Python packages.",
-                cause="the URL of a Docker, npm or other repository was given",
-                fix="https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/",
+                f"{host} is a host of Artifact Registry, but not for Python packages.",
+                cause="it is the URL of a Docker, npm or other repository",
+                fix="`repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
                 anchor="repository-form",
             )
         base = urlunsplit((url.scheme, url.netloc, f"{path}/", "", ""))
@@ -207,7 +190,7 @@ class Repository:
 
 
 def is_web_url(url: str) -> bool:
-    """Whether this is a URL of HTTP whose host can be looked up (RFC 3986, RFC 5891)."""
+    """Return whether this is an HTTP URL with a valid host (RFC 3986, RFC 5891)."""
     try:
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")
@@ -220,7 +203,7 @@ def _refuse_parts_twice(text: str, project: str, location: str) -> None:
     if project or location:
         given = "`project`" if project else "`location`"
         raise BadInput(
-            f"`repository` ({text}) says it all, and {given} is given as well.",
-            fix="give `project` and `location` only with a bare repository name",
+            f"`repository` ({text}) includes the project and the location, but {given} is given as well.",
+            fix=f"remove {given}",
             anchor="repository-form",
         )

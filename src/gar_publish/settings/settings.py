@@ -1,6 +1,8 @@
-"""What was asked: every input, checked before anything starts."""
+"""Every input: its declaration, how it becomes a setting, and which inputs exclude each other.
 
-import re
+`make docs` writes the inputs of `action.yml`, their types and the tables of the documents from here.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -10,7 +12,7 @@ from packaging.version import Version
 from gar_publish.errors import BadInput
 from gar_publish.settings.credential import Credential, GivenToken, KeyPassword, read_credential
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.inputs import Reader
+from gar_publish.settings.inputs import Input, flag, inputs_of, read_fields
 from gar_publish.settings.repository import Repository
 
 if TYPE_CHECKING:
@@ -20,139 +22,209 @@ Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
+REPOSITORY_INPUTS = (
+    Input(
+        "repository",
+        "The repository, as LOCATION/PROJECT/REPOSITORY, projects/P/locations/L/repositories/R, "
+        "https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/, or a bare name with `project` and `location`. "
+        "Any other index URL is used as it is.",
+    ),
+    Input("project", "The Google Cloud project, only with a bare repository name."),
+    Input("location", "The region or multi-region, only with a bare repository name."),
+)
+CREDENTIAL_INPUTS = (
+    Input(
+        "workload-identity-provider",
+        "The provider, as projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER.",
+    ),
+    Input("service-account", "Impersonate this account. Without it, the federated identity is used directly."),
+    Input("credentials-json", "A service-account key, as JSON or as base64 of it.", kind="secret"),
+    Input("access-token", "An access token that exists already. It keeps all its rights.", kind="secret"),
+)
+JSON_KEY = Input(
+    "json-key", "A service-account key that is sent as the password; no token is made from it.", kind="secret"
+)
+"""Of the command line only."""
+
+CHANGED_SINCE = Input(
+    "changed-since", "Take only projects that changed since this commit, branch or tag, and those that depend on them."
+)
+"""Of the command line only."""
+
+INDEX_TOKEN = Input(
+    "index-token",
+    "The token in the install options: `read-only`, `publisher`, `none`, or `auto`: read-only where the registry "
+    "accepts such a token, else the publisher's, with a warning.",
+    "auto",
+    "word",
+    get_args(IndexToken),
+)
+PROMOTION_INPUTS = (
+    Input(
+        "promote-from",
+        "Build nothing. Copy the versions in `packages` (`NAME==VERSION`, one per line) from this repository, "
+        "byte for byte.",
+    ),
+    Input(
+        "with-dependencies",
+        "With `promote-from`: promote the dependencies as well, if that repository has them.",
+        "false",
+        "flag",
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Settings:
-    """All inputs of a publishing run, in the types that the inner modules use."""
+    """All inputs of `action.yml`, with their defaults."""
 
     repository: Repository
     credential: Credential
-    packages: tuple[str, ...]
-    dist: tuple[str, ...]
-    formats: frozenset[Format]
-    if_exists: IfExists
-    expected_version: Version | None
-    index_token: IndexToken
-    dry_run: bool
-    verify: bool
-    create_repository: bool
-    jobs: int
-    summary: bool
-    doctor: bool = False
-    changed_since: str | None = None
     promotion: "Promotion | None" = None
-    sbom: bool = False
-    provenance: bool = False
+
+    packages: tuple[str, ...] = Input("packages", "Project folders or globs, one per line.", ".", "lines").field()
+    dist: tuple[str, ...] = Input(
+        "dist", "Files, folders or globs that are built already, one per line. Then nothing is built.", kind="lines"
+    ).field()
+    formats: frozenset[Format] = Input(
+        "formats", "`wheel`, `sdist`, or both, comma-separated.", "wheel", "words", get_args(Format)
+    ).field()
+    if_exists: IfExists = Input(
+        "if-exists",
+        "If the registry has the file already: `skip-identical` skips identical contents and fails on different ones, "
+        "`skip` always skips, `fail` always fails.",
+        "skip-identical",
+        "word",
+        get_args(IfExists),
+    ).field()
+    expected_version: Version | None = Input(
+        "expected-version", "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same).", kind="version"
+    ).field()
+    index_token: IndexToken = INDEX_TOKEN.field()
+    dry_run: bool = flag("dry-run", "Build, check, authenticate and compare; upload nothing.")
+    verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
+    create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
+    jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
+    summary: bool = flag("summary", "Write the step summary.", "true")
+    doctor: bool = flag(
+        "doctor",
+        "When the run fails, check each link from the job to the repository, and show in the summary which one is "
+        "broken.",
+    )
+    sbom: bool = flag("sbom", "Make a CycloneDX SBOM of each wheel, and attach it to its version in Artifact Registry.")
+    provenance: bool = flag(
+        "provenance",
+        "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
+    )
+    changed_since: str | None = CHANGED_SINCE.field()
 
     @classmethod
     def from_inputs(
         cls, inputs: Mapping[str, str], *, environment: Mapping[str, str], endpoints: Endpoints
     ) -> "Settings":
-        """Check every input.
+        """Read and check every input.
 
         Args:
-            inputs: The inputs by their names in `action.yml`; one that is absent or blank takes its default.
-            environment: Where the runner's variables for subject tokens are looked up.
-            endpoints: What the repository's URLs are made from.
+            inputs: The inputs by their names in `action.yml`; one that is absent or blank has its default.
+            environment: The variables of the job, with those for identity tokens.
+            endpoints: Google's hosts, for the URLs of the repository.
 
         Raises:
             BadInput: An input is wrong or contradicts another.
-            CredentialsFailure: Workload identity is asked for where the job may not have it.
+            CredentialsFailure: Workload identity is asked for, but the job may not use it.
         """
-        given = Reader(inputs)
-        credential = read_credential(inputs, environment)
         repository = read_repository(inputs, endpoints)
-        if isinstance(credential, KeyPassword):
-            refuse_key_elsewhere(repository)
+        credential = read_credential(inputs, environment)
+        promotion = _read_promotion(inputs, repository, endpoints)
+        settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
+        return cls(repository, credential, promotion, **settings)
+
+    def __post_init__(self) -> None:
+        if self.changed_since and self.dist:
+            raise BadInput(
+                "Both `--changed-since` and `dist` are given; with `dist` nothing is built.",
+                fix="leave one of them out",
+                anchor="dist-or-packages",
+            )
+        if isinstance(self.credential, KeyPassword):
+            refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
-                _refuse_with_key(name, asked=given.flag(name))
-        return cls(
-            repository=repository,
-            credential=credential,
-            packages=given.lines("packages"),
-            dist=given.lines("dist"),
-            formats=given.choices("formats", get_args(Format)),
-            if_exists=given.choice("if-exists", get_args(IfExists)),
-            expected_version=_version(given.text("expected-version")),
-            index_token=read_index_token(inputs, credential),
-            dry_run=given.flag("dry-run"),
-            verify=given.flag("verify"),
-            create_repository=given.flag("create-repository"),
-            jobs=given.count("jobs"),
-            summary=given.flag("summary"),
-            doctor=given.flag("doctor"),
-            changed_since=read_changed_since(inputs),
-            promotion=_promotion(inputs, repository, endpoints),
-            sbom=_evidence("sbom", given, repository),
-            provenance=_evidence("provenance", given, repository),
-        )
+                if getattr(self, name.replace("-", "_")):
+                    raise _needs_token(name)
+        for name in ("sbom", "provenance"):
+            if getattr(self, name) and self.repository.resource is None:
+                raise BadInput(
+                    f"`{name}` needs Artifact Registry, but {self.repository} is another index.",
+                    fix=f"leave `{name}` out",
+                    anchor="evidence-elsewhere",
+                )
 
 
 @dataclass(frozen=True)
 class SetupSettings:
-    """All inputs of `setup/action.yml`.
-
-    Attributes:
-        index_name: What uv and Poetry call the repository; None for the name that `configure` would give it.
-    """
+    """All inputs of `setup/action.yml`, with their defaults."""
 
     repository: Repository
     credential: Credential
-    only: bool
-    index_name: str | None
+
+    only: bool = flag("only", "Make the repository the only index, without PyPI. For a virtual repository.")
+    index_name: str | None = Input(
+        "index-name",
+        "The name of the repository in `pyproject.toml`, for explicit indexes of uv and Poetry. Without it: `gar-`, "
+        "the project and the repository, such as `gar-my-project-python`.",
+        kind="index-name",
+    ).field()
 
     @classmethod
     def from_inputs(
         cls, inputs: Mapping[str, str], *, environment: Mapping[str, str], endpoints: Endpoints
     ) -> "SetupSettings":
-        """Check every input, as `Settings.from_inputs` does.
+        """Read and check every input, as `Settings.from_inputs` does.
 
         Raises:
             BadInput: An input is wrong or contradicts another.
-            CredentialsFailure: Workload identity is asked for where the job may not have it.
+            CredentialsFailure: Workload identity is asked for, but the job may not use it.
         """
-        given = Reader(inputs)
-        return cls(
-            repository=read_repository(inputs, endpoints),
-            credential=read_credential(inputs, environment),
-            only=given.flag("only"),
-            index_name=_index_name(given.text("index-name")),
-        )
+        repository = read_repository(inputs, endpoints)
+        return cls(repository, read_credential(inputs, environment), **read_fields(cls, inputs))
 
 
-def read_changed_since(inputs: Mapping[str, str]) -> str | None:
-    """The commit that a run compares with, if any.
+PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
+BUILD_INPUTS = ("packages", "dist", "formats", "expected-version", "provenance")
+"""What decides which files are built; a promotion takes its files from another repository."""
 
-    Raises:
-        BadInput: There is nothing to compare, since files are given.
-    """
-    given = Reader(inputs)
-    commit = given.text("changed-since")
-    if commit and given.text("dist"):
-        raise BadInput(
-            "Both `--changed-since` and `--dist` are given; with `--dist` nothing is built.",
-            fix="leave one of them out",
-            anchor="dist-or-packages",
-        )
-    return commit or None
+DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
+INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
+SETUP_INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + inputs_of(SetupSettings)
+OPTIONS = {each.name: each for each in (*INPUTS, JSON_KEY, CHANGED_SINCE)}
+"""All inputs that the command line has as options, by name."""
 
 
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:
-    """The repository that the three inputs `repository`, `project` and `location` name."""
-    text = Reader(inputs).text
-    return Repository.parse(text("repository"), project=text("project"), location=text("location"), endpoints=endpoints)
+    """Return the repository that `repository`, `project` and `location` name.
+
+    Raises:
+        BadInput: They name none.
+    """
+    text, project, location = (each.text(inputs) for each in REPOSITORY_INPUTS)
+    return Repository.parse(text, project=project, location=location, endpoints=endpoints)
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:
-    """What the ready line is to carry."""
-    wanted: IndexToken = Reader(inputs).choice("index-token", get_args(IndexToken))
+    """Return which token the install options have, as far as the credential can make it.
+
+    Raises:
+        BadInput: The credential cannot make it.
+    """
+    wanted: IndexToken = INDEX_TOKEN.read(inputs)
     if isinstance(credential, KeyPassword):
-        _refuse_with_key("index-token", asked=wanted not in {"auto", "none"})
-        return "none"  # a key is handed on by nobody
+        if wanted not in {"auto", "none"}:
+            raise _needs_token("index-token")
+        return "none"
     if wanted == "read-only" and isinstance(credential, GivenToken):
         raise BadInput(
-            "`index-token: read-only` cannot be had with `access-token`.",
-            cause="a token that was given cannot be made weaker",
+            "`index-token: read-only` cannot be combined with `access-token`.",
+            cause="gar-publish cannot take rights away from a token that exists already",
             fix="use `workload-identity-provider` or `credentials-json`, or set `index-token: none`",
             anchor="index-token",
         )
@@ -160,7 +232,7 @@ def read_index_token(inputs: Mapping[str, str], credential: Credential) -> Index
 
 
 def refuse_key_elsewhere(repository: Repository) -> None:
-    """Show a key to Artifact Registry alone: whoever has it once can use it for years.
+    """Raise unless the repository is in Artifact Registry: a key that another index has seen is valid for years.
 
     Raises:
         BadInput: The repository is another index.
@@ -168,64 +240,47 @@ def refuse_key_elsewhere(repository: Repository) -> None:
     if repository.resource is None:
         raise BadInput(
             f"{repository} is not Artifact Registry, so the key is not sent there.",
-            fix="use --credentials-json instead of --json-key: then only a token is sent, which ends within the hour",
+            fix="use `credentials-json` instead of `--json-key`: it sends only a token, which ends within the hour",
             anchor="json-key",
         )
 
 
-def _refuse_with_key(name: str, *, asked: bool) -> None:
-    if asked:
-        raise BadInput(
-            f"`{name}` needs a token, but `json-key` is a password and makes none.",
-            fix=f"leave `{name}` out, or use --credentials-json instead of --json-key",
-            anchor="json-key",
-        )
+def _needs_token(name: str) -> BadInput:
+    return BadInput(
+        f"`{name}` needs a token, but `--json-key` sends the key as a password and makes none.",
+        fix=f"leave `{name}` out, or use `credentials-json` instead of `--json-key`",
+        anchor="json-key",
+    )
 
 
-def _promotion(inputs: Mapping[str, str], target: Repository, endpoints: Endpoints) -> "Promotion | None":
-    if not Reader(inputs).text("promote-from"):
-        if Reader(inputs).flag("with-dependencies"):
+def _read_promotion(inputs: Mapping[str, str], target: Repository, endpoints: Endpoints) -> "Promotion | None":
+    promote_from, with_dependencies = PROMOTION_INPUTS
+    if not promote_from.text(inputs):
+        if with_dependencies.read(inputs):
             raise BadInput(
-                "`with-dependencies` is for promoting, and `promote-from` is missing.",
+                "`with-dependencies` is given, but `promote-from` is missing.",
                 fix="set `promote-from` to the repository that has the packages, or leave `with-dependencies` out",
                 anchor="promote-from",
             )
         return None
-    from gar_publish.settings.promotion import read_promotion  # only promotions have any
-
-    return read_promotion(inputs, target, endpoints)
-
-
-def _evidence(name: str, given: Reader, repository: Repository) -> bool:
-    asked = given.flag(name)
-    if asked and repository.resource is None:
+    for name in BUILD_INPUTS[1:]:
+        if OPTIONS[name].read(inputs) != OPTIONS[name].read({}):
+            raise BadInput(
+                f"`{name}` and `promote-from` are both given; a promotion copies files and builds nothing.",
+                fix=f"leave `{name}` out",
+                anchor="promote-from",
+            )
+    if OPTIONS["if-exists"].text(inputs) == "skip":
         raise BadInput(
-            f"`{name}` is asked for, but {repository} is not Artifact Registry, and has no place for it.",
-            fix=f"leave `{name}` out, or publish to a repository of Artifact Registry",
-            anchor="evidence-elsewhere",
+            "`if-exists: skip` and `promote-from` are both given; a file with different contents would count as "
+            "promoted.",
+            fix="`if-exists: skip-identical`",
+            anchor="promote-from",
         )
-    return asked
+    from gar_publish.settings.promotion import Promotion, read_pins, read_source  # only promotions need it
 
-
-def _index_name(text: str) -> str | None:
-    if text and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?", text):
-        raise BadInput(
-            f"`index-name` is {text!r}; it takes letters, digits, - and _.",
-            fix="leave it out, or give the name that pyproject.toml has for the index",
-            anchor="choices",
-        )
-    return text or None
-
-
-def _version(text: str) -> Version | None:
-    if not text:
-        return None
-    try:
-        return Version(text)
-    except ValueError:  # InvalidVersion is one, and so is what a number of 5,000 digits is
-        raise BadInput(
-            f"`expected-version` is not a version: {text}",
-            cause="a Python version looks like 1.2.3; a tag like v1.2.3 is fine, a branch name is not",
-            fix="see https://packaging.python.org/en/latest/specifications/version-specifiers/",
-            anchor="expected-version",
-        ) from None
+    return Promotion(
+        read_source(promote_from.text(inputs), target, endpoints),
+        read_pins(OPTIONS["packages"].read(inputs)),
+        with_dependencies.read(inputs),
+    )

@@ -12,22 +12,29 @@ def inputs(*arguments: str, given: str = "") -> dict[str, str]:
     return read_inputs(vars(new_parser().parse_args(arguments)), io.StringIO(given))
 
 
-def test_what_is_not_given_is_no_input() -> None:
+def test_options_that_are_not_given_are_not_inputs() -> None:
     assert inputs("publish", "--repository", "a/b/c") == {"repository": "a/b/c"}
 
 
-def test_options_have_the_form_of_inputs() -> None:
-    options = ("--packages", "a", "--packages", "b", "--dry-run", "--no-verify", "--jobs", "3")
-    assert inputs("publish", *options) == {"packages": "a\nb", "dry-run": "true", "verify": "false", "jobs": "3"}
+def test_options_become_inputs() -> None:
+    options = ("--packages", "a", "--packages", "b", "--dry-run", "--no-verify", "--jobs", "3", "--changed-since=v1")
+    assert inputs("publish", *options) == {
+        "packages": "a\nb",
+        "dry-run": "true",
+        "verify": "false",
+        "jobs": "3",
+        "changed-since": "v1",
+    }
 
 
 def test_folders_are_packages() -> None:
     assert inputs("publish", "a", "b") == {"packages": "a\nb"}
-    with pytest.raises(BadInput, match="nothing is built"):
+    with pytest.raises(BadInput, match=r"Both a project \(a\) and `dist` are given") as caught:
         inputs("publish", "a", "--dist", "dist")
+    assert caught.value.anchor == "dist-or-packages"
 
 
-def test_what_is_promoted() -> None:
+def test_promote() -> None:
     given = inputs("promote", "a==1", "b==2", "--from", "dev", "--repository", "x/y/prod", "--with-dependencies")
     assert given == {
         "packages": "a==1\nb==2",
@@ -42,19 +49,44 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
     key.write_text(json.dumps({"type": "made up"}))
     assert inputs("publish", "--credentials-json", str(key)) == {"credentials-json": key.read_text()}
     assert inputs("publish", "--access-token", "-", given="made-up\n") == {"access-token": "made-up\n"}
+    assert inputs("index-url", "--json-key", str(key)) == {"json-key": key.read_text()}
 
 
 @pytest.mark.parametrize(
-    ("file", "says"), [("nowhere", "takes a file"), ("-", "is empty: nothing is in standard input")]
+    ("option", "says", "fix"),
+    [
+        (
+            "--access-token=nowhere",
+            "`--access-token` takes the name of a readable file",
+            "gcloud auth print-access-tok",
+        ),
+        ("--json-key=nowhere", "`--json-key` takes the name of a readable file", "gar-publish … --json-key key.json"),
+        ("--access-token=-", "`--access-token` is empty: nothing is in standard input", "run that command on its own"),
+    ],
 )
-def test_secrets_that_are_not_there(file: str, says: str) -> None:
+def test_missing_secrets(option: str, says: str, fix: str) -> None:
     with pytest.raises(BadInput, match=says) as caught:
-        inputs("publish", "--access-token", file)
+        inputs("publish", option)
+    assert fix in caught.value.fix
     assert caught.value.anchor == "secret-files"
 
 
+def test_help_names_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        new_parser().parse_args(["publish", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "or a bare name with `--project` and `--location`" in text
+    assert "run at once; 0 = automatic. (default: 0)" in text
+    assert "--access-token FILE" in text
+    assert "A file, or - for standard input." in text
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "x"])
-def test_what_is_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         new_parser().parse_args(["emulator", f"--port={port}"])
     assert f"{port} is not a port" in capsys.readouterr().err
+
+
+def test_the_last_port() -> None:
+    assert new_parser().parse_args(["emulator", "--port=65535"]).port == 65535

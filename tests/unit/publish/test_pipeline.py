@@ -11,8 +11,7 @@ from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.inputs import INPUTS
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.settings import INPUTS, Settings
 from tests.unit.servers import Memory
 from tests.wheels import make_wheel
 

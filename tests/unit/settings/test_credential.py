@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from gar_publish.errors import BadInput, CredentialsFailure, Failure
+from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.settings.credential import (
     Ambient,
     Credential,
@@ -12,17 +12,15 @@ from gar_publish.settings.credential import (
     Key,
     KeyPassword,
     member,
+    parse_key,
     read_credential,
 )
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
-KEY = {
-    "type": "service_account",
-    "client_email": "a@b.iam.gserviceaccount.com",
-    "private_key": "PEM",
-    "private_key_id": "1",
-}
+ACCOUNT = "a@b.iam.gserviceaccount.com"
+KEY = {"type": "service_account", "client_email": ACCOUNT, "private_key": "PEM", "private_key_id": "1"}
 KEY_FILE = json.dumps(KEY, indent=2)
+BASE64 = base64.b64encode(KEY_FILE.encode()).decode()
 OIDC = {
     "ACTIONS_ID_TOKEN_REQUEST_URL": "https://runner/?a=b",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "runner-secret",
@@ -35,130 +33,188 @@ def read(environment: dict[str, str] | None = None, /, **inputs: str) -> Credent
 
 @pytest.mark.parametrize("prefix", ["", "//iam.googleapis.com/", "https://iam.googleapis.com/"])
 def test_workload_identity(prefix: str) -> None:
-    credential = read(OIDC, workload_identity_provider=prefix + PROVIDER, service_account="a@b.iam.gserviceaccount.com")
-    assert credential == Federation(PROVIDER, "a@b.iam.gserviceaccount.com", "https://runner/?a=b", "runner-secret")
+    credential = read(OIDC, workload_identity_provider=f" {prefix}{PROVIDER}/ ", service_account=ACCOUNT)
+    assert credential == Federation(PROVIDER, ACCOUNT, "https://runner/?a=b", "runner-secret")
     assert "runner-secret" not in repr(credential)
 
 
-def test_without_the_permission_both_causes_are_named() -> None:
-    with pytest.raises(CredentialsFailure) as caught:
-        read(workload_identity_provider=PROVIDER)
-    assert "id-token: write" in caught.value.fix
+def test_workload_identity_without_an_account() -> None:
+    credential = read(OIDC, workload_identity_provider=PROVIDER, service_account=" ")
+    assert credential == Federation(PROVIDER, None, "https://runner/?a=b", "runner-secret")
+
+
+@pytest.mark.parametrize("missing", OIDC)
+def test_a_job_that_may_not_request_identity_tokens(missing: str) -> None:
+    with pytest.raises(CredentialsFailure, match="may not request an identity token from GitHub") as caught:
+        read(OIDC | {missing: ""}, workload_identity_provider=PROVIDER)
+    assert caught.value.fix == "add to the job\n    permissions:\n      contents: read\n      id-token: write"
+    assert "lacks the permission" in caught.value.cause
     assert "fork" in caught.value.cause
-    assert caught.value.exit_code == 3
+    assert caught.value.anchor == "id-token-permission"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [json.dumps(KEY), json.dumps(KEY, indent=2), base64.b64encode(json.dumps(KEY).encode()).decode()],
-    ids=["raw", "indented", "base64"],
-)
-def test_a_key_is_read_raw_or_as_base64(text: str) -> None:
+KEY_FORMS = {
+    "JSON": KEY_FILE,
+    "with a byte-order mark": f"\ufeff{KEY_FILE}\n",
+    "base64": BASE64,
+    "base64 in lines": base64.encodebytes(KEY_FILE.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("text", KEY_FORMS.values(), ids=KEY_FORMS.keys())
+def test_a_key_is_json_or_base64(text: str) -> None:
     credential = read(credentials_json=text)
     assert credential == Key(KEY)
     assert "PEM" not in repr(credential)
+    password = read(json_key=text)
+    assert password == KeyPassword(BASE64)
+    assert BASE64 not in repr(password)
 
 
-def test_base64_may_be_wrapped() -> None:
-    assert read(credentials_json=base64.encodebytes(json.dumps(KEY).encode()).decode()) == Key(KEY)
+def test_base64_of_a_byte_order_mark() -> None:
+    marked = base64.b64encode(f"\ufeff{KEY_FILE}".encode()).decode()
+    assert read(credentials_json=marked) == Key(KEY)
+    assert read(json_key=marked) == KeyPassword(marked)
+
+
+STORE = "gh secret set GAR_KEY < key.json"
+CREATE = "gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "says", "cause", "fix"),
     [
-        ("{not json", "not valid JSON"),
-        ("hello world!", "neither JSON nor base64"),
-        (base64.b64encode(json.dumps(KEY).encode()).decode()[:-7], "neither JSON|not valid JSON"),
-        (base64.b64encode(b"plain text").decode(), "not valid JSON"),
-        (json.dumps({"type": "authorized_user"}), "'authorized_user', not a service-account key"),
-        (json.dumps({"installed": {}}), "without a type"),
+        ("hello world!", "is neither JSON nor base64 of JSON", "`$`", STORE),
+        ("\u201cabcd\u201d", "is neither JSON nor base64 of JSON", "`$`", STORE),
+        (f"{BASE64}!", "is neither JSON nor base64 of JSON", "`$`", STORE),
+        ("{not json", "is not valid JSON", "cut off", STORE),
+        ("{" * 100_000, "is not valid JSON", "cut off", STORE),
+        (BASE64[:-8], "is not valid JSON", "cut off", STORE),
+        ("bm8gSlNPTg==", "is not valid JSON", "cut off", STORE),
+        (json.dumps({"type": "authorized_user"}), "is a credential of type 'authorized_user', not a", "OAuth", CREATE),
+        (json.dumps({"type": "x" * 50}), f"of type '{'x' * 40}', not a", "OAuth", CREATE),
+        (json.dumps({"installed": {}}), "is a credential without a type", "OAuth", CREATE),
+        ("WzFd", "is a credential without a type", "OAuth", CREATE),
+        (json.dumps(KEY | {"client_email": 1}), "is a service-account key without client_email", "", STORE),
         (
             json.dumps({"type": "service_account", "client_email": "a@b"}),
-            "without private_key and private_key_id",
+            "is a service-account key without private_key and private_key_id",
+            "",
+            STORE,
         ),
     ],
 )
-def test_what_is_no_key_is_refused_without_showing_it(text: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says) as caught:
-        read(credentials_json=text)
-    assert text not in caught.value.explain()
+def test_what_is_not_a_key_is_refused_without_showing_it(text: str, says: str, cause: str, fix: str) -> None:
+    for name in ("credentials-json", "json-key"):
+        shown = "--json-key" if name == "json-key" else name
+        with pytest.raises(BadInput, match=f"^`{shown}` {says}|^`{shown}` is a credential {says}") as caught:
+            read_credential({name: text}, {})
+        assert cause in caught.value.cause
+        assert fix in caught.value.fix
+        assert caught.value.anchor == "key-format"
+        assert text not in caught.value.explain()
+
+
+def test_a_key_from_elsewhere_is_called_by_its_name() -> None:
+    with pytest.raises(BadInput, match=r"`key\.json` is not valid JSON"):
+        parse_key("{", given_as="key.json")
+
+
+ONE = "one-credential"
 
 
 @pytest.mark.parametrize(
-    ("inputs", "says"),
+    ("inputs", "says", "fix", "anchor"),
     [
-        ({"workload_identity_provider": PROVIDER, "credentials_json": "x"}, "both given"),
-        ({"credentials_json": "x", "access_token": "y"}, "both given"),
-        ({"service_account": "a@b"}, "`workload-identity-provider` is missing"),
-        ({"service_account": "a@b", "access_token": "y"}, "`workload-identity-provider` is missing"),
-        ({"workload_identity_provider": "projects/my-project" + PROVIDER[21:]}, "wants its number"),
-        ({"workload_identity_provider": PROVIDER.rpartition("/providers")[0]}, "full name of a provider"),
-        ({"workload_identity_provider": "github"}, "full name of a provider"),
-        ({"workload_identity_provider": PROVIDER, "service_account": "publisher"}, "not an e-mail"),
-        ({"access_token": "Bearer ya29.x"}, "blanks"),
+        (
+            {"workload_identity_provider": PROVIDER, "credentials_json": "x"},
+            "`workload-identity-provider` and `credentials-json` are both given",
+            "keep one of them",
+            ONE,
+        ),
+        ({"credentials_json": "x", "access_token": "y"}, "`credentials-json` and `access-token` are both", "keep", ONE),
+        ({"credentials_json": "x", "json_key": "y"}, "`credentials-json` and `--json-key` are both", "keep", ONE),
+        ({"service_account": ACCOUNT}, "`workload-identity-provider` is missing", "set `workload-identity-prov", ONE),
+        *(
+            ({"service_account": ACCOUNT, name: "y"}, "-provider` is missing", "remove `service-account`", ONE)
+            for name in ("credentials_json", "json_key", "access_token")
+        ),
+        (
+            {"workload_identity_provider": PROVIDER.replace("123456789012", "my-project")},
+            r"has the id of the project \(my-project\) instead of its number",
+            "gcloud projects describe my-project --format='value(projectNumber)'",
+            "provider-name",
+        ),
+        *(
+            ({"workload_identity_provider": name}, f"is not the full name of a provider: {name}", fix, "provider-name")
+            for name in ("github", PROVIDER.rpartition("/providers")[0], f"{PROVIDER}/x")
+            for fix in ("gcloud iam workload-identity-pools providers describe PROVIDER", "--format='value(name)'")
+        ),
+        (
+            {"workload_identity_provider": PROVIDER, "service_account": "publisher"},
+            "`service-account` is not an e-mail address: publisher",
+            "NAME@PROJECT.iam.gserviceaccount.com",
+            "service-account",
+        ),
+        *(
+            (
+                {"access_token": token},
+                "`access-token` contains blanks",
+                "gcloud auth print-access-token",
+                "access-token",
+            )
+            for token in ("Bearer ya29.x", "ya29.x\ny", "ya29.\u00e4", "\x7f")
+        ),
     ],
 )
-def test_one_whole_kind_of_credential(inputs: dict[str, str], says: str) -> None:
-    with pytest.raises(Failure, match=says) as caught:
+def test_one_whole_kind_of_credential(inputs: dict[str, str], says: str, fix: str, anchor: str) -> None:
+    with pytest.raises(BadInput, match=says) as caught:
         read(OIDC, **inputs)
-    assert caught.value.exit_code == 2
+    assert fix in caught.value.fix
+    assert caught.value.anchor == anchor
+
+
+@pytest.mark.parametrize(
+    ("inputs", "cause"),
+    [
+        ({}, "only a federated identity impersonates an account"),
+        ({"access_token": "y"}, "impersonates an account; `access-token` has an identity of its own"),
+        ({"json_key": "y"}, "impersonates an account; `--json-key` has an identity of its own"),
+    ],
+)
+def test_an_account_without_a_provider_has_its_cause(inputs: dict[str, str], cause: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(service_account=ACCOUNT, **inputs)
+    assert caught.value.cause.endswith(cause)
 
 
 def test_a_given_token_stays_hidden() -> None:
-    credential = read(access_token="ya29.secret")
-    assert credential == GivenToken("ya29.secret")
+    credential = read(access_token=" !ya29.secret~\n")
+    assert credential == GivenToken("!ya29.secret~")
     assert "secret" not in repr(credential)
 
 
-def test_a_byte_order_mark_does_no_harm() -> None:
-    marked = "\ufeff" + json.dumps(KEY)
-    assert read(credentials_json=marked) == Key(KEY)
-    assert read(credentials_json=base64.b64encode(marked.encode()).decode()) == Key(KEY)
-
-
-def test_typographic_quotes_are_no_key() -> None:
-    with pytest.raises(BadInput, match="neither JSON nor base64"):
-        read(credentials_json="\u201cabcd\u201d")
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        KEY_FILE,
-        f"\ufeff{KEY_FILE}\n",
-        base64.b64encode(KEY_FILE.encode()).decode(),
-        base64.encodebytes(KEY_FILE.encode()).decode(),
-    ],
-    ids=["JSON", "JSON with a byte-order mark", "base64", "base64 in lines"],
-)
-def test_a_key_as_a_password_is_one_line_of_base64(given: str) -> None:
-    password = read(json_key=given)
-    assert isinstance(password, KeyPassword)
-    assert password.value == base64.b64encode(KEY_FILE.encode()).decode()
-
-
-def test_what_is_no_key_is_refused_by_the_name_of_its_option() -> None:
-    with pytest.raises(BadInput, match="`json-key` is neither JSON nor base64"):
-        read(json_key="nonsense!")
-
-
-def test_a_key_as_a_password_is_a_kind_of_its_own() -> None:
-    with pytest.raises(BadInput, match="`credentials-json` and `json-key` are both given"):
-        read(credentials_json=KEY_FILE, json_key=KEY_FILE)
+def test_no_input_means_the_ambient_credential() -> None:
+    assert read(access_token=" ", credentials_json="") == read() == Ambient()
 
 
 @pytest.mark.parametrize(
     ("credential", "named"),
     [
-        (Federation(PROVIDER, "me@p.iam.gserviceaccount.com", "", ""), "serviceAccount:me@p.iam.gserviceaccount.com"),
+        (Federation(PROVIDER, ACCOUNT, "", ""), f"serviceAccount:{ACCOUNT}"),
         (
             Federation(PROVIDER, None, "", ""),
             f"principalSet://iam.googleapis.com/{PROVIDER.partition('/providers')[0]}/attribute.repository/me/hello",
         ),
-        (Key({"client_email": "me@p.iam.gserviceaccount.com"}), "serviceAccount:me@p.iam.gserviceaccount.com"),
+        (Key({"client_email": ACCOUNT}), f"serviceAccount:{ACCOUNT}"),
         (GivenToken("ya29.x"), "MEMBER"),
         (Ambient(), "MEMBER"),
     ],
 )
-def test_iam_has_a_name_for_who_publishes(credential: Credential, named: str) -> None:
+def test_the_name_that_iam_has_for_a_credential(credential: Credential, named: str) -> None:
     assert member(credential, {"GITHUB_REPOSITORY": "me/hello"}) == named
+
+
+def test_an_unknown_repository_has_a_placeholder() -> None:
+    named = member(Federation(PROVIDER, None, "", ""), {})
+    assert named.endswith("/github/attribute.repository/OWNER/REPOSITORY")

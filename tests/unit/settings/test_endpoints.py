@@ -4,25 +4,50 @@ from gar_publish.errors import BadInput
 from gar_publish.settings.endpoints import Endpoints
 
 
-def test_google_is_the_default() -> None:
-    endpoints = Endpoints.from_environment({})
-    assert endpoints.sts == "https://sts.googleapis.com/v1/token"
-    assert endpoints.oauth == "https://oauth2.googleapis.com/token"
-    assert endpoints.python_registry("europe-west1") == "https://europe-west1-python.pkg.dev"
-    assert endpoints.iam == "https://iam.googleapis.com/v1"
-    assert endpoints.resource_manager == "https://cloudresourcemanager.googleapis.com/v1"
-    assert endpoints.service_usage == "https://serviceusage.googleapis.com/v1"
+def urls(endpoints: Endpoints) -> list[str]:
+    return [
+        endpoints.sts,
+        endpoints.oauth,
+        endpoints.impersonation("a@b"),
+        endpoints.artifact_registry,
+        endpoints.artifact_registry_upload,
+        endpoints.iam,
+        endpoints.resource_manager,
+        endpoints.service_usage,
+        endpoints.python_registry("europe-west1"),
+    ]
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:8085", "http://127.0.0.1:8085/", "127.0.0.1:8085"])
-def test_the_emulator_serves_every_host_below_one_address(address: str) -> None:
-    endpoints = Endpoints.from_environment({"GAR_EMULATOR_HOST": address})
-    assert endpoints.artifact_registry == "http://127.0.0.1:8085/artifactregistry.googleapis.com/v1"
-    assert endpoints.impersonation("a@b").startswith(
-        "http://127.0.0.1:8085/iamcredentials.googleapis.com/v1/projects/-/"
-    )
+PATHS = [
+    "sts.googleapis.com/v1/token",
+    "oauth2.googleapis.com/token",
+    "iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b:generateAccessToken",
+    "artifactregistry.googleapis.com/v1",
+    "artifactregistry.googleapis.com/upload/v1",
+    "iam.googleapis.com/v1",
+    "cloudresourcemanager.googleapis.com/v1",
+    "serviceusage.googleapis.com/v1",
+    "europe-west1-python.pkg.dev",
+]
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(BadInput, match="not the address"):
+@pytest.mark.parametrize(
+    ("address", "base"),
+    [
+        (None, "https://"),
+        (" ", "https://"),
+        ("http://127.0.0.1:8085", "http://127.0.0.1:8085/"),
+        (" https://localhost:8085// ", "https://localhost:8085/"),
+        ("127.0.0.1:8085", "http://127.0.0.1:8085/"),
+    ],
+)
+def test_every_service_is_googles_or_the_emulators(address: str | None, base: str) -> None:
+    endpoints = Endpoints.from_environment({} if address is None else {"GAR_EMULATOR_HOST": address})
+    assert urls(endpoints) == [f"{base}{path}" for path in PATHS]
+
+
+def test_another_address_is_refused() -> None:
+    with pytest.raises(BadInput, match="GAR_EMULATOR_HOST is not the address of an emulator: ftp://x") as caught:
         Endpoints.from_environment({"GAR_EMULATOR_HOST": "ftp://x"})
+    assert caught.value.fix.startswith("export GAR_EMULATOR_HOST=http://127.0.0.1:8085")
+    assert caught.value.anchor == "emulator-address"

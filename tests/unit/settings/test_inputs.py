@@ -1,63 +1,102 @@
+import dataclasses
+import re
+from typing import Any
+
 import pytest
+from packaging.version import Version
 
 from gar_publish.errors import BadInput
-from gar_publish.settings.inputs import INPUTS, SETUP_INPUTS, Reader
+from gar_publish.settings.inputs import Input, flag, inputs_of, read_fields
+
+LINES = Input("lines", "", kind="lines")
+FLAG = Input("flag", "", "false", "flag")
+NUMBER = Input("number", "", "0", "number")
+WORD = Input("word", "", "skip", "word", ("fail", "skip"))
+WORDS = Input("words", "", "wheel", "words", ("wheel", "sdist"))
+VERSION = Input("version", "", kind="version")
+NAME = Input("name", "", kind="index-name")
 
 
-def test_what_both_actions_take_means_the_same() -> None:
-    defaults = {each.name: each for each in INPUTS}
-    assert all(each == defaults.get(each.name, each) for each in SETUP_INPUTS)
+def read(which: Input, text: str) -> Any:
+    return which.read({which.name: text})
 
 
-@pytest.mark.parametrize("given", [{}, {"formats": ""}, {"formats": " \n"}, {"formats": " wheel "}])
-def test_a_blank_input_takes_its_default(given: dict[str, str]) -> None:
-    assert Reader(given).text("formats") == "wheel"
-    assert Reader(given).is_default("formats")
-    assert not Reader({"formats": "sdist"}).is_default("formats")
+@pytest.mark.parametrize("given", [{}, {"words": ""}, {"words": " \n"}, {"words": " wheel "}])
+def test_a_blank_input_has_its_default(given: dict[str, str]) -> None:
+    assert WORDS.text(given) == "wheel"
+    assert WORDS.read(given) == {"wheel"}
 
 
-def test_lines_are_read_without_blanks() -> None:
-    assert Reader({"packages": "libs/*\n\n  my app \n"}).lines("packages") == ("libs/*", "my app")
-    assert Reader({}).lines("dist") == ()
+def test_an_absent_text_is_none() -> None:
+    assert Input("text", "").read({"other": "x"}) is None
+    assert Input("text", "").text({}) == ""
 
 
 @pytest.mark.parametrize(
-    ("word", "flag"),
-    [("true", True), ("True", True), ("TRUE", True), ("false", False), ("False", False), ("FALSE", False)],
+    ("which", "text", "value"),
+    [
+        (Input("text", ""), " a b\n", "a b"),
+        (Input("secret", "", kind="secret"), "x\n", "x"),
+        (LINES, "libs/*\n\n  my app \n", ("libs/*", "my app")),
+        (LINES, "", ()),
+        *((FLAG, word, True) for word in ("true", "True", "TRUE")),
+        *((FLAG, word, False) for word in ("false", "False", "FALSE")),
+        *((NUMBER, text, value) for text, value in (("0", 0), (" 7 ", 7), ("999", 999))),
+        (WORD, "fail", "fail"),
+        (WORDS, "sdist", {"sdist"}),
+        *((WORDS, text, {"wheel", "sdist"}) for text in ("wheel, sdist", "wheel\nsdist", "sdist,wheel,wheel,")),
+        (VERSION, "v1.2.3", Version("1.2.3")),
+        (VERSION, "", None),
+        *((NAME, text, text) for text in ("a", "A9", "my-index_2")),
+        (NAME, "", None),
+    ],
+)  # fmt: skip
+def test_each_kind_is_read(which: Input, text: str, value: object) -> None:
+    assert read(which, text) == value
+
+
+@pytest.mark.parametrize(
+    ("which", "texts", "takes", "fix", "anchor"),
+    [
+        (FLAG, ("yes", "1", "ture", "on", "tRuE"), "true or false", "true", "booleans"),
+        (NUMBER, ("-1", "1000", "1.5", "many", "٣"), "a number from 0 to 999", "0", "choices"),
+        (WORD, ("Skip", "skip, fail"), "one of fail, skip", "fail", "choices"),
+        (WORDS, (",", "wheels", "wheel sdist"), "one of wheel, sdist", "wheel", "choices"),
+        (NAME, ("-a", "a-", "_", "a b", "ä"), "letters, digits, - and _", "my-index", "choices"),
+    ],
 )
-def test_flags_take_the_words_of_yaml(word: str, *, flag: bool) -> None:
-    assert Reader({"dry-run": word}).flag("dry-run") is flag
+def test_other_text_is_refused(which: Input, texts: tuple[str, ...], takes: str, fix: str, anchor: str) -> None:
+    for text in texts:
+        with pytest.raises(BadInput, match=re.escape(f"`{which.name}` is {text!r}; it takes {takes}.")) as caught:
+            read(which, text)
+        assert caught.value.fix == f"`{which.name}: {fix}`"
+        assert caught.value.anchor == anchor
 
 
-@pytest.mark.parametrize("typo", ["yes", "1", "ture", "on", "tRuE"])
-def test_a_typo_in_a_flag_is_an_error(typo: str) -> None:
-    with pytest.raises(BadInput, match="true or false"):
-        Reader({"dry-run": typo}).flag("dry-run")
+def test_one_wrong_word_is_named() -> None:
+    with pytest.raises(BadInput, match="`words` is 'egg'; it takes one of wheel, sdist"):
+        read(WORDS, "wheel, egg")
 
 
-@pytest.mark.parametrize(("text", "count"), [("0", 0), (" 7 ", 7), ("999", 999)])
-def test_counts(text: str, count: int) -> None:
-    assert Reader({"jobs": text}).count("jobs") == count
+@pytest.mark.parametrize("text", ["main", "1..2", "9" * 5000])
+def test_what_is_not_a_version_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match=f"`version` is not a version: {text}") as caught:
+        read(VERSION, text)
+    assert caught.value.fix == "`version: 1.2.3`"
+    assert caught.value.anchor == "expected-version"
+    assert "branch" in caught.value.cause
 
 
-@pytest.mark.parametrize("text", ["-1", "1000", "1.5", "many", "٣"])
-def test_what_is_no_count(text: str) -> None:
-    with pytest.raises(BadInput, match="a number from 0 to 999"):
-        Reader({"jobs": text}).count("jobs")
+@dataclasses.dataclass
+class Example:
+    other: int = 5
+    jobs: int = Input("my-jobs", "", "3", "number").field()
+    verify: bool = flag("verify", "Verify.", "true")
+    doctor: bool = flag("doctor", "Diagnose.")
 
 
-def test_one_of_several_words() -> None:
-    assert Reader({"if-exists": "skip"}).choice("if-exists", ("fail", "skip")) == "skip"
-    with pytest.raises(BadInput, match="it takes one of fail, skip"):
-        Reader({"if-exists": "Skip"}).choice("if-exists", ("fail", "skip"))
-
-
-@pytest.mark.parametrize("text", ["wheel, sdist", "wheel\nsdist", "sdist,wheel,", "wheel,wheel,sdist"])
-def test_some_of_several_words(text: str) -> None:
-    assert Reader({"formats": text}).choices("formats", ("wheel", "sdist")) == {"wheel", "sdist"}
-
-
-@pytest.mark.parametrize("text", ["wheels", ",", "wheel sdist", "wheel, egg"])
-def test_a_word_that_is_none_of_them(text: str) -> None:
-    with pytest.raises(BadInput, match="it takes one of wheel, sdist"):
-        Reader({"formats": text}).choices("formats", ("wheel", "sdist"))
+def test_fields_are_read_from_their_inputs() -> None:
+    assert Example() == Example(other=5, jobs=3, verify=True, doctor=False)
+    assert read_fields(Example, {"my-jobs": "4", "doctor": "true"}) == {"jobs": 4, "verify": True, "doctor": True}
+    jobs, verify, doctor = inputs_of(Example)
+    assert (jobs.name, verify, doctor.default) == ("my-jobs", Input("verify", "Verify.", "true", "flag"), "false")

@@ -1,15 +1,15 @@
-import re
-
 import pytest
 from packaging.version import Version
 
 from gar_publish.errors import BadInput
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.promotion import Pin, Promotion, read_pins, read_promotion
+from gar_publish.settings.promotion import Pin, read_pins, read_source
 from gar_publish.settings.repository import Repository
 
+GOOGLE = Endpoints()
 
-def test_versions_are_read_each_once() -> None:
+
+def test_pins_are_read_without_duplicates() -> None:
     lines = ["Hello_World == v1.2.3", "hello-world==1.2.3", "lib[Fast_One,b]==2.0+cpu"]
     assert read_pins(lines) == (
         Pin("hello-world", Version("1.2.3")),
@@ -33,44 +33,35 @@ def test_versions_are_read_each_once() -> None:
         "hello==1.0 --hash=sha256:00",
     ],
 )
-def test_whatever_else_there_is_names_no_version(line: str) -> None:
-    with pytest.raises(BadInput, match="names no version to promote") as caught:
+def test_other_lines_are_refused(line: str) -> None:
+    with pytest.raises(BadInput) as caught:
         read_pins([line])
+    assert caught.value.what == f"{line[:100]!r} does not name one version of a package."
+    assert "NAME==VERSION" in caught.value.fix
+    assert "exact" in caught.value.cause
     assert caught.value.anchor == "promote-what"
 
 
-def promoting(target: str = "us/demo-project/python", **inputs: str) -> Promotion:
-    given = {"promote-from": "dev", "packages": "hello==1.2.3\nlib==2.0"}
-    given |= {name.replace("_", "-"): value for name, value in inputs.items()}
-    return read_promotion(given, Repository.parse(target, endpoints=Endpoints()), Endpoints())
+@pytest.mark.parametrize("text", ["dev", "us/demo-project/dev", "https://us-python.pkg.dev/demo-project/dev/simple/"])
+def test_a_source_is_a_repository_or_one_beside_the_target(text: str) -> None:
+    target = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
+    assert str(read_source(text, target, GOOGLE)) == "us/demo-project/dev"
 
 
-@pytest.mark.parametrize("source", ["dev", "us/demo-project/dev", "https://us-python.pkg.dev/demo-project/dev/simple/"])
-def test_versions_are_promoted_from_a_repository(source: str) -> None:
-    promotion = promoting(promote_from=source, with_dependencies="true")
-    assert str(promotion.source) == "us/demo-project/dev"
-    assert promotion.pins == (Pin("hello", Version("1.2.3")), Pin("lib", Version("2.0")))
-    assert promotion.with_dependencies
-    assert not promoting().with_dependencies
+INDEX = "https://index.example.com/"
 
 
 @pytest.mark.parametrize(
-    ("inputs", "anchor", "says"),
+    ("text", "target", "says", "fix", "anchor"),
     [
-        ({"dist": "dist"}, "promote-from", "`dist` and `promote-from` are both given"),
-        ({"formats": "sdist"}, "promote-from", "`formats` and `promote-from` are both given"),
-        ({"expected_version": "1.2.3"}, "promote-from", "`expected-version` and `promote-from` are both given"),
-        ({"changed_since": "v1"}, "promote-from", "`changed-since` and `promote-from` are both given"),
-        ({"if_exists": "skip"}, "promote-from", "`if-exists: skip` and `promote-from` are both given"),
-        ({"provenance": "true"}, "promote-from", "`provenance` and `promote-from` are both given"),
-        ({"promote_from": "python"}, "promote-from", "us/demo-project/python is promoted from and to at once"),
-        ({"promote_from": "https://index.example.com/"}, "promote-from", "which is not Artifact Registry"),
-        ({"target": "https://index.example.com/"}, "repository-form", "`promote-from` is the bare name 'dev'"),
-        ({"promote_from": "us/dev"}, "repository-form", "`promote-from` has no form that is known"),
-        ({"packages": "."}, "promote-what", "'.' names no version to promote"),
+        ("python", "us/p/python", "are the same repository: us/p/python", "`promote-from`", "promote-from"),
+        (INDEX, "us/p/python", f"`promote-from` is {INDEX}, which is not Artifact", "LOCATION/PROJECT", "promote-from"),
+        ("dev", INDEX, "`promote-from` is the bare name 'dev'", "us-central1/my-project/dev", "repository-form"),
+        ("us/dev", "us/p/python", "`promote-from` is not the name or URL", "`promote-from: LOC", "repository-form"),
     ],
 )
-def test_what_cannot_be_promoted(inputs: dict[str, str], anchor: str, says: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(says)) as caught:
-        promoting(**inputs)
+def test_other_sources_are_refused(text: str, target: str, says: str, fix: str, anchor: str) -> None:
+    with pytest.raises(BadInput, match=says) as caught:
+        read_source(text, Repository.parse(target, endpoints=GOOGLE), GOOGLE)
+    assert fix in caught.value.fix
     assert caught.value.anchor == anchor

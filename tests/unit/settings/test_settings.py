@@ -1,119 +1,243 @@
 import json
+import re
 
 import pytest
 from packaging.version import Version
 
 from gar_publish.errors import BadInput
-from gar_publish.settings.credential import Ambient
+from gar_publish.settings.credential import Ambient, GivenToken
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.promotion import Pin, Promotion
+from gar_publish.settings.repository import Repository
+from gar_publish.settings.settings import (
+    CHANGED_SINCE,
+    DELIVERY_INPUTS,
+    INPUTS,
+    JSON_KEY,
+    OPTIONS,
+    SETUP_INPUTS,
+    Settings,
+    SetupSettings,
+    read_repository,
+    refuse_key_elsewhere,
+)
+
+KEY = json.dumps({"type": "service_account", "client_email": "a@b", "private_key": "c", "private_key_id": "1"})
+GOOGLE = Endpoints()
+PYTHON = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
+INDEX = "https://index.example.com/"
 
 
 def read(**inputs: str) -> Settings:
     named = {name.replace("_", "-"): value for name, value in inputs.items()}
-    return Settings.from_inputs(
-        {"repository": "us/demo-project/python", **named},
-        environment={},
-        endpoints=Endpoints(),
+    return Settings.from_inputs({"repository": "us/demo-project/python", **named}, environment={}, endpoints=GOOGLE)
+
+
+def test_defaults() -> None:
+    assert read() == Settings(
+        repository=PYTHON,
+        credential=Ambient(),
+        promotion=None,
+        packages=(".",),
+        dist=(),
+        formats=frozenset({"wheel"}),
+        if_exists="skip-identical",
+        expected_version=None,
+        index_token="auto",
+        dry_run=False,
+        verify=True,
+        create_repository=False,
+        jobs=0,
+        summary=True,
+        doctor=False,
+        sbom=False,
+        provenance=False,
+        changed_since=None,
     )
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
-    settings = read()
-    assert settings.credential == Ambient()
-    assert (settings.packages, settings.dist) == ((".",), ())
-    assert settings.formats == {"wheel"}
-    assert (settings.if_exists, settings.index_token, settings.expected_version) == (
-        "skip-identical",
-        "auto",
-        None,
-    )
-    assert (settings.dry_run, settings.verify, settings.create_repository, settings.summary) == (
-        False,
-        True,
-        False,
-        True,
-    )
-    assert settings.jobs == 0
-    assert settings.changed_since is None
-    assert (settings.sbom, settings.provenance) == (False, False)
-
-
-def test_lists_choices_and_versions_are_read() -> None:
+def test_every_input_is_read() -> None:
     settings = read(
+        access_token="ya29.x",
         packages="libs/*\n\n  app \n",
         dist="out",
         formats="wheel, sdist",
         if_exists="fail",
         expected_version="v1.2.3",
+        index_token="publisher",
+        dry_run="true",
+        verify="false",
+        create_repository="true",
         jobs="4",
+        summary="false",
+        doctor="true",
+        sbom="true",
+        provenance="true",
     )
-    assert settings.packages == ("libs/*", "app")
-    assert settings.dist == ("out",)
-    assert settings.formats == {"wheel", "sdist"}
-    assert (settings.if_exists, settings.expected_version, settings.jobs) == ("fail", Version("1.2.3"), 4)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "says"),
-    [
-        ({"formats": "wheels"}, "one of wheel, sdist"),
-        ({"formats": ","}, "one of wheel, sdist"),
-        ({"if_exists": "overwrite"}, "skip-identical, skip, fail"),
-        ({"index_token": "yes"}, "auto, read-only, publisher, none"),
-        ({"jobs": "many"}, "number"),
-        ({"jobs": "-1"}, "number"),
-        ({"expected_version": "main"}, "not a version"),
-        ({"index_token": "read-only", "access_token": "ya29.x"}, "cannot be had with `access-token`"),
-    ],
-)
-def test_bad_words_name_the_good_ones(inputs: dict[str, str], says: str) -> None:
-    with pytest.raises(BadInput, match=says):
-        read(**inputs)
-
-
-JSON_KEY = json.dumps({"type": "service_account", "client_email": "a@b", "private_key": "c", "private_key_id": "1"})
-
-
-def test_a_key_as_the_password_is_never_handed_on() -> None:
-    assert read(json_key=JSON_KEY).index_token == "none"
-
-
-@pytest.mark.parametrize(
-    "inputs",
-    [
-        {"create_repository": "true"},
-        {"index_token": "publisher"},
-        {"index_token": "read-only"},
-        {"repository": "https://index.example.com/"},
-    ],
-)
-def test_a_key_as_the_password_cannot_do_everything(inputs: dict[str, str]) -> None:
-    with pytest.raises(BadInput) as caught:
-        read(json_key=JSON_KEY, **inputs)
-    assert caught.value.anchor == "json-key"
-
-
-def test_a_commit_to_compare_with_goes_with_projects_alone() -> None:
+    assert settings == Settings(
+        repository=PYTHON,
+        credential=GivenToken("ya29.x"),
+        packages=("libs/*", "app"),
+        dist=("out",),
+        formats=frozenset({"wheel", "sdist"}),
+        if_exists="fail",
+        expected_version=Version("1.2.3"),
+        index_token="publisher",
+        dry_run=True,
+        verify=False,
+        create_repository=True,
+        jobs=4,
+        summary=False,
+        doctor=True,
+        sbom=True,
+        provenance=True,
+    )
     assert read(changed_since="v1.0").changed_since == "v1.0"
-    assert read(changed_since=" ").changed_since is None
-    with pytest.raises(BadInput, match="nothing is built") as caught:
-        read(changed_since="v1.0", dist="dist")
-    assert caught.value.anchor == "dist-or-packages"
 
 
-def test_what_is_promoted_takes_the_place_of_what_is_built() -> None:
-    promotion = read(promote_from="dev", packages="hello==1.2.3").promotion
-    assert promotion
-    assert str(promotion.source) == "us/demo-project/dev"
-    assert read().promotion is None
-    with pytest.raises(BadInput, match="`promote-from` is missing") as caught:
-        read(with_dependencies="true")
-    assert caught.value.anchor == "promote-from"
+def test_inputs_of_the_setup_action() -> None:
+    def read_setup(**inputs: str) -> SetupSettings:
+        given = {"repository": "us/demo-project/python", **inputs}
+        return SetupSettings.from_inputs(given, environment={}, endpoints=GOOGLE)
+
+    assert read_setup() == SetupSettings(PYTHON, Ambient(), only=False, index_name=None)
+    assert read_setup(**{"only": "true", "index-name": "mine", "access-token": "ya29.x"}) == SetupSettings(
+        PYTHON, GivenToken("ya29.x"), only=True, index_name="mine"
+    )
+    with pytest.raises(BadInput, match="`index-name` is 'a b'; it takes letters"):
+        read_setup(**{"index-name": "a b"})
 
 
-@pytest.mark.parametrize("name", ["sbom", "provenance"])
-def test_evidence_needs_artifact_registry(name: str) -> None:
-    assert getattr(read(**{name: "true"}), name) is True
-    with pytest.raises(BadInput, match=f"`{name}` is asked for, but https://index.example.com/ is not"):
-        read(repository="https://index.example.com/simple/", **{name: "true"})
+def test_each_input_is_an_option() -> None:
+    names = [each.name for each in INPUTS]
+    assert len(set(names)) == len(names)
+    assert set(OPTIONS) == {*names, "json-key", "changed-since"}
+    assert all(OPTIONS[each.name] == each for each in (*INPUTS, *SETUP_INPUTS[:-2], JSON_KEY, CHANGED_SINCE))
+    assert {each.name for each in (*INPUTS, JSON_KEY) if each.kind == "secret"} == {
+        "credentials-json",
+        "access-token",
+        "json-key",
+    }
+    assert [each.name for each in SETUP_INPUTS[-2:]] == ["only", "index-name"]
+
+
+def test_a_promotion_takes_the_inputs_of_delivery() -> None:
+    assert [each.name for each in DELIVERY_INPUTS] == [
+        *("if-exists", "index-token", "dry-run", "verify", "create-repository", "jobs", "summary", "doctor", "sbom")
+    ]
+
+
+def test_a_bare_repository_takes_project_and_location() -> None:
+    inputs = {"repository": "python", "project": "demo-project", "location": "us"}
+    assert read_repository(inputs, GOOGLE) == PYTHON
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what", "fix", "anchor"),
+    [
+        ({"formats": "wheels"}, "`formats` is 'wheels'; it takes one of wheel, sdist.", "`formats: wheel`", "choices"),
+        (
+            {"if_exists": "overwrite"},
+            "`if-exists` is 'overwrite'; it takes one of skip-identical, skip, fail.",
+            "`if-exists: skip-identical`",
+            "choices",
+        ),
+        (
+            {"index_token": "yes"},
+            "`index-token` is 'yes'; it takes one of auto, read-only, publisher, none.",
+            "`index-token: auto`",
+            "choices",
+        ),
+        ({"jobs": "-1"}, "`jobs` is '-1'; it takes a number from 0 to 999.", "`jobs: 0`", "choices"),
+        ({"expected_version": "main"}, "`expected-version` is not a version: main", "`expected-", "expected-version"),
+        (
+            {"index_token": "read-only", "access_token": "ya29.x"},
+            "`index-token: read-only` cannot be combined with `access-token`.",
+            "`index-token: none`",
+            "index-token",
+        ),
+        (
+            {"changed_since": "v1.0", "dist": "dist"},
+            "Both `--changed-since` and `dist` are given; with `dist` nothing is built.",
+            "leave one of them out",
+            "dist-or-packages",
+        ),
+        (
+            {"with_dependencies": "true"},
+            "`with-dependencies` is given, but `promote-from` is missing.",
+            "set `promote-from`",
+            "promote-from",
+        ),
+        *(
+            (
+                {"json_key": KEY, name.replace("-", "_"): value},
+                f"`{name}` needs a token, but `--json-key` sends the key as a password and makes none.",
+                f"leave `{name}` out, or use `credentials-json` instead of `--json-key`",
+                "json-key",
+            )
+            for name, value in (
+                *(("create-repository", "true"), ("sbom", "true"), ("provenance", "true")),
+                *(("index-token", "publisher"), ("index-token", "read-only")),
+            )
+        ),
+        (
+            {"json_key": KEY, "repository": INDEX},
+            f"{INDEX} is not Artifact Registry, so the key is not sent there.",
+            "use `credentials-json` instead of `--json-key`",
+            "json-key",
+        ),
+        *(
+            (
+                {"repository": INDEX, name: "true"},
+                f"`{name}` needs Artifact Registry, but {INDEX} is another index.",
+                f"leave `{name}` out",
+                "evidence-elsewhere",
+            )
+            for name in ("sbom", "provenance")
+        ),
+        *(
+            (
+                {"promote_from": "dev", name.replace("-", "_"): value},
+                f"`{name}` and `promote-from` are both given; a promotion copies files and builds nothing.",
+                f"leave `{name}` out",
+                "promote-from",
+            )
+            for name, value in {"dist": "d", "formats": "sdist", "expected-version": "1", "provenance": "true"}.items()
+        ),
+        (
+            {"promote_from": "dev", "if_exists": "skip"},
+            "`if-exists: skip` and `promote-from` are both given; a file with different contents would count",
+            "`if-exists: skip-identical`",
+            "promote-from",
+        ),
+    ],
+)  # fmt: skip
+def test_inputs_that_exclude_each_other(inputs: dict[str, str], what: str, fix: str, anchor: str) -> None:
+    with pytest.raises(BadInput, match=f"^{re.escape(what)}") as caught:
+        read(**inputs)
+    assert fix in caught.value.fix
+    assert caught.value.anchor == anchor
+
+
+def test_a_key_as_the_password_leaves_no_token_for_the_install_option() -> None:
+    assert read(json_key=KEY).index_token == "none"
+    assert read(json_key=KEY, index_token="none").index_token == "none"
+    refuse_key_elsewhere(PYTHON)
+
+
+@pytest.mark.parametrize("token", ["auto", "read-only", "publisher", "none"])
+def test_other_credentials_leave_the_index_token_as_it_is(token: str) -> None:
+    assert read(index_token=token).index_token == token
+    assert token == "read-only" or read(index_token=token, access_token="ya29.x").index_token == token
+
+
+def test_a_promotion() -> None:
+    pins = (Pin("hello", Version("1.2.3")), Pin("lib", Version("2.0")))
+    dev = Repository.parse("us/demo-project/dev", endpoints=GOOGLE)
+    inputs = {"promote_from": "dev", "packages": "hello==1.2.3\nlib==2.0", "formats": "wheel", "if_exists": "fail"}
+    assert read(**inputs).promotion == Promotion(dev, pins, with_dependencies=False)
+    assert read(**inputs, with_dependencies="true", sbom="true").promotion == Promotion(
+        dev, pins, with_dependencies=True
+    )
+    with pytest.raises(BadInput, match="does not name one version"):
+        read(promote_from="dev")
