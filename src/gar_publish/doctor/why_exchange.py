@@ -13,22 +13,29 @@ from gar_publish.settings.credential import Federation
 _POOLS = "gcloud iam workload-identity-pools"
 _PROVIDERS = f"{_POOLS} providers"
 
-_MISMATCHES: Mapping[Why, tuple[str, str]] = {
-    "letter case": ("upper and lower case differ", "write it as GitHub does\n  {update}"),
+_MISMATCHES: Mapping[Why, tuple[str, str, str]] = {
+    "letter case": (
+        "upper and lower case differ",
+        "write it as GitHub does\n  {update}",
+        "attribute-condition",
+    ),
     "immutable subject": (
         "the token has ids in `sub`, as in repositories created or renamed since 2026-07-15",
         "compare with the new form, or better with ids only\n  {update}",
+        "immutable-subject",
     ),
     "another repository": (
         "the condition admits other repositories",
         "if this repository should publish too, admit it\n  {update}",
+        "attribute-condition",
     ),
     "another run": (
         "the condition excludes runs like this one",
         "run it where {claim} is {wanted}; if runs like this one should publish too, change the condition: {condition}",
+        "attribute-condition",
     ),
 }
-"""What a false comparison means, and its fix."""
+"""The meaning of a false comparison, its fix, and its section in the documentation."""
 
 
 def explain_exchange(failure: Failure, case: Case, credential: Federation) -> Failure:
@@ -132,14 +139,14 @@ def _explain_project(failure: Failure, case: Case, credential: Federation, numbe
 
 def _explain_condition(failure: Failure, condition: str, mismatches: list[Mismatch], option: str) -> Failure:
     if found := next((each for each in mismatches if each.needed), None):
-        meaning, fix = _MISMATCHES[found.why]
+        meaning, fix, anchor = _MISMATCHES[found.why]
         return failure.because(
             cause=f"the condition requires {found.claim} == '{found.wanted}', but the token has '{found.found}': "
             + meaning,
             fix=fix.format(
                 update=option + quoted(found.condition), claim=found.claim, wanted=found.wanted, condition=condition
             ),
-            anchor="immutable-subject" if found.why == "immutable subject" else "attribute-condition",
+            anchor=anchor,
         )
     if not condition:
         return failure
