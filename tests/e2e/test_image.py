@@ -149,7 +149,7 @@ def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
     inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "doctor": "true"}
     step = runner.run(inputs, production.emulator.job(repository="mallory/hello"), leaks)
     assert step.exit_code == 3
-    assert "\n::error " in step.log
+    assert "\n::error::" in step.log
     assert "### gar-publish doctor" in step.summary
     assert "Traceback" not in step.log
     assert step.outputs == {}

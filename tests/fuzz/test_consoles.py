@@ -1,4 +1,4 @@
-"""Whatever a server, a build or a file name says, no log, terminal or summary takes it as its own."""
+"""Text of servers, builds and file names is never a command for the runner or a terminal."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from gar_publish.errors import BadInput
 from gar_publish.github.workflow_commands import RunnerConsole
 from tests.fuzz.strategies import words
 
-SAYS = ("info", "notice", "warning", "error", "group", "foreign")
+KINDS = ("info", "notice", "warning", "error", "group", "untrusted")
 COMMANDS = {"notice", "warning", "error", "group", "endgroup"}
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -27,7 +27,7 @@ def say(console: RunnerConsole | TerminalConsole, how: str, what: str) -> None:
         case "group":
             with console.group(what):
                 console.info("inside")
-        case "foreign":
+        case "untrusted":
             with console.untrusted() as line:
                 line(what)
         case "error":
@@ -37,7 +37,7 @@ def say(console: RunnerConsole | TerminalConsole, how: str, what: str) -> None:
 
 
 def obeyed(log: str) -> list[str]:
-    """The commands that the runner would obey.
+    """Return the commands that the runner would obey.
 
     https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs: `::name …::` at the start of a
     line but for blanks, and `##[name …]` anywhere in one; between fences, only the fence's own word.
@@ -56,24 +56,24 @@ def obeyed(log: str) -> list[str]:
     return found
 
 
-@given(st.sampled_from(SAYS), said)
-def test_the_runner_obeys_nothing_but_what_was_meant(capsys: pytest.CaptureFixture[str], how: str, what: str) -> None:
+@given(st.sampled_from(KINDS), said)
+def test_the_runner_obeys_only_our_commands(capsys: pytest.CaptureFixture[str], how: str, what: str) -> None:
     say(RunnerConsole(), how, what)
     log = capsys.readouterr().out
-    meant = {"info": [], "foreign": [], "group": ["group", "endgroup"]}.get(how, [how])
+    meant = {"info": [], "untrusted": [], "group": ["group", "endgroup"]}.get(how, [how])
     assert obeyed(log) == meant
     assert not UNSEEN.search(log)
 
 
-@given(st.sampled_from(SAYS), said)
-def test_a_terminal_is_commanded_by_nothing(how: str, what: str) -> None:
+@given(st.sampled_from(KINDS), said)
+def test_a_terminal_gets_no_control_characters(how: str, what: str) -> None:
     stream = io.StringIO()
     say(TerminalConsole(stream), how, what)
     assert not UNSEEN.search(stream.getvalue())
 
 
 @given(st.lists(st.sampled_from(["\0", "\x1b", "\u202e", "x"]), max_size=6).map("".join))
-def test_a_secret_stays_hidden_when_it_comes_in_pieces(between: str) -> None:
+def test_a_secret_with_control_characters_inside_is_hidden(between: str) -> None:
     stream = io.StringIO()
     console = TerminalConsole(stream)
     console.mask("ya29.secret")

@@ -1,4 +1,4 @@
-"""The command as people meet it: its help, its options, and the commands beside `publish`."""
+"""The command line: help, options, and the commands other than `publish`."""
 
 import json
 import os
@@ -17,10 +17,10 @@ import yaml
 
 from gar_emulator import Emulator
 from gar_publish import __version__
-from gar_publish.settings.inputs import (
+from gar_publish.settings.settings import (
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
-    INDEX_TOKEN_INPUT,
+    INDEX_TOKEN,
     INPUTS,
     PROMOTION_INPUTS,
     PUBLISH_INPUTS,
@@ -54,7 +54,7 @@ class TestHelp:
         [
             ("publish", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *PUBLISH_INPUTS)),
             ("promote", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, *DELIVERY_INPUTS, PROMOTION_INPUTS[1])),
-            ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN_INPUT)),
+            ("index-url", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS, INDEX_TOKEN)),
             ("doctor", (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)),
         ],
     )
@@ -81,7 +81,7 @@ class TestHelp:
 
 
 class TestAction:
-    """action.yml promises what the code does."""
+    """action.yml agrees with the code."""
 
     def test_inputs(self) -> None:
         declared = {name: about.get("default", "") for name, about in ACTION["inputs"].items()}
@@ -97,7 +97,7 @@ class TestAction:
 
 
 class TestSecrets:
-    """A secret is named by its file, or comes in on standard input; never on the command line."""
+    """A secret is read from a file or from standard input, never from the command line."""
 
     @pytest.fixture
     def hello(self, doors: Doors) -> Doors:
@@ -122,7 +122,7 @@ class TestSecrets:
 
 @contextmanager
 def running(doors: Doors, *arguments: str, until: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A command as a process, and what it has said as soon as that holds `until`."""
+    """Start a command, and yield it with its output once that matches `until`."""
     with subprocess.Popen(
         [*GAR_PUBLISH, *arguments],
         cwd=doors.folder,
@@ -148,7 +148,7 @@ def running(doors: Doors, *arguments: str, until: str) -> Iterator[tuple["subpro
 
 
 def serving(doors: Doors) -> AbstractContextManager[tuple["subprocess.Popen[str]", str]]:
-    """`gar-publish emulator`, and the exports that it prints at its start."""
+    """Start `gar-publish emulator`, and yield it with the exports that it prints."""
     return running(doors, "emulator", "--port", "0", "--data", "data", until="GCE_METADATA_ROOT.*\n")
 
 
@@ -159,7 +159,7 @@ class TestEmulator:
         return Doors(tmp_path / "work", clean_env)
 
     def test_exports_connect_a_shell(self, doors: Doors, leaks: Leaks) -> None:
-        leaks.excuse("-m gar_publish.cli.main")  # the shell gives it the exports, as is meant
+        leaks.excuse("-m gar_publish.cli.main")  # the shell passes on the exports, as intended
         make_wheel(doors.folder / "dist", "hello")
         with serving(doors) as (process, exports):
             assert all(re.fullmatch(r"export [A-Z_]+='[^']+'", line) for line in exports.splitlines())
@@ -186,7 +186,7 @@ class TestEmulator:
             (doors.folder / "line").unlink()
         assert process.returncode == 0
 
-    def test_what_is_published_survives_a_restart(self, doors: Doors) -> None:
+    def test_published_files_survive_a_restart(self, doors: Doors) -> None:
         make_wheel(doors.folder / "dist", "hello")
         said = []
         for _ in range(2):
@@ -210,7 +210,7 @@ class TestEmulator:
         done = doors.command("emulator", "--port", "0", "--data", "data", "--world", "world.toml")
         assert done.code == 2
         (message,) = done.errors
-        assert "world.toml: [[projects]] number 1 lacks number" in message
+        assert "world.toml: [[projects]] number 1 has no number" in message
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -247,18 +247,18 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
 
 
 def test_demo(doors: Doors, leaks: Leaks) -> None:
-    leaks.excuse("-m gar_publish.cli.main")  # the demo gives it the variables of a job, as a runner does
+    leaks.excuse("-m gar_publish.cli.main")  # the demo passes on the variables of a job, as a runner does
     plain = {name: value for name, value in doors.environment.items() if not name.startswith(("ACTIONS_", "GAR_"))}
     done = Doors(doors.folder, plain).command("demo")
     assert done.code == 0, done.err
     assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in done.err
     assert "oauth2accesstoken:***@" in done.err
     assert "Hello, world, from a package that came out of Artifact Registry." in done.err
-    assert "It works." in done.err
+    assert "Done." in done.err
 
 
 @pytest.mark.parametrize("option", ["--access-token", "--credentials-json"])
-def test_an_empty_secret_is_no_wish_for_other_credentials(doors: Doors, emulator: Emulator, option: str) -> None:
+def test_an_empty_secret_is_an_error(doors: Doors, emulator: Emulator, option: str) -> None:
     make_wheel(doors.folder / "dist")
     done = doors.command("publish", "--dist", "dist", "--repository", REPOSITORY, option, "-", given="\n")
     assert done.code == 2
@@ -274,7 +274,7 @@ def test_a_report_that_cannot_be_written_stops_the_run_before_it_starts(doors: D
     assert not emulator.requests
 
 
-def test_a_project_beside_files_that_are_built_is_a_contradiction(doors: Doors) -> None:
+def test_a_project_and_dist_contradict_each_other(doors: Doors) -> None:
     done = doors.command("publish", "project", "--dist", "dist", "--repository", REPOSITORY)
     assert done.code == 2
     assert "Both a project (project) and `--dist`" in done.errors[0]
@@ -299,13 +299,13 @@ def test_a_relative_data_folder_connects_every_folder(doors: Doors) -> None:
         assert process.stdout
         lines = [process.stdout.readline()]
         process.terminate()
-        lines += process.stdout  # not by communicate(), which knows nothing of what was read along with the first line
+        lines += process.stdout  # communicate() would miss what was buffered with the first line
     files = [line.split("'")[1] for line in lines if ".pem" in line]
     assert files
     assert all(Path(file).is_absolute() for file in files)
 
 
-def test_a_step_of_cloud_build_hands_on_what_is_no_secret(doors: Doors) -> None:
+def test_a_step_of_cloud_build_writes_the_outputs_without_the_secret(doors: Doors) -> None:
     make_wheel(doors.folder / "dist")
     (doors.folder / "outputs").mkdir()
     publish = ("publish", "--dist", "dist", "--repository", REPOSITORY)

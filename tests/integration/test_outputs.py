@@ -1,4 +1,4 @@
-"""What a run hands out: the ready line, outputs, summary, report."""
+"""The results of a run: install option, outputs, step summary and report."""
 
 import base64
 import hashlib
@@ -37,8 +37,8 @@ from tests.unit.servers import Reply, Seen, serve
 from tests.wheels import make_wheel
 
 
-class TestLine:
-    """The ready line: what the action hands to later steps."""
+class TestInstallOption:
+    """The install option for later steps."""
 
     def act(self, hello: Doors, **inputs: str) -> Step:
         given = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}
@@ -47,7 +47,7 @@ class TestLine:
         return step
 
     def rights(self, step: Step, emulator: Emulator) -> tuple[int, int]:
-        """How reading, and how an empty upload, is answered."""
+        """Return the statuses of a request that reads, and of an empty upload."""
         url = step.outputs["extra-index-url"].partition("--extra-index-url ")[2]
         auth = ("oauth2accesstoken", url.partition("oauth2accesstoken:")[2].partition("@")[0])
         upload = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
@@ -105,7 +105,7 @@ class TestLine:
         assert step.outputs["token-expires-at"] == ""
         assert "::warning" not in step.log
         asked = [seen for seen in emulator.requests if seen.host == "sts.googleapis.com"]
-        assert len(asked) == 1, "no token that nobody uses"
+        assert len(asked) == 1, "no second token, because it would be unused"
 
     def test_command(self, hello: Doors) -> None:
         publish(hello, "--dist", "dist")
@@ -218,13 +218,13 @@ class TestOutputs:
         nowhere = {"GITHUB_STEP_SUMMARY": str(hello.folder / "no/summary")}
         step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}, nowhere)
         assert step.code == 0
-        assert "::warning::There is no summary:" in step.log
+        assert "::warning::There is no step summary:" in step.log
         done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", variables=nowhere)
         assert done.code == 0
-        assert done.warnings[-1].startswith("There is no summary:")
+        assert done.warnings[-1].startswith("There is no step summary:")
 
     @pytest.mark.parametrize("fault", [None, Fault("upload", "503", times=0)], ids=["success", "failure"])
-    def test_report_where_nobody_reads_the_log(self, hello: Doors, emulator: Emulator, fault: Fault | None) -> None:
+    def test_report_without_a_reader_of_the_log(self, hello: Doors, emulator: Emulator, fault: Fault | None) -> None:
         """As in `gar-publish … 2>&1 | head -1`."""
         if fault:
             emulator.inject(fault)
@@ -276,7 +276,7 @@ class TestOutputs:
 
     @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
     def test_streams_that_were_closed_before_the_start(self, hello: Doors, closed: str) -> None:
-        """As a daemon may start it."""
+        """Start it as a daemon does."""
         command = shlex.join([sys.executable, "-m", "gar_publish.cli.main", *PUBLISH, *DIRECT, "--json", "report.json"])
         ended = subprocess.run(
             ["/bin/sh", "-c", f"exec {command} --dist dist {closed}"],
@@ -300,7 +300,7 @@ class TestOutputs:
 
     @pytest.mark.parametrize("path", ["/simple/", "/"], ids=["index", "upload"])
     def test_server_that_repeats_the_token(self, hello: Doors, path: str, leaks: Leaks) -> None:
-        """The search for leaks after the test knows this token, too."""
+        """The scanner looks for this token, too."""
         token = "ya29.made-up-token-of-this-test"
         leaks.know(token, "token of another server")
 

@@ -7,7 +7,7 @@ from gar_publish.console import Lines, encoded_forms, human_size, printable, rfc
 from tests.unit.servers import Time
 
 
-def test_a_secret_is_known_in_urls_and_headers_too() -> None:
+def test_the_forms_of_a_secret_in_urls_and_headers() -> None:
     forms = encoded_forms("ya29.a/b=")
     assert set(forms) == {
         "ya29.a/b=",
@@ -17,27 +17,27 @@ def test_a_secret_is_known_in_urls_and_headers_too() -> None:
     }
 
 
-def test_nothing_is_no_secret() -> None:
+def test_an_empty_text_is_not_a_secret() -> None:
     assert "" not in encoded_forms("")
 
 
-def test_nothing_that_commands_a_terminal_is_printable() -> None:
+def test_control_characters_are_not_printable() -> None:
     assert printable("a\x1b]0;x\x07b\r\x9bc\ud800\n\td\u2028e\u00e9") == "a]0;xbc\n\tde\u00e9"
 
 
 @pytest.mark.parametrize(
     ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000_000, "2.0 GB"), (None, "-")]
 )
-def test_sizes_for_people(size: int | None, text: str) -> None:
+def test_human_sizes(size: int | None, text: str) -> None:
     assert human_size(size) == text
 
 
-def test_moments_for_machines() -> None:
+def test_rfc3339() -> None:
     assert rfc3339(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)) == "2026-01-02T03:04:05Z"
     assert rfc3339(None) == ""
 
 
-def test_a_line_now_and_then() -> None:
+def test_a_long_upload_has_a_line_every_12_seconds() -> None:
     time, said = Time(), list[str]()
     lines = Lines(said.append, "big.whl", 2_000_000_000, time.clock)
     for sent in range(0, 2_000_000_001, 50_000_000):
@@ -50,7 +50,7 @@ def test_a_line_now_and_then() -> None:
     ]
 
 
-def test_a_quick_upload_says_nothing() -> None:
+def test_a_quick_upload_has_no_line() -> None:
     time, said = Time(), list[str]()
     lines = Lines(said.append, "small.whl", 1000, time.clock)
     lines.show(500)

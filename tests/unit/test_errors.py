@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from gar_publish import errors
@@ -15,12 +17,14 @@ CODES = {
 
 
 @pytest.mark.parametrize(("name", "code"), CODES.items())
-def test_exit_codes_are_those_of_the_contract(name: str, code: int) -> None:
+def test_the_exit_code_of_each_kind(name: str, code: int) -> None:
     assert getattr(errors, name).exit_code == code
 
 
-def test_there_is_no_other_kind() -> None:
+def test_the_docstring_lists_every_kind() -> None:
     assert {each.__name__ for each in Failure.__subclasses__()} == set(CODES)
+    listed = dict(re.findall(r"(\w+) +(\d+)\b", errors.__doc__ or ""))
+    assert listed == {"Failure": "1", "FileRefused": "6", **{name: str(code) for name, code in CODES.items()}}
 
 
 def test_a_failure_explains_itself_in_order() -> None:
@@ -35,5 +39,44 @@ def test_a_failure_explains_itself_in_order() -> None:
     ]
 
 
-def test_what_is_empty_is_left_out() -> None:
+def test_empty_parts_are_left_out() -> None:
     assert errors.BadInput("What.", anchor="place").explain() == f"What.\nMore: {errors.DOCS}#place"
+
+
+def test_the_same_failure_with_another_cause_or_in_other_words() -> None:
+    failure = errors.Conflict("What.", cause="why", fix="do", anchor="place", detail="they")
+    other = failure.because(cause="fact", fix="change", anchor="elsewhere")
+    assert vars(other) == vars(failure) | {"cause": "fact", "fix": "change", "anchor": "elsewhere"}
+    translated = failure.translated(str.upper)
+    assert vars(translated) == vars(failure) | {"what": "WHAT.", "cause": "WHY", "fix": "DO"}
+    assert type(other) is type(translated) is errors.Conflict
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "code"),
+    [
+        (KeyboardInterrupt(), "The run was cancelled.", 130),
+        (KeyError("secret"), "Internal error (KeyError); please report it.", 1),
+    ],
+)
+def test_exceptions_as_failures(error: BaseException, what: str, code: int) -> None:
+    failure = errors.as_failure(error)
+    assert (failure.what, failure.exit_code) == (what, code)
+    assert errors.as_failure(failure) is failure
+
+
+def test_an_internal_error_has_the_last_calls_and_not_the_message() -> None:
+    def call(depth: int) -> None:
+        again(depth)
+
+    def again(depth: int) -> None:
+        if not depth:
+            message = "secret"
+            raise ValueError(message)
+        call(depth - 1)
+
+    with pytest.raises(ValueError, match="secret") as caught:
+        call(3)
+    detail = errors.as_failure(caught.value).detail
+    assert (detail.count("in call"), detail.count("in again")) == (2, 3)
+    assert "raise ValueError(message)" in detail

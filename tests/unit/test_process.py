@@ -1,11 +1,13 @@
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from gar_publish.process import check_signals, ignore_signals, raise_on_signals
+from gar_publish.process import become_subreaper, check_signals, hide_this_process, ignore_signals, raise_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -29,7 +31,7 @@ def test_the_first_signal_interrupts_and_the_next_do_nothing(
             signal.signal(each, handler)
 
 
-def test_a_signal_ends_what_nobody_has_to_wait_for() -> None:
+def test_a_signal_ends_an_interruptible_block_and_nothing_else() -> None:
     program = (
         "import os, signal, time; from gar_publish.process import interruptible\n"
         "with interruptible():\n"
@@ -40,7 +42,7 @@ def test_a_signal_ends_what_nobody_has_to_wait_for() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"ended", b"")
 
 
-def test_one_that_python_cannot_let_through_is_raised_later_and_shows_nothing() -> None:
+def test_an_interrupt_that_python_drops_is_raised_later_without_a_traceback() -> None:
     program = (
         "import os, signal; from gar_publish.process import check_signals, raise_on_signals\n"
         "class Lost:\n"
@@ -48,18 +50,46 @@ def test_one_that_python_cannot_let_through_is_raised_later_and_shows_nothing() 
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "raise_on_signals(); Lost()\n"
         "try: check_signals()\n"
-        "except KeyboardInterrupt: print('heard', end='')\n"
+        "except KeyboardInterrupt: print('raised', end='')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"heard", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"raised", b"")
 
 
 @pytest.mark.parametrize("code", [0, 7])
-def test_leaving_flushes_and_waits_for_no_thread(code: int) -> None:
+def test_exit_flushes_and_waits_for_no_thread(code: int) -> None:
     program = (
         "import threading, time; from gar_publish.process import exit_now\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
-        f"print('said', end=''); exit_now({code})"
+        f"print('text', end=''); exit_now({code})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (code, b"said", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"text", b"")
+
+
+def test_exit_without_streams_or_with_a_closed_reader() -> None:
+    gone = "class Gone:\n def flush(self): raise BrokenPipeError\nsys.stdout = Gone()"
+    for prepare in ("sys.stdout = None", gone):
+        program = f"import sys\nfrom gar_publish.process import exit_now\n{prepare}\nexit_now(7)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+        assert (done.returncode, done.stderr) == (7, b"")
+
+
+@pytest.mark.parametrize(
+    ("platform", "calls"), [("linux", [(4, 0, 0, 0, 0), (36, 1, 0, 0, 0)]), ("darwin", []), ("win32", [])]
+)
+def test_prctl_is_called_on_linux_alone(platform: str, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Any] = []
+
+    class Library:
+        def __init__(self, _: None) -> None:
+            pass
+
+        def prctl(self, *arguments: int) -> None:
+            called.append(arguments)
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(sys, "platform", platform)
+    hide_this_process()
+    become_subreaper()
+    assert called == calls

@@ -1,4 +1,4 @@
-"""The whole main job on one machine: publish an example to an emulator, and install it with real pip."""
+"""A demonstration: publish an example to an emulator, and install it with pip."""
 
 import os
 import shlex
@@ -21,46 +21,46 @@ _PACKAGE, _MODULE = "hello-gar", "hello_gar"
 
 
 def run(environment: Mapping[str, str], console: Console) -> int:
-    """Do what a workflow does, with an emulator in the place of GitHub and Google.
+    """Publish and install as a workflow does, with an emulator in place of GitHub and Google.
 
     Args:
-        environment: The environment for the programs that are run.
-        console: Told what is done.
+        environment: The environment of the commands.
+        console: Shows each step.
 
     Returns:
-        The exit code of the first step that failed, or 0.
+        The exit code of the first command that failed, or 0.
     """
     with (
         tempfile.TemporaryDirectory(prefix="gar-publish-demo-") as folder,
         Emulator(data=Path(folder, "data")) as emulator,
     ):
-        around = {**environment, **emulator.exports()}
+        variables = {**environment, **emulator.exports()}
         project = Path(folder, "hello")
         shutil.copytree(_example(), project)
 
-        console.info(f"1. An Artifact Registry of its own, at {emulator.url}")
-        console.info("\n2. Publish, with a GitHub job's identity")
+        console.info(f"1. Start an emulator of Artifact Registry, at {emulator.url}")
+        console.info("\n2. Publish with the identity of a GitHub job")
         publish = ("publish", "hello", f"--repository={_REPOSITORY}", *_WHO)
-        if code := _gar_publish(publish, folder, around, console).returncode:
+        if code := _gar_publish(publish, folder, variables, console).returncode:
             return code
 
-        console.info("\n3. The line that installs (its token, shown as ***, ends within the hour)")
+        console.info("\n3. Get the install option. Its token, shown as ***, expires within an hour")
         index_url = ("index-url", f"--repository={_REPOSITORY}", *_WHO)
-        answer = _gar_publish(index_url, folder, around, console, stdout=subprocess.PIPE)
+        answer = _gar_publish(index_url, folder, variables, console, stdout=subprocess.PIPE)
         if answer.returncode:
             return answer.returncode
-        line = answer.stdout.strip()
-        console.mask(line.partition("oauth2accesstoken:")[2].partition("@")[0])
-        console.info(line)
+        option = answer.stdout.strip()
+        console.mask(option.partition("oauth2accesstoken:")[2].partition("@")[0])
+        console.info(option)
 
-        console.info("\n4. Install from that line with pip, in a fresh environment")
-        venv.create(Path(folder, "fresh"), with_pip=True)
-        python = str(Path(folder, "fresh", *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python"))))
+        console.info("\n4. Install with pip in a new environment")
+        venv.create(Path(folder, "venv"), with_pip=True)
+        python = str(Path(folder, "venv", *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python"))))
         console.info(f"$ pip install $(gar-publish index-url …) {_PACKAGE}")
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        # The line goes in as a requirements file on standard input, so that its token is in no argument.
+        # The option is a requirements file on standard input, so that no argument contains its token.
         code = subprocess.run(
-            [*pip, "-r", "/dev/stdin"], input=f"{line}\n{_PACKAGE}\n", text=True, env=dict(environment), check=False
+            [*pip, "-r", "/dev/stdin"], input=f"{option}\n{_PACKAGE}\n", text=True, env=dict(environment), check=False
         ).returncode
         if code:
             return code
@@ -74,7 +74,7 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         )
         console.info((shown.stdout + shown.stderr).strip())
         if shown.returncode == 0:
-            console.info("\nIt works. The emulator and everything else of this demo are gone again.")
+            console.info("\nDone. The emulator has stopped, and all files of the demo are deleted.")
         return shown.returncode
 
 
@@ -97,6 +97,6 @@ def _gar_publish(
 
 
 def _example() -> Path:
-    """The example as the package ships it, or as it stands in a checkout."""
+    """Return the folder of the example: that of the installed package, or that of a checkout."""
     shipped = Path(__file__).parents[1] / "hello"
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "examples" / "hello"

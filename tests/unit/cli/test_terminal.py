@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from gar_publish.cli.terminal import TerminalConsole
+from gar_publish.cli.terminal import TerminalConsole, as_options
 from gar_publish.errors import BadInput
 
 
@@ -17,35 +17,65 @@ def console(stream: io.StringIO) -> TerminalConsole:
     return TerminalConsole(stream)
 
 
-def test_a_masked_secret_never_shows(console: TerminalConsole, stream: io.StringIO) -> None:
+def test_a_masked_secret_is_hidden(console: TerminalConsole, stream: io.StringIO) -> None:
     console.mask("ya29.a/b=")
     console.info("https://oauth2accesstoken:ya29.a%2Fb%3D@host/")
     with console.untrusted() as say:
         say("Authorization: Basic b2F1dGgyYWNjZXNzdG9rZW46eWEyOS5hL2I9")
     console.error(BadInput("ya29.a/b= is wrong.", anchor="x"))
-    said = stream.getvalue()
-    assert said.count("***") == 3
-    assert "a/b" not in said
-    assert "a%2Fb" not in said
+    shown = stream.getvalue()
+    assert shown.count("***") == 3
+    assert "a/b" not in shown
+    assert "a%2Fb" not in shown
 
 
-def test_each_kind_of_line_says_what_it_is(console: TerminalConsole, stream: io.StringIO) -> None:
-    console.notice("one")
-    console.warning("two")
+def test_each_kind_of_line_has_its_prefix(console: TerminalConsole, stream: io.StringIO) -> None:
+    console.notice("one `dry-run`")
+    console.warning("two `dry-run`")
     with console.group("three"), console.untrusted() as say:
         say("four")
-    assert stream.getvalue() == "note: one\nwarning: two\nthree\n  four\n"
+    assert stream.getvalue() == "note: one `--dry-run`\nwarning: two `--dry-run`\nthree\n  four\n"
+
+
+def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
+    failure = BadInput(
+        "`packages` is empty.", cause="`dry-run: true`", fix="`verify: false`", anchor="x", detail="`sbom`"
+    )
+    TerminalConsole(stream, "promote").error(failure)
+    assert stream.getvalue() == (
+        "error: `NAME==VERSION` is empty.\n  `sbom`\nLikely cause: `--dry-run`\nFix: `--no-verify`\n"
+        f"More: {failure.docs}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`dry-run`", "`--dry-run`"),
+        ("set `dry-run: true`, or `verify: false`", "set `--dry-run`, or `--no-verify`"),
+        ("`index-token: none`", "`--index-token none`"),
+        ("`formats: wheel, sdist`", "`--formats 'wheel, sdist'`"),
+        ("`repository: us/p/r`", "`--repository us/p/r`"),
+        ("`packages`", "`FOLDER`"),
+        ("`packages: libs/*`", "`libs/*`"),
+        ("`promote-from` and `promote-from: us/p/r`", "`--from` and `--from us/p/r`"),
+        *((text, text) for text in ("`--dry-run`", "`id-token: write`", "`dry-runs`", "dry-run: true", "`jobs: 1\n`")),
+    ],
+)
+def test_inputs_become_options(text: str, shown: str) -> None:
+    assert as_options(text) == shown
+    assert as_options(shown) == shown
 
 
 class Screen(io.StringIO):
-    """A terminal that only remembers."""
+    """A terminal that keeps its output."""
 
     def isatty(self) -> bool:
         return True
 
 
 def upload(console: TerminalConsole, seconds: float) -> None:
-    """Sends a tenth every tenth of the time, and says something in the middle."""
+    """Send a tenth every tenth of the time, and write a line before the end."""
     with console.progress("big-1.0.whl", 1000) as show:
         for tenth in range(1, 11):
             time.sleep(seconds / 10)
@@ -61,7 +91,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     return Screen()
 
 
-def test_a_slow_upload_has_a_bar_below_what_is_said(screen: Screen) -> None:
+def test_a_slow_upload_has_a_bar_below_all_lines(screen: Screen) -> None:
     upload(TerminalConsole(screen), 1.6)
     shown = screen.getvalue()
     assert "big-1.0.whl" in shown
@@ -75,12 +105,12 @@ def test_a_quick_upload_has_no_bar(screen: Screen) -> None:
     assert screen.getvalue() == "trying again [not markup]\n"
 
 
-def test_where_nobody_watches_there_is_no_bar(console: TerminalConsole, stream: io.StringIO) -> None:
+def test_a_file_has_no_bar(console: TerminalConsole, stream: io.StringIO) -> None:
     upload(console, 1.6)
     assert stream.getvalue() == "trying again [not markup]\n"
 
 
-def test_a_bar_that_nobody_waits_for_goes_before_the_report(screen: Screen) -> None:
+def test_the_bar_of_an_abandoned_upload_is_removed(screen: Screen) -> None:
     console = TerminalConsole(screen)
     with console.progress("big-1.0.whl", 1000) as show:
         time.sleep(1.1)
