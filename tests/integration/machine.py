@@ -154,9 +154,9 @@ def new_environment(folder: Path, links: Path) -> None:
 
 
 def link_packages(folder: Path) -> Path:
-    """A folder with all packages of this environment but gar-publish."""
+    """Return a folder with all packages of this environment except gar-publish and gar-emulator."""
     (packages,) = BIN.parent.glob("lib/python*/site-packages")
     for each in packages.iterdir():
-        if "gar_publish" not in each.name:
+        if not any(name in each.name for name in ("gar_publish", "gar_emulator")):
             (folder / each.name).symlink_to(each)
     return folder

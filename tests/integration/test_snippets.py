@@ -1,8 +1,9 @@
-"""Every block of every document: run here, run by another test, the same as a file that a test runs, or marked.
+"""Run every code block of every document.
 
-A block with a mark (`<!-- needs Google: … -->`) cannot be run without what it names; docs/fidelity.md lists what that
-comes to. All others are run as they stand, but for words that a reader is to fill in. A block of a kind that nothing is
-known of fails: give it a mark, or a line in one of the tables below.
+A block with a mark (`<!-- needs Google: … -->`) needs something that tests do not have; docs/fidelity.md lists these.
+Some blocks are run by other tests, or are part of a file that a test runs. All other blocks are run here, after the
+words that a reader fills in are replaced. A block of an unknown kind fails: give it a mark, or a line in one of the
+tables below.
 """
 
 import contextlib
@@ -29,6 +30,8 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 
 ELSEWHERE = (
     ("README.md", "git clone ", "tests/e2e/test_demo.py"),
+    ("emulator/README.md", "pip install gar-emulator", "tests/integration/test_emulator_alone.py"),
+    ("emulator/README.md", ". ./emulator.env", "tests/integration/test_emulator_alone.py"),
     ("docs/architecture.md", "inputs ", "no test: a picture"),
     ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
     ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
@@ -59,8 +62,8 @@ ELSEWHERE = (
     ("docs/setup.md", "assertion.", "tests/unit/test_docs.py"),
     ("docs/setup.md", "google.subject=", "tests/unit/test_docs.py"),
 )
-"""A document, how one block of it begins, and where that is run: by tests that take it from the document, or as a part,
-word for word, of a file that tests run. All blocks of a language can be parts of one file."""
+"""A document, how a block of it begins, and where it is run: a test that takes it from the document, or a file that
+tests run and that contains it word for word. All blocks of a language can be parts of one file."""
 
 CONFIGURE = "gar-publish configure $tool --repository us-central1/my-project/python --token"
 FILES = {
@@ -72,9 +75,12 @@ FILES = {
     ),
     ("docs/troubleshooting.md", "toml"): ("pyproject.toml", "gar-publish plan"),
 }
-"""Blocks that are (the end of) a file, and a command that reads it."""
+"""Blocks that are a file, or the end of one, and a command that reads it."""
 
 BEFORE = {
+    "README.md": {
+        "./emulator": f"cp -r {ROOT}/{{emulator,examples,src,LICENSE,README.md,pyproject.toml}} .",
+    },
     "docs/evidence.md": {
         "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
         "../held/my_package-1.0-py3-none-any.whl",
@@ -89,7 +95,7 @@ BEFORE = {
         " --repository us-central1/my-project/python | sh",
     },
 }
-"""What has happened before a block of a document that has this in it."""
+"""By document and a part of a block: the commands to run before it."""
 
 CONSUMER = """\
 [project]
@@ -99,7 +105,7 @@ requires-python = ">=3.11,<4"
 dependencies = ["{package}"]
 
 """
-"""What stands above the parts of a pyproject.toml that the documents show."""
+"""The beginning of a pyproject.toml, of which the documents show parts."""
 
 WORDS = {
     "ACCOUNT": machine.PUBLISHER,
@@ -117,14 +123,14 @@ WORDS = {
     "VERSION": "1.2.3",
     "ID": "456789",
 }
-"""What a reader fills in."""
+"""The values that a reader fills in."""
 
 IN_SECTION = {
     "repository-format": {"PROJECT": "new-project"},
     "repository-missing": {"PROJECT": "new-project"},
     "repository-mode": {"NAME": "python"},
 }
-"""The same where a section means something else by it."""
+"""Other values, by section."""
 
 QUICK_START = next(block.text for block in BLOCKS if block.language == "yaml")
 
@@ -133,11 +139,11 @@ KNOWN = {
     "github.ref_type == 'tag' && github.ref_name || ''": "v1.3",
     "inputs.packages": "hello==1.2.3",
 }
-"""What expressions of workflows come to."""
+"""The values of expressions in workflows."""
 
 
 def row(block: Block) -> tuple[str, str, str]:
-    """What the table says of a block that is run elsewhere."""
+    """Return the row of a block that is run elsewhere."""
     for name, start, where in ELSEWHERE:
         if name == block.document and (block.text.startswith(start) or start == f"```{block.language}"):
             return name, start, where
@@ -145,12 +151,12 @@ def row(block: Block) -> tuple[str, str, str]:
 
 
 def place(block: Block) -> str:
-    """Where else a block is run; empty where it is nowhere."""
+    """Return where else a block is run; empty if nowhere."""
     return row(block)[2]
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
-    """A test of each block of these languages that is run here; of those that are the same, the first."""
+    """Parametrize a test with each block of these languages that is run here, and with equal blocks only once."""
     chosen: dict[tuple[str, bool], Block] = {}
     for block in BLOCKS:
         if block.language in languages and not place(block) and not block.needs.startswith(("Google", "root")):
@@ -169,10 +175,11 @@ def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | N
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Path:
-    """What pip and uv find beside the repository: gar-publish, built from this checkout, and backends from PyPI."""
+    """Return what pip and uv find beside the repository: both wheels of this checkout, and build backends from PyPI."""
     folder = tmp_path_factory.mktemp("wheels")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    for project in (ROOT, ROOT / "emulator"):
+        subprocess.run(build, cwd=project, check=True, capture_output=True)
     backends = ["flit_core", "hatchling", "setuptools"]
     download = [
         sys.executable,
@@ -251,22 +258,22 @@ def computer(
 
 
 def test_every_block_is_in_a_class() -> None:
-    """Anything else than what the tests below run has a line in a table, or a mark."""
+    """A block is run by a test below, or has a line in a table, or has a mark."""
     for block in BLOCKS:
         known = block.language in {"sh", "yaml", "python"} or (block.document, block.language) in FILES
         assert known or place(block) or block.needs, block
         assert not block.needs or block.needs.startswith(("Google: ", "GitHub: ", "root: ")), block
 
 
-def test_every_block_that_is_elsewhere_has_a_row_of_its_own() -> None:
-    """But for those of a language of which each block is compared with a file, below."""
+def test_every_block_that_is_run_elsewhere_has_a_row() -> None:
+    """A row with a language stands for several blocks, which are compared with a file below."""
     found = [row(block) for block in BLOCKS]
     single = [each for each in ELSEWHERE if not each[1].startswith("```")]
     assert not [each for each in single if found.count(each) != single.count(each)]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if place(block)], ids=str)
-def test_what_is_elsewhere_is_there(block: Block) -> None:
+def test_blocks_that_are_run_elsewhere_are_there(block: Block) -> None:
     where = place(block)
     if where.startswith("no test"):
         assert not re.search(r"\$ |gar-publish ", block.text)
@@ -293,7 +300,7 @@ def test_commands(block: Block, computer: Machine, production: Emulator) -> None
 
 @of("yaml")
 def test_workflows(block: Block, computer: Machine, production: Emulator) -> None:
-    """With the actions of others passed over, which makes the block one that needs GitHub."""
+    """Actions of others are skipped; a block with such an action has to be marked as one that needs GitHub."""
     found = jobs.as_jobs(yaml.safe_load(block.text), yaml.safe_load(QUICK_START))
     assert bool(block.needs) == bool(jobs.others(found))
     secrets = {"secrets.GAR_TOKEN": "", "secrets.GAR_KEY": (computer.folder / "key.json").read_text()}
@@ -313,7 +320,7 @@ def test_python(block: Block, tmp_path: Path) -> None:
 
 
 def write_files(block: Block, computer: Machine, emulator: Emulator) -> None:
-    """Write the file that this block is, or that the one right before it shows."""
+    """Write the file that this block, or the block right before it, shows."""
     for shown in BLOCKS:
         right_before = shown.document == block.document and block.number - shown.number in {0, 1}
         if right_before and (file := FILES.get((shown.document, shown.language))):
@@ -325,7 +332,7 @@ def write_files(block: Block, computer: Machine, emulator: Emulator) -> None:
 
 
 def filled(block: Block, emulator: Emulator) -> str:
-    """A block with what a reader fills in: the words in capitals, and the hash of what is pinned."""
+    """Return a block with what a reader fills in: the words in capitals, and the hashes of pins."""
     repository = next(each for each in emulator.cloud.repositories if each.resource == machine.PYTHON)
     attached = [each.id for each in emulator.cloud.attachments.attachments(repository)]
     words = {**WORDS, **IN_SECTION.get(block.section, {}), "ATTACHMENT": next(iter(attached), "")}

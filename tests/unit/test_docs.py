@@ -7,6 +7,7 @@ import re
 import runpy
 import shlex
 import subprocess
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from gar_publish.auth import refusals
 from gar_publish.bootstrap.setup import Setup
@@ -198,6 +200,26 @@ def test_the_readme_links_the_index_and_every_page() -> None:
 def test_the_readme_is_short() -> None:
     text = re.sub(r"^\[[^\]]+\]: .*\n", "", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(text.splitlines()) < 300
+
+
+def test_architecture_lists_the_rooms_in_the_order_of_the_layers() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (layers,) = (each["layers"] for each in tools["importlinter"]["contracts"] if each["id"] == "rooms")
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| room |")[2].partition("\n\n")[0]
+    rooms = re.findall(r"`(\w+)(?:/|\.py)`(?=[^|]*\|[^|]*\|$)", table, re.MULTILINE)
+    assert rooms == [room for layer in layers for room in layer.split(" | ")]
+
+
+def test_architecture_gives_a_reason_for_each_dependency() -> None:
+    declared = set()
+    for folder in (ROOT, ROOT / "emulator"):
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for requirements in (project["dependencies"], *project.get("optional-dependencies", {}).values()):
+            declared |= {Requirement(each).name for each in requirements}
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("| package |")[2]
+    rows = re.findall(r"^\| ([\w, -]+?) (?:\([^)]+\) )?\| [^|]+ \| [^|]+ \|$", table.partition("\n\n")[0], re.MULTILINE)
+    assert {name for row in rows for name in row.split(", ")} - {"---"} == declared
 
 
 def test_contributing_names_files_that_exist() -> None:
