@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uv
 
+from gar_publish import certificates
 from gar_publish.builder import image_backends, variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.process import Program, Works
@@ -32,7 +33,7 @@ class Installer:
     def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works) -> None:
         self._root = Path(scratch.anchor)
         self._works = works
-        self._variables = variables.for_installer(environment) | {
+        self._variables = variables.for_installer(environment) | certificates.for_uv(environment) | {
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "NO_COLOR": "1",

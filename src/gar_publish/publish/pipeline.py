@@ -14,7 +14,7 @@ from gar_publish.context import Context
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import in_background
-from gar_publish.transport.preconnect import Preconnections
+from gar_publish.transport.preconnect import Preconnector
 from gar_publish.urls import refuse_plain_http
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def publish(settings: Settings, context: Context) -> "Report":
     refuse_plain_http(settings.repository.upload_url, context.endpoints.emulator)
     supply: Future[Supply] = Future()
     with ExitStack() as stack:
-        ahead = stack.enter_context(_connecting(settings, context))
+        preconnector = stack.enter_context(_connecting(settings, context))
 
         def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
             return stack.enter_context(_building(wanted, supply, settings, context))
@@ -54,12 +54,12 @@ def publish(settings: Settings, context: Context) -> "Report":
 
         from gar_publish.transport.session import new_session
 
-        session = stack.enter_context(new_session(context.retry_policy, ahead=ahead))
+        session = stack.enter_context(new_session(context.retry_policy, take=preconnector.take))
 
         from gar_publish.publish.run import Run, readers
 
         if settings.repository.resource and len(projects) > 1:
-            ahead.begin({settings.repository.upload_url: min(len(projects), readers(settings))})
+            preconnector.connect({settings.repository.upload_url: min(len(projects), readers(settings))})
         run = Run(settings, context, projects, session)
         stack.callback(run.close)
         supply.set_result(run.supply)
@@ -82,7 +82,7 @@ def _nothing_changed(settings: Settings, context: Context) -> "Report":
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
 
-def _connecting(settings: Settings, context: Context) -> "closing[Preconnections]":
+def _connecting(settings: Settings, context: Context) -> "closing[Preconnector]":
     """Shake hands with Google's hosts, with as many connections as will be of use at once.
 
     With no other hosts: a server with one thread would wait for what the first connection says, and hear no other.
@@ -92,9 +92,9 @@ def _connecting(settings: Settings, context: Context) -> "closing[Preconnections
         counts |= {settings.repository.index_url: 2, context.endpoints.artifact_registry: 1}
     if isinstance(settings.credential, Federation):
         counts |= {settings.credential.request_url: 1, context.endpoints.sts: 2}
-    ahead = Preconnections(context.environment, context.retry_policy.timeouts[0])
-    ahead.begin(counts)
-    return closing(ahead)
+    preconnector = Preconnector(context.environment, context.retry_policy.timeouts[0])
+    preconnector.connect(counts)
+    return closing(preconnector)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import Repository, is_web_url
 from gar_publish.transport.retry import UnusableAnswer, poll, with_retries
-from gar_publish.transport.session import is_success, pieces
+from gar_publish.transport.session import chunks, is_success
 
 _MOST_FILES = 100_000
 _PAGE_LIMIT = 16 * 1024 * 1024
@@ -151,8 +151,8 @@ class Index:
 
     def _read_page(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:
         page = bytearray()
-        for piece in pieces(response, self._context.retry_policy.timeouts[1]):
-            page += piece
+        for chunk in chunks(response, self._context.retry_policy.timeouts[1]):
+            page += chunk
             if len(page) > _PAGE_LIMIT:
                 raise UnusableAnswer(response, _not_an_index(url))
         kind = response.headers.get("Content-Type", "text/html" if page else "").partition(";")[0].strip().lower()
@@ -168,13 +168,13 @@ class Index:
     def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
         with response, copy.open("wb") if copy else nullcontext() as kept:
-            for piece in pieces(response, self._context.retry_policy.timeouts[1]):
-                digest.update(piece)
-                received += len(piece)
+            for chunk in chunks(response, self._context.retry_policy.timeouts[1]):
+                digest.update(chunk)
+                received += len(chunk)
                 if received > size:
                     return ""
                 if kept:
-                    kept.write(piece)
+                    kept.write(chunk)
         return digest.hexdigest()
 
     def _get(

@@ -1,4 +1,4 @@
-"""Connections that are bounded in time: urllib3's own, with less trust in the other side."""
+"""urllib3's connections with bounds in time, so that a slow server cannot hold a run up."""
 
 import threading
 import time
@@ -10,13 +10,13 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from gar_publish.transport.preconnect import context_trusting
+from gar_publish.certificates import ssl_context
 
 Take = Callable[[str, str, int | None], socket | None]
 
 
-class _Watch:
-    """Calls what is due while it is watched, in one thread for all: one for each answer would cost more than many."""
+class _Timer:
+    """Calls functions at their times, all in one thread: one for each answer would cost more."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -24,7 +24,7 @@ class _Watch:
         self._wakes_at = 0.0
 
     def add(self, key: object, at: float, call: Callable[[], None]) -> None:
-        """Have something called at a time (of `time.monotonic`)."""
+        """Have `call` called at a time of `time.monotonic`."""
         with self._changed:
             self._due[key] = at, call
             if at < self._wakes_at:
@@ -34,7 +34,7 @@ class _Watch:
                 self._wakes_at = at
 
     def discard(self, key: object) -> None:
-        """Do not call it any more."""
+        """Cancel a call."""
         with self._changed:
             self._due.pop(key, None)
 
@@ -50,15 +50,15 @@ class _Watch:
             self._wakes_at = 0.0
 
 
-_watch = _Watch()
+_timer = _Timer()
 
 
 @contextmanager
-def _in_time(connection: HTTPConnection) -> Iterator[None]:
-    """A socket's timeout starts anew with each byte; a head that drips is cut off after twice the time."""
+def _deadline(connection: HTTPConnection) -> Iterator[None]:
+    """End a connection after twice its timeout. A socket's own timeout begins again with each byte."""
     late, key = False, object()
 
-    def cut() -> None:
+    def shut_down() -> None:
         nonlocal late
         late = True
         with suppress(OSError):
@@ -66,22 +66,22 @@ def _in_time(connection: HTTPConnection) -> Iterator[None]:
                 connection.sock.shutdown(SHUT_RDWR)
 
     if connection.timeout:
-        _watch.add(key, time.monotonic() + 2 * float(connection.timeout), cut)
+        _timer.add(key, time.monotonic() + 2 * float(connection.timeout), shut_down)
     try:
         yield
     finally:
-        _watch.discard(key)
-    if late:  # http.client takes a head that breaks off for a whole one
-        raise ConnectionAbortedError("the answer drips")
+        _timer.discard(key)
+    if late:  # http.client would accept the half of a head
+        raise ConnectionAbortedError("the answer is too slow")
 
 
 class _Bounded(HTTPConnection):
-    """What both kinds of connection have in common. urllib3 sends with the timeout that is meant for connecting.
+    """Has a timeout of its own for sending: urllib3 sends with the timeout for connecting.
 
     Attributes:
-        scheme: What it speaks.
-        stall: Seconds without progress, of a body that is sent, after which it is given up.
-        take: Where a connection may be ready for it.
+        scheme: "http" or "https".
+        stall: Seconds without progress after which sending fails.
+        take: Returns a connection that is ready, if there is one.
     """
 
     scheme: str
@@ -92,7 +92,7 @@ class _Bounded(HTTPConnection):
         if self.proxy is None and (ready := self.take(self.scheme, self.host, self.port)):
             self.sock, self.is_verified = ready, self.scheme == "https"
         else:
-            with _in_time(self):
+            with _deadline(self):
                 super().connect()
         self.sock.settimeout(self.stall)
 
@@ -102,22 +102,18 @@ class _Bounded(HTTPConnection):
         super().putrequest(*args, **kwargs)
 
     def getresponse(self) -> Any:
-        with _in_time(self):
+        with _deadline(self):
             return super().getresponse()
 
 
 class _Tls(_Bounded, HTTPSConnection):
-    """Shares what it trusts with all others."""
-
     def connect(self) -> None:
-        if self.ca_certs or self.ca_cert_dir:  # not where it is connected once more
-            self.ssl_context = context_trusting(self.ca_certs or self.ca_cert_dir)
-            self.ca_certs = self.ca_cert_dir = None
+        self.ssl_context = ssl_context()
         super().connect()
 
 
-def pools(stall: float, take: Take) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """Pools of such connections, by scheme (`urllib3.PoolManager.pool_classes_by_scheme`)."""
+def pool_classes(stall: float, take: Take) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Return the classes of connection pools by scheme (`urllib3.PoolManager.pool_classes_by_scheme`)."""
 
     def kind(scheme: str, connection: type[_Bounded], pool: type[urllib3.HTTPConnectionPool]) -> Any:
         bound = {"scheme": scheme, "stall": stall, "take": staticmethod(take)}

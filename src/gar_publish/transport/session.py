@@ -1,4 +1,4 @@
-"""The one session factory: its sessions have no credentials, and its answers are bounded in time and size."""
+"""HTTP sessions without credentials, whose answers are bounded in time and size."""
 
 import time
 from collections.abc import Iterator
@@ -12,81 +12,84 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from gar_publish import __version__
+from gar_publish import __version__, certificates
 from gar_publish.context import RetryPolicy
 from gar_publish.settings.repository import is_web_url
-from gar_publish.transport.connections import pools
-from gar_publish.transport.preconnect import Preconnections
+from gar_publish.transport.connections import Take, pool_classes
 from gar_publish.urls import is_loopback, origin
 
 BODY_LIMIT = 1024 * 1024
-"""Bytes that an answer may have, unless its reader takes it piece by piece."""
+"""The longest answer in bytes, unless its reader takes it chunk by chunk."""
 
 SLOWEST = 10_000
-"""Bytes a second, on average, below which an answer that drips is given up."""
+"""The average bytes per second below which an answer fails."""
 
-_PIECE = 64 * 1024
+_CHUNK = 64 * 1024
 
 
 def new_session(
-    retry_policy: RetryPolicy | None = None, *, ahead: Preconnections | None = None, connections: int = 32
+    retry_policy: RetryPolicy | None = None, *, take: Take = lambda *_: None, connections: int = 32
 ) -> "Session":
-    """A session whose answers are bounded in time and size, and that has no credentials of its own.
+    """Return a session that uses the environment's proxies and certificates, but not `.netrc`.
 
-    Proxies and `REQUESTS_CA_BUNDLE` are taken from the environment; `.netrc` is not. Only the body of a good answer
-    that was asked for with `stream=True` is left to the caller, who takes it with `pieces`.
+    It reads the body of every answer, except that of a good answer to a request with `stream=True`: the caller reads
+    that with `chunks`.
 
     Args:
-        retry_policy: Says how long to wait for a connection, and for an answer.
-        ahead: Connections that requests are to take, rather than make their own.
+        retry_policy: Its timeouts count.
+        take: Returns a connection that is ready, if there is one (`Preconnector.take`).
         connections: How many connections to one host are kept for reuse.
+
+    Raises:
+        BadInput: A variable names a file of certificates that does not exist.
     """
+    certificates.check()
     session = Session()
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, ahead, connections))
+        session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, take, connections))
     return session
 
 
 def is_success(response: requests.Response) -> bool:
-    """Whether the answer is 2xx (RFC 9110, section 15.3): `ok` of requests takes 1xx and 3xx for success as well."""
+    """Return whether the status is 2xx (RFC 9110, section 15.3). `ok` of requests is true for 1xx and 3xx as well."""
     return HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
-def pieces(response: requests.Response, seconds: float) -> Iterator[bytes]:
-    """The body of an answer as it arrives, as long as it comes at `SLOWEST` bytes a second after the first `seconds`.
+def chunks(response: requests.Response, seconds: float) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives.
 
     Raises:
-        requests.RequestException: It breaks off, cannot be decoded, or drips.
+        requests.RequestException: The body breaks off, cannot be decoded, or is slower than `SLOWEST` after `seconds`.
     """
     started, received = time.monotonic(), 0
     with closing(response):
-        while piece := _next_piece(response):
-            yield piece
-            received += len(piece)
+        while chunk := _next_chunk(response):
+            yield chunk
+            received += len(chunk)
             if time.monotonic() - started > seconds + received / SLOWEST:
-                raise requests.Timeout("the answer drips", request=response.request)
+                raise requests.Timeout("the answer is too slow", request=response.request)
 
 
 def release(response: requests.Response) -> None:
-    """Do without the body of a good answer, but keep the connection for the next request where the body is short."""
+    """Discard the body of a good answer. The connection is kept for the next request if the body is short."""
     with closing(response), suppress(requests.RequestException, ValueError):
-        if int(response.headers.get("Content-Length", BODY_LIMIT)) < _PIECE:
-            while _next_piece(response):
+        if int(response.headers.get("Content-Length", BODY_LIMIT)) < _CHUNK:
+            while _next_chunk(response):
                 pass
 
 
 class _NoAuth(AuthBase):
-    """Its presence keeps requests from looking into `.netrc`."""
+    """Keeps requests from reading `.netrc`."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
-def _next_piece(response: requests.Response) -> bytes:
+def _next_chunk(response: requests.Response) -> bytes:
     try:
-        return response.raw.read1(_PIECE, decode_content=True) or b""
+        return response.raw.read1(_CHUNK, decode_content=True) or b""
     except urllib3.exceptions.DecodeError as error:
         raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
     except urllib3.exceptions.ReadTimeoutError as error:
@@ -96,9 +99,9 @@ def _next_piece(response: requests.Response) -> bytes:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, timeouts: tuple[float, float], ahead: Preconnections | None, connections: int) -> None:
+    def __init__(self, timeouts: tuple[float, float], take: Take, connections: int) -> None:
         self._timeouts = timeouts
-        self._pools = pools(timeouts[1], (ahead or Preconnections({}, 0)).take)
+        self._pools = pool_classes(timeouts[1], take)
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -106,26 +109,29 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, **kwargs, proxy_ssl_context=certificates.ssl_context())
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def cert_verify(self, *_: Any) -> None:
+        """Do nothing: the connection's own context verifies certificates."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
         response = super().send(request, *args, **{**kwargs, "stream": True, "timeout": timeout})
         if not kwargs.get("stream") or not is_success(response):
-            response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - what `content` would be, but bounded
+            response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - as `content` sets it, but bounded
             response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - the same
-            response.encoding = "utf-8"  # RFC 8259, section 8.1; some that a server may name cost minutes
+            response.encoding = "utf-8"  # RFC 8259, section 8.1; some encodings that a server may name take minutes
         return response
 
 
 def _small_body(response: requests.Response, seconds: float) -> bytes:
-    """The whole body; of a refusal, as much as can be had."""
+    """Return the whole body, or of a refusal as much as arrives."""
     body = bytearray()
     try:
-        for piece in pieces(response, seconds):
-            body += piece
+        for chunk in chunks(response, seconds):
+            body += chunk
             if len(body) > BODY_LIMIT:
                 raise requests.exceptions.ContentDecodingError("the answer is too long", request=response.request)
     except requests.RequestException:
@@ -135,27 +141,27 @@ def _small_body(response: requests.Response, seconds: float) -> bytes:
 
 
 class Session(requests.Session):
-    """What `new_session` makes. May be shared by threads: they share no cookies that matter, and connections."""
+    """Has no cookies and no credentials, so threads may share it."""
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Raise nothing but exceptions of requests, whatever is wrong with a URL, a proxy or a certificate file."""
+        """Raise exceptions of requests only, whatever is wrong with a URL or a proxy."""
         try:
             return super().request(*args, **kwargs)
         except requests.RequestException:
             raise
         except (ValueError, TypeError, urllib3.exceptions.HTTPError) as error:
-            raise requests.exceptions.InvalidURL("a URL that leads nowhere") from error
+            raise requests.exceptions.InvalidURL("a malformed URL") from error
         except OSError as error:
             raise requests.RequestException(error) from error
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Do without what else a session may have, and none of these has: cookies, parameters and hooks."""
+        """Leave out what these sessions never have: cookies, parameters and hooks."""
         request.headers = {**self.headers, **(request.headers or {})}
         request.auth = request.auth or self.auth
         return request.prepare()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Follow nothing that is no URL: the answer itself then is the last."""
+        """Follow only URLs of the web. Any other redirect is the final answer."""
         try:
             target = super().get_redirect_target(resp)
             return target if target and is_web_url(urljoin(resp.url, target)) else None
@@ -163,12 +169,12 @@ class Session(requests.Session):
             return None
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert) | {"verify": True}
         if is_loopback(urlsplit(url)):
             settings["proxies"] = {}
         return settings
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Keep credentials within one origin; requests would ask `.netrc` for others."""
+        """Remove credentials from a redirect to another origin. requests would look for others in `.netrc`."""
         if origin(prepared_request.url or "") != origin(response.url):
             prepared_request.headers.pop("Authorization", None)

@@ -1,6 +1,5 @@
 import gzip
 import itertools
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -10,14 +9,13 @@ from time import monotonic, process_time
 
 import pytest
 import requests
-import trustme
 
 from gar_publish import __version__
 from gar_publish.context import Context, RetryPolicy
-from gar_publish.errors import BadInput, Unreachable
+from gar_publish.errors import BadInput
 from gar_publish.transport.retry import with_retries
 from gar_publish.transport.session import BODY_LIMIT, new_session
-from tests.unit.servers import Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Reply, ScriptedServer, serve
 
 
 @pytest.fixture
@@ -213,52 +211,6 @@ class TestSession:
         assert session.get(server.url).status_code == 404
 
 
-class TestTrust:
-    @pytest.fixture
-    def authority(self) -> trustme.CA:
-        return trustme.CA()
-
-    @pytest.fixture
-    def bundle(self, authority: trustme.CA, tmp_path: Path) -> str:
-        path = tmp_path / "ca.pem"
-        authority.cert_pem.write_to_path(path)
-        return str(path)
-
-    @pytest.fixture
-    def secure(self, authority: trustme.CA) -> Iterator[ScriptedServer]:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
-        with serve(context) as server:
-            server.on("/", Reply(200, "hello"))
-            yield server
-
-    def test_authority_of_the_environment(
-        self,
-        secure: ScriptedServer,
-        bundle: str,
-        session: requests.Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-        assert session.get(secure.url).text == "hello"
-
-    def test_unknown_authority_is_not_asked_again(
-        self,
-        secure: ScriptedServer,
-        session: requests.Session,
-        context: Context,
-        time: Time,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-        monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-        with pytest.raises(Unreachable) as caught:
-            with_retries(lambda: session.get(secure.url), context, "look")
-        assert caught.value.anchor == "untrusted-certificate"
-        assert "SSL_CERT_FILE" in caught.value.fix
-        assert time.slept == []
-
-
 def test_threads_share_a_session(server: ScriptedServer, session: requests.Session) -> None:
     server.on("/", Reply(200, "hello"))
     threads = [threading.Thread(target=session.get, args=(server.url,)) for _ in range(20)]
@@ -269,10 +221,7 @@ def test_threads_share_a_session(server: ScriptedServer, session: requests.Sessi
     assert len(server.seen) == 20
 
 
-def test_a_request_that_cannot_be_made_is_no_bug(
-    session: requests.Session, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nope.pem")
-    with pytest.raises(BadInput, match="could not be made") as caught:
-        with_retries(lambda: session.get("https://127.0.0.1:9/"), context, "ask")
-    assert "/nope.pem" in caught.value.detail
+def test_a_request_that_cannot_be_made(session: requests.Session, context: Context) -> None:
+    proxies = {"https": "ftp://proxy.example"}
+    with pytest.raises(BadInput, match="could not be made"):
+        with_retries(lambda: session.get("https://us-python.pkg.dev/", proxies=proxies), context, "ask")

@@ -1,0 +1,116 @@
+"""The certificate authorities that gar-publish and uv trust: those of the system, as in pip, or those of a variable."""
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from gar_publish.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_LINUX_STORES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Used where Python's OpenSSL was built for another distribution."""
+_loading = Lock()
+
+
+def check() -> None:
+    """Raise if a variable names a file or folder of certificates that does not exist.
+
+    Raises:
+        BadInput: It does.
+    """
+    for name, path in _named(os.environ):
+        folders = path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path]
+        if not any(Path(each).exists() for each in folders):
+            raise _unusable(name, path, "does not exist")
+
+
+def ssl_context() -> "SSLContext":
+    """Return the context of all connections. It is shared, since loading certificates takes 20 ms.
+
+    Raises:
+        BadInput: A variable names a file without certificates.
+    """
+    with _loading:
+        return _load(_named(os.environ))
+
+
+def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make uv trust the same authorities."""
+    if bundle := _bundle(environment):
+        return {"SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE": bundle}
+    if {"UV_SYSTEM_CERTS", "UV_NATIVE_TLS"} & set(environment) or not (_uses_truststore() or _has_default_store()):
+        return {}
+    return {"UV_SYSTEM_CERTS": "true"}
+
+
+def _bundle(environment: Mapping[str, str]) -> str | None:
+    return next((environment[name] for name in _BUNDLES if environment.get(name)), None)
+
+
+def _named(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables that count, with their values: a bundle replaces the system's store."""
+    given = [(name, value) for name in (*_BUNDLES, "SSL_CERT_FILE", "SSL_CERT_DIR") if (value := environment.get(name))]
+    return tuple(given[:1] if _bundle(environment) else given)
+
+
+@cache
+def _load(named: tuple[tuple[str, str], ...]) -> "SSLContext":
+    import ssl  # connections begin before it is loaded
+
+    if not named and _uses_truststore():
+        import truststore
+
+        context: SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        bundled = bool(named) and named[0][0] in _BUNDLES
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if not bundled:
+            context.load_default_certs()
+        for name, path in named:
+            folder = Path(path).is_dir() or name == "SSL_CERT_DIR"
+            try:
+                context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
+            except OSError:
+                raise _unusable(name, path, "has no certificates in PEM format") from None
+        if not bundled and not _has_default_store():
+            import certifi
+
+            context.load_verify_locations(next(filter(os.path.isfile, _LINUX_STORES), certifi.where()))
+    context.hostname_checks_common_name = False  # RFC 9110, section 4.3.4
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _uses_truststore() -> bool:
+    """Return whether the system's store is not files. On Linux, truststore would load the files in each handshake."""
+    return sys.platform in {"darwin", "win32"}
+
+
+def _has_default_store() -> bool:
+    """Return whether OpenSSL finds certificates where the system or a variable has them."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    folders = os.environ.get(paths.openssl_capath_env) or paths.openssl_capath
+    return paths.cafile is not None or any(any(Path(each).glob("*.[0-9]")) for each in folders.split(os.pathsep))
+
+
+def _unusable(name: str, path: str, why: str) -> BadInput:
+    return BadInput(
+        f"{name} names {path}, which {why}.",
+        cause="the path is wrong, or the file is not mounted in this container",
+        fix=f"export {name}=/path/to/ca.pem",
+        anchor="certificate-file",
+    )
