@@ -104,7 +104,7 @@ def fill_folder(folder: Path, emulator: Emulator) -> None:
     for example in ("hello", "uv-project"):
         copy_tree(ROOT / "examples" / example, folder / "examples" / example)
     shutil.copytree(folder / "examples/uv-project/service", folder / "service")
-    for name in ("Makefile", "requirements", "bench"):
+    for name in ("Makefile", "bench", "emulator", "requirements"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".gitignore").write_text("dist\n")
     for command in ("init -q -b main", "add .", "commit -qm Start", "update-ref refs/remotes/origin/main HEAD"):

@@ -79,7 +79,7 @@ FILES = {
 
 BEFORE = {
     "README.md": {
-        "./emulator": f"cp -r {ROOT}/{{emulator,examples,src,LICENSE,README.md,pyproject.toml}} .",
+        "./emulator": f"cp -r {ROOT}/{{examples,src,LICENSE,README.md,pyproject.toml}} .",
     },
     "docs/evidence.md": {
         "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
