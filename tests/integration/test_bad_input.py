@@ -217,7 +217,7 @@ ACTION_ONLY = {
 
 FILES = {
     "folder without a project": Bad(
-        2, "no-project", "'dist' holds no Python project", "project's own folder", what="--packages dist",
+        2, "no-project", "'dist' is not a Python project", "set `dist`", what="--packages dist",
     ),
     "folder that is not there": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
     "glob that matches nothing": Bad(
@@ -228,7 +228,7 @@ FILES = {
         what="--packages broken", make=text("broken/pyproject.toml", "[project\nname = 'hello'"),
     ),
     "dist that matches nothing": Bad(
-        2, "no-distributions", "'wheels/*.whl' in `dist` names no wheel", "*.whl", what="--dist wheels/*.whl",
+        2, "no-distributions", "'wheels/*.whl' in `dist` matches no wheel", "*.whl", what="--dist wheels/*.whl",
     ),
     "wrong expected-version": Bad(
         2, "expected-version", "1.0", "tag", what="--dist dist --expected-version v1.0.1",
@@ -366,17 +366,17 @@ REGISTRY = {
         6, "repository-mode", "us-central1/demo-project/mirror is a remote repository", "repositories describe mirror",
         where="--repository us-central1/demo-project/mirror", who="--access-token owner.token",
     ),
-    "other bytes": Bad(
-        5, "other-bytes", "The registry holds taken-1.0-py3-none-any.whl already, with other bytes",
+    "different contents": Bad(
+        5, "different-contents", "The registry already has taken-1.0-py3-none-any.whl, with different contents",
         "raise the version of taken, or set `if-exists: skip`",
         what="--dist other", make=wheel(name="taken", content="changed = True\n"),
     ),
     "the same bytes, under if-exists: fail": Bad(
-        5, "other-bytes", "The registry holds taken-1.0-py3-none-any.whl already", "raise the version of taken",
+        5, "different-contents", "The registry already has taken-1.0-py3-none-any.whl", "raise the version of taken",
         what="--dist other --if-exists fail", make=wheel(name="taken"),
     ),
     "creating a repository as a writer": Bad(
-        6, "create-repository", "us-central1/demo-project/new is missing, or hidden from this identity",
+        6, "create-repository", "us-central1/demo-project/new is missing, or this identity may not see it",
         f"projects add-iam-policy-binding demo-project --member=serviceAccount:{STRANGER} "
         "--role=roles/artifactregistry.admin",
         where="--repository us-central1/demo-project/new --create-repository", who="--credentials-json stranger.json",
@@ -389,7 +389,7 @@ ACTION_TOO = (
     *("repository in a wrong form", "truncated base64", "both kinds", "half a kind", "no OIDC"),
     *("folder without a project", "dist that matches nothing", "wrong expected-version", "version with an epoch"),
     *("expired token", "deleted key", "job of another owner", "account that may not be impersonated"),
-    *("reader", "missing repository", "Docker repository", "virtual repository", "other bytes"),
+    *("reader", "missing repository", "Docker repository", "virtual repository", "different contents"),
 )
 """Every exit code, and every way that a failure takes; the messages are the command's."""
 

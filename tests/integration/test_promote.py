@@ -256,7 +256,7 @@ class TestOtherBytes:
         before = contents(emulator, PROD)
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 5
-        assert f"{hello[0]} already, with other bytes" in done.errors[0]
+        assert f"{hello[0]}, with different contents" in done.errors[0]
         assert set(statuses(report).values()) == {"failed", "not tried"}
         assert (answers(emulator), contents(emulator, PROD)) == ([], before)
 
@@ -264,8 +264,8 @@ class TestOtherBytes:
         corrupt(emulator, DEV, hello[0])
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 6
-        assert f"{hello[0]} came from {DEV} with other bytes" in done.errors[0]
-        assert report["failure"]["docs"].endswith("#source-bytes")
+        assert f"{DEV} serves {hello[0]} with different contents" in done.errors[0]
+        assert report["failure"]["docs"].endswith("#source-contents")
         assert (answers(emulator), contents(emulator, PROD)) == ([], {})
 
     def test_behind_the_back_of_the_target(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
@@ -273,7 +273,7 @@ class TestOtherBytes:
         corrupt(emulator, PROD, hello[0])
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 6
-        assert f"{hello[0]} came back from the index with other bytes" in done.errors[0]
+        assert f"The index serves {hello[0]} with different contents" in done.errors[0]
         assert report["verified"] is False
         assert len(answers(emulator)) == 3
 

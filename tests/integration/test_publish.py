@@ -188,7 +188,7 @@ class TestWhatIsThere:
         assert [each["filename"] for each in report["failures"]] == [HELLO]
         assert statuses(report) == {HELLO: "failed", "another-1.0-py3-none-any.whl": "uploaded"}
         assert report["requirements"] == "another==1.0"
-        assert f"{HELLO} already, with other bytes" in done.errors[0]
+        assert f"{HELLO}, with different contents" in done.errors[0]
         assert len(done.errors) == 1
         assert len(uploads(emulator)) == 2
 
@@ -228,7 +228,7 @@ class TestWhatIsThere:
 
         done, report = publish(hello, "--dist", "dist")
         assert done.code == 6
-        assert f"{HELLO} came back from the index with other bytes" in done.errors[0]
+        assert f"The index serves {HELLO} with different contents" in done.errors[0]
         assert report["verified"] is False
 
         done, report = publish(hello, "--dist", "dist", "--no-verify")
@@ -424,7 +424,7 @@ class TestLostAnswer:
         assert len([seen for seen in emulator.requests if seen.method == "POST" and "pkg.dev" in seen.host]) == 1
 
     def test_in_an_index_that_lags(self, hello: Doors, emulator: Emulator) -> None:
-        """The bytes are sent once more, and the registry says that it holds them already."""
+        """The file is sent once more, and the registry answers that it already has it."""
         emulator.inject(Fault("upload", "accepted-lost"), Fault("index", "lag", times=4, seconds=1000))
         done, report = publish(hello, "--dist", "dist", hurried=True)
         assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""pypiserver as the registry: another hand's idea of what an index answers."""
+"""pypiserver as the registry: a registry that gar-publish's authors did not write."""
 
 import hashlib
 import json
@@ -13,11 +13,13 @@ import pytest
 import requests
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution
 from gar_publish.errors import Conflict
 from gar_publish.registry.index import Index
 from gar_publish.registry.upload import Uploader
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import new_session
 from tests.integration.frontdoors import Done, Doors, install
 from tests.recording import RecordingConsole
@@ -147,23 +149,15 @@ def test_file_that_lands_between_comparing_and_uploading(
         return response
 
     monkeypatch.setattr(session, "send", see_the_answer)
-    source, retry_policy = GivenSource(TOKEN), RetryPolicy(tries=1)
-    index = Index(
-        f"{registry.url}simple/", session=new_session(), source=source, retry_policy=retry_policy, on_wait=print
-    )
-    uploader = Uploader(
-        registry.url,
-        session=session,
-        source=source,
-        index=index,
-        if_exists="skip-identical",
-        retry_policy=retry_policy,
-        console=RecordingConsole(),
-    )
+    context = Context(doors.folder, {}, Endpoints(), RecordingConsole(), RetryPolicy(tries=1))
+    repository = Repository(registry.url, f"{registry.url}simple/")
+    source = GivenSource(TOKEN)
+    index = Index(repository, context, new_session(), source)
+    uploader = Uploader(repository, context, session, source, index, if_exists="skip-identical")
 
     assert uploader.upload(distribution.read(doors.folder / "dist" / HELLO)).status == "identical"
     changed = make_wheel(doors.folder / "changed", "hello", content="changed = True\n")
-    with pytest.raises(Conflict, match="with other bytes"):
+    with pytest.raises(Conflict, match="with different contents"):
         uploader.upload(distribution.read(changed))
     assert answers == [answer, answer]
 
@@ -174,5 +168,5 @@ def test_wrong_token(doors: Doors, registry: Registry) -> None:
     assert done.code == 6
     (message,) = done.errors
     assert "refuses to read (403)" in message
-    assert "ask the owner of the index for access" in report["failure"]["fix"]
+    assert "ask the index's owner for access" in report["failure"]["fix"]
     assert list(registry.folder.iterdir()) == []

@@ -70,14 +70,14 @@ class Target:
 
     def upload(self, distribution: Distribution) -> PublishedFile:
         """Send a file; who reads is settled by now."""
+        access, settings = self.access, self._settings
         uploader = Uploader(
-            self._settings.repository.upload_url,
-            session=self._session,
-            source=self.access.source,
-            index=self.access.index,
-            if_exists=self._settings.if_exists,
-            retry_policy=self._context.retry_policy,
-            console=self._context.console,
+            settings.repository,
+            self._context,
+            self._session,
+            access.source,
+            access.index,
+            if_exists=settings.if_exists,
         )
         return self._once_known(lambda: uploader.upload(distribution))
 
@@ -87,7 +87,7 @@ class Target:
 
         settings, context = self._settings, self._context
         who = member(settings.credential, context.environment)
-        api = AttachmentApi(settings.repository, endpoints=context.endpoints, api=self._google_api(), member=who)
+        api = AttachmentApi(settings.repository, self._google_api(), who)
         return partial(api.attach, verify=settings.verify)
 
     def open_source(self, repository: Repository) -> Access:
@@ -127,14 +127,8 @@ class Target:
         return once_known(call, self._context) if self._is_new else call()
 
     def _api(self, repository: Repository) -> RepositoryApi:
-        context = self._context
-        return RepositoryApi(
-            repository,
-            endpoints=context.endpoints,
-            api=self._google_api(),
-            member=member(self._settings.credential, context.environment),
-            say=context.console.info,
-        )
+        who = member(self._settings.credential, self._context.environment)
+        return RepositoryApi(repository, self._google_api(), who)
 
     def _google_api(self) -> GoogleApi:
         return GoogleApi(self._context, self._session, self.access.source)

@@ -95,18 +95,18 @@ class Source:
             sha256 = self._access.index.read_sha256(listed, copy=path)
         except OSError as error:
             raise BadInput(
-                f"{listed.filename} cannot be kept on this machine while it is promoted: {error.strerror}.",
-                fix="make room, or let TMPDIR name a folder that has some",
+                f"{listed.filename} cannot be stored on this machine: {error.strerror}.",
+                fix="make room, or set TMPDIR to a folder on a larger disk",
                 anchor="no-room",
             ) from None
         if listed.sha256 != sha256:
             raise FileRefused(
-                f"{listed.filename} came from {self._repository} with other bytes: "
-                f"sha256 {sha256 or 'of a longer file'}, its index says {listed.sha256 or 'none'}.",
-                cause="the registry's copy is damaged, or something between it and this machine changes files",
+                f"{self._repository} serves {listed.filename} with different contents: "
+                f"sha256 {sha256 or 'of a longer file'}, its index lists {listed.sha256 or 'none'}.",
+                cause="the registry's copy is damaged, or a proxy changes files",
                 fix="compare with: gcloud artifacts files list --repository="
                 f"{self._repository.name} --location={self._repository.location} --project={self._repository.project}",
-                anchor="source-bytes",
+                anchor="source-contents",
             )
         return distribution.read(path)
 

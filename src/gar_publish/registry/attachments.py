@@ -1,11 +1,12 @@
 """Attaches evidence to a version in Artifact Registry, and reads it back.
 
-The order is that of `gcloud artifacts attachments create`. See
+The calls are those of `gcloud artifacts attachments create`. See
 https://cloud.google.com/artifact-registry/docs/store-artifact-metadata-in-attachments and
 https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.attachments.
 """
 
 import hashlib
+from collections import defaultdict
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote
@@ -16,59 +17,60 @@ from packaging.version import Version
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.outcomes import Evidence
-from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import is_success
 
 TYPES = {"sbom": "application/vnd.cyclonedx+json", "provenance": "application/vnd.in-toto+json"}
 FILE_NAME = "artifactregistry.googleapis.com/file_name"
-"""The annotation that `gcloud artifacts attachments download` names files by."""
+"""The annotation with the file name that `gcloud artifacts attachments download` uses."""
 
-_EXISTS = "already exists"
+_RUN_AGAIN = "run again: published files stay, and identical evidence is not attached twice"
 
 
 class AttachmentApi:
     """The attachments of one repository.
 
     Args:
-        member: How IAM names whoever publishes.
+        repository: The repository.
+        api: Makes the calls.
+        member: The publisher as IAM names it, for the command in a failure.
     """
 
-    def __init__(self, repository: Repository, *, endpoints: Endpoints, api: GoogleApi, member: str) -> None:
+    def __init__(self, repository: Repository, api: GoogleApi, member: str) -> None:
         self._repository = repository
         self._member = member
-        self._base = endpoints.artifact_registry
-        self._upload_base = endpoints.artifact_registry_upload
+        self._base = api.context.endpoints.artifact_registry
+        self._upload_base = api.context.endpoints.artifact_registry_upload
         self._api = api
-        self._sending: dict[str, Lock] = {}
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
         self._sent: set[str] = set()
 
     def attach(self, evidence: Evidence, name: str, version: str, *, verify: bool) -> str:
-        """Attach evidence to a version, unless the same is attached already.
+        """Attach evidence to a version, unless identical evidence is attached already.
 
-        Its id is made of the version and the content, so that the same evidence is attached once, whoever comes
-        first, and other evidence of the same version beside it.
+        The attachment's id is made of the version and the contents: identical evidence is attached once, even by two
+        runs, and different evidence of the same version beside it.
 
         Args:
-            evidence: What to attach.
+            evidence: The document.
             name: The normalised name of the package.
-            version: Its version, which the registry holds.
+            version: Its version, which the registry has.
             verify: Whether to read it back, and compare its hash.
 
         Returns:
             The resource name of the attachment.
 
         Raises:
-            RegistryRefused: It is not attached, or not what was sent.
-            Unreachable: No proper answer, however often it was asked.
+            RegistryRefused: It is not attached, or differs from what was sent.
+            Unreachable: The API does not answer.
         """
-        target = f"{self._repository.resource}/packages/{name}/versions/{_escaped(str(Version(version)))}"
+        target = f"{self._repository.resource}/packages/{name}/versions/{_escaped(version)}"
         file = f"{self._repository.resource}/files/sha256:{evidence.sha256}"
         key = hashlib.sha256(f"{target}\n{evidence.sha256}".encode()).hexdigest()[:32]
         attachment = f"{self._repository.resource}/attachments/{evidence.kind}-{key}"
         found = self._call("GET", f"{self._base}/{attachment}")
         if found.status_code == requests.codes.not_found:
-            with self._sending.setdefault(file, Lock()):  # a document of many versions is sent once
+            with self._locks[file]:  # a document of many versions is sent once
                 if file not in self._sent:
                     self._upload(evidence, file)
                     self._sent.add(file)
@@ -106,12 +108,12 @@ class AttachmentApi:
         self._finish(evidence, response)
 
     def _finish(self, evidence: Evidence, response: requests.Response, inside: str = "") -> None:
-        """Wait for what was started; where it exists already, another try or another run was here before.
+        """Wait for an operation to end. Its result may exist already: another try or another run made it.
 
         Args:
-            evidence: What it is about.
-            response: What was answered.
-            inside: Where in the answer the operation is; the answer itself, if empty.
+            evidence: The document.
+            response: The answer to the call that started it.
+            inside: The answer's field with the operation; empty if the answer itself is the operation.
         """
         if response.status_code == requests.codes.conflict:
             return
@@ -122,10 +124,10 @@ class AttachmentApi:
         operation = self._api.wait_for(
             operation if isinstance(operation, dict) else {}, self._base, what=f"{evidence.filename} is being attached"
         )
-        if (error := why_failed(operation)) is not None and _EXISTS not in error:
+        if (error := why_failed(operation)) is not None and "already exists" not in error:
             raise RegistryRefused(
                 f"{evidence.filename} could not be attached.",
-                fix="run again: what is published stays, and what is attached is not attached twice",
+                fix=_RUN_AGAIN,
                 anchor="evidence-refused",
                 detail=error,
             )
@@ -136,13 +138,13 @@ class AttachmentApi:
             raise self._refused(evidence, found)
         listed = json_object(found).get("files")
         if not isinstance(listed, list) or file not in [unquote(str(each)) for each in listed]:
-            raise _not_the_same(evidence, "the attachment lists other files")
-        bytes_ = self._call("GET", f"{self._base}/{file}:download", params={"alt": "media"})
-        if not is_success(bytes_):
-            raise self._refused(evidence, bytes_)
-        sha256 = hashlib.sha256(bytes_.content).hexdigest()
+            raise _different(evidence, "the attachment lists another file")
+        download = self._call("GET", f"{self._base}/{file}:download", params={"alt": "media"})
+        if not is_success(download):
+            raise self._refused(evidence, download)
+        sha256 = hashlib.sha256(download.content).hexdigest()
         if sha256 != evidence.sha256:
-            raise _not_the_same(evidence, f"sha256 {sha256}, sent was {evidence.sha256}")
+            raise _different(evidence, f"sha256 {sha256}, sent was {evidence.sha256}")
 
     def _call(self, method: str, url: str, **body: Any) -> requests.Response:
         return self._api.call(method, url, what=f"attach evidence in {self._repository}", **body)
@@ -151,29 +153,29 @@ class AttachmentApi:
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (403).",
-                cause="it lacks roles/artifactregistry.writer on this repository, or has a role of your own that lacks"
-                " attachments.create or .get, or files.upload, .update or .download",
+                cause="it lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
+                "attachments.create or .get, or files.upload, .update or .download",
                 fix=self._repository.to_grant(self._member, "roles/artifactregistry.writer"),
                 anchor="evidence-403",
                 detail=said(response),
             )
         return RegistryRefused(
             f"{evidence.filename} could not be attached (status {response.status_code}).",
-            fix="run again: what is published stays, and what is attached is not attached twice",
+            fix=_RUN_AGAIN,
             anchor="evidence-refused",
             detail=said(response),
         )
 
 
-def _not_the_same(evidence: Evidence, why: str) -> Failure:
+def _different(evidence: Evidence, why: str) -> Failure:
     return RegistryRefused(
-        f"{evidence.filename} was attached, but is not what comes back: {why}.",
-        cause="a cache or a proxy changes files, or somebody else has taken the attachment's place",
+        f"{evidence.filename} was attached, but has different contents when read back: {why}.",
+        cause="a cache or a proxy changes files, or something else replaced the attachment",
         fix="delete the attachment, and run again",
         anchor="evidence-read-back",
     )
 
 
 def _escaped(version: str) -> str:
-    """A version as it stands in a resource name: gcloud escapes / and + there."""
-    return version.replace("+", "%2B")
+    """Return the normal form of a version as gcloud writes it in a resource name, with + escaped."""
+    return str(Version(version)).replace("+", "%2B")

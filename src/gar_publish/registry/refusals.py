@@ -1,138 +1,128 @@
-"""What the registry's refusals mean.
-
-Google's own words are kept as the detail of each failure; statuses and texts as `docs/fidelity.md` tells them.
-"""
+"""The registry's known refusals: what its answer says, what happened, the likely cause and the fix."""
 
 import re
+from dataclasses import dataclass
 
 import requests
 
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
+from gar_publish.settings.repository import Repository
+from gar_publish.transport.answers import server_text
 from gar_publish.urls import host_of
 
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
-# A project of a domain (example.com:project) stands as two parts; no other project's id holds a dot.
-_LOCATED = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev/(?:([^/]+\.[^/]+)/)?([^/]+)/([^/]+)/")
 
 
-def explain_refusal(response: requests.Response, detail: str, *, action: str) -> Failure:
-    """Turn an answer that is not success into the failure that says what to do.
+@dataclass(frozen=True)
+class Refusal:
+    """One row: how the answer starts, as "STATUS TEXT" (a regular expression), and what that means.
+
+    The texts may contain the names that `explain_refusal` fills in.
+    """
+
+    says: str
+    what: str
+    fix: str
+    anchor: str
+    cause: str = ""
+    failure: type[Failure] = RegistryRefused
+
+
+# docs/fidelity.md lists the statuses and texts.
+REFUSALS = (
+    Refusal(
+        says=".*(SERVICE_DISABLED|has not been used in project)",
+        what="The Artifact Registry API is switched off in this project.",
+        fix="gcloud services enable artifactregistry.googleapis.com --project={project}",
+        anchor="api-disabled",
+    ),
+    Refusal(
+        says="401",
+        what="{host} does not accept the token (401).",
+        cause="the token has expired, is incomplete, or was made for another service; a key given as `json-key` may be "
+        "deleted or disabled",
+        fix="run again with a fresh token: gcloud auth print-access-token",
+        anchor="registry-401",
+        failure=CredentialsFailure,
+    ),
+    Refusal(
+        says="403.*(vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED)",
+        what="{host} refuses to {action}: a service perimeter blocks the request (403).",
+        cause="the organisation's VPC Service Controls do not allow this identity from this network",
+        fix="ask the organisation's administrator to look up the identifier above, and to allow this identity: "
+        "gcloud logging read IDENTIFIER --project={project}",
+        anchor="perimeter",
+    ),
+    Refusal(
+        says="403.*insufficient authentication scopes",
+        what="{host} refuses to {action}: the token's scopes do not allow it (403).",
+        cause="the token lacks the scope https://www.googleapis.com/auth/cloud-platform, or this registry does not "
+        "accept read-only tokens",
+        fix="make the token with the scope cloud-platform; with `index-token: read-only`, use `index-token: auto`",
+        anchor="registry-403",
+    ),
+    Refusal(
+        says="403",
+        what="{host} refuses to {action} (403).",
+        cause="the identity lacks {role} on this repository; Google also answers 403 where the repository does not "
+        "exist, or is in another location or project",
+        fix="{grant}",
+        anchor="registry-403",
+    ),
+    Refusal(
+        says="404",
+        what="{host} does not have this repository (404).",
+        cause="a wrong project, location or repository name",
+        fix="{list}",
+        anchor="repository-missing",
+    ),
+    Refusal(
+        says="3",
+        what="{host} redirects this request ({status}), and gar-publish sends no credentials to another address.",
+        cause="the URL lacks its last /, or a proxy answered",
+        fix="give `repository` as LOCATION/PROJECT/REPOSITORY",
+        anchor="redirect",
+    ),
+    Refusal(
+        says="",
+        what="{host} refused to {action} (status {status}).",
+        fix="read its answer above; if it is no help, try again with `dry-run: true`",
+        anchor="registry-refused",
+        failure=FileRefused,
+    ),
+)
+
+
+def explain_refusal(response: requests.Response, repository: Repository, action: str, detail: str = "") -> Failure:
+    """Return the failure that explains an answer that is not a success.
 
     Args:
         response: The registry's answer.
-        detail: What it says, as `server_text` gives it.
-        action: What was tried: "read" or "upload".
+        repository: The repository of the request.
+        action: "read" or "upload".
+        detail: The part of the answer to show; all of its text if empty.
     """
-    status = response.status_code
-    host = _host(response)
-    if is_disabled(detail):
-        return api_disabled(_project(response), detail)
-    match status:
-        case 401:
-            return CredentialsFailure(
-                f"{host} does not accept the token (401).",
-                cause="the token has expired, was cut off, or was made for something else; a key given as `json-key` "
-                "may be deleted or disabled",
-                fix="run again with a fresh token: gcloud auth print-access-token",
-                anchor="registry-401",
-                detail=detail,
-            )
-        case 403:
-            return _forbidden(response, detail, action)
-        case 404:
-            return RegistryRefused(
-                f"{host} does not have this repository (404).",
-                cause="a wrong project, location or repository name",
-                fix=_list(response),
-                anchor="repository-missing",
-                detail=detail,
-            )
-        case status if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
-            return RegistryRefused(
-                f"{host} sends this request elsewhere ({status}), and credentials follow no redirect.",
-                cause="the URL lacks its last /, or a proxy stands in between",
-                fix="give `repository` as LOCATION/PROJECT/REPOSITORY",
-                anchor="redirect",
-                detail=response.headers.get("Location", "").partition("?")[0],
-            )
-    return FileRefused(
-        f"{host} refused to {action} (status {status}).",
-        fix="read its answer above; if it says nothing, try again with `dry-run: true`",
-        anchor="registry-refused",
-        detail=detail,
+    text = server_text(response)
+    known = next(each for each in REFUSALS if re.match(each.says, f"{response.status_code} {text}", re.DOTALL))
+    if known.anchor == "redirect":
+        detail = response.headers.get("Location", "").partition("?")[0]
+    is_google, project = bool(repository.resource), repository.project or "PROJECT"
+    is_here = is_google and response.url.startswith(repository.upload_url)
+    names = {
+        "host": f"{repository.location}-python.pkg.dev" if is_here else host_of(response.url),
+        "status": response.status_code,
+        "action": action,
+        "project": project,
+        "role": _ROLES[action],
+        "grant": repository.to_grant("MEMBER", _ROLES[action]) if is_google else "ask the index's owner for access",
+        "list": f"gcloud artifacts repositories list --project={project}"
+        if is_google
+        else "compare `repository` with the index's URL",
+    }
+    return known.failure(
+        known.what.format_map(names),
+        cause=known.cause.format_map(names),
+        fix=known.fix.format_map(names),
+        anchor=known.anchor,
+        detail=detail or text,
     )
-
-
-def is_disabled(text: str) -> bool:
-    """Whether an answer says that the API is switched off."""
-    return "SERVICE_DISABLED" in text or "has not been used in project" in text
-
-
-def api_disabled(project: str, detail: str) -> Failure:
-    """What is said where the API is switched off."""
-    return RegistryRefused(
-        "The Artifact Registry API is switched off in this project.",
-        fix=f"gcloud services enable artifactregistry.googleapis.com --project={project}",
-        anchor="api-disabled",
-        detail=detail,
-    )
-
-
-def _forbidden(response: requests.Response, detail: str, action: str) -> Failure:
-    host = _host(response)
-    if "vpcServiceControlsUniqueIdentifier" in detail or "SECURITY_POLICY_VIOLATED" in detail:
-        return RegistryRefused(
-            f"{host} refuses to {action}: a service perimeter stands in between (403).",
-            cause="VPC Service Controls of the organisation let nobody in from this network",
-            fix="have its administrator look up the identifier above, and let this identity in: "
-            f"gcloud logging read IDENTIFIER --project={_project(response)}",
-            anchor="perimeter",
-            detail=detail,
-        )
-    if "insufficient authentication scopes" in detail:
-        return RegistryRefused(
-            f"{host} refuses to {action}: the scopes of the token do not reach that far (403).",
-            cause="the token was made for less than https://www.googleapis.com/auth/cloud-platform, or this registry "
-            "takes no read-only ones",
-            fix="make the token with the scope cloud-platform; under `index-token: read-only`, set that to auto",
-            anchor="registry-403",
-            detail=detail,
-        )
-    return RegistryRefused(
-        f"{host} refuses to {action} (403).",
-        cause=f"the identity lacks {_ROLES[action]} on this repository; Google answers the same where the "
-        "repository does not exist, or lies in another location or project",
-        fix=_grant(response, _ROLES[action]),
-        anchor="registry-403",
-        detail=detail,
-    )
-
-
-def _host(response: requests.Response) -> str:
-    found = _LOCATED.search(response.url)
-    return f"{found[1]}-python.pkg.dev" if found else host_of(response.url)
-
-
-def _grant(response: requests.Response, role: str) -> str:
-    found = _LOCATED.search(response.url)
-    if not found:
-        return "ask the owner of the index for access"
-    location, _, _, name = found.groups()
-    return (
-        f"gcloud artifacts repositories add-iam-policy-binding {name} --location={location} "
-        f"--project={_project(response)} --member=MEMBER --role={role}"
-    )
-
-
-def _list(response: requests.Response) -> str:
-    if not _LOCATED.search(response.url):
-        return "compare `repository` with the index's own address"
-    return f"gcloud artifacts repositories list --project={_project(response)}"
-
-
-def _project(response: requests.Response) -> str:
-    """The project's id as gcloud takes it; the word PROJECT where the URL names none."""
-    found = _LOCATED.search(response.url)
-    if not found:
-        return "PROJECT"
-    return f"{found[2]}:{found[3]}" if found[2] else found[3]

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -52,6 +53,7 @@ class Uploader:
         session: requests.Session,
         source: TokenSource,
         index: Index,
+        *,
         if_exists: IfExists,
     ) -> None:
         self._repository = repository
@@ -162,7 +164,7 @@ def _exists_already(response: requests.Response) -> bool:
     """Artifact Registry answers 400 `Requested entity already exists`, most others 409 (docs/fidelity.md)."""
     if response.status_code == requests.codes.bad_request:
         return "already exist" in f"{response.reason} {server_text(response)}".lower()
-    return response.status_code == requests.codes.conflict
+    return response.status_code == HTTPStatus.CONFLICT
 
 
 def compare(
@@ -210,7 +212,7 @@ def _settle(
     raise Conflict(
         f"The registry already has {distribution.filename}, with different contents: sha256 "
         f"{theirs or 'of a longer file'}, this file has {distribution.sha256}.",
-        cause="this version was published before, and its contents have changed since; a registry never replaces a file",
+        cause="this version was published before with other contents; a registry never replaces a file",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep the registry's file",
         anchor="different-contents",
     )

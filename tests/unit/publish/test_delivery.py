@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from gar_publish.auth.tokens import GivenSource, TokenSource
-from gar_publish.context import RetryPolicy
+from gar_publish.auth.tokens import GivenSource
+from gar_publish.context import Context, RetryPolicy
 from gar_publish.distributions import distribution as distributions
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure, RegistryRefused
@@ -19,6 +19,8 @@ from gar_publish.registry.access import Access
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.upload import Uploader
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IfExists
 from gar_publish.transport.session import new_session
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time, serve
@@ -63,28 +65,12 @@ class Bench:
         self.time = Time()
         self.registry = Registry(server)
         self.pool = pool
-        retry_policy = RetryPolicy(tries=2, sleep=self.time.sleep, clock=self.time.clock)
-        source = GivenSource("ya29.given")
-
-        def open_index(reader: TokenSource) -> Index:
-            return Index(
-                f"{server.url}/simple/",
-                session=new_session(),
-                source=reader,
-                retry_policy=retry_policy,
-                on_wait=lambda _: None,
-            )
-
-        self.access = Access(source, "publisher", open_index, Memory())
-        self.uploader = Uploader(
-            f"{server.url}/upload/",
-            session=new_session(),
-            source=source,
-            index=self.access.index,
-            if_exists="skip-identical",
-            retry_policy=retry_policy,
-            console=Memory(),
-        )
+        policy = RetryPolicy(tries=2, sleep=self.time.sleep, clock=self.time.clock)
+        context = Context(Path(), {}, Endpoints(), Memory(), policy)
+        repository = Repository(f"{server.url}/upload/", f"{server.url}/simple/")
+        source, session = GivenSource("ya29.given"), new_session()
+        self.access = Access(source, repository, "publisher", context, session)
+        self.uploader = Uploader(repository, context, session, source, self.access.index, if_exists="skip-identical")
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)
@@ -214,7 +200,7 @@ def test_only_what_needs_a_refused_file_is_not_tried(bench: Bench, shop: dict[st
 
 def test_a_conflict_holds_up_its_package_and_what_needs_it(bench: Bench, shop: dict[str, Distribution]) -> None:
     conflicting = shop["db-1.0-py3-none"].filename
-    bench.registry.files[conflicting] = b"other bytes"
+    bench.registry.files[conflicting] = b"different"
     done = bench.publish(list(shop.values()))
     assert statuses(done) == {
         "web-any": "not tried",
@@ -228,7 +214,7 @@ def test_a_conflict_holds_up_its_package_and_what_needs_it(bench: Bench, shop: d
 
 
 def test_a_dry_run_says_the_same_of_a_conflict(bench: Bench, shop: dict[str, Distribution]) -> None:
-    bench.registry.files[shop["db-1.0-py3-none"].filename] = b"other bytes"
+    bench.registry.files[shop["db-1.0-py3-none"].filename] = b"different"
     assert statuses(bench.publish(list(shop.values()), dry_run=True)) == {
         "web-any": "not tried",
         "api-any": "not tried",
@@ -414,7 +400,7 @@ def test_other_bytes_that_come_back_are_no_success(bench: Bench, chain: list[Dis
     found, failure = bench.deliver(chain[2:])
     assert found == {"zz-core": "uploaded"}
     assert failure is not None
-    assert "other bytes" in failure.what
+    assert "different contents" in failure.what
 
 
 def _corrupted(registry: Registry, seen: Seen) -> Reply:

@@ -143,7 +143,7 @@ def test_a_requirement_that_nothing_meets(shelf: Shelf, source: Source) -> None:
 def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: Source, listed: str | None) -> None:
     shelf.put("app", "1.0")
     shelf.sha256 = listed
-    says = f"with other bytes: sha256 {'ab' * 32}, its index says {listed or 'none'}"
+    says = f"with different contents: sha256 {'ab' * 32}, its index lists {listed or 'none'}"
     with pytest.raises(FileRefused, match=says) as caught:
         fetched(source, "app==1.0")
     assert "--repository=dev --location=us --project=demo-project" in caught.value.fix
@@ -152,5 +152,5 @@ def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: Source, lis
 def test_a_full_disk(shelf: Shelf, source: Source) -> None:
     shelf.put("app", "1.0")
     shelf.full = True
-    with pytest.raises(BadInput, match="cannot be kept on this machine while it is promoted: No space left"):
+    with pytest.raises(BadInput, match="cannot be stored on this machine: No space left"):
         fetched(source, "app==1.0")

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import pytest
 import requests
@@ -10,7 +9,6 @@ from gar_publish.errors import RegistryRefused
 from gar_publish.registry.attachments import AttachmentApi
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.outcomes import Evidence
-from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from tests.unit.servers import Reply, ScriptedServer
 
@@ -27,7 +25,7 @@ def as_json(body: object, status: int = 200) -> Reply:
 
 @pytest.fixture
 def server(server: ScriptedServer) -> ScriptedServer:
-    """A registry that has no attachment yet, and takes one."""
+    """Return a registry without attachments that accepts one."""
     server.on(f"{HOST}/upload/v1/{PYTHON}/files:upload", as_json({"operation": {"done": True, "response": {}}}))
     server.on(f"{HOST}/v1/{FILE}", as_json({}))
     server.on(f"{HOST}/v1/{FILE}:download", Reply(200, SBOM.content))
@@ -37,16 +35,12 @@ def server(server: ScriptedServer) -> ScriptedServer:
 
 
 @pytest.fixture
-def api(server: ScriptedServer, context: Context, session: requests.Session) -> AttachmentApi:
-    endpoints = Endpoints(server.url)
-    google = GoogleApi(
-        replace(context, retry_policy=replace(context.retry_policy, tries=2)), session, GivenSource("ya29.given")
-    )
-    repository = Repository.parse("us/demo-project/python", endpoints=endpoints)
-    return AttachmentApi(repository, endpoints=endpoints, api=google, member="user:dev@example.com")
+def api(context: Context, session: requests.Session) -> AttachmentApi:
+    repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
+    return AttachmentApi(repository, GoogleApi(context, session, GivenSource("ya29.given")), "user:dev@example.com")
 
 
-def test_what_is_sent(server: ScriptedServer, api: AttachmentApi) -> None:
+def test_the_calls(server: ScriptedServer, api: AttachmentApi) -> None:
     name = api.attach(SBOM, "a", "1.0.0+Local", verify=True)
     (upload,) = server.asked(f"{HOST}/upload/")
     assert upload.query == {"uploadType": ["multipart"]}
@@ -70,13 +64,13 @@ def test_a_document_of_two_versions_is_sent_once(server: ScriptedServer, api: At
     assert len(server.asked(f"{HOST}/v1/{PYTHON}/attachments?")) == 2
 
 
-def test_other_content_or_another_version_has_another_id(server: ScriptedServer, api: AttachmentApi) -> None:
+def test_each_version_and_content_has_its_own_id(server: ScriptedServer, api: AttachmentApi) -> None:
     server.on(f"{HOST}/v1/{PYTHON}/attachments/", as_json({"files": [FILE]}))
     other = Evidence("sbom", SBOM.filename, b"{}")
     asked = [(SBOM, "a", "1"), (SBOM, "a", "1"), (SBOM, "a", "2"), (SBOM, "b", "1"), (other, "a", "1")]
     names = [api.attach(*each, verify=False) for each in asked]
     assert len(set(names)) == 4
-    assert {each.method for each in server.seen} == {"GET"}, "what is there is not made again"
+    assert {each.method for each in server.seen} == {"GET"}, "nothing is created twice"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +100,7 @@ def test_missing_permission_names_the_role(server: ScriptedServer, api: Attachme
 @pytest.mark.parametrize(
     "reply", [Reply(400, "bad"), as_json({"done": True, "error": {"message": "bad"}})], ids=["status", "operation"]
 )
-def test_another_refusal_is_told(server: ScriptedServer, api: AttachmentApi, reply: Reply) -> None:
+def test_another_refusal_shows_the_answer(server: ScriptedServer, api: AttachmentApi, reply: Reply) -> None:
     server.on(f"{HOST}/v1/{PYTHON}/attachments?", reply)
     with pytest.raises(RegistryRefused, match="could not be attached") as caught:
         api.attach(SBOM, "a", "1", verify=True)
@@ -117,11 +111,11 @@ def test_another_refusal_is_told(server: ScriptedServer, api: AttachmentApi, rep
     ("start", "reply", "says"),
     [
         ("{}:download", as_json({"made": "otherwise"}), "sha256"),
-        ("attachments", as_json({"files": ["another"]}), "lists other files"),
-        ("attachments", as_json({}), "lists other files"),
+        ("attachments", as_json({"files": ["another"]}), "lists another file"),
+        ("attachments", as_json({}), "lists another file"),
     ],
 )
-def test_what_comes_back_is_compared(
+def test_evidence_is_read_back_and_compared(
     server: ScriptedServer, api: AttachmentApi, start: str, reply: Reply, says: str
 ) -> None:
     where = f"{HOST}/v1/{FILE}:download" if "download" in start else f"{HOST}/v1/{PYTHON}/attachments/"

@@ -3,60 +3,113 @@ import io
 import pytest
 import requests
 
+from gar_publish.errors import CredentialsFailure, FileRefused, RegistryRefused
 from gar_publish.registry.refusals import explain_refusal
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
+
+PYTHON = Repository.parse("us/p/r", endpoints=Endpoints())
+ANOTHER = Repository.parse("https://user.example:80/x/", endpoints=Endpoints())
+DENIED = (
+    'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
+    '"projects/p/locations/us/repositories/r" (or it may not exist)'
+)
 
 
 def answer(
-    status: int, url: str = "https://us-python.pkg.dev/p/r/", body: bytes = b"", **headers: str
+    status: int, body: str = "", url: str = "https://us-python.pkg.dev/p/r/", **headers: str
 ) -> requests.Response:
     response = requests.Response()
-    response.status_code, response.url, response.raw = status, url, io.BytesIO(body)
+    response.status_code, response.url, response.raw = status, url, io.BytesIO(body.encode())
     response.headers.update(headers)
     return response
 
 
-def test_a_forbidden_upload_names_the_role_and_the_command() -> None:
-    failure = explain_refusal(answer(403), "Permission denied", action="upload")
-    assert failure.fix == (
-        "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
-        "--member=MEMBER --role=roles/artifactregistry.writer"
+@pytest.mark.parametrize(
+    ("status", "body", "what", "kind", "anchor"),
+    [
+        (
+            403,
+            '{"reason": "SERVICE_DISABLED"}',
+            "The Artifact Registry API is switched",
+            RegistryRefused,
+            "api-disabled",
+        ),
+        (401, "\nAPI has not been used in project 1", "The Artifact Registry API", RegistryRefused, "api-disabled"),
+        (401, "SECURITY_POLICY_VIOLATED", "us-python.pkg.dev does not accept", CredentialsFailure, "registry-401"),
+        (403, "no", "us-python.pkg.dev refuses to upload (403).", RegistryRefused, "registry-403"),
+        (403, DENIED, "us-python.pkg.dev refuses to upload (403).", RegistryRefused, "registry-403"),
+        (403, "a\n insufficient authentication scopes", "us-python.pkg.dev refuses", RegistryRefused, "registry-403"),
+        (404, "403", "us-python.pkg.dev does not have this", RegistryRefused, "repository-missing"),
+        (300, "no", "us-python.pkg.dev redirects this request (300)", RegistryRefused, "redirect"),
+        (399, "no", "us-python.pkg.dev redirects this request (399)", RegistryRefused, "redirect"),
+        (413, "404", "us-python.pkg.dev refused to upload (status 413).", FileRefused, "registry-refused"),
+        (101, "", "us-python.pkg.dev refused to upload (status 101).", FileRefused, "registry-refused"),
+    ],
+)
+def test_known_refusals(status: int, body: str, what: str, kind: type[Exception], anchor: str) -> None:
+    failure = explain_refusal(answer(status, body), PYTHON, "upload")
+    assert failure.what.startswith(what)
+    assert (type(failure), failure.anchor, failure.detail) == (kind, anchor, body.strip())
+
+
+@pytest.mark.parametrize(
+    "words", ["vpcServiceControlsUniqueIdentifier: eYhDkfYCu-dOCjuj8X4", "SECURITY_POLICY_VIOLATED"]
+)
+def test_a_service_perimeter(words: str) -> None:
+    # https://github.com/cloudquery/cloudquery/issues/1062 shows this text for another API.
+    failure = explain_refusal(
+        answer(403, f"Request is prohibited by organization's policy.\n{words}"), PYTHON, "upload"
     )
-    assert failure.exit_code == 6
-    assert failure.detail == "Permission denied"
-
-
-def test_a_switched_off_api_is_said_whatever_the_status() -> None:
-    failure = explain_refusal(answer(403), '{"reason": "SERVICE_DISABLED"}', action="read")
-    assert failure.fix == "gcloud services enable artifactregistry.googleapis.com --project=p"
-
-
-def test_a_service_perimeter_is_no_missing_role() -> None:
-    # The words that https://github.com/cloudquery/cloudquery/issues/1062 shows for another API.
-    said = "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: eYhDkfYCu-dOCjuj8X4"
-    failure = explain_refusal(answer(403), said, action="upload")
     assert failure.anchor == "perimeter"
+    assert failure.what == "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (403)."
     assert failure.fix.endswith("gcloud logging read IDENTIFIER --project=p")
 
 
-def test_words_of_a_host_for_another_format_name_the_same_role() -> None:
-    said = (
-        'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
-        '"projects/p/locations/us/repositories/r" (or it may not exist)'
+@pytest.mark.parametrize(("action", "role"), [("read", "reader"), ("upload", "writer")])
+def test_403_names_the_role_and_the_command(action: str, role: str) -> None:
+    failure = explain_refusal(answer(403), PYTHON, action)
+    assert f"lacks roles/artifactregistry.{role} on" in failure.cause
+    assert failure.fix == (
+        "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
+        f"--member=MEMBER --role=roles/artifactregistry.{role}"
     )
-    assert explain_refusal(answer(403), said, action="upload").anchor == "registry-403"
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_the_project_of_a_domain_is_named_as_gcloud_takes_it(status: int) -> None:
-    failure = explain_refusal(answer(status, "https://us-python.pkg.dev/example.com/p/r/"), "", action="read")
-    assert "--project=example.com:p" in failure.fix
+@pytest.mark.parametrize(
+    ("status", "fix"), [(403, "ask the index's owner for access"), (404, "compare `repository` with the index's URL")]
+)
+def test_another_index_has_no_gcloud_command(status: int, fix: str) -> None:
+    failure = explain_refusal(answer(status, url="http://user:pw@localhost:80/x"), ANOTHER, "read")
+    assert failure.what.startswith("localhost:80 ")
+    assert failure.fix == fix
 
 
-def test_the_emulator_is_called_by_the_host_that_it_plays() -> None:
-    url = "http://127.0.0.1:1/us-python.pkg.dev/p/r/"
-    assert explain_refusal(answer(401, url), "", action="read").what.startswith("us-python.pkg.dev does not accept")
+def test_the_switched_off_api_of_another_index_has_a_placeholder() -> None:
+    failure = explain_refusal(answer(403, "SERVICE_DISABLED", url="https://user.example:80/x/"), ANOTHER, "read")
+    assert failure.fix.endswith("--project=PROJECT")
 
 
-def test_another_index_is_called_by_its_host_without_user_information() -> None:
-    failure = explain_refusal(answer(403, "http://user:pw@localhost:80/x"), "", action="read")
-    assert failure.what.startswith("localhost:80 refuses")
+def test_404_lists_the_projects_repositories() -> None:
+    failure = explain_refusal(answer(404), Repository.parse("us/example.com:p/r", endpoints=Endpoints()), "read")
+    assert failure.fix == "gcloud artifacts repositories list --project=example.com:p"
+
+
+def test_the_emulator_is_called_by_the_host_that_it_emulates() -> None:
+    emulated = Repository.parse("us/p/r", endpoints=Endpoints("http://127.0.0.1:1"))
+    failure = explain_refusal(answer(401, url="http://127.0.0.1:1/us-python.pkg.dev/p/r/simple/"), emulated, "read")
+    assert failure.what.startswith("us-python.pkg.dev does not accept")
+
+
+def test_a_file_on_another_host_is_called_by_that_host() -> None:
+    failure = explain_refusal(answer(403, url="https://files.example/a.whl"), PYTHON, "read")
+    assert failure.what.startswith("files.example refuses")
+
+
+def test_a_redirect_shows_its_target_without_the_query() -> None:
+    response = answer(302, "moved", Location="https://elsewhere.example/?secret")
+    assert explain_refusal(response, PYTHON, "upload").detail == "https://elsewhere.example/"
+
+
+def test_a_given_detail_is_shown_instead() -> None:
+    assert explain_refusal(answer(403, '{"error": {"message": "no"}}'), PYTHON, "read", "no").detail == "no"

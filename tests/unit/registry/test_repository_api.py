@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import requests
@@ -10,32 +9,18 @@ from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD, RepositoryApi
-from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
-from tests.unit.servers import Reply, ScriptedServer, Time
+from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 
 API = "/artifactregistry.googleapis.com/v1"
 PARENT = f"{API}/projects/demo-project/locations/us/repositories"
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def api(server: ScriptedServer, context: Context, session: requests.Session, said: list[str]) -> RepositoryApi:
-    endpoints = Endpoints(server.url)
-    google = GoogleApi(
-        replace(context, retry_policy=replace(context.retry_policy, tries=2)), session, GivenSource("ya29.given")
-    )
-    return RepositoryApi(
-        Repository.parse("us/demo-project/python", endpoints=endpoints),
-        endpoints=endpoints,
-        api=google,
-        member="serviceAccount:me@demo-project.iam.gserviceaccount.com",
-        say=said.append,
-    )
+def api(context: Context, session: requests.Session) -> RepositoryApi:
+    repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
+    google = GoogleApi(context, session, GivenSource("ya29.given"))
+    return RepositoryApi(repository, google, "serviceAccount:me@demo-project.iam.gserviceaccount.com")
 
 
 def found(**body: str) -> Reply:
@@ -56,7 +41,7 @@ def test_a_standard_python_repository_is_fine(server: ScriptedServer, api: Repos
         ({"mode": "REMOTE_REPOSITORY"}, "is a remote repository"),
     ],
 )
-def test_one_that_takes_no_uploads_is_refused(
+def test_a_repository_that_takes_no_uploads_is_refused(
     server: ScriptedServer, api: RepositoryApi, body: dict[str, str], says: str
 ) -> None:
     server.on(f"{PARENT}/python", found(**body))
@@ -64,7 +49,9 @@ def test_one_that_takes_no_uploads_is_refused(
         api.check(create=True)
 
 
-def test_a_missing_one_is_said_with_the_command_that_creates_it(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_a_missing_repository_is_refused_with_the_command_that_creates_it(
+    server: ScriptedServer, api: RepositoryApi
+) -> None:
     server.on(API, Reply(404, '{"error": {"message": "Requested entity was not found."}}'))
     with pytest.raises(RegistryRefused, match="does not exist") as caught:
         api.check(create=False)
@@ -73,7 +60,7 @@ def test_a_missing_one_is_said_with_the_command_that_creates_it(server: Scripted
 
 
 @pytest.mark.parametrize("reply", [Reply(403, "denied"), Reply(401), Reply(503)])
-def test_an_answer_that_proves_nothing_stops_nothing(server: ScriptedServer, api: RepositoryApi, reply: Reply) -> None:
+def test_an_answer_that_proves_nothing_is_ignored(server: ScriptedServer, api: RepositoryApi, reply: Reply) -> None:
     server.on(API, reply)
     api.check(create=False)
 
@@ -81,7 +68,7 @@ def test_an_answer_that_proves_nothing_stops_nothing(server: ScriptedServer, api
 CREATING = {"name": "projects/demo-project/locations/us/operations/1"}
 
 
-def test_a_missing_one_is_created_and_waited_for(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
+def test_a_missing_repository_is_created_and_waited_for(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
     server.on(f"{PARENT}/python", Reply(404), found())
     server.on(f"{PARENT}?repositoryId=python", Reply(200, json.dumps(CREATING)))
     done = Reply(200, json.dumps({**CREATING, "done": True}))
@@ -95,7 +82,7 @@ LOST = {**CREATING, "done": True, "error": {"code": 6, "message": "exists"}}
 
 
 @pytest.mark.parametrize("answer", [Reply(409, "exists"), Reply(200, json.dumps(LOST))], ids=["at once", "at the end"])
-def test_one_that_another_run_creates_is_waited_for(
+def test_a_repository_that_another_run_creates_is_waited_for(
     server: ScriptedServer, api: RepositoryApi, time: Time, answer: Reply
 ) -> None:
     server.on(f"{PARENT}/python", Reply(404), Reply(404), Reply(404), found())
@@ -104,35 +91,37 @@ def test_one_that_another_run_creates_is_waited_for(
     assert time.slept == [0.5, 1]
 
 
-def test_what_another_run_created_may_be_of_another_kind(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_another_run_may_have_created_another_kind(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(404), found(format="DOCKER"))
     server.on(f"{PARENT}?", Reply(409, "exists"))
     with pytest.raises(RegistryRefused, match="format DOCKER"):
         api.check(create=True)
 
 
-def test_one_that_never_appears_is_given_up(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
+def test_a_repository_that_never_appears(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", Reply(409, "exists"))
-    with pytest.raises(RegistryRefused, match="was not there after a minute"):
+    with pytest.raises(RegistryRefused, match="did not exist after a minute"):
         api.check(create=True)
     assert sum(time.slept) == pytest.approx(60.5)
 
 
-def test_who_may_create_and_not_look_creates(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_an_identity_that_may_create_but_not_look(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(403, "denied"))
     server.on(f"{PARENT}?", Reply(200, json.dumps({**CREATING, "done": True})))
     assert api.check(create=True)
 
 
-def test_a_dry_run_creates_nothing_and_says_so(server: ScriptedServer, api: RepositoryApi, said: list[str]) -> None:
+def test_a_dry_run_creates_nothing_and_announces_it(
+    server: ScriptedServer, api: RepositoryApi, console: Memory
+) -> None:
     server.on(API, Reply(404))
     assert not api.check(create=True, dry_run=True)
-    assert said == ["us/demo-project/python does not exist; it would be created."]
+    assert console.said == ["us/demo-project/python does not exist; it would be created."]
     assert {seen.method for seen in server.seen} == {"GET"}
 
 
-def test_the_role_that_is_missing_is_said(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_a_missing_role_is_named(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", Reply(403, "denied"))
     with pytest.raises(RegistryRefused, match="may not create it") as caught:
@@ -145,7 +134,7 @@ def test_the_role_that_is_missing_is_said(server: ScriptedServer, api: Repositor
     assert caught.value.detail == "denied"
 
 
-def test_an_api_that_is_off_is_said_to_be(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_a_switched_off_api_when_creating(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(403))
     disabled = {"message": "Artifact Registry API has not been used in project 1 before or it is disabled."}
     server.on(f"{PARENT}?", Reply(403, json.dumps({"error": disabled})))
@@ -157,7 +146,7 @@ def test_an_api_that_is_off_is_said_to_be(server: ScriptedServer, api: Repositor
 @pytest.mark.parametrize(
     "answer", [Reply(400, "denied"), Reply(200, json.dumps({"done": True, "error": {"message": "denied"}}))]
 )
-def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: RepositoryApi, answer: Reply) -> None:
+def test_another_reason_is_shown(server: ScriptedServer, api: RepositoryApi, answer: Reply) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", answer)
     with pytest.raises(RegistryRefused, match="could not be created") as caught:
@@ -165,7 +154,7 @@ def test_why_it_could_not_be_created_is_said(server: ScriptedServer, api: Reposi
     assert caught.value.detail == "denied"
 
 
-def test_a_source_that_holds_packages_is_fine(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_a_source_with_packages_is_fine(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", found(), Reply(403), Reply(503))
     for _ in range(3):
         api.check_source()
@@ -175,7 +164,7 @@ def test_a_source_that_holds_packages_is_fine(server: ScriptedServer, api: Repos
     ("reply", "says"),
     [(found(mode="VIRTUAL_REPOSITORY"), "is a virtual repository"), (Reply(404), "to promote from, does not exist")],
 )
-def test_a_source_that_holds_none_is_refused(
+def test_a_source_without_packages_is_refused(
     server: ScriptedServer, api: RepositoryApi, reply: Reply, says: str
 ) -> None:
     server.on(f"{PARENT}/python", reply)
@@ -183,14 +172,14 @@ def test_a_source_that_holds_none_is_refused(
         api.check_source()
 
 
-def test_an_outage_stops_what_has_to_create(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_creating_fails_in_an_outage(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(API, Reply(503))
     with pytest.raises(Unreachable):
         api.check(create=True)
 
 
 @pytest.mark.parametrize("body", ["<html>login</html>", "[]"])
-def test_an_answer_of_something_else_is_said_to_be_one(server: ScriptedServer, api: RepositoryApi, body: str) -> None:
+def test_an_answer_of_another_server_is_refused(server: ScriptedServer, api: RepositoryApi, body: str) -> None:
     server.on(API, Reply(200, body))
     with pytest.raises(RegistryRefused, match="not an answer of Google's"):
         api.check(create=False)
@@ -202,16 +191,14 @@ DISABLED = '{"error": {"message": "Artifact Registry API has not been used in pr
 @pytest.mark.parametrize(
     "ask", [lambda api: api.check(create=False), lambda api: api.describe(), lambda api: api.permitted((UPLOAD,))]
 )
-def test_that_the_api_is_off_is_said_by_whatever_asks_first(
-    server: ScriptedServer, api: RepositoryApi, ask: Callable[[RepositoryApi], object]
-) -> None:
+def test_a_switched_off_api(server: ScriptedServer, api: RepositoryApi, ask: Callable[[RepositoryApi], object]) -> None:
     server.on(API, Reply(403, DISABLED))
     with pytest.raises(RegistryRefused, match="switched off") as caught:
         ask(api)
     assert caught.value.fix == "gcloud services enable artifactregistry.googleapis.com --project=demo-project"
 
 
-def test_a_repository_is_described_to_those_who_may_ask(server: ScriptedServer, api: RepositoryApi) -> None:
+def test_a_repository_is_described_if_this_identity_may_ask(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", found(), Reply(403, "denied"), Reply(403, "denied"), found(format="DOCKER"))
     assert api.describe() == {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
     assert api.describe() is None
@@ -220,7 +207,7 @@ def test_a_repository_is_described_to_those_who_may_ask(server: ScriptedServer, 
 
 
 @pytest.mark.parametrize(
-    ("answer", "held"),
+    ("answer", "granted"),
     [
         (Reply(200, json.dumps({"permissions": [DOWNLOAD]})), {DOWNLOAD}),
         (Reply(200, "{}"), set()),
@@ -228,7 +215,7 @@ def test_a_repository_is_described_to_those_who_may_ask(server: ScriptedServer, 
         (Reply(200, '{"permissions": "all"}'), None),
     ],
 )
-def test_rights_are_asked_for(server: ScriptedServer, api: RepositoryApi, answer: Reply, held: set[str] | None) -> None:
+def test_permissions(server: ScriptedServer, api: RepositoryApi, answer: Reply, granted: set[str] | None) -> None:
     server.on(f"{PARENT}/python:testIamPermissions", answer)
-    assert api.permitted((UPLOAD, DOWNLOAD)) == held
+    assert api.permitted((UPLOAD, DOWNLOAD)) == granted
     assert json.loads(server.seen[0].body) == {"permissions": [UPLOAD, DOWNLOAD]}

@@ -1,25 +1,28 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import requests
 from twine.repository import Repository as TwineRepository
 
 from gar_publish.auth.tokens import GivenSource
-from gar_publish.console import Console
-from gar_publish.context import RetryPolicy
+from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, RegistryRefused, Unreachable
+from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, FileRefused, RegistryRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
-from gar_publish.registry.upload import Uploader, compare
+from gar_publish.registry.upload import FileChanged, FormWithFile, Uploader, compare, read_back
+from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IfExists
-from gar_publish.transport.session import new_session
-from tests.unit.servers import Memory, Reply, ScriptedServer, Time
+from tests.unit.servers import Memory, Reply, ScriptedServer
 from tests.wheels import make_wheel
+
+OpenUploader = Callable[..., Uploader]
 
 
 @pytest.fixture
@@ -27,33 +30,24 @@ def wheel(tmp_path: Path) -> Distribution:
     return distribution.read(make_wheel(tmp_path))
 
 
-def open_uploader(
-    server: ScriptedServer, if_exists: IfExists = "skip-identical", console: Console | None = None
-) -> Uploader:
-    time = Time()
-    retry_policy = RetryPolicy(tries=3, sleep=time.sleep, clock=time.clock)
-    source = GivenSource("ya29.given")
-    index = Index(
-        f"{server.url}/simple/", session=new_session(), source=source, retry_policy=retry_policy, on_wait=lambda _: None
-    )
-    return Uploader(
-        f"{server.url}/upload/",
-        session=new_session(),
-        source=source,
-        index=index,
-        if_exists=if_exists,
-        retry_policy=retry_policy,
-        console=console or Memory(),
-    )
+@pytest.fixture
+def open_uploader(repository: Repository, context: Context, session: requests.Session, index: Index) -> OpenUploader:
+    def open_uploader(if_exists: IfExists = "skip-identical", console: Memory | None = None) -> Uploader:
+        used = replace(context, console=console or context.console)
+        return Uploader(repository, used, session, GivenSource("ya29.given"), index, if_exists=if_exists)
+
+    return open_uploader
 
 
 def page(wheel: Distribution, sha256: str) -> Reply:
     return Reply(200, f'<a href="/f/{wheel.filename}#sha256={sha256}">')
 
 
-def test_a_file_is_posted_once(server: ScriptedServer, wheel: Distribution, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_posted_once(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, capfd: pytest.CaptureFixture[str]
+) -> None:
     server.on("/upload/", Reply(200))
-    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert open_uploader().upload(wheel).status == "uploaded"
     (post,) = server.seen
     assert post.method == "POST"
     assert wheel.path.read_bytes() in post.body
@@ -62,7 +56,7 @@ def test_a_file_is_posted_once(server: ScriptedServer, wheel: Distribution, capf
     assert capfd.readouterr() == ("", "")
 
 
-def test_twine_sends_the_same(server: ScriptedServer, tmp_path: Path) -> None:
+def test_the_form_is_identical_to_twines(server: ScriptedServer, open_uploader: OpenUploader, tmp_path: Path) -> None:
     metadata = (
         "Metadata-Version: 2.4\nName: sample\nVersion: 1.0\nKeywords: one,two\nAuthor-Email: Ä <a@example.org>\n"
         "Project-URL: Home, https://example.org\nProject-URL: Code, https://example.org/code\nLicense-File: LICENSE\n"
@@ -71,7 +65,7 @@ def test_twine_sends_the_same(server: ScriptedServer, tmp_path: Path) -> None:
     )
     wheel = distribution.read(make_wheel(tmp_path, metadata=metadata))
     server.on("/upload/", Reply(200))
-    open_uploader(server).upload(wheel)
+    open_uploader().upload(wheel)
     TwineRepository(f"{server.url}/upload/", None, None, disable_progress_bar=True).upload(wheel.package)
     ours, theirs = (
         seen.body.replace(seen.headers["Content-Type"].partition("boundary=")[2].encode(), b"") for seen in server.seen
@@ -80,27 +74,29 @@ def test_twine_sends_the_same(server: ScriptedServer, tmp_path: Path) -> None:
     assert ours == theirs
 
 
-def test_faults_are_tried_again(server: ScriptedServer, wheel: Distribution) -> None:
+def test_faults_are_retried(server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution) -> None:
     server.on("/simple/", Reply(404))
     server.on("/upload/", Reply(500), Reply(drop=True), Reply(200))
-    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert open_uploader().upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 3
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_a_file_that_landed_meanwhile_is_settled_by_its_hash(
-    server: ScriptedServer, wheel: Distribution, status: int
+def test_a_file_that_exists_is_compared_by_its_hash(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, status: int
 ) -> None:
     server.on("/upload/", Reply(status, "Requested entity already exists\n"))
     server.on("/simple/", page(wheel, wheel.sha256))
-    assert open_uploader(server).upload(wheel).status == "identical"
+    assert open_uploader().upload(wheel).status == "identical"
 
 
-def test_other_bytes_of_the_same_name_are_a_conflict(server: ScriptedServer, wheel: Distribution) -> None:
+def test_different_contents_are_a_conflict(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
+) -> None:
     server.on("/upload/", Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, "00" * 32))
-    with pytest.raises(Conflict, match="other bytes"):
-        open_uploader(server).upload(wheel)
+    with pytest.raises(Conflict, match="different contents"):
+        open_uploader().upload(wheel)
 
 
 LOST = [Reply(drop=True), Reply(500), Reply(502), Reply(503), Reply(504)]
@@ -108,107 +104,117 @@ LOST = [Reply(drop=True), Reply(500), Reply(502), Reply(503), Reply(504)]
 
 @pytest.mark.parametrize("lost", LOST, ids=lambda reply: str(reply.status if not reply.drop else "drop"))
 @pytest.mark.parametrize("if_exists", get_args(IfExists))
-def test_after_a_lost_answer_the_bytes_are_not_sent_again(
-    server: ScriptedServer, wheel: Distribution, lost: Reply, if_exists: IfExists
+def test_after_a_lost_answer_a_listed_file_is_not_sent_again(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, lost: Reply, if_exists: IfExists
 ) -> None:
     server.on("/upload/", lost)
     server.on("/simple/", page(wheel, wheel.sha256))
-    assert open_uploader(server, if_exists).upload(wheel).status == "uploaded"
+    assert open_uploader(if_exists).upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 1
 
 
 @pytest.mark.parametrize("status", [408, 429])
 @pytest.mark.parametrize(("if_exists", "outcome"), [("skip-identical", "identical"), ("skip", "skipped")])
-def test_what_was_refused_for_now_and_is_there_then_is_another_runs(
-    server: ScriptedServer, wheel: Distribution, status: int, if_exists: IfExists, outcome: str
+def test_after_408_and_429_a_listed_file_is_from_another_run(
+    server: ScriptedServer,
+    open_uploader: OpenUploader,
+    wheel: Distribution,
+    *,
+    status: int,
+    if_exists: IfExists,
+    outcome: str,
 ) -> None:
     server.on("/upload/", Reply(status), Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, wheel.sha256))
-    assert open_uploader(server, if_exists).upload(wheel).status == outcome
+    assert open_uploader(if_exists).upload(wheel).status == outcome
     assert len(server.asked("/upload/")) == 2
 
 
 @pytest.mark.parametrize("if_exists", get_args(IfExists))
-def test_a_lost_answer_that_the_index_lags_behind_is_this_runs_upload(
-    server: ScriptedServer, wheel: Distribution, if_exists: IfExists
+def test_after_a_lost_answer_an_identical_file_is_this_runs_upload(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, if_exists: IfExists
 ) -> None:
     server.on("/upload/", Reply(drop=True), Reply(400, "Requested entity already exists"))
     server.on("/simple/", Reply(404), Reply(404), page(wheel, wheel.sha256))
-    assert open_uploader(server, if_exists).upload(wheel).status == "uploaded"
+    assert open_uploader(if_exists).upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 2
 
 
 @pytest.mark.parametrize("if_exists", ["skip-identical", "fail"])
-def test_after_a_lost_answer_the_other_bytes_of_another_run_are_a_conflict(
-    server: ScriptedServer, wheel: Distribution, if_exists: IfExists
+def test_after_a_lost_answer_different_contents_are_a_conflict(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, if_exists: IfExists
 ) -> None:
     server.on("/upload/", Reply(drop=True), Reply(400, "Requested entity already exists"))
     server.on("/simple/", Reply(404), page(wheel, "00" * 32))
-    with pytest.raises(Conflict, match="other bytes"):
-        open_uploader(server, if_exists).upload(wheel)
+    with pytest.raises(Conflict, match="different contents"):
+        open_uploader(if_exists).upload(wheel)
 
 
-def test_the_last_try_is_looked_for_as_well(server: ScriptedServer, wheel: Distribution) -> None:
+def test_the_index_is_asked_after_the_last_try(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
+) -> None:
     server.on("/upload/", Reply(503))
     server.on("/simple/", Reply(404), Reply(404), page(wheel, wheel.sha256))
-    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert open_uploader().upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 3
 
 
 @pytest.mark.parametrize("status", [408, 429])
-def test_a_lost_answer_is_looked_for_whatever_came_after_it(
-    server: ScriptedServer, wheel: Distribution, status: int
+def test_the_index_is_asked_after_a_lost_answer_and_408_or_429(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution, status: int
 ) -> None:
     server.on("/upload/", Reply(drop=True), Reply(status))
     server.on("/simple/", Reply(404), page(wheel, wheel.sha256))
-    assert open_uploader(server).upload(wheel).status == "uploaded"
+    assert open_uploader().upload(wheel).status == "uploaded"
     assert len(server.asked("/upload/")) == 3
 
 
-def test_an_index_that_cannot_be_asked_ends_it(server: ScriptedServer, wheel: Distribution) -> None:
+def test_an_index_that_does_not_answer_ends_the_upload(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
+) -> None:
     server.on("/upload/", Reply(drop=True))
     server.on("/simple/", Reply(503))
     with pytest.raises(Unreachable, match="look up sample"):
-        open_uploader(server).upload(wheel)
+        open_uploader().upload(wheel)
     assert len(server.asked("/upload/")) == 1
     assert len(server.asked("/simple/")) == 3
 
 
-def test_a_file_that_another_run_sent_meanwhile_is_skipped_under_skip(
-    server: ScriptedServer, wheel: Distribution
+def test_another_runs_file_is_skipped_with_skip(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
 ) -> None:
     server.on("/upload/", Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, "ab" * 32))
-    done = open_uploader(server, "skip").upload(wheel)
+    done = open_uploader("skip").upload(wheel)
     assert (done.status, done.sha256) == ("skipped", "ab" * 32)
 
 
-def test_a_file_that_another_run_sent_meanwhile_is_a_conflict_under_fail(
-    server: ScriptedServer, wheel: Distribution
+def test_another_runs_file_is_a_conflict_with_fail(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
 ) -> None:
     server.on("/upload/", Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, wheel.sha256))
-    with pytest.raises(Conflict, match=r"holds sample-1[.]0-py3-none-any[.]whl already"):
-        open_uploader(server, "fail").upload(wheel)
+    with pytest.raises(Conflict, match=r"already has sample-1[.]0-py3-none-any[.]whl"):
+        open_uploader("fail").upload(wheel)
 
 
-def test_each_try_tells_how_far_it_is_from_the_start(server: ScriptedServer, tmp_path: Path) -> None:
+def test_each_try_reports_its_own_progress(server: ScriptedServer, open_uploader: OpenUploader, tmp_path: Path) -> None:
     wheel = distribution.read(make_wheel(tmp_path, content="#" * 100_000))
     server.on("/upload/", Reply(503), Reply(200))
     server.on("/simple/", Reply(404))
     console = Memory()
-    open_uploader(server, console=console).upload(wheel)
+    open_uploader(console=console).upload(wheel)
     told = [sent for _, sent, _ in console.sent]
     assert sum(later < earlier for earlier, later in pairwise(told)) == 1, "the second try begins anew"
     assert {(name, total) for name, _, total in console.sent} == {(wheel.filename, max(told))}
     assert max(told) > wheel.size
 
 
-def test_an_outage_is_no_success(server: ScriptedServer, wheel: Distribution) -> None:
+def test_an_outage_fails(server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution) -> None:
     server.on("/upload/", Reply(503))
     server.on("/simple/", Reply(404))
     with pytest.raises(Unreachable, match=r"upload sample-1\.0"):
-        open_uploader(server).upload(wheel)
+        open_uploader().upload(wheel)
 
 
 @pytest.mark.parametrize(
@@ -218,32 +224,44 @@ def test_an_outage_is_no_success(server: ScriptedServer, wheel: Distribution) ->
         (Reply(403, "Permission denied"), RegistryRefused, "refuses to upload"),
         (Reply(404), RegistryRefused, "does not have this repository"),
         (Reply(400, "bad metadata"), RegistryRefused, "status 400"),
-        (Reply(302, headers={"Location": "https://elsewhere.example/?secret"}), RegistryRefused, "elsewhere"),
-        (Reply(302, headers={"Location": "/\xff?secret"}), RegistryRefused, "elsewhere"),
+        (Reply(302, headers={"Location": "https://elsewhere.example/?secret"}), RegistryRefused, "redirects"),
+        (Reply(302, headers={"Location": "/\xff?secret"}), RegistryRefused, "redirects"),
         (Reply(101), RegistryRefused, "status 101"),
         (Reply(103), RegistryRefused, "status 103"),
-        (Reply(300), RegistryRefused, "elsewhere"),
-        (Reply(302), RegistryRefused, "elsewhere"),
-        (Reply(304), RegistryRefused, "elsewhere"),
+        (Reply(300), RegistryRefused, "redirects"),
+        (Reply(302), RegistryRefused, "redirects"),
+        (Reply(304), RegistryRefused, "redirects"),
     ],
 )
-def test_refusals(server: ScriptedServer, wheel: Distribution, reply: Reply, kind: type[Exception], says: str) -> None:
+def test_refusals(
+    server: ScriptedServer,
+    open_uploader: OpenUploader,
+    wheel: Distribution,
+    *,
+    reply: Reply,
+    kind: type[Exception],
+    says: str,
+) -> None:
     server.on("/upload/", reply)
     with pytest.raises(kind, match=says) as caught:
-        open_uploader(server).upload(wheel)
+        open_uploader().upload(wheel)
     assert len(server.seen) == 1
     assert "secret" not in str(vars(caught.value))
 
 
-def test_a_file_that_is_gone_fails_alone(server: ScriptedServer, wheel: Distribution) -> None:
+def test_a_missing_file_is_a_build_failure(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
+) -> None:
     wheel.path.unlink()
-    with pytest.raises(BuildFailure, match=r"can be read no more: No such file or directory\."):
-        open_uploader(server).upload(wheel)
+    with pytest.raises(BuildFailure, match=r"can no longer be read: No such file or directory\."):
+        open_uploader().upload(wheel)
     assert server.seen == []
 
 
 @pytest.mark.parametrize("size", [50_000, 5_000_000])
-def test_a_file_that_changes_while_it_is_sent_fails_alone(server: ScriptedServer, tmp_path: Path, size: int) -> None:
+def test_a_file_whose_size_changes_during_its_upload(
+    server: ScriptedServer, open_uploader: OpenUploader, tmp_path: Path, size: int
+) -> None:
     large = distribution.read(make_wheel(tmp_path, content="#" * 1_000_000))
 
     class Changing(Memory):
@@ -252,22 +270,20 @@ def test_a_file_that_changes_while_it_is_sent_fails_alone(server: ScriptedServer
             return super().progress(filename, total)
 
     server.on("/upload/", Reply(200))
-    with pytest.raises(BuildFailure, match=r"can be read no more: it has become longer or shorter\."):
-        open_uploader(server, console=Changing()).upload(large)
+    with pytest.raises(BuildFailure, match=r"can no longer be read: its size changed\."):
+        open_uploader(console=Changing()).upload(large)
 
 
-def test_a_longer_file_is_another_one_and_not_read_to_its_end(server: ScriptedServer, wheel: Distribution) -> None:
+def test_a_longer_file_is_not_read_to_its_end(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
     server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x" * 10_000_000))
     listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", None)}
-    index = open_uploader(server)._index
-    with pytest.raises(Conflict, match="other bytes \\(sha256 of a longer file\\)"):
+    with pytest.raises(Conflict, match="different contents: sha256 of a longer file, "):
         compare(wheel, listed, "skip-identical", index)
     skipped = compare(wheel, listed, "skip", index)
     assert skipped.sha256 == hashlib.sha256(wheel.path.read_bytes() + b"x" * 10_000_000).hexdigest()
 
 
-def test_compare(server: ScriptedServer, wheel: Distribution) -> None:
-    index = open_uploader(server)._index
+def test_compare(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
     server.on("/f/", Reply(200, wheel.path.read_bytes()))
 
     def decide(sha256: str | None, if_exists: IfExists) -> str:
@@ -278,7 +294,115 @@ def test_compare(server: ScriptedServer, wheel: Distribution) -> None:
     assert decide(wheel.sha256, "skip-identical") == "identical"
     assert decide(None, "skip-identical") == "identical"
     assert decide("00" * 32, "skip") == "skipped"
-    with pytest.raises(Conflict, match="other bytes"):
+    with pytest.raises(Conflict, match="different contents"):
         decide("00" * 32, "skip-identical")
-    with pytest.raises(Conflict, match=r"holds sample-1[.]0-py3-none-any[.]whl already"):
+    with pytest.raises(Conflict, match=r"already has sample-1[.]0-py3-none-any[.]whl"):
         decide(wheel.sha256, "fail")
+
+
+FILENAME = "sample-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def google(server: ScriptedServer, repository: Repository, context: Context, session: requests.Session) -> Index:
+    """Return an index that also serves files below the upload URL, as Artifact Registry does."""
+    named = replace(repository, upload_url=f"{server.url}/", location="us", project="demo-project", name="python")
+    return Index(named, context, session, GivenSource("ya29.given"))
+
+
+def link(url: str, sha256: str) -> Reply:
+    return Reply(200, f'<a href="{url}#sha256={sha256}">')
+
+
+def test_a_file_is_read_back_once_if_it_is_where_it_should_be(
+    server: ScriptedServer, google: Index, wheel: Distribution
+) -> None:
+    server.on("/simple/sample/", link(f"/sample/{FILENAME}", wheel.sha256))
+    server.on(f"/sample/{FILENAME}", Reply(200, wheel.path.read_bytes()))
+    assert read_back(wheel, google) == f"{server.url}/sample/{FILENAME}"
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("there", [Reply(404), Reply(200, b"different")], ids=["nothing", "different"])
+def test_the_url_in_the_index_counts(server: ScriptedServer, google: Index, wheel: Distribution, there: Reply) -> None:
+    server.on("/simple/sample/", link(f"/files/{FILENAME}", wheel.sha256))
+    server.on(f"/sample/{FILENAME}", there)
+    server.on(f"/files/{FILENAME}", Reply(200, wheel.path.read_bytes()))
+    assert read_back(wheel, google) == f"{server.url}/files/{FILENAME}"
+
+
+def test_an_identical_file_at_another_url_proves_nothing(
+    server: ScriptedServer, google: Index, wheel: Distribution
+) -> None:
+    server.on("/simple/sample/", link(f"/files/{FILENAME}", wheel.sha256))
+    server.on(f"/sample/{FILENAME}", Reply(200, wheel.path.read_bytes()))
+    server.on(f"/files/{FILENAME}", Reply(200, b"different"))
+    with pytest.raises(FileRefused, match=hashlib.sha256(b"different").hexdigest()):
+        read_back(wheel, google)
+
+
+def test_a_wrong_hash_in_the_index_is_refused(server: ScriptedServer, google: Index, wheel: Distribution) -> None:
+    server.on("/simple/sample/", link(f"/sample/{FILENAME}", "00" * 32))
+    server.on(f"/sample/{FILENAME}", Reply(200, wheel.path.read_bytes()))
+    with pytest.raises(FileRefused, match="different contents") as caught:
+        read_back(wheel, google)
+    assert caught.value.anchor == "read-back"
+
+
+def test_a_longer_file_is_refused(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
+    server.on("/simple/sample/", page(wheel, wheel.sha256))
+    server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x"))
+    with pytest.raises(FileRefused, match="sha256 of a longer file, uploaded was"):
+        read_back(wheel, index)
+
+
+def test_an_uploaded_file_that_the_index_never_lists(index: Index, wheel: Distribution) -> None:
+    with pytest.raises(FileRefused, match="was uploaded, but the index does not list it"):
+        read_back(wheel, index)
+
+
+def test_another_index_is_asked_first(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
+    server.on("/simple/sample/", link(f"/files/{FILENAME}", wheel.sha256))
+    server.on(f"/files/{FILENAME}", Reply(200, wheel.path.read_bytes()))
+    read_back(wheel, index)
+    assert [each.path for each in server.seen] == ["/simple/sample/", f"/files/{FILENAME}"]
+
+
+PIECE = 10
+
+
+def pieces_of(form: FormWithFile) -> list[bytes]:
+    return list(iter(lambda: form.read(PIECE), b""))
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, 3 * PIECE + 1])
+def test_the_length_and_progress_of_a_form(tmp_path: Path, size: int) -> None:
+    (tmp_path / "file").write_bytes(b"\xff" * size)
+    told: list[int] = []
+    with (tmp_path / "file").open("rb") as content:
+        form = FormWithFile([("name", "Größe"), ("name", "again")], "content", "a file", content)
+        form.show = told.append
+        read = pieces_of(form)
+    body = b"".join(read)
+    assert max(map(len, read)) <= PIECE
+    assert len(body) == form.len == told[-1]
+    assert told == sorted(told)
+    boundary = form.content_type.partition("boundary=")[2].encode()
+    parts = body.split(b"--" + boundary)
+    assert [part.partition(b"\r\n\r\n")[2] for part in parts[1:-1]] == [
+        "Größe\r\n".encode(),
+        b"again\r\n",
+        b"\xff" * size + b"\r\n",
+    ]
+    assert b'name="content"; filename="a file"\r\nContent-Type: application/octet-stream' in parts[3]
+    assert parts[-1] == b"--\r\n"
+
+
+@pytest.mark.parametrize("size", [0, 2 * PIECE, 5 * PIECE])
+def test_a_form_notices_that_its_file_changed(tmp_path: Path, size: int) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 3 * PIECE)
+    with (tmp_path / "file").open("rb") as content:
+        form = FormWithFile([], "content", "file", content)
+        (tmp_path / "file").write_bytes(b"x" * size)
+        with pytest.raises(FileChanged):
+            pieces_of(form)
