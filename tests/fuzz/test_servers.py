@@ -31,7 +31,6 @@ from gar_publish.report.render import as_json, failure_as_markdown
 from gar_publish.settings.credential import Federation, Key
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
-from gar_publish.transport.answers import server_text
 from gar_publish.transport.retry import _asked_wait
 from gar_publish.transport.session import new_session
 from tests.fuzz.conftest import EXAMPLES
@@ -174,7 +173,7 @@ def can_be_asked_for(url: str) -> None:
 @given(statuses, bodies, st.sampled_from(["read", "upload"]), text)
 def test_a_refusal_of_the_registry(status: int, body: bytes, action: str, location: str) -> None:
     response = answer(status, body, PAGE, Location=location)
-    check(explain_refusal(response, server_text(response), action=action))
+    check(explain_refusal(response, Repository.parse("us/p/r", endpoints=Endpoints()), action))
 
 
 tokens = objects(
