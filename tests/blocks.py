@@ -13,6 +13,7 @@ DOCUMENTS = [
     *sorted(ROOT.glob("docs/*.md")),
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
+    ROOT / "emulator" / "README.md",
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 
