@@ -88,16 +88,16 @@ def grant(emulator: Emulator, roles: list[str]) -> None:
 @contextmanager
 def hesitating(emulator: Emulator) -> Iterator[None]:
     """Let each API that is enabled meanwhile refuse its first call."""
-    use, left = emulator.cloud.use, set(PROJECT.disabled_services)
+    check, left = emulator.cloud.check_enabled, set(PROJECT.disabled_services)
 
     def late(service: str, project: str) -> None:
-        use(service, project)
+        check(service, project)
         if service in left:
             left.remove(service)
             raise disabled(service, PROJECT.number)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator.cloud, "use", late)
+        patch.setattr(emulator.cloud, "check_enabled", late)
         yield
 
 
