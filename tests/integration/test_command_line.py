@@ -115,7 +115,7 @@ class TestSecrets:
         done = hello.command("publish", "--repository", REPOSITORY, f"--{option}", "made-up-secret-on-the-line")
         assert done.code == 2
         (message,) = done.errors
-        assert f"`--{option}` takes a file" in message
+        assert f"`--{option}` takes the name of a readable file" in message
         assert message.endswith("#secret-files")
         assert "made-up-secret" not in done.out + done.err
 
@@ -272,6 +272,20 @@ def test_a_report_that_cannot_be_written_stops_the_run_before_it_starts(doors: D
     assert done.code == 2
     assert "nowhere/report.json, which cannot be written" in done.errors[0]
     assert not emulator.requests
+
+
+def test_failures_name_options_in_a_shell_and_inputs_in_the_action(doors: Doors) -> None:
+    make_wheel(doors.folder / "dist")
+    summary = doors.folder / "summary"
+    publish = ("publish", "--dist", "dist", "--repository", REPOSITORY, "--jobs", "many", "--json", "report.json")
+    done = doors.command(*publish, variables={"GITHUB_STEP_SUMMARY": str(summary)})
+    failure = json.loads((doors.folder / "report.json").read_text())["failure"]
+    assert (failure["what"], failure["fix"]) == ("`--jobs` is 'many'; it takes a number from 0 to 999.", "`--jobs 0`")
+    for text in (done.err, summary.read_text()):
+        assert (text.count(failure["what"]), text.count("Fix: `--jobs 0`")) == (1, 1)
+    step = doors.action({"dist": "dist", "repository": REPOSITORY, "jobs": "many"})
+    for text in (step.log, step.summary):
+        assert (text.count("`jobs` is 'many'"), text.count("Fix: `jobs: 0`")) == (1, 1)
 
 
 def test_a_project_and_dist_contradict_each_other(doors: Doors) -> None:

@@ -89,8 +89,8 @@ class TestInstallOption:
         )
         assert step.code == 6
         (message,) = step.errors
-        assert "the scopes of the token do not reach that far" in message
-        assert "set that to auto" in message
+        assert "the token's scopes do not allow it" in message
+        assert "use `index-token: auto`" in message
         assert uploads(emulator) == []
 
     def test_auto_with_a_given_token(self, hello: Doors, emulator: Emulator) -> None:
@@ -207,12 +207,12 @@ class TestOutputs:
         installed = install(hello, line, report["requirements-hashed"], options=["--require-hashes"])
         assert (installed / "hello.py").is_file()
 
-    def test_index_that_lags_behind_its_uploads(self, hello: Doors, emulator: Emulator) -> None:
+    def test_index_that_lists_uploads_late(self, hello: Doors, emulator: Emulator) -> None:
         emulator.cloud.switch(index_delay=1000.0)
         done, report = publish(hello, "--dist", "dist", hurried=True)
         assert done.code == 6
         assert "was uploaded, but the index does not list it" in report["failure"]["what"]
-        assert "verify: false" in report["failure"]["fix"]
+        assert "`--no-verify`" in report["failure"]["fix"]
 
     def test_summary_that_cannot_be_written(self, hello: Doors) -> None:
         nowhere = {"GITHUB_STEP_SUMMARY": str(hello.folder / "no/summary")}

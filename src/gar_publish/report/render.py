@@ -130,7 +130,7 @@ def as_json(report: "Report | Failure") -> str:
 def failure_as_markdown(failure: Failure) -> str:
     """Return a failure for the step summary: what happened as the heading, the rest as a block."""
     fence = "````"
-    title = html.escape(printable(" ".join(failure.what.split()))).replace("[", "&#91;")
+    title = html.escape(printable(" ".join(failure.what.split())), quote=False).replace("[", "&#91;")
     return f"### {title}\n\n{fence}text\n{printable(failure.explanation).replace(fence, '')}\n{fence}\n"
 
 

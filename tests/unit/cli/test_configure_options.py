@@ -26,12 +26,12 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "-a", "a-", "", "a b", "ä", "distutils", "DEFAULT"])
-def test_a_name_that_some_tool_would_not_take(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_some_tools_refuse(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse("uv", f"--name={name}")
-    assert "letters, digits, - and _ only" in capsys.readouterr().err
+    assert "use letters, digits, - and _" in capsys.readouterr().err
 
 
-def test_help_needs_none_of_the_libraries() -> None:
+def test_help_imports_no_library_of_configure() -> None:
     program = "import sys, gar_publish.cli.main; print(sorted({'tomlkit', 'configupdater'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"[]\n"
