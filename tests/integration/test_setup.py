@@ -1,4 +1,4 @@
-"""setup/action.yml as a process: what it exports installs with real pip, uv and Poetry, and uploads nothing."""
+"""setup/action.yml as a process: with its variables, real pip, uv and Poetry install, and its token cannot upload."""
 
 import json
 import subprocess
@@ -20,12 +20,12 @@ FEDERATION = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
 
 @pytest.fixture(autouse=True)
 def _exported_for_everybody(leaks: Leaks) -> None:
-    leaks.excuse("the environment of")  # a job's variables are in every later step: that is what they are for
+    leaks.excuse("the environment of")  # the variables of a job are meant for every later step
 
 
 @pytest.fixture
 def wheel(doors: Doors, emulator: Emulator) -> Path:
-    """A file that the repository holds."""
+    """Publish a file, and return it."""
     path = make_wheel(doors.folder / "dist", "greetings")
     given = {"access-token": emulator.access_token(PUBLISHER), "dist": "dist/*", "index-token": "none"}
     assert doors.action({"repository": REPOSITORY, **given}).code == 0
@@ -61,7 +61,7 @@ def test_pip_and_uv_install_without_an_option(doors: Doors) -> None:
 
 
 @pytest.mark.usefixtures("wheel")
-def test_only_leaves_no_other_index(doors: Doors) -> None:
+def test_only_means_no_other_index(doors: Doors) -> None:
     step = _set_up(doors, {**FEDERATION, "only": "true"})
     assert "::warning" not in step.log
     for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):
@@ -70,7 +70,7 @@ def test_only_leaves_no_other_index(doors: Doors) -> None:
 
 
 @pytest.mark.usefixtures("wheel")
-def test_only_ends_the_extra_indexes_of_the_job(doors: Doors) -> None:
+def test_only_removes_the_extra_indexes_of_the_job(doors: Doors) -> None:
     extra = dict.fromkeys(("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"), "http://127.0.0.1:1/simple/")
     step = doors.setup({**FEDERATION, "only": "true"}, extra)
     assert {name: step.exported[name] for name in extra} == dict.fromkeys(extra, "")
@@ -90,7 +90,7 @@ def test_requirements_expand_the_token(doors: Doors) -> None:
 
 
 @pytest.mark.usefixtures("wheel")
-@pytest.mark.parametrize("name", ["", "private"], ids=["usual name", "name of one's own"])
+@pytest.mark.parametrize("name", ["", "private"], ids=["default name", "other name"])
 def test_a_uv_project_syncs_from_its_explicit_index(name: str, doors: Doors) -> None:
     step = _set_up(doors, {**FEDERATION, "index-name": name})
     called = name or "gar-demo-project-python"
@@ -142,7 +142,7 @@ priority = "explicit"
     assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
 
 
-def test_its_token_uploads_nothing(doors: Doors, emulator: Emulator) -> None:
+def test_its_token_cannot_upload(doors: Doors, emulator: Emulator) -> None:
     key = json.dumps(emulator.key(PUBLISHER))
     for inputs in (FEDERATION, {"repository": REPOSITORY, "credentials-json": key}):
         step = _set_up(doors, inputs)
@@ -153,7 +153,7 @@ def test_its_token_uploads_nothing(doors: Doors, emulator: Emulator) -> None:
     assert emulator.files() == []
 
 
-def test_masks_come_first_and_one_line_says_what_was_exported(doors: Doors) -> None:
+def test_masks_come_first_and_one_line_lists_the_variables(doors: Doors) -> None:
     step = _set_up(doors, FEDERATION)
     token = step.exported["GAR_TOKEN"]
     assert step.log.partition(token)[0].endswith("\n::add-mask::")
@@ -177,10 +177,10 @@ def test_a_given_token_is_used_with_a_warning(doors: Doors, emulator: Emulator) 
     assert "::warning::This credential cannot be made read-only" in step.log
 
 
-def test_outside_a_job_it_says_so(doors: Doors) -> None:
+def test_outside_a_job_it_fails(doors: Doors) -> None:
     step = doors.setup(FEDERATION, {"GITHUB_ENV": ""})
     assert step.code == 2
-    assert step.errors[0].startswith("Nothing can be set up here: GITHUB_ENV names no file")
+    assert step.errors[0].startswith("GITHUB_ENV does not name a file, so nothing can be set up.")
 
 
 @pytest.mark.parametrize(
@@ -191,3 +191,16 @@ def test_a_wrong_input_exports_nothing(inputs: Mapping[str, str], said: str, doo
     step = doors.setup({**FEDERATION, **inputs})
     assert (step.code, step.exported) == (2, {})
     assert step.errors[0].startswith(said)
+
+
+def test_plain_http_exports_nothing_and_sends_no_token(doors: Doors) -> None:
+    step = doors.setup({"repository": "http://registry.example.com/simple/", "access-token": "ya29.given-token"})
+    assert (step.code, step.exported) == (2, {})
+    assert step.errors[0].startswith("http://registry.example.com is not encrypted")
+
+
+def test_an_identity_that_may_not_read_exports_nothing(doors: Doors, emulator: Emulator) -> None:
+    token = emulator.access_token("stranger@demo-project.iam.gserviceaccount.com")
+    step = doors.setup({"repository": REPOSITORY, "access-token": token})
+    assert (step.code, step.exported) == (6, {})
+    assert "(403)" in step.errors[0]

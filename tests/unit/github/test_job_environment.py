@@ -1,9 +1,18 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from gar_publish.github.job_environment import pip_configuration, variables
+from gar_publish.auth.tokens import Token
+from gar_publish.context import new_context
+from gar_publish.errors import BadInput, RegistryRefused
+from gar_publish.github import job_environment
+from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
+from gar_publish.settings.credential import Ambient, GivenToken
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import default_name
 from gar_publish.settings.repository import Repository
+from tests.unit.servers import Memory, Reply, ScriptedServer
 
 INDEX = "us-central1-python.pkg.dev/demo-project/python/simple/"
 REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpoints())
@@ -22,7 +31,7 @@ def test_each_tool_has_its_variables() -> None:
     }
 
 
-def test_the_only_index_takes_the_place_of_pypi() -> None:
+def test_the_only_index_replaces_pypi() -> None:
     exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", before={})
     assert exported["PIP_INDEX_URL"] == exported["UV_DEFAULT_INDEX"] == URL
     assert not exported.keys() & {"PIP_EXTRA_INDEX_URL", "UV_INDEX"}
@@ -46,7 +55,7 @@ def test_other_extra_indexes_of_the_job_stay() -> None:
     assert {alone[name] for name in before} == {""}
 
 
-def test_what_is_no_url_among_the_extra_indexes_stays_as_it_is() -> None:
+def test_an_entry_that_is_not_a_url_stays_unchanged() -> None:
     before = {"PIP_EXTRA_INDEX_URL": "https://me:pa[ss@index.example.com/"}
     exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{before['PIP_EXTRA_INDEX_URL']} {URL}"
@@ -59,5 +68,43 @@ def test_what_is_no_url_among_the_extra_indexes_stays_as_it_is() -> None:
         ("https://mirror.example.com/root/pypi/simple/", "gar-mirror-example-com-root-pypi"),
     ],
 )
-def test_the_usual_name_is_one_that_tools_take(repository: str, name: str) -> None:
+def test_every_tool_accepts_the_default_name(repository: str, name: str) -> None:
     assert default_name(Repository.parse(repository, endpoints=Endpoints())) == name
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_token_of_later_steps(read_only: bool, monkeypatch: pytest.MonkeyPatch, console: Memory) -> None:  # noqa: FBT001 - a table
+    asked: list[Any] = []
+    token = Token("ya29.reader", None)
+
+    def open_for_reading(*arguments: Any) -> SimpleNamespace:
+        asked.extend(arguments)
+        return SimpleNamespace(reads_as_publisher=not read_only, reader=SimpleNamespace(token=lambda: token))
+
+    monkeypatch.setattr(job_environment, "open_for_reading", open_for_reading)
+    context = new_context({}, console)
+    assert read_only_token(REPOSITORY, Ambient(), context) is token
+    assert asked[:4] == [REPOSITORY, Ambient(), "read-only", context]
+    assert bool(console.said) is not read_only
+    for text in console.said:
+        assert text == (
+            "This credential cannot be made read-only: every later step of the job has all of its rights. "
+            "Use an identity that has the role Artifact Registry Reader and no other."
+        )
+
+
+def test_a_given_token_is_tried_on_the_index(server: ScriptedServer, console: Memory) -> None:
+    repository = Repository.parse(server.url, endpoints=Endpoints())
+    server.on("/", Reply(404))
+    assert read_only_token(repository, GivenToken("ya29.given"), new_context({}, console)).value == "ya29.given"
+    assert len(server.seen) == 1
+    server.on("/", Reply(403))
+    with pytest.raises(RegistryRefused):
+        read_only_token(repository, GivenToken("ya29.given"), new_context({}, console))
+
+
+def test_no_token_is_sent_over_plain_http(console: Memory) -> None:
+    repository = Repository.parse("http://registry.example.com/simple/", endpoints=Endpoints())
+    with pytest.raises(BadInput) as caught:
+        read_only_token(repository, GivenToken("ya29.given"), new_context({}, console))
+    assert caught.value.anchor == "plain-http"
