@@ -104,7 +104,7 @@ def _has_default_store() -> bool:
 
     paths = ssl.get_default_verify_paths()
     folders = os.environ.get(paths.openssl_capath_env) or paths.openssl_capath
-    return paths.cafile is not None or any(any(Path(each).glob("*.[0-9]")) for each in folders.split(os.pathsep))
+    return bool(paths.cafile) or any(any(Path(each).glob("*.[0-9]")) for each in folders.split(os.pathsep))
 
 
 def _unusable(name: str, path: str, why: str) -> BadInput:

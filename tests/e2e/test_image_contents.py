@@ -39,7 +39,6 @@ WHY = {
     "requests": "HTTP",
     "rich": "bars of uploads; twine imports it",
     "sortedcontainers": "the order in SBOMs",
-    "tenacity": "the retry policy",
     "tomlkit": "hatchling requires it",
     "twine": "the metadata checks, and the fields of the upload form",
     "urllib3": "requests' connections",

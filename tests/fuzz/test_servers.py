@@ -31,7 +31,7 @@ from gar_publish.report.render import as_json, failure_as_markdown
 from gar_publish.settings.credential import Federation, Key
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
-from gar_publish.transport.retry import _asked_wait
+from gar_publish.transport.retry import _retry_after
 from gar_publish.transport.session import new_session
 from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import either, json_values, objects, text, words
@@ -162,7 +162,7 @@ def test_a_json_page(body: bytes) -> None:
 
 
 def can_be_asked_for(url: str) -> None:
-    """Or is refused as a URL, which `persist` turns into a failure."""
+    """Or is refused as a URL, which `with_retries` turns into a failure."""
     with contextlib.suppress(OSError):
         request = requests.Request("GET", url, auth=HostAuth(PAGE, GivenSource("ya29.secret")))
         made = new_session().prepare_request(request)
@@ -198,7 +198,7 @@ def test_workload_identity(github: Any, sts: Any, iam: Any) -> None:
         PROVIDER, "a@b.iam.gserviceaccount.com", "https://x.actions.githubusercontent.com/idtoken?a=b", "t"
     )
     with only_failures():
-        workload_identity.Federated(who, exchange(reply)).fetch("scope")
+        workload_identity.JobIdentity(who, exchange(reply)).fetch("scope")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def pem() -> str:
 def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
     info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}
     with only_failures():
-        service_account_key.Keyed(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
+        service_account_key.KeyIdentity(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
 
 
 @given(answers)
@@ -242,17 +242,6 @@ def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
         api.check(create=True)
 
 
-class _State:
-    def __init__(self, response: requests.Response) -> None:
-        self.outcome = self
-        self.response = response
-
-    def exception(self) -> None:
-        return None
-
-    def result(self) -> requests.Response:
-        return self.response
-
 
 dates = st.lists(
     st.one_of(
@@ -264,5 +253,4 @@ dates = st.lists(
 
 @given(dates, dates)
 def test_the_wait_that_a_server_asks_for(asked: str, date: str) -> None:
-    state: Any = _State(answer(429, b"", PAGE, **cast("Any", {"Retry-After": asked, "Date": date})))
-    assert 0 <= _asked_wait(state) <= 60
+    assert 0 <= _retry_after(cast("Any", {"Retry-After": asked, "Date": date})) <= 60

@@ -1,4 +1,4 @@
-"""What the machine itself offers, in the order of Application Default Credentials, and gcloud's login last.
+"""The credentials of this machine, in the order of Application Default Credentials, and gcloud's login last.
 
 https://cloud.google.com/docs/authentication/application-default-credentials
 """
@@ -15,7 +15,7 @@ import requests
 from gar_publish.auth import gcloud, metadata_server, service_account_key, workload_identity
 from gar_publish.auth.exchange import Exchange, refresh
 from gar_publish.auth.refusals import project_of
-from gar_publish.auth.tokens import FreshSource, TokenSource
+from gar_publish.auth.tokens import PUBLISH_SCOPE, FreshSource, Token, TokenSource
 from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.urls import refuse_plain_http
 
@@ -23,13 +23,11 @@ VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 def open_ambient(exchange: Exchange) -> TokenSource:
-    """Find what this machine offers.
-
-    Under an emulator, gcloud and its files are left alone: what they hold is for Google only.
+    """Return the credentials of this machine. With an emulator, those of gcloud are not used: they are for Google only.
 
     Raises:
-        BadInput: The credentials file is not one.
-        CredentialsFailure: The machine offers nothing.
+        BadInput: The credentials file is malformed.
+        CredentialsFailure: This machine has no credentials.
     """
     environment = exchange.context.environment
     if path := environment.get(VARIABLE):
@@ -48,14 +46,14 @@ def open_ambient(exchange: Exchange) -> TokenSource:
         try:
             source.token()
         except CredentialsFailure as failure:
-            raise _nothing(real=real, detail=failure.detail) from None
+            raise _no_credentials(real=real, detail=failure.detail) from None
         return source
-    raise _nothing(real=real)
+    raise _no_credentials(real=real)
 
 
-def _nothing(*, real: bool, detail: str = "") -> CredentialsFailure:
+def _no_credentials(*, real: bool, detail: str = "") -> CredentialsFailure:
     return CredentialsFailure(
-        "There are no credentials: no input names any, and this machine offers none.",
+        "There are no credentials: no input names any, and this machine has none.",
         cause=f"looked for {VARIABLE}, "
         + ("gcloud's files, a metadata server and gcloud itself" if real else "and for a metadata server"),
         fix="one of these\n"
@@ -69,7 +67,7 @@ def _nothing(*, real: bool, detail: str = "") -> CredentialsFailure:
 
 
 def open_file(path: Path, exchange: Exchange) -> TokenSource:
-    """A credentials file: a key, an external account, a user's login, or an impersonation by one of them.
+    """Return the source for a credentials file: a key, an external account, a login, or an impersonation by one.
 
     Raises:
         BadInput: It is not such a file.
@@ -78,26 +76,23 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
     kind = info.get("type")
     if not isinstance(kind, str) or kind not in _NAMES:
         raise BadInput(
-            f"{path} is not a credentials file that can be used here.",
-            cause=f"its type is {kind!r}; known are {', '.join(_NAMES)}",
+            f"{path} is not a supported credentials file.",
+            cause=f"its type is {kind!r}; supported are {', '.join(_NAMES)}",
             fix="gcloud auth application-default login, or set `access-token`",
             anchor="credentials-file",
         )
 
-    def fetch(scope: str) -> Any:
+    def fetch(scope: str) -> Token:
         try:
-            names = _NAMES[kind](info)
-            named = replace(exchange, names=names)
-            credentials = _credentials(info, named, scope)
+            return _token(info, replace(exchange, names=_NAMES[kind](info)), scope)
         except (KeyError, TypeError, AttributeError):
             raise BadInput(
                 f"{path} is a credentials file with parts missing.",
-                fix="make it anew: gcloud auth application-default login",
+                fix="create it again: gcloud auth application-default login",
                 anchor="credentials-file",
             ) from None
-        return refresh(credentials, named)
 
-    # What a person consented to when logging in cannot be narrowed afterwards.
+    # The scopes of a login are those that the user consented to.
     return FreshSource(f"credentials file ({kind})", fetch, narrows=kind != "authorized_user")
 
 
@@ -107,69 +102,63 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read: {error.strerror}.",
-            cause=f"{VARIABLE} names it; a file of google-github-actions/auth is gone once its job ends",
-            fix=f"unset {VARIABLE}, or let it name a file that exists",
+            cause=f"{VARIABLE} names it; google-github-actions/auth deletes its file when the job ends",
+            fix=f"unset {VARIABLE}, or set it to a file that exists",
             anchor="credentials-file",
         ) from None
     except ValueError:
         info = None
     if not isinstance(info, dict):
         raise BadInput(
-            f"{path} is not a credentials file: it does not hold a JSON object.",
-            fix=f"let {VARIABLE} name the file itself; it never holds the key's text",
+            f"{path} is not a credentials file: it is not a JSON object.",
+            fix=f"set {VARIABLE} to the path of a credentials file",
             anchor="credentials-file",
         )
     return info
 
 
-def _credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
+def _token(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
     match info["type"]:
         case "service_account":
-            return service_account_key.credentials(info, exchange, scope)
+            return refresh(service_account_key.credentials(info, exchange, scope), exchange)
         case "external_account":
             return _external(info, exchange, scope)
         case "authorized_user":
             from google.oauth2.credentials import Credentials  # slow to import
 
-            return Credentials(
+            login = Credentials(
                 None,
                 refresh_token=info["refresh_token"],
                 token_uri=exchange.context.endpoints.oauth,
                 client_id=info["client_id"],
                 client_secret=info["client_secret"],
             )
+            return refresh(login, exchange)
         case _:
-            from google.auth import impersonated_credentials  # slow to import
-
-            return impersonated_credentials.Credentials(
-                _credentials(info["source_credentials"], exchange, scope),
-                _impersonated(info),
-                [scope],
-                delegates=info.get("delegates"),
-                iam_endpoint_override=_googles(info["service_account_impersonation_url"], exchange),
-            )
+            url = _googles(info["service_account_impersonation_url"], exchange)
+            source = _token(info["source_credentials"], exchange, PUBLISH_SCOPE)
+            return workload_identity.impersonate(source, url, exchange, scope, delegates=info.get("delegates"))
 
 
-def _external(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
+def _external(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
     source = info["credential_source"]
     if not {"url", "file"} & set(source) or "environment_id" in source:
         raise BadInput(
             "The credentials file gets its subject token from AWS, a program or a certificate; "
-            "only a URL or a file can be used here.",
-            fix="make a token with gcloud, and set `access-token`: gcloud auth print-access-token",
+            "only a URL or a file is supported.",
+            fix="get a token from gcloud, and set `access-token`: gcloud auth print-access-token",
             anchor="credentials-file",
         )
     _googles(info["token_url"], exchange)
     if url := info.get("service_account_impersonation_url"):
         _googles(url, exchange)
-    return workload_identity.credentials(info, lambda: _subject(source, exchange), exchange, scope)
+    subject = _subject(source, exchange)
+    exchange.context.console.mask(subject)
+    return workload_identity.exchange_subject(info, subject, exchange, scope)
 
 
 def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
-    """The subject token that a file's `credential_source` leads to.
-
-    https://google.aip.dev/auth/4117
-    """
+    """Return the subject token of a `credential_source` (https://google.aip.dev/auth/4117)."""
     if path := source.get("file"):
         try:
             text = Path(path).read_text("utf-8")
@@ -188,7 +177,7 @@ def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
         return str(json.loads(text)[form["subject_token_field_name"]])
     except (ValueError, KeyError, TypeError):
         raise CredentialsFailure(
-            "What the credentials file leads to is not a subject token.", anchor="credentials-file"
+            "The `credential_source` of the credentials file has no subject token.", anchor="credentials-file"
         ) from None
 
 
@@ -197,9 +186,12 @@ def _has_body(response: requests.Response) -> bool:
 
 
 def _googles(url: str, exchange: Exchange) -> str:
-    """Let a credentials file send tokens to Google (or the emulator) only.
+    """Return a URL of a credentials file, if it is Google's or the emulator's.
 
     https://cloud.google.com/docs/authentication/external/externally-sourced-credentials
+
+    Raises:
+        BadInput: It is not.
     """
     parts = urlsplit(url)
     emulator = exchange.context.endpoints.emulator
@@ -209,7 +201,7 @@ def _googles(url: str, exchange: Exchange) -> str:
         return url
     raise BadInput(
         f"The credentials file sends tokens to {parts.scheme}://{parts.hostname}, which is not Google's.",
-        fix="make it anew: gcloud iam workload-identity-pools create-cred-config",
+        fix="create it again: gcloud iam workload-identity-pools create-cred-config",
         anchor="credentials-file",
     )
 

@@ -1,7 +1,6 @@
-"""Every HTTP call that a credential needs: retried, masked, explained, and under an emulator kept there."""
+"""The HTTP requests that credentials need: retried, masked, explained, and sent to the emulator if there is one."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,16 +14,19 @@ from gar_publish.context import Context
 from gar_publish.errors import CredentialsFailure
 from gar_publish.transport.retry import UnusableAnswer, with_retries
 
+MALFORMED = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+"""The exceptions of code that reads an answer without an expected field, or with one of another type."""
+
 _ANSWER_SECONDS = 30.0
-"""No token takes as long as an upload."""
+"""Shorter than for uploads."""
 
 _SECRETS = ("access_token", "accessToken", "id_token", "value")
-"""The fields that hold a token in the answers of STS and OAuth, IAM Credentials, OAuth, and GitHub."""
+"""The fields with a token in the answers of STS and OAuth, IAM Credentials, OAuth, and GitHub."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What google-auth expects of an answer (`google.auth.transport.Response`)."""
+    """An answer as google-auth expects it (`google.auth.transport.Response`)."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,10 +35,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A transport for google-auth (`google.auth.transport.Request`), which by itself retries next to nothing.
+    """Sends requests to token services, also for google-auth (`google.auth.transport.Request`).
 
     Attributes:
-        names: What failures name: `provider`, `service_account` and the like. Never a secret.
+        names: The names in messages of failures: `provider`, `service_account` and others. No secrets.
     """
 
     context: Context
@@ -52,33 +54,29 @@ class Exchange:
         timeout: float | None = None,  # noqa: ARG002 - google-auth's own is 120 s
         **_: Any,
     ) -> Answer:
-        """Make one request of google-auth, and have it succeed.
+        """Make one request for google-auth.
 
         Raises:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        response = self.send(method, url, _is_json_object, data=body, headers=headers)
-        answer = response.json()
-        for name in _SECRETS:
-            if isinstance(answer.get(name), str):
-                self.context.console.mask(answer[name])
+        response = self._send_for_json(method, url, data=body, headers=headers)
         return Answer(response.status_code, response.headers, response.content)
 
-    def get_json(self, url: str, **options: Any) -> Mapping[str, Any]:
-        """Get a JSON object; `options` are those of `requests`. Masking what it holds is left to the caller.
+    def json(self, method: str, url: str, **options: Any) -> Mapping[str, Any]:
+        """Return the JSON object of an answer; `options` are those of `requests`.
 
         Raises:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        answer: Mapping[str, Any] = self.send("GET", url, _is_json_object, **options).json()
+        answer: Mapping[str, Any] = self._send_for_json(method, url, **options).json()
         return answer
 
     def send(
         self, method: str, url: str, is_proper: Callable[[requests.Response], bool], **options: Any
     ) -> requests.Response:
-        """Make one request until its answer is final, and have it be 200 and proper.
+        """Return an answer with status 200 that is proper.
 
         Raises:
             CredentialsFailure: The answer is a refusal.
@@ -89,13 +87,13 @@ class Exchange:
         def call() -> requests.Response:
             response = self.session.request(
                 method,
-                self._kept_in(url),
+                self._rerouted(url),
                 allow_redirects=False,
                 timeout=(connect, min(answer, _ANSWER_SECONDS)),
                 **options,
             )
             if response.status_code == requests.codes.ok and not is_proper(response):
-                raise UnusableAnswer(response, _strange(""))
+                raise UnusableAnswer(response, no_token())
             return response
 
         response = with_retries(call, self.context, f"get a token from {urlsplit(url).hostname}")
@@ -103,62 +101,61 @@ class Exchange:
             raise explain(response, self.names)
         return response
 
-    def _kept_in(self, url: str) -> str:
-        """The URL itself, or the emulator's stand-in for it."""
-        emulator = self.context.endpoints.emulator
-        if not emulator or url.startswith(f"{emulator}/"):
+    def _send_for_json(self, method: str, url: str, **options: Any) -> requests.Response:
+        response = self.send(method, url, _is_json_object, **options)
+        answer = response.json()
+        for name in _SECRETS:
+            if isinstance(answer.get(name), str):
+                self.context.console.mask(answer[name])
+        return response
+
+    def _rerouted(self, url: str) -> str:
+        """Return the URL, or where the emulator stands in for it."""
+        endpoints = self.context.endpoints
+        if not endpoints.emulator or url.startswith(f"{endpoints.emulator}/"):
             return url
         parts = urlsplit(url)
-        return self.context.endpoints.host(parts.netloc) + urlunsplit(("", "", parts.path, parts.query, ""))
+        return endpoints.host(parts.netloc) + urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 def refresh(credentials: Any, exchange: Exchange) -> Token:
-    """Have google-auth's credentials fetch their token.
+    """Return a new token of google-auth's credentials.
 
     Raises:
-        CredentialsFailure: A server refuses, or answers in a way that google-auth does not understand.
+        CredentialsFailure: A server refuses, or its answer is malformed.
         Unreachable: A server does not answer.
     """
-    with understood():
+    from google.auth.exceptions import GoogleAuthError  # slow to import
+
+    try:
         credentials.refresh(exchange)  # before_request() would start a thread that asks another host
         return new_token(credentials.token, credentials.expiry)
+    except GoogleAuthError as error:
+        # Further arguments of the error may have the answer, and with it a token.
+        raise no_token(str(error.args[0]) if error.args else "") from None
+    except MALFORMED:
+        raise no_token() from None
 
 
 def new_token(value: object, expires_at: datetime | None) -> Token:
-    """A token out of an answer; a time without a zone is UTC.
+    """Return a token of an answer. A time without a zone is UTC.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The value is no token, or there is no time.
     """
     if not isinstance(value, str) or not value or expires_at is None:
         raise ValueError("no token")
     return Token(value, expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC))
 
 
-@contextmanager
-def understood() -> Iterator[None]:
-    """Explain what cannot be made of a token service's answer.
-
-    Raises:
-        CredentialsFailure: The answer is not one that google-auth, or the code in the context, understands.
-    """
-    from google.auth.exceptions import GoogleAuthError  # slow to import
-
-    try:
-        yield
-    except (GoogleAuthError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # The error's further arguments may hold the answer, and with it a token.
-        words = str(error.args[0]) if isinstance(error, GoogleAuthError) and error.args else ""
-        raise _strange(words) from None
-
-
-def _strange(words: str) -> CredentialsFailure:
+def no_token(detail: str = "") -> CredentialsFailure:
+    """Return the failure for an answer without a token."""
     return CredentialsFailure(
-        "A token service answered, but not with a token.",
-        cause="a proxy that changes answers, or an identity that may not have this scope",
-        fix="run it again; if the answer stays the same, make a token another way, and set `access-token`",
+        "A token service answered, but without a token.",
+        cause="a proxy changes answers, or this identity may not have this scope",
+        fix="run it again; if the answer stays the same, get a token another way, and set `access-token`",
         anchor="strange-token",
-        detail=words,
+        detail=detail,
     )
 
 

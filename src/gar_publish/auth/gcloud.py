@@ -1,4 +1,4 @@
-"""gcloud's own login, for a person at a shell."""
+"""Tokens of gcloud's login."""
 
 import json
 import shutil
@@ -15,12 +15,12 @@ _SECONDS = 60
 
 
 def find(environment: Mapping[str, str]) -> str | None:
-    """The gcloud program on the PATH (`gcloud.cmd` on Windows)."""
+    """Return the gcloud program on the PATH (`gcloud.cmd` on Windows)."""
     return shutil.which("gcloud", path=environment.get("PATH", ""))
 
 
 def login_file(environment: Mapping[str, str]) -> Path | None:
-    """Where `gcloud auth application-default login` keeps what it made; None where there is no such file."""
+    """Return the file of `gcloud auth application-default login`; None if there is none."""
     if folder := environment.get("CLOUDSDK_CONFIG"):
         config = Path(folder)
     elif folder := environment.get("APPDATA"):
@@ -32,16 +32,16 @@ def login_file(environment: Mapping[str, str]) -> Path | None:
 
 
 def fetch(program: str, environment: Mapping[str, str], console: Console) -> Token:
-    """Ask gcloud for a token with at least ten minutes left.
+    """Return a token from gcloud that is valid for at least ten minutes.
 
     Raises:
-        CredentialsFailure: gcloud is not logged in, or its login has ended.
+        CredentialsFailure: gcloud is not logged in, or its login has expired.
     """
     command = [program, "config", "config-helper", "--format=json(credential)", "--min-expiry=10m"]
     try:
         done = subprocess.run(
             command,
-            env={**_without_secrets_of_the_job(environment), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            env={**_without_job_secrets(environment), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,14 +60,14 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
     except (OSError, ValueError, KeyError, TypeError):
         words = "an answer without a token"
     raise CredentialsFailure(
-        "gcloud is installed, but has no token to give.",
-        cause="nobody is logged in, or the login has ended",
+        "gcloud is installed, but gives no token.",
+        cause="no account is logged in, or the login has expired",
         fix="gcloud auth login, then run the same command again",
         anchor="gcloud-login",
         detail=words[-1000:],
     )
 
 
-def _without_secrets_of_the_job(environment: Mapping[str, str]) -> dict[str, str]:
-    """The login is the machine's own: it needs neither the job's inputs nor what asks for its identity token."""
+def _without_job_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what gcloud does not need: the job's inputs and its right to an identity token."""
     return {name: value for name, value in environment.items() if not name.startswith(("ACTIONS_", "INPUT_"))}

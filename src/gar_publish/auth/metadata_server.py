@@ -26,24 +26,24 @@ _PING_TIMEOUTS = (1.5, 1.0)
 """Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
 _LONGEST_LIFE = 7 * 86400
-"""Seconds: no token lives as long."""
+"""Seconds; no token is valid as long."""
 
 
-class _Nobody(Exception):
-    """Nobody has the address of the metadata server."""
+class _NoServer(Exception):
+    """The metadata server's address is not reachable."""
 
 
 class MetadataSource(FreshSource):
     """The attached account's tokens."""
 
     def read_only(self) -> FreshSource | None:
-        """None where this server ignores scopes: then it gives its cached token again."""
+        """Return None if the server ignores scopes, and gives its cached token again."""
         narrow = super().read_only()
         return narrow if narrow and narrow.token().value != self.token().value else None
 
 
 def find(exchange: Exchange) -> str | None:
-    """The metadata server's base URL; None where there is none, which takes some seconds to know at the most.
+    """Return the metadata server's base URL; None if there is no server, which takes some seconds at most.
 
     `NO_GCE_CHECK=true` says that there is none, and `GCE_METADATA_HOST` names another one.
     """
@@ -61,38 +61,39 @@ def find(exchange: Exchange) -> str | None:
             )
         except requests.ConnectionError as error:
             if isinstance(error, requests.ConnectTimeout) or _errno(error) in _UNREACHABLE:
-                raise _Nobody from None
+                raise _NoServer from None
             raise
         is_there = is_there or answer.headers.get("Metadata-Flavor") == "Google"
         return answer
 
-    with suppress(_Nobody, Failure):
+    with suppress(_NoServer, Failure):
         policy = exchange.context.retry_policy.for_metadata_server()
         with_retries(ping, replace(exchange.context, retry_policy=policy), "look for a metadata server")
     return base if is_there else None
 
 
 def address(endpoints: Endpoints, environment: Mapping[str, str]) -> str:
-    """Where the metadata server is, if there is one."""
+    """Return the base URL that a metadata server would have."""
     return endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
 
 
 def _errno(error: requests.ConnectionError) -> int | None:
-    """The number of the operating system's error, which is behind those of urllib3 and requests."""
+    """Return the number of the operating system's error that caused those of urllib3 and requests."""
     failed = getattr(error.args[0], "reason", None) if error.args else None
     cause = getattr(failed, "__cause__", None)
     return cause.errno if isinstance(cause, OSError) else None
 
 
 def fetch(base: str, exchange: Exchange, scope: str) -> Token:
-    """Ask for a token of the default account.
+    """Return a new token of the default account.
 
     Raises:
         CredentialsFailure: No account is attached.
         Unreachable: The server does not answer.
     """
     asked_at = datetime.now(UTC)
-    answer = exchange.get_json(
+    answer = exchange.json(
+        "GET",
         f"{base}/computeMetadata/v1/instance/service-accounts/default/token?scopes={quote(scope, safe='')}",
         headers=HEADERS,
         proxies=NO_PROXY,
@@ -100,9 +101,8 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
     value, seconds = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST_LIFE:
         raise CredentialsFailure(
-            "The metadata server answered, but not with a token.",
+            "The metadata server answered, but without a token.",
             fix="attach a service account to this machine",
             anchor="metadata-account",
         )
-    exchange.context.console.mask(value)
     return Token(value, asked_at + timedelta(seconds=seconds))

@@ -12,11 +12,10 @@ from gar_publish.errors import BadInput
 from gar_publish.settings.credential import Key
 
 
-class Keyed:
+class KeyIdentity:
     """Exchanges assertions that the key signs for access tokens.
 
-    The key is read once, which takes longer than to sign. Its own `token_uri` is not used: anybody could have written
-    it.
+    The key is read once: reading takes longer than signing. Its `token_uri` is not used: it could be an attacker's.
     """
 
     def __init__(self, key: Key, exchange: Exchange) -> None:
@@ -24,7 +23,7 @@ class Keyed:
         self._exchange = exchange
 
     def fetch(self, scope: str) -> Token:
-        """Get an access token.
+        """Return a new access token.
 
         Raises:
             BadInput: The private key cannot be read.
@@ -40,7 +39,7 @@ class Keyed:
 
 
 def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
-    """google-auth's credentials of a key.
+    """Return google-auth's credentials of a key.
 
     Raises:
         BadInput: The private key cannot be read.
@@ -62,6 +61,6 @@ def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
 
 
 def names(info: Mapping[str, Any]) -> dict[str, str]:
-    """What failures of a key name."""
+    """Return the names in messages of failures of a key."""
     account = str(info["client_email"])
     return {"service_account": account, "key_id": str(info["private_key_id"]), "project": project_of(account)}

@@ -29,11 +29,11 @@ def open_source(credential: Credential, context: Context, session: requests.Sess
             from gar_publish.auth import workload_identity
 
             context.console.mask(credential.request_token)
-            return FreshSource("workload identity", workload_identity.Federated(credential, exchange).fetch)
+            return FreshSource("workload identity", workload_identity.JobIdentity(credential, exchange).fetch)
         case Key():
             from gar_publish.auth import service_account_key
 
-            return FreshSource("service-account key", service_account_key.Keyed(credential, exchange).fetch)
+            return FreshSource("service-account key", service_account_key.KeyIdentity(credential, exchange).fetch)
         case Ambient():
             from gar_publish.auth import application_default
 

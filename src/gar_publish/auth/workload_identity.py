@@ -1,4 +1,4 @@
-"""Workload identity: somebody vouches for this job, and Google gives a short-lived token for that.
+"""Workload identity: an identity token of this job or machine, exchanged for a short-lived access token.
 
 https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines
 """
@@ -6,13 +6,13 @@ https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-p
 import base64
 import json
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from gar_publish.auth.exchange import Exchange, new_token, understood
+from gar_publish.auth.exchange import MALFORMED, Exchange, new_token, no_token
 from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, Token
 from gar_publish.errors import CredentialsFailure
@@ -23,151 +23,161 @@ from gar_publish.urls import refuse_plain_http
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-_SUBJECT_SERVES = 60.0
+_SUBJECT_SECONDS = 60.0
 _SHOWN_CLAIMS = ("repository", "repository_owner", "ref", "sub", "environment", "event_name")
 
 
-class Federated:
-    """Exchanges the job's identity for access tokens: of the service account, if one is set.
+class JobIdentity:
+    """Exchanges the identity token of a GitHub job for access tokens.
 
-    The first identity token is asked for at once, since importing google-auth takes as long. One serves for all
-    exchanges of a minute, as one in a file does for those of an hour
-    (https://cloud.google.com/iam/docs/workload-identity-federation-with-kubernetes). Where an exchange is refused, a
-    new one is tried.
+    The first identity token is asked for at once, in the background. One serves all exchanges of a minute, as one in a
+    file does for those of an hour (https://cloud.google.com/iam/docs/workload-identity-federation-with-kubernetes).
+    After a refusal, a new one is tried once.
     """
 
     def __init__(self, federation: Federation, exchange: Exchange) -> None:
+        endpoints, account = exchange.context.endpoints, federation.service_account
         self._federation = federation
-        self._exchange = replace(exchange, names=names(federation.provider, federation.service_account))
+        self._exchange = replace(exchange, names=names(federation.provider, account))
+        self._account = {
+            "audience": f"//iam.googleapis.com/{federation.provider}",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": endpoints.sts,
+            "service_account_impersonation_url": endpoints.impersonation(account) if account else None,
+        }
         self._lock = threading.Lock()
-        self._asked, self._asked_at = self._ask(), exchange.context.retry_policy.clock()
+        self._renew()
 
     def fetch(self, scope: str) -> Token:
-        """Get an access token.
+        """Return a new access token: of the service account, if one is set.
 
         Raises:
             CredentialsFailure: GitHub, STS or IAM Credentials refuses.
             Unreachable: One of them does not answer.
         """
-        asked = self._current()
+        subject = self._current()
         try:
-            return self._exchanged(asked, scope)
+            return self._exchanged(subject, scope)
         except CredentialsFailure:
-            if asked.exception():
+            if subject.exception():
                 raise
-        return self._exchanged(self._another(asked), scope)
+        return self._exchanged(self._after(subject), scope)
+
+    def _exchanged(self, subject: "Future[str]", scope: str) -> Token:
+        return exchange_subject(self._account, subject.result(), self._exchange, scope)
 
     def _current(self) -> "Future[str]":
         with self._lock:
-            failed = self._asked.done() and self._asked.exception() is not None
-            if failed or self._exchange.context.retry_policy.clock() - self._asked_at > _SUBJECT_SERVES:
+            failed = self._subject.done() and self._subject.exception() is not None
+            if failed or self._exchange.context.retry_policy.clock() - self._asked_at > _SUBJECT_SECONDS:
                 self._renew()
-            return self._asked
+            return self._subject
 
-    def _another(self, refused: "Future[str]") -> "Future[str]":
+    def _after(self, refused: "Future[str]") -> "Future[str]":
         with self._lock:
-            if self._asked is refused:
+            if self._subject is refused:
                 self._renew()
-            return self._asked
-
-    def _exchanged(self, asked: "Future[str]", scope: str) -> Token:
-        account, subject = self._federation.service_account, _heard(asked.result(), self._exchange)
-        with understood():
-            if account:
-                return self._impersonated(self._federated(subject, PUBLISH_SCOPE), account, scope)
-            return self._federated(subject, scope)
-
-    def _federated(self, subject: str, scope: str) -> Token:
-        """RFC 8693. google-auth's own credentials import cryptography, which takes longer than the exchange."""
-        from google.oauth2.sts import Client  # slow to import as well
-
-        answer = Client(self._exchange.context.endpoints.sts).exchange_token(
-            self._exchange,
-            grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
-            audience=f"//iam.googleapis.com/{self._federation.provider}",
-            scopes=[scope],
-            requested_token_type="urn:ietf:params:oauth:token-type:access_token",  # noqa: S106 - no password
-            subject_token=subject,
-            subject_token_type="urn:ietf:params:oauth:token-type:jwt",  # noqa: S106 - the same
-        )
-        lifetime = timedelta(seconds=int(answer["expires_in"]))
-        return new_token(answer["access_token"], datetime.now(UTC) + lifetime)
-
-    def _impersonated(self, federated: Token, account: str, scope: str) -> Token:
-        """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken"""
-        answer = self._exchange(
-            self._exchange.context.endpoints.impersonation(account),
-            "POST",
-            json.dumps({"scope": [scope]}).encode(),
-            {"Authorization": f"Bearer {federated.value}", "Content-Type": "application/json"},
-        )
-        said = json.loads(answer.data)
-        return new_token(said["accessToken"], datetime.fromisoformat(said["expireTime"]))
+            return self._subject
 
     def _renew(self) -> None:
-        self._asked, self._asked_at = self._ask(), self._exchange.context.retry_policy.clock()
-
-    def _ask(self) -> "Future[str]":
-        return in_background(lambda: subject_token(self._federation, self._exchange))
+        self._subject = in_background(lambda: subject_token(self._federation, self._exchange))
+        self._asked_at = self._exchange.context.retry_policy.clock()
 
 
-def credentials(info: Mapping[str, Any], subject: Callable[[], str], exchange: Exchange, scope: str) -> Any:
-    """google-auth's credentials of an external account that a file describes.
+def exchange_subject(account: Mapping[str, Any], subject: str, exchange: Exchange, scope: str) -> Token:
+    """Return the access token for a subject token (RFC 8693). google-auth would import cryptography for that.
 
     Args:
-        info: Its configuration, as in a credentials file, but for the `credential_source`.
-        subject: Gets a fresh subject token.
-        exchange: Learns what the subject token says, for failures.
+        account: An external account, as in a credentials file (https://google.aip.dev/auth/4117).
+        subject: The subject token.
+        exchange: Its names get the claims of the subject token.
         scope: The scope to ask for.
+
+    Raises:
+        CredentialsFailure: STS or IAM Credentials refuses.
+        Unreachable: One of them does not answer.
     """
-    from google.auth import identity_pool  # slow to import
+    _add_claims(subject, exchange)
+    impersonation = account.get("service_account_impersonation_url")
+    form = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "audience": account["audience"],
+        "scope": PUBLISH_SCOPE if impersonation else scope,
+        "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "subject_token": subject,
+        "subject_token_type": account["subject_token_type"],
+    }
+    client = (account["client_id"], account["client_secret"]) if "client_id" in account else None
+    if not client and (project := account.get("workforce_pool_user_project")):
+        form["options"] = quote(json.dumps({"userProject": project}))
+    answer = exchange.json("POST", account["token_url"], data=form, auth=client)
+    try:
+        token = new_token(answer["access_token"], datetime.now(UTC) + timedelta(seconds=int(answer["expires_in"])))
+    except MALFORMED:
+        raise no_token() from None
+    if not impersonation:
+        return token
+    lifetime = (account.get("service_account_impersonation") or {}).get("token_lifetime_seconds")
+    return impersonate(token, impersonation, exchange, scope, lifetime=lifetime)
 
-    return identity_pool.Credentials.from_info(
-        {**info, "credential_source": None},
-        subject_token_supplier=_Supplier(subject, exchange),
-        scopes=[scope],
+
+def impersonate(
+    token: Token,
+    url: str,
+    exchange: Exchange,
+    scope: str,
+    *,
+    delegates: Sequence[str] | None = None,
+    lifetime: int | None = None,
+) -> Token:
+    """Return an access token of a service account, for a token that may impersonate it.
+
+    https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
+
+    Raises:
+        CredentialsFailure: IAM Credentials refuses.
+        Unreachable: It does not answer.
+    """
+    body = {"scope": [scope], "delegates": delegates, "lifetime": f"{lifetime}s" if lifetime else None}
+    answer = exchange.json(
+        "POST",
+        url,
+        json={name: value for name, value in body.items() if value},
+        headers={"Authorization": f"Bearer {token.value}"},
     )
+    try:
+        return new_token(answer["accessToken"], datetime.fromisoformat(answer["expireTime"]))
+    except MALFORMED:
+        raise no_token() from None
 
 
-@dataclass(frozen=True)
-class _Supplier:
-    """Supplies subject tokens to google-auth (`google.auth.identity_pool.SubjectTokenSupplier`)."""
-
-    subject: Callable[[], str]
-    exchange: Exchange
-
-    def get_subject_token(self, _context: Any, _request: Any) -> str:
-        return _heard(self.subject(), self.exchange)
-
-
-def _heard(token: str, exchange: Exchange) -> str:
-    """A subject token, whose claims failures may tell from now on, and which no log will show."""
-    exchange.context.console.mask(token)
+def _add_claims(token: str, exchange: Exchange) -> None:
+    """Let failures show what a subject token says."""
     claims, known = unverified_claims(token), exchange.names
     known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
     known["issuer"] = str(claims.get("iss", "ISSUER"))
     known["owner_id"] = str(claims.get("repository_owner_id", "OWNER_ID"))
     known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
-    return token
 
 
 def subject_token(federation: Federation, exchange: Exchange) -> str:
-    """The job's identity token (https://docs.github.com/en/actions/reference/security/oidc).
+    """Return the job's identity token (https://docs.github.com/en/actions/reference/security/oidc).
 
     Raises:
-        CredentialsFailure: GitHub gives none.
+        CredentialsFailure: GitHub issues none.
         Unreachable: It does not answer.
     """
     refuse_plain_http(federation.request_url, exchange.context.endpoints.emulator)
-    answer = exchange.get_json(
+    answer = exchange.json(
+        "GET",
         with_audience(federation.request_url, f"https://iam.googleapis.com/{federation.provider}"),
         headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},
     )
     token = answer.get("value")
     if not isinstance(token, str) or not token:
         raise CredentialsFailure(
-            "GitHub answered, but not with an identity token.",
-            cause="the job lacks the permission `id-token: write`, or something else answers at "
+            "GitHub answered, but without an identity token.",
+            cause="the job lacks the permission `id-token: write`, or another server answers at "
             "ACTIONS_ID_TOKEN_REQUEST_URL",
             fix="add to the job\n    permissions:\n      contents: read\n      id-token: write",
             anchor="id-token-permission",
@@ -176,14 +186,14 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
 
 
 def with_audience(url: str, audience: str) -> str:
-    """The runner's URL with `audience` in its query, which holds other fields already."""
+    """Return a URL with `audience` added to its query."""
     parts = urlsplit(url)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("audience", audience)]
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def unverified_claims(token: str) -> Mapping[str, Any]:
-    """What a JWT says (RFC 7519), for messages alone; nothing where it cannot be read."""
+    """Return the claims of a JWT (RFC 7519), for messages only; none if it cannot be read."""
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -193,7 +203,7 @@ def unverified_claims(token: str) -> Mapping[str, Any]:
 
 
 def names(provider: str, account: str | None) -> dict[str, str]:
-    """What failures of a provider name."""
+    """Return the names in messages of failures of a provider."""
     pool = provider.partition("/providers/")[0]
     return {
         "provider": provider,

@@ -243,7 +243,7 @@ class TestFile:
         subject = tmp_path / "subject"
         subject.write_text(answer)
         form = {"type": "json", "subject_token_field_name": "value"}
-        with pytest.raises(CredentialsFailure, match="not a subject token"):
+        with pytest.raises(CredentialsFailure, match="has no subject token"):
             ambient(exchange, environment(file, external(file=str(subject), format=form))).token()
         assert not google.seen
 

@@ -17,7 +17,7 @@ def test_assertion_goes_to_google_alone(
     key_info: dict[str, str], keys: Keys, exchange: Exchange, server: ScriptedServer, console: Memory
 ) -> None:
     server.on("/oauth2.googleapis.com/token", Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
-    token = service_account_key.Keyed(Key(key_info), exchange).fetch(READ_ONLY_SCOPE)
+    token = service_account_key.KeyIdentity(Key(key_info), exchange).fetch(READ_ONLY_SCOPE)
     assert token.value == "tok-1"
     assert token.expires_at
     assert console.masked == ["tok-1"]
@@ -36,7 +36,7 @@ def test_assertion_goes_to_google_alone(
 
 def test_retried(key_info: dict[str, str], exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/oauth2.", Reply(502), Reply(500), Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
-    assert service_account_key.Keyed(Key(key_info), exchange).fetch(READ_ONLY_SCOPE).value == "tok-1"
+    assert service_account_key.KeyIdentity(Key(key_info), exchange).fetch(READ_ONLY_SCOPE).value == "tok-1"
     assert len(server.seen) == 3
 
 
@@ -46,7 +46,7 @@ def test_deleted_key(key_info: dict[str, str], exchange: Exchange, server: Scrip
         Reply(400, json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT Signature."})),
     )
     with pytest.raises(CredentialsFailure) as caught:
-        service_account_key.Keyed(Key(key_info), exchange).fetch(READ_ONLY_SCOPE)
+        service_account_key.KeyIdentity(Key(key_info), exchange).fetch(READ_ONLY_SCOPE)
     assert caught.value.anchor == "key-deleted"
     assert "--iam-account=publisher@demo-project.iam.gserviceaccount.com" in caught.value.fix
     assert key_info["private_key"][40:80] not in caught.value.explain()
@@ -58,7 +58,7 @@ def test_scope_that_gives_no_access_token(
 ) -> None:
     server.on("/oauth2.", Reply(200, '{"id_token": "id-1"}'))
     with pytest.raises(CredentialsFailure) as caught:
-        service_account_key.Keyed(Key(key_info), exchange).fetch("https://www.googleapis.com/auth/unknown")
+        service_account_key.KeyIdentity(Key(key_info), exchange).fetch("https://www.googleapis.com/auth/unknown")
     assert caught.value.anchor == "strange-token"
     assert "id-1" not in caught.value.explain()
     assert console.masked == ["id-1"]
@@ -69,7 +69,7 @@ def test_private_key_that_cannot_be_read(
     broken: str, key_info: dict[str, str], exchange: Exchange, server: ScriptedServer
 ) -> None:
     with pytest.raises(BadInput) as caught:
-        service_account_key.Keyed(Key({**key_info, "private_key": broken}), exchange).fetch(READ_ONLY_SCOPE)
+        service_account_key.KeyIdentity(Key({**key_info, "private_key": broken}), exchange).fetch(READ_ONLY_SCOPE)
     assert caught.value.anchor == "key-format"
     assert "AAAA" not in caught.value.explain()
     assert not server.seen
@@ -77,7 +77,7 @@ def test_private_key_that_cannot_be_read(
 
 def test_the_key_is_read_once(key_info: dict[str, str], exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/oauth2.", Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
-    keyed = service_account_key.Keyed(Key(key_info), exchange)
+    keyed = service_account_key.KeyIdentity(Key(key_info), exchange)
     keyed.fetch(PUBLISH_SCOPE)
     key_info["private_key"] = "nobody reads this"
     keyed.fetch(READ_ONLY_SCOPE)

@@ -46,7 +46,7 @@ def asked(server: ScriptedServer) -> Federation:
 
 
 def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
-    token = workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+    token = workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "federated"
     assert token.expires_at
     assert token.expires_at.tzinfo
@@ -66,7 +66,7 @@ def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedSe
 
 
 def test_with_impersonation(asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory) -> None:
-    token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(READ_ONLY_SCOPE)
+    token = workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(READ_ONLY_SCOPE)
     assert token.value == "impersonated"
     assert token.expires_at
     assert token.expires_at.isoformat() == "2026-11-22T13:00:00+00:00"
@@ -81,7 +81,7 @@ def test_subject_token_is_fresh_for_each_exchange(
     asked: Federation, exchange: Exchange, server: ScriptedServer
 ) -> None:
     for account in (None, None, ACCOUNT, ACCOUNT):
-        workload_identity.Federated(replace(asked, service_account=account), exchange).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(replace(asked, service_account=account), exchange).fetch(PUBLISH_SCOPE)
     assert len(server.asked("/github/idtoken")) == 4
     assert len(server.asked("/sts.")) == 4
 
@@ -94,13 +94,13 @@ def test_masked_before_it_is_sent_on(
         return Reply(200, json.dumps({"access_token": "federated", "expires_in": "60"}))
 
     server.on("/sts.googleapis.com/", answer)
-    assert workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE).value == "federated"
+    assert workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE).value == "federated"
 
 
 @pytest.mark.parametrize("start", GOOD)
 def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(start, Reply(503), Reply(drop=True), Reply(429, headers={"Retry-After": "7"}), GOOD[start])
-    token = workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+    token = workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert token.value == "impersonated"
     assert len(server.asked(start)) == 4
     assert exchange.context.retry_policy.clock() > 1007
@@ -110,7 +110,7 @@ def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange,
 def test_each_call_can_be_given_up(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(start, Reply(503))
     with pytest.raises(Unreachable) as caught:
-        workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert SUBJECT not in caught.value.explain()
     assert "request-token" not in caught.value.explain()
 
@@ -131,7 +131,7 @@ def test_refused_condition_shows_what_the_job_says(
         ),
     )
     with pytest.raises(CredentialsFailure) as caught:
-        workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE)
     assert "repository=octo-org/hello, ref=refs/heads/main" in caught.value.cause
     assert f"describe {PROVIDER}" in caught.value.fix
     assert SUBJECT not in caught.value.explain()
@@ -140,7 +140,7 @@ def test_refused_condition_shows_what_the_job_says(
 def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on("/iamcredentials.googleapis.com/", Reply(403, "Permission 'iam.serviceAccounts.getAccessToken' denied"))
     with pytest.raises(CredentialsFailure) as caught:
-        workload_identity.Federated(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert caught.value.what == f"Google does not let this identity act as {ACCOUNT} (HTTP 403)."
     assert caught.value.fix == (
         f"gcloud iam service-accounts add-iam-policy-binding {ACCOUNT} --project=demo-project "
@@ -155,13 +155,13 @@ def test_no_subject_token(
 ) -> None:
     server.on("/github/idtoken", Reply(200, json.dumps(answer)))
     with pytest.raises(CredentialsFailure) as caught:
-        workload_identity.Federated(asked, exchange).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE)
     assert caught.value.anchor == "id-token-permission"
     assert not server.asked("/sts.")
 
 
 def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
-    federated = workload_identity.Federated(asked, exchange)
+    federated = workload_identity.JobIdentity(asked, exchange)
     federated.fetch(PUBLISH_SCOPE)
     exchange.context.retry_policy.sleep(59)
     federated.fetch(READ_ONLY_SCOPE)
@@ -175,7 +175,7 @@ def test_after_a_failure_another_identity_token_is_asked_for(
     asked: Federation, exchange: Exchange, server: ScriptedServer
 ) -> None:
     server.on("/github/idtoken", Reply(403))
-    federated = workload_identity.Federated(asked, exchange)
+    federated = workload_identity.JobIdentity(asked, exchange)
     with pytest.raises(CredentialsFailure):
         federated.fetch(PUBLISH_SCOPE)
     server.on("/github/idtoken", GOOD["/github/idtoken"])
@@ -186,7 +186,7 @@ def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
     asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
     real = elsewhere(exchange, endpoints=Endpoints())
     with pytest.raises(BadInput, match="not encrypted"):
-        workload_identity.Federated(asked, real).fetch(PUBLISH_SCOPE)
+        workload_identity.JobIdentity(asked, real).fetch(PUBLISH_SCOPE)
 
 
 @pytest.mark.parametrize(
