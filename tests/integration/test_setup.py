@@ -200,7 +200,7 @@ def test_plain_http_exports_nothing_and_sends_no_token(doors: Doors) -> None:
 
 
 def test_an_identity_that_may_not_read_exports_nothing(doors: Doors, emulator: Emulator) -> None:
-    token = emulator.access_token("stranger@demo-project.iam.gserviceaccount.com")
+    token = emulator.access_token("user:stranger@example.com")
     step = doors.setup({"repository": REPOSITORY, "access-token": token})
     assert (step.code, step.exported) == (6, {})
     assert "(403)" in step.errors[0]
