@@ -217,7 +217,7 @@ ACTION_ONLY = {
 
 FILES = {
     "folder without a project": Bad(
-        2, "no-project", "'dist' is not a Python project", "set `dist`", what="--packages dist",
+        2, "no-project", "'dist' is not a Python project", "packages/*", what="--packages dist",
     ),
     "folder that is not there": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
     "glob that matches nothing": Bad(
@@ -242,7 +242,7 @@ FILES = {
         what="--dist other", make=text("other/sample-1.0-py3-none-any.whl", "PK"),
     ),
     "metadata of another project": Bad(
-        4, "bad-metadata", "its metadata are those of other 2.0", "build it again",
+        4, "bad-metadata", "does not match its metadata (other 2.0)", "build it again",
         what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\nName: other\nVersion: 2.0\n"),
     ),
     "readme that does not render": Bad(

@@ -1,1 +1,1 @@
-"""."""
+"""Read and check wheels and sdists."""

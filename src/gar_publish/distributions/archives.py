@@ -1,7 +1,7 @@
-"""What an archive may cost to look into, found out before anything reads it without asking.
+"""Limit the time and memory that reading an archive takes.
 
-A few kilobytes can unpack to gigabytes, a header can lie about that, and a table of contents can be all that an
-archive holds. twine, `zipfile` and `tarfile` trust all of them.
+A few kilobytes can unpack to gigabytes, a header can lie about its size, and an archive can be a table of contents
+without files. twine, `zipfile` and `tarfile` trust all of them, so each archive is checked before they read it.
 """
 
 import copy
@@ -13,30 +13,30 @@ import zipfile
 from pathlib import Path
 
 METADATA_LIMIT = 16 * 1024 * 1024
-"""Bytes of everything that may be taken for the metadata of one file."""
+"""Bytes of all files in an archive that may be its metadata."""
 
 _DIRECTORY_LIMIT = 16 * 1024 * 1024
 """Bytes of a zip's table of contents: more than 100,000 files of usual names."""
 
 _MEMBERS_LIMIT = 128 * 1024 * 1024
-"""Bytes of memory that the list of members may take."""
+"""Bytes of memory for the list of members."""
 
 _HEADER_LIMIT = 64 * 1024
-"""Bytes of the headers of one member of a tar file: paths, extended attributes, maps of sparse files."""
+"""Bytes of the headers of one tar member: paths, extended attributes, maps of sparse files."""
 
 _UNPACKED_LIMIT = 8 * 1024**3
-"""Bytes of an unpacked sdist, which has to be gone through to the end."""
+"""Bytes of an unpacked sdist, which must be read to the end."""
 
 _MIME = re.compile(rb"(?:\A|[\r\n])content-type:", re.IGNORECASE)
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n){2}")
 
 
 def check(path: Path) -> None:
-    """See to it that the metadata of a wheel or an sdist can be read in bounded time and memory.
+    """Check that the metadata of a wheel or an sdist can be read in bounded time and memory.
 
     Raises:
         ValueError: They cannot.
-        OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error: It is no such archive.
+        OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error: The archive is damaged.
     """
     if path.name.endswith(".tar.gz"):
         _check_tar(path)
@@ -45,7 +45,7 @@ def check(path: Path) -> None:
 
 
 class _Frugal(io.BufferedReader):
-    """A file that hands out no more than `left` bytes, until that is set anew, and nothing after `end`."""
+    """A file that returns at most `left` bytes until that is set again, and nothing after `end`."""
 
     left: int
     end: float = float("inf")
@@ -54,7 +54,7 @@ class _Frugal(io.BufferedReader):
         content = super().read(self.left + 1 if size is None or size < 0 else min(size, self.left + 1))
         self.left -= len(content)
         if self.left < 0:
-            raise ValueError("the archive has headers beyond all measure")
+            raise ValueError("the headers of the archive are too large")
         return content
 
     def seek(self, target: int, whence: int = 0, /) -> int:
@@ -77,17 +77,17 @@ def _check_zip(path: Path) -> None:
 
 
 def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> int:
-    """The size of a member, which is that of its content, whatever its header says."""
+    """Return the real size of a member, whatever its header says."""
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ValueError(f"{info.filename} is neither stored nor deflated")
-    unbelieving = copy.copy(info)
-    unbelieving.file_size = limit + 2  # at the size that it is told, zipfile compares the checksum
-    with archive.open(unbelieving) as member:
+    unlimited = copy.copy(info)
+    unlimited.file_size = limit + 2  # zipfile stops at the size in the header, and compares the checksum there
+    with archive.open(unlimited) as member:
         content = member.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"{info.filename} unpacks to more than metadata can be ({METADATA_LIMIT / 1024**2:.0f} MiB)")
+        raise ValueError(f"{info.filename} unpacks to more than {METADATA_LIMIT / 1024**2:.0f} MiB of metadata")
     if len(content) != info.file_size:
-        raise ValueError(f"{info.filename} has {len(content)} bytes, and says that it has {info.file_size}")
+        raise ValueError(f"{info.filename} has {len(content)} bytes, but its header says {info.file_size}")
     _check_fields(content)
     return len(content)
 
@@ -104,7 +104,7 @@ def _check_tar(path: Path) -> None:
                 if member.name.endswith("PKG-INFO"):
                     left -= member.size
                     if left < 0:
-                        raise ValueError(f"{member.name} is larger than metadata can be")
+                        raise ValueError(f"{member.name} has more than {METADATA_LIMIT / 1024**2:.0f} MiB of metadata")
                     frugal.left = member.size + _HEADER_LIMIT
                     if content := archive.extractfile(member):
                         _check_fields(content.read())
@@ -112,12 +112,12 @@ def _check_tar(path: Path) -> None:
 
 
 def _check_fields(content: bytes) -> None:
-    """Metadata have no MIME type: the parts of a nested message cost time that grows with their depth."""
+    """Refuse metadata with a MIME type: the parts of a nested message take time that grows with their depth."""
     head = _BLANK_LINE.search(content)
     if _MIME.search(content, 0, head.start() if head else len(content)):
         raise ValueError("unrecognized or malformed field 'content-type'")
 
 
 def _memory(name: str, headers: int = 0) -> int:
-    """About the bytes that a member takes, and that comparing the parts of its path does."""
+    """Return roughly the bytes of memory for a member and for comparing the parts of its path."""
     return 1000 + len(name) + 60 * (headers + name.count("/"))

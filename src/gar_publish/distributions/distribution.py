@@ -1,4 +1,4 @@
-"""Built files: what they are, and every check that can be made before the first byte leaves."""
+"""Read wheels and sdists, and check them before anything is uploaded."""
 
 import contextlib
 import email.message
@@ -37,7 +37,7 @@ _UNREADABLE = (
 _DETAIL_LIMIT = 2000
 _NEVER_RENDERED = {"text/plain", "text/markdown"}
 _CONDITION = re.compile(r"""("[^"]*"|'[^']*'|\w+) (?:not in|in|[<>=!~]+) ("[^"]*"|'[^']*'|\w+)""")
-"""What a marker compares, as packaging writes it."""
+"""A comparison in a marker, as packaging formats it."""
 _TRUE = 'os_name != ""'
 
 
@@ -46,17 +46,17 @@ class Distribution:
     """A wheel or an sdist that has passed all checks.
 
     Args:
-        path: Where it is.
+        path: The file.
         name: The normalised name (PEP 503).
-        version: As the metadata spell it.
+        version: The version as the metadata spell it.
         kind: Wheel or sdist.
-        size: In bytes.
-        sha256: As hexadecimal digits.
-        requires_python: A version specifier, where it has one.
+        size: The size in bytes.
+        sha256: The hexadecimal digest.
+        requires_python: A version specifier, or None.
         platforms: A wheel's platform tags (PEP 425); empty for an sdist.
-        requires: The normalised names of what it requires, extras aside.
-        optional: Those that its extras alone require.
-        package: What twine uploads.
+        requires: The normalised names of its requirements without extras.
+        optional: The names that only its extras require.
+        package: The object that twine uploads.
     """
 
     path: Path
@@ -79,9 +79,8 @@ class Distribution:
 def read(path: Path) -> Distribution:
     """Read and check a file.
 
-    Its name has to be one (PEP 427, PEP 625) and agree with the metadata; the metadata have to be valid, and
-    the readme has to render (the rules of `twine check`). A version with an epoch is refused: Artifact
-    Registry takes none.
+    Its name must be valid (PEP 427, PEP 625) and match the metadata, the metadata must be valid, and the readme must
+    render (the rules of `twine check`). The version must have no epoch: Artifact Registry refuses epochs.
 
     Raises:
         BuildFailure: The file must not be published.
@@ -97,16 +96,16 @@ def read(path: Path) -> Distribution:
         raise BuildFailure(
             f"{path.name} has no valid metadata.",
             cause="The file is damaged, or the backend that made it is too old or too new.",
-            fix="Correct what is wrong in the project's pyproject.toml (or setup.py), and build it again.",
+            fix="Correct the project's pyproject.toml (or setup.py), and build it again.",
             anchor="bad-metadata",
             detail=str(error)[:_DETAIL_LIMIT],
         ) from error
     inside = canonicalize_name(package.metadata["name"]), Version(package.version)
     if inside != (name, version):
         raise BuildFailure(
-            f"{path.name} is not what it says: its metadata are those of {inside[0]} {inside[1]}.",
+            f"The name of {path.name} does not match its metadata ({inside[0]} {inside[1]}).",
             cause="The file was renamed after it was built.",
-            fix="Set name and version in the project, and build it again.",
+            fix="Set the name and the version in the project, and build it again.",
             anchor="bad-metadata",
         )
     if version.epoch:
@@ -134,58 +133,58 @@ def read(path: Path) -> Distribution:
 
 
 def check_name(distribution: Distribution, project: Project) -> None:
-    """Refuse a file that a build made under another name than its project declares.
+    """Refuse a built file whose name is not the one that its project declares.
 
     Raises:
         BuildFailure: The names differ.
     """
     if project.name not in {None, distribution.name}:
         raise BuildFailure(
-            f"The build of {project.label} made {distribution.filename}, which is no distribution of {project.name}.",
-            cause="the build backend, or something else that the build requires, publishes under another name",
-            fix="look at `requires` in the [build-system] table of its pyproject.toml, and pin what it needs",
+            f"The build of {project.label} made {distribution.filename}, which does not belong to {project.name}.",
+            cause="The build backend, or another build requirement, changed the name.",
+            fix="Check `requires` in the [build-system] table of its pyproject.toml, and pin the versions there.",
             anchor="other-name",
         )
 
 
 def warnings(distribution: Distribution) -> list[str]:
-    """What a user should know about a distribution that may be published all the same."""
+    """Return warnings about a distribution that can be published."""
     if not any(platform.startswith("linux_") for platform in distribution.platforms):
         return []
     return [
         (
-            f"{distribution.filename} was compiled for this machine (its platform tag is `linux_*`), and may fail"
-            " where the C library is another. Build portable wheels with cibuildwheel, and name them in `dist`."
+            f"{distribution.filename} was compiled for this machine (its platform tag is `linux_*`), and may fail on"
+            " machines with another C library. Build portable wheels with cibuildwheel, and set `dist` to them."
         )
     ]
 
 
 def check_expected(found: Iterable[tuple[str, str]], expected: Version) -> None:
-    """Refuse to publish anything but the expected version.
+    """Refuse to publish another version than the expected one.
 
     Args:
-        found: What is to be published: what it is called, for the message, and its version.
-        expected: The version.
+        found: The name, for the message, and the version of each distribution.
+        expected: The expected version.
 
     Raises:
-        BadInput: Something has another one.
+        BadInput: A distribution has another version.
     """
     others = [f"{name} ({theirs})" for name, theirs in found if Version(theirs) != expected]
     if others:
         raise BadInput(
-            f"Version {expected} is expected, and this is not it: {', '.join(others)}.",
-            cause="The tag and the version in the project differ.",
-            fix="Set the project's version to the tag's, or move the tag; then run it again.",
+            f"Version {expected} is expected, but {', '.join(others)} would be published.",
+            cause="The tag and the project's version differ.",
+            fix="Set the project's version to that of the tag, or move the tag, and run again.",
             anchor="expected-version",
         )
 
 
 def is_needed(requirement: Requirement, extras: Iterable[str] = ()) -> bool:
-    """Whether a requirement counts for whoever asks for these extras; all else in its marker is taken to be true.
+    """Return whether a requirement applies with these extras; the rest of its marker is taken to be true.
 
     Args:
-        requirement: The requirement; one whose marker makes no sense counts.
-        extras: The extras. What counts without any counts with them.
+        requirement: The requirement; it applies if its marker is invalid.
+        extras: The extras; what applies without extras also applies with them.
     """
     try:
         marker = Marker(_CONDITION.sub(_of_extra, str(requirement.marker or _TRUE)))
@@ -208,7 +207,7 @@ def _required(package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _check_readme(filename: str, package: "PackageFile") -> None:
-    """The rule of `twine check`: what is no plain text and no Markdown has to render as reStructuredText."""
+    """Apply the rule of `twine check`: a readme that is not plain text or Markdown must render as reStructuredText."""
     description = package.metadata.get("description")
     content = email.message.EmailMessage()
     content["content-type"] = package.metadata.get("description_content_type") or "text/x-rst"
@@ -216,19 +215,19 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
         return
     from readme_renderer import rst  # docutils takes long to import
 
-    # Else docutils obeys a docutils.conf in the working folder, which may tell it to write and to read any file.
+    # Otherwise docutils obeys a docutils.conf in the working folder, which may make it read and write any file.
     rst.SETTINGS["_disable_config"] = True
-    rst.SETTINGS["syntax_highlight"] = "none"  # colours take time, and Pygments, which the image does without
-    said = io.StringIO()
+    rst.SETTINGS["syntax_highlight"] = "none"  # colours take time, and need Pygments, which the image does not have
+    errors = io.StringIO()
     try:
-        rendered = rst.render(description, stream=said)
+        rendered = rst.render(description, stream=errors)
     except RecursionError:
         rendered = None
     if rendered is None:
         raise BuildFailure(
             f"The readme in {filename} does not render as reStructuredText.",
-            cause="It has errors, or it is Markdown and the project does not say so.",
+            cause="It has errors, or it is Markdown and its type is not set.",
             fix='Correct it, or set its type: `readme = "README.md"`, or `long_description_content_type`.',
             anchor="bad-metadata",
-            detail=said.getvalue()[:_DETAIL_LIMIT],
+            detail=errors.getvalue()[:_DETAIL_LIMIT],
         )

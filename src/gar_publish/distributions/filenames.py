@@ -1,4 +1,4 @@
-"""What the name of a wheel or an sdist says (PEP 427, PEP 625)."""
+"""Parse the names of wheels and sdists (PEP 427, PEP 625)."""
 
 import contextlib
 import re
@@ -17,17 +17,17 @@ Listed = TypeVar("Listed")
 
 
 def parse(filename: str) -> tuple[str, Version, frozenset[str]]:
-    """Take a name apart.
+    """Parse the name of a wheel or an sdist.
 
     Returns:
         The normalised name (PEP 503), the version, and a wheel's platform tags (PEP 425).
 
     Raises:
-        BuildFailure: It is no name of a wheel or an sdist.
+        BuildFailure: It is not the name of a wheel or an sdist.
     """
     if not _FILENAME.fullmatch(filename):
         raise BuildFailure(
-            f"{filename!r} is no name of a wheel or an sdist: it has characters that none has.",
+            f"{filename!r} is not the name of a wheel or an sdist: it has characters that are not allowed.",
             fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
             anchor="bad-metadata",
         )
@@ -38,7 +38,7 @@ def parse(filename: str) -> tuple[str, Version, frozenset[str]]:
         name, version = parse_sdist_filename(filename)
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
         raise BuildFailure(
-            f"{filename} is no name of a wheel or an sdist.",
+            f"{filename} is not the name of a wheel or an sdist.",
             cause="The file was renamed after it was built.",
             fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
             anchor="bad-metadata",
@@ -48,40 +48,34 @@ def parse(filename: str) -> tuple[str, Version, frozenset[str]]:
 
 
 def is_distribution(filename: str) -> bool:
-    """Whether a file beside others is meant to be a wheel or an sdist."""
-    if filename.endswith(".zip"):  # an sdist may be one, and so may anything else
-        try:
-            parse_sdist_filename(filename)
-        except (InvalidSdistFilename, InvalidVersion):
-            return False
-        return True
-    return filename.endswith((".whl", ".tar.gz"))
+    """Return whether a file seems to be a wheel or an sdist by its name."""
+    with contextlib.suppress(InvalidSdistFilename, InvalidVersion):  # a .zip may be an sdist, or any other file
+        return filename.endswith((".whl", ".tar.gz")) or bool(parse_sdist_filename(filename))
+    return False
 
 
 def universal(listed: Mapping[str, Listed], name: str, version: str) -> dict[Literal["wheel", "sdist"], Listed]:
-    """The files of one version in an index that are for every platform, so that no build could bring another one.
+    """Return the files of a version in an index that are for every platform, so that a build makes no other ones.
 
     Args:
-        listed: What the index lists, by file name.
+        listed: The files that the index lists, by name.
         name: The normalised name.
         version: The version.
     """
     found: dict[Literal["wheel", "sdist"], Listed] = {}
-    for filename, each in listed.items():
-        with contextlib.suppress(BuildFailure):
-            if parse(filename)[:2] == (name, Version(version)):
-                if _UNIVERSAL.search(filename):
-                    found["wheel"] = each
-                elif not filename.endswith(".whl"):
-                    found["sdist"] = each
+    for filename, each in by_version(listed, name).get(Version(version), {}).items():
+        if _UNIVERSAL.search(filename):
+            found["wheel"] = each
+        elif not filename.endswith(".whl"):
+            found["sdist"] = each
     return found
 
 
 def by_version(listed: Mapping[str, Listed], name: str) -> dict[Version, dict[str, Listed]]:
-    """The wheels and sdists of a project in an index, by version and file name.
+    """Return the wheels and sdists of a project in an index, by version and name.
 
     Args:
-        listed: What the index lists, by file name; what is neither is passed over.
+        listed: The files that the index lists, by name; other files are ignored.
         name: The normalised name.
     """
     found: dict[Version, dict[str, Listed]] = {}

@@ -1,4 +1,4 @@
-"""Files that are built already: those that the `dist` input names."""
+"""Find files that are built already: those of the `dist` input."""
 
 import filecmp
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,20 @@ from gar_publish.distributions.filenames import is_distribution
 from gar_publish.errors import BadInput
 from gar_publish.projects.globs import is_glob, matches
 
+_FIX = "Set `dist` to files (*.whl, *.tar.gz), folders or globs, one per line."
+
 
 def collect(patterns: Sequence[str], root: Path) -> list[Path]:
-    """The wheels and sdists that the `dist` input names.
+    """Return the wheels and sdists of the `dist` input.
 
-    What lies beside them (checksums, signatures, attestations, other folders) is passed over.
+    Other files beside them (checksums, signatures, attestations) and folders are ignored.
 
     Args:
-        patterns: Files, folders or globs of either, relative to `root` unless absolute.
-        root: The folder that the user stands in.
+        patterns: Files, folders or globs, relative to `root` or absolute.
+        root: The workspace or the current folder.
 
     Raises:
-        BadInput: A pattern names no distribution, or two different files have one name.
+        BadInput: A pattern matches no distribution, or two different files have the same name.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
@@ -28,16 +30,15 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
             files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
         except (OSError, ValueError) as error:
             raise BadInput(
-                f"{pattern[:100]!r} in `dist` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
-                fix="give files (*.whl, *.tar.gz), folders or globs in `dist`, one per line",
+                f"{pattern[:100]!r} in `dist` cannot be read: {getattr(error, 'strerror', None) or error}.",
+                fix=_FIX,
                 anchor="no-distributions",
             ) from None
         if not files:
             raise BadInput(
-                f"{pattern!r} in `dist` names no wheel and no sdist.",
-                cause=f"It was looked up in {root}. A spelling mistake, or the step that builds did not run in this"
-                " job: actions/download-artifact brings the files of another.",
-                fix="Give files (*.whl, *.tar.gz), folders or globs in `dist`, one per line.",
+                f"{pattern!r} in `dist` matches no wheel and no sdist in {root}.",
+                cause="The path is misspelt, or another job built the files: get them with actions/download-artifact.",
+                fix=_FIX,
                 anchor="no-distributions",
             )
         for file in files:
@@ -45,7 +46,7 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
             if other != file and not filecmp.cmp(other, file, shallow=False):
                 raise BadInput(
                     f"Two different files are called {file.name}: {other} and {file}.",
-                    fix="Name only one of them in `dist`.",
+                    fix="Remove one of them from `dist`.",
                     anchor="same-name-twice",
                 )
     return list(found.values())

@@ -1,1 +1,1 @@
-"""."""
+"""Find the projects to publish, their order, and what has changed."""

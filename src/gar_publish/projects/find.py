@@ -1,4 +1,4 @@
-"""What is to be published: the project folders, and the order between them."""
+"""Find the project folders to publish, and their order."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,19 +10,21 @@ from gar_publish.errors import BadInput
 from gar_publish.projects import globs, graph, metadata, workspaces
 from gar_publish.projects.metadata import table
 
+_FIX = "Set `packages` to project folders or globs such as `packages/*`, one per line."
+
 
 @dataclass(frozen=True)
 class Project:
-    """A folder that a build backend can make distributions from, and what its files say before it is built.
+    """A folder that a build backend can build, with what its files declare.
 
     Args:
-        folder: Where it is, absolute.
-        label: How the user called it, for messages.
-        name: Its name, normalised; None where only the backend knows it.
-        version: Its version, normalised; None likewise.
-        requires: The names that it requires at run time, those of extras aside; None likewise.
-        optional: The names that its extras alone require.
-        build_requires: The names that its build requires.
+        folder: The absolute path.
+        label: The path as the user gave it, for messages.
+        name: The normalised name; None if only the backend knows it.
+        version: The normalised version; None if only the backend knows it.
+        requires: The names of its requirements without extras; None if only the backend knows them.
+        optional: The names that only its extras require.
+        build_requires: The names of its build requirements.
     """
 
     folder: Path
@@ -35,23 +37,23 @@ class Project:
 
     @property
     def key(self) -> str:
-        """Its name, or where it is, which is no package's name."""
+        """The name, or the path of a project without one."""
         return self.name or str(self.folder)
 
 
 def find(patterns: Sequence[str], root: Path) -> list[Project]:
-    """The projects that folders and globs name, in their order, each once.
+    """Return the projects that folders and globs match, in this order, each once.
 
-    A glob passes over what is no project (`packages/*` may hold a README too); a folder that is named must be
-    one. The root of a workspace stands for the workspace's members.
+    A glob skips what is not a project (`packages/*` may match a README too); a folder must be one. The root of a
+    workspace stands for the workspace's members.
 
     Args:
-        patterns: Folders or globs, relative to `root` unless absolute. `**` goes through all folders below.
-        root: The folder that the user stands in: the workspace or the current folder.
+        patterns: Folders or globs, relative to `root` or absolute. `**` matches all folders below.
+        root: The workspace or the current folder.
 
     Raises:
-        BadInput: A folder is not there or holds no project, a glob matches no project, a pyproject.toml is not TOML,
-            or two projects have one name.
+        BadInput: A folder does not exist or is not a project, a glob matches no project, a pyproject.toml is not TOML,
+            or two projects have the same name.
     """
     found: dict[Path, Project] = {}
     for pattern in patterns:
@@ -61,8 +63,8 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
             packages = [project for folder in folders for project in _packages(folder, root, named=not globbed)]
         except (OSError, ValueError) as error:
             raise BadInput(
-                f"{pattern[:100]!r} in `packages` cannot be looked up: {getattr(error, 'strerror', None) or error}.",
-                fix="give project folders or globs in `packages`, one per line",
+                f"{pattern[:100]!r} in `packages` cannot be read: {getattr(error, 'strerror', None) or error}.",
+                fix=_FIX,
                 anchor="no-project",
             ) from None
         if not packages:
@@ -74,9 +76,9 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
 
 
 def requirements(projects: Sequence[Project]) -> dict[str, set[str]]:
-    """The graph between projects: the key of each with those that have to be in the index before it.
+    """Return, for the key of each project, the keys that must be in the index before it.
 
-    Requirements of extras and of builds count, unless they would close a cycle.
+    Requirements of extras and of builds count unless they would close a cycle.
     """
     return graph.requirements(
         {project.key: project.requires or frozenset() for project in projects},
@@ -85,7 +87,7 @@ def requirements(projects: Sequence[Project]) -> dict[str, set[str]]:
 
 
 def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
-    """Group projects so that each comes in a later wave than those that have to be in the index before it.
+    """Group projects into waves: each comes in a later wave than the projects that must be in the index before it.
 
     Raises:
         BadInput: Projects require each other in a cycle.
@@ -95,7 +97,7 @@ def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
 
 
 def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
-    """The project in a folder, or the packages of the workspace whose root the folder is."""
+    """Yield the project in a folder, or the packages of a workspace."""
     declared = _toml(folder / "pyproject.toml", root)
     members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root))
     if members is None:
@@ -126,18 +128,17 @@ def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     if not globbed:
         return BadInput(
             f"The workspace {pattern!r} has no member that is a package.",
-            cause=f"It was looked up in {root}. A member with `package = false` is no package, nor is one without a"
-            " [build-system] in a workspace of uv.",
-            fix="correct the workspace's `members`, or give project folders in `packages`",
+            cause=f"The root of the run is {root}. A member with `package = false` is not a package, nor is a member of"
+            " a uv workspace without a [build-system].",
+            fix="Correct the workspace's `members`, or set `packages` to project folders.",
             anchor="no-project",
         )
     matched = globs.matches(pattern, root)
     return BadInput(
         f"The pattern {pattern!r} matches no Python project.",
-        cause=f"It is looked up from {root}, and matches {len(matched)} files or folders; none of them is a folder"
-        " with a pyproject.toml or a setup.py, or uv is told `package = false` there.",
-        fix="Correct the pattern in `packages`. If the source is not there at all, check it out first"
-        " (actions/checkout).",
+        cause=f"In {root}, it matches {len(matched)} files or folders. None is a folder with a setup.py, or with a"
+        " pyproject.toml that does not set `package = false` for uv.",
+        fix="Correct the pattern in `packages`, or check out the source before this step (actions/checkout).",
         anchor="no-project",
     )
 
@@ -149,31 +150,30 @@ def _named(name: str, root: Path) -> Path:
     if not folder.is_dir():
         raise BadInput(
             f"There is no folder {name!r} in {root}.",
-            cause="A spelling mistake, or the source was not checked out before this step (actions/checkout).",
-            fix="Give project folders or globs in `packages`, one per line.",
+            cause="The path is misspelt, or the source was not checked out before this step (actions/checkout).",
+            fix=_FIX,
             anchor="no-project",
         )
     if not _is_project(folder):
         raise BadInput(
-            f"The folder {name!r} holds no Python project: it has neither a pyproject.toml nor a setup.py.",
-            cause=f"It was looked up in {root}.",
-            fix="Give the project's own folder in `packages` (a glob such as `packages/*` is fine), or what is built"
-            " already in `dist`.",
+            f"The folder {name!r} is not a Python project: it has neither a pyproject.toml nor a setup.py.",
+            cause=f"The root of the run is {root}.",
+            fix=f"{_FIX} For files that are built already, set `dist`.",
             anchor="no-project",
         )
     return folder
 
 
 def _toml(file: Path, root: Path) -> dict[str, Any]:
-    """A TOML file's content; empty where there is no file."""
+    """Return the content of a TOML file; empty if there is no file."""
     if not file.is_file():
         return {}
     try:
         return tomllib.loads(file.read_bytes().decode())
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets, is no TOML either
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
-            fix="Correct the file at that place.",
+            fix="Correct the file at this line.",
             anchor="invalid-pyproject",
         ) from error
 
@@ -187,10 +187,10 @@ def _refuse_one_name_twice(projects: Iterable[Project]) -> None:
 
 
 def same_name(name: str, one: Project, other: Project) -> BadInput:
-    """What is said of two projects with one name."""
+    """Return the failure for two projects with the same name."""
     return BadInput(
         f"{one.label} and {other.label} are both called {name}.",
-        cause="One of them is a copy of the other, or a name differs in nothing but -, _, . and capitals.",
-        fix="Rename one in its pyproject.toml, or leave one out of `packages`.",
+        cause="One is a copy of the other, or the names differ only in -, _, . and capital letters.",
+        fix="Rename one in its pyproject.toml, or remove one from `packages`.",
         anchor="same-project-twice",
     )

@@ -1,4 +1,4 @@
-"""Folders and files that patterns name."""
+"""Find the files and folders that globs match."""
 
 import glob
 import os
@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def is_glob(pattern: str, root: Path) -> bool:
-    """Whether a pattern is one, rather than the name of something that is there."""
+    """Return whether a pattern is a glob and not the name of an existing file or folder."""
     return glob.has_magic(pattern) and not (root / pattern).exists()
 
 
 def matches(pattern: str, root: Path) -> list[Path]:
-    """What a glob matches, in order of name; hidden files and folders only where it names them."""
-    # Path.glob takes no absolute pattern and goes into hidden folders.
+    """Return what a glob matches, sorted; hidden files and folders only if the glob begins with a dot there."""
+    # Path.glob refuses absolute patterns and enters hidden folders.
     return [root / match for match in sorted(glob.glob(pattern, root_dir=root, recursive=True))]  # noqa: PTH207 - see above
 
 
 def folders(pattern: str, root: Path) -> list[Path]:
-    """The folders that a glob matches, in order of name. `**` enters no folder of installed packages."""
+    """Return the folders that a glob matches, sorted. `**` skips folders of installed packages."""
     before, after = _halves(pattern)
     if after is None:
         return [match for match in matches(pattern, root) if match.is_dir()]
@@ -28,16 +28,16 @@ def folders(pattern: str, root: Path) -> list[Path]:
 
 
 def _halves(pattern: str) -> tuple[str, str | None]:
-    """What stands before and after the first `**`; the latter None where there is none."""
+    """Return the parts before and after the first `**`; None for the second if there is no `**`."""
     parts = Path(pattern).parts
     if "**" not in parts:
         return pattern, None
     place = parts.index("**")
-    return os.path.join(*parts[:place], ""), os.path.join("", *parts[place + 1 :])  # noqa: PTH118 - a pattern is no path
+    return os.path.join(*parts[:place], ""), os.path.join("", *parts[place + 1 :])  # noqa: PTH118 - a pattern is not a path
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """A folder and all below it, but hidden ones, node_modules and virtual environments."""
+    """Yield a folder and all folders below it, except hidden ones, node_modules and virtual environments."""
     for path, names, files in os.walk(folder):
         if "pyvenv.cfg" in files:
             names.clear()

@@ -1,6 +1,7 @@
-"""What comes before what, where names require names.
+"""Order names by their requirements.
 
-A graph gives each name those that it requires. What it names itself, or nothing of the graph, is passed over.
+A graph maps each name to the names it requires. A requirement of the name itself, or of a name outside the graph, is
+ignored.
 """
 
 import graphlib
@@ -14,12 +15,14 @@ Graph = Mapping[str, Collection[str]]
 
 
 def waves(graph: Graph) -> list[list[str]]:
-    """Group names so that each comes in a later wave than all that it requires; in the graph's own order within.
+    """Group names into waves, in the graph's order: each comes in a later wave than all that it requires.
 
     Raises:
         BadInput: Names require each other in a cycle.
     """
-    sorter = _sorter(graph)
+    refuse_cycles(graph)
+    sorter = graphlib.TopologicalSorter(_within(graph))
+    sorter.prepare()
     place = {name: number for number, name in enumerate(graph)}
     found = []
     while sorter.is_active():
@@ -30,7 +33,7 @@ def waves(graph: Graph) -> list[list[str]]:
 
 
 def cycle(graph: Graph) -> list[str] | None:
-    """Names that require each other: each requires the next, and the last is the first. None where there are none."""
+    """Return a cycle: each name requires the next, and the last is the first. None if there is no cycle."""
     try:
         graphlib.TopologicalSorter(_within(graph)).prepare()
     except graphlib.CycleError as error:
@@ -39,7 +42,7 @@ def cycle(graph: Graph) -> list[str] | None:
 
 
 def closure(graph: Graph) -> dict[str, frozenset[str]]:
-    """Each name with itself and all that it requires, directly or not.
+    """Return for each name itself and all that it requires, directly or not.
 
     Raises:
         BadInput: Names require each other in a cycle.
@@ -53,7 +56,7 @@ def closure(graph: Graph) -> dict[str, frozenset[str]]:
 
 
 def dependents(graph: Graph, names: Iterable[str]) -> set[str]:
-    """Names, and all that require any of them, directly or not."""
+    """Return the names and all that require any of them, directly or not."""
     required_by = defaultdict(set)
     for name, required in _within(graph).items():
         for each in required:
@@ -66,11 +69,11 @@ def dependents(graph: Graph, names: Iterable[str]) -> set[str]:
 
 
 def requirements(required: Graph, optional: Graph) -> dict[str, set[str]]:
-    """One graph of both: what is optional comes first as well, unless that would close a cycle.
+    """Return one graph of both, without the optional requirements that would close a cycle.
 
     Args:
-        required: What each name cannot be without.
-        optional: What each may have, such as the requirements of its extras.
+        required: The requirements of each name.
+        optional: Its optional requirements, such as those of its extras.
     """
     graph = {name: ({*required[name], *optional.get(name, ())} & required.keys()) - {name} for name in required}
     while found := cycle(graph):
@@ -83,7 +86,7 @@ def requirements(required: Graph, optional: Graph) -> dict[str, set[str]]:
 
 
 def refuse_cycles(graph: Graph) -> None:
-    """Check that there is an order.
+    """Check that the graph has no cycle.
 
     Raises:
         BadInput: Names require each other in a cycle.
@@ -91,17 +94,10 @@ def refuse_cycles(graph: Graph) -> None:
     if found := cycle(graph):
         raise BadInput(
             f"{found[0]} requires {', which requires '.join(found[1:])}: there is no order to publish them in.",
-            cause="each has to be in the index before what requires it, or somebody installs what cannot be installed",
-            fix="let one of them do without another, make it a requirement of an extra, or make them one package",
+            cause="A package must be in the index before the packages that require it can be installed.",
+            fix="Remove one of these requirements, move it to an extra, or merge the packages.",
             anchor="cycle",
         )
-
-
-def _sorter(graph: Graph) -> "graphlib.TopologicalSorter[str]":
-    refuse_cycles(graph)
-    sorter = graphlib.TopologicalSorter(_within(graph))
-    sorter.prepare()
-    return sorter
 
 
 def _within(graph: Graph) -> dict[str, list[str]]:

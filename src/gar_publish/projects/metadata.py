@@ -1,6 +1,6 @@
-"""What a project's own files say of it before a backend is asked: name, version and requirements.
+"""Read name, version and requirements from a project's files, without its build backend.
 
-What only the backend knows is None. Whatever is malformed is passed over: the backend complains of it.
+What only the backend knows is None. Malformed values are ignored: the backend reports them.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ _SETUPTOOLS = ("setuptools.build_meta", "setuptools.build_meta:__legacy__")
 
 
 class Metadata(NamedTuple):
-    """What is declared, all names normalised.
+    """The declared metadata, all names and the version normalised.
 
     Attributes:
         name: The name.
-        version: The version, normalised.
-        requires: What is required at run time, extras aside.
-        optional: What extras alone require.
-        build_requires: What the build requires.
+        version: The version.
+        requires: The requirements without extras.
+        optional: The requirements of extras only.
+        build_requires: The build requirements.
     """
 
     name: str | None = None
@@ -35,11 +35,11 @@ class Metadata(NamedTuple):
 
 
 def read(folder: Path, pyproject: Mapping[str, Any]) -> Metadata:
-    """What a project folder declares.
+    """Return what a project folder declares.
 
     Args:
-        folder: Where setup.cfg and setup.py are looked for.
-        pyproject: Its pyproject.toml; empty where it has none.
+        folder: The folder of setup.cfg and setup.py.
+        pyproject: Its pyproject.toml; empty if there is none.
     """
     text = ""
     with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -48,7 +48,7 @@ def read(folder: Path, pyproject: Mapping[str, Any]) -> Metadata:
 
 
 def declared(pyproject: Mapping[str, Any], setup_cfg: str = "", *, setup_py: bool = False) -> Metadata:
-    """What files declare.
+    """Return what the files declare.
 
     Args:
         pyproject: The content of pyproject.toml.
@@ -64,7 +64,7 @@ def declared(pyproject: Mapping[str, Any], setup_cfg: str = "", *, setup_py: boo
             found = _completed(found, table(pyproject, "project"), _of_poetry(pyproject))
     elif str(backend).startswith("poetry"):
         found = _of_poetry(pyproject)
-        if backend not in _POETRY:  # a plugin's, which makes the version of tags
+        if backend not in _POETRY:  # a plugin derives the version from tags
             found = found._replace(version=None)
     else:
         found = _of_setup_cfg(config, setup_py=setup_py)
@@ -74,7 +74,7 @@ def declared(pyproject: Mapping[str, Any], setup_cfg: str = "", *, setup_py: boo
 
 
 def table(within: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """A table inside a TOML document; empty where there is none."""
+    """Return a table of a TOML document; empty if there is none."""
     for key in keys:
         inner = within.get(key)
         within = inner if isinstance(inner, dict) else {}
@@ -82,7 +82,7 @@ def table(within: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def _of_project(project: Mapping[str, Any]) -> Metadata:
-    """What `[project]` says (https://packaging.python.org/en/latest/specifications/pyproject-toml/)."""
+    """Return the metadata in `[project]` (https://packaging.python.org/en/latest/specifications/pyproject-toml/)."""
     return _metadata(
         name=project.get("name"),
         version=project.get("version"),
@@ -92,7 +92,7 @@ def _of_project(project: Mapping[str, Any]) -> Metadata:
 
 
 def _of_poetry(pyproject: Mapping[str, Any]) -> Metadata:
-    """What `[tool.poetry]` says (https://python-poetry.org/docs/pyproject/). Groups are no part of the package."""
+    """Return the metadata in `[tool.poetry]` (https://python-poetry.org/docs/pyproject/), without groups."""
     poetry = table(pyproject, "tool", "poetry")
     dependencies = {canonicalize_name(name): how for name, how in table(poetry, "dependencies").items()}
     dependencies.pop(canonicalize_name("python"), None)
@@ -107,7 +107,7 @@ def _of_poetry(pyproject: Mapping[str, Any]) -> Metadata:
 
 
 def _completed(found: Metadata, project: Mapping[str, Any], poetry: Metadata) -> Metadata:
-    """What `[project]` leaves to Poetry is in `[tool.poetry]`."""
+    """Take from `[tool.poetry]` what `[project]` declares as dynamic."""
     if "version" in _dynamic(project):
         found = found._replace(version=poetry.version)
     if "dependencies" in _dynamic(project):
@@ -121,7 +121,7 @@ def _dynamic(project: Mapping[str, Any]) -> list[Any]:
 
 
 def _of_setup_cfg(config: Mapping[str, Mapping[str, str]], *, setup_py: bool) -> Metadata:
-    """What setup.cfg says (https://setuptools.pypa.io/en/latest/userguide/declarative_config.html)."""
+    """Return the metadata in setup.cfg (https://setuptools.pypa.io/en/latest/userguide/declarative_config.html)."""
     options = config.get("options", {})
     required = options.get("install_requires", "")
     unknown = "metadata" not in config or required.startswith("file:") or (setup_py and not required)
@@ -150,7 +150,7 @@ def _parsed(setup_cfg: str) -> dict[str, dict[str, str]]:
 
 
 def _listed(text: str) -> list[str]:
-    """A list of setup.cfg: one per line, or between semicolons."""
+    """Return a list of setup.cfg: one entry per line, or separated by semicolons."""
     return text.splitlines() if "\n" in text else text.split(";")
 
 
@@ -171,10 +171,10 @@ def _name(text: object) -> str | None:
 
 
 def _version(text: object) -> str | None:
-    """A version, normalised; None for what is none, such as `attr:` and a place to read it from."""
+    """Return the normalised version; None if it is invalid, such as `attr: package.VERSION`."""
     try:
         return str(Version(text)) if isinstance(text, str) else None
-    except ValueError:  # InvalidVersion is one, and so is what a number of 5,000 digits is
+    except ValueError:  # InvalidVersion, or a number of 5,000 digits
         return None
 
 

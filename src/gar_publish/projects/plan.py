@@ -1,4 +1,4 @@
-"""Which projects a run is about, in which order, and the same as JSON."""
+"""Select the projects of a run in their order, and show them as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,32 +11,31 @@ from gar_publish.projects.find import Project
 def select(
     patterns: Sequence[str], root: Path, *, changed_since: str | None, environment: Mapping[str, str]
 ) -> list[Project]:
-    """Find projects, those first that others require.
+    """Return the projects, each after those it requires.
 
     Args:
-        patterns: Folders or globs, as `projects.find` takes them.
-        root: The folder that the user stands in: the workspace or the current folder.
-        changed_since: A commit: what has not changed since, nor requires what has, is left out. None leaves nothing
-            out.
-        environment: The environment's variables, for git.
+        patterns: Folders or globs, as for `find`.
+        root: The workspace or the current folder.
+        changed_since: A commit: only projects that have changed since, and those that require them. None for all.
+        environment: All environment variables, for git.
 
     Raises:
         BadInput: Something is wrong with the patterns, the projects, or the commit.
     """
     found = find.find(patterns, root)
     if changed_since:
-        from gar_publish.projects import git  # other runs do without
+        from gar_publish.projects import git  # other runs do not need it
 
         found = git.changed(found, changed_since, root, environment)
     return [project for wave in find.in_waves(found) for project in wave]
 
 
 def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:
-    """What `strategy.matrix` of a workflow takes: a job for each project, with the wave that it is published in.
+    """Return a `strategy.matrix` for a workflow: a job for each project, with the wave it is published in.
 
     Args:
         selected: The projects.
-        pretty: Whether a person reads it; else it is one line.
+        pretty: Whether to indent the JSON; otherwise it is one line.
 
     Raises:
         BadInput: Projects require each other in a cycle.

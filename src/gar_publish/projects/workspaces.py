@@ -1,4 +1,4 @@
-"""Workspaces of uv and hatch: folders that stand for the projects below them."""
+"""Find the members of uv and hatch workspaces."""
 
 import fnmatch
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from gar_publish.projects.metadata import table
 
 
 def members(root: Path, pyproject: Mapping[str, Any], hatch_toml: Mapping[str, Any]) -> list[Path] | None:
-    """The members of a workspace, in order of name; None where a folder is the root of none.
+    """Return the members of a workspace, sorted; None if the folder is not the root of a workspace.
 
-    What lies outside of the folder is no member here: an environment of hatch may hold any project of the machine.
+    Folders outside of the root are not members: a hatch environment may name any project of the machine.
 
     Args:
         root: The folder.
         pyproject: Its pyproject.toml.
-        hatch_toml: Its hatch.toml, where hatch may be told the same.
+        hatch_toml: Its hatch.toml, which may declare the same as the pyproject.toml.
     """
     found: dict[Path, None] = {}
     declared = list(_declared(pyproject, hatch_toml))
@@ -34,14 +34,14 @@ def members(root: Path, pyproject: Mapping[str, Any], hatch_toml: Mapping[str, A
 
 
 def is_package(pyproject: Mapping[str, Any], *, of_uv: bool = False) -> bool:
-    """Whether a project is to be built, as uv and Poetry are told.
+    """Return whether uv or Poetry would build a project.
 
     See https://docs.astral.sh/uv/concepts/projects/config/#project-packaging and
     https://python-poetry.org/docs/basic-usage/#operating-modes.
 
     Args:
         pyproject: The project's pyproject.toml.
-        of_uv: Whether it is in a workspace of uv, where a project without a backend is no package.
+        of_uv: Whether it is in a uv workspace, where a project without a backend is not a package.
     """
     if table(pyproject, "tool", "poetry").get("package-mode") is False:
         return False
@@ -50,7 +50,7 @@ def is_package(pyproject: Mapping[str, Any], *, of_uv: bool = False) -> bool:
 
 
 def _declared(pyproject: Mapping[str, Any], hatch_toml: Mapping[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
-    """Each workspace's patterns: what is in it, and what is not.
+    """Yield the patterns of each workspace's members, and of what it excludes.
 
     https://docs.astral.sh/uv/concepts/projects/workspaces/ and
     https://hatch.pypa.io/latest/how-to/environment/workspace/
@@ -70,5 +70,5 @@ def _patterns(declared: object) -> list[str]:
 
 
 def _stays_inside(pattern: str) -> bool:
-    """Whether a pattern leads nowhere else; what is there would count for nothing, but take time to look through."""
+    """Return whether a pattern cannot match a folder outside, which would only take time to search."""
     return not Path(pattern).is_absolute() and ".." not in Path(pattern).parts

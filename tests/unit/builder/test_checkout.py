@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder import checkout as source
+from gar_publish.builder.checkout import copy, top, without_credentials
 from gar_publish.errors import BuildFailure
 
 SECRET = "canary-8c1f0e"
@@ -22,23 +22,23 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_the_top_of_a_checkout(checkout: Path) -> None:
-    assert source.top(checkout / "package") == checkout
-    assert source.top(checkout) == checkout
+    assert top(checkout / "package") == checkout
+    assert top(checkout) == checkout
 
 
 def test_a_project_outside_of_git_is_its_own_top(tmp_path: Path) -> None:
-    assert source.top(tmp_path) == tmp_path
+    assert top(tmp_path) == tmp_path
 
 
 def test_the_top_of_a_submodule_is_the_checkout_around_it(checkout: Path) -> None:
     (checkout / "package/.git").write_text("gitdir: ../.git/modules/package\n")
-    assert source.top(checkout / "package") == checkout
+    assert top(checkout / "package") == checkout
 
 
 def test_the_top_of_a_worktree_is_the_worktree(tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("gitdir: /elsewhere/.git/worktrees/x\n")
     (tmp_path / "package").mkdir()
-    assert source.top(tmp_path / "package") == tmp_path
+    assert top(tmp_path / "package") == tmp_path
 
 
 def test_credentials_stay_behind(checkout: Path, tmp_path: Path) -> None:
@@ -54,12 +54,12 @@ def test_credentials_stay_behind(checkout: Path, tmp_path: Path) -> None:
     (checkout / ".git/modules/sub").mkdir(parents=True)
     (checkout / ".git/modules/sub/config").write_text(f"[http]\n\textraheader = {SECRET}\n")
 
-    copy = tmp_path / "copy"
-    source.copy(checkout, copy, leave_out={checkout / "package/key.json"})
+    target = tmp_path / "copy"
+    copy(checkout, target, leave_out={checkout / "package/key.json"})
 
-    assert sorted(path.name for path in (copy / "package").iterdir()) == ["data.json", "setup.py"]
-    assert not [path for path in copy.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")]
-    told = subprocess.run(["git", "remote", "-v"], cwd=copy, capture_output=True, text=True, check=True)
+    assert sorted(path.name for path in (target / "package").iterdir()) == ["data.json", "setup.py"]
+    assert not [path for path in target.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")]
+    told = subprocess.run(["git", "remote", "-v"], cwd=target, capture_output=True, text=True, check=True)
     assert "https://github.com/octo-org/hello" in told.stdout
 
 
@@ -69,16 +69,16 @@ def test_links_stay_links_and_pipes_stay_behind(checkout: Path, tmp_path: Path) 
     (checkout / "link").symlink_to(outside)
     (checkout / "broken").symlink_to("nowhere")
     os.mkfifo(checkout / "pipe")
-    copy = tmp_path / "copy"
-    source.copy(checkout, copy, leave_out=())
-    assert (copy / "link").readlink() == outside
-    assert (copy / "broken").is_symlink()
-    assert not (copy / "pipe").exists()
+    target = tmp_path / "copy"
+    copy(checkout, target, leave_out=())
+    assert (target / "link").readlink() == outside
+    assert (target / "broken").is_symlink()
+    assert not (target / "pipe").exists()
 
 
 def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
     with pytest.raises(BuildFailure) as caught:
-        source.copy(tmp_path / "nothing", tmp_path / "copy", leave_out=())
+        copy(tmp_path / "nothing", tmp_path / "copy", leave_out=())
     assert caught.value.anchor == "source-not-copied"
 
 
@@ -99,7 +99,7 @@ def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
     ],
 )
 def test_what_stays_of_a_git_configuration(line: bytes, kept: bytes) -> None:
-    assert source.without_credentials(line) == kept
+    assert without_credentials(line) == kept
 
 
 def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
         config = tmp_path / "top" / place / ("config" if "modules" in place else ".git/config")
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text("[http]\n\textraheader = TOKEN\n")
-    source.copy(tmp_path / "top", tmp_path / "copy", leave_out=())
+    copy(tmp_path / "top", tmp_path / "copy", leave_out=())
     assert {config.read_text() for config in (tmp_path / "copy").rglob("config")} == {""}
 
 
@@ -115,5 +115,5 @@ def test_a_checkout_that_holds_the_home_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     project = tmp_path / "home" / "project"
     project.mkdir(parents=True)
-    assert source.top(project, home=str(tmp_path / "home")) == project
-    assert source.top(project) == tmp_path
+    assert top(project, home=str(tmp_path / "home")) == project
+    assert top(project) == tmp_path

@@ -1,4 +1,4 @@
-"""Reading and checking built files."""
+"""Reading and checking distributions."""
 
 import hashlib
 import zipfile
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+from readme_renderer import rst
 
 from gar_publish.distributions import distribution
 from gar_publish.errors import BadInput, BuildFailure
@@ -35,7 +36,7 @@ def test_an_sdist(tmp_path: Path, filename: str) -> None:
     assert read.platforms == frozenset()
 
 
-def test_what_extras_alone_require(tmp_path: Path) -> None:
+def test_optional_requirements(tmp_path: Path) -> None:
     lines = (
         "Both ; extra == 'x'",
         "both ; platform_release != 'extra'",
@@ -48,7 +49,7 @@ def test_what_extras_alone_require(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marker", "whose"),
+    ("marker", "extras"),
     [
         ("python_version < '3'", ["", "x", "y.z"]),
         ("os_name in 'nt, extra' and platform_version != 'extra == \"q\"'", ["", "x", "y.z"]),
@@ -61,13 +62,13 @@ def test_what_extras_alone_require(tmp_path: Path) -> None:
         ("extra ~= 'x'", ["", "x", "y.z"]),
     ],
 )
-def test_who_needs_a_requirement(marker: str, whose: list[str]) -> None:
+def test_extras_that_need_a_requirement(marker: str, extras: list[str]) -> None:
     requirement = Requirement(f"lib; {marker}")
-    assert [each for each in ("", "x", "y.z") if distribution.is_needed(requirement, [each] if each else [])] == whose
+    assert [each for each in ("", "x", "y.z") if distribution.is_needed(requirement, [each] if each else [])] == extras
 
 
 @pytest.mark.parametrize(
-    ("metadata", "said"),
+    ("metadata", "detail"),
     [
         ("Metadata-Version: 2.1\nName: sample\nVersion: one\n", "'one' is invalid"),
         ("Metadata-Version: 2.1\nVersion: 1.0\n", "name"),
@@ -77,10 +78,10 @@ def test_who_needs_a_requirement(marker: str, whose: list[str]) -> None:
         ("Name: sample\nVersion: 1.0\n", "Metadata-Version"),
     ],
 )
-def test_bad_metadata(tmp_path: Path, metadata: str, said: str) -> None:
+def test_bad_metadata(tmp_path: Path, metadata: str, detail: str) -> None:
     with pytest.raises(BuildFailure, match="no valid metadata") as caught:
         distribution.read(make_wheel(tmp_path, metadata=metadata))
-    assert said in caught.value.detail
+    assert detail in caught.value.detail
     assert caught.value.anchor == "bad-metadata"
 
 
@@ -103,9 +104,9 @@ def test_an_archive_without_members(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("filename", ["sample-1.1-py3-none-any.whl", "other-1.0-py3-none-any.whl"])
-def test_a_name_that_lies(tmp_path: Path, filename: str) -> None:
+def test_a_name_that_does_not_match_the_metadata(tmp_path: Path, filename: str) -> None:
     make_wheel(tmp_path).rename(tmp_path / filename)
-    with pytest.raises(BuildFailure, match=r"its metadata are those of sample 1\.0"):
+    with pytest.raises(BuildFailure, match=r"does not match its metadata \(sample 1\.0\)"):
         distribution.read(tmp_path / filename)
 
 
@@ -122,14 +123,22 @@ def test_an_epoch_is_refused(tmp_path: Path) -> None:
         "Description-Content-Type: text/markdown; charset=UTF-8; variant=GFM\n\n# `broken\n",
         "Description-Content-Type: text/plain\n\n.. broken::\n",
         "\nno type, but fine\n",
-        # In colours only with Pygments, which the image does without.
+        # Highlighted only with Pygments, which the image does not have.
         "\nTitle\n=====\n\n.. role:: python(code)\n   :language: python\n\n:python:`1 + 1`\n",
-        "\nUNKNOWN\n",
         "",
     ],
 )
-def test_readmes(tmp_path: Path, readme: str) -> None:
+def test_accepts_a_readme(tmp_path: Path, readme: str) -> None:
     assert distribution.read(make_wheel(tmp_path, metadata=METADATA + readme)).name == "sample"
+
+
+def test_does_not_render_the_readme_that_setuptools_writes_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rst, "render", lambda *_, **__: None)
+    distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\nUNKNOWN\n"))
+    with pytest.raises(BuildFailure, match="does not render"):
+        distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\nKNOWN\n"))
 
 
 def test_a_readme_that_is_nested_too_deeply(tmp_path: Path) -> None:
@@ -157,8 +166,8 @@ def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
     ],
 )
 def test_a_wheel_for_this_machine_only(tmp_path: Path, tag: str, *, warned: bool) -> None:
-    said = distribution.warnings(distribution.read(make_wheel(tmp_path, tag=tag)))
-    assert ["cibuildwheel" in text for text in said] == ([True] if warned else [])
+    found = distribution.warnings(distribution.read(make_wheel(tmp_path, tag=tag)))
+    assert ["cibuildwheel" in text for text in found] == ([True] if warned else [])
 
 
 @pytest.mark.parametrize("expected", ["1.0", "v1.0", "1.0.0", " V1.0"])
@@ -173,22 +182,20 @@ def test_another_version(expected: str) -> None:
     assert caught.value.anchor == "expected-version"
 
 
-def test_a_build_publishes_under_its_own_name_alone(tmp_path: Path) -> None:
+def test_refuses_a_build_with_another_name(tmp_path: Path) -> None:
     found = distribution.read(make_wheel(tmp_path, "sample"))
     distribution.check_name(found, Project(tmp_path, "lib", "sample"))
     distribution.check_name(found, Project(tmp_path, "lib", None))
-    with pytest.raises(BuildFailure, match="no distribution of requests"):
+    with pytest.raises(BuildFailure, match="does not belong to requests"):
         distribution.check_name(found, Project(tmp_path, "lib", "requests"))
 
 
-def test_a_docutils_conf_in_the_working_folder_commands_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ignores_a_docutils_conf_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docutils.conf").write_text("[general]\nwarning_stream: written\nreport_level: 1\nhalt_level: 5\n")
     monkeypatch.chdir(tmp_path)
     metadata = (
         "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nDescription-Content-Type: text/x-rst; stream=x\n\n"
-        "Twice\n=====\n\nText.\n\nTwice\n=====\n\nThat is worth a word to docutils.\n"
+        "Twice\n=====\n\nText.\n\nTwice\n=====\n\ndocutils warns of this.\n"
     )
     distribution.read(make_wheel(tmp_path, metadata=metadata))
     assert not (tmp_path / "written").exists()

@@ -1,3 +1,5 @@
+"""Parsing file names."""
+
 import pytest
 from packaging.version import Version
 
@@ -15,20 +17,36 @@ from gar_publish.errors import BuildFailure
         ("my-sample-1.0.zip", "my-sample", "1.0", []),
     ],
 )
-def test_what_a_name_says(filename: str, name: str, version: str, platforms: list[str]) -> None:
+def test_parses_a_valid_name(filename: str, name: str, version: str, platforms: list[str]) -> None:
     assert filenames.parse(filename) == (name, Version(version), frozenset(platforms))
 
 
 @pytest.mark.parametrize("filename", ["sample.whl", "sample-1.0.whl", "sample-one-py3-none-any.whl", "sample.tar.gz"])
-def test_a_name_that_is_none(filename: str) -> None:
-    with pytest.raises(BuildFailure, match="is no name of a wheel or an sdist"):
+def test_refuses_an_invalid_name(filename: str) -> None:
+    with pytest.raises(BuildFailure, match="is not the name of a wheel or an sdist"):
         filenames.parse(filename)
 
 
 @pytest.mark.parametrize("name", ["a\nb-1.0-py3-none-any.whl", "a-1.0-py3-none-any\n::x|`<b>.whl", "a b-1.0.tar.gz"])
-def test_a_name_with_strange_characters_is_none(name: str) -> None:
-    with pytest.raises(BuildFailure, match="it has characters that none has"):
+def test_refuses_a_name_with_other_characters(name: str) -> None:
+    with pytest.raises(BuildFailure, match="it has characters that are not allowed"):
         filenames.parse(name)
+
+
+@pytest.mark.parametrize(
+    ("filename", "expected"),
+    [
+        ("sample-1.0-py3-none-any.whl", True),
+        ("sample-1.0.tar.gz", True),
+        ("sample-1.0.zip", True),
+        ("source.zip", False),
+        ("sample-one.zip", False),
+        ("sample-1.0.tar.gz.sha256", False),
+        ("sample-1.0.egg", False),
+    ],
+)
+def test_is_distribution(filename: str, *, expected: bool) -> None:
+    assert filenames.is_distribution(filename) is expected
 
 
 @pytest.mark.parametrize(
@@ -40,11 +58,11 @@ def test_a_name_with_strange_characters_is_none(name: str) -> None:
         (["sample-1.1.tar.gz", "other-1.0.tar.gz", "sample-1.0.egg"], set()),
     ],
 )
-def test_the_files_of_a_version_that_are_for_every_platform(names: list[str], kinds: set[str]) -> None:
+def test_universal_files_of_a_version(names: list[str], kinds: set[str]) -> None:
     assert filenames.universal(dict.fromkeys(names, 0), "sample", "1.0").keys() == kinds
 
 
-def test_the_files_of_an_index_by_version() -> None:
+def test_files_of_an_index_by_version() -> None:
     names = (
         "Sample-1.0.0-py3-none-any.whl",
         "sample-1.0.tar.gz",

@@ -39,7 +39,7 @@ def dist(tmp_path: Path) -> Path:
         ["dist", "dist/*", "dist/../dist"],
     ],
 )
-def test_strays_are_passed_over_and_nothing_is_taken_twice(dist: Path, patterns: list[str]) -> None:
+def test_ignores_other_files_and_duplicates(dist: Path, patterns: list[str]) -> None:
     names = [path.name for path in collect(patterns, dist.parent)]
     assert names == ["sample-1.0-py3-none-any.whl", "sample-1.0.tar.gz"]
 
@@ -49,14 +49,14 @@ def test_an_absolute_pattern(dist: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["nothing", "nothing/*.whl", "dist/SHA256SUMS", "dist/*.egg", "."])
-def test_a_pattern_that_names_nothing(dist: Path, pattern: str) -> None:
+def test_a_pattern_without_a_match(dist: Path, pattern: str) -> None:
     with pytest.raises(BadInput) as caught:
         collect(["dist", pattern], dist.parent)
     assert repr(pattern) in caught.value.what
     assert caught.value.anchor == "no-distributions"
 
 
-def test_two_files_of_one_name(dist: Path) -> None:
+def test_two_files_with_the_same_name(dist: Path) -> None:
     make_wheel(dist.parent / "same")
     assert len(collect(["dist", "same"], dist.parent)) == 2
     make_wheel(dist.parent / "other", content="x = 1")

@@ -11,7 +11,7 @@ from gar_publish.projects.find import Project, find, in_waves, requirements
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository of several packages, with much around them."""
+    """A repository of several packages, with other files and folders."""
     for name in ("alpha", "beta", "deep/gamma"):
         (tmp_path / "packages" / name).mkdir(parents=True)
         (tmp_path / "packages" / name / "pyproject.toml").write_text("[project]\n")
@@ -57,19 +57,19 @@ def test_the_root_itself_and_absolute_paths(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said"),
+    ("pattern", "message"),
     [
         ("packages/none", "There is no folder 'packages/none'"),
-        ("packages/docs", "'packages/docs' holds no Python project"),
+        ("packages/docs", "'packages/docs' is not a Python project"),
         ("packages/README.md", "There is no folder 'packages/README.md'"),
         ("nothing/*", "The pattern 'nothing/*' matches no Python project"),
         ("packages/d[o]cs", "The pattern 'packages/d[o]cs' matches no Python project"),
     ],
 )
-def test_no_project(root: Path, pattern: str, said: str) -> None:
+def test_no_project(root: Path, pattern: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
         find([pattern], root)
-    assert said in caught.value.what
+    assert message in caught.value.what
     assert caught.value.anchor == "no-project"
 
 
@@ -78,7 +78,7 @@ def test_no_project(root: Path, pattern: str, said: str) -> None:
     [b"[project]\nname = \n", b"[project]\nname = '\xff'\n", b"x = " + b"1" * 5000, b"x = " + b"[" * 5000],
     ids=["cut off", "no UTF-8", "a long number", "deep"],
 )
-def test_a_pyproject_that_is_no_toml(root: Path, content: bytes) -> None:
+def test_a_pyproject_that_is_not_toml(root: Path, content: bytes) -> None:
     (root / "packages/beta/pyproject.toml").write_bytes(content)
     with pytest.raises(BadInput) as caught:
         find(["packages/*"], root)
@@ -86,7 +86,7 @@ def test_a_pyproject_that_is_no_toml(root: Path, content: bytes) -> None:
     assert caught.value.anchor == "invalid-pyproject"
 
 
-def test_the_line_of_a_toml_mistake_is_told(root: Path) -> None:
+def test_names_the_line_of_a_toml_error(root: Path) -> None:
     (root / "packages/beta/pyproject.toml").write_text("[project]\nname = \n")
     with pytest.raises(BadInput, match="line 2"):
         find(["packages/beta"], root)
@@ -101,7 +101,7 @@ def test_the_line_of_a_toml_mistake_is_told(root: Path) -> None:
         ("", None),
     ],
 )
-def test_the_declared_name_is_read(tmp_path: Path, toml: str, name: str | None) -> None:
+def test_reads_the_declared_name(tmp_path: Path, toml: str, name: str | None) -> None:
     (tmp_path / "pyproject.toml").write_text(toml)
     (project,) = find(["."], tmp_path)
     assert project.name == name
@@ -123,7 +123,7 @@ def labels(root: Path, *patterns: str) -> list[str]:
     return [Path(project.label).as_posix() for project in find(patterns, root)]
 
 
-def test_what_a_project_declares_is_read(tmp_path: Path) -> None:
+def test_reads_what_a_project_declares(tmp_path: Path) -> None:
     more = '[project.optional-dependencies]\nx = ["D"]\n[build-system]\nrequires = ["hatchling"]'
     write(tmp_path, a=requiring("A_b", "c>1", more=more))
     assert find(["a"], tmp_path) == [
@@ -138,7 +138,7 @@ UV = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
 
 
 class TestWorkspace:
-    """The root of a workspace stands for its members, and for itself where it is a package."""
+    """The root of a workspace stands for its members, and for itself if it is a package."""
 
     @pytest.fixture
     def libs(self, tmp_path: Path) -> Path:
@@ -183,13 +183,13 @@ class TestWorkspace:
         assert caught.value.anchor == "no-project"
 
 
-def test_what_is_no_package_is_found_by_its_name_alone(tmp_path: Path) -> None:
+def test_finds_a_project_that_is_not_a_package_only_by_its_name(tmp_path: Path) -> None:
     write(tmp_path, a=requiring("a"), b=requiring("b", more="[tool.uv]\npackage = false"))
     assert labels(tmp_path, "*") == ["a"]
     assert labels(tmp_path, "*", "b") == ["a", "b"]
 
 
-def test_a_name_that_two_have(tmp_path: Path) -> None:
+def test_two_projects_with_the_same_name(tmp_path: Path) -> None:
     write(tmp_path, a=requiring("my.lib"), b=requiring("My_Lib"), c=requiring("other"))
     with pytest.raises(BadInput) as caught:
         find(["*"], tmp_path)
@@ -224,7 +224,7 @@ def test_waves(tmp_path: Path) -> None:
     }
 
 
-def test_projects_in_a_circle(tmp_path: Path) -> None:
+def test_a_cycle(tmp_path: Path) -> None:
     write(tmp_path, a=requiring("a", "b"), b=requiring("b", "a"))
     with pytest.raises(BadInput) as caught:
         in_waves(find(["*"], tmp_path))

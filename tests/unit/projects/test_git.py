@@ -1,4 +1,4 @@
-"""What a real git says has changed."""
+"""Changed projects, found with a real git."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def commit(folder: Path) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """`app` requires `lib`, which requires `base`; `tool` stands alone; `lib/inner` is a project inside another."""
+    """`app` requires `lib`, which requires `base`; `tool` requires nothing; `lib/inner` is a project inside another."""
     folder = tmp_path / "checkout"
     for name, required in {"app": ["lib"], "base": [], "lib": ["base"], "lib/inner": [], "tool": []}.items():
         (folder / name).mkdir(parents=True)
@@ -88,7 +88,7 @@ def test_nothing_has_changed(root: Path) -> None:
     assert select(root) == []
 
 
-def test_nothing_is_written_into_the_checkout(root: Path) -> None:
+def test_writes_nothing_into_the_checkout(root: Path) -> None:
     os.utime(root / "base/pyproject.toml", (1, 1))
     (root / "app/x.py").touch()
     before = (root / ".git/index").read_bytes()
@@ -98,7 +98,7 @@ def test_nothing_is_written_into_the_checkout(root: Path) -> None:
     assert select(root) == ["app", "base", "lib", "lib/inner", "tool"]
 
 
-def test_what_happened_on_the_other_branch_is_no_change(root: Path) -> None:
+def test_commits_of_the_other_branch_are_no_changes(root: Path) -> None:
     git(root, "checkout", "-qb", "topic")
     write(root, "tool/x.py")
     commit(root)
@@ -134,7 +134,7 @@ def test_a_submodule_is_one_file(root: Path, tmp_path: Path) -> None:
     "since", ["nowhere", "--output=stolen", "-", "0" * 40, "HEAD:app", "HEAD~9", "HEAD..HEAD", "\n"]
 )
 def test_no_such_commit(root: Path, since: str) -> None:
-    with pytest.raises(BadInput, match="does not know how it differs") as caught:
+    with pytest.raises(BadInput, match="cannot compare the checkout") as caught:
         select(root, since)
     assert caught.value.anchor == "unknown-ref"
     assert "fetch-depth: 0" in caught.value.fix
@@ -148,6 +148,15 @@ def test_a_shallow_checkout(root: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", root.as_uri(), "shallow")
     with pytest.raises(BadInput) as caught:
         select(tmp_path / "shallow", "origin/topic")
+    assert caught.value.anchor == "unknown-ref"
+
+
+def test_two_branches_without_a_common_commit(root: Path) -> None:
+    git(root, "checkout", "-q", "--orphan", "other")
+    write(root, "app/x.py")
+    commit(root)
+    with pytest.raises(BadInput, match="cannot compare") as caught:
+        select(root, "main")
     assert caught.value.anchor == "unknown-ref"
 
 
@@ -165,14 +174,14 @@ def test_no_checkout(root: Path, tmp_path: Path) -> None:
 def test_a_project_beside_the_checkout(root: Path, tmp_path: Path) -> None:
     (tmp_path / "beside").mkdir()
     (tmp_path / "beside/setup.py").touch()
-    with pytest.raises(BadInput, match=r"^Nobody knows whether .*beside has changed") as caught:
+    with pytest.raises(BadInput, match=r"beside is not in the git checkout") as caught:
         select(root, patterns=["../beside"])
     assert caught.value.anchor == "no-checkout"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the traps are shell scripts")
-def test_a_checkout_starts_nothing(root: Path, tmp_path: Path) -> None:
-    """Whoever can write its configuration may not be who runs gar-publish."""
+def test_starts_no_program_of_the_checkout(root: Path, tmp_path: Path) -> None:
+    """Another user may have written the configuration, and gar-publish may be root."""
     trap = tmp_path / "trap"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
     trap.chmod(0o755)
@@ -198,6 +207,6 @@ def test_a_checkout_starts_nothing(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_nothing_is_known_of_a_project_without_files_of_its_own(root: Path) -> None:
+def test_a_project_without_files_of_its_own(root: Path) -> None:
     alone = Project(root / "none", "none", "none")
     assert changed([alone], "HEAD", root, os.environ) == []

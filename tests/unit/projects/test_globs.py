@@ -1,4 +1,4 @@
-"""What patterns name."""
+"""Matching globs."""
 
 import os
 from pathlib import Path
@@ -44,17 +44,17 @@ def test_folders(root: Path, pattern: str, found: list[str]) -> None:
     assert named(f"{root / pattern}", root) == found
 
 
-def test_a_virtual_environment_is_not_gone_through(root: Path) -> None:
+def test_skips_virtual_environments(root: Path) -> None:
     assert named("venv/**", root) == []
     assert named("venv/*", root) == ["venv/lib"]
 
 
-def test_no_link_is_followed_for_ever(root: Path) -> None:
+def test_a_link_to_a_folder_above(root: Path) -> None:
     (root / "z/b/again").symlink_to(root / "z", target_is_directory=True)
     assert named("z/**", root) == ["z", "z/b", "z/b/c"] or os.name == "nt"
 
 
-def test_a_name_that_is_there_is_no_glob(root: Path) -> None:
+def test_the_name_of_an_existing_file_is_not_a_glob(root: Path) -> None:
     assert not is_glob("we[i]rd", root)
     assert is_glob("we[r]d", root)
     assert [path.name for path in matches("a/*", root)] == ["b", "file", "node_modules"]

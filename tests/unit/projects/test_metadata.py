@@ -1,4 +1,4 @@
-"""What files say of a project before a backend is asked."""
+"""Reading metadata from the files of a project."""
 
 import tomllib
 from pathlib import Path
@@ -29,7 +29,7 @@ def said(pyproject: str, setup_cfg: str = "", *, setup_py: bool = False) -> Meta
     return declared(tomllib.loads(pyproject), setup_cfg, setup_py=setup_py)
 
 
-def test_project_says_it_all() -> None:
+def test_project_table() -> None:
     assert said(
         """
         [build-system]
@@ -51,7 +51,7 @@ def test_project_says_it_all() -> None:
     )
 
 
-def test_what_is_dynamic_is_unknown() -> None:
+def test_dynamic_fields_are_unknown() -> None:
     found = said('[project]\nname = "x"\ndynamic = ["version", "dependencies"]')
     assert found == Metadata("x")
     assert said('[project]\nname = "x"\nversion = "1"') == Metadata("x", "1", frozenset())
@@ -71,7 +71,7 @@ def test_what_is_dynamic_is_unknown() -> None:
         f"{POETRY}[tool.poetry]\nname = 3\nextras.x = 4",
     ],
 )
-def test_what_is_malformed_is_passed_over(pyproject: str) -> None:
+def test_ignores_malformed_values(pyproject: str) -> None:
     found = said(pyproject)
     assert (found.name, found.version) == (None, None)
     assert not found.requires
@@ -105,7 +105,7 @@ def test_poetry() -> None:
     )
 
 
-def test_poetry_completes_what_project_leaves_to_it() -> None:
+def test_poetry_completes_dynamic_fields() -> None:
     tool = '[tool.poetry]\nname = "old"\nversion = "2"\n[tool.poetry.dependencies]\nother = "*"'
     project = '[project]\nname = "x"\nversion = "1"\n'
     dynamic = '[project]\nname = "x"\ndynamic = ["version", "dependencies"]\n'
@@ -113,7 +113,7 @@ def test_poetry_completes_what_project_leaves_to_it() -> None:
     assert said(POETRY + dynamic + tool)[:3] == ("x", "2", frozenset({"other"}))
 
 
-def test_the_version_is_a_plugins_where_another_backend_builds_for_poetry() -> None:
+def test_the_version_is_unknown_with_a_poetry_plugin() -> None:
     plugin = BUILD.format("poetry-dynamic-versioning", "poetry_dynamic_versioning.backend")
     tool = '[tool.poetry]\nname = "x"\nversion = "0.0.0"'
     assert said(plugin + tool)[:3] == ("x", None, frozenset())
@@ -145,18 +145,18 @@ def test_setup_cfg() -> None:
         ("[metadata]\nname = %(x)s\nversion = 1", False, (None, "1", frozenset())),
     ],
 )
-def test_setup_cfg_that_leaves_something_open(setup_cfg: str, found: tuple[object, ...], *, setup_py: bool) -> None:
+def test_incomplete_setup_cfg(setup_cfg: str, found: tuple[object, ...], *, setup_py: bool) -> None:
     assert said("", setup_cfg, setup_py=setup_py)[: len(found)] == found
 
 
-def test_setup_cfg_may_add_to_the_version_of_project() -> None:
+def test_setup_cfg_may_tag_the_version() -> None:
     pyproject = f'{SETUPTOOLS}[project]\nname = "x"\nversion = "1"'
     assert said(pyproject, "[egg_info]\ntag_build = dev").version is None
     assert said(pyproject, "[egg_info]\ntag_date = 1").version is None
     assert said(pyproject, "[egg_info]\ntag_date = 0").version == "1"
 
 
-def test_a_folder_is_read(tmp_path: Path) -> None:
+def test_reads_a_folder(tmp_path: Path) -> None:
     assert read(tmp_path, {}) == Metadata()
     (tmp_path / "setup.cfg").write_text(CFG)
     assert read(tmp_path, {}).name == "my-package"

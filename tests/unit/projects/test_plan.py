@@ -1,4 +1,4 @@
-"""Which projects a run is about, and the same as JSON."""
+"""Selecting projects, and their matrix as JSON."""
 
 import json
 import os
@@ -22,12 +22,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_those_first_that_others_require(root: Path) -> None:
+def test_required_projects_come_first(root: Path) -> None:
     selected = select(["libs/*"], root, changed_since=None, environment={})
     assert [project.name for project in selected] == ["lib", None, "tool", "app"]
 
 
-def test_what_a_matrix_takes(root: Path) -> None:
+def test_matrix(root: Path) -> None:
     selected = select(["libs/*"], root, changed_since=None, environment={})
     text = as_json(selected)
     assert "\n" not in text
@@ -43,7 +43,7 @@ def test_what_a_matrix_takes(root: Path) -> None:
     assert as_json([]) == '{"include":[]}'
 
 
-def test_what_has_changed_alone(root: Path) -> None:
+def test_only_changed_projects(root: Path) -> None:
     for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
         subprocess.run(["git", *command.split()], cwd=root, check=True)
     (root / "libs/lib/x.py").touch()
@@ -51,7 +51,7 @@ def test_what_has_changed_alone(root: Path) -> None:
     assert [project.name for project in selected] == ["lib", "app"]
 
 
-def test_a_circle_is_refused(root: Path) -> None:
+def test_refuses_a_cycle(root: Path) -> None:
     (root / "libs/lib/pyproject.toml").write_text('[project]\nname = "lib"\ndependencies = ["app"]')
     with pytest.raises(BadInput, match="there is no order"):
         select(["libs/*"], root, changed_since=None, environment={})

@@ -46,7 +46,7 @@ def test_members(root: Path, pyproject: str, names: list[str] | None) -> None:
     assert found(root, pyproject) == names
 
 
-def test_hatch_may_be_told_in_a_file_of_its_own(root: Path) -> None:
+def test_hatch_toml(root: Path) -> None:
     said = '[envs.default]\nworkspace.members = ["libs/b"]'
     assert found(root, "", said) == ["libs/b"]
     assert found(root, '[tool.hatch.envs.default]\nworkspace.members = ["libs/a"]', said) == ["libs/b"]
@@ -63,5 +63,5 @@ def test_hatch_may_be_told_in_a_file_of_its_own(root: Path) -> None:
         ("[build-system]\n[tool.poetry]\npackage-mode = false", False, False),
     ],
 )
-def test_what_is_a_package(pyproject: str, *, of_uv: bool, packaged: bool) -> None:
+def test_is_package(pyproject: str, *, of_uv: bool, packaged: bool) -> None:
     assert is_package(tomllib.loads(pyproject), of_uv=of_uv) is packaged
