@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gar_publish.doctor import why_name
-from gar_publish.doctor.case import Case, NotChecked
+from gar_publish.doctor.case import Case
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
 from gar_publish.report import ci_files
 from gar_publish.settings.credential import read_credential
@@ -24,7 +24,6 @@ from gar_publish.settings.settings import (
 
 REQUEST_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _RIGHTS = [OPTIONS[name] for name in ("index-token", "sbom", "provenance", "promote-from")]
-_PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
 
 
 def check_inputs(case: Case, facts: list[str]) -> None:
@@ -72,7 +71,10 @@ def check_runner(case: Case, facts: list[str]) -> None:
     elif environment.get("GITHUB_ACTIONS") == "true":
         facts.append("the job may not request identity tokens")
     if case.credential is None:
-        raise _no_identity_token(case, place, fork)
+        try:
+            case.credential = read_credential(case.inputs, environment)
+        except CredentialsFailure as failure:
+            raise _explain_missing_token(failure, environment, place, fork) from None
 
 
 def _shown(which: Input, value: str) -> str:
@@ -81,37 +83,20 @@ def _shown(which: Input, value: str) -> str:
     return redacted(value) if which in (*REPOSITORY_INPUTS, *_RIGHTS) else value  # a URL may contain a password
 
 
-def _no_identity_token(case: Case, place: str, fork: str) -> Failure:
-    environment = case.context.environment
-    try:
-        read_credential(case.inputs, environment)
-    except CredentialsFailure as failure:
-        if fork:
-            return failure.because(
-                cause=f"the job runs for a pull request from the fork {fork}; GitHub gives such jobs no identity token",
-                fix="publish after the merge\n    on:\n      push:\n        branches: [main]",
-                anchor="id-token-permission",
-            )
-        if environment.get("ACT"):
-            return failure.because(
-                cause="act has no identity tokens",
-                fix="connect the job to `gar-publish emulator`, or set `access-token`",
-                anchor="id-token-permission",
-            )
-        if environment.get("GITHUB_ACTIONS") == "true":
-            return failure.because(
-                cause="the job lacks the permission `id-token: write`; a reusable workflow needs it in the calling "
-                "job too",
-                fix=_PERMISSION,
-                anchor="id-token-permission",
-            )
-        return failure.because(
-            cause=f"this is {place}; only jobs of GitHub Actions have identity tokens",
-            fix="set `doctor: true` in that job; to check this machine's own login, leave out "
-            "`workload-identity-provider`",
-            anchor="id-token-permission",
-        )
-    raise NotChecked("there is no credential")
+def _explain_missing_token(failure: Failure, environment: Mapping[str, str], place: str, fork: str) -> Failure:
+    fix = failure.fix
+    if fork:
+        cause = f"the job runs for a pull request from the fork {fork}; GitHub gives such jobs no identity token"
+        fix = "publish after the merge\n    on:\n      push:\n        branches: [main]"
+    elif environment.get("ACT"):
+        cause = "act has no identity tokens"
+        fix = "connect the job to `gar-publish emulator`, or set `access-token`"
+    elif environment.get("GITHUB_ACTIONS") == "true":
+        cause = "the job lacks the permission `id-token: write`; a reusable workflow needs it in the calling job too"
+    else:
+        cause = f"this is {place}; only jobs of GitHub Actions have identity tokens"
+        fix = "set `doctor: true` in that job; to check this machine's own login, omit `workload-identity-provider`"
+    return failure.because(cause=cause, fix=fix, anchor="id-token-permission")
 
 
 def _place(environment: Mapping[str, str]) -> str:
