@@ -1,4 +1,4 @@
-"""What the image starts: the command line where it is given arguments, else the front door for the runner."""
+"""The entry point of the image: the command line if there are arguments, else the action."""
 
 import sys
 

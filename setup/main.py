@@ -1,5 +1,5 @@
 #!/app/venv/bin/python -Iu
-"""What the image starts for setup/action.yml."""
+"""The entry point of setup/action.yml in the image."""
 
 import sys
 

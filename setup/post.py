@@ -1,5 +1,5 @@
 #!/app/venv/bin/python -Iu
-"""What the image starts after a job that used setup/action.yml."""
+"""The cleanup after a job that used setup/action.yml."""
 
 import sys
 

@@ -19,7 +19,7 @@ UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud8
 pieces = st.sampled_from(
     [":", "::", "\0", "\x1b", "\u202e", "\n", "\r", "#", "##[", "[", "add-mask", "error", "stop-commands", "%0A"]
 )
-said = st.lists(st.one_of(pieces, words), max_size=10).map("".join)
+texts = st.lists(st.one_of(pieces, words), max_size=10).map("".join)
 
 
 def say(console: RunnerConsole | TerminalConsole, how: str, what: str) -> None:
@@ -56,7 +56,7 @@ def obeyed(log: str) -> list[str]:
     return found
 
 
-@given(st.sampled_from(KINDS), said)
+@given(st.sampled_from(KINDS), texts)
 def test_the_runner_obeys_only_our_commands(capsys: pytest.CaptureFixture[str], how: str, what: str) -> None:
     say(RunnerConsole(), how, what)
     log = capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_the_runner_obeys_only_our_commands(capsys: pytest.CaptureFixture[str], 
     assert not UNSEEN.search(log)
 
 
-@given(st.sampled_from(KINDS), said)
+@given(st.sampled_from(KINDS), texts)
 def test_a_terminal_gets_no_control_characters(how: str, what: str) -> None:
     stream = io.StringIO()
     say(TerminalConsole(stream), how, what)

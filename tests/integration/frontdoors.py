@@ -1,4 +1,4 @@
-"""Runs the two front doors as processes of their own, and reads what they say."""
+"""Runs the front doors as processes, and reads their output."""
 
 import json
 import re
@@ -28,7 +28,7 @@ HURRIED = "import time; time.sleep = lambda _: None; from gar_publish.cli.main i
 
 @dataclass(frozen=True)
 class Done:
-    """A process that has ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -36,7 +36,7 @@ class Done:
 
     @property
     def errors(self) -> list[str]:
-        """Each error message whole, as the command writes it."""
+        """Each failure as the command shows it."""
         return re.findall(r"^error: (.*?^More: \S+)$", self.err, re.MULTILINE | re.DOTALL)
 
     @property
@@ -46,7 +46,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a workflow that has run."""
+    """The result of a workflow step."""
 
     code: int
     log: str
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Doors:
-    """Both front doors, opened in one folder and one environment."""
+    """Both front doors, in one folder and one environment."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -80,9 +80,9 @@ class Doors:
 
         Args:
             arguments: The command line.
-            given: The standard input.
-            variables: More of the environment.
-            hurried: Whether to wait for nothing between two tries.
+            given: Standard input.
+            variables: More environment variables.
+            hurried: Whether to retry without waiting.
         """
         start = ["-c", HURRIED] if hurried else ["-m", "gar_publish.cli.main"]
         done = self._run([*start, *arguments], given, variables or {})
@@ -95,7 +95,7 @@ class Doors:
         )
 
     def setup(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
-        """Run setup/action.yml likewise; what it exports for the job is read from GITHUB_ENV."""
+        """Run setup/action.yml as the runner does, and read from GITHUB_ENV what it exports."""
         given = {**{each.name: each.default for each in SETUP_INPUTS}, **inputs}
         return self._step(ROOT / "setup" / "main.py", given, variables or {})
 
@@ -136,7 +136,7 @@ class Doors:
 
 
 def uploads(emulator: Emulator) -> list[Seen]:
-    """The uploads that the emulator took, in their order."""
+    """Return the uploads that the emulator accepted, in their order."""
     return [
         seen
         for seen in emulator.requests
@@ -145,10 +145,10 @@ def uploads(emulator: Emulator) -> list[Seen]:
 
 
 def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] = ()) -> Path:
-    """Have real pip install from the ready line into a new folder.
+    """Have real pip install into a new folder, with an install option.
 
-    The line goes in as a requirements file: its token is in no argument, and the emulator's variables in none of its
-    processes.
+    The option is in a requirements file, so that no argument contains its token. pip does not get the variables of
+    the emulator.
     """
     target = doors.folder.parent / "installed"
     command: list[str | Path] = [

@@ -135,12 +135,12 @@ def running(doors: Doors, *arguments: str, until: str) -> Iterator[tuple["subpro
         watchdog.start()
         try:
             assert process.stdout
-            said = ""
-            while not re.search(until, said):
+            output = ""
+            while not re.search(until, output):
                 line = process.stdout.readline()
-                assert line, said
-                said += line
-            yield process, said
+                assert line, output
+                output += line
+            yield process, output
         finally:
             process.terminate()
             process.wait()
@@ -188,14 +188,14 @@ class TestEmulator:
 
     def test_published_files_survive_a_restart(self, doors: Doors) -> None:
         make_wheel(doors.folder / "dist", "hello")
-        said = []
+        output = []
         for _ in range(2):
             with serving(doors) as (_, exports):
                 variables = dict(re.findall(r"^export ([A-Z_]+)='(.*)'$", exports, re.MULTILINE))
                 publish = ("publish", "--repository", REPOSITORY, "--dist", "dist")
-                said.append(doors.command(*publish, variables=variables).err)
-        assert "uploaded  hello" in said[0]
-        assert "identical  hello" in said[1]
+                output.append(doors.command(*publish, variables=variables).err)
+        assert "uploaded  hello" in output[0]
+        assert "identical  hello" in output[1]
 
     def test_port_that_is_taken(self, doors: Doors, emulator: Emulator) -> None:
         port = emulator.url.rpartition(":")[2]
@@ -226,7 +226,7 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
         "    time.sleep(600)\n"
     )
     command = ("publish", "--repository", REPOSITORY, "--json", "report.json")
-    with running(doors, *command, until=r"building as process \d+\n") as (process, said):
+    with running(doors, *command, until=r"building as process \d+\n") as (process, output):
         process.send_signal(number)
         assert process.stdout
         rest = process.stdout.read()
@@ -235,7 +235,7 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
     assert "Traceback" not in rest
     assert uploads(emulator) == []
     assert json.loads((doors.folder / "report.json").read_text())["failure"]["exit-code"] == 130
-    building = int(said.split()[-1])
+    building = int(output.split()[-1])
     for _ in range(100):
         try:
             os.kill(building, 0)

@@ -257,7 +257,7 @@ class TestOutputs:
     def test_report_that_cannot_be_written_after_publishing(self, hello: Doors, fault: str) -> None:
         reading, writing = os.pipe()
         os.close(reading)
-        file, said = ("/dev/full", "No space left on device") if fault == "full disk" else ("-", "Broken pipe")
+        file, reason = ("/dev/full", "No space left on device") if fault == "full disk" else ("-", "Broken pipe")
         ended = subprocess.run(
             [sys.executable, "-c", HURRIED, *PUBLISH, *DIRECT, "--dist", "dist", "--json", file],
             cwd=hello.folder,
@@ -271,7 +271,7 @@ class TestOutputs:
         os.close(writing)
         assert ended.returncode == 2
         assert f"uploaded  {HELLO}" in ended.stderr
-        assert f"`--json` names {file}, which cannot be written: {said}." in ended.stderr
+        assert f"`--json` names {file}, which cannot be written: {reason}." in ended.stderr
         assert "Traceback" not in ended.stderr
 
     @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

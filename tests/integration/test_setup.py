@@ -75,8 +75,8 @@ def test_only_removes_the_extra_indexes_of_the_job(doors: Doors) -> None:
     step = doors.setup({**FEDERATION, "only": "true"}, extra)
     assert {name: step.exported[name] for name in extra} == dict.fromkeys(extra, "")
     for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):
-        said = _run(doors, step, *install, "--target", "found", "greetings")
-        assert said.startswith("0"), said
+        output = _run(doors, step, *install, "--target", "found", "greetings")
+        assert output.startswith("0"), output
 
 
 @pytest.mark.usefixtures("wheel")
@@ -85,8 +85,8 @@ def test_requirements_expand_the_token(doors: Doors) -> None:
     index = step.outputs["index-url"].replace("://", "://oauth2accesstoken:${GAR_TOKEN}@")
     (doors.folder / "requirements.txt").write_text(f"--extra-index-url {index}\ngreetings==1.0\n")
     bare = Step(0, "", {}, "", {"GAR_TOKEN": step.exported["GAR_TOKEN"]})
-    said = _run(doors, bare, "python", "-m", "pip", "install", "--target", "found", "-r", "requirements.txt")
-    assert said.startswith("0"), said
+    output = _run(doors, bare, "python", "-m", "pip", "install", "--target", "found", "-r", "requirements.txt")
+    assert output.startswith("0"), output
 
 
 @pytest.mark.usefixtures("wheel")
@@ -109,8 +109,8 @@ explicit = true
 """
     )
     for command in (["lock"], ["sync", "--locked"]):
-        said = _run(doors, step, "uv", *command, "--python", sys.executable)
-        assert said.startswith("0"), said
+        output = _run(doors, step, "uv", *command, "--python", sys.executable)
+        assert output.startswith("0"), output
 
 
 @pytest.mark.usefixtures("wheel")
@@ -137,8 +137,8 @@ priority = "explicit"
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
-    said = _run(doors, step, "poetry", "install", "--no-interaction", **own)
-    assert said.startswith("0"), said
+    output = _run(doors, step, "poetry", "install", "--no-interaction", **own)
+    assert output.startswith("0"), output
     assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
 
 
@@ -184,13 +184,13 @@ def test_outside_a_job_it_fails(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "said"),
+    ("inputs", "output"),
     [({"only": "yes"}, "`only` is 'yes'"), ({"index-name": "a b"}, "`index-name` is 'a b'")],
 )
-def test_a_wrong_input_exports_nothing(inputs: Mapping[str, str], said: str, doors: Doors) -> None:
+def test_a_wrong_input_exports_nothing(inputs: Mapping[str, str], output: str, doors: Doors) -> None:
     step = doors.setup({**FEDERATION, **inputs})
     assert (step.code, step.exported) == (2, {})
-    assert step.errors[0].startswith(said)
+    assert step.errors[0].startswith(output)
 
 
 def test_plain_http_exports_nothing_and_sends_no_token(doors: Doors) -> None:

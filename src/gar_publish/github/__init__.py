@@ -1,1 +1,1 @@
-"""."""
+"""The two actions of GitHub Actions."""

@@ -1,1 +1,1 @@
-"""."""
+"""The outcome of a run, and its forms."""

@@ -34,6 +34,6 @@ def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> N
         assert process.stdout
         assert process.stderr
         process.stdout.close()
-        said = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode
-    assert "Traceback" not in said
+    assert "Traceback" not in output

@@ -22,14 +22,14 @@ def test_outside_a_job_there_is_no_summary() -> None:
 
 
 def test_a_summary_that_the_runner_would_drop_is_a_warning(tmp_path: Path) -> None:
-    (said,) = add("ä" * 600_000, tmp_path / "summary")
-    assert said == "There is no step summary: it would exceed the runner's limit of 1,024 KiB."
+    (warning,) = add("ä" * 600_000, tmp_path / "summary")
+    assert warning == "There is no step summary: it would exceed the runner's limit of 1,024 KiB."
     assert not (tmp_path / "summary").exists()
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    (said,) = add("one", tmp_path / "nowhere/summary")
-    assert "cannot be written (No such file or directory)" in said
+    (warning,) = add("one", tmp_path / "nowhere/summary")
+    assert "cannot be written (No such file or directory)" in warning
 
 
 OUTPUTS = {
