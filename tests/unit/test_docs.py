@@ -222,11 +222,13 @@ def test_architecture_gives_a_reason_for_each_dependency() -> None:
     assert {name for row in rows for name in row.split(", ")} - {"---"} == declared
 
 
-def test_contributing_names_files_that_exist() -> None:
-    code = re.findall(r"`([\w./-]+)`", prose(ROOT / "CONTRIBUTING.md"))
-    named = {each for each in code if "/" in each or each.endswith((".md", ".py", ".toml", ".yml"))}
-    assert len(named) > 30
-    assert sorted(each for each in named if not (ROOT / each).exists()) == []
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/security.md"])
+def test_files_that_documents_name_exist(name: str) -> None:
+    """A path starts at the root of the repository or, for a module, at the package."""
+    code = re.findall(r"`([\w./-]+)`", prose(ROOT / name))
+    paths = {each for each in code if re.fullmatch(r"(?:\.?\w[\w-]*/)+(?:[\w-]+\.(?:md|py|toml|txt|yml))?", each)}
+    assert paths
+    assert [path for path in paths if not any((ROOT / base / path).exists() for base in ("", "src/gar_publish"))] == []
 
 
 @each_example
