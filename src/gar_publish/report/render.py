@@ -1,4 +1,4 @@
-"""Text for a log, Markdown for a step summary, and JSON, of a report or of the failure of a run that has none."""
+"""A report, or the failure of a run without one, as text for the log, Markdown for the step summary, and JSON."""
 
 import html
 import json
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
 _UNKNOWN = "`unknown`: the upload had no answer when the run was cancelled. Run the same command again to find out."
 _CONFUSION = (
-    "> pip takes the highest version of any index, so a public package of the same name can win over a private one. "
-    "Pin the hashes (`requirements-hashed`), use an `explicit` index in uv, or make a virtual repository the only one."
+    "> pip installs the highest version from any index, so a public package can replace a private one of the same name. "
+    "Pin hashes (`requirements-hashed`), use an explicit index in uv, or make a virtual repository the only index."
 )
 
 
@@ -79,13 +79,13 @@ def _table(header: str, rows: list[str]) -> list[str]:
 def _how_to_install(report: "Report") -> list[str]:
     pins = " ".join(report.pins)
     return [
-        "Install in a later step of the same job (`id` is that of the publishing step):",
+        "Install in a later step of the same job (`id` is the id of the publishing step):",
         "",
         "```sh",
         f"pip install ${{{{ steps.id.outputs.extra-index-url }}}} {pins}",
         "```",
         "",
-        f"Anywhere else, with a token of your own: `{report.repository.index_url}`",
+        f"Elsewhere, with your own token: `{report.repository.index_url}`",
         "",
         _CONFUSION,
         "",
