@@ -1,81 +1,65 @@
-"""From checked files to a registry that holds them: compare, upload in order, read back."""
+"""Compares packages with the index, uploads them in order, and reads them back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Protocol
 
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
+from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package, Schedule
-from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.outcomes import PublishedFile, Status
 from gar_publish.registry.upload import compare, read_back
-from gar_publish.settings.settings import IfExists
+from gar_publish.settings.settings import Settings
 from gar_publish.threads import TICK, TaskGroup
 
 _MOST_UNANSWERED = 2
-"""Failures in a row, for want of an answer, after which the registry is given up."""
-_OF_ONE_FILE = (BuildFailure, Conflict, FileRefused, Unreachable)
-
-
-class Registry(Protocol):
-    """What a delivery needs of the registry. Each call may take as long as it takes to get a token first."""
-
-    def files(self, name: str) -> Mapping[str, IndexFile]:
-        """What the index lists for a project."""
-
-    def index(self) -> Index:
-        """The index, as it is read."""
-
-    def upload(self, distribution: Distribution) -> PublishedFile:
-        """Send a file that the index did not hold a moment ago."""
+"""After so many files in a row without an answer, nothing else is tried."""
+_OF_ONE_FILE = (BadInput, BuildFailure, Conflict, FileRefused, Unreachable)
 
 
 class Delivery:
-    """Brings packages into the registry as they come, and knows at any moment what became of each file.
+    """Publishes packages as they come, and knows the status of each file at any moment.
 
-    A package is compared with the index before any of its bytes leave, and goes as soon as all that it requires of
-    this run has landed. A file that the registry will not have fails alone: what is left of its package, and every
-    package of this run that requires it, is not tried; all others are published. Where the registry lets this run in
-    no more, or does not answer, nothing else is tried.
+    A package is compared with the index before any of its files is uploaded, and goes as soon as all its requirements
+    of this run have landed. A file that the registry refuses fails on its own: the rest of its package, and the
+    packages that depend on it, are not tried; all others are published. If the registry refuses the identity, or does
+    not answer, nothing else is tried.
 
     Args:
-        registry: Where to.
-        senders: Where files are compared and sent side by side.
-        readers: Where they are read back side by side.
-        if_exists: What to do where the registry holds a file of the same name.
-        dry_run: Send nothing.
-        verify: Read every file back.
-        coming: The packages that will be added or left out.
-        unnamed: How many more will be, whose names nobody knows yet. Until they are there, nothing goes.
+        destination: The repository.
+        settings: The inputs.
+        senders: The threads that compare and upload.
+        readers: The threads that read back.
+        expected: The packages that will be added or left out.
+        unnamed: How many packages without a known name will be. Until then nothing is uploaded.
+
+    Attributes:
+        has_sent: Whether any upload has begun.
     """
 
     def __init__(
         self,
-        registry: Registry,
+        destination: Destination,
+        settings: Settings,
         senders: Executor,
         readers: Executor,
         *,
-        if_exists: IfExists,
-        dry_run: bool,
-        verify: bool,
-        coming: Iterable[str] = (),
+        expected: Iterable[str] = (),
         unnamed: int = 0,
     ) -> None:
-        self._registry = registry
+        self._destination = destination
+        self._settings = settings
         self._senders = senders
         self._readers = readers
-        self._if_exists = if_exists
-        self._dry_run = dry_run
-        self._verify = verify
+        self._reads_back = settings.verify and not settings.dry_run
         self._tasks = TaskGroup(self._advance)
         self._changed = self._tasks.changed
-        self._schedule = Schedule(coming, unnamed)
+        self._schedule = Schedule(expected, unnamed)
         self._files: dict[Distribution, PublishedFile] = {}
         self._unanswered = 0
         self._ended = False
-        self._given_up: Failure | None = None
+        self._stopped_by: Failure | None = None
         self.has_sent = False
 
     @property
@@ -84,85 +68,80 @@ class Delivery:
         return bool(self._schedule.failed)
 
     @property
-    def given_up(self) -> bool:
-        """Whether the registry lets this run in no more, or does not answer."""
-        return self._given_up is not None
+    def stopped(self) -> bool:
+        """Whether the registry refuses the identity, or does not answer."""
+        return self._stopped_by is not None
 
     def expect(self, names: Iterable[str]) -> None:
-        """Say which packages will be added, before the first one is."""
+        """Expect more packages, before the first is added."""
         self._schedule.expect(names)
 
-    def add(self, files: Sequence[Distribution], *, unnamed: bool = False) -> None:
+    def add(self, package: Package) -> None:
         """Publish a package.
 
-        Args:
-            files: All of its files.
-            unnamed: Whether it is one of those whose names nobody knew.
-
         Raises:
-            Failure: The registry does not let this run in, or does not answer; nothing was sent.
+            Failure: The registry refuses the identity, or does not answer; nothing was uploaded.
         """
-        package = Package.of(files)
         with self._changed:
-            if self._given_up and not self.has_sent:
-                raise self._given_up
-            self._files |= {each: PublishedFile(each, "not tried", each.sha256) for each in files}
-            self._schedule.add(package, unnamed=unnamed)
+            if self._stopped_by and not self.has_sent:
+                raise self._stopped_by
+            self._files |= {each: PublishedFile(each, "not tried", each.sha256) for each in package.files}
+            self._schedule.add(package)
         self._tasks.start(self._senders, self._compare, package)
 
     def leave_out(self, name: str | None, *, landed: bool = False) -> None:
-        """Say that a package that was to come will not: it failed before, or the registry holds it."""
+        """Expect a package no more: it failed, or the registry has it. The name is None if it was never known."""
         with self._changed:
             self._schedule.leave_out(name, landed=landed)
             self._advance()
 
     def has_landed(self, name: str) -> bool:
-        """Wait until a package is there, or will not be."""
+        """Wait until a package has landed, or will not, and return whether it has."""
         with self._changed:
-            while not self._ended and not self._given_up and name not in self._schedule.landed | self._schedule.failed:
+            while not (self._ended or self.stopped or name in self._schedule.landed | self._schedule.failed):
                 self._changed.wait(TICK)
             return name in self._schedule.landed
 
     def finish(self) -> None:
-        """Wait until there is nothing to do any more. Nothing may be added from now on.
+        """Wait until everything is done. Nothing may be added from now on.
 
         Raises:
-            Failure: The registry does not let this run in, or does not answer; nothing was sent.
-            Exception: A mistake of ours.
+            Failure: The registry refuses the identity, or does not answer; nothing was uploaded.
+            Exception: An internal error.
         """
         with self._changed:
             self._schedule.expect_nothing()
             self._tasks.wait()
             self._schedule.open_cycles()
             self._tasks.wait()
-            self._refuse_circle()
-            if self._given_up and not self.has_sent:
-                raise self._given_up
+            self._refuse_cycles()
+            if self._stopped_by and not self.has_sent:
+                raise self._stopped_by
 
     def end(self) -> tuple[PublishedFile, ...]:
-        """Begin nothing any more, and tell what became of every file; what is being sent right now is `unknown`."""
+        """Begin nothing more, and return the outcome of every file; a file that is being sent is `unknown`."""
         with self._changed:
             self._ended = True
-            would_go = self._schedule.landed if self._dry_run else set()
+            would_upload = self._schedule.landed if self._settings.dry_run else set()
             return tuple(
                 replace(each, status="not tried")
-                if each.status == "would upload" and each.distribution.name not in would_go
+                if each.status == "would upload" and each.distribution.name not in would_upload
                 else each
                 for each in self._files.values()
             )
 
     def _advance(self) -> None:
-        """Start what can be started; called with the lock, whenever anything has changed."""
-        if self._ended or self._given_up:
+        """Start what can be started. Called with the lock, whenever anything has changed."""
+        if self._ended or self.stopped:
             return
         for package, failed in self._schedule.released():
             for each in package.files:
                 if failed:
-                    self._hold(each, failed)
+                    self._hold_back(each, failed)
                 else:
                     self._go(each)
 
-    def _hold(self, distribution: Distribution, failed: str) -> None:
+    def _hold_back(self, distribution: Distribution, failed: str) -> None:
         file = self._files[distribution]
         if file.status == "would upload":
             why = f"requires {failed}, which was not published"
@@ -170,25 +149,26 @@ class Delivery:
 
     def _go(self, distribution: Distribution) -> None:
         status = self._files[distribution].status
-        if status == "would upload" and not self._dry_run:
+        if status == "would upload" and not self._settings.dry_run:
             self._tasks.start(self._senders, self._send, distribution)
-        elif status == "identical" and self._verify and not self._dry_run:
+        elif status == "identical" and self._reads_back:
             self._tasks.start(self._readers, self._read_back, distribution)
         else:
-            self._schedule.done(distribution.name)
+            self._schedule.finish_file(distribution.name)
 
     def _compare(self, package: Package) -> None:
-        if self._given_up or self._ended:
+        if self.stopped or self._ended:
             return
         try:
-            listed = self._registry.files(package.name)
+            listed = self._destination.files(package.name)
         except Failure as failure:
             self._fail(failure, *package.files)
             return
         self._answered()
         for each in package.files:
             try:
-                self._files[each] = compare(each, listed, self._if_exists, self._registry.index())
+                index = self._destination.access.index
+                self._files[each] = compare(each, listed, self._settings.if_exists, index)
             except Failure as failure:
                 self._fail(failure, each)
         with self._changed:
@@ -196,35 +176,36 @@ class Delivery:
 
     def _send(self, distribution: Distribution) -> None:
         with self._changed:
-            if self._ended or self._given_up or distribution.name in self._schedule.failed:
+            if self._ended or self.stopped or distribution.name in self._schedule.failed:
                 return
             self._files[distribution] = replace(self._files[distribution], status="unknown")
             self.has_sent = True
         try:
-            self._files[distribution] = self._registry.upload(distribution)
+            self._files[distribution] = self._destination.upload(distribution)
         except Failure as failure:
             self._fail(failure, distribution)
             return
         self._answered()
-        if self._verify and not self._given_up and self._files[distribution].status != "skipped":
+        if self._reads_back and self._files[distribution].status != "skipped":
             self._tasks.start(self._readers, self._read_back, distribution)
         else:
             with self._changed:
-                self._schedule.done(distribution.name)
+                self._schedule.finish_file(distribution.name)
 
     def _read_back(self, distribution: Distribution) -> None:
         file = self._files[distribution]
-        if self._given_up:
+        if self.stopped:
             return
         try:
-            self._files[distribution] = replace(file, url=read_back(distribution, self._registry.index()))
+            url = read_back(distribution, self._destination.access.index)
         except Failure as failure:
             self._fail(failure, distribution, status=file.status)
             return
+        self._files[distribution] = replace(file, url=url)
         with self._changed:
-            self._schedule.done(distribution.name)
+            self._schedule.finish_file(distribution.name)
 
-    def _refuse_circle(self) -> None:
+    def _refuse_cycles(self) -> None:
         try:
             self._schedule.refuse_cycles()
         except BadInput as failure:
@@ -237,8 +218,8 @@ class Delivery:
                 self._files[each] = replace(self._files[each], status=status, failure=failure)
                 self._schedule.failed.add(each.name)
             self._unanswered = self._unanswered + 1 if isinstance(failure, Unreachable) else 0
-            if self._unanswered >= _MOST_UNANSWERED or not isinstance(failure, (*_OF_ONE_FILE, BadInput)):
-                self._given_up = self._given_up or failure
+            if self._unanswered >= _MOST_UNANSWERED or not isinstance(failure, _OF_ONE_FILE):
+                self._stopped_by = self._stopped_by or failure
 
     def _answered(self) -> None:
         with self._changed:

@@ -1,17 +1,15 @@
-"""The repository that a run publishes to: whether it takes files, what it lists, sending a file, attaching to it."""
+"""The repository that a run publishes to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.projects.find import Project
-from gar_publish.publish.evidence import Attach
 from gar_publish.registry.access import Access, open_access
 from gar_publish.registry.google_api import GoogleApi
-from gar_publish.registry.index import Index, IndexFile
+from gar_publish.registry.index import IndexFile
 from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.repository_api import RepositoryApi
 from gar_publish.registry.upload import Uploader
@@ -22,29 +20,27 @@ from gar_publish.threads import result
 from gar_publish.transport.retry import once_known
 from gar_publish.transport.session import Session
 
+if TYPE_CHECKING:
+    from gar_publish.registry.attachments import AttachmentApi
+
 Answer = TypeVar("Answer")
 
 
-class Target:
-    """The repository of one run, as its delivery knows it (`gar_publish.publish.delivery.Registry`).
+class Destination:
+    """The repository of one run.
 
-    Tokens and what the index lists are asked for at once, in other threads; calls wait for what they need.
+    Tokens and index pages are requested at once, in other threads; the methods wait for what they need.
 
     Args:
-        settings: What was asked.
+        settings: The inputs.
         context: Where the run happens.
-        projects: What is going to be published, as far as that is known.
-        session: What requests are made with.
-        readers: Where servers are asked side by side.
+        projects: The projects that will be published, if known.
+        session: Makes the requests.
+        readers: The threads that ask servers.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        context: Context,
-        projects: Sequence[Project],
-        session: Session,
-        readers: Executor,
+        self, settings: Settings, context: Context, projects: Sequence[Project], session: Session, readers: Executor
     ) -> None:
         self._settings = settings
         self._context = context
@@ -53,23 +49,20 @@ class Target:
         self._is_new = False
         self._access = readers.submit(self._open_access)
         self._checked = readers.submit(self._check_repository)
-        self._listed = {each.name: readers.submit(self._look_up, each.name) for each in projects if each.name}
+        self._listed = {each.name: readers.submit(self._list, each.name) for each in projects if each.name}
 
     @property
     def access(self) -> Access:
         return self._access.result()
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
-        """What the index lists for a project, as soon as it is known that uploads can work."""
+        """Return the files of a project in the index, once it is known that the repository takes uploads."""
         self._checked.result()
-        listed = None if self._is_new else self._listed.get(name)  # it was asked for before there was a repository
-        return listed.result() if listed else self._once_known(lambda: self.access.files(name))
-
-    def index(self) -> Index:
-        return self.access.index
+        listed = None if self._is_new else self._listed.get(name)  # those requests came before the repository
+        return listed.result() if listed else self._once_known(lambda: self._list(name))
 
     def upload(self, distribution: Distribution) -> PublishedFile:
-        """Send a file; who reads is settled by now."""
+        """Upload a file that was compared with the index."""
         access, settings = self.access, self._settings
         uploader = Uploader(
             settings.repository,
@@ -81,26 +74,23 @@ class Target:
         )
         return self._once_known(lambda: uploader.upload(distribution))
 
-    def attaching(self) -> Attach:
-        """What attaches evidence to a version here."""
-        from gar_publish.registry.attachments import AttachmentApi  # an option
+    def attachments(self) -> "AttachmentApi":
+        """Open the attachments of the repository."""
+        from gar_publish.registry.attachments import AttachmentApi  # only evidence needs it
 
-        settings, context = self._settings, self._context
-        who = member(settings.credential, context.environment)
-        api = AttachmentApi(settings.repository, self._google_api(), who)
-        return partial(api.attach, verify=settings.verify)
+        return AttachmentApi(self._settings.repository, *self._google_api())
 
     def open_source(self, repository: Repository) -> Access:
-        """Read another repository, to promote from, with the same identity; for the main thread.
+        """Open another repository, to promote from, as the same identity. Only the main thread may call it.
 
         Raises:
-            Failure: It is not there or cannot be read, or uploads to this one cannot work.
+            Failure: It does not exist or cannot be read, or this repository takes no uploads.
         """
         identity = result(self._access).source
-        reader = Access(identity, repository, self._settings.index_token, self._context, self._session)
-        result(self._readers.submit(self._api(repository).check_source))
+        access = Access(identity, repository, self._settings.index_token, self._context, self._session)
+        result(self._readers.submit(self._repository_api(repository).check_source))
         result(self._checked)
-        return reader
+        return access
 
     def _open_access(self) -> Access:
         settings = self._settings
@@ -112,23 +102,23 @@ class Target:
         return access
 
     def _check_repository(self) -> None:
-        """See to it that uploads can work."""
         settings = self._settings
         self._access.result()
-        # The REST API takes tokens alone, and its host may be out of reach where a key is the password.
+        # The REST API takes only tokens, and a network with a key as the password may not reach its host.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
-            repository = self._api(settings.repository)
-            self._is_new = repository.check(create=settings.create_repository, dry_run=settings.dry_run)
+            api = self._repository_api(settings.repository)
+            self._is_new = api.check(create=settings.create_repository, dry_run=settings.dry_run)
 
-    def _look_up(self, name: str) -> Mapping[str, IndexFile]:
+    def _list(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)
 
     def _once_known(self, call: Callable[[], Answer]) -> Answer:
         return once_known(call, self._context) if self._is_new else call()
 
-    def _api(self, repository: Repository) -> RepositoryApi:
-        who = member(self._settings.credential, self._context.environment)
-        return RepositoryApi(repository, self._google_api(), who)
+    def _repository_api(self, repository: Repository) -> RepositoryApi:
+        return RepositoryApi(repository, *self._google_api())
 
-    def _google_api(self) -> GoogleApi:
-        return GoogleApi(self._context, self._session, self.access.source)
+    def _google_api(self) -> tuple[GoogleApi, str]:
+        """Return the API as the publisher, and the publisher's name in IAM."""
+        api = GoogleApi(self._context, self._session, self.access.source)
+        return api, member(self._settings.credential, self._context.environment)

@@ -1,33 +1,33 @@
-"""Evidence of what was published: made while files are on their way, then attached to their versions and handed out."""
+"""Makes the evidence of a run during its uploads, attaches it, and leaves copies in the workspace."""
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import Failure, internal_error
+from gar_publish.errors import as_failure
 from gar_publish.registry.outcomes import AttachedEvidence, Evidence
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 
+if TYPE_CHECKING:
+    from gar_publish.registry.attachments import AttachmentApi
+
 DIST = "dist"
 
 
-Attach = Callable[[Evidence, str, str], str]
-"""Attaches evidence to a version, given by name and version, and returns the attachment's resource name."""
-
-
-class Gathering:
-    """Makes the evidence of one run.
+class EvidenceMaker:
+    """Makes the evidence that the settings ask for.
 
     Args:
-        settings: What was asked.
-        context: Where the run happens, and where copies are left.
-        workers: Where evidence is made and attached, side by side.
+        settings: The inputs.
+        context: Where the run happens; copies are left in its workspace.
+        workers: The threads that make and attach evidence.
     """
 
     def __init__(self, settings: Settings, context: Context, workers: Executor) -> None:
@@ -36,20 +36,20 @@ class Gathering:
         self._workers = workers
         self._sboms: dict[Distribution, Future[Evidence]] = {}
 
-    def add(self, distribution: Distribution) -> None:
-        """Begin with what can be said of a file before it has landed."""
+    def begin(self, distribution: Distribution) -> None:
+        """Begin to make what needs no upload: the SBOM of a wheel."""
         if self._settings.sbom and distribution.kind == "wheel":
             self._sboms[distribution] = self._workers.submit(self._make_sbom, distribution)
 
-    def finish(self, files: Sequence[Distribution], attach: Attach | None) -> list[AttachedEvidence]:
-        """Leave the evidence of files that have landed where later steps find it, and attach it.
+    def finish(self, files: Sequence[Distribution], attachments: "AttachmentApi | None") -> list[AttachedEvidence]:
+        """Make the evidence of files that have landed, leave copies in the workspace, and attach it.
 
         Args:
             files: The files.
-            attach: Attaches; None where nothing is to be.
+            attachments: The attachments of the repository; None to attach nothing.
 
         Returns:
-            Each document with each version that it is for. What failed is in it.
+            Each document with each of its versions, and why it could not be attached.
         """
         evidence = [(result(self._sboms[each]), [each]) for each in files if each in self._sboms]
         if self._settings.provenance and files:
@@ -59,9 +59,18 @@ class Gathering:
             for (document, about), path in zip(evidence, self._leave([each for each, _ in evidence]), strict=True)
             for name, version in dict.fromkeys((each.name, each.version) for each in about)
         ]
-        if attach is None:
+        if attachments is None:
             return pending
-        return [result(each) for each in [self._workers.submit(_attached, each, attach) for each in pending]]
+        return [result(each) for each in [self._workers.submit(self._attach, each, attachments) for each in pending]]
+
+    def _attach(self, pending: AttachedEvidence, attachments: "AttachmentApi") -> AttachedEvidence:
+        try:
+            attachment = attachments.attach(
+                pending.evidence, pending.name, pending.version, verify=self._settings.verify
+            )
+            return replace(pending, attachment=attachment)
+        except Exception as error:  # noqa: BLE001 - the files are published all the same
+            return replace(pending, failure=as_failure(error))
 
     def _make_sbom(self, distribution: Distribution) -> Evidence:
         from gar_publish.publish import sbom  # takes long to import
@@ -70,17 +79,13 @@ class Gathering:
         return Evidence("sbom", f"{distribution.filename}.cdx.json", content)
 
     def _make_provenance(self, files: Sequence[Distribution]) -> Evidence:
-        from gar_publish.publish import provenance  # an option
+        from gar_publish.publish import provenance  # only evidence needs it
 
         content = provenance.statement(files, self._settings, self._context)
         return Evidence("provenance", f"provenance-{hashlib.sha256(content).hexdigest()[:12]}.intoto.json", content)
 
     def _leave(self, documents: Sequence[Evidence]) -> list[str]:
-        """Leave copies in the workspace, as builds do.
-
-        Returns:
-            The path of each; empty where there is none.
-        """
+        """Leave copies in the workspace, and return the path of each; empty where that failed."""
         from gar_publish.builder.files import leave  # takes long to import
 
         paths = []
@@ -91,12 +96,3 @@ class Gathering:
                 left = leave(file, self._context.workspace / DIST, self._context.console)
                 paths.append(f"{DIST}/{each.filename}" if left else "")
         return paths
-
-
-def _attached(pending: AttachedEvidence, attach: Attach) -> AttachedEvidence:
-    try:
-        return replace(pending, attachment=attach(pending.evidence, pending.name, pending.version))
-    except Failure as failure:
-        return replace(pending, failure=failure)
-    except Exception as error:  # noqa: BLE001 - what was published is published
-        return replace(pending, failure=internal_error(error))

@@ -1,10 +1,10 @@
-"""The flow of a publishing run, and nothing else.
+"""Starts the steps of a publishing run, the slowest first: connections, then builds.
 
-What takes longest begins first: connections, then builds. What asks servers is imported meanwhile.
+Modules that only talk to servers are imported meanwhile.
 """
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -20,59 +20,59 @@ from gar_publish.urls import refuse_plain_http
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
     from gar_publish.projects.find import Project
-    from gar_publish.publish.sources import Supplied, Supply
+    from gar_publish.publish.schedule import Package
+    from gar_publish.publish.sources import Sources
     from gar_publish.report.report import Report
 
 
 def publish(settings: Settings, context: Context) -> "Report":
-    """Build, check, compare, upload and read back, side by side as far as that goes.
+    """Build, check, compare, upload and read back, in parallel where possible.
 
-    This thread waits, and whatever asks a server or runs a build has a thread of its own: so a KeyboardInterrupt ends
-    the run at any moment. Threads that wait for an answer then go on by themselves, until the process ends.
+    This thread only waits, and other threads ask servers and run builds: so a KeyboardInterrupt ends the run at any
+    moment. A thread that waits for an answer then goes on until the process ends.
 
     Returns:
-        What happened. What failed after the first byte left, or that the run was cancelled, is in it.
+        The report. It has every failure after the first upload began, and an interruption at any time after the start.
 
     Raises:
-        Failure: Something was wrong before that; nothing was uploaded.
+        Failure: The run failed before; nothing was uploaded.
     """
     refuse_plain_http(settings.repository.upload_url, context.endpoints.emulator)
-    supply: Future[Supply] = Future()
+    opened: Future[Sources] = Future()
     with ExitStack() as stack:
         preconnector = stack.enter_context(_connecting(settings, context))
-
-        def building(wanted: "Sequence[Project]") -> Iterator["Built"]:
-            return stack.enter_context(_building(wanted, supply, settings, context))
-
         no_build = settings.dist or settings.promotion
         projects = [] if no_build else _select(settings, context)
         if not projects and not no_build:
             return _nothing_changed(settings, context)
-        # What the image builds with need not be installed, and with `skip` the index tells what is to be built.
-        begins = projects and not context.container and settings.if_exists != "skip"
-        builds = building(projects) if begins else None
 
+        def build(projects: "Sequence[Project]") -> Iterator["Built"]:
+            return stack.enter_context(_building(projects, opened, settings, context))
+
+        # The image needs no environments, so its builds can wait. With `skip`, the index decides what is built.
+        at_once = projects and not context.container and settings.if_exists != "skip"
+        builds = build(projects) if at_once else None
+
+        from gar_publish.publish.publisher import Publisher, readers
         from gar_publish.transport.session import new_session
 
         session = stack.enter_context(new_session(context.retry_policy, take=preconnector.take))
-
-        from gar_publish.publish.run import Run, readers
-
         if settings.repository.resource and len(projects) > 1:
             preconnector.connect({settings.repository.upload_url: min(len(projects), readers(settings))})
-        run = Run(settings, context, projects, session)
-        stack.callback(run.close)
-        supply.set_result(run.supply)
-        if promotion := settings.promotion:
-            return run.publish(lambda: run.supply.fetched(promotion, stack.enter_context(_scratch())))
-        if settings.dist:
-            return run.publish(run.supply.collected)
+        publisher = Publisher(settings, context, projects, session)
+        stack.callback(publisher.close)
+        sources = publisher.sources
+        opened.set_result(sources)
 
-        def built() -> Iterable["Supplied"]:
-            wanted = run.supply.to_build()
-            return run.supply.built(builds or building(wanted)) if wanted else ()
+        def packages() -> "Iterator[Package]":
+            if settings.promotion:
+                yield from sources.promoted(settings.promotion, stack.enter_context(_scratch()))
+            elif settings.dist:
+                yield from sources.prebuilt()
+            elif to_build := sources.to_build():
+                yield from sources.built(builds or build(to_build))
 
-        return run.publish(built)
+        return publisher.publish(packages())
 
 
 def _nothing_changed(settings: Settings, context: Context) -> "Report":
@@ -83,9 +83,9 @@ def _nothing_changed(settings: Settings, context: Context) -> "Report":
 
 
 def _connecting(settings: Settings, context: Context) -> "closing[Preconnector]":
-    """Shake hands with Google's hosts, with as many connections as will be of use at once.
+    """Connect to Google's hosts, as often as requests will be made at once.
 
-    With no other hosts: a server with one thread would wait for what the first connection says, and hear no other.
+    Other hosts are left out: a server with one thread would wait for a request on the first connection.
     """
     counts: dict[str, int] = {}
     if settings.repository.resource:
@@ -99,12 +99,12 @@ def _connecting(settings: Settings, context: Context) -> "closing[Preconnector]"
 
 @contextmanager
 def _building(
-    projects: "Sequence[Project]", supply: "Future[Supply]", settings: Settings, context: Context
+    projects: "Sequence[Project]", sources: "Future[Sources]", settings: Settings, context: Context
 ) -> Iterator[Iterator["Built"]]:
     from gar_publish.builder.builds import building  # a run that builds nothing does not need it
 
     def private_index(names: Collection[str]) -> "Future[str | None]":
-        return in_background(lambda: supply.result().private_index(names))
+        return in_background(lambda: sources.result().private_index(names))
 
     with (
         _scratch() as scratch,
@@ -124,13 +124,13 @@ def _building(
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    # On Windows, a file that a thread is still sending cannot be removed.
+    # On Windows, a file that a thread is sending cannot be removed.
     with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def _select(settings: Settings, context: Context) -> "list[Project]":
-    """The projects in the order of building: first those whose names nobody knows, for anything may wait for them."""
+    """Return the projects in the order of their builds: first those without a known name, which others may need."""
     from gar_publish.projects import plan
 
     selected = plan.select(

@@ -1,4 +1,4 @@
-"""Promotion: the files of chosen versions, fetched from the repository that has them."""
+"""Fetches the files of chosen versions from the repository to promote from."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -23,69 +23,71 @@ _SHOWN_VERSIONS = 10
 Key = tuple[str, Version]
 
 
-class Source:
-    """A repository that is promoted from.
+class PromotionSource:
+    """A repository to promote from.
 
     Args:
         repository: The repository.
         access: Reads it.
-        pool: Where files are read side by side.
-        folder: Where they go.
-        say: Told what else is promoted, and why.
+        readers: The threads that read files.
+        folder: Where the files go.
+        say: Called with a line for each dependency that is promoted too.
     """
 
     def __init__(
-        self, repository: Repository, access: Access, pool: Executor, folder: Path, say: Callable[[str], None]
+        self, repository: Repository, access: Access, readers: Executor, folder: Path, say: Callable[[str], None]
     ) -> None:
         self._repository = repository
         self._access = access
-        self._pool = pool
+        self._readers = readers
         self._folder = folder
         self._say = say
         self._listed: dict[str, Future[Mapping[str, IndexFile]]] = {}
 
     def fetch(self, pins: Iterable[Pin], *, with_dependencies: bool) -> list[Distribution]:
-        """Fetch every file of these versions: its hash is the one that the index lists, and its metadata are checked.
+        """Fetch every file of these versions, and check its hash and metadata.
 
         Args:
             pins: The versions.
-            with_dependencies: Fetch what they require as well, as far as the repository has a package of that name: the
-                highest version that will do, unless one that is fetched already will. Markers are taken to be true.
+            with_dependencies: Whether to fetch their requirements too, if the repository has a package of that name:
+                the highest version that fits, unless another fetched version fits. Markers are taken to be true.
 
         Raises:
-            RegistryRefused: The repository lacks a version, or serves other bytes than its index says.
+            RegistryRefused: The repository lacks a version, or serves a file with different contents than its index
+                lists.
             Failure: It cannot be read, or a file must not be published.
         """
         found: dict[Key, list[Distribution]] = {}
         public = set[str]()
-        ahead, done = list(dict.fromkeys(pins)), set[Pin]()
-        while ahead:
-            missing = [key for key in dict.fromkeys((pin.name, pin.version) for pin in ahead) if key not in found]
+        waiting, done = list(dict.fromkeys(pins)), set[Pin]()
+        while waiting:
+            missing = [key for key in dict.fromkeys((pin.name, pin.version) for pin in waiting) if key not in found]
             found |= zip(missing, self._fetch(missing), strict=True)
-            done |= set(ahead)
-            required = [each for pin in ahead for each in _required(found[pin.name, pin.version], pin.extras)]
-            ahead = []
+            done |= set(waiting)
+            required = [each for pin in waiting for each in _required(found[pin.name, pin.version], pin.extras)]
+            waiting = []
             if not with_dependencies:
                 break
             for requirement, _ in required:
                 self._look_up(canonicalize_name(requirement.name))
-            for requirement, whose in required:
+            for requirement, dependent in required:
                 name = canonicalize_name(requirement.name)
                 if not self._versions(name):
                     public.add(name)
                     continue
-                pin = self._choose(requirement, whose, {*found, *((each.name, each.version) for each in ahead)})
-                if pin not in done and pin not in ahead:
-                    ahead.append(pin)
+                pin = self._choose(requirement, dependent, {*found, *((each.name, each.version) for each in waiting)})
+                if pin not in done and pin not in waiting:
+                    waiting.append(pin)
         if public:
-            self._say(f"{self._repository} lacks {', '.join(sorted(public))}, which is taken to be public.")
+            names = ", ".join(sorted(public))
+            self._say(f"{self._repository} does not have {names}; gar-publish assumes that a public index does.")
         return list(chain.from_iterable(found.values()))
 
     def _fetch(self, keys: Collection[Key]) -> Iterator[list[Distribution]]:
         for name, _ in keys:
             self._look_up(name)
         listed = [self._files(name, version) for name, version in keys]
-        started = [[self._pool.submit(self._file, each) for each in files.values()] for files in listed]
+        started = [[self._readers.submit(self._file, each) for each in files.values()] for files in listed]
         for files in started:
             yield [result(each) for each in files]
 
@@ -110,16 +112,18 @@ class Source:
             )
         return distribution.read(path)
 
-    def _choose(self, requirement: Requirement, whose: str, fetched: Collection[Key]) -> Pin:
-        """The version that fulfils a requirement of `whose`."""
+    def _choose(self, requirement: Requirement, dependent: str, fetched: Collection[Key]) -> Pin:
+        """Return the version that fulfils a requirement of `dependent`."""
         name, extras = canonicalize_name(requirement.name), frozenset(map(canonicalize_name, requirement.extras))
-        fetched_too = [version for theirs, version in fetched if theirs == name]
-        if fits := [each for each in fetched_too if requirement.specifier.contains(each, prereleases=True)]:
+        fetched_versions = [version for other, version in fetched if other == name]
+        if fits := [each for each in fetched_versions if requirement.specifier.contains(each, prereleases=True)]:
             return Pin(name, max(fits), extras)
         if not (fits := list(requirement.specifier.filter(self._versions(name)))):
-            raise self._lacks(f"a version of {name} that {whose} can use ({requirement})", name)
+            raise self._lacks(f"a version of {name} that {dependent} can use ({requirement})", name)
         chosen = max(fits)
-        self._say(f"{whose} requires {requirement}: {name} {chosen} is promoted too, the highest that will do.")
+        self._say(
+            f"{dependent} requires {requirement}: {name} {chosen}, the highest version that fits, is promoted too."
+        )
         return Pin(name, chosen, extras)
 
     def _files(self, name: str, version: Version) -> Mapping[str, IndexFile]:
@@ -133,7 +137,7 @@ class Source:
 
     def _look_up(self, name: str) -> "Future[Mapping[str, IndexFile]]":
         if name not in self._listed:
-            self._listed[name] = self._pool.submit(self._access.files, name)
+            self._listed[name] = self._readers.submit(self._access.files, name)
         return self._listed[name]
 
     def _lacks(self, what: str, name: str) -> Failure:
@@ -142,20 +146,21 @@ class Source:
         more = f" and {len(versions) - _SHOWN_VERSIONS} older ones" if len(versions) > _SHOWN_VERSIONS else ""
         return RegistryRefused(
             f"{self._repository} does not have {what}.",
-            cause=f"of {name} it has {shown}{more}" if versions else f"it has no version of {name} at all",
-            fix="name a version that it has, or publish this one there first",
+            cause=f"it has {name} {shown}{more}" if versions else f"it has no version of {name}",
+            fix="choose a version that it has, or publish this one there first",
             anchor="promote-missing",
         )
 
 
 def _required(files: Collection[Distribution], extras: frozenset[str]) -> Iterator[tuple[Requirement, str]]:
-    """What a version requires, and what to call it; wheels of several platforms may differ."""
+    """Return the requirements of a version with these extras, and its name for messages."""
+    # Wheels of several platforms may have different requirements.
     lines = dict.fromkeys(line for each in files for line in each.package.metadata.get("requires_dist") or [])
-    whose = f"{next(iter(files)).name} {next(iter(files)).version}"
+    dependent = f"{next(iter(files)).name} {next(iter(files)).version}"
     for line in lines:
         try:
             requirement = Requirement(line)
         except (InvalidRequirement, RecursionError):
             continue
         if is_needed(requirement, extras):
-            yield requirement, whose
+            yield requirement, dependent

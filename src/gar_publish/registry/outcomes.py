@@ -14,7 +14,7 @@ EvidenceKind = Literal["sbom", "provenance"]
 
 
 @dataclass(frozen=True)
-class HeldFile:
+class ExistingFile:
     """A file in the registry that was not built again.
 
     Attributes:
@@ -44,7 +44,7 @@ class PublishedFile:
         why: Why it was not tried, where another package is the reason.
     """
 
-    distribution: Distribution | HeldFile
+    distribution: Distribution | ExistingFile
     status: Status
     sha256: str
     url: str = ""

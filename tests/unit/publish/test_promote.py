@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gar_publish.errors import BadInput, FileRefused, RegistryRefused
-from gar_publish.publish.promote import Source
+from gar_publish.publish.promote import PromotionSource
 from gar_publish.registry.index import IndexFile
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.promotion import read_pins
@@ -57,20 +57,22 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def source(shelf: Shelf, said: list[str], tmp_path: Path) -> Iterator[Source]:
+def source(shelf: Shelf, said: list[str], tmp_path: Path) -> Iterator[PromotionSource]:
     (tmp_path / "fetched").mkdir()
     access: Any = shelf
     with ThreadPoolExecutor(4) as pool:
         repository = Repository.parse("us/demo-project/dev", endpoints=Endpoints())
-        yield Source(repository, access, pool, tmp_path / "fetched", said.append)
+        yield PromotionSource(repository, access, pool, tmp_path / "fetched", said.append)
 
 
-def fetched(source: Source, *lines: str, with_dependencies: bool = True) -> Sequence[str]:
+def fetched(source: PromotionSource, *lines: str, with_dependencies: bool = True) -> Sequence[str]:
     found = source.fetch(read_pins(lines), with_dependencies=with_dependencies)
     return sorted({f"{each.name} {each.version}" for each in found})
 
 
-def test_what_is_required_goes_along_as_far_as_it_is_there(shelf: Shelf, source: Source, said: list[str]) -> None:
+def test_what_is_required_goes_along_as_far_as_it_is_there(
+    shelf: Shelf, source: PromotionSource, said: list[str]
+) -> None:
     shelf.put("app", "1.0", "lib>=1", "requests>=2", "tool; python_version < '3'")
     shelf.put("lib", "1.9")
     shelf.put("lib", "1.10", "urllib3")
@@ -78,14 +80,14 @@ def test_what_is_required_goes_along_as_far_as_it_is_there(shelf: Shelf, source:
     shelf.put("tool", "1.0")
     assert fetched(source, "app==1.0") == ["app 1.0", "lib 1.10", "tool 1.0"], "whatever the markers say"
     assert said == [
-        "app 1.0 requires lib>=1: lib 1.10 is promoted too, the highest that will do.",
-        'app 1.0 requires tool; python_version < "3": tool 1.0 is promoted too, the highest that will do.',
-        "us/demo-project/dev lacks requests, urllib3, which is taken to be public.",
+        "app 1.0 requires lib>=1: lib 1.10, the highest version that fits, is promoted too.",
+        'app 1.0 requires tool; python_version < "3": tool 1.0, the highest version that fits, is promoted too.',
+        "us/demo-project/dev does not have requests, urllib3; gar-publish assumes that a public index does.",
     ]
     assert sorted(shelf.read) == sorted(set(shelf.read)), "each file once"
 
 
-def test_a_pre_release_goes_where_nothing_else_will_do(shelf: Shelf, source: Source) -> None:
+def test_a_pre_release_goes_where_nothing_else_will_do(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib", "core>=2.0b1")
     shelf.put("lib", "2.0rc1")
     shelf.put("core", "1.0")
@@ -93,7 +95,7 @@ def test_a_pre_release_goes_where_nothing_else_will_do(shelf: Shelf, source: Sou
     assert fetched(source, "app==1.0") == ["app 1.0", "core 2.0b2", "lib 2.0rc1"]
 
 
-def test_what_goes_anyway_will_do(shelf: Shelf, source: Source) -> None:
+def test_what_goes_anyway_will_do(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib>=1", "lib<3", "lib!=1.0")
     for version in ("1.0", "1.1rc1", "2.0", "3.0"):
         shelf.put("lib", version)
@@ -101,7 +103,7 @@ def test_what_goes_anyway_will_do(shelf: Shelf, source: Source) -> None:
     assert fetched(source, "app==1.0") == ["app 1.0", "lib 2.0", "lib 3.0"], "each of the three has one"
 
 
-def test_extras_count_where_somebody_asks_for_them(shelf: Shelf, source: Source) -> None:
+def test_extras_count_where_somebody_asks_for_them(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib[fast]", "test-tool; extra == 'test'", "app[test]; extra == 'all'")
     shelf.put("lib", "1.0", "speed; python_version > '3' and extra == 'fast'", "app")
     shelf.put("speed", "1.0")
@@ -113,7 +115,7 @@ def test_extras_count_where_somebody_asks_for_them(shelf: Shelf, source: Source)
     assert fetched(source, "app==1.0", "lib==1.0", with_dependencies=False) == ["app 1.0", "lib 1.0"]
 
 
-def test_wheels_of_several_platforms_may_require_different_things(shelf: Shelf, source: Source) -> None:
+def test_wheels_of_several_platforms_may_require_different_things(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib", tag="py3-none-win_amd64")
     shelf.put("app", "1.0", "core", tag="py3-none-macosx_11_0_arm64")
     shelf.put("lib", "1.0")
@@ -122,17 +124,17 @@ def test_wheels_of_several_platforms_may_require_different_things(shelf: Shelf, 
     assert len(shelf.read) == 4
 
 
-def test_a_version_that_is_not_there(shelf: Shelf, source: Source) -> None:
+def test_a_version_that_is_not_there(shelf: Shelf, source: PromotionSource) -> None:
     for number in range(12):
         shelf.put("app", f"1.{number}")
     with pytest.raises(RegistryRefused, match=r"us/demo-project/dev does not have app 2\.0\.") as caught:
         fetched(source, "app==2.0")
-    assert caught.value.cause.startswith("of app it has 1.11, 1.10, 1.9, ")
+    assert caught.value.cause.startswith("it has app 1.11, 1.10, 1.9, ")
     assert caught.value.cause.endswith(", 1.2 and 2 older ones")
     assert shelf.read == []
 
 
-def test_a_requirement_that_nothing_meets(shelf: Shelf, source: Source) -> None:
+def test_a_requirement_that_nothing_meets(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib>=2")
     shelf.put("lib", "1.0")
     with pytest.raises(RegistryRefused, match=r"a version of lib that app 1\.0 can use \(lib>=2\)"):
@@ -140,7 +142,7 @@ def test_a_requirement_that_nothing_meets(shelf: Shelf, source: Source) -> None:
 
 
 @pytest.mark.parametrize("listed", ["cd" * 32, None])
-def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: Source, listed: str | None) -> None:
+def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: PromotionSource, listed: str | None) -> None:
     shelf.put("app", "1.0")
     shelf.sha256 = listed
     says = f"with different contents: sha256 {'ab' * 32}, its index lists {listed or 'none'}"
@@ -149,7 +151,7 @@ def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: Source, lis
     assert "--repository=dev --location=us --project=demo-project" in caught.value.fix
 
 
-def test_a_full_disk(shelf: Shelf, source: Source) -> None:
+def test_a_full_disk(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0")
     shelf.full = True
     with pytest.raises(BadInput, match="cannot be stored on this machine: No space left"):

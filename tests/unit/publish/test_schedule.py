@@ -9,28 +9,28 @@ from tests.wheels import make_wheel
 
 
 class Scheduled:
-    """A schedule of wheels, all of which have been compared."""
+    """A schedule of wheels that were compared."""
 
     def __init__(self, folder: Path, requires: dict[str, list[str]], unnamed: int = 0) -> None:
         self.schedule = Schedule(requires, unnamed)
         for name, required in requires.items():
             package = Package.of([distribution.read(make_wheel(folder, name, requires=required))])
-            self.schedule.add(package, unnamed=False)
+            self.schedule.add(package)
             self.schedule.wait(package)
 
     def released(self) -> dict[str, str | None]:
         return {package.name: failed for package, failed in self.schedule.released()}
 
 
-def test_a_package_goes_when_all_that_it_requires_has_landed(tmp_path: Path) -> None:
+def test_a_package_goes_after_its_requirements(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"app": ["lib", "requests"], "lib": []})
     assert scheduled.released() == {"lib": None}
     assert scheduled.released() == {}
-    scheduled.schedule.done("lib")
+    scheduled.schedule.finish_file("lib")
     assert scheduled.released() == {"app": None}
 
 
-def test_what_requires_a_package_that_failed_fails_in_turn(tmp_path: Path) -> None:
+def test_the_dependents_of_a_failed_package_fail(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"app": ["lib"], "lib": ["core"], "docs": []})
     scheduled.schedule.leave_out("core", landed=False)
     assert scheduled.released() == {"lib": "core", "docs": None, "app": "lib"}
@@ -44,7 +44,7 @@ def test_nothing_goes_before_all_names_are_known(tmp_path: Path) -> None:
     assert scheduled.released() == {"app": None}
 
 
-def test_what_will_never_come_is_waited_for_no_more(tmp_path: Path) -> None:
+def test_a_package_that_is_no_longer_expected_blocks_nothing(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"app": ["lib"]})
     scheduled.schedule.expect(["lib"])
     assert scheduled.released() == {}
@@ -55,21 +55,21 @@ def test_what_will_never_come_is_waited_for_no_more(tmp_path: Path) -> None:
 def test_a_package_has_landed_with_its_last_file(tmp_path: Path) -> None:
     files = [distribution.read(make_wheel(tmp_path, "lib", tag=tag)) for tag in ("py3-none-any", "py3-none-win32")]
     schedule = Schedule(["lib"], 0)
-    schedule.add(Package.of(files), unnamed=False)
-    schedule.done("lib")
+    schedule.add(Package.of(files))
+    schedule.finish_file("lib")
     assert schedule.landed == set()
-    schedule.done("lib")
+    schedule.finish_file("lib")
     assert schedule.landed == {"lib"}
 
 
-def test_a_circle_opens_where_an_extra_closes_it(tmp_path: Path) -> None:
+def test_the_cycle_of_an_extra_opens(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a; extra == 'all'"]})
     assert scheduled.released() == {}
     scheduled.schedule.open_cycles()
     assert scheduled.released() == {"b": None}
 
 
-def test_a_circle_that_stays_is_refused(tmp_path: Path) -> None:
+def test_a_cycle_is_refused(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"a": ["b"], "b": ["a"]})
     scheduled.schedule.open_cycles()
     assert scheduled.released() == {}

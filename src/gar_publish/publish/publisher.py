@@ -1,0 +1,159 @@
+"""Publishes the packages of one run, and reports the outcome."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from gar_publish.context import Context
+from gar_publish.distributions import distribution
+from gar_publish.distributions.distribution import Distribution
+from gar_publish.errors import Failure, as_failure
+from gar_publish.projects.find import Project
+from gar_publish.publish.delivery import Delivery
+from gar_publish.publish.destination import Destination
+from gar_publish.publish.evidence import EvidenceMaker
+from gar_publish.publish.schedule import Package
+from gar_publish.publish.sources import Sources
+from gar_publish.report.report import Report
+from gar_publish.settings.settings import Settings
+from gar_publish.threads import result
+from gar_publish.transport.session import Session
+
+if TYPE_CHECKING:
+    from gar_publish.auth.tokens import Token
+    from gar_publish.registry.outcomes import AttachedEvidence
+
+_UPLOADS_AT_ONCE = 8
+
+
+def readers(settings: Settings) -> int:
+    """Return the number of threads that read. With `if-exists: skip`, builds wait for them, so there are more."""
+    return (settings.jobs or _UPLOADS_AT_ONCE) * (4 if settings.if_exists == "skip" else 2)
+
+
+class Publisher:
+    """Publishes the packages of one run.
+
+    Args:
+        settings: The inputs.
+        context: Where the run happens.
+        projects: The projects to build; none if files are given or fetched.
+        session: Makes the requests.
+
+    Attributes:
+        sources: The packages of the run.
+    """
+
+    def __init__(self, settings: Settings, context: Context, projects: Sequence[Project], session: Session) -> None:
+        self._settings = settings
+        self._context = context
+        self._projects = projects
+        self._senders = ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE)
+        self._readers = ThreadPoolExecutor(max_workers=readers(settings))
+        self._destination = Destination(settings, context, projects, session, self._readers)
+        self._evidence_maker = EvidenceMaker(settings, context, self._readers)
+        self._evidence: list[AttachedEvidence] = []
+        names = [project.name for project in projects if project.name]
+        self._delivery = Delivery(
+            self._destination,
+            settings,
+            self._senders,
+            self._readers,
+            expected=names,
+            unnamed=len(projects) - len(names),
+        )
+        self.sources = Sources(
+            settings,
+            context,
+            projects,
+            destination=self._destination,
+            delivery=self._delivery,
+            readers=self._readers,
+        )
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    def publish(self, packages: Iterable[Package]) -> Report:
+        """Publish packages as they come.
+
+        Returns:
+            The report. It has every failure after the first upload began, and an interruption at any time.
+
+        Raises:
+            Failure: The run failed before; nothing was uploaded.
+        """
+        token: Token | None = None
+        try:
+            stopped = self._deliver(packages) or self._make_evidence()
+            if not stopped and not self._delivery.failed:
+                token, stopped = self._install_token()
+            self._context.settled()
+        except KeyboardInterrupt as error:
+            stopped = as_failure(error)
+        return self._report(token, stopped)
+
+    def _deliver(self, packages: Iterable[Package]) -> Failure | None:
+        try:
+            if self._settings.expected_version:
+                packages = list(packages)  # all of them are checked before the first goes
+                found = [(file.filename, file.version) for package in packages for file in package.files]
+                distribution.check_expected(found, self._settings.expected_version)
+            for package in packages:
+                for file in package.files:
+                    for warning in distribution.warnings(file):
+                        self._context.console.warning(warning)
+                    self._evidence_maker.begin(file)
+                self._delivery.add(package)
+            self._delivery.finish()
+        except Exception as error:
+            if not self._delivery.has_sent:
+                raise
+            return as_failure(error)
+        return None
+
+    def _make_evidence(self) -> Failure | None:
+        """Make and attach the evidence of the published files. They stay published if that fails."""
+        settings = self._settings
+        if self._delivery.stopped or not (settings.sbom or settings.provenance):
+            return None
+        statuses = {"uploaded", "identical", *(["would upload"] if settings.dry_run else [])}
+        published = [
+            each.distribution
+            for each in self._delivery.end()
+            if isinstance(each.distribution, Distribution) and not each.failure
+            # A skipped file counts if it is identical.
+            if each.status in statuses or (each.status == "skipped" and each.sha256 == each.distribution.sha256)
+        ]
+        try:
+            attachments = self._destination.attachments() if published and not settings.dry_run else None
+            self._evidence = self._evidence_maker.finish(published, attachments)
+        except Exception as error:  # noqa: BLE001 - the files are published all the same
+            return as_failure(error)
+        return None
+
+    def _install_token(self) -> "tuple[Token | None, Failure | None]":
+        try:
+            return result(self._readers.submit(self._destination.access.install_token)), None
+        except Exception as error:  # noqa: BLE001 - the files are published all the same
+            return None, as_failure(error)
+
+    def _report(self, token: "Token | None", stopped: Failure | None) -> Report:
+        settings = self._settings
+        order = {project.name: number for number, project in enumerate(self._projects)}
+        files = (*self.sources.skipped, *self._delivery.end())
+        read_back = settings.verify and not settings.dry_run and not self._delivery.failed and not stopped
+        return Report(
+            repository=settings.repository,
+            files=tuple(sorted(files, key=lambda each: order.get(each.distribution.name, len(order)))),
+            dry_run=settings.dry_run,
+            verified=read_back and all(each.status != "skipped" for each in files),
+            index_token=token.value if token else "",
+            token_expires_at=token.expires_at if token else None,
+            stopped=stopped,
+            not_built=tuple(self.sources.not_built),
+            promoted_from=str(settings.promotion.source) if settings.promotion else "",
+            evidence=tuple(self._evidence),
+        )
