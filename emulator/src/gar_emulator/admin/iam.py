@@ -14,7 +14,7 @@ from starlette.routing import Route
 from gar_emulator.admin import policies, pools
 from gar_emulator.cloud.cloud import Cloud, steady_id
 from gar_emulator.cloud.refusals import api, json_body
-from gar_emulator.world.world import Account, Project
+from gar_emulator.world.world import Account
 
 HOST = "iam.googleapis.com"
 _NAME = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
@@ -41,7 +41,7 @@ class Accounts:
         self._cloud = cloud
 
     async def create(self, request: Request) -> Response:
-        project = self._parent(request, "create")
+        project = self._cloud.authorize_project(request, "iam.serviceAccounts.create")
         body = await json_body(request)
         name, given = str(body.get("accountId", "")), body.get("serviceAccount") or {}
         if not _NAME.fullmatch(name):
@@ -59,7 +59,7 @@ class Accounts:
         return JSONResponse(_shown(self._find(request, "iam.serviceAccounts.get")))
 
     async def listing(self, request: Request) -> Response:
-        project = self._parent(request, "list")
+        project = self._cloud.authorize_project(request, "iam.serviceAccounts.list")
         accounts = [item for item in self._cloud.world.accounts if item.project == project.id and not item.deleted]
         return JSONResponse({"accounts": [_shown(item) for item in accounts]} if accounts else {})
 
@@ -90,12 +90,6 @@ class Accounts:
         if found is None:
             raise api(404, f"Unknown service account: {email}")
         return found
-
-    def _parent(self, request: Request, verb: str) -> Project:
-        name = request.path_params["project"]
-        project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.authorize(request, f"iam.serviceAccounts.{verb}", project.resource)
-        return project
 
 
 def _shown(account: Account) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.cloud.refusals import Refusal, api, json_body
+from gar_emulator.cloud.refusals import Refusal, api, invalid_argument, json_body
 from gar_emulator.world.iam import ROLES, Binding
 
 _POOL = re.compile(
@@ -46,7 +46,7 @@ def routes(
         resource = find(request, f"{kind}.setIamPolicy")
         policy = (await json_body(request)).get("policy")
         if not isinstance(policy, dict):
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         before = _shown(cloud.policy(resource))["etag"]
         sent = str(policy.get("etag") or before).translate(_URL_SAFE)
         if sent != before:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.cloud.refusals import api, json_body, not_found
+from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_found
 from gar_emulator.tokens.github import ISSUER
 from gar_emulator.world.world import Pool, Project, Provider
 
@@ -110,11 +110,7 @@ class _Api:
         return JSONResponse({"name": request.url.path.partition("/v1/")[2], "done": True})
 
     def _project(self, request: Request, verb: str) -> Project:
-        """Return the project of a call whose caller has the permission."""
-        name = request.path_params["project"]
-        project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.authorize(request, f"iam.{self._name}.{verb}", project.resource)
-        return project
+        return self._cloud.authorize_project(request, f"iam.{self._name}.{verb}")
 
     def _pool(self, request: Request, project: Project) -> None:
         """Raise Refusal if the pool of a provider does not exist."""
@@ -169,7 +165,7 @@ def _filled(item: Item, body: Body, mask: str) -> Item:
 
 def _check(item: Item) -> None:
     if len(item.display_name) > _LONGEST_NAME or len(item.description) > _LONGEST_DESCRIPTION:
-        raise api(400, "Request contains an invalid argument.")
+        raise invalid_argument()
     if isinstance(item, Pool):
         return
 

@@ -9,24 +9,17 @@ from starlette.routing import Route
 
 from gar_emulator.admin import policies
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.world.world import Project
 
 HOST = "cloudresourcemanager.googleapis.com"
 PERMISSION = "resourcemanager.projects.get"
 
 
 def routes(cloud: Cloud) -> list[Route]:
-    def find(request: Request, permission: str = PERMISSION) -> Project:
-        name = request.path_params["project"]
-        project = cloud.project(name) or Project(name, 0)
-        cloud.authorize(request, permission, project.resource)
-        return project
-
     def of_policy(request: Request, permission: str) -> str:
-        return find(request, permission).resource
+        return cloud.authorize_project(request, permission).resource
 
     async def version_1(request: Request) -> Response:
-        project = find(request)
+        project = cloud.authorize_project(request, PERMISSION)
         return JSONResponse(
             {
                 "projectNumber": str(project.number),
@@ -37,7 +30,7 @@ def routes(cloud: Cloud) -> list[Route]:
         )
 
     async def version_3(request: Request) -> Response:
-        project = find(request)
+        project = cloud.authorize_project(request, PERMISSION)
         return JSONResponse(
             {
                 "name": f"projects/{project.number}",

@@ -72,11 +72,7 @@ class ServiceUsage:
         return JSONResponse({"name": f"operations/{request.path_params['operation']}", "done": True})
 
     def _project(self, request: Request, verb: str) -> Project:
-        """Return the project of a call whose caller has the permission."""
-        name = request.path_params["project"]
-        project = self._cloud.project(name) or Project(name, 0)
-        self._cloud.authorize(request, f"serviceusage.services.{verb}", project.resource)
-        return project
+        return self._cloud.authorize_project(request, f"serviceusage.services.{verb}")
 
     def _switch(self, project: Project, disabled: set[str]) -> Response:
         """Return an operation that is already done."""

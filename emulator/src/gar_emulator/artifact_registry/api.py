@@ -17,7 +17,7 @@ from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
 from gar_emulator.artifact_registry.resources import Item
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import StoredFile
-from gar_emulator.cloud.refusals import api, json_body, not_found
+from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_found
 from gar_emulator.world.world import FORMATS, MODES, Repository
 
 HOST = "artifactregistry.googleapis.com"
@@ -109,7 +109,7 @@ class ArtifactRegistry:
         kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         created = Repository(project, location, name, kind, mode, str(body.get("description", "")))
         if created.resource in self._creating or self._cloud.repository(project, location, name):
             raise api(409, "the repository already exists")

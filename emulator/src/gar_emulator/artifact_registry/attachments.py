@@ -19,7 +19,7 @@ from gar_emulator.artifact_registry.resources import Item
 from gar_emulator.cloud.attachment_store import AttachedFile, Attachment
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, rfc3339
-from gar_emulator.cloud.refusals import api, json_body, not_found
+from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_found
 from gar_emulator.world.world import Repository
 
 ATTACHMENT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -69,7 +69,7 @@ class Attachments:
         repository = self._uploadable(request)
         parts = _related(request.headers.get("content-type", ""), await request.body())
         if len(parts) != 2:  # noqa: PLR2004 - metadata and contents
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         return self._keep(request, repository, parts[1])
 
     async def start_upload(self, request: Request) -> Response:
@@ -85,7 +85,7 @@ class Attachments:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", request.headers.get("content-range", ""))
         so_far = self._uploads.get(session)
         if so_far is None or not found or int(found[1]) != len(so_far):
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         so_far += await request.body()
         if found[3] == "*" or len(so_far) < int(found[3]):
             return Response(status_code=308, headers={"Range": f"bytes=0-{len(so_far) - 1}"})
@@ -94,7 +94,7 @@ class Attachments:
     def _uploadable(self, request: Request) -> Repository:
         repository = self._permitted(request, "files.upload")
         if repository.format == "DOCKER" or repository.mode != "STANDARD_REPOSITORY":
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         return repository
 
     def _keep(self, request: Request, repository: Repository, content: bytes) -> Response:
@@ -130,7 +130,7 @@ class Attachments:
         file = self._file(request, repository)
         annotations = (await json_body(request)).get("annotations")
         if request.query_params.get("updateMask") != "annotations" or not isinstance(annotations, dict):
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         self._store.annotate(repository, file, annotations, self._cloud.clock())
         return JSONResponse(file_item(repository, self._file(request, repository)))
 
@@ -141,7 +141,7 @@ class Attachments:
         body, id_ = await json_body(request), request.query_params.get("attachmentId", "")
         files = body.get("files")
         if not ATTACHMENT_ID.fullmatch(id_) or not isinstance(files, list) or not files:
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         target = str(body.get("target"))
         held = {f"{repository.resource}/files/sha256:{each.sha256}" for each in self._store.files(repository)}
         if unquote(target) not in self._targets(repository) or not {unquote(str(each)) for each in files} <= held:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gar_emulator.artifact_registry.resources import Item
-from gar_emulator.cloud.refusals import api
+from gar_emulator.cloud.refusals import invalid_argument
 
 PAGE_SIZE = 1000
 
@@ -20,7 +20,7 @@ def page(request: Request, kind: str, items: list[Item]) -> Response:
         size = min(int(request.query_params.get("pageSize") or 0) or PAGE_SIZE, PAGE_SIZE)
         start = base64.urlsafe_b64decode(request.query_params.get("pageToken", "")).decode()
     except (ValueError, binascii.Error):
-        raise api(400, "Request contains an invalid argument.") from None
+        raise invalid_argument() from None
     ordered = sorted((item for item in items if _matches(request, item)), key=lambda item: str(item["name"]))
     rest = [item for item in ordered if item["name"] > start]
     answer: Item = {kind: rest[:size]} if rest else {}

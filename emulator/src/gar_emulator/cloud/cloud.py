@@ -187,6 +187,17 @@ class Cloud:
             )
         return who
 
+    def authorize_project(self, request: Request, permission: str) -> Project:
+        """Return the project of a call of a Google API, whose caller must have the permission on it.
+
+        Raises:
+            Refusal: 401 or 403.
+        """
+        name = request.path_params["project"]
+        project = self.project(name) or Project(name, 0)
+        self.authorize(request, permission, project.resource)
+        return project
+
     def missing_status(self, who: Identity | None, permission: str, repository: Repository) -> Literal[403, 404]:
         """Return the status for a missing repository: by default 404 if the permission is on the project, else 403."""
         fixed = self.switches.missing_repository

@@ -51,6 +51,10 @@ def api(code: int, message: str, *, status: str = "", reason: str = "", domain: 
     return Refusal(JSONResponse({"error": error}, code))
 
 
+def invalid_argument() -> Refusal:
+    return api(400, "Request contains an invalid argument.")
+
+
 def insufficient_scopes(service: str) -> Refusal:
     return api(
         403,

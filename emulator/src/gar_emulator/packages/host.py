@@ -20,7 +20,6 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.cloud.keys import Identity
 from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
 from gar_emulator.cloud.refusals import Refusal, text, why_disabled
 from gar_emulator.packages import form, simple
@@ -132,7 +131,9 @@ class PythonHost:
                 f'on resource "{wanted.resource}" (or it may not exist)',
                 CHALLENGE,
             )
-        if who and not self._in_scope(who, permission):
+        if who and not (
+            in_scope(who.scopes, permission) and (cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes)
+        ):
             raise text(403, "Request had insufficient authentication scopes.")
         if repository is None and cloud.missing_status(who, permission, wanted) == 404:  # noqa: PLR2004 - an HTTP status
             raise text(404, f'Repository "{wanted.name}" not found')
@@ -144,10 +145,6 @@ class PythonHost:
                 f"Repository {repository.resource} has the format {repository.format}, not PYTHON.",
             )
         return repository
-
-    def _in_scope(self, who: Identity, permission: str) -> bool:
-        accepted = self._cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes
-        return accepted and in_scope(who.scopes, permission)
 
     async def _receive(self, request: Request, repository: Repository, draft: Path) -> None:
         """Read an upload into the repository.

@@ -16,6 +16,7 @@ from gar_emulator.errors import EmulatorError
 from gar_emulator.faults.faults import Faults
 from gar_emulator.server.app import App, Seen
 from gar_emulator.server.connections import Server, close, listen
+from gar_emulator.server.tls import make_context, write_bundle
 from gar_emulator.tokens import github
 from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import CLOUD_PLATFORM
@@ -24,6 +25,8 @@ from gar_emulator.world.world import Repository, World
 START_TIMEOUT = 30
 #: The services for which gcloud uses the emulator.
 OVERRIDDEN = ("artifactregistry", "cloudresourcemanager", "iam", "serviceusage")
+#: The variables from which programs take trusted certificates.
+TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")
 
 
 class Emulator:
@@ -78,7 +81,7 @@ class Emulator:
     # Start and stop
 
     def __enter__(self) -> Self:
-        context = self._context() if self._tls else None
+        context = make_context(self.data, self._hosts) if self._tls else None
         main, port = listen(self._hosts, self._port)
         scheme = "https" if context else "http"
         self.url = self.plain_url = f"{scheme}://{_bracketed(self._hosts[0])}:{port}"
@@ -119,11 +122,6 @@ class Emulator:
         if self._thread:
             self._thread.join()
 
-    def _context(self) -> ssl.SSLContext:
-        from gar_emulator.server import tls  # only --tls needs it
-
-        return tls.make_context(self.data, self._hosts)
-
     # Clients
 
     @property
@@ -154,15 +152,9 @@ class Emulator:
         if self.cloud.world.ambient:
             variables.update(GCE_METADATA_HOST=plain, GCE_METADATA_IP=plain, GCE_METADATA_ROOT=plain)
         if self._tls:
-            variables.update(self._trust())
+            bundle = str(write_bundle(self.data, ssl.get_default_verify_paths().cafile))
+            variables.update(dict.fromkeys(TRUSTED, bundle))
         return variables
-
-    def _trust(self) -> dict[str, str]:
-        from gar_emulator.server import tls  # only --tls needs it
-
-        bundle = str(tls.write_bundle(self.data, ssl.get_default_verify_paths().cafile))
-        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")
-        return dict.fromkeys(names, bundle)
 
     def access_token(
         self,

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.cloud.keys import Identity
-from gar_emulator.cloud.refusals import Refusal, api, insufficient_scopes, json_body
+from gar_emulator.cloud.keys import Identity, identity
+from gar_emulator.cloud.refusals import api, insufficient_scopes, invalid_argument, json_body
 from gar_emulator.world.iam import in_scope
 
 HOST = "iamcredentials.googleapis.com"
@@ -29,11 +29,11 @@ def routes(cloud: Cloud) -> list[Route]:
         body = await json_body(request)
         scopes, lifetime, delegates = body.get("scope"), body.get("lifetime"), body.get("delegates") or []
         if not scopes or not _texts(scopes) or not _texts(delegates):
-            raise api(400, "Request contains an invalid argument.")
+            raise invalid_argument()
         email = request.path_params["account"]
         for hop in [*(name.rpartition("/")[2] for name in delegates), email]:
             _check_hop(cloud, who, hop)
-            who = cloud_identity(who, hop)
+            who = identity(f"serviceAccount:{hop}", who.scopes, {})
         seconds = _seconds(lifetime or f"{LONGEST}s")
         if not 0 < seconds <= LONGEST:
             raise api(400, f"The access token lifetime cannot exceed {LONGEST} seconds.")
@@ -60,7 +60,7 @@ def _texts(value: Any) -> bool:
 def _seconds(lifetime: Any) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)s", lifetime) if isinstance(lifetime, str) else None
     if not match:
-        raise api(400, "Request contains an invalid argument.")
+        raise invalid_argument()
     return float(match[1])
 
 
@@ -68,20 +68,10 @@ def _check_hop(cloud: Cloud, who: Identity, email: str) -> None:
     account = cloud.account(email)
     if account and not account.disabled and cloud.permits(who, PERMISSION, account.resource):
         return
-    raise denied()
-
-
-def denied() -> Refusal:
-    """Return the same error for a missing account, so that it does not tell which accounts exist."""
-    return api(
+    raise api(  # the same error for a missing account, so that it does not tell which accounts exist
         403,
         f"Permission '{PERMISSION}' denied on resource (or it may not exist).",
         reason="IAM_PERMISSION_DENIED",
         domain="iam.googleapis.com",
         permission=PERMISSION,
     )
-
-
-def cloud_identity(who: Identity, email: str) -> Identity:
-    principal = f"serviceAccount:{email}"
-    return Identity(principal, who.scopes, frozenset({principal, "allUsers", "allAuthenticatedUsers"}))
