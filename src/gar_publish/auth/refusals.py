@@ -1,4 +1,4 @@
-"""The refusals that are known: each server's words, the likely cause, and the command that mends it."""
+"""The known refusals of token services: what the server says, the likely cause, and the fix."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,9 @@ from gar_publish.transport.answers import harmless, server_text
 
 @dataclass(frozen=True)
 class Reason:
-    """One row: what the server says (a regular expression), and what that means.
+    """One row of the table. `says` matches the server's answer, and `claims` the claims of the job's identity token.
 
-    `cause` and `fix` may name `{provider}`, `{service_account}` and the like. `claims` is what the job's identity token
-    has to say besides (a regular expression, too).
+    `cause` and `fix` may have placeholders: `{provider}`, `{service_account}` and others.
     """
 
     says: str
@@ -27,7 +26,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Service:
-    """One server of the chain: how its URL is recognised, what its refusal means, and its known reasons."""
+    """One server: a pattern of its URL, what its refusal means, and the known reasons."""
 
     url: str
     what: str
@@ -39,14 +38,17 @@ _UPDATE = "gcloud iam workload-identity-pools providers update-oidc {provider}"
 _DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
 _PERIMETER = Reason(
     "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
-    "a service perimeter of the organisation (VPC Service Controls) lets nobody in from this network",
-    "have its administrator look up the identifier above, and let this identity in: "
+    "a service perimeter of the organisation (VPC Service Controls) allows no access from this network",
+    "ask its administrator to look up the identifier above, and to allow this identity: "
     "gcloud logging read IDENTIFIER --project=PROJECT",
     "perimeter",
 )
 _IMMUTABLE = r"\bsub=repo:[^,]*@\d+/"
 """https://docs.github.com/en/actions/reference/security/oidc"""
-_PERMISSION = "add to the job\n    permissions:\n      contents: read\n      id-token: write"
+_BIND = (
+    "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
+    "--role={role} --member='{member}'"
+)
 _LOGIN = "gcloud auth application-default login"
 
 GITHUB = Service(
@@ -55,8 +57,8 @@ GITHUB = Service(
     (
         Reason(
             r"HTTP 40[13]",
-            "the job lacks the permission `id-token: write`, or it is over and its request token with it",
-            _PERMISSION,
+            "the job lacks the permission `id-token: write`, or the job has ended and with it the right to a token",
+            "add to the job\n    permissions:\n      contents: read\n      id-token: write",
             "id-token-permission",
         ),
     ),
@@ -70,9 +72,9 @@ STS = Service(
     (
         Reason(
             "attribute condition",
-            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` holds ids, "
-            "as in repositories made or renamed since 2026-07-15, so a condition on its old form is false",
-            "compare ids instead; this takes the place of the whole condition\n"
+            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` has ids, "
+            "as in repositories created or renamed since 2026-07-15, so a condition on the old form is false",
+            "compare ids instead; this replaces the whole condition\n"
             f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "immutable-subject",
             claims=_IMMUTABLE,
@@ -80,7 +82,7 @@ STS = Service(
         Reason(
             "attribute condition",
             "the provider's attribute condition is false for this job, whose token says {claims}",
-            "compare that with the condition, and where it is to let in this owner's repositories, replace it\n"
+            "compare that with the condition; to allow all repositories of this owner, replace it\n"
             f"  {_DESCRIBE} --format='value(attributeCondition)'\n"
             f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "attribute-condition",
@@ -88,7 +90,7 @@ STS = Service(
         Reason(
             r"invalid_target|target service indicated by",
             "the pool or the provider does not exist, is disabled or was deleted, "
-            "or its name holds another project's number",
+            "or its name has another project's number",
             f"{_DESCRIBE} --format='yaml(name,state,disabled)'",
             "provider-missing",
         ),
@@ -100,27 +102,27 @@ STS = Service(
         ),
         Reason(
             r"audience in (ID Token|JWT).* does not match",
-            "the provider lists allowed audiences of its own, and {audience} is not one of them",
+            "the provider has a list of allowed audiences, and {audience} is not one of them",
             f"{_UPDATE} --allowed-audiences={{audience}}",
             "audience",
         ),
         Reason(
             "issuer in ID Token",
-            "the provider trusts another issuer than {issuer}",
+            "the provider trusts another issuer, not {issuer}",
             f"{_UPDATE} --issuer-uri={{issuer}}",
             "issuer",
         ),
         Reason(
             "stale to sign-in",
-            "too much time passed between GitHub's token and Google's look at it, or a clock is wrong",
-            "run the job again; on a self-hosted runner, set its clock by NTP",
+            "GitHub's token had expired when Google saw it, or a clock is wrong",
+            "run the job again; on a self-hosted runner, set the clock by NTP",
             "stale-token",
         ),
         Reason(
             "127 bytes",
-            "the attribute that is mapped to google.subject is too long; Google takes 127 bytes, and a long "
-            "repository or branch name makes GitHub's `sub` longer",
-            "map something short instead; this takes the place of the whole mapping, so add what else you use\n"
+            "the attribute that is mapped to google.subject is longer than Google's limit of 127 bytes: "
+            "GitHub's `sub` has the names of the repository and the branch",
+            "map a shorter attribute; this replaces the whole mapping, so add the other attributes that you use\n"
             f"  {_UPDATE} --attribute-mapping='google.subject=assertion.repository_id,"
             "attribute.repository=assertion.repository,attribute.repository_id=assertion.repository_id,"
             "attribute.repository_owner_id=assertion.repository_owner_id'",
@@ -135,7 +137,7 @@ STS = Service(
         ),
         Reason(
             _DISABLED,
-            "the Security Token Service API is switched off in the pool's project",
+            "the Security Token Service API is disabled in the pool's project",
             "gcloud services enable sts.googleapis.com --project={number}",
             "api-disabled",
         ),
@@ -149,17 +151,16 @@ IAM = Service(
     (
         Reason(
             _DISABLED,
-            "the IAM Service Account Credentials API is switched off in the account's project",
+            "the IAM Service Account Credentials API is disabled in the account's project",
             "gcloud services enable iamcredentials.googleapis.com --project={project}",
             "api-disabled",
         ),
         _PERIMETER,
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
-            "the identity lacks {role} on the account; its `sub` holds ids ({claims}), as in repositories made or "
-            "renamed since 2026-07-15, so a binding to its old form does not reach it",
-            "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
-            "--role={role} --member='{member}'",
+            "the identity lacks {role} on the account; its `sub` has ids ({claims}), as in repositories created or "
+            "renamed since 2026-07-15, so a binding to the old form does not include it",
+            _BIND,
             "immutable-subject",
             claims=_IMMUTABLE,
         ),
@@ -167,8 +168,7 @@ IAM = Service(
             r"getAccessToken|PERMISSION_DENIED",
             "the identity lacks {role} on the account, the account does not exist, "
             "or the binding is younger than five minutes",
-            "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
-            "--role={role} --member='{member}'",
+            _BIND,
             "impersonation-denied",
         ),
         Reason(
@@ -179,7 +179,7 @@ IAM = Service(
         ),
         Reason(
             "lifetime cannot exceed",
-            "this machine's clock is ahead, or a longer life was asked for than the organisation allows",
+            "this machine's clock is ahead, or the organisation does not allow tokens of this lifetime",
             "set the clock by NTP",
             "clock-skew",
         ),
@@ -193,8 +193,8 @@ OAUTH = Service(
     (
         Reason(
             "Invalid JWT Signature",
-            "the key {key_id} was deleted, or is another account's",
-            "make a new key and store it, or use `workload-identity-provider` and no key at all\n"
+            "the key {key_id} was deleted, or belongs to another account",
+            "create a new key and store it, or use `workload-identity-provider` and no key\n"
             "  gcloud iam service-accounts keys list --iam-account={service_account}\n"
             "  gcloud iam service-accounts keys create key.json --iam-account={service_account}",
             "key-deleted",
@@ -207,8 +207,8 @@ OAUTH = Service(
         ),
         Reason(
             "disabled",
-            "the account or the key is switched off",
-            "switch on again what is off\n"
+            "the account or the key is disabled",
+            "enable it again\n"
             "  gcloud iam service-accounts enable {service_account} --project={project}\n"
             "  gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
             "account-disabled",
@@ -220,20 +220,20 @@ OAUTH = Service(
             "clock-skew",
         ),
         Reason(
-            r"expired or revoked|invalid_rapt|reauth|invalid_client", "the login has ended", _LOGIN, "login-expired"
+            r"expired or revoked|invalid_rapt|reauth|invalid_client", "the login has expired", _LOGIN, "login-expired"
         ),
-        Reason("invalid_scope", "this kind of login cannot ask for that scope", _LOGIN, "login-expired"),
+        Reason("invalid_scope", "this kind of login may not have the scope", _LOGIN, "login-expired"),
     ),
 )
 
 # https://cloud.google.com/compute/docs/metadata/overview
 METADATA = Service(
     "computeMetadata",
-    "The metadata server does not hand out a token",
+    "The metadata server gives no token",
     (
         Reason(
             r"HTTP 40[34]",
-            "no service account is attached to this machine, or its scopes do not reach Artifact Registry",
+            "no service account is attached to this machine, or its scopes do not include Artifact Registry",
             "attach one with the scope cloud-platform (Cloud Build: `serviceAccount:` in cloudbuild.yaml)",
             "metadata-account",
         ),
@@ -241,39 +241,36 @@ METADATA = Service(
 )
 
 SERVICES = (METADATA, STS, IAM, OAUTH, GITHUB)
-OTHER = Service("", "The server that vouches for this machine refuses", ())
+OTHER = Service("", "The server that issues this machine's identity token refuses", ())
 
 UNKNOWN = Reason(
-    "",
-    "",
-    "run it again; if the answer stays the same, look at the identity in Google Cloud's console",
-    "credentials-refused",
+    "", "", "run it again; if the answer stays the same, check the identity in Google's console", "credentials-refused"
 )
 
 
 def explain(response: requests.Response, names: Mapping[str, str]) -> CredentialsFailure:
-    """Turn a refusal of the chain GitHub, STS, IAM Credentials, OAuth, metadata server into words that help.
+    """Return the failure for a refusal of GitHub, STS, IAM Credentials, OAuth or the metadata server.
 
     Args:
-        response: The answer, which is not 200.
-        names: What the table's `{names}` stand for; a missing one is shown as its own name in capitals.
+        response: An answer whose status is not 200.
+        names: The values of the placeholders. A missing one is shown as its name in capitals.
     """
     service = next((each for each in SERVICES if re.search(each.url, response.url)), OTHER)
     body = server_text(response)
-    words = _words(response) or body
-    seen = f"HTTP {response.status_code}\n{words}\n{body}"
+    message = _message(response) or body
+    seen = f"HTTP {response.status_code}\n{message}\n{body}"
     known = _Names(names)
-    reason = next((each for each in service.reasons if _fits(each, seen, known["claims"])), UNKNOWN)
+    reason = next((each for each in service.reasons if _matches(each, seen, known["claims"])), UNKNOWN)
     return CredentialsFailure(
         f"{service.what.format_map(known)} (HTTP {response.status_code}).",
         cause=reason.cause.format_map(known),
         fix=reason.fix.format_map(known),
         anchor=reason.anchor,
-        detail=words,
+        detail=message,
     )
 
 
-def _fits(reason: Reason, seen: str, claims: str) -> bool:
+def _matches(reason: Reason, seen: str, claims: str) -> bool:
     return bool(re.search(reason.says, seen, re.IGNORECASE) and re.search(reason.claims, claims))
 
 
@@ -282,8 +279,8 @@ class _Names(dict[str, str]):
         return name.upper()
 
 
-def _words(response: requests.Response) -> str:
-    """The message of an error as OAuth (RFC 6749, section 5.2) or Google's APIs (AIP-193) shape it."""
+def _message(response: requests.Response) -> str:
+    """Return the message of an error of OAuth (RFC 6749, section 5.2) or of Google's APIs (AIP-193)."""
     try:
         body = response.json()
         error = body["error"]
@@ -297,7 +294,7 @@ def _words(response: requests.Response) -> str:
 
 
 def project_of(account: str) -> str:
-    """The project in an account's address; `example.com:project` stands in it the other way round."""
+    """Return the project in an account's address, which has `example.com:project` the other way round."""
     found = re.fullmatch(r"[^@]+@([^.@]+)(?:\.([^@]+))?\.iam\.gserviceaccount\.com", account)
     if not found:
         return "PROJECT"

@@ -5,7 +5,7 @@ import pytest
 
 from gar_publish.auth import service_account_key, workload_identity
 from gar_publish.auth.exchange import Exchange
-from gar_publish.auth.refusals import SERVICES
+from gar_publish.auth.refusals import SERVICES, project_of
 from gar_publish.errors import CredentialsFailure
 from tests.unit.servers import Reply, ScriptedServer
 
@@ -44,7 +44,7 @@ DISABLED = api(
 
 
 class Case(NamedTuple):
-    """A refusal, the anchor it leads to, and parts of the fix and the cause that it must name."""
+    """A refusal, its anchor, and parts of its fix and its cause."""
 
     url: str
     status: int
@@ -55,7 +55,7 @@ class Case(NamedTuple):
     claims: str = ""
 
 
-# The servers' words as they were seen in public, or as the vendor documents them.
+# Messages that were published, or that the vendor documents.
 CASES = [
     Case(
         STS,
@@ -71,7 +71,7 @@ CASES = [
         oauth("unauthorized_client", "The given credential is rejected by the attribute condition."),
         "immutable-subject",
         f"providers update-oidc {PROVIDER} --attribute-condition=",
-        "its `sub` holds ids",
+        "its `sub` has ids",
         "repository=octo-org/hello, sub=repo:octo-org@5/hello@7:ref:refs/heads/main",
     ),
     Case(
@@ -154,7 +154,7 @@ CASES = [
         "https://token.actions.githubusercontent.com/.well-known/openid-configuration",
         "keys",
     ),
-    Case(STS, 403, DISABLED, "api-disabled", "gcloud services enable sts.googleapis.com", "switched off"),
+    Case(STS, 403, DISABLED, "api-disabled", "gcloud services enable sts.googleapis.com", "disabled"),
     Case(STS, 418, "teapot", "credentials-refused", "run it again", ""),
     Case(
         IAM,
@@ -175,7 +175,7 @@ CASES = [
         DISABLED,
         "api-disabled",
         "gcloud services enable iamcredentials.googleapis.com --project=demo-project",
-        "switched off",
+        "disabled",
     ),
     Case(
         IAM,
@@ -245,7 +245,7 @@ CASES = [
         oauth("invalid_grant", "Robot is disabled."),
         "account-disabled",
         f"gcloud iam service-accounts keys enable 0123abcd --iam-account={ACCOUNT}",
-        "switched off",
+        "disabled",
     ),
     Case(
         OAUTH,
@@ -280,7 +280,7 @@ CASES = [
         oauth("invalid_grant", "The account is disabled"),
         "account-disabled",
         f"gcloud iam service-accounts enable {ACCOUNT}",
-        "switched off",
+        "disabled",
     ),
     Case(
         OAUTH,
@@ -288,7 +288,7 @@ CASES = [
         oauth("invalid_grant", "Token has been expired or revoked."),
         "login-expired",
         "gcloud auth application-default login",
-        "ended",
+        "expired",
     ),
     Case(
         OAUTH,
@@ -322,6 +322,44 @@ def test_every_known_reason(case: Case, exchange: Exchange, server: ScriptedServ
     assert failure.detail
 
 
-def test_table_is_all_covered() -> None:
+def test_every_row_has_a_case() -> None:
     rows = {reason.anchor for service in SERVICES for reason in service.reasons}
     assert rows <= {case.anchor for case in CASES}
+
+
+def test_the_servers_message_is_kept(exchange: Exchange, server: ScriptedServer) -> None:
+    server.on("/", Reply(400, oauth("invalid_grant", "Bad Request")))
+    with pytest.raises(CredentialsFailure) as caught:
+        exchange(STS, "POST")
+    assert caught.value.detail == "invalid_grant: Bad Request"
+
+
+def test_tokens_in_the_servers_message_are_hidden(exchange: Exchange, server: ScriptedServer) -> None:
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+    for body in (oauth("invalid_grant", f"Bad token {token}"), f"Bad token {token} and ya29.abc_DEF-1"):
+        server.on("/", Reply(400, body))
+        with pytest.raises(CredentialsFailure) as caught:
+            exchange(STS, "POST")
+        assert "[hidden]" in caught.value.detail
+        assert token not in caught.value.explain()
+        assert "ya29" not in caught.value.explain()
+
+
+def test_missing_names_are_shown_in_capitals(exchange: Exchange, server: ScriptedServer) -> None:
+    server.on("/", Reply(403, "Permission 'iam.serviceAccounts.getAccessToken' denied"))
+    with pytest.raises(CredentialsFailure) as caught:
+        exchange(IAM, "POST")
+    assert "add-iam-policy-binding SERVICE_ACCOUNT --project=PROJECT" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("account", "project"),
+    [
+        (ACCOUNT, "demo-project"),
+        ("publisher@old.example.com.iam.gserviceaccount.com", "example.com:old"),
+        ("123456789012-compute@developer.gserviceaccount.com", "PROJECT"),
+        ("", "PROJECT"),
+    ],
+)
+def test_project_of(account: str, project: str) -> None:
+    assert project_of(account) == project
