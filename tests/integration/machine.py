@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gar_emulator import Emulator, World
 from tests.conftest import ROOT, copy_tree
-from tests.holding import hold
+from tests.stored import store
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -87,7 +87,7 @@ def fill_repositories(emulator: Emulator, folder: Path) -> None:
     repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
     (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
     for name, wheels in held.items():
-        hold(emulator, repositories[name], *wheels)
+        store(emulator, repositories[name], *wheels)
 
 
 def fill_folder(folder: Path, emulator: Emulator) -> None:

@@ -18,9 +18,9 @@ from gar_emulator import Emulator
 from gar_publish.cli.configure_options import TOOL_NAMES
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.holding import hold
 from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
 from tests.leaks import Leaks
+from tests.stored import store
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -131,7 +131,7 @@ def laptop(
     laptop = Laptop(home, project, environment, production)
     wheel = make_wheel(tmp_path / "dist", "hello")
     (repository,) = (each for each in production.cloud.repositories if each.resource.endswith("/python"))
-    hold(production, repository, wheel)
+    store(production, repository, wheel)
     return laptop
 
 

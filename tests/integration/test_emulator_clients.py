@@ -1,4 +1,4 @@
-"""The clients that people use, unchanged, against the emulator."""
+"""Real clients against the emulator."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ build-backend = "poetry.core.masonry.api"
 name = "Client-Check"
 version = "1.0"
 requires-python = ">=3.9"
-description = "Says which client brought it."
+description = "A test."
 
 [tool.poetry]
 packages = [{ include = "client_check" }]
@@ -74,7 +74,7 @@ def reader(emulator: Emulator) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path, clean_env: dict[str, str]) -> Run:
-    """Runs a client in the test's folder."""
+    """Return a function that runs a client in the test's folder."""
 
     def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -92,7 +92,7 @@ def run(tmp_path: Path, clean_env: dict[str, str]) -> Run:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A wheel and an sdist, as a backend makes them."""
+    """Build a wheel and an sdist with a real backend."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "pyproject.toml").write_text(PROJECT)
     (folder / "client_check").mkdir()
@@ -144,7 +144,7 @@ def test_twine_as_a_reader(run: Run, emulator: Emulator, url: str, reader: str, 
     assert _names(emulator) == []
 
 
-def test_twine_with_a_token_that_is_none(run: Run, url: str, dist: list[str]) -> None:
+def test_twine_with_an_invalid_token(run: Run, url: str, dist: list[str]) -> None:
     assert "401 Unauthorized" in _twine(run, url, "nonsense", dist).stdout
 
 
@@ -255,7 +255,7 @@ def test_install_without_credentials(run: Run, url: str, tmp_path: Path, client:
     assert not (tmp_path / "t/client_check").exists()
 
 
-# The keyring backend knows hosts of Google's alone: production names, by way of a proxy that resolves them
+# The keyring backend accepts Google's host names only: a proxy resolves them to the emulator
 
 
 def test_keyring_backend(run: Run, production: Emulator, proxy: str, dist: list[str], tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_keyring_backend(run: Run, production: Emulator, proxy: str, dist: list[
 
 @pytest.fixture
 def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
-    """Runs gcloud as the developer and gives what it printed."""
+    """Return a function that runs gcloud as the developer and returns its output."""
     require()
     environment = settings(emulator.exports(), emulator.access_token(DEVELOPER), tmp_path)
 
@@ -337,7 +337,6 @@ def test_gcloud_deletes(gcloud: Callable[..., str], emulator: Emulator) -> None:
 
 
 def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator: Emulator, tmp_path: Path) -> None:
-    """Which gar-publish has made."""
     make_wheel(tmp_path, "hello")
     (tmp_path / "publisher").write_text(emulator.access_token(PUBLISHER))
     options = ["--repository", "us-central1/demo-project/python", "--access-token", "publisher", "--index-token=none"]
@@ -355,9 +354,9 @@ def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator
 
 
 def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: Path) -> None:
-    """A small file at once, a large one in pieces; and what is there already is used again.
+    """gcloud uploads a small file in one request and a large one in parts, and reuses existing files.
 
-    Its uploads ignore the path of an endpoint override, hence the names of production.
+    Its uploads ignore the path of an endpoint override, so the test uses the production names.
     """
     require()
     token = tmp_path / "token"
@@ -386,5 +385,5 @@ def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: P
     assert sizes == {"small.json": 2, "large.json": 6_000_000}
 
 
-def test_addresses_are_those_of_google(production: Emulator) -> None:
+def test_production_names(production: Emulator) -> None:
     assert urlsplit(production.address(HOST)).netloc == HOST

@@ -1,4 +1,4 @@
-"""google-auth itself, in each of its forms, gets tokens from the emulator."""
+"""google-auth gets tokens from the emulator, with every kind of credential."""
 
 import subprocess
 import sys

@@ -21,8 +21,8 @@ from gar_emulator import Emulator, Fault, World
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
 from tests.conftest import ROOT
-from tests.holding import hold
 from tests.integration.frontdoors import DIRECT, PROVIDER, Done, Doors, install, statuses
+from tests.stored import store
 from tests.wheels import make_wheel
 
 DEV, PROD = "us-central1/demo-project/dev", "us-central1/demo-project/prod"
@@ -99,7 +99,7 @@ def hello(emulator: Emulator, tmp_path: Path) -> Sequence[str]:
         make_wheel(tmp_path, "hello", "1.2.3", tag="cp312-cp312-manylinux_2_17_x86_64"),
         make_sdist(tmp_path, "hello", "1.2.3"),
     ]
-    hold(
+    store(
         emulator,
         REPOSITORIES[DEV],
         *files,
@@ -143,8 +143,8 @@ class TestAction:
         }
 
     def test_pip_installs_what_was_promoted(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0", content="at = 2\n"))
-        hold(
+        store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0", content="at = 2\n"))
+        store(
             emulator,
             REPOSITORIES[DEV],
             make_wheel(tmp_path, "hello", "1.0", requires=["lib>=1"], content="import lib\n"),
@@ -178,8 +178,8 @@ class TestDocument:
     @pytest.fixture(autouse=True)
     def _dev(self, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
         del hello
-        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0"))
-        hold(
+        store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "lib", "2.0"))
+        store(
             emulator,
             REPOSITORIES[DEV],
             make_wheel(tmp_path, "hello", "1.2.3", tag="py2-none-any", requires=["lib; extra == 'fast'"]),
@@ -207,7 +207,7 @@ class TestDependencies:
 
     @pytest.fixture(autouse=True)
     def _dev(self, emulator: Emulator, tmp_path: Path) -> None:
-        hold(
+        store(
             emulator,
             REPOSITORIES[DEV],
             make_wheel(tmp_path, "app", "1.0", requires=["lib<3,>=1", "requests", "fast; extra == 'speed'"]),
@@ -240,7 +240,7 @@ class TestDependencies:
         assert arrived(emulator) == ["lib 1.0", "app 1.0"]
 
     def test_that_cannot_be_had(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-        hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
+        store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
         done, _ = promote(doors, "app==2.0", "--with-dependencies")
         assert done.code == 6
         assert f"{DEV} does not have a version of lib that app 2.0 can use (lib>=4)." in done.errors[0]
@@ -252,7 +252,9 @@ class TestOtherBytes:
     """Whichever side has them, nothing is sent."""
 
     def test_in_the_target(self, doors: Doors, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
-        hold(emulator, REPOSITORIES[PROD], make_wheel(tmp_path / "other", "hello", "1.2.3", content="changed = True\n"))
+        store(
+            emulator, REPOSITORIES[PROD], make_wheel(tmp_path / "other", "hello", "1.2.3", content="changed = True\n")
+        )
         before = contents(emulator, PROD)
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 5
@@ -293,7 +295,7 @@ class TestKilled:
     )
     def test_anywhere(self, doors: Doors, emulator: Emulator, fault: Fault, landed: set[int], tmp_path: Path) -> None:
         for name, requires in (("c", ["b"]), ("b", ["a"]), ("a", [])):
-            hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, name, requires=requires))
+            store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, name, requires=requires))
         emulator.inject(fault)
         arguments = ("promote", "c==1.0", "--with-dependencies", "--from", DEV, "--repository", PROD, *DIRECT)
         with subprocess.Popen(
@@ -358,7 +360,7 @@ sys.exit(code)
 
 
 def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-    hold(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 40_000_000))
+    store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "small"), write_wheel(tmp_path, "1.0", 40_000_000))
     peaks = []
     for name in ("small", "large"):
         done = subprocess.run(
@@ -375,7 +377,7 @@ def test_a_large_file_takes_no_memory(doors: Doors, emulator: Emulator, tmp_path
 
 
 def test_an_sbom_names_the_index_that_the_wheel_is_promoted_to(doors: Doors, emulator: Emulator) -> None:
-    hold(emulator, REPOSITORIES[DEV], make_wheel(doors.folder, "hello"))
+    store(emulator, REPOSITORIES[DEV], make_wheel(doors.folder, "hello"))
     done, report = promote(doors, "hello==1.0", "--sbom")
     assert done.code == 0, done.err
     assert len(list(emulator.cloud.attachments.attachments(REPOSITORIES[PROD]))) == 1

@@ -1,4 +1,4 @@
-"""Files that an emulator holds, as if they had been published long ago."""
+"""Files in an emulator's repositories that were published some time ago."""
 
 import hashlib
 import time
@@ -10,8 +10,8 @@ from gar_emulator.world.world import Repository
 from gar_publish.distributions.distribution import read
 
 
-def hold(emulator: Emulator, repository: Repository, *paths: Path) -> None:
-    """Put files into a repository."""
+def store(emulator: Emulator, repository: Repository, *paths: Path) -> None:
+    """Add files to a repository."""
     for path in paths:
         about, content = read(path), path.read_bytes()
         draft = emulator.cloud.store.draft()
