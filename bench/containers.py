@@ -1,7 +1,7 @@
-"""The image and its base: how long they take to start and to publish, and how large they are.
+"""Measure the image and its base: the time to start and to publish, and the size.
 
-What is built here stands on the base that the tests use: where there is a `gar-publish-base:trixie`, on that, else on
-what the Dockerfile names; with the certificate authorities of this machine.
+The image is built on the base that the tests use: `gar-publish-base:trixie` if it exists, otherwise the Dockerfile's,
+with the certificate authorities of this machine.
 """
 
 import gzip
@@ -39,7 +39,7 @@ _CACHE = "/uv-cache"
 
 @dataclass(frozen=True)
 class Containers:
-    """Runs containers, in the network of this machine."""
+    """Runs containers in the network of this machine."""
 
     tools: Tools
 
@@ -47,7 +47,7 @@ class Containers:
         """Build the image.
 
         Raises:
-            RuntimeError: There is no Docker engine, or it builds no image.
+            RuntimeError: There is no Docker engine, or it cannot build the image.
         """
         _docker("version", wrong="no Docker engine answers")
         local = subprocess.run(["docker", "image", "inspect", LOCAL_BASE], capture_output=True, check=False)
@@ -60,13 +60,13 @@ class Containers:
         (context / "Dockerfile").write_text(
             f"FROM {named if local.returncode else LOCAL_BASE}\nCOPY ca.crt {_BUNDLE}\nENV {trust}\n"
         )
-        _docker("build", "--tag", BASE, str(context), wrong="the base image cannot be had")
+        _docker("build", "--tag", BASE, str(context), wrong="the base image is not available")
         _docker(
             "build", "--tag", IMAGE, "--build-arg", f"BASE_IMAGE={BASE}", str(ROOT), wrong="the image cannot be built"
         )
 
     def cases(self) -> list[Case]:
-        """One small package, in the image and by uv; and what starting alone takes."""
+        """Return the cases: one small package in the image and with uv, and the start of containers."""
         start = {VERSION: ["docker", "run", "--rm", IMAGE, "--version"]}
         start[PASS] = ["docker", "run", "--rm", BASE, "python3", "-c", "pass"]
         return [
@@ -86,7 +86,7 @@ class Containers:
         return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ)]})
 
     def _ours(self, workspace: Path) -> list[Command]:
-        """As the runner runs a container action."""
+        """Return the command of a runner for a container action."""
         for name in ("home", "runner_temp", "file_commands", "workflow"):
             (workspace.parent / name).mkdir()
         files = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
@@ -114,7 +114,7 @@ class Containers:
         return [self._run(IMAGE, [], environment, mounts, "--workdir=/github/workspace")]
 
     def _uv(self, workspace: Path) -> list[Command]:
-        """What uv does in such a container, with a warm cache and this machine's network."""
+        """Return the command of uv in such a container, with a warm cache."""
         cache = Path(self.tools.stage.environment["UV_CACHE_DIR"])
         mounts = {workspace: "/work", cache: _CACHE, (PEERS / "uv").resolve(): "/usr/local/bin/uv"}
         environment = {**self.tools.peer_login(), "HOME": "/tmp", "UV_CACHE_DIR": _CACHE}
@@ -139,7 +139,7 @@ class Containers:
         return Command(command, stage.folder, {**os.environ, **passed})
 
     def size(self) -> Size:
-        """What the image adds to its base; compressed as `docker push` does."""
+        """Return the size that the image adds to its base, also compressed as by `docker push`."""
         saved = self.tools.stage.folder / "image.tar"
         _docker("save", "--output", str(saved), IMAGE)
         base = json.loads(_docker("image", "inspect", BASE))[0]["RootFS"]["Layers"]

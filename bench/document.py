@@ -1,4 +1,4 @@
-"""`docs/benchmarks.md` and its chart: what was measured, between two marks."""
+"""Write the results into `docs/benchmarks.md`, between two marks, and draw its chart."""
 
 import json
 import os
@@ -21,12 +21,12 @@ _TOOLS = ("build", "twine", "pip", "uv", "hatch", "flit", "poetry")
 
 
 def filled(document: str, measured: str) -> str:
-    """The document with another text between its marks."""
+    """Return the document with this text between its marks."""
     return _MARKED.sub(lambda found: f"{found[1]}\n{measured}\n\n{found[2]}", document)
 
 
 def as_markdown(made: list[Row], of: Measured, generators: Iterable[str]) -> str:
-    """Everything between the marks."""
+    """Return the text between the marks."""
     parts = [
         "### Targets",
         rows.as_markdown(made),
@@ -92,7 +92,7 @@ _WIDTH, _LABELS, _BARS, _LINE = 800, 300, 420, 24
 
 
 def chart(of: Measured) -> str:
-    """Seconds as bars: one small package, and 50."""
+    """Draw the seconds for one small package and for 50 as bars."""
     shown = {
         "One small hatchling package, seconds": {
             name.removeprefix("hatchling: "): summary.median
@@ -108,8 +108,8 @@ def chart(of: Measured) -> str:
             drawn += _bars(title, bars, top)
             top += (len(bars) + 2) * _LINE
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}"'
-    said = f'{head} role="img" aria-label="Seconds that gar-publish and its peers take">'
-    return "\n".join([said, f"<style>{_STYLE}</style>", *drawn, "</svg>", ""])
+    opening = f'{head} role="img" aria-label="Seconds that gar-publish and its peers take">'
+    return "\n".join([opening, f"<style>{_STYLE}</style>", *drawn, "</svg>", ""])
 
 
 def _bars(title: str, bars: Mapping[str, float], top: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Kills publishing runs (SIGKILL) at random moments and runs the same command again: `python -m bench.kill`."""
+"""Kill publishing runs (SIGKILL) at random moments, and run the same command again: `python -m bench.kill`."""
 
 import argparse
 import itertools
@@ -21,14 +21,14 @@ from tests.wheels import make_wheel
 
 AT_ONCE = 2
 LONGEST = 10.0
-"""Seconds within which a run is killed, as long as none has ended by itself and shown how long one takes."""
+"""Seconds within which a run is killed, until one has ended by itself and shown how long it takes."""
 
 SOON = 0.1
-"""Seconds after a file has landed within which a run is killed."""
+"""Seconds within which a run is killed after a file was uploaded."""
 
 _VERSIONS_APART = 1_000_000
 LARGE = 8 * 1024 * 1024
-"""Bytes of the largest wheel: its upload takes a while that a kill can hit."""
+"""Bytes of the largest wheel, whose upload takes long enough to be killed."""
 
 _BACKEND = """
 import time, zipfile
@@ -52,9 +52,9 @@ class Killer:
     """Kills runs against one emulator.
 
     Attributes:
-        emulator: Where they publish to.
-        folder: Each run has a folder of its own in it.
-        chances: Draws the moments.
+        emulator: The emulator that they publish to.
+        folder: The folder for the folders of the runs.
+        chances: Chooses the moments.
     """
 
     emulator: Emulator
@@ -64,17 +64,17 @@ class Killer:
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, number: int) -> list[str]:
-        """Publish, kill, and publish again; with another version where a run ended before it could be killed.
+        """Publish, kill, and publish again; with another version if the run ended before it was killed.
 
         Returns:
-            What is wrong afterwards.
+            The problems found afterwards.
         """
         builds = number % 4 == 0
         for version in itertools.count(number, _VERSIONS_APART):
             folder = self.folder / f"run-{version}"
             sources = _project(folder, version) if builds else _wheels(folder, version)
             started = self._start(folder, sources)
-            # One run of three is killed while it uploads or reads back, which is a small part of its time.
+            # Every third run is killed while it uploads or reads back, which is a small part of its time.
             killed = (
                 self._is_killed_between(started, version)
                 if number % 3 == 1
@@ -85,11 +85,11 @@ class Killer:
         raise AssertionError
 
     def _is_killed_between(self, started: "subprocess.Popen[str]", number: int) -> bool:
-        """Kill a run soon after some of its files have landed."""
+        """Kill a run soon after some of its files were uploaded."""
         with self._lock:
             some, moment = self.chances.randint(1, 2), self.chances.uniform(0, SOON)
         while started.poll() is None:
-            if len(self._held(number)) >= some:
+            if len(self._stored(number)) >= some:
                 time.sleep(moment)
                 break
             time.sleep(0.005)
@@ -119,7 +119,7 @@ class Killer:
         expected = [folder / "project" / "dist" / f"kill_built-1.{number}-py3-none-any.whl"] if builds else sources
         return self._differences(json.loads((folder / "report.json").read_text()), expected, number)
 
-    def _held(self, number: int) -> list[str]:
+    def _stored(self, number: int) -> list[str]:
         return [stored.filename for stored in self.emulator.files() if f"-1.{number}-" in stored.filename]
 
     def _start(self, folder: Path, sources: list[Path]) -> "subprocess.Popen[str]":
@@ -139,22 +139,22 @@ class Killer:
     def _differences(self, report: dict[str, object], expected: list[Path], number: int) -> list[str]:
         wrong = []
         hashes = {path.name: sha256(path.read_bytes()).hexdigest() for path in expected}
-        held = self._held(number)
-        if sorted(held) != sorted(hashes):
-            wrong.append(f"the registry holds {held}")
+        stored = self._stored(number)
+        if sorted(stored) != sorted(hashes):
+            wrong.append(f"the registry has {stored}")
         wrong += [
-            f"the registry holds other bytes of {name}"
-            for name in set(held) & set(hashes)
+            f"the registry has different contents of {name}"
+            for name in set(stored) & set(hashes)
             if sha256(self.emulator.read(name)).hexdigest() != hashes[name]
         ]
         packages = report["packages"]
         assert isinstance(packages, list)
-        said = {file["filename"]: file for package in packages for file in package["files"]}
-        if {name: file["sha256"] for name, file in said.items()} != hashes or report["verified"] is not True:
+        reported = {file["filename"]: file for package in packages for file in package["files"]}
+        if {name: file["sha256"] for name, file in reported.items()} != hashes or report["verified"] is not True:
             wrong.append(f"the report says {report}")
         wrong += [
             f"{name} is reported as {file['status']}"
-            for name, file in said.items()
+            for name, file in reported.items()
             if file["status"] not in {"uploaded", "identical"}
         ]
         return wrong
@@ -182,10 +182,10 @@ def _project(folder: Path, number: int) -> list[Path]:
 
 
 def main() -> int:
-    """Kill, and count what is right.
+    """Kill runs, and count those whose repetition was right.
 
     Returns:
-        1 where anything is wrong.
+        1 if any was wrong.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
@@ -198,7 +198,7 @@ def main() -> int:
 
 
 def kill(runs: int, seed: int, folder: Path) -> int:
-    """Kill so many runs, and count those that the same command mended."""
+    """Kill so many runs, and return how many were completed by running the same command again."""
     with Emulator(data=folder / "emulator") as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
         killer = Killer(emulator, folder, random.Random(seed))
         right = 0

@@ -1,7 +1,7 @@
-"""A line to a server far away: 40 ms each way, and a round trip for the connection itself.
+"""Simulate a connection to a distant server: 40 ms each way, and a round trip to connect.
 
-It is a process of its own that forwards bytes. The kernel connects a client at once, so what the client says within the
-first round trip counts as said at its end. There is no limit of bandwidth, and nothing is lost.
+A separate process forwards the bytes. The kernel accepts a client at once, so bytes that the client sends within the
+first round trip are delayed as if they were sent at its end. Bandwidth is not limited, and nothing is lost.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ ONE_WAY = 0.04
 
 
 class Link:
-    """The line to a port of this machine, for as long as the context lasts.
+    """A slow connection to a port of this machine, while the context is open.
 
     Attributes:
-        port: Where it begins, on this machine.
+        port: The port to connect to, on this machine.
     """
 
     def __init__(self, target: int) -> None:
@@ -35,7 +35,7 @@ class Link:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate()  # the end of its input ends it
+        self._process.communicate()  # it ends at the end of its input
 
 
 async def _serve(target: int) -> None:
@@ -46,12 +46,12 @@ async def _serve(target: int) -> None:
 
 
 class _End(asyncio.Protocol):
-    """One end: what is read from it is written to the other, end included, when it has come a long way.
+    """One end: what it reads, also the end of the stream, is written to the other end after the delay.
 
     Attributes:
-        transport: What it is read from and written to.
+        transport: The transport to read from and write to.
         other: The other end.
-        open_at: When what is read first sets out.
+        open_at: The time when the connection counts as established.
     """
 
     transport: asyncio.Transport
@@ -60,14 +60,14 @@ class _End(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_its_way: deque[bytes] = deque()
+        self._delayed: deque[bytes] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._on_its_way.append(data)
+        self._delayed.append(data)
         self._loop.call_at(max(self._loop.time(), self.open_at) + ONE_WAY, self._arrive)
 
     def eof_received(self) -> bool:
@@ -78,13 +78,13 @@ class _End(asyncio.Protocol):
         self._loop.call_later(2 * ONE_WAY, self.other.transport.close)
 
     def _arrive(self) -> None:
-        data = self._on_its_way.popleft()  # in order, even if two are due at the same time
+        data = self._delayed.popleft()  # in order, even if two are due at the same time
         if self.other.transport.is_closing():
             return
         if data:
             self.other.transport.write(data)
         else:
-            with contextlib.suppress(OSError):  # it has gone
+            with contextlib.suppress(OSError):  # it is closed
                 self.other.transport.write_eof()
 
 

@@ -1,6 +1,6 @@
-"""Every endpoint with every fault, and what comes of it: `python -m bench.matrix`.
+"""Publish with every fault at every endpoint, and show the outcomes: `python -m bench.matrix`.
 
-Each cell publishes one wheel in this process, with servers that fail in one way, and a clock that only sleeping moves.
+Each cell publishes one wheel in this process, with one fault at one endpoint. Its clock moves by sleeping only.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from tests.wheels import make_wheel
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
 THROUGH = "came through"
 SENSELESS = "-"
-"""A cell without meaning: only an index can lag."""
+"""A fault that the endpoint cannot have: only an index can lag."""
 
 AT_ONCE = 8
 SLOW = {"silence", "drip"}
-"""Rows in which the time until nobody waits any longer really passes."""
+"""Rows that take real time, until the timeout."""
 
 ANSWER_SECONDS = 0.4
 TIMES = {"twice": 2, "for ever": 0}
@@ -44,7 +44,7 @@ _FOR_EVER = {"lag": 1e6}
 
 @dataclass
 class Clock:
-    """The time of both sides: that of this machine, and what was slept on top, which nobody really waits for."""
+    """The clock of both sides: this machine's time plus the time slept, which does not really pass."""
 
     slept: float = 0.0
 
@@ -53,11 +53,11 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
-        time.sleep(0.01)  # lets the emulator notice what time it is
+        time.sleep(0.01)  # the emulator notices the new time
 
 
 def tables(folder: Path) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
-    """The outcome for each strength, fault and endpoint, and what went wrong in any cell."""
+    """Return the outcome for each strength, fault and endpoint, and the problems of all cells."""
     Cloud(World.default(), folder)  # makes the keys
     places = list(product(TIMES, ROWS, ENDPOINTS))
     cells = {
@@ -81,11 +81,11 @@ class Cell:
     """One fault at one endpoint, with an emulator of its own.
 
     Attributes:
-        folder: For the wheel and for the emulator's data.
-        keys: Keys for the emulator, which take long to make.
+        folder: The folder for the wheel and the emulator's data.
+        keys: The keys of the emulator, which take long to make.
         row: One of `ROWS`.
-        times: How often the fault strikes; 0 for ever.
-        wrong: What must never be, if it was.
+        times: How often the fault occurs; 0 for ever.
+        wrong: The problems found.
     """
 
     folder: Path
@@ -116,33 +116,33 @@ class Cell:
         began, slept = time.monotonic(), self.clock.slept
         outcome, claims = self._publish(emulator, credential, wheel, name)
         if row == RETRY_AFTER and self.clock.slept - slept < times * _SECONDS[row] - 0.1:
-            self.wrong.append(f"{name}: did not wait as long as it was asked to")
+            self.wrong.append(f"{name}: did not wait as long as the server asked")
         if time.monotonic() - began > CELL_SECONDS:
             self.wrong.append(f"{name}: took {time.monotonic() - began:.0f} s")
         if not sum(emulator.struck.values()):
-            self.wrong.append(f"{name}: never struck")
+            self.wrong.append(f"{name}: the fault never occurred")
         emulator.inject()
         self.clock.sleep(_SECONDS["refused"])
         if outcome == THROUGH and not claims:
-            self.wrong.append(f"{name}: {outcome}, and the report says otherwise")
-        if claims and _held(emulator, wheel) != wheel.read_bytes():
+            self.wrong.append(f"{name}: {outcome}, but the report differs")
+        if claims and _stored(emulator, wheel) != wheel.read_bytes():
             self.wrong.append(f"{name}: claims success wrongly")
         again, claims = self._publish(emulator, credential, wheel, f"{name}, again")
-        if again != THROUGH or not claims or _held(emulator, wheel) != wheel.read_bytes():
-            self.wrong.append(f"{name}: the same command again does not mend it: {again}")
+        if again != THROUGH or not claims or _stored(emulator, wheel) != wheel.read_bytes():
+            self.wrong.append(f"{name}: running the same command again does not help: {again}")
         return outcome
 
     def _publish(self, emulator: Emulator, credential: Credential, wheel: Path, name: str) -> tuple[str, bool]:
-        """What came of it, and whether the file is said to be in the registry."""
+        """Return the outcome, and whether the report says that the registry has the file."""
         retry_policy = RetryPolicy(timeouts=(1.0, ANSWER_SECONDS), sleep=self.clock.sleep, clock=self.clock.now)
         try:
             report = publish_here(emulator, credential, wheel, retry_policy, lambda _: None)
         except Failure as failure:
-            return _said(failure), False
-        except Exception as error:  # noqa: BLE001 - any other error is a bug, and has to be found
+            return _linked(failure), False
+        except Exception as error:  # noqa: BLE001 - any other error is a bug
             self.wrong.append(f"{name}: {error!r}")
             return "bug", False
-        return (_said(report.failure) if report.failure else THROUGH), _claims(report)
+        return (_linked(report.failure) if report.failure else THROUGH), _claims(report)
 
 
 def _credential(emulator: Emulator, endpoint: str) -> Credential:
@@ -154,19 +154,19 @@ def _claims(report: Report) -> bool:
     return all(each.status in {"uploaded", "identical"} for each in report.files)
 
 
-def _held(emulator: Emulator, wheel: Path) -> bytes | None:
+def _stored(emulator: Emulator, wheel: Path) -> bytes | None:
     try:
         return emulator.read(wheel.name)
     except FileNotFoundError:
         return None
 
 
-def _said(failure: Failure) -> str:
+def _linked(failure: Failure) -> str:
     return f"[{failure.anchor}](troubleshooting.md#{failure.anchor}) ({failure.exit_code})"
 
 
 def as_markdown(outcomes: dict[str, dict[str, dict[str, str]]]) -> str:
-    """The tables as the document has them."""
+    """Return the tables as Markdown."""
     return "\n".join(line for strength, rows in outcomes.items() for line in _table(strength, rows))
 
 
@@ -180,15 +180,15 @@ def _table(strength: str, rows: dict[str, dict[str, str]]) -> Iterator[str]:
 
 
 def in_document(text: str, tables: str) -> str:
-    """The document with its tables made anew."""
+    """Return the document with these tables."""
     return re.sub(r"(<!-- matrix: [^\n]*-->\n).*?(<!-- /matrix -->)", rf"\1\n{tables}\n\2", text, flags=re.DOTALL)
 
 
 def main() -> int:
-    """Run all cells; with `--write`, into the document.
+    """Run all cells; with `--write`, update the document.
 
     Returns:
-        1 where something happened that must not.
+        1 if any cell went wrong.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write the tables into docs/{DOCUMENT.name}")

@@ -1,4 +1,4 @@
-"""Measuring: every round runs each case once, in another order; time by the wall, memory of all processes together."""
+"""Measure wall time, and the memory of all processes. Each round runs every case once, in another order."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Self
 
 LOOK = 0.02
-"""Seconds between two looks at the memory."""
+"""Seconds between two measurements of the memory."""
 
 _KIB = 1024
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run, as somebody would type it."""
+    """A program to run, as a user would type it."""
 
     arguments: Sequence[str]
     folder: Path
@@ -33,12 +33,12 @@ class Case:
     """One way to do some work.
 
     Attributes:
-        name: What its folder is called.
-        prepare: Given an empty folder and a number that no other run has, what is to be timed: the commands of each
-            part, which run one after the other, by the name that the tables have for it.
-        check: Given that number, raises where the work was not done.
-        rounds: In how many rounds it takes part; None for all.
-        warm: Whether it also takes part in the round before, which fills caches and does not count.
+        name: The name of its folder.
+        prepare: Returns, for an empty folder and a unique number, the commands to time: for each part, by its name in
+            the tables, the commands that run one after the other.
+        check: Raises, for that number, if the work was not done.
+        rounds: The number of rounds that it takes part in; None for all.
+        warm: Whether it takes part in the first round, which fills caches and does not count.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Case:
 
 @dataclass
 class Summary:
-    """What all runs of one case took.
+    """The results of all runs of a case.
 
     Attributes:
-        seconds: Of each run that counts.
-        memory: Bytes at the peak of any run in which it was looked at; 0 where it never was, or there is no /proc.
+        seconds: The time of each run that counts.
+        memory: The highest peak in bytes; 0 if it was not measured, or there is no /proc.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -68,11 +68,11 @@ class Summary:
 class Bench:
     """Runs cases.
 
-    Looking at memory takes time: it is done in the round that does not count, unless a case has no part in that.
+    Measuring memory takes time, so it is done in the round that does not count, if a case takes part in it.
 
     Args:
-        folder: Each case has a folder of its own in it, which is made anew, and in the same place, for each run.
-        say: Hears what is going on.
+        folder: The folder for the folders of the cases, which are made again for each run.
+        say: Shows progress.
 
     Attributes:
         failed: The names of the cases that failed.
@@ -85,7 +85,7 @@ class Bench:
         self._numbers = iter(range(1, 1_000_000))
 
     def run(self, cases: Sequence[Case], rounds: int) -> dict[str, Summary]:
-        """Run so many rounds of the cases, after one that does not count. What fails is told, and not run again."""
+        """Run so many rounds after one that does not count. A case that fails is not run again."""
         found: dict[str, dict[str, Summary]] = {case.name: {} for case in cases}
         for each in range(-1, rounds):
             start = max(each, 0) % len(cases)
@@ -105,7 +105,7 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         number = next(self._numbers)
         for name, commands in case.prepare(folder, number).items():
-            os.sync()  # else it would be this one that waits until the files of the one before are on the disk
+            os.sync()  # otherwise this run waits for the disk writes of the last one
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
             summary = found.setdefault(name, Summary())
@@ -135,13 +135,13 @@ def _timed(commands: Sequence[Command], log: Path, memory: "_Memory") -> float:
 
 
 class _Memory:
-    """Looks at a process and all below it, again and again.
+    """Measures the memory of a process and its descendants, again and again.
 
-    What they share counts once (PSS): many workers that were forked take what they really take.
+    Memory that they share counts once (PSS), as for forked workers.
 
     Attributes:
         watched: The process.
-        peak: Bytes, at most.
+        peak: The highest value, in bytes.
     """
 
     def __init__(self, *, looks: bool) -> None:
@@ -176,7 +176,7 @@ def _descendants(process: int) -> Iterator[int]:
 
 
 def _memory_of(process: int) -> int:
-    """Bytes; 0 where it has ended."""
+    """Return the memory in bytes; 0 if the process has ended."""
     with suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123 - the same
         for line in file:
             if line.startswith(b"Pss:"):

@@ -1,4 +1,4 @@
-"""How much more memory publishing a large wheel takes than a small one: `python -m bench.memory --size-mb 2048`."""
+"""Compare the memory for publishing a large wheel and a small one: `python -m bench.memory --size-mb 2048`."""
 
 import argparse
 import base64
@@ -17,7 +17,7 @@ from gar_emulator import Emulator
 
 MIB = 1024 * 1024
 MOST = 25 * MIB
-"""Bytes of memory that a large file may take beyond a small one."""
+"""The most bytes of memory that a large file may take beyond a small one."""
 
 _WATCHED = """
 import sys
@@ -26,14 +26,14 @@ code = main()
 print(open("/proc/self/status").read())
 sys.exit(code)
 """
-"""The command, which says its own peak in the end: what a parent is told includes the parent's (Linux)."""
+"""The command, which prints its own peak at the end: on Linux, the peak that a parent gets includes the parent's."""
 
 
 def main() -> int:
-    """Measure, and say the difference.
+    """Measure, and print the difference.
 
     Returns:
-        1 where it is more than `MOST`.
+        1 if it is more than `MOST`.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size-mb", type=int, default=2048)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def measure(folder: Path, size: int) -> tuple[int, int]:
-    """The peak of resident memory, in bytes, of publishing 2 KB and of publishing `size` bytes."""
+    """Return the peaks of resident memory, in bytes, for publishing 2 KB and `size` bytes."""
     with Emulator(data=folder / "emulator") as emulator:
         small, large = (_peak(emulator, folder / str(each), each) for each in (2048, size))
     return small, large
@@ -76,7 +76,7 @@ def _peak(emulator: Emulator, folder: Path, size: int) -> int:
 
 
 def write_wheel(folder: Path, version: str, size: int) -> Path:
-    """A valid wheel with one member of `size` bytes that no compression makes smaller."""
+    """Write a valid wheel with one member of `size` bytes that cannot be compressed, and return its path."""
     info = f"large-{version}.dist-info"
     path = folder / f"large-{version}-py3-none-any.whl"
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Small projects, as anybody has them."""
+"""Write small, ordinary projects."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ BACKENDS = {
     "flit": ('"flit_core>=3.12"', "flit_core.buildapi"),
     "poetry": ('"poetry-core>=2"', "poetry.core.masonry.api"),
 }
-"""The build requirement, and the backend."""
+"""The build requirement and the module of each backend."""
 
 _PROJECT = """[build-system]
 requires = [{requires}]
@@ -27,13 +27,13 @@ _CODE = '''"""A small package."""
 
 
 def hello(name: str = "world") -> str:
-    """Greet somebody."""
+    """Return a greeting."""
     return f"Hello, {name}!"
 '''
 
 
 def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> Path:
-    """Write one project, and return its folder."""
+    """Write a project, and return its folder."""
     requires, module = BACKENDS[backend]
     package = folder / "src" / name.replace("-", "_")
     package.mkdir(parents=True)
@@ -46,7 +46,7 @@ def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> 
 
 
 def write_workspace(folder: Path, count: int, version: str) -> Path:
-    """Write so many hatchling projects below `packages`, as a workspace of uv, and return its folder."""
+    """Write a uv workspace with so many hatchling projects below `packages`, and return its folder."""
     for number in range(count):
         write(folder / "packages" / part(number), part(number), version)
     (folder / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
@@ -54,5 +54,5 @@ def write_workspace(folder: Path, count: int, version: str) -> Path:
 
 
 def part(number: int) -> str:
-    """The name of a package of a workspace."""
+    """Return the name of a package of the workspace."""
     return f"part-{number:03}"

@@ -1,4 +1,4 @@
-"""Publishing as these proofs do it: as a process of its own, or in this process with little patience."""
+"""Publish in a separate process, or in this one with a retry policy of the caller."""
 
 import os
 import sys
@@ -24,21 +24,21 @@ DIRECT = ("--workload-identity-provider", PROVIDER)
 
 
 def process_environment(emulator: Emulator, temporary: Path) -> dict[str, str]:
-    """The environment of a publishing process: the way to the emulator, and nothing of this one."""
+    """Return the environment of a publishing process: the emulator's variables, and little of this process."""
     passed_on = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
     return {**passed_on, "HOME": str(temporary), "TMPDIR": str(temporary), **emulator.exports()}
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A kind of credential: the inputs and the environment that bring it."""
+    """A kind of credential: its inputs and its environment."""
 
     inputs: Mapping[str, str]
     environment: Mapping[str, str]
 
 
 def credentials(emulator: Emulator) -> dict[str, Credential]:
-    """Each kind by the endpoint that it alone needs."""
+    """Return each kind by the endpoint that only it needs."""
     federation = {"workload-identity-provider": PROVIDER}
     metadata = {name: value for name, value in emulator.exports().items() if name.startswith("GCE_")}
     return {
@@ -55,7 +55,7 @@ def publish_here(
     """Publish one wheel in this process.
 
     Raises:
-        Failure: As `gar_publish.publish.pipeline.publish`.
+        Failure: See `gar_publish.publish.pipeline.publish`.
     """
     environment = {"GAR_EMULATOR_HOST": emulator.url, "HOME": str(wheel.parent), **credential.environment}
     endpoints = Endpoints.from_environment(environment)
@@ -69,7 +69,7 @@ def publish_here(
 
 
 class _Console:
-    """Hands every line to `say`, and masks nothing: this console shows nothing to anybody."""
+    """Passes every line to `say`. It masks nothing, because nothing is shown."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

@@ -1,4 +1,4 @@
-"""What must be reached, and whether it is."""
+"""Compare the measurements with the targets."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ Table = Mapping[str, Summary]
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of an image above its base, as they lie there and compressed."""
+    """The bytes that an image adds to its base, plain and compressed."""
 
     plain: int
     compressed: int
@@ -31,16 +31,16 @@ class Size:
 
 @dataclass
 class Measured:
-    """All that was measured, by the names of the cases.
+    """All measurements, by the names of the cases.
 
     Attributes:
         small: One package of each backend.
         workspace: 50 packages.
-        scale: gar-publish alone, by the number of packages.
+        scale: gar-publish, by the number of packages.
         containers: The image and its base.
-        size: Of the image.
-        environment_made: Whether uv ran where nothing was new.
-        missing: Why there is nothing in the tables of containers.
+        size: The size of the image.
+        environment_made: Whether uv ran although nothing was new.
+        missing: Why nothing was measured in containers.
         failed: The names of the cases that failed.
     """
 
@@ -59,12 +59,12 @@ class Row:
     """One piece of work.
 
     Attributes:
-        work: What is done.
+        work: The work.
         peer: What it is compared with.
-        ratio: What is to be at most the target; None where it could not be measured.
-        fine: Whether all else is as it must be.
-        unit: Of both; empty for a ratio.
-        note: What people are told besides.
+        ratio: The result, which must not exceed the target; None if it was not measured.
+        fine: Whether the other conditions are met.
+        unit: The unit of both; empty for a ratio.
+        note: A remark.
     """
 
     work: str
@@ -80,12 +80,12 @@ class Row:
         return self.ratio is not None and self.ratio <= self.target and self.fine
 
     def as_json(self) -> dict[str, Any]:
-        """The row as `results.json` has it."""
+        """Return the row for `results.json`."""
         return {name: getattr(self, name) for name in ("work", "peer", "ratio", "target", "met")}
 
 
 def rows(of: Measured) -> Iterator[Row]:
-    """The ten rows, in their order."""
+    """Yield the ten rows."""
     ours = f"hatchling: {OURSELVES}"
     yield Row(
         "one small package, build + credentials + upload + read-back",
@@ -101,7 +101,7 @@ def rows(of: Measured) -> Iterator[Row]:
         1.0,
         note=of.missing
         or _failed(of, IN_IMAGE, UV_IN_BASE)
-        or _said("{:.2f} of uv without a container", _ratio(of.containers, IN_IMAGE, UV_ON_HOST)),
+        or _formatted("{:.2f} of uv without a container", _ratio(of.containers, IN_IMAGE, UV_ON_HOST)),
     )
     yield Row(
         "the same as a plain command, both with a warm uv cache",
@@ -111,9 +111,9 @@ def rows(of: Measured) -> Iterator[Row]:
         note=_failed(of, ours, f"hatchling: {UV}") or _setuptools(of.small, UV),
     )
     fifty = "50 small hatchling packages, credentials and read-back included"
-    for work, peer, said, target in ((fifty, UV_ALL, UV_ALL, 0.08), ("the same 50 packages", LOOP, f"a {LOOP}", 0.02)):
+    for work, peer, label, target in ((fifty, UV_ALL, UV_ALL, 0.08), ("the same 50 packages", LOOP, f"a {LOOP}", 0.02)):
         note = _failed(of, OURSELVES, peer)
-        yield Row(work, said, _ratio(of.workspace, OURSELVES, peer), target, note=note)
+        yield Row(work, label, _ratio(of.workspace, OURSELVES, peer), target, note=note)
     yield Row(
         "50 packages again with nothing new",
         "the first run",
@@ -164,7 +164,7 @@ def _rounded(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def _said(template: str, ratio: float | None) -> str:
+def _formatted(template: str, ratio: float | None) -> str:
     return "" if ratio is None else template.format(ratio)
 
 
@@ -173,7 +173,7 @@ def _failed(of: Measured, *names: str) -> str:
 
 
 def _setuptools(small: Table, peer: str) -> str:
-    return _said("{:.2f} with setuptools", _ratio(small, f"setuptools: {OURSELVES}", f"setuptools: {peer}"))
+    return _formatted("{:.2f} with setuptools", _ratio(small, f"setuptools: {OURSELVES}", f"setuptools: {peer}"))
 
 
 def write(made: list[Row]) -> None:
@@ -182,7 +182,7 @@ def write(made: list[Row]) -> None:
 
 
 def as_markdown(made: list[Row]) -> str:
-    """The table."""
+    """Return the table as Markdown."""
     lines = ["| work | against | measured | target | met | |", "| --- | --- | --: | --: | --- | --- |"]
     for row in made:
         measured = "not measured" if row.ratio is None else f"{row.ratio:g}{row.unit}"

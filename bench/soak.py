@@ -1,4 +1,4 @@
-"""Many publishes with random faults on every endpoint: `python -m bench.soak --publishes 1000 --fault-rate 0.05`."""
+"""Publish many times with random faults everywhere: `python -m bench.soak --publishes 1000 --fault-rate 0.05`."""
 
 import argparse
 import itertools
@@ -19,16 +19,16 @@ from tests.wheels import make_wheel
 
 AT_ONCE = 4
 HASTE = 20
-"""How many times shorter than real waits these are, and the faults that take time with them."""
+"""The factor by which waits are shorter than real ones, as are the faults that take time."""
 
 _SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
 _REFUSAL = "401"
-"""A server that says so twice is believed, and a token service at once: that rightly ends a run."""
+"""Not injected: a repeated 401, or one of a token service, rightly ends a run."""
 
 
 @dataclass(frozen=True)
 class Soak:
-    """Publishes wheels, each of another name, side by side."""
+    """Publishes wheels with different names, side by side."""
 
     emulator: Emulator
     folder: Path
@@ -37,7 +37,7 @@ class Soak:
         """Publish one wheel.
 
         Returns:
-            What is wrong afterwards.
+            The problems found afterwards.
         """
         wheel = make_wheel(self.folder, f"soak-{number}", content=f"x = {number}\n" * (10 ** (number % 5)))
         retry_policy = RetryPolicy(timeouts=(2.0, 1.0), sleep=lambda seconds: time.sleep(seconds / HASTE))
@@ -50,12 +50,12 @@ class Soak:
         if [each.status for each in report.files] != ["uploaded"]:
             return [f"{wheel.name} is reported as {report.files[0].status}"]
         if self.emulator.read(wheel.name) != wheel.read_bytes():
-            return [f"{wheel.name}: other bytes"]
+            return [f"{wheel.name}: different contents"]
         return []
 
 
 def faults(rate: float) -> list[Fault]:
-    """Every fault that a run can come through, on every endpoint, together striking a request at this rate."""
+    """Return every fault that a run survives, at every endpoint; together they hit a request at this rate."""
     kinds = {
         endpoint: [kind for kind in FAULTS if kind != _REFUSAL and (kind != "lag" or endpoint in {"index", "download"})]
         for endpoint in ENDPOINTS
@@ -68,10 +68,10 @@ def faults(rate: float) -> list[Fault]:
 
 
 def soak(publishes: int, rate: float, seed: int, folder: Path) -> tuple[int, int, int, int]:
-    """Publish so often.
+    """Publish so many times.
 
     Returns:
-        How many were published, lost and doubled, and how many faults struck.
+        The numbers of published, lost and doubled files, and of faults that occurred.
     """
     with Emulator(data=folder / "emulator", seed=seed) as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
         kinds = itertools.cycle(credentials(emulator).values())
@@ -80,17 +80,17 @@ def soak(publishes: int, rate: float, seed: int, folder: Path) -> tuple[int, int
         problems = list(pool.map(running.publish, range(publishes), itertools.islice(kinds, publishes)))
         for problem in itertools.chain(*problems):
             print(problem)
-        held = Counter(stored.package for stored in emulator.files())
+        stored = Counter(each.package for each in emulator.files())
         struck = sum(emulator.struck.values())
     lost = sum(bool(each) for each in problems)
-    return publishes - lost, lost, sum(count - 1 for count in held.values()), struck
+    return publishes - lost, lost, sum(count - 1 for count in stored.values()), struck
 
 
 def main() -> int:
-    """Publish, and count.
+    """Publish, and print the counts.
 
     Returns:
-        1 where anything was lost or doubled.
+        1 if anything was lost or doubled.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--publishes", type=int, default=1000)

@@ -1,6 +1,6 @@
-"""gar-publish and its peers, side by side on the same projects: `make bench`.
+"""Compare gar-publish with its peers on the same projects: `make bench`.
 
-It prints the table of what must be reached, and writes `bench/results.json`, `docs/benchmarks.md` and its chart.
+It prints the table of targets, and writes `bench/results.json`, `docs/benchmarks.md` and its chart.
 """
 
 import argparse
@@ -26,10 +26,10 @@ MANY_ROUNDS = 3
 
 
 def main() -> int:
-    """Measure.
+    """Measure, and write the results.
 
     Returns:
-        0, whatever was reached: the table says that.
+        0, even if a target is not met: the table shows that.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
@@ -76,7 +76,7 @@ def measure(stage: Stage, rounds: int, parts: "tuple[str, ...] | list[str]") -> 
 
 
 def _generators(stage: Stage) -> set[str]:
-    """What made the wheels that were uploaded, by their own account."""
+    """Return the generators that the uploaded wheels name."""
     found = set()
     for stored in stage.emulator.files():
         with zipfile.ZipFile(BytesIO(stage.emulator.read(stored.filename))) as wheel:

@@ -1,4 +1,4 @@
-"""Where everything is measured: an emulator over TLS, far away, and an environment as on a runner."""
+"""The place of the measurements: a distant emulator with TLS, and the environment of a runner."""
 
 import os
 import re
@@ -25,23 +25,23 @@ _PASSED_ON = re.compile(
     r"LANG | (HTTP|HTTPS|ALL)_PROXY | (PIP|UV)_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|CONFIG_FILE)",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Where packages come from is the machine's; nothing else of its settings is."""
+"""The settings of package indexes and proxies are taken from this machine; no others are."""
 
 _SETTINGS = (".netrc", ".pip", ".config/pip", ".config/uv")
 
 
 class Stage:
-    """Servers, and what connects programs to them, for as long as the context lasts.
+    """Servers, and what programs need to connect to them, while the context is open.
 
     Args:
-        folder: Keeps everything, caches included.
+        folder: The folder for all files, caches included.
 
     Attributes:
-        environment: That of every program.
-        job: What gar-publish needs besides: the emulator's address, and the identity of a workflow's job.
-        upload_url: Where the peers upload to.
-        token: With which they do.
-        bundle: The certificate authorities of this machine, and the emulator's.
+        environment: The environment of every program.
+        job: Variables for gar-publish: the emulator's address, and the identity of a workflow's job.
+        upload_url: The URL that the peers upload to.
+        token: Their token.
+        bundle: The certificate authorities of this machine and of the emulator.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,8 +76,8 @@ class Stage:
     ) -> None:
         self._stack.close()
 
-    def held(self, version: str) -> set[str]:
-        """The packages of which the emulator holds this version."""
+    def stored(self, version: str) -> set[str]:
+        """Return the packages that the emulator has in this version."""
         return {stored.package for stored in self.emulator.files() if f"-{version}-" in stored.filename}
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""gar-publish and its peers: what somebody types to build and publish with each, and the work they are given."""
+"""The commands to build and publish with gar-publish and its peers, and the projects to publish."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ UV_ALL = "uv build --all-packages + one uv publish"
 LOOP = f"loop of {TWINE}"
 
 Type = Callable[[Path], list[Command]]
-"""What is typed in a project's folder."""
+"""Returns the commands for a project's folder."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Knows what to type.
+    """The commands of each tool.
 
     Args:
-        stage: Where it is typed.
+        stage: The place where they run.
     """
 
     stage: Stage
 
     def ours(self, folder: Path, *arguments: str, **variables: str) -> list[Command]:
-        """Credentials, build, upload and read-back."""
+        """Return the command of gar-publish: credentials, build, upload and read-back."""
         command = [str(OURS / "gar-publish"), "publish", "--repository", REPOSITORY, *DIRECT, *arguments]
         return [Command(command, folder, {**self.stage.environment, **self.stage.job, **variables})]
 
@@ -60,7 +60,7 @@ class Tools:
         return Command([str(PEERS / program), *arguments], folder, environment)
 
     def peer_login(self) -> dict[str, str]:
-        """The registry and the token, as each peer has them; and where it keeps what it keeps."""
+        """Return the variables of the peers for the registry, the token, and their caches."""
         url, token, folder = self.stage.upload_url, self.stage.token, self.stage.folder
         return {
             "TWINE_USERNAME": USER,
@@ -85,7 +85,7 @@ class Tools:
     # The work
 
     def small(self) -> list[Case]:
-        """One small package of each backend, with everything that publishes such a package."""
+        """Return the cases for one small package of each backend, with each tool that can publish it."""
         every = {OURSELVES: self.ours, TWINE: self.twine, "build --installer uv + twine": self.twine_uv, UV: self.uv}
         kinds: dict[str, dict[str, Type]] = {
             "hatchling": {**every, "hatch build + hatch publish": self.hatch},
@@ -108,7 +108,7 @@ class Tools:
         return Case(name, prepare, lambda number: self.check([package], number))
 
     def workspace(self, count: int) -> list[Case]:
-        """A workspace of hatchling packages: gar-publish twice, and what else there is to type."""
+        """Return the cases for a workspace of hatchling packages: gar-publish twice, and the peers."""
 
         def loop(typed: Type) -> Type:
             return lambda folder: [each for part in sorted(folder.glob("packages/*")) for each in typed(part)]
@@ -136,7 +136,7 @@ class Tools:
         ]
 
     def scale(self, counts: Iterable[int]) -> list[Case]:
-        """gar-publish with workspaces of several sizes, by their sizes."""
+        """Return the cases for gar-publish with workspaces of several sizes."""
 
         def case(count: int) -> Case:
             def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
@@ -150,9 +150,9 @@ class Tools:
 
     @property
     def untouched(self) -> Path:
-        """A cache of uv's that is there only if uv ran where there was nothing to build."""
+        """A cache of uv that exists only if uv ran although there was nothing to build."""
         return self.stage.folder / "untouched"
 
     def check(self, names: Iterable[str], number: int) -> None:
-        if missing := set(names) - self.stage.held(f"1.{number}"):
+        if missing := set(names) - self.stage.stored(f"1.{number}"):
             raise RuntimeError(f"not uploaded: {sorted(missing)}")

@@ -1,8 +1,8 @@
-"""The last step of the image's build: byte code of what runs import, found out by importing and building.
+"""Compile the modules that a run imports: the last step of the image's build.
 
-A module of a library is in the image once: as byte code where it was imported here, else as its source. gar-publish
-itself, and what runs a hook in another environment, keep their sources. The official base image has no byte code of the
-standard library; what is made of it here goes along.
+It finds them by importing gar-publish and by building projects. A module of a library is in the image once: as byte
+code if it was imported here, otherwise as its source. gar-publish and pyproject_hooks keep their sources. The byte code
+of the standard library, which the official base image does not have, is added to the image.
 """
 
 import ast
@@ -34,7 +34,7 @@ PROJECTS = (
     ("hatchling.build", ["hatchling", "hatch-vcs"], 'dynamic = ["version"]', '[tool.hatch.version]\nsource = "vcs"'),
     ("pdm.backend", ["pdm-backend"], VERSION, ""),
     ("poetry.core.masonry.api", ["poetry-core"], VERSION, ""),
-    ("setuptools.build_meta", ["setuptools"], VERSION, ""),  # takes its own packaging, which others bring
+    ("setuptools.build_meta", ["setuptools"], VERSION, ""),  # imports its own copy of packaging, unlike the two below
     ("setuptools.build_meta", ["setuptools", "wheel"], VERSION, ""),
     ("setuptools.build_meta", ["setuptools", "setuptools-scm"], 'dynamic = ["version"]', "[tool.setuptools_scm]"),
 )
@@ -61,16 +61,16 @@ hello = "hello:main"
 
 
 def main(target: Path, left_out: Path) -> None:
-    """Fill our own environment, and put what else is to be in the image below `target`.
+    """Compile gar-publish's environment, and copy the other byte code for the image to `target`.
 
     Args:
-        target: Becomes the image's root folder.
-        left_out: A list of the requirements that the image does without.
+        target: A folder that will be copied to the root of the image.
+        left_out: A list of the requirements that the image does not have.
     """
     started = time.time()
     target.mkdir()
     for name in sorted(_imports(Path(gar_publish.__file__).parent)):
-        with contextlib.suppress(ImportError):  # what the image does without
+        with contextlib.suppress(ImportError):  # not in the image
             importlib.import_module(name)
     from readme_renderer import rst
 
@@ -89,7 +89,7 @@ def main(target: Path, left_out: Path) -> None:
 
 
 def _imports(folder: Path) -> Iterator[str]:
-    """Whatever gar-publish imports, be it in a function."""
+    """Yield all that gar-publish imports, also inside functions."""
     for file in folder.rglob("*.py"):
         yield ".".join(file.relative_to(folder.parent).with_suffix("").parts)
         for node in ast.walk(ast.parse(file.read_bytes())):
@@ -101,7 +101,7 @@ def _imports(folder: Path) -> Iterator[str]:
 
 
 def _build(backend: str, requires: list[str], version: str, more: str) -> None:
-    """Build a project as a run does, in the same kind of environment."""
+    """Build a project in the environment that a run would use."""
     chosen = image_backends.choose([Requirement(each) for each in requires])
     assert chosen, requires
     with tempfile.TemporaryDirectory() as name:
@@ -120,7 +120,7 @@ def _build(backend: str, requires: list[str], version: str, more: str) -> None:
 
 
 def _drop_sources(place: Path) -> None:
-    """Of what was imported from here. It is compiled once more, since its byte code may have the name of a link."""
+    """Replace the sources of imported modules with byte code, compiled again with the real path in it."""
     for code in place.rglob("__pycache__/*.pyc"):
         source = code.parent.with_name(f"{code.name.partition('.')[0]}.py")
         if source.parent != place and source.relative_to(place).parts[0] not in SOURCES_KEPT:
@@ -130,7 +130,7 @@ def _drop_sources(place: Path) -> None:
 
 
 def _drop_requirements(place: Path, names: Collection[str]) -> None:
-    """Require nothing that the image does without on purpose: what `pip check` misses then, is missing indeed."""
+    """Remove the requirements that the image does not have on purpose, so that `pip check` shows only real gaps."""
     for file in place.glob("*.dist-info/METADATA"):
         head, blank, description = file.read_text(encoding="utf-8").partition("\n\n")
         kept = [line for line in head.splitlines() if _required(line) not in names]
@@ -143,5 +143,5 @@ def _required(header: str) -> str | None:
 
 
 if __name__ == "__main__":
-    os.environ["SETUPTOOLS_SCM_PRETEND_VERSION"] = "1.0"  # the projects are in no repository
+    os.environ["SETUPTOOLS_SCM_PRETEND_VERSION"] = "1.0"  # the projects are not in a repository
     main(*map(Path, sys.argv[1:]))

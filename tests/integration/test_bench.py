@@ -1,4 +1,4 @@
-"""What `make bench` is made of, with next to no work: no figure is checked, but that there is one."""
+"""The parts of `make bench`, with very little work: no figure is checked, only that there is one."""
 
 import json
 import re
@@ -34,7 +34,7 @@ urllib.request.urlopen(os.environ["GAR_EMULATOR_HOST"] + "/emulator/faults").rea
 """
 
 
-def test_a_far_server_takes_its_time(tmp_path: Path) -> None:
+def test_a_distant_server_is_slow(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         environment = {**stage.environment, **stage.job}
         get = [Command([sys.executable, "-c", _GET], tmp_path, environment)]
@@ -43,7 +43,7 @@ def test_a_far_server_takes_its_time(tmp_path: Path) -> None:
         cases = [Case("get", lambda *_: {"get": get}), Case("nothing", lambda *_: {"nothing": nothing})]
         found = bench.run(cases, 2)
     assert len(found["get"].seconds) == 2
-    assert min(found["get"].seconds) > 3 * 2 * ONE_WAY  # a connection, TLS, and the question
+    assert min(found["get"].seconds) > 3 * 2 * ONE_WAY  # connect, TLS, request
     assert found["get"].memory > rows.MB or not Path("/proc/self/smaps_rollup").exists()
     assert bench.failed == ["nothing"]
     assert found.keys() == {"get"}
@@ -59,7 +59,7 @@ def test_gar_publish_publishes_a_workspace(tmp_path: Path) -> None:
     assert found.keys() == {OURSELVES, AGAIN}
 
 
-def test_a_row_tells_whether_its_target_is_met() -> None:
+def test_a_row_shows_whether_its_target_is_met() -> None:
     def took(seconds: float, memory: int = 0) -> Summary:
         return Summary([seconds], memory)
 
@@ -79,17 +79,17 @@ def test_a_row_tells_whether_its_target_is_met() -> None:
     assert not list(rows.rows(of))[5].met
 
 
-def test_the_rows_are_those_that_must_be_reached() -> None:
+def test_the_rows_of_the_targets() -> None:
     for row, work in zip(rows.rows(Measured()), WORKS, strict=True):
         assert row.work.startswith(work)
         assert not row.met
 
 
-def test_results_document_and_chart_are_of_one_run() -> None:
+def test_results_document_and_chart_come_from_one_run() -> None:
     results = json.loads(rows.RESULTS.read_text(encoding="utf-8"))
     text = document.DOCUMENT.read_text(encoding="utf-8")
     table = re.findall(r"^\| (.+?) \| (.+?) \| ([^|]+) \| ([^|]+) \| (yes|\*\*no\*\*) \|", text, re.MULTILINE)
-    said = [
+    listed = [
         {
             "work": work,
             "peer": peer,
@@ -99,14 +99,14 @@ def test_results_document_and_chart_are_of_one_run() -> None:
         }
         for work, peer, measured, target, met in table
     ]
-    assert said == results
+    assert listed == results
     assert [row.work for row in rows.rows(Measured())] == [row["work"] for row in results]
     ET.fromstring(document.CHART.read_text(encoding="utf-8"))
     for seconds in re.findall(r">(\d+\.\d\d)</text>", document.CHART.read_text(encoding="utf-8")):
         assert f"| {seconds} |" in text
 
 
-def test_only_what_was_measured_is_written() -> None:
+def test_writes_only_between_the_marks() -> None:
     once = document.filled("a\n<!-- measured: by -->\n<!-- /measured -->\nb\n", "x")
     assert document.filled(once, "y") == once.replace("\nx\n", "\ny\n")
     assert once.startswith("a\n")

@@ -1,11 +1,11 @@
-"""Small samples of the proofs in bench/, and the whole matrix, which docs/reliability.md shows."""
+"""Small samples of the proofs in bench/, and the whole matrix of docs/reliability.md."""
 
 from pathlib import Path
 
 from bench import kill, matrix, memory, soak
 
 
-def test_killed_runs_are_mended_by_the_same_command(tmp_path: Path) -> None:
+def test_the_same_command_completes_a_killed_run(tmp_path: Path) -> None:
     assert kill.kill(4, seed=7, folder=tmp_path) == 4
 
 
@@ -15,7 +15,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert large - small < memory.MOST < size
 
 
-def test_random_faults_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_random_faults_neither_lose_nor_double_a_file(tmp_path: Path) -> None:
     published, lost, doubled, struck = soak.soak(40, 0.1, seed=3, folder=tmp_path)
     assert (published, lost, doubled) == (40, 0, 0)
     assert struck > 10
@@ -26,4 +26,4 @@ def test_every_endpoint_with_every_fault_is_as_documented(tmp_path: Path) -> Non
     assert wrong == []
     tables = matrix.as_markdown(outcomes)
     document = matrix.DOCUMENT.read_text(encoding="utf-8")
-    assert matrix.in_document(document, tables) == document, "write them anew: python -m bench.matrix --write"
+    assert matrix.in_document(document, tables) == document, "update it: python -m bench.matrix --write"
