@@ -1,4 +1,4 @@
-"""The one way a token gets onto a request: to the host that it was made for, and encrypted."""
+"""Adds tokens to requests, for one host only."""
 
 import base64
 from collections.abc import Callable
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class HostAuth(AuthBase):
-    """Sends the current token and its user name to one host, and to no other.
+    """Sends the current token and its user name to one host only.
 
     https://cloud.google.com/artifact-registry/docs/python/authentication
 
     Args:
-        url: Any URL of that host; scheme, host and port count.
-        source: Where the token comes from, asked anew for each request.
+        url: Any URL of that host; its scheme, host and port count.
+        source: Asked for the token of each request.
     """
 
     def __init__(self, url: str, source: "TokenSource") -> None:
@@ -36,13 +36,13 @@ class HostAuth(AuthBase):
 
 
 def refused_token(response: requests.Response) -> str:
-    """The token that was sent with the request of this answer: what `TokenSource.renew` asks for."""
+    """Return the token of the request that got this answer, for `TokenSource.renew`."""
     scheme, _, sent = response.request.headers.get("Authorization", "").partition(" ")
     return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
 
 
 def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
-    """Make a request that `HostAuth` authorises; where its token is refused (401), once more with another."""
+    """Make an authorized request, and once more with another token if the first is refused (401)."""
     response = call()
     if response.status_code != requests.codes.unauthorized:
         return response

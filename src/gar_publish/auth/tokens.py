@@ -1,4 +1,4 @@
-"""What a token is, and how one is kept fresh for many threads."""
+"""Access tokens, and sources that keep one fresh for many threads."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,20 +15,20 @@ READ_ONLY_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
 """https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 FRESH = timedelta(minutes=4)
-"""A token with less time left is replaced: a large upload should not outlive it."""
+"""A token that expires sooner is replaced, so that it does not expire during a large upload."""
 
 _PAUSE = timedelta(minutes=1)
-"""How long a token that could not be replaced serves, if it lasts, before the next one is asked for again."""
+"""The time between two attempts to replace a token, while a server does not answer."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token, or what the registry takes in place of one.
+    """An access token, or a key in place of one.
 
     Attributes:
         value: The secret.
-        expires_at: When it ends, as an aware UTC time; None where nobody knows.
-        user: The user name that goes with it where it is a password.
+        expires_at: The time in UTC when it expires, if known.
+        user: The user name for basic authentication.
     """
 
     value: str = field(repr=False)
@@ -37,17 +37,17 @@ class Token:
 
 
 class TokenSource(Protocol):
-    """One identity's access tokens. May be shared by threads.
+    """The access tokens of one identity. Threads may share it.
 
     Attributes:
-        kind: How the identity is proved, in words: "workload identity".
+        kind: The kind of credential in words: "workload identity".
     """
 
     @property
     def kind(self) -> str: ...
 
     def token(self) -> Token:
-        """The current token; a new one where the current one is about to end.
+        """Return the current token, or a new one if that expires soon.
 
         Raises:
             CredentialsFailure: The identity is refused.
@@ -55,7 +55,7 @@ class TokenSource(Protocol):
         """
 
     def renew(self, refused: str) -> Token:
-        """A token other than `refused`, which a server answered with 401, where another can be had.
+        """Return another token than `refused`, which a server answered with 401, if there is one.
 
         Raises:
             CredentialsFailure: The identity is refused.
@@ -63,11 +63,11 @@ class TokenSource(Protocol):
         """
 
     def read_only(self) -> "TokenSource | None":
-        """The same identity with a read-only scope; None where that cannot be had."""
+        """Return the same identity with a read-only scope, if possible."""
 
 
 class GivenSource:
-    """A token that somebody else made, or a key in place of one: it can neither be renewed nor narrowed."""
+    """A token that the user gave, or a key: it can neither be renewed nor made read-only."""
 
     def __init__(self, value: str, user: str = OAUTH_USER) -> None:
         self.kind = "given access token" if user == OAUTH_USER else "service-account key as the password"
@@ -84,14 +84,14 @@ class GivenSource:
 
 
 class FreshSource:
-    """Keeps the last token and fetches the next one in time; many threads share one fetch, and its failure.
+    """Keeps a token, and fetches the next one before it expires. Threads share one fetch and its failure.
 
     Args:
-        kind: How the identity is proved.
-        fetch: Fetches a new token of a scope.
-        narrows: Whether `fetch` honours a read-only scope.
+        kind: The kind of credential in words.
+        fetch: Fetches a new token with a scope.
+        narrows: Whether `fetch` respects a read-only scope.
         scope: The scope to fetch.
-        now: The time, as an aware UTC time.
+        now: Returns the time in UTC.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class FreshSource:
         self._lock = Lock()
         self._token: Token | None = None
         self._replace_at: datetime | None = None
-        self._flight: Future[Token] | None = None
+        self._pending: Future[Token] | None = None
 
     def token(self) -> Token:
         try:
@@ -119,7 +119,7 @@ class FreshSource:
         except Unreachable:
             with self._lock:
                 last, now = self._token, self._now()
-                if last and last.expires_at and now < last.expires_at:  # it serves for some minutes yet
+                if last and last.expires_at and now < last.expires_at:  # it is valid for some minutes yet
                     self._replace_at = now + _PAUSE
                     return last
             raise
@@ -136,26 +136,26 @@ class FreshSource:
         with self._lock:
             if self._token and is_good(self._token):
                 return self._token
-            flight, mine = self._flight, self._flight is None
-            if flight is None:
-                flight = self._flight = Future()
-        if mine:
-            self._fly(flight)
-        return flight.result()
+            pending, is_first = self._pending, self._pending is None
+            if pending is None:
+                pending = self._pending = Future()
+        if is_first:
+            self._fetch_for_all(pending)
+        return pending.result()
 
-    def _fly(self, flight: "Future[Token]") -> None:
+    def _fetch_for_all(self, pending: "Future[Token]") -> None:
         try:
             asked_at = self._now()
             token = self._fetch(self._scope)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for this fetch gets its failure too
+        except BaseException as error:  # noqa: BLE001 - every thread that waits gets it
             with self._lock:
-                self._flight = None
-            flight.set_exception(error)
+                self._pending = None
+            pending.set_exception(error)
             return
         with self._lock:
-            self._token, self._flight = token, None
+            self._token, self._pending = token, None
             self._replace_at = None
-            # A token that is new and has ended already means that our clock is fast; then a 401 will tell.
-            if token.expires_at and token.expires_at > asked_at:  # half its life, where shorter than the margin
+            # A new token that has expired already means that this machine's clock is wrong. Then a 401 decides.
+            if token.expires_at and token.expires_at > asked_at:
                 self._replace_at = token.expires_at - min(FRESH, (token.expires_at - asked_at) / 2)
-        flight.set_result(token)
+        pending.set_result(token)

@@ -1,11 +1,12 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 import requests
 
-from gar_publish.auth.http_auth import HostAuth, refused_token
-from gar_publish.errors import BadInput
-from gar_publish.urls import refuse_plain_http
+from gar_publish.auth.http_auth import HostAuth, refused_token, with_renewal
+from gar_publish.auth.tokens import FreshSource, GivenSource, Token
 from tests.unit.servers import Counting, Reply, ScriptedServer, basic, serve
 
 
@@ -68,35 +69,41 @@ class TestHostAuth:
         assert refused_token(session.get(server.url, headers={"Authorization": "Bearer abc"})) == "abc"
 
 
-class TestPlainHttp:
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "https://us-central1-python.pkg.dev/p/r/",
-            "http://localhost:8080/",
-            "http://127.0.0.1/",
-            "http://127.8.9.1:1/",
-            "http://[::1]:8080/",
-            "http://emulator:8085/x",
-        ],
-    )
-    def test_fine(self, url: str) -> None:
-        refuse_plain_http(url, "http://emulator:8085")
+class TestWithRenewal:
+    @pytest.fixture
+    def source(self) -> FreshSource:
+        numbers = count(1)
+        return FreshSource("test", lambda _: Token(f"token-{next(numbers)}", None))
 
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "http://us-central1-python.pkg.dev/p/r/",
-            "http://localhost.evil.example/",
-            "http://127.0.0.1.evil.example/",
-            "http://me:open-sesame@10.0.0.1/",
-            "http://emulator:8086/",
-            "ftp://localhost/",
-            "localhost:8080",
-        ],
-    )
-    def test_refused(self, url: str) -> None:
-        with pytest.raises(BadInput) as caught:
-            refuse_plain_http(url, "http://emulator:8085")
-        assert caught.value.anchor == "plain-http"
-        assert "open-sesame" not in caught.value.explain()
+    @pytest.fixture
+    def ask(self, server: ScriptedServer, session: requests.Session, source: FreshSource) -> Callable[[], int]:
+        auth = HostAuth(server.url, source)
+        return lambda: with_renewal(lambda: session.get(server.url, auth=auth), source).status_code
+
+    @pytest.mark.parametrize("status", [200, 403])
+    def test_other_answers_are_final(self, status: int, server: ScriptedServer, ask: Callable[[], int]) -> None:
+        server.on("/", Reply(status))
+        assert ask() == status
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize("status", [200, 401])
+    def test_another_token_is_tried_once(self, status: int, server: ScriptedServer, ask: Callable[[], int]) -> None:
+        server.on("/", Reply(401), Reply(status))
+        assert ask() == status
+        assert [each.headers["Authorization"] for each in server.seen] == [basic("token-1"), basic("token-2")]
+
+    def test_the_same_token_is_not_tried_again(self, server: ScriptedServer, session: requests.Session) -> None:
+        server.on("/", Reply(401))
+        source = GivenSource("given")
+        auth = HostAuth(server.url, source)
+        assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
+        assert len(server.seen) == 1
+
+    def test_threads_share_one_renewal(
+        self, server: ScriptedServer, source: FreshSource, ask: Callable[[], int]
+    ) -> None:
+        stale = basic(source.token().value)
+        server.on("/", lambda seen: Reply(401 if seen.headers["Authorization"] == stale else 200))
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda _: ask(), range(8))) == [200] * 8
+        assert source.token().value == "token-2"

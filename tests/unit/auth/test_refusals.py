@@ -80,7 +80,7 @@ CASES = [
         api(403, "PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource"),
         "immutable-subject",
         "add-iam-policy-binding",
-        "a binding to its old form does not reach it",
+        "a binding to the old form does not include it",
         "sub=repo:octo-org@5/hello@7:environment:prod",
     ),
     Case(

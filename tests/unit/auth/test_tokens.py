@@ -1,24 +1,20 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import sleep
 
 import pytest
-import requests
 
-from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource, Token, TokenSource
 from gar_publish.errors import CredentialsFailure, Unreachable
-from gar_publish.transport.session import new_session
-from tests.unit.servers import Reply, Seen, serve
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @dataclass
 class Mint:
-    """Makes numbered tokens that live an hour by its own clock."""
+    """Makes numbered tokens that are valid for an hour by its own clock."""
 
     life: timedelta = timedelta(hours=1)
     now: datetime = START
@@ -40,7 +36,7 @@ def test_kept_while_fresh() -> None:
     assert source.token().value == "token-1"
 
 
-def test_replaced_near_its_end() -> None:
+def test_replaced_before_it_expires() -> None:
     mint = Mint()
     source = mint.source()
     source.token()
@@ -49,7 +45,7 @@ def test_replaced_near_its_end() -> None:
     assert source.token().expires_at == mint.now + timedelta(hours=1)
 
 
-def test_short_lived_token_serves_half_its_life() -> None:
+def test_a_short_lived_token_is_replaced_after_half_its_life() -> None:
     mint = Mint(life=timedelta(minutes=2))
     source = mint.source()
     source.token()
@@ -59,7 +55,7 @@ def test_short_lived_token_serves_half_its_life() -> None:
     assert source.token().value == "token-2"
 
 
-def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
+def test_the_old_token_is_used_until_it_expires_while_no_server_answers() -> None:
     mint = Mint()
     answers = iter([mint.fetch])
     asked: list[str] = []
@@ -68,7 +64,7 @@ def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
         asked.append(scope)
         if answer := next(answers, None):
             return answer(scope)
-        raise Unreachable("nobody answers", anchor="unreachable")
+        raise Unreachable("no answer", anchor="unreachable")
 
     source = FreshSource("test", fetch, now=lambda: mint.now)
     source.token()
@@ -85,12 +81,21 @@ def test_the_old_one_serves_to_its_end_while_nobody_answers() -> None:
         source.token()
 
 
-def test_unknown_end_is_kept() -> None:
-    source = FreshSource("test", lambda _: Token("only", None))
-    assert source.token() is source.token()
+def test_a_token_without_an_end_is_kept() -> None:
+    tokens = iter([Token("first", None), Token("second", None)])
+    source = FreshSource("test", lambda _: next(tokens))
+    assert source.token().value == source.token().value == "first"
+    assert source.renew("first").value == "second"
 
 
-def test_renewed_once_for_all_who_were_refused() -> None:
+def test_a_token_that_has_expired_when_it_comes_is_kept() -> None:
+    """A wrong clock must not cause a fetch for each request."""
+    mint = Mint(life=timedelta(0))
+    source = mint.source()
+    assert source.token().value == source.token().value == "token-1"
+
+
+def test_one_renewal_for_all_refused_requests() -> None:
     mint = Mint()
     source = mint.source()
     source.token()
@@ -137,7 +142,7 @@ def in_threads(count: int, call: Callable[[], object]) -> list[object]:
 
 
 class Slow:
-    """Fetches only once 49 others wait for it."""
+    """Fetches when 49 other threads wait for it."""
 
     def __init__(self, failure: CredentialsFailure | None = None) -> None:
         self.source = FreshSource("test", self.fetch)
@@ -147,7 +152,7 @@ class Slow:
     def fetch(self, _scope: str) -> Token:
         self.count += 1
         for _ in range(5000):
-            if self.source._flight and len(self.source._flight._condition._waiters) == 49:  # type: ignore[attr-defined] # looked into
+            if self.source._pending and len(self.source._pending._condition._waiters) == 49:  # type: ignore[attr-defined] # private
                 break
             sleep(0.001)
         if self.failure:
@@ -172,55 +177,3 @@ def test_given_token_stays() -> None:
     source: TokenSource = GivenSource("given")
     assert source.token() == source.renew("given") == Token("given", None)
     assert source.read_only() is None
-
-
-class TestWithRenewal:
-    @pytest.fixture
-    def session(self) -> Iterator[requests.Session]:
-        with new_session() as session:
-            yield session
-
-    def test_another_token_is_tried_once(self, session: requests.Session) -> None:
-        with serve() as server:
-            server.on("/", Reply(401), Reply(200))
-            source = Mint().source()
-            auth = HostAuth(server.url, source)
-            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 200
-            assert source.token().value == "token-2"
-            first, second = (each.headers["Authorization"] for each in server.seen)
-            assert first != second
-
-    def test_refused_for_good(self, session: requests.Session) -> None:
-        with serve() as server:
-            server.on("/", Reply(401))
-            source = Mint().source()
-            auth = HostAuth(server.url, source)
-            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
-            assert len(server.seen) == 2
-
-    def test_the_same_token_is_not_tried_again(self, session: requests.Session) -> None:
-        with serve() as server:
-            server.on("/", Reply(401))
-            source = GivenSource("given")
-            auth = HostAuth(server.url, source)
-            assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
-            assert len(server.seen) == 1
-
-    def test_threads_that_are_refused_share_one_renewal(self, session: requests.Session) -> None:
-        mint = Mint()
-        source = mint.source()
-        source.token()
-
-        with serve() as server:
-            auth = HostAuth(server.url, source)
-
-            def answer(seen: Seen) -> Reply:
-                return Reply(401 if seen.headers["Authorization"] == stale else 200)
-
-            stale = auth(requests.Request("GET", server.url).prepare()).headers["Authorization"]
-            server.on("/", answer)
-            results = in_threads(
-                8, lambda: with_renewal(lambda: session.get(server.url, auth=auth), source).status_code
-            )
-        assert results == [200] * 8
-        assert len(mint.scopes) == 2
