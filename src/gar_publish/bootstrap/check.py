@@ -93,7 +93,7 @@ class Check:
         disabled = [name for name in names if states.get(name) != "ENABLED"]
         if seen.state != "ok":
             return Finding("APIs", seen.state, seen.said)
-        return Finding("APIs", "missing" if disabled else "ok", f"not enabled: {', '.join(disabled)}" * bool(disabled))
+        return Finding("APIs", "missing", f"not enabled: {', '.join(disabled)}") if disabled else Finding("APIs", "ok")
 
     def _provider_differs(self, body: Mapping[str, Any]) -> str:
         setup = self._setup
@@ -109,7 +109,7 @@ class Check:
         return "; ".join([*filter(None, [_unusable(body)]), *differs])
 
     def _look(self, url: str, method: str = "GET") -> _Seen:
-        response = self._api.call(method, url, what=f"look at {url.rpartition('/')[2].partition('?')[0]}")
+        response = self._api.call(method, url, what=f"read {url.rpartition('/')[2].partition('?')[0]}")
         if is_success(response):
             return _Seen("ok", json_object(response))
         missing = response.status_code == requests.codes.not_found or "SERVICE_DISABLED" in response.text

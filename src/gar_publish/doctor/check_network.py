@@ -118,13 +118,13 @@ def _ask(case: Case, url: str) -> tuple[str, float | None]:
         with_retries(ask, case.context, f"reach {urlsplit(url).netloc}")
     except Unreachable as failure:
         if not answers:  # a server error is an answer; the check that needs the server reports it
-            raise _explained(failure, case, url, proxy) from None
+            raise _explain_dns(failure, case, url, proxy) from None
     answer, at = answers[-1]
     way = f"HTTP {answer.status_code}" + (f" through the proxy {_shown(proxy)}" if proxy else "")
     return way, _offset(answer, at)
 
 
-def _explained(failure: Failure, case: Case, url: str, proxy: str | None) -> Failure:
+def _explain_dns(failure: Failure, case: Case, url: str, proxy: str | None) -> Failure:
     host = _parts(proxy or url).hostname or ""
     try:
         ip_address(host)
