@@ -55,9 +55,15 @@ def failures_in_code() -> Iterator[tuple[str, ast.Call]]:
             if isinstance(node.func, ast.Name) and node.func.id == "Reason":
                 named.append(node.args[-1])
             for value in named:
-                for each in ast.walk(value):
-                    if isinstance(each, ast.Constant) and isinstance(each.value, str):
-                        yield each.value, node
+                for anchor in strings(value):
+                    yield anchor, node
+
+
+def strings(node: ast.expr) -> list[str]:
+    """Return the strings that an expression may be, without those in the condition of an `if`."""
+    if isinstance(node, ast.IfExp):
+        return strings(node.body) + strings(node.orelse)
+    return [each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
 
 
 def sentences_in_code() -> Mapping[str, list[str]]:
