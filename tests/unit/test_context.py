@@ -2,10 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.context import RetryPolicy, new_context
+from gar_publish.context import LAG_WAITS, OPERATION_WAITS, RetryPolicy, new_context
 from gar_publish.errors import BadInput
 from gar_publish.process import ignore_signals
 from tests.unit.servers import Memory
+
+
+def test_retry_policies() -> None:
+    """All numbers on purpose: nothing else notices when one changes."""
+    publishing = RetryPolicy()
+    assert publishing == RetryPolicy(6, 1, 20, 120, 3, (10, 90))
+    assert publishing.for_doctor() == RetryPolicy(2, 0.2, 1, 15, 1, (5, 10))
+    assert publishing.for_metadata_server() == RetryPolicy(6, 1, 1, 120, 3, (10, 90))
+    assert sum(LAG_WAITS) == 30.5
+    assert sum(OPERATION_WAITS) == 60.5
 
 
 def test_the_context_of_a_process(console: Memory, tmp_path: Path) -> None:
