@@ -131,10 +131,10 @@ def _wait(context: Context, seconds: float, why: str, purpose: str = "") -> None
 
 
 def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float) -> Unreachable:
-    asked = f"asked {host} {'once' if tries == 1 else f'{tries} times'} in {seconds:.0f} s"
+    times = f"{'once' if tries == 1 else f'{tries} times'} in {seconds:.0f} s"
     if trouble.startswith("HTTP 429"):
         return Unreachable(
-            f"Could not {what}: {host} is rate-limiting (429), {asked}.",
+            f"Could not {what}: {host} is rate-limiting (429), asked {times}.",
             cause="this run or others in the same project have used up a quota",
             fix="wait some minutes and run it again, with fewer uploads at once: `jobs: 1`",
             anchor="quota",
@@ -156,7 +156,7 @@ def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float)
             detail=trouble,
         )
     return Unreachable(
-        f"Could not {what}: {asked}, without a proper answer.",
+        f"Could not {what}: asked {host} {times}, without a proper answer.",
         cause="an outage, or a firewall or proxy between this machine and the server",
         fix="run the same command again later; https://status.cloud.google.com shows outages",
         anchor="unreachable",
