@@ -1,0 +1,179 @@
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder.builds import Built
+from gar_publish.errors import BadInput, BuildFailure, Failure
+from gar_publish.projects.find import Project
+from gar_publish.publish.schedule import Package
+from gar_publish.publish.sources import Sources
+from gar_publish.registry.outcomes import ExistingFile, NotBuilt, PublishedFile
+from tests.unit.publish.registry import Bench
+from tests.wheels import make_sdist, make_wheel
+
+FAILED = BuildFailure("No.", anchor="build-failed")
+
+
+def project(name: str | None, version: str | None = "1.0", *build_requires: str) -> Project:
+    return Project(Path(name or "unnamed"), f"packages/{name}", name, version, build_requires=frozenset(build_requires))
+
+
+class Opened:
+    """The sources of a run, with its delivery."""
+
+    def __init__(self, bench: Bench, *projects: Project, **inputs: str) -> None:
+        settings = bench.settings(**inputs)
+        self.destination = bench.destination(settings, projects)
+        names = [each.name for each in projects if each.name]
+        self.delivery = bench.delivery(names, unnamed=len(projects) - len(names), **inputs)
+        self.sources = Sources(
+            settings,
+            bench.context,
+            projects,
+            destination=self.destination,
+            delivery=self.delivery,
+            readers=bench.pool,
+        )
+
+
+def outline(packages: Sequence[Package]) -> list[tuple[str, list[str], bool]]:
+    return [(each.name, [file.filename for file in each.files], each.unnamed) for each in packages]
+
+
+def test_without_skip_everything_is_built(bench: Bench) -> None:
+    bench.registry.files["lib-1.0-py3-none-any.whl"] = b"published"
+    lib = project("lib")
+    assert Opened(bench, lib).sources.to_build() == (lib,)
+
+
+def test_with_skip_existing_versions_are_not_built(bench: Bench) -> None:
+    names = (
+        "lib-1.0-py3-none-any.whl",
+        "old-1.0-py3-none-any.whl",
+        "native-1.0-cp313-cp313-win32.whl",
+        "sd-1.0.tar.gz",
+    )
+    bench.registry.files |= dict.fromkeys(names, b"published")
+    lib, others = project("lib"), [project("old", "2.0"), project("native"), project("sd"), project("no", None)]
+    opened = Opened(bench, lib, *others, project(None), if_exists="skip")
+    assert opened.sources.to_build() == [*others, project(None)]
+    assert opened.delivery.has_landed("lib")
+    url = f"{bench.server.url}/f/lib-1.0-py3-none-any.whl"
+    existing = ExistingFile("lib-1.0-py3-none-any.whl", "lib", "1.0")
+    sha256 = hashlib.sha256(b"published").hexdigest()
+    assert opened.sources.skipped == [PublishedFile(existing, "skipped", sha256, url)]
+
+
+def test_with_skip_all_formats_must_exist(bench: Bench) -> None:
+    bench.registry.files |= {"lib-1.0-py3-none-any.whl": b"1", "lib-1.0.tar.gz": b"2", "app-1.0.tar.gz": b"3"}
+    app = project("app")
+    opened = Opened(bench, project("lib"), app, if_exists="skip", formats="wheel,sdist")
+    assert opened.sources.to_build() == [app]
+    assert {each.distribution.filename for each in opened.sources.skipped} == {
+        "lib-1.0-py3-none-any.whl",
+        "lib-1.0.tar.gz",
+    }
+
+
+def test_build_requirements_of_the_repository_are_installed_from_it(bench: Bench) -> None:
+    bench.registry.files["lib-1.0-py3-none-any.whl"] = b"published"
+    sources = Opened(bench, project("app")).sources
+    host = bench.server.url.removeprefix("http://")
+    assert sources.private_index(["lib"]) == f"http://oauth2accesstoken:ya29.given@{host}/upload/simple/"
+
+
+def test_other_build_requirements_need_no_private_index(bench: Bench) -> None:
+    assert Opened(bench, project("app")).sources.private_index(["setuptools"]) is None
+
+
+def test_a_build_requirement_of_this_run_is_waited_for(bench: Bench) -> None:
+    opened = Opened(bench, project("app", "1.0", "lib"), project("lib"))
+    opened.delivery.leave_out("lib", landed=True)
+    assert opened.sources.private_index(["lib"])
+
+
+@pytest.mark.parametrize(("landed", "dry_run"), [(False, "false"), (True, "true")])
+def test_a_build_requirement_of_this_run_that_is_not_published(bench: Bench, *, landed: bool, dry_run: str) -> None:
+    opened = Opened(bench, project("app", "1.0", "lib"), project("lib"), dry_run=dry_run)
+    opened.delivery.leave_out("lib", landed=landed)
+    with pytest.raises(BuildFailure, match="A build needs lib, which this run should have published") as caught:
+        opened.sources.private_index(["lib"])
+    assert caught.value.cause.startswith("lib failed, or this is a dry run; ")
+    assert (caught.value.fix, caught.value.anchor) == ("publish lib first, in a run of its own", "build-requirements")
+
+
+def test_a_build_requirement_in_a_cycle_is_not_waited_for(bench: Bench) -> None:
+    opened = Opened(bench, project("app", "1.0", "lib"), project("lib", "1.0", "app"))
+    assert opened.sources.private_index(["app", "lib"]) is None
+
+
+def test_finished_builds_are_packages(bench: Bench, tmp_path: Path) -> None:
+    app, unnamed = project("app"), project(None)
+    builds = [Built(unnamed, (make_wheel(tmp_path, "lib"),)), Built(app, (make_wheel(tmp_path, "app"),))]
+    packages = list(Opened(bench, app, unnamed).sources.built(builds))
+    assert outline(packages) == [
+        ("lib", ["lib-1.0-py3-none-any.whl"], True),
+        ("app", ["app-1.0-py3-none-any.whl"], False),
+    ]
+
+
+def test_one_of_several_builds_may_fail(bench: Bench, tmp_path: Path) -> None:
+    app, lib, other = project("app"), project("lib"), project("other")
+    builds = [
+        Built(app, failure=FAILED),
+        Built(lib, (make_wheel(tmp_path, "lib"),)),
+        Built(other, (make_wheel(tmp_path, "renamed"),)),
+    ]
+    opened = Opened(bench, app, lib, other)
+    assert [each.name for each in opened.sources.built(builds)] == ["lib"]
+    first, second = opened.sources.not_built
+    assert first == NotBuilt("packages/app", FAILED)
+    assert (second.label, second.failure.anchor) == ("packages/other", "other-name")
+    assert not opened.delivery.has_landed("app")
+    assert not opened.delivery.has_landed("other")
+
+
+def test_a_single_build_that_fails_ends_the_run(bench: Bench) -> None:
+    app = project("app")
+    with pytest.raises(BuildFailure, match=r"No\."):
+        list(Opened(bench, app).sources.built([Built(app, failure=FAILED)]))
+
+
+def test_two_projects_with_the_same_name(bench: Bench, tmp_path: Path) -> None:
+    app, unnamed = project("app"), project(None)
+    wheel = make_wheel(tmp_path, "app")
+    opened = Opened(bench, app, unnamed)
+    packages = list(opened.sources.built([Built(unnamed, (wheel,)), Built(app, (wheel,))]))
+    assert [each.name for each in packages] == ["app"]
+    (not_built,) = opened.sources.not_built
+    assert "are both called app" in not_built.failure.what
+    assert not opened.delivery.has_landed("app")
+
+
+def test_given_files_are_grouped_by_name(bench: Bench, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "dist", "app", requires=["sample", "app[x]", "requests"])
+    make_wheel(tmp_path / "dist", "sample")
+    make_sdist(tmp_path / "dist")
+    packages = Opened(bench, dist="dist").sources.prebuilt()
+    assert [(name, sorted(files)) for name, files, _ in outline(packages)] == [
+        ("app", ["app-1.0-py3-none-any.whl"]),
+        ("sample", ["sample-1.0-py3-none-any.whl", "sample-1.0.tar.gz"]),
+    ]
+    assert packages[0].required == {"sample", "requests"}
+
+
+def test_given_files_in_a_cycle_are_refused(bench: Bench, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "dist", "a", requires=["b"])
+    make_wheel(tmp_path / "dist", "b", requires=["a"])
+    with pytest.raises(BadInput, match="a requires b, which requires a"):
+        Opened(bench, dist="dist").sources.prebuilt()
+
+
+def test_a_missing_source_ends_a_promotion(bench: Bench, tmp_path: Path) -> None:
+    opened = Opened(bench, repository="us/demo-project/python", promote_from="us/demo-project/dev", packages="lib==1.0")
+    promotion = opened.sources._settings.promotion
+    assert promotion
+    with pytest.raises(Failure, match="us/demo-project/dev, to promote from, does not exist"):
+        opened.sources.promoted(promotion, tmp_path)
