@@ -123,7 +123,7 @@ class TestBuild:
         assert done.code == 0
         (warning,) = done.warnings
         assert "cibuildwheel" in warning
-        assert "`dist`" in warning
+        assert "`--dist`" in warning
 
 
 class TestCredentials:
