@@ -1,5 +1,4 @@
 import dataclasses
-import re
 from typing import Any
 
 import pytest
@@ -67,8 +66,9 @@ def test_each_kind_is_read(which: Input, text: str, value: object) -> None:
 )
 def test_other_text_is_refused(which: Input, texts: tuple[str, ...], takes: str, fix: str, anchor: str) -> None:
     for text in texts:
-        with pytest.raises(BadInput, match=re.escape(f"`{which.name}` is {text!r}; it takes {takes}.")) as caught:
+        with pytest.raises(BadInput) as caught:
             read(which, text)
+        assert caught.value.what == f"`{which.name}` is {text!r}; it takes {takes}."
         assert caught.value.fix == f"`{which.name}: {fix}`"
         assert caught.value.anchor == anchor
 
@@ -80,11 +80,12 @@ def test_one_wrong_word_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["main", "1..2", "9" * 5000])
 def test_what_is_not_a_version_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match=f"`version` is not a version: {text}") as caught:
+    with pytest.raises(BadInput) as caught:
         read(VERSION, text)
+    assert caught.value.what == f"`version` is not a version: {text}"
     assert caught.value.fix == "`version: 1.2.3`"
     assert caught.value.anchor == "expected-version"
-    assert "branch" in caught.value.cause
+    assert caught.value.cause == "a version looks like 1.2.3 or v1.2.3; the name of a branch is not a version"
 
 
 @dataclasses.dataclass

@@ -36,10 +36,11 @@ def test_pins_are_read_without_duplicates() -> None:
 def test_other_lines_are_refused(line: str) -> None:
     with pytest.raises(BadInput) as caught:
         read_pins([line])
-    assert caught.value.what == f"{line[:100]!r} does not name one version of a package."
-    assert "NAME==VERSION" in caught.value.fix
-    assert "exact" in caught.value.cause
-    assert caught.value.anchor == "promote-what"
+    failure = caught.value
+    assert failure.what == f"{line[:100]!r} does not name one version of a package."
+    assert failure.cause == "a promotion copies exact versions"
+    assert failure.fix == "give it as NAME==VERSION, such as hello==1.2.3"
+    assert failure.anchor == "promote-what"
 
 
 @pytest.mark.parametrize("text", ["dev", "us/demo-project/dev", "https://us-python.pkg.dev/demo-project/dev/simple/"])
@@ -52,16 +53,39 @@ INDEX = "https://index.example.com/"
 
 
 @pytest.mark.parametrize(
-    ("text", "target", "says", "fix", "anchor"),
+    ("text", "target", "what", "fix", "anchor"),
     [
-        ("python", "us/p/python", "are the same repository: us/p/python", "`promote-from`", "promote-from"),
-        (INDEX, "us/p/python", f"`promote-from` is {INDEX}, which is not Artifact", "LOCATION/PROJECT", "promote-from"),
-        ("dev", INDEX, "`promote-from` is the bare name 'dev'", "us-central1/my-project/dev", "repository-form"),
-        ("us/dev", "us/p/python", "`promote-from` is not the name or URL", "`promote-from: LOC", "repository-form"),
+        (
+            "python",
+            "us/p/python",
+            "`promote-from` and `repository` are the same repository: us/p/python",
+            "set `promote-from` to the repository that has the packages",
+            "promote-from",
+        ),
+        (
+            INDEX,
+            "us/p/python",
+            f"`promote-from` is {INDEX}, which is not Artifact Registry, so no token is sent there.",
+            "give it as LOCATION/PROJECT/REPOSITORY",
+            "promote-from",
+        ),
+        (
+            "dev",
+            INDEX,
+            "`promote-from` is the bare name 'dev', and `project` and `location` are missing.",
+            "set `project` and `location`, or give it as us-central1/my-project/dev",
+            "repository-form",
+        ),
+        (
+            "us/dev",
+            "us/p/python",
+            "`promote-from` is not the name or URL of a repository: us/dev",
+            "`promote-from: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python",
+            "repository-form",
+        ),
     ],
 )
-def test_other_sources_are_refused(text: str, target: str, says: str, fix: str, anchor: str) -> None:
-    with pytest.raises(BadInput, match=says) as caught:
+def test_other_sources_are_refused(text: str, target: str, what: str, fix: str, anchor: str) -> None:
+    with pytest.raises(BadInput) as caught:
         read_source(text, Repository.parse(target, endpoints=GOOGLE), GOOGLE)
-    assert fix in caught.value.fix
-    assert caught.value.anchor == anchor
+    assert (caught.value.what, caught.value.fix, caught.value.anchor) == (what, fix, anchor)
