@@ -1,4 +1,4 @@
-"""Real build backends, fetched from PyPI, and what comes out of them."""
+"""Builds with real build backends from PyPI."""
 
 import os
 import subprocess
@@ -149,7 +149,7 @@ def test_a_requirement_that_is_an_sdist_only(workspace: Path, made: Made) -> Non
     assert wheel.name == "a-1.0-py3-none-any.whl"
 
 
-def test_a_requirement_that_only_the_backend_knows_of(workspace: Path, made: Made) -> None:
+def test_a_requirement_that_only_the_backend_knows(workspace: Path, made: Made) -> None:
     more = "def get_requires_for_build_wheel(config_settings=None): return ['iniconfig']\n"
     (workspace / "backend.py").write_text(more + DATED.replace("    with", "    import iniconfig\n    with"))
     (workspace / "pyproject.toml").write_text(
@@ -170,7 +170,7 @@ def test_an_extension_without_a_compiler(workspace: Path, made: Made) -> None:
     assert caught.value.anchor == "needs-a-compiler"
 
 
-def test_an_sdist_alone(workspace: Path, made: Made) -> None:
+def test_only_an_sdist(workspace: Path, made: Made) -> None:
     (workspace / "setup.py").write_text("from setuptools import setup\nsetup(name='old', version='0.1')\n")
     (sdist,) = made("sdist")
     with tarfile.open(sdist) as archive:

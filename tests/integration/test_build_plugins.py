@@ -14,8 +14,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def test_a_build_waits_for_what_the_same_run_publishes_for_it(doors: Doors, emulator: Emulator) -> None:
-    """Nothing of that name is looked for elsewhere, not even while it is not there."""
+def test_a_build_waits_for_a_requirement_that_the_same_run_publishes(doors: Doors, emulator: Emulator) -> None:
+    """A package of the same name in another index is never installed."""
     plugin, app = doors.folder / "plugin", doors.folder / "app"
     for folder in (plugin / "iniconfig", app):
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What gar-publish builds of real projects, next to what `python -m build` makes of them."""
+"""Real projects, built by gar-publish and by `python -m build`."""
 
 import hashlib
 import shutil
@@ -23,7 +23,7 @@ from tests.integration.real import REAL, Real, download
 from tests.recording import RecordingConsole
 
 TWICE = ("a", "b")
-"""Every project is built in two folders, so that each environment serves several: only then is anything forked."""
+"""Every project is built in two folders: a backend is forked only if several projects share its environment."""
 
 FORKED = {
     "flit_core.buildapi",
@@ -51,13 +51,13 @@ PROJECTS = {real.name: real for real in (*(each for kind, each in REAL.items() i
 
 @dataclass
 class Compared:
-    """What was built.
+    """The results of both builds.
 
     Attributes:
         ours: The hash of each wheel that gar-publish made, by project and folder.
         reference: The hash of each wheel that `python -m build` made, by project.
-        forked: The backends that were forked from.
-        alone: The projects that had a process to themselves.
+        forked: The backends that were forked.
+        alone: The projects that had a process of their own.
     """
 
     ours: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -118,12 +118,12 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_every_backend_that_can_be_forked_was(compared: Compared) -> None:
+def test_forks_every_backend_that_can_be_forked(compared: Compared) -> None:
     assert compared.forked == FORKED
     assert compared.alone <= {"idna"}, "flit-core asks for more than its pyproject.toml says"
     assert len(compared.reference) == 20
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_the_wheel_is_that_of_build_byte_for_byte(compared: Compared, name: str) -> None:
+def test_the_wheels_are_identical(compared: Compared, name: str) -> None:
     assert [compared.ours[name, twin] for twin in TWICE] == [compared.reference[name]] * 2

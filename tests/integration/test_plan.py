@@ -1,4 +1,4 @@
-"""`gar-publish plan` as a workflow uses it, and what it says next to what real backends build."""
+"""`gar-publish plan` as a workflow uses it, and its metadata compared with those of real backends."""
 
 import json
 import subprocess
@@ -70,7 +70,7 @@ DECLARED = {
 
 
 @pytest.mark.parametrize("case", DECLARED)
-def test_what_is_read_is_what_the_backend_writes(case: str, tmp_path: Path, clean_env: dict[str, str]) -> None:
+def test_reads_the_same_metadata_as_the_backend_writes(case: str, tmp_path: Path, clean_env: dict[str, str]) -> None:
     requires, backend, pyproject, setup_cfg = DECLARED[case]
     folder, out = tmp_path / "project", tmp_path / "out"
     (folder / "my_package").mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_folders_and_globs(checkout: Doors) -> None:
     assert planned(checkout, "app") == ["app"]
 
 
-def test_what_has_changed(checkout: Doors) -> None:
+def test_changed_projects(checkout: Doors) -> None:
     assert planned(checkout, "*", "--changed-since", "HEAD") == []
     (checkout.folder / "app/x.py").touch()
     assert planned(checkout, "*", "--changed-since", "HEAD") == ["app"]
@@ -140,13 +140,13 @@ def test_what_has_changed(checkout: Doors) -> None:
         (("*", "--changed-since=--output=x"), "unknown-ref"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_printed(checkout: Doors, arguments: tuple[str, ...], said: str) -> None:
+def test_an_error_prints_nothing_else(checkout: Doors, arguments: tuple[str, ...], said: str) -> None:
     done = checkout.command("plan", *arguments)
     assert (done.code, done.out) == (2, "")
     assert done.errors[0].endswith(f"#{said}")
 
 
-def test_a_circle(doors: Doors) -> None:
+def test_a_cycle(doors: Doors) -> None:
     write(doors.folder, "a", "b")
     write(doors.folder, "b", "a")
     done = doors.command("plan", "*")
@@ -154,7 +154,7 @@ def test_a_circle(doors: Doors) -> None:
     assert done.errors[0].endswith("#cycle")
 
 
-def test_publish_takes_a_commit_for_projects_alone(doors: Doors) -> None:
+def test_publish_refuses_changed_since_with_dist(doors: Doors) -> None:
     done = doors.command(*PUBLISH, "--changed-since", "HEAD", "--dist", "dist")
     assert done.code == 2
     assert done.errors[0].endswith("#dist-or-packages")

@@ -1,6 +1,6 @@
-"""Builds in a process of its own, so that a test can choose its user, its Python and its environment.
+"""Build in a separate process, so that a test can choose its user, its Python and its environment.
 
-Reads its orders as JSON from standard input, and writes what happened as JSON to standard output.
+It reads a test's options as JSON from standard input, and writes the results as JSON to standard output.
 """
 
 import json
@@ -25,7 +25,7 @@ def answer(url: str | None) -> "Future[str | None]":
 
 
 def left() -> Iterator[str]:
-    """The processes that are there besides this one and the first."""
+    """Yield the commands of the other processes, except the first."""
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         if int(file.parent.name) not in {1, os.getpid()} and (command := file.read_text()):
             yield command

@@ -1,4 +1,4 @@
-"""What root's builds are tested with: a folder that everybody reaches, and a Python that everybody can run."""
+"""Fixtures for root's builds: a folder that every user can enter, and a Python that every user can run."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from tests.integration.root.rooms import NOBODY, Run
 
 ROOT = Path(__file__).parents[3]
 ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
-"""Runs a program where it sees, and can kill, no process but its own: other tests build as `nobody`, too."""
+"""Runs a program that sees, and can kill, only its own processes: other tests build as `nobody`, too."""
 
 
 @pytest.fixture(scope="module")
-def everybodys_python() -> Iterator[str]:
+def python_for_every_user() -> Iterator[str]:
     """A Python with gar-publish's dependencies that every user can run; often not the one that runs the tests."""
     if _nobody_can_run(sys.executable):
         yield sys.executable
@@ -43,7 +43,7 @@ def everybodys_python() -> Iterator[str]:
 
 @pytest.fixture
 def room() -> Iterator[Path]:
-    """A folder that every user can reach, as /tmp and /github are in a container."""
+    """A folder that every user can enter, like /tmp and /github in a container."""
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     (folder / "tmp").mkdir()
@@ -56,7 +56,7 @@ def room() -> Iterator[Path]:
 
 
 @pytest.fixture
-def run(everybodys_python: str, room: Path) -> Run:
+def run(python_for_every_user: str, room: Path) -> Run:
     def run(*, variables: dict[str, str] | None = None, user: int | None = None, **orders: Any) -> dict[str, Any]:
         passed = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
         environment = {name: os.environ[name] for name in passed if name in os.environ}
@@ -65,7 +65,7 @@ def run(everybodys_python: str, room: Path) -> Run:
                 os.chown(path, user, user)
         alone = user is None
         done = subprocess.run(
-            [*(ALONE if alone else ()), everybodys_python, Path(__file__).with_name("build_driver.py")],
+            [*(ALONE if alone else ()), python_for_every_user, Path(__file__).with_name("build_driver.py")],
             input=json.dumps(
                 {"workspace": str(room / "github/workspace"), "out": str(room / "out"), "alone": alone} | orders
             ),

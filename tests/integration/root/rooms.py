@@ -1,4 +1,4 @@
-"""Names that root's builds share, and workspaces that belong to somebody else."""
+"""Shared names of the tests of root's builds, and workspaces of another owner."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ needs_root = [
 
 
 def checkout(room: Path, names: Iterable[str], files: Mapping[str, str]) -> None:
-    """Projects with the same files in the workspace; NAME stands for each one's name."""
+    """Make projects with the same files in the workspace; NAME is replaced by the name of each."""
     workspace = room / "github/workspace"
     subprocess.run(["git", "init", "-q", workspace], check=True)
     for name in names:

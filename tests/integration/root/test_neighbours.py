@@ -1,4 +1,4 @@
-"""Root's builds of several projects: none reaches what is the others'."""
+"""Several projects built by root: none can change another."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def test_no_project_reaches_the_next_one(room: Path, run: Run) -> None:
+def test_a_project_cannot_write_to_the_next_one(room: Path, run: Run) -> None:
     checkout(room, "ab", {"backend.py": NEIGHBOUR, "pyproject.toml": IN_TREE})
     result = run(insist=False, packages=["a", "b"])
     assert result["failure"] is None
@@ -124,8 +124,8 @@ setup(name=name, version="1.0", py_modules=[name], description=" ".join(texts))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_hostile_project_changes_nothing_of_its_neighbours(room: Path, run: Run, jobs: int) -> None:
-    """Its code runs in a fork of the process that serves them, as the same user where they share a slot."""
+def test_a_hostile_project_cannot_change_its_neighbours(room: Path, run: Run, jobs: int) -> None:
+    """Its code runs in a fork of the process that calls their hooks, as the same user if they share a sandbox."""
     files = {"pyproject.toml": SETUPTOOLS, "NAME.py": "x = 1\n", "it.txt": "NAME"}
     checkout(room, ["one", "two", "three"], files | {"setup.py": HARMLESS})
     checkout(room, ["evil"], files | {"setup.py": HOSTILE})
@@ -161,7 +161,7 @@ setup(name=os.path.basename(os.getcwd()), version="1.0")
 """
 
 
-def test_no_project_limits_the_next_one(room: Path, run: Run) -> None:
+def test_a_project_cannot_limit_the_next_one(room: Path, run: Run) -> None:
     checkout(room, "ab", {"setup.py": LIMITING})
     result = run(insist=True, jobs=1, packages=["a", "b"])
     assert result["failure"] is None
@@ -194,7 +194,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def test_projects_side_by_side_have_a_user_each(room: Path, run: Run) -> None:
+def test_projects_built_side_by_side_have_different_users(room: Path, run: Run) -> None:
     checkout(room, "ab", {"backend.py": SLOT, "pyproject.toml": IN_TREE})
     result = run(insist=True, jobs=2, packages=["a", "b"])
     assert result["failure"] is None
@@ -217,7 +217,7 @@ setup(name=os.path.basename(os.getcwd()), version="1.0")
 """
 
 
-def test_outside_a_container_stragglers_are_ended_and_the_server_is_spared(room: Path, run: Run) -> None:
+def test_kills_stragglers_but_not_the_server_outside_a_container(room: Path, run: Run) -> None:
     checkout(room, "ab", {"setup.py": LEAVING})
     result = run(insist=False, jobs=2, packages=["a", "b"])
     assert result["failure"] is None
@@ -229,7 +229,7 @@ def test_outside_a_container_stragglers_are_ended_and_the_server_is_spared(room:
 
 
 def test_both_formats_of_several_projects(room: Path, run: Run) -> None:
-    """The sdist is unpacked in the sandbox, between hooks that forks of one process call."""
+    """The sdist is unpacked in the sandbox, between hooks that run in forks of one process."""
     checkout(room, "abc", {"pyproject.toml": FLIT, "NAME.py": ""})
     result = run(insist=True, jobs=2, packages=["a", "b", "c"], formats=["wheel", "sdist"])
     assert result["failure"] is None

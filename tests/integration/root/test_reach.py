@@ -1,4 +1,4 @@
-"""A build of root's: as `nobody`, on a copy, with nothing in reach. They run in the container tests, too."""
+"""A build started by root: it runs as `nobody` on a copy, and reaches nothing else. Container tests run these, too."""
 
 import json
 import os
@@ -16,7 +16,7 @@ SECRET = "canary-5b1ce5c3a7d94b6f"  # made up here; must be found nowhere
 pytestmark = needs_root
 
 
-def test_files_belong_to_the_owner_and_git_is_at_ease(room: Path, run: Run) -> None:
+def test_files_belong_to_the_owner_and_git_works(room: Path, run: Run) -> None:
     workspace = _workspace(room, scm=True)
     result = run(formats=["wheel", "sdist"], insist=True, packages=["packages/one"])
     assert result["failure"] is None
@@ -31,14 +31,14 @@ def test_files_belong_to_the_owner_and_git_is_at_ease(room: Path, run: Run) -> N
     assert changed.stdout == "?? packages/one/dist/\n"
 
 
-def test_source_date_is_that_of_the_last_commit(room: Path, run: Run) -> None:
+def test_the_source_date_is_the_last_commits(room: Path, run: Run) -> None:
     _workspace(room, scm=True)
     (wheel,) = run(insist=True, packages=["packages/one"])["files"]
     with zipfile.ZipFile(wheel) as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(2024, 5, 6, 7, 8, 10)}
 
 
-def test_two_builds_are_the_same_bytes(room: Path, run: Run) -> None:
+def test_two_builds_are_identical(room: Path, run: Run) -> None:
     _workspace(room, scm=True)
     (first,) = run(insist=True, packages=["packages/one"])["files"]
     before = Path(first).read_bytes()
@@ -47,7 +47,7 @@ def test_two_builds_are_the_same_bytes(room: Path, run: Run) -> None:
     assert Path(second).read_bytes() == before
 
 
-def test_a_requirement_that_has_to_be_built_is_built_as_nobody(room: Path, run: Run) -> None:
+def test_builds_a_requirement_as_nobody(room: Path, run: Run) -> None:
     project = room / "github/workspace"
     (project / "backend.py").write_text(
         "import os, zipfile, docopt\n"
@@ -64,7 +64,7 @@ def test_a_requirement_that_has_to_be_built_is_built_as_nobody(room: Path, run: 
     assert ["foreign", "may write False"] in result["said"]
 
 
-def test_an_attacker_finds_and_changes_nothing(room: Path, run: Run) -> None:
+def test_an_attacker_reads_and_changes_nothing(room: Path, run: Run) -> None:
     workspace = _workspace(room)
     shutil.copytree(ATTACKER, workspace / "packages/attacker")
     runner = {name: room / "github/file_commands" / name for name in ("env", "output", "path", "state")}
@@ -135,7 +135,7 @@ def test_an_attacker_finds_and_changes_nothing(room: Path, run: Run) -> None:
     assert not [text for kind, text in result["said"] if kind != "foreign" and "attacked" in text]
 
 
-def test_this_process_is_hidden_from_a_build_of_the_same_user(room: Path, run: Run) -> None:
+def test_hides_this_process_from_a_build_of_the_same_user(room: Path, run: Run) -> None:
     workspace = _workspace(room)
     shutil.copytree(ATTACKER, workspace / "packages/attacker")
     orders = {"packages": ["packages/attacker"], "user": 4444, "variables": {"INPUT_TOKEN": SECRET}}
@@ -153,7 +153,7 @@ def test_this_process_is_hidden_from_a_build_of_the_same_user(room: Path, run: R
     assert not _of_driver(loot["processes"])
 
 
-def test_a_temporary_folder_out_of_nobodys_reach(room: Path, run: Run) -> None:
+def test_a_temporary_folder_that_nobody_cannot_enter(room: Path, run: Run) -> None:
     _workspace(room)
     (room / "tmp").chmod(0o700)
     failure = run(insist=True, packages=["packages/one"])["failure"]
@@ -163,7 +163,7 @@ def test_a_temporary_folder_out_of_nobodys_reach(room: Path, run: Run) -> None:
     assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
 
 
-def test_dist_that_leads_elsewhere_is_not_followed(room: Path, run: Run) -> None:
+def test_does_not_follow_a_link_in_place_of_dist(room: Path, run: Run) -> None:
     workspace = _workspace(room)
     elsewhere = room / "elsewhere"
     elsewhere.mkdir()
@@ -197,7 +197,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def test_a_link_in_the_place_of_the_source_leads_nowhere(room: Path, run: Run) -> None:
+def test_does_not_follow_a_link_in_place_of_the_source(room: Path, run: Run) -> None:
     project = room / "github/workspace"
     (project / "backend.py").write_text(FOLLOWED)
     (project / "pyproject.toml").write_text(
@@ -216,7 +216,7 @@ def test_a_link_in_the_place_of_the_source_leads_nowhere(room: Path, run: Run) -
 
 
 def _workspace(room: Path, *, scm: bool = False) -> Path:
-    """A checkout with one project, which belongs to the runner's user."""
+    """Make a checkout with one project that belongs to the runner's user."""
     workspace = room / "github/workspace"
     project = workspace / "packages/one"
     (project / "one").mkdir(parents=True)

@@ -9,7 +9,7 @@ from tests.wheels import make_wheel
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    """An index with the package `sample`, whose wheel is all right."""
+    """An index with a valid wheel of the package `sample`."""
     with Index(tmp_path / "index", make_wheel(tmp_path / "wheels", "sample")) as running:
         yield running
 

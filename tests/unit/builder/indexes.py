@@ -1,4 +1,4 @@
-"""Indexes of our own, for a real uv."""
+"""Local package indexes for a real uv."""
 
 import base64
 import shutil
@@ -13,7 +13,7 @@ TOKEN = "canary-read-only-0d9f"
 
 
 class Index:
-    """A simple index of wheels; with a token, it answers to nobody else."""
+    """A simple index of wheels; with a token, it refuses requests without it."""
 
     def __init__(self, folder: Path, *wheels: Path, token: str | None = None) -> None:
         self.authorizations: list[str | None] = []

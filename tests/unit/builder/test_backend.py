@@ -1,4 +1,4 @@
-"""What becomes of a backend's answers and of its failures. The backends are the projects' own: nothing is fetched."""
+"""Answers and failures of build backends. The backends are in the projects: nothing is downloaded."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ def test_a_wheel(make: Make, said: list[str]) -> None:
     assert any("careful" in line for line in said)
 
 
-def test_a_table_that_is_nearly_right(make: Make) -> None:
+def test_a_misspelt_key_in_the_table(make: Make) -> None:
     with pytest.raises(BadInput) as caught:
         make(GOOD, TABLE.replace("requires", "reqiures")).make("wheel")
     assert "did you mean 'requires'?" in caught.value.detail
@@ -100,7 +100,7 @@ def test_backend_path_outside_of_the_project(make: Make) -> None:
         make(GOOD, TABLE.replace('["."]', '[".."]')).make("wheel")
 
 
-def test_the_last_lines_of_a_failure_are_told(make: Make, said: list[str]) -> None:
+def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> None:
     backend = f"{WHEEL}    for number in range(100): print(f'line {{number}}.')\n    raise ValueError('the end')\n"
     with pytest.raises(BuildFailure) as caught:
         make(backend).make("wheel")
@@ -127,14 +127,14 @@ def test_the_last_lines_of_a_failure_are_told(make: Make, said: list[str]) -> No
         "fatal error: Python.h: No such file or directory",
     ],
 )
-def test_a_compiler_is_missing(make: Make, line: str) -> None:
+def test_a_missing_compiler(make: Make, line: str) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    print({line!r})\n    raise SystemExit(1)\n").make("wheel")
     assert caught.value.anchor == "needs-a-compiler"
     assert "cibuildwheel" in caught.value.fix
 
 
-def test_a_compiler_that_finds_a_mistake_is_not_missing(make: Make) -> None:
+def test_a_compiler_error(make: Make) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    print('error: command gcc failed with exit code 1')\n    raise SystemExit(1)\n").make("wheel")
     assert caught.value.anchor == "build-failed"
@@ -153,7 +153,7 @@ def test_a_compiler_that_finds_a_mistake_is_not_missing(make: Make) -> None:
         "1",
     ],
 )
-def test_what_is_no_file_of_its_folder_is_not_taken(make: Make, tmp_path: Path, answer: str) -> None:
+def test_refuses_a_result_that_is_not_a_file_in_its_folder(make: Make, tmp_path: Path, answer: str) -> None:
     backend = f"""
 import os
 {WHEEL}
@@ -181,19 +181,19 @@ import os
         "open(control + '/output.json', 'w').write('[' * 100000); os._exit(0)",
     ],
 )
-def test_an_answer_that_is_none(make: Make, deed: str) -> None:
+def test_refuses_an_invalid_answer(make: Make, deed: str) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"import os, sys\n{WHEEL}    control = sys.argv[-1]\n    {deed}\n").make("wheel")
     assert caught.value.anchor == "build-failed"
 
 
 @pytest.mark.parametrize("requires", ["None", "'--index-url=x'", "['--index-url=x']", "[1]", "[None]"])
-def test_requirements_that_are_none(make: Make, requires: str) -> None:
+def test_refuses_invalid_requirements(make: Make, requires: str) -> None:
     with pytest.raises(BuildFailure):
         make(f"def get_requires_for_build_wheel(config_settings=None):\n    return {requires}\n{GOOD}").make("wheel")
 
 
-def test_a_kind_that_a_backend_does_not_make(make: Make) -> None:
+def test_an_unsupported_kind(make: Make) -> None:
     backend = """
 class UnsupportedOperation(Exception): pass
 def build_sdist(folder, config_settings=None): raise UnsupportedOperation()
@@ -202,7 +202,7 @@ def build_sdist(folder, config_settings=None): raise UnsupportedOperation()
         make(backend).make("sdist")
 
 
-def test_the_tree_inside_an_sdist(make: Make, tmp_path: Path) -> None:
+def test_unpacks_an_sdist(make: Make, tmp_path: Path) -> None:
     backend = """
 import io, tarfile
 def build_sdist(folder, config_settings=None):
@@ -216,7 +216,7 @@ def build_sdist(folder, config_settings=None):
     assert tree.is_relative_to(tmp_path / "scratch")
 
 
-def test_an_sdist_that_is_none(make: Make) -> None:
+def test_refuses_an_invalid_sdist(make: Make) -> None:
     backend = """
 def build_sdist(folder, config_settings=None):
     open(folder + "/a.tar.gz", "w").close()

@@ -1,4 +1,4 @@
-"""Byte code that one environment leaves to the next, with a Python that reads and writes it itself."""
+"""Keeping byte code for the next environment, with a real Python."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def environment(folder: Path, source: str = "answer = 42\n", version: str = "1.0
 
 
 def imported(site: Path) -> str:
-    """What Python says while it imports."""
+    """Return the output of Python's verbose imports."""
     script = f"import sys; sys.path.insert(0, {str(site)!r}); import module, package; print(module.answer)"
     done = subprocess.run([sys.executable, "-Bvc", script], capture_output=True, text=True, check=True, env={})
     assert done.stdout in {"42\n", "43\n"}
@@ -49,7 +49,7 @@ def test_the_next_environment_compiles_nothing(kept: ByteCode, tmp_path: Path) -
     assert f"matches {second / 'package/__init__.py'}" in said
 
 
-def test_a_backends_habits_are_kept_as_well(kept: ByteCode, tmp_path: Path) -> None:
+def test_keeps_the_habits_of_a_backend(kept: ByteCode, tmp_path: Path) -> None:
     name = Environment(tmp_path, "").habits("back.end:object").name
     for number, habits in enumerate(("first", "second")):
         site = environment(tmp_path / str(number))
@@ -66,7 +66,7 @@ def test_a_backends_habits_are_kept_as_well(kept: ByteCode, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("change", [{"version": "1.1"}, {"when": 1_700_000_001}, {"source": "answer = 43  \n"}])
-def test_what_does_not_fit_is_not_used(kept: ByteCode, tmp_path: Path, change: dict[str, str]) -> None:
+def test_does_not_use_byte_code_that_does_not_match(kept: ByteCode, tmp_path: Path, change: dict[str, str]) -> None:
     first, second = environment(tmp_path / "1"), environment(tmp_path / "2", **change)  # type: ignore[arg-type] # of three types
     compiled(first)
     kept.keep(first)
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_not_used(kept: ByteCode, tmp_path: Path, change: d
     assert f"matches {second / 'module.py'}" not in imported(second)
 
 
-def test_newer_byte_code_takes_the_place_of_older(kept: ByteCode, tmp_path: Path) -> None:
+def test_newer_byte_code_replaces_older(kept: ByteCode, tmp_path: Path) -> None:
     for number, when in enumerate((1_700_000_000, 1_700_000_001)):
         site = environment(tmp_path / str(number), when=when)
         kept.give(site)
@@ -85,7 +85,7 @@ def test_newer_byte_code_takes_the_place_of_older(kept: ByteCode, tmp_path: Path
     assert f"matches {last / 'module.py'}" in imported(last)
 
 
-def test_twenty_sets_are_kept(kept: ByteCode, tmp_path: Path) -> None:
+def test_keeps_twenty_sets(kept: ByteCode, tmp_path: Path) -> None:
     for number in range(23):
         site = environment(tmp_path / str(number), version=f"1.{number}")
         (site / "__pycache__").mkdir()
@@ -94,7 +94,7 @@ def test_twenty_sets_are_kept(kept: ByteCode, tmp_path: Path) -> None:
     assert len(list((tmp_path / "kept").iterdir())) == 20
 
 
-def test_where_it_is(tmp_path: Path) -> None:
+def test_the_cache_folder(tmp_path: Path) -> None:
     assert ByteCode.of({}) is None
     for variables in ({"HOME": str(tmp_path)}, {"XDG_CACHE_HOME": str(tmp_path / ".cache"), "HOME": "/nowhere"}):
         made = ByteCode.of(variables)
@@ -106,7 +106,7 @@ def test_where_it_is(tmp_path: Path) -> None:
     assert len(list((tmp_path / ".cache/gar-publish/byte-code").iterdir())) == 2
 
 
-def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
+def test_ignores_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     site = environment(tmp_path / "site")
     (site / "__pycache__").mkdir()

@@ -1,4 +1,4 @@
-"""The copy of a source tree that another user builds."""
+"""Copying a source tree for a build as another user."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def test_the_top_of_a_checkout(checkout: Path) -> None:
     assert top(checkout) == checkout
 
 
-def test_a_project_outside_of_git_is_its_own_top(tmp_path: Path) -> None:
+def test_the_top_of_a_project_outside_of_git_is_itself(tmp_path: Path) -> None:
     assert top(tmp_path) == tmp_path
 
 
@@ -41,7 +41,7 @@ def test_the_top_of_a_worktree_is_the_worktree(tmp_path: Path) -> None:
     assert top(tmp_path / "package") == tmp_path
 
 
-def test_credentials_stay_behind(checkout: Path, tmp_path: Path) -> None:
+def test_does_not_copy_credentials(checkout: Path, tmp_path: Path) -> None:
     (checkout / "gha-creds-0a1b2c.json").write_text(SECRET)
     (checkout / "package/gha-creds-0a1b2c.json").write_text(SECRET)
     (checkout / "package/key.json").write_text(SECRET)
@@ -63,7 +63,7 @@ def test_credentials_stay_behind(checkout: Path, tmp_path: Path) -> None:
     assert "https://github.com/octo-org/hello" in told.stdout
 
 
-def test_links_stay_links_and_pipes_stay_behind(checkout: Path, tmp_path: Path) -> None:
+def test_copies_links_as_links_and_no_pipes(checkout: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text(SECRET)
     (checkout / "link").symlink_to(outside)
@@ -98,11 +98,11 @@ def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
         (b"\tfsmonitor = evil", b""),
     ],
 )
-def test_what_stays_of_a_git_configuration(line: bytes, kept: bytes) -> None:
+def test_keeps_few_lines_of_a_git_configuration(line: bytes, kept: bytes) -> None:
     assert without_credentials(line) == kept
 
 
-def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
+def test_removes_credentials_of_nested_checkouts(tmp_path: Path) -> None:
     for place in ("", "other", "other/.git/modules/x"):
         config = tmp_path / "top" / place / ("config" if "modules" in place else ".git/config")
         config.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def test_every_checkout_in_the_tree_is_cleaned(tmp_path: Path) -> None:
     assert {config.read_text() for config in (tmp_path / "copy").rglob("config")} == {""}
 
 
-def test_a_checkout_that_holds_the_home_is_not_taken(tmp_path: Path) -> None:
+def test_ignores_a_checkout_that_contains_the_home(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     project = tmp_path / "home" / "project"
     project.mkdir(parents=True)

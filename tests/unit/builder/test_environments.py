@@ -1,4 +1,4 @@
-"""Making build environments and sharing them, with a real uv and indexes of our own."""
+"""Making and sharing build environments, with a real uv and local indexes."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -57,9 +57,7 @@ def environments(
     return Here(scratch, variables, private_index)
 
 
-def test_what_waited_for_packages_and_was_of_no_use_is_ended(
-    tmp_path: Path, variables: dict[str, str], index: Index
-) -> None:
+def test_close_ends_unused_processes(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
     here = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
     (process,) = here.get(["sample"], project="one")._early
     assert not process.has_ended()
@@ -67,7 +65,7 @@ def test_what_waited_for_packages_and_was_of_no_use_is_ended(
     assert process.has_ended()
 
 
-def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
     made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
     first = made.get({"sample >= 1"}, project="one")
     assert made.get(["sample>=1"], project="two") is first
@@ -77,7 +75,7 @@ def test_equal_requirements_share_one(tmp_path: Path, variables: dict[str, str],
 
 
 def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) -> None:
-    """A package of the same name and a higher version elsewhere is no way in."""
+    """A package of the same name and a higher version in another index is not installed."""
     mine = make_wheel(tmp_path / "mine", "sample", "1.0", requires=["other"], content="origin = 'private'")
     evil = make_wheel(tmp_path / "evil", "sample", "9.0", content="origin = 'public'")
     other = make_wheel(tmp_path / "wheels", "other")
@@ -91,7 +89,7 @@ def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) 
     assert set(public.authorizations) == {None}
 
 
-def test_the_usual_backends_are_not_looked_for_in_the_repository(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_does_not_look_for_common_backends_in_the_repository(tmp_path: Path, variables: dict[str, str]) -> None:
     asked: list[Collection[str]] = []
     with Index(tmp_path / "1", *(make_wheel(tmp_path / "wheels", name) for name in ("hatchling", "other"))) as index:
         made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()}, asked=asked)
@@ -100,7 +98,7 @@ def test_the_usual_backends_are_not_looked_for_in_the_repository(tmp_path: Path,
     assert asked == [{"other"}]
 
 
-def test_what_failed_for_one_is_not_tried_for_another(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+def test_does_not_repeat_a_failed_installation(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
     made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
     failures = []
     for project in ("one", "two"):
@@ -111,7 +109,7 @@ def test_what_failed_for_one_is_not_tried_for_another(tmp_path: Path, variables:
     assert len(index.authorizations) == 1
 
 
-def test_a_requirement_that_nobody_has(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
+def test_a_requirement_that_does_not_exist(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
     made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
     with pytest.raises(BuildFailure) as caught:
         made.get(["nobodys"], project="one")
@@ -119,7 +117,7 @@ def test_a_requirement_that_nobody_has(tmp_path: Path, variables: dict[str, str]
     assert "nobodys was not found" in caught.value.detail
 
 
-def test_an_index_out_of_reach(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_an_unreachable_index(tmp_path: Path, variables: dict[str, str]) -> None:
     with serve() as server:
         server.on("/", Reply(drop=True))
         made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": f"{server.url}/simple/"})
@@ -128,7 +126,7 @@ def test_an_index_out_of_reach(tmp_path: Path, variables: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("requirement", ["--index-url=http://evil/", "-r /etc/passwd", "sample=>1", "", "a\n--pre"])
-def test_what_is_no_requirement_never_reaches_uv(
+def test_refuses_a_malformed_requirement(
     tmp_path: Path, variables: dict[str, str], index: Index, requirement: str
 ) -> None:
     made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
@@ -151,9 +149,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
-def test_a_requirement_with_an_address_of_its_own_is_built_without_a_credential(
-    tmp_path: Path, variables: dict[str, str]
-) -> None:
+def test_builds_a_requirement_with_a_url_without_credentials(tmp_path: Path, variables: dict[str, str]) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "backend.py").write_text(BACKEND)

@@ -6,7 +6,7 @@ import pytest
 from gar_publish.builder.files import open_regular
 
 
-def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+def test_opens_only_regular_files(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x")
     with open_regular(file) as stream:

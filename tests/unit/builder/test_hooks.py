@@ -1,4 +1,4 @@
-"""The processes that call hooks, with backends of our own under the names of those that can be forked."""
+"""Processes that call hooks, with local backends under the names of those that can be forked."""
 
 import contextlib
 import json
@@ -54,7 +54,7 @@ def sandbox(tmp_path: Path, clean_env: dict[str, str]) -> Sandbox:
 
 @pytest.fixture
 def environment(sandbox: Sandbox, tmp_path: Path, clean_env: dict[str, str]) -> Environment:
-    """Has a backend under the name of one that can be forked, and under another."""
+    """An environment with a backend under two names: one that can be forked, and another."""
     made = Environments(sandbox.scratch, clean_env, works=sandbox.works, private_index=no_index)
     environment = made.get([], project="one", sandbox=sandbox)
     environment.wanted = 2
@@ -93,7 +93,7 @@ def call(hooks: Hooks, environment: Environment, tmp_path: Path, said: list[str]
 def other_call(
     sandbox: Sandbox, zygotes: Zygotes, environment: Environment, tmp_path: Path, said: list[str]
 ) -> Iterator[Call]:
-    """The same for another builder of the same user."""
+    """The same for another sandbox of the same user."""
     (tmp_path / "other").mkdir()
     hooks = Hooks(sandbox, zygotes)
     yield caller(hooks, environment, tmp_path / "other", said)
@@ -129,7 +129,7 @@ def log(tmp_path: Path) -> list[str]:
     return (tmp_path / "log").read_text().split()
 
 
-def test_a_backend_is_imported_once_and_nothing_of_one_tree_reaches_the_next(call: Call, tmp_path: Path) -> None:
+def test_imports_a_backend_once_and_isolates_the_trees(call: Call, tmp_path: Path) -> None:
     first = call("get_requires_for_build_wheel", tree="one", MINE="1")
     second = call("get_requires_for_build_wheel", tree="two", LEFT_BEFORE="no")
     assert log(tmp_path) == ["imported", "built"]
@@ -141,22 +141,20 @@ def test_a_backend_is_imported_once_and_nothing_of_one_tree_reaches_the_next(cal
     assert not Path(f"/proc/{first[0]}").exists()
 
 
-def test_both_hooks_of_a_tree_are_called_in_one_fork(call: Call, said: list[str]) -> None:
+def test_calls_both_hooks_of_a_tree_in_one_fork(call: Call, said: list[str]) -> None:
     process = call("get_requires_for_build_wheel")
     assert isinstance(process, list)
     call("build_sdist", deed="import os; print(os.getpid(), os.path.basename(os.getcwd()), 'LEFT' in os.environ)")
     assert said == [f"{process[0]} tree False"]
 
 
-def test_what_a_build_imports_is_imported_before_it_is_needed(call: Call, tmp_path: Path, said: list[str]) -> None:
+def test_imports_early_what_a_build_imports(call: Call, tmp_path: Path, said: list[str]) -> None:
     call("build_sdist", deed="import sys; print('colorsys' in sys.modules, len(seen))")
     assert said == ["True 0"]
     assert log(tmp_path) == ["imported", "built"], "a sample was built, in a process of its own"
 
 
-def test_builders_of_one_user_share_an_import_and_fork_side_by_side(
-    call: Call, other_call: Call, tmp_path: Path, said: list[str]
-) -> None:
+def test_sandboxes_of_one_user_share_an_import(call: Call, other_call: Call, tmp_path: Path, said: list[str]) -> None:
     wait = "import os, time; print('begun', flush=True)\nwhile not os.path.exists('../go'): time.sleep(0.01)"
     slow = threading.Thread(target=call, args=("build_sdist",), kwargs={"deed": wait})
     slow.start()
@@ -169,7 +167,7 @@ def test_builders_of_one_user_share_an_import_and_fork_side_by_side(
     assert log(tmp_path) == ["imported", "built"]
 
 
-def test_the_last_builder_ends_what_they_shared(
+def test_the_last_sandbox_ends_the_shared_process(
     hooks: Hooks, call: Call, other_call: Call, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     running = sandbox.works._running
@@ -184,7 +182,7 @@ def test_the_last_builder_ends_what_they_shared(
     assert log(tmp_path) == ["imported", "built"]
 
 
-def test_habits_that_are_known_need_no_sample(
+def test_known_habits_need_no_sample(
     call: Call, sandbox: Sandbox, environment: Environment, tmp_path: Path, said: list[str]
 ) -> None:
     deed = "import sys; print('colorsys' in sys.modules, any(key[1] == 'a{7}' for key in re._cache))"
@@ -196,7 +194,7 @@ def test_habits_that_are_known_need_no_sample(
     assert log(tmp_path) == ["imported", "built", "imported"]
 
 
-def test_habits_that_nobody_can_read_are_observed_anew(call: Call, environment: Environment, tmp_path: Path) -> None:
+def test_observes_habits_again_if_the_file_is_damaged(call: Call, environment: Environment, tmp_path: Path) -> None:
     habits = environment.habits(FORKED)
     habits.parent.mkdir(exist_ok=True)
     habits.write_text("{")
@@ -227,9 +225,7 @@ def test_a_process_sees_what_was_installed_after_its_start(
     assert not environment._early
 
 
-def test_who_died_before_there_was_anything_to_do_is_replaced(
-    call: Call, sandbox: Sandbox, environment: Environment
-) -> None:
+def test_replaces_an_early_process_that_has_died(call: Call, sandbox: Sandbox, environment: Environment) -> None:
     process = environment.start_early(sandbox)
     os.kill(process.pid, signal.SIGKILL)
     while not process.has_ended():
@@ -237,7 +233,7 @@ def test_who_died_before_there_was_anything_to_do_is_replaced(
     assert call("build_sdist") == "x"
 
 
-def test_for_one_project_alone_nothing_is_forked(
+def test_does_not_fork_for_a_single_project(
     call: Call, environment: Environment, tmp_path: Path, said: list[str]
 ) -> None:
     environment.wanted = 1
@@ -248,7 +244,7 @@ def test_for_one_project_alone_nothing_is_forked(
     assert log(tmp_path) == ["imported"]
 
 
-def test_a_backend_is_imported_with_the_date_that_it_may_read_then(call: Call, tmp_path: Path, said: list[str]) -> None:
+def test_imports_a_backend_with_the_source_date(call: Call, tmp_path: Path, said: list[str]) -> None:
     for tree, date in (("a", "1"), ("b", "1"), ("c", "2")):
         call("build_sdist", tree=tree, deed="print(epoch)", SOURCE_DATE_EPOCH=date)
     call("build_sdist", tree="d", deed="print(epoch)")
@@ -257,7 +253,7 @@ def test_a_backend_is_imported_with_the_date_that_it_may_read_then(call: Call, t
 
 
 @pytest.mark.parametrize("given", [{"backend": "other"}, {IN_TREE_VARIABLE: '["."]', "backend": "other"}])
-def test_any_other_backend_has_a_process_for_each_tree(call: Call, tmp_path: Path, given: dict[str, str]) -> None:
+def test_another_backend_has_a_process_for_each_tree(call: Call, tmp_path: Path, given: dict[str, str]) -> None:
     if IN_TREE_VARIABLE in given:
         (tmp_path / "tree").mkdir()
         given = {**given, IN_TREE_VARIABLE: json.dumps([str(tmp_path / "tree")])}
@@ -275,7 +271,7 @@ def test_any_other_backend_has_a_process_for_each_tree(call: Call, tmp_path: Pat
     assert log(tmp_path) == ["imported", "imported"]
 
 
-def test_what_it_prints_comes_in_order_and_an_exception_last(call: Call, said: list[str]) -> None:
+def test_output_comes_in_order_and_an_exception_last(call: Call, said: list[str]) -> None:
     deed = (
         "import os, sys; print('one'); print('two', file=sys.stderr); os.system('echo three'); raise ValueError('end')"
     )
@@ -291,14 +287,14 @@ def test_what_it_prints_comes_in_order_and_an_exception_last(call: Call, said: l
     ("deed", "code"),
     [("import sys; sys.exit(3)", 3), ("import sys; sys.exit('no')", 1), ("raise KeyboardInterrupt", 1)],
 )
-def test_the_exit_code_is_that_of_a_process(call: Call, backend: str, deed: str, code: int) -> None:
+def test_exit_codes(call: Call, backend: str, deed: str, code: int) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         call("build_sdist", deed=deed, backend=backend)
     assert caught.value.returncode == code
 
 
 @pytest.mark.parametrize("backend", [FORKED, "other"])
-def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(call: Call, backend: str) -> None:
+def test_does_not_wait_for_a_daemon_that_keeps_the_output_open(call: Call, backend: str) -> None:
     begun = time.monotonic()
     call(
         "build_sdist",
@@ -308,7 +304,7 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(call: Call, backe
     assert time.monotonic() - begun < 20
 
 
-def test_who_kills_the_server_harms_nobody(call: Call, tmp_path: Path) -> None:
+def test_a_backend_that_kills_the_server(call: Call, tmp_path: Path) -> None:
     with contextlib.suppress(subprocess.CalledProcessError):  # where it answers too late
         call("build_sdist", deed="import os; os.kill(os.getppid(), 9)")
     assert call("build_sdist", tree="next") == "x"
@@ -317,7 +313,7 @@ def test_who_kills_the_server_harms_nobody(call: Call, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("deed", ["os._exit(3)", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"])
 @pytest.mark.parametrize("backend", [FORKED, "other"])
-def test_who_ends_its_own_process_harms_only_itself(call: Call, backend: str, deed: str) -> None:
+def test_a_backend_that_ends_its_own_process(call: Call, backend: str, deed: str) -> None:
     if backend == "other":
         deed = deed.replace("os.getppid()", "os.getpid()")  # its parent is this process
     with pytest.raises(subprocess.CalledProcessError) as caught:
@@ -328,7 +324,7 @@ def test_who_ends_its_own_process_harms_only_itself(call: Call, backend: str, de
 
 @pytest.mark.parametrize("deed", ["os.write(socket, b'x')", "os.close(socket)"])
 @pytest.mark.parametrize("backend", [FORKED, "other"])
-def test_who_answers_nonsense_or_never_is_ended(call: Call, backend: str, deed: str) -> None:
+def test_a_backend_that_answers_nonsense_or_never(call: Call, backend: str, deed: str) -> None:
     links = "{int(n): os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')}"
     find = f"(socket,) = [n for n, link in {links}.items() if 'socket:' in link]"
     with pytest.raises(subprocess.CalledProcessError) as caught:
@@ -343,7 +339,7 @@ def test_a_python_without_memfd_create(call: Call, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("backend", [FORKED, "other"])
-def test_who_ends_beside_a_child_that_stays_is_not_waited_for(call: Call, backend: str) -> None:
+def test_does_not_wait_for_a_child_that_stays(call: Call, backend: str) -> None:
     begun = time.monotonic()
     with pytest.raises(subprocess.CalledProcessError) as caught:
         call("build_sdist", deed="import os, time; os.fork() and os._exit(3); time.sleep(30)", backend=backend)
@@ -351,7 +347,7 @@ def test_who_ends_beside_a_child_that_stays_is_not_waited_for(call: Call, backen
     assert time.monotonic() - begun < 20
 
 
-def test_another_thread_ends_what_runs(call: Call, sandbox: Sandbox, said: list[str]) -> None:
+def test_another_thread_can_end_a_hook(call: Call, sandbox: Sandbox, said: list[str]) -> None:
     def stop() -> None:
         while not said:
             time.sleep(0.01)
@@ -364,7 +360,7 @@ def test_another_thread_ends_what_runs(call: Call, sandbox: Sandbox, said: list[
     assert not command.exists() or not command.read_text(), "nothing but a zombie may be left"
 
 
-def test_a_backend_that_cannot_be_imported_is_told_by_its_hook(call: Call, environment: Environment) -> None:
+def test_the_hook_reports_a_backend_that_cannot_be_imported(call: Call, environment: Environment) -> None:
     file = next(environment.folder.rglob("hatchling/build.py"))
     file.write_text("import no_such_module\n")
     assert call("get_requires_for_build_wheel", answer="no_backend") is True

@@ -21,7 +21,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def install(places: tuple[Path, Path]) -> Install:
-    """Puts a distribution with one package into a place."""
+    """Return a function that puts a distribution with one package into a folder."""
 
     def install(name: str, version: str, *requires: str, place: int = 0, record: str = "") -> None:
         module = name.replace("-", "_")
@@ -45,7 +45,7 @@ def _chosen(places: tuple[Path, Path], *requirements: str) -> list[str] | None:
 
 
 @pytest.mark.parametrize("asked", ["A.Backend", "a-backend", "a_backend>=2,<3", 'a-backend; python_version > "3"'])
-def test_what_was_asked_for_and_what_that_requires_is_chosen(
+def test_chooses_the_requirements_and_what_they_require(
     asked: str, places: tuple[Path, Path], install: Install
 ) -> None:
     install("a-backend", "2.5", "helper>=1", 'never; python_version < "3"', 'more; extra == "all"')
@@ -67,23 +67,19 @@ def test_what_was_asked_for_and_what_that_requires_is_chosen(
         ["broken"],
     ],
 )
-def test_nothing_is_chosen_where_anything_is_missing(
-    asked: list[str], places: tuple[Path, Path], install: Install
-) -> None:
+def test_chooses_nothing_if_anything_is_missing(asked: list[str], places: tuple[Path, Path], install: Install) -> None:
     install("a-backend", "2.5", 'more; extra == "all"')
     install("broken", "1.0", "a-backend<2")
     assert _chosen(places, *asked) is None
 
 
-def test_outside_the_image_nothing_is_ready(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
+def test_chooses_nothing_outside_the_image(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
     install("a-backend", "2.5", place=1)
     assert _chosen((tmp_path / "none", places[1]), "a-backend") is None
     assert choose([Requirement("packaging")]) is None
 
 
-def test_an_environment_shows_what_was_chosen_alone(
-    tmp_path: Path, places: tuple[Path, Path], install: Install
-) -> None:
+def test_an_environment_has_only_what_was_chosen(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
     install("a-backend", "2.5", "helper")
     install("helper", "1.0", place=1)
     install("unasked", "1.0")
@@ -99,7 +95,7 @@ def test_an_environment_shows_what_was_chosen_alone(
     assert sorted(path.name for path in programs.glob("say*")) == ["say-a-backend", "say-helper"]
 
 
-def test_what_has_byte_code_alone_is_linked(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
+def test_links_packages_that_have_only_byte_code(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
     install("a-backend", "2.5", record="a_hook/__init__.py,,\na-hook.pth,,\n")
     (places[0] / "a_hook").mkdir()
     (places[0] / "a-hook.pth").touch()
@@ -115,18 +111,18 @@ def home(tmp_path: Path) -> dict[str, str]:
     return {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "etc")}
 
 
-def test_how_uv_fetches_is_no_matter(home: dict[str, str]) -> None:
+def test_other_settings_of_uv_do_not_count(home: dict[str, str]) -> None:
     assert asks_pypi_alone(home)
     assert asks_pypi_alone(home | {"UV_CACHE_DIR": "x", "UV_OFFLINE": "1", "UV_INDEX": "", "HTTPS_PROXY": "x"})
 
 
 @pytest.mark.parametrize("name", ["UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXCLUDE_NEWER", "UV_CONFIG_FILE"])
-def test_whoever_says_where_packages_come_from_is_heard(name: str, home: dict[str, str]) -> None:
+def test_a_variable_that_names_an_index_counts(name: str, home: dict[str, str]) -> None:
     assert not asks_pypi_alone(home | {name: "x"})
 
 
 @pytest.mark.parametrize("folder", [".config", "etc"])
-def test_settings_of_uv_are_heard(folder: str, tmp_path: Path, home: dict[str, str]) -> None:
+def test_a_settings_file_of_uv_counts(folder: str, tmp_path: Path, home: dict[str, str]) -> None:
     file = tmp_path / folder / "uv" / "uv.toml"
     file.parent.mkdir(parents=True)
     file.touch()

@@ -1,4 +1,4 @@
-"""Installing with a real uv and indexes of our own."""
+"""Installing with a real uv and local indexes."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def installer(tmp_path: Path, variables: dict[str, str], index: Index) -> Instal
     return Installer(tmp_path / "scratch", {**variables, "UV_DEFAULT_INDEX": index.url()}, Works())
 
 
-def test_what_uv_says_holds_no_credential(tmp_path: Path, installer: Installer) -> None:
+def test_the_output_of_uv_has_no_credential(tmp_path: Path, installer: Installer) -> None:
     environment = Environment(tmp_path / "environment", "")
     make(environment.folder)
     with Index(tmp_path / "private", token="another") as private:

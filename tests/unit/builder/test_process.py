@@ -31,7 +31,7 @@ def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
     assert seen == ["one", "two"]
 
 
-def test_what_is_no_text_and_what_never_ends(tmp_path: Path) -> None:
+def test_output_that_is_not_text_and_a_line_that_never_ends(tmp_path: Path) -> None:
     seen: list[str] = []
     script = r"import sys; sys.stdout.buffer.write(b'\xff\r\n' + b'x' * 200_000)"
     run_here(python(script), cwd=tmp_path, show=seen.append)
@@ -46,7 +46,7 @@ def test_a_program_that_fails(tmp_path: Path) -> None:
     assert caught.value.returncode == 3
 
 
-def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run_here(["no-such-program"], cwd=tmp_path, show=print)
 
@@ -54,13 +54,13 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 SLEEPER = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
 
 
-def test_what_it_leaves_running_is_ended(tmp_path: Path) -> None:
+def test_ends_what_a_program_leaves_running(tmp_path: Path) -> None:
     seen: list[str] = []
     run_here(python(SLEEPER + "print(p.pid)"), cwd=tmp_path, show=seen.append)
     assert not _runs(int(seen[0]))
 
 
-def test_a_daemon_that_holds_the_output_open_does_not_hold_us(tmp_path: Path) -> None:
+def test_does_not_wait_for_a_daemon_that_keeps_the_output_open(tmp_path: Path) -> None:
     daemon = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], start_new_session=True)"
     started = time.monotonic()
     run_here(python(f"import subprocess, sys; {daemon}"), cwd=tmp_path, show=print)
@@ -80,7 +80,7 @@ def test_an_interruption_ends_it(tmp_path: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process is there; one that was killed may still wait for its parent, the init process, to notice."""
+    """Return whether a process runs; a killed one may still wait for init to reap it."""
     for _ in range(200):
         try:
             os.kill(pid, 0)

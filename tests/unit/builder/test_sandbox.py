@@ -17,7 +17,7 @@ def python(script: str) -> list[str | Path]:
     return [sys.executable, "-c", script]
 
 
-def test_the_environment_is_the_sandboxs_own(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_program_gets_the_variables_of_the_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
     seen: list[str] = []
     sandbox.run(
         python("import os; print(os.environ.get('SOME_TOKEN'), os.environ['MORE'], 'PATH' in os.environ)"),
@@ -28,7 +28,7 @@ def test_the_environment_is_the_sandboxs_own(sandbox: Sandbox, tmp_path: Path) -
     assert seen == ["None more True"]
 
 
-def test_nothing_stays(tmp_path: Path, console: RecordingConsole) -> None:
+def test_removes_its_folder(tmp_path: Path, console: RecordingConsole) -> None:
     with open_sandboxes({"TMPDIR": str(tmp_path)}, console=console, insist=False) as (sandbox,):
         scratch = sandbox.scratch
         (sandbox.folder("x") / "file").touch()

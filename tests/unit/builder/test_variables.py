@@ -1,4 +1,4 @@
-"""Which variables reach other people's code."""
+"""Variables for untrusted code."""
 
 import pytest
 
@@ -81,7 +81,7 @@ def test_a_backend_gets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PERSONAL)
-def test_only_the_users_own_backend_gets(name: str) -> None:
+def test_only_a_backend_of_the_same_user_gets(name: str) -> None:
     assert variables.for_backend({name: "x"}, personal=True) == {name: "x"}
     assert variables.for_backend({name: "x"}, personal=False) == {}
 
@@ -91,7 +91,7 @@ def test_the_installer_does_not_get(name: str) -> None:
     assert variables.for_installer({name: "x"}) == {}
 
 
-def test_what_holds_a_credential() -> None:
+def test_variables_with_credentials() -> None:
     kept = {"UV_INDEX": "https://host/simple/", "HTTPS_PROXY": "http://proxy:3128", "UV_FIND_LINKS": "/a@b"}
     dropped = {
         "UV_INDEX_MINE_PASSWORD": "x",
