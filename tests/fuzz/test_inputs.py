@@ -1,4 +1,4 @@
-"""Whatever is given as an input, it ends in settings or in a sentence that helps."""
+"""Any input ends in settings or in a message that helps."""
 
 import contextlib
 import json
@@ -85,7 +85,7 @@ parts = st.lists(
 
 
 @given(parts.map("".join), st.sampled_from(["", "p", "../x"]), st.sampled_from(["", "us", "us/../x"]))
-def test_a_repository_is_one_address_below_one_host(form: str, project: str, location: str) -> None:
+def test_a_repository_is_one_url_of_one_host(form: str, project: str, location: str) -> None:
     try:
         found = Repository.parse(form, project=project, location=location, endpoints=Endpoints())
         refuse_plain_http(found.upload_url)
@@ -101,7 +101,7 @@ def test_a_repository_is_one_address_below_one_host(form: str, project: str, loc
         assert re.fullmatch(
             r"https://[a-z0-9-]+-python\.pkg\.dev/([a-z0-9.-]+/)?[a-z0-9-]+/[a-z0-9-]+/", found.upload_url
         )
-    # Whether the host is one turns out when it is asked; that is a failure of its own (http.persist).
+    # A host that does not exist fails when it is asked, with a message of its own.
     with contextlib.suppress(OSError):
         new_session().prepare_request(requests.Request("GET", f"{found.index_url}sample/"))
 
@@ -222,7 +222,7 @@ setup_cfgs = st.lists(
 
 
 @given(tables, setup_cfgs)
-def test_what_a_project_declares(tmp_path: Path, pyproject: dict[str, Any], setup_cfg: str) -> None:
+def test_declared_metadata(tmp_path: Path, pyproject: dict[str, Any], setup_cfg: str) -> None:
     found = metadata.declared(pyproject, setup_cfg)
     assert found.name is None or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found.name)
     for folder in workspaces.members(tmp_path, pyproject, {}) or []:

@@ -1,4 +1,4 @@
-"""Whatever a user gets wrong: the exit code of the contract, one message that helps, and nothing uploaded."""
+"""Each mistake of a user ends with its exit code and one message that helps, and nothing is uploaded."""
 
 import base64
 import json
@@ -13,6 +13,7 @@ import pytest
 from gar_emulator import Emulator, World
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Key, Provider, Repository
+from gar_publish.cli.terminal import as_options
 from gar_publish.errors import DOCS
 from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, uploads
 from tests.wheels import make_wheel
@@ -35,15 +36,15 @@ class Bad:
 
     Attributes:
         code: The exit code.
-        anchor: Where the documentation says more.
-        says: What the message's first sentence names.
-        fix: What the way out names.
+        anchor: The heading in the documentation.
+        says: Part of the first sentence; inputs in the syntax of the action.
+        fix: Part of the fix, likewise.
         where: The repository, as options.
         who: The credential, as options.
         what: What is published, as options.
-        more: Environment variables on top.
-        make: Writes the files that the mistake is about.
-        shows: What the message quotes from the other side.
+        more: Additional environment variables.
+        make: Writes the files that the mistake needs.
+        shows: Part of the other side's answer.
     """
 
     code: int
@@ -113,31 +114,34 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 # fmt: off
 SETTINGS = {
     "repository in a wrong form": Bad(
-        2, "repository-form", "`repository` has no form that is known: demo/python", "LOCATION/PROJECT/REPOSITORY",
+        2, "repository-form", "`repository` is not the name or URL of a repository: demo/python",
+        "`repository: LOCATION/PROJECT/REPOSITORY`",
         where="--repository demo/python",
     ),
-    "no repository": Bad(2, "repository-form", "`repository` is missing", "LOCATION/PROJECT/REPOSITORY", where=""),
+    "no repository": Bad(
+        2, "repository-form", "`repository` is missing", "`repository: LOCATION/PROJECT/REPOSITORY`", where="",
+    ),
     "bare repository without a location": Bad(
-        2, "repository-form", "the bare name 'python', and `location` is missing", "us-central1/my-project/python",
+        2, "repository-form", "the bare name 'python', without `location`", "us-central1/my-project/python",
         where="--repository python --project demo-project",
     ),
-    "location that cannot be one": Bad(
-        2, "repository-location", "'US_Central' cannot be a location", "gcloud artifacts locations list",
+    "invalid location": Bad(
+        2, "repository-location", "'US_Central' is not a location", "gcloud artifacts locations list",
         where="--repository US_Central/demo-project/python",
     ),
-    "zone for a location": Bad(
+    "zone instead of a location": Bad(
         2, "repository-location", "us-central1-a is a zone", "us-central1",
         where="--repository us-central1-a/demo-project/python",
     ),
     "password in the URL": Bad(
-        2, "repository-form", "holds a user name or a password", "access-token",
+        2, "repository-form", "is a URL with a user name or a password", "`access-token`",
         where="--repository https://me:secretsecret@us-central1-python.pkg.dev/demo-project/python/",
     ),
     "plain HTTP": Bad(
         2, "plain-http", "http://packages.example is not encrypted", "https://packages.example",
         where="--repository http://packages.example/simple/",
     ),
-    "key that is no JSON": Bad(
+    "key that is not JSON": Bad(
         2, "key-format", "`credentials-json` is neither JSON nor base64", "gh secret set",
         who="--credentials-json bad.json", make=text("bad.json", "-----BEGIN PRIVATE KEY-----"),
     ),
@@ -162,10 +166,11 @@ SETTINGS = {
         2, "key-format", f"of {PUBLISHER} cannot be read", "gh secret set", who="--credentials-json cut.json",
     ),
     "provider with a project id": Bad(
-        2, "provider-name", "names the project by its id (demo-project)", "gcloud projects describe demo-project",
+        2, "provider-name", "has the id of the project (demo-project) instead of its number",
+        "gcloud projects describe demo-project",
         who=f"--workload-identity-provider {PROVIDER.replace('123456789012', 'demo-project')}",
     ),
-    "pool for a provider": Bad(
+    "pool instead of a provider": Bad(
         2, "provider-name", "is not the full name of a provider", "providers describe",
         who=f"--workload-identity-provider {POOL.removesuffix('/providers')}",
     ),
@@ -177,41 +182,42 @@ SETTINGS = {
         2, "one-credential", "`workload-identity-provider` is missing", "set `workload-identity-provider`",
         who=f"--service-account {PUBLISHER}",
     ),
-    "account that is no address": Bad(
+    "account that is not an address": Bad(
         2, "service-account", "`service-account` is not an e-mail address: publisher", "iam.gserviceaccount.com",
         who=f"--workload-identity-provider {PROVIDER} --service-account publisher",
     ),
-    "a header for a token": Bad(
-        2, "access-token", "`access-token` holds blanks", "gcloud auth print-access-token",
+    "header instead of a token": Bad(
+        2, "access-token", "`access-token` contains blanks", "gcloud auth print-access-token",
         who="--access-token bearer.token", make=text("bearer.token", "Bearer made-up-token"),
     ),
-    "read-only line from a given token": Bad(
-        2, "index-token", "`index-token: read-only` cannot be had", "index-token: none",
+    "read-only token from a given token": Bad(
+        2, "index-token", "`index-token: read-only` cannot be combined", "`index-token: none`",
         what="--dist dist --index-token read-only",
     ),
     "unknown format": Bad(
-        2, "choices", "`formats` is 'egg'", "formats: wheel", what="--dist dist --formats egg",
+        2, "choices", "`formats` is 'egg'", "`formats: wheel`", what="--dist dist --formats egg",
     ),
     "unknown choice": Bad(
-        2, "choices", "`if-exists` is 'overwrite'; it takes one of skip-identical, skip, fail", "skip-identical",
+        2, "choices", "`if-exists` is 'overwrite'; it takes one of skip-identical, skip, fail",
+        "`if-exists: skip-identical`",
         what="--dist dist --if-exists overwrite",
     ),
-    "jobs that are no number": Bad(2, "choices", "`jobs` is 'many'", "jobs: 0", what="--dist dist --jobs many"),
-    "expected version that is none": Bad(
-        2, "expected-version", "`expected-version` is not a version: main", "packaging.python.org",
+    "jobs that are not a number": Bad(2, "choices", "`jobs` is 'many'", "`jobs: 0`", what="--dist dist --jobs many"),
+    "expected version that is not a version": Bad(
+        2, "expected-version", "`expected-version` is not a version: main", "`expected-version: 1.2.3`",
         what="--dist dist --expected-version main",
     ),
     "no OIDC": Bad(
-        3, "id-token-permission", "may not ask GitHub for an identity token", "id-token: write",
+        3, "id-token-permission", "may not request an identity token from GitHub", "id-token: write",
         who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_URL": ""},
     ),
 }
 """Found before the first request."""
 
 ACTION_ONLY = {
-    "boolean typo": Bad(2, "booleans", "`dry-run` is 'ture'; it takes true or false", "dry-run: true",
+    "boolean typo": Bad(2, "booleans", "`dry-run` is 'ture'; it takes true or false", "`dry-run: true`",
                         what="--dist dist --dry-run=ture"),
-    "another language's boolean": Bad(2, "booleans", "`verify` is 'yes'", "verify: true",
+    "another language's boolean": Bad(2, "booleans", "`verify` is 'yes'", "`verify: true`",
                                       what="--dist dist --verify=yes"),
 }
 
@@ -219,7 +225,7 @@ FILES = {
     "folder without a project": Bad(
         2, "no-project", "'dist' is not a Python project", "packages/*", what="--packages dist",
     ),
-    "folder that is not there": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
+    "missing folder": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
     "glob that matches nothing": Bad(
         2, "no-project", "'packages/*' matches no Python project", "actions/checkout", what="--packages packages/*",
     ),
@@ -254,7 +260,7 @@ FILES = {
         what="--dist other", make=wheel(version="1!1.0"),
     ),
 }
-"""Found in the files, while credentials are looked at."""
+"""Found in the files, while credentials are checked."""
 
 BUILDS = {
     "failing backend": Bad(
@@ -274,7 +280,7 @@ BUILDS = {
         what="--packages broken", make=project("", 'requires = ["flux=>1"]'),
     ),
     "a compiler is needed": Bad(
-        4, "needs-a-compiler", "broken needs a compiler", "cibuildwheel in a step before, and name them in `dist`",
+        4, "needs-a-compiler", "broken needs a compiler", "with cibuildwheel in an earlier step, and set `dist`",
         what="--packages broken", make=project(COMPILING), more={"PATH": "/nowhere"}, shows="gcc",
     ),
 }
@@ -302,7 +308,7 @@ CREDENTIALS = {
         who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "{stranger}"},
         shows="attribute condition",
     ),
-    "provider that is not there": Bad(
+    "missing provider": Bad(
         3, "provider-missing", "does not accept this identity", "providers describe",
         who=f"--workload-identity-provider {POOL}/gitlab",
     ),
@@ -310,7 +316,7 @@ CREDENTIALS = {
         3, "audience", "does not accept this identity", f"--allowed-audiences=https://iam.googleapis.com/{POOL}/own",
         who=f"--workload-identity-provider {POOL}/own",
     ),
-    "request token that is over": Bad(
+    "expired request token": Bad(
         3, "id-token-permission", "GitHub does not issue an identity token", "id-token: write",
         who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "over-and-out"},
     ),
@@ -319,11 +325,11 @@ CREDENTIALS = {
         f"gcloud iam service-accounts add-iam-policy-binding {READER}",
         who=f"--workload-identity-provider {PROVIDER} --service-account {READER}",
     ),
-    "nothing ambient": Bad(
+    "no ambient credentials": Bad(
         3, "no-credentials", "There are no credentials", "workload-identity-provider", who="",
         more={"NO_GCE_CHECK": "true"},
     ),
-    "credentials file that is not there": Bad(
+    "missing credentials file": Bad(
         2, "credentials-file", "nowhere.json cannot be read", "unset GOOGLE_APPLICATION_CREDENTIALS", who="",
         more={"GOOGLE_APPLICATION_CREDENTIALS": "nowhere.json"},
     ),
@@ -344,7 +350,7 @@ REGISTRY = {
         "gcloud artifacts repositories create pithon --repository-format=python",
         where="--repository us-central1/demo-project/pithon", who="--access-token owner.token",
     ),
-    "missing repository, for one who may not know": Bad(
+    "missing repository, hidden from the identity": Bad(
         6, "registry-403", "refuses to read (403)", "add-iam-policy-binding pithon",
         where="--repository us-central1/demo-project/pithon",
     ),
@@ -371,7 +377,7 @@ REGISTRY = {
         "raise the version of taken, or set `if-exists: skip`",
         what="--dist other", make=wheel(name="taken", content="changed = True\n"),
     ),
-    "the same bytes, under if-exists: fail": Bad(
+    "identical contents with if-exists: fail": Bad(
         5, "different-contents", "The registry already has taken-1.0-py3-none-any.whl", "raise the version of taken",
         what="--dist other --if-exists fail", make=wheel(name="taken"),
     ),
@@ -391,7 +397,7 @@ ACTION_TOO = (
     *("expired token", "deleted key", "job of another owner", "account that may not be impersonated"),
     *("reader", "missing repository", "Docker repository", "virtual repository", "different contents"),
 )
-"""Every exit code, and every way that a failure takes; the messages are the command's."""
+"""Every exit code, and every way that a failure takes. The messages are those of the command."""
 
 
 def given(cases: Mapping[str, Bad]) -> list[Any]:
@@ -400,7 +406,7 @@ def given(cases: Mapping[str, Bad]) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Iterator[Emulator]:
-    """One emulator for all mistakes: none of them changes anything."""
+    """Run one emulator for all mistakes, because none of them changes anything."""
     world = World.default()
     (github,) = world.providers
     own = Provider("demo-project", "github", "own", github.issuer, github.mapping, allowed_audiences=("mine",))
@@ -438,7 +444,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, st
 
 @pytest.fixture
 def doors(doors: Doors, emulator: Emulator) -> Doors:
-    """The folder holds something to publish, and the credentials that the mistakes name."""
+    """Put something to publish into the folder, and the credentials that the mistakes use."""
     make_wheel(doors.folder / "dist", "hello")
     for name, email in {"publisher": PUBLISHER, "reader": READER, "owner": OWNER, "writer": WRITER}.items():
         (doors.folder / f"{name}.token").write_text(emulator.access_token(email))
@@ -456,12 +462,11 @@ def environment(bad: Bad, emulator: Emulator) -> dict[str, str]:
     return {name: stranger if value == "{stranger}" else value for name, value in (bad.more or {}).items()}
 
 
-def check_message(message: str, bad: Bad) -> None:
-    """What happened, in one sentence that names the thing; then what mends it, and where to read on."""
+def check_message(message: str, bad: Bad, says: str, fix: str) -> None:
+    """Check for what happened, the fix and the link to the documentation."""
     what, *_ = message.splitlines()
-    assert bad.says in what
-    fix = message.partition("\nFix: ")[2].partition("\nMore: ")[0]
-    assert bad.fix in fix
+    assert says in what
+    assert fix in message.partition("\nFix: ")[2].partition("\nMore: ")[0]
     assert message.endswith(f"\nMore: {DOCS}#{bad.anchor}")
     assert bad.shows in message
 
@@ -475,13 +480,13 @@ def test_command(bad: Bad, doors: Doors, emulator: Emulator) -> None:
 
     assert done.code == bad.code, done.err
     (message,) = done.errors
-    check_message(message, bad)
+    check_message(message, bad, as_options(bad.says), as_options(bad.fix))
     assert "\nTraceback" not in done.err
     failure = json.loads(done.out)["failure"]
     assert failure["exit-code"] == bad.code
     assert failure["docs"] == f"{DOCS}#{bad.anchor}"
-    assert bad.says in failure["what"]
-    assert bad.fix in failure["fix"]
+    assert as_options(bad.says) in failure["what"]
+    assert as_options(bad.fix) in failure["fix"]
     assert uploads(emulator) == before
     assert bad not in SETTINGS.values() or emulator.requests == requests
 
@@ -495,7 +500,7 @@ def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
 
     assert step.code == bad.code, step.log
     (message,) = step.errors
-    check_message(message, bad)
+    check_message(message, bad, bad.says, bad.fix)
     assert "Traceback" not in step.log
     assert bad.says in step.summary
     assert bad.fix in step.summary
@@ -503,7 +508,7 @@ def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
 
 
 def test_server_that_does_not_answer(doors: Doors) -> None:
-    """Asked again and again, here without waiting."""
+    """The command asks several times, here without waiting."""
     done = doors.command(
         "publish",
         *("--repository", REPOSITORY, "--access-token", "publisher.token", "--dist", "dist", "--json", "-"),
@@ -518,7 +523,7 @@ def test_server_that_does_not_answer(doors: Doors) -> None:
     assert json.loads(done.out)["failure"]["exit-code"] == 7
 
 
-def test_server_whose_certificate_nobody_knows(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_untrusted_certificate(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Emulator(data=tmp_path_factory.mktemp("tls"), tls=True) as emulator:
         done = doors.command(
             "publish",
@@ -527,6 +532,6 @@ def test_server_whose_certificate_nobody_knows(doors: Doors, tmp_path_factory: p
         )
     assert done.code == 7
     (message,) = done.errors
-    assert "export REQUESTS_CA_BUNDLE" in message
+    assert "SSL_CERT_FILE=/path/to/ca.pem" in message
     assert message.endswith("#untrusted-certificate")
     assert emulator.requests == []

@@ -93,12 +93,10 @@ class Repository:
         parts = text.strip("/").split("/")
         match parts:
             case [name]:
-                if not project or not location:
-                    given = {"`project`": project, "`location`": location}
-                    missing = " and ".join(which for which, value in given.items() if not value)
-                    verb = "is" if any(given.values()) else "are"
+                given = {"`project`": project, "`location`": location}
+                if missing := " and ".join(which for which, value in given.items() if not value):
                     raise BadInput(
-                        f"`repository` is the bare name {name!r}, and {missing} {verb} missing.",
+                        f"`repository` is the bare name {name!r}, without {missing}.",
                         fix=f"set {missing}, or give it as us-central1/my-project/{name}",
                         anchor="repository-form",
                     )
@@ -107,9 +105,7 @@ class Repository:
                 _refuse_parts_twice(text, project, location)
                 return cls._from_parts(first, second, third, endpoints)
         raise BadInput(
-            f"`repository` is not the name or URL of a repository: {text}",
-            fix=_FIX,
-            anchor="repository-form",
+            f"`repository` is not the name or URL of a repository: {text}", fix=_FIX, anchor="repository-form"
         )
 
     @classmethod

@@ -72,7 +72,7 @@ INDEX = "https://index.example.com/"
         (
             "dev",
             INDEX,
-            "`promote-from` is the bare name 'dev', and `project` and `location` are missing.",
+            "`promote-from` is the bare name 'dev', without `project` and `location`.",
             "set `project` and `location`, or give it as us-central1/my-project/dev",
             "repository-form",
         ),

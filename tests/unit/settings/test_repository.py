@@ -91,7 +91,7 @@ ORDER = "the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-
         ),
         (
             "python",
-            "`repository` is the bare name 'python', and `project` and `location` are missing.",
+            "`repository` is the bare name 'python', without `project` and `location`.",
             "",
             "set `project` and `location`, or give it as us-central1/my-project/python",
             FORM,
@@ -187,7 +187,7 @@ def test_parts_given_twice_are_refused(text: str, name: str) -> None:
 def test_half_a_bare_name_names_the_missing_half(given: str, missing: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse("python", **{given: "us"})
-    assert caught.value.what == f"`repository` is the bare name 'python', and `{missing}` is missing."
+    assert caught.value.what == f"`repository` is the bare name 'python', without `{missing}`."
     assert caught.value.fix == f"set `{missing}`, or give it as us-central1/my-project/python"
 
 

@@ -259,3 +259,9 @@ def test_a_promotion() -> None:
     )
     with pytest.raises(BadInput, match="does not name one version"):
         read(promote_from="dev")
+
+
+def test_a_given_token_cannot_become_read_only() -> None:
+    with pytest.raises(BadInput) as caught:
+        read(index_token="read-only", access_token="ya29.x")
+    assert caught.value.cause == "gar-publish cannot take rights away from a token that exists already"
