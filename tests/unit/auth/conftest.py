@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gar_publish.auth.exchange import Exchange
 from gar_publish.context import Context
+from gar_publish.errors import Failure
 from gar_publish.settings.endpoints import Endpoints
 
 
@@ -20,6 +21,10 @@ def exchange(context: Context, session: requests.Session) -> Exchange:
 def real(exchange: Exchange) -> Exchange:
     """Talks to Google's own hosts."""
     return elsewhere(exchange, endpoints=Endpoints())
+
+
+def parts(failure: Failure) -> tuple[str, str, str, str]:
+    return failure.what, failure.cause, failure.fix, failure.anchor
 
 
 def elsewhere(exchange: Exchange, **changes: Any) -> Exchange:

@@ -12,7 +12,7 @@ from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE, TokenSource
 from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.settings.endpoints import Endpoints
-from tests.unit.auth.conftest import elsewhere
+from tests.unit.auth.conftest import elsewhere, parts
 from tests.unit.auth.test_gcloud import ANSWER, put_gcloud
 from tests.unit.auth.test_workload_identity import GOOD, SUBJECT
 from tests.unit.servers import Memory, Reply, ScriptedServer
@@ -43,7 +43,7 @@ def google(server: ScriptedServer) -> ScriptedServer:
 
 
 class Rerouted(requests.adapters.HTTPAdapter):
-    """Sends what is meant for Google to the local server, as DNS could."""
+    """Sends requests for Google to the local server."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -128,10 +128,12 @@ class TestFile:
     def test_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
         source = ambient(exchange, environment(file, USER))
         assert source.token().value == "tok-1"
-        assert google.seen[0].form["refresh_token"] == ["refresh-token"]
+        form = google.seen[0].form
+        expected = {name: [text] for name, text in USER.items() if name != "type"}
+        assert form == {**expected, "grant_type": ["refresh_token"]}
         assert source.read_only() is None
 
-    def test_login_that_has_ended(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
+    def test_an_expired_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
         refusal = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
         google.on("/oauth2.googleapis.com/token", Reply(400, json.dumps(refusal)))
         with pytest.raises(CredentialsFailure) as caught:
@@ -144,15 +146,19 @@ class TestFile:
             "type": "impersonated_service_account",
             "service_account_impersonation_url": IMPERSONATE,
             "source_credentials": USER,
-            "delegates": [],
+            "delegates": ["projects/-/serviceAccounts/between@p.iam.gserviceaccount.com"],
         }
         source = ambient(exchange, environment(file, info))
         assert source.token().value == "impersonated"
         assert google.seen[1].headers["Authorization"] == "Bearer tok-1"
+        assert json.loads(google.seen[1].body) == {"scope": [PUBLISH_SCOPE], "delegates": info["delegates"]}
         google.on("/iamcredentials.googleapis.com/", Reply(403, "getAccessToken denied"))
         with pytest.raises(CredentialsFailure) as caught:
             source.renew("impersonated")
-        assert "--role=roles/iam.serviceAccountTokenCreator" in caught.value.fix
+        assert caught.value.fix == (
+            "gcloud iam service-accounts add-iam-policy-binding publisher@demo-project.iam.gserviceaccount.com "
+            "--project=demo-project --role=roles/iam.serviceAccountTokenCreator --member='user:YOU@EXAMPLE.COM'"
+        )
 
     @pytest.mark.parametrize(
         "info",
@@ -168,12 +174,35 @@ class TestFile:
     def test_no_credentials_file(self, info: object, file: Path, exchange: Exchange) -> None:
         with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, info))
-        assert caught.value.anchor == "credentials-file"
-        assert str(file) in caught.value.what
+        kind = info.get("type") if isinstance(info, dict) else None
+        if isinstance(info, dict) or info == "{}":
+            assert parts(caught.value) == (
+                f"{file} is not a supported credentials file.",
+                (
+                    f"its type is {kind!r}; supported are service_account, external_account, authorized_user, "
+                    "impersonated_service_account"
+                ),
+                "gcloud auth application-default login, or set `access-token`",
+                "credentials-file",
+            )
+        else:
+            assert parts(caught.value) == (
+                f"{file} is not a credentials file: it is not a JSON object.",
+                "",
+                "set GOOGLE_APPLICATION_CREDENTIALS to the path of a credentials file",
+                "credentials-file",
+            )
 
     def test_missing_file(self, tmp_path: Path, exchange: Exchange) -> None:
-        with pytest.raises(BadInput, match="No such file"):
-            ambient(exchange, {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "gone.json")})
+        path = str(tmp_path / "gone.json")
+        with pytest.raises(BadInput) as caught:
+            ambient(exchange, {"GOOGLE_APPLICATION_CREDENTIALS": path})
+        assert parts(caught.value) == (
+            f"{path} cannot be read: No such file or directory.",
+            "GOOGLE_APPLICATION_CREDENTIALS names it; google-github-actions/auth deletes its file when the job ends",
+            "unset GOOGLE_APPLICATION_CREDENTIALS, or set it to a file that exists",
+            "credentials-file",
+        )
 
     @pytest.mark.parametrize(
         "info",
@@ -196,8 +225,14 @@ class TestFile:
         ],
     )
     def test_incomplete_file(self, info: object, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
-        with pytest.raises(BadInput, match="parts missing"):
+        with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, info)).token()
+        assert parts(caught.value) == (
+            f"{file} is a credentials file with parts missing.",
+            "",
+            "create it again: gcloud auth application-default login",
+            "credentials-file",
+        )
         assert not google.seen
 
     @pytest.mark.parametrize(
@@ -208,11 +243,20 @@ class TestFile:
             {"certificate": {"use_default_certificate_config": True}},
         ],
     )
-    def test_source_that_is_not_supported(
+    def test_a_source_that_is_not_supported(
         self, source: dict[str, Any], file: Path, exchange: Exchange, google: ScriptedServer
     ) -> None:
-        with pytest.raises(BadInput, match="only a URL or a file"):
+        with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, external(**source))).token()
+        assert parts(caught.value) == (
+            (
+                "The credentials file gets its subject token from AWS, a program or a certificate; "
+                "only a URL or a file is supported."
+            ),
+            "",
+            "get a token from gcloud, and set `access-token`: gcloud auth print-access-token",
+            "credentials-file",
+        )
         assert not google.seen
 
     @pytest.mark.parametrize("field", ["token_url", "service_account_impersonation_url"])
@@ -228,12 +272,19 @@ class TestFile:
             "file:///etc/passwd",
         ],
     )
-    def test_tokens_go_to_google_alone(
+    def test_tokens_go_to_google_only(
         self, field: str, url: str, file: Path, exchange: Exchange, google: ScriptedServer
     ) -> None:
         info = {**external(url=f"{google.url}/vault"), field: url}
-        with pytest.raises(BadInput, match="not Google's"):
+        with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, info)).token()
+        parsed = urlsplit(url)
+        assert parts(caught.value) == (
+            f"The credentials file sends tokens to {parsed.scheme}://{parsed.hostname}, which is not Google's.",
+            "",
+            "create it again: gcloud iam workload-identity-pools create-cred-config",
+            "credentials-file",
+        )
         assert not google.seen
 
     @pytest.mark.parametrize("answer", ["", "no JSON", "{}", "[]", "5"])
@@ -243,13 +294,38 @@ class TestFile:
         subject = tmp_path / "subject"
         subject.write_text(answer)
         form = {"type": "json", "subject_token_field_name": "value"}
-        with pytest.raises(CredentialsFailure, match="has no subject token"):
+        with pytest.raises(CredentialsFailure) as caught:
             ambient(exchange, environment(file, external(file=str(subject), format=form))).token()
+        what = "The `credential_source` of the credentials file has no subject token."
+        assert parts(caught.value) == (what, "", "", "credentials-file")
         assert not google.seen
 
     def test_subject_file_is_missing(self, file: Path, tmp_path: Path, exchange: Exchange) -> None:
-        with pytest.raises(CredentialsFailure, match="No such file"):
-            ambient(exchange, environment(file, external(file=str(tmp_path / "gone")))).token()
+        path = str(tmp_path / "gone")
+        with pytest.raises(CredentialsFailure) as caught:
+            ambient(exchange, environment(file, external(file=path))).token()
+        what = f"The subject token in {path} cannot be read: No such file or directory."
+        assert parts(caught.value) == (what, "", "", "credentials-file")
+
+    def test_all_fields_of_an_external_account(
+        self, file: Path, tmp_path: Path, exchange: Exchange, google: ScriptedServer
+    ) -> None:
+        subject = tmp_path / "subject"
+        subject.write_text("subject-1")
+        info = external(file=str(subject)) | {
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+            "workforce_pool_user_project": "billed",
+            "service_account_impersonation_url": IMPERSONATE,
+            "service_account_impersonation": {"token_lifetime_seconds": 600},
+        }
+        ambient(exchange, environment(file, info)).token()
+        assert google.seen[0].form["options"] == ["%7B%22userProject%22%3A%20%22billed%22%7D"]
+        assert google.seen[0].form["subject_token_type"] == ["urn:ietf:params:oauth:token-type:id_token"]
+        assert json.loads(google.seen[1].body) == {"scope": [PUBLISH_SCOPE], "lifetime": "600s"}
+        client = {"client_id": "me", "client_secret": "hunter2"}
+        ambient(exchange, environment(file, {**info, **client})).token()
+        assert google.seen[2].headers["Authorization"] == "Basic bWU6aHVudGVyMg=="
+        assert "options" not in google.seen[2].form
 
 
 class TestOrder:
@@ -301,12 +377,22 @@ class TestOrder:
         everything["PATH"] = ""
         with pytest.raises(CredentialsFailure) as caught:
             ambient(real, everything)
-        assert caught.value.anchor == "no-credentials"
         assert caught.value.exit_code == 3
-        for way in ("workload-identity-provider", "id-token: write", "gcloud auth login", "service account"):
-            assert way in caught.value.fix
+        assert caught.value.detail == ""
+        assert parts(caught.value) == (
+            "There are no credentials: no input names any, and this machine has none.",
+            "looked for GOOGLE_APPLICATION_CREDENTIALS, gcloud's files, a metadata server and gcloud itself",
+            (
+                "one of these\n"
+                "  in GitHub Actions: set `workload-identity-provider`, and the permission `id-token: write`\n"
+                "  in a shell: gcloud auth login\n"
+                "  on Cloud Build, Compute Engine, GKE or Cloud Run: attach a service account\n"
+                "  anywhere: set `access-token` to what `gcloud auth print-access-token` prints"
+            ),
+            "no-credentials",
+        )
 
-    def test_emulator_sees_nothing_of_gcloud(self, everything: dict[str, str], exchange: Exchange) -> None:
+    def test_the_emulator_gets_nothing_of_gcloud(self, everything: dict[str, str], exchange: Exchange) -> None:
         del everything["GOOGLE_APPLICATION_CREDENTIALS"]
         assert ambient(exchange, everything).kind == "metadata server"
         everything["NO_GCE_CHECK"] = "true"

@@ -1,11 +1,12 @@
 import json
+import re
 from typing import NamedTuple
 
 import pytest
 
 from gar_publish.auth import service_account_key, workload_identity
 from gar_publish.auth.exchange import Exchange
-from gar_publish.auth.refusals import SERVICES, project_of
+from gar_publish.auth.refusals import OTHER, SERVICES, Reason, project_of
 from gar_publish.errors import CredentialsFailure
 from tests.unit.servers import Reply, ScriptedServer
 
@@ -318,13 +319,22 @@ def test_every_known_reason(case: Case, exchange: Exchange, server: ScriptedServ
     assert failure.anchor == case.anchor
     assert case.fix in failure.fix
     assert case.cause in failure.cause
-    assert f"(HTTP {case.status})" in failure.what
+    service = next(each for each in SERVICES if re.search(each.url, case.url)) if "idp." not in case.url else OTHER
+    assert failure.what == f"{service.what} (HTTP {case.status}).".replace("{service_account}", ACCOUNT)
+    assert re.match(r"[A-Z][a-z]", failure.what)
     assert failure.detail
 
 
 def test_every_row_has_a_case() -> None:
     rows = {reason.anchor for service in SERVICES for reason in service.reasons}
     assert rows <= {case.anchor for case in CASES}
+
+
+@pytest.mark.parametrize("reason", [row for service in SERVICES for row in service.reasons], ids=lambda row: row.anchor)
+def test_rows_follow_likely_cause_and_fix(reason: Reason) -> None:
+    """They are parts of sentences, so they begin in lower case, and have no full stop."""
+    assert re.fullmatch(r"(?:[a-z`]|Google|GitHub).*[^.\sX]", reason.cause)
+    assert re.fullmatch(r"[a-z].*[^.\sX]", reason.fix, re.DOTALL)
 
 
 def test_the_servers_message_is_kept(exchange: Exchange, server: ScriptedServer) -> None:

@@ -9,11 +9,11 @@ from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
 from gar_publish.auth.workload_identity import unverified_claims
 from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.settings.credential import Key
-from tests.unit.auth.conftest import Keys
+from tests.unit.auth.conftest import Keys, parts
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
 
-def test_assertion_goes_to_google_alone(
+def test_the_assertion_goes_to_google_only(
     key_info: dict[str, str], keys: Keys, exchange: Exchange, server: ScriptedServer, console: Memory
 ) -> None:
     server.on("/oauth2.googleapis.com/token", Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
@@ -65,12 +65,17 @@ def test_scope_that_gives_no_access_token(
 
 
 @pytest.mark.parametrize("broken", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
-def test_private_key_that_cannot_be_read(
+def test_a_broken_private_key(
     broken: str, key_info: dict[str, str], exchange: Exchange, server: ScriptedServer
 ) -> None:
     with pytest.raises(BadInput) as caught:
         service_account_key.KeyIdentity(Key({**key_info, "private_key": broken}), exchange).fetch(READ_ONLY_SCOPE)
-    assert caught.value.anchor == "key-format"
+    assert parts(caught.value) == (
+        "The private key 0123abcd of publisher@demo-project.iam.gserviceaccount.com cannot be read.",
+        "the key was cut off, or its line breaks were lost when it was pasted",
+        "store the whole file as a secret: gh secret set GAR_KEY < key.json",
+        "key-format",
+    )
     assert "AAAA" not in caught.value.explain()
     assert not server.seen
 
@@ -79,7 +84,7 @@ def test_the_key_is_read_once(key_info: dict[str, str], exchange: Exchange, serv
     server.on("/oauth2.", Reply(200, '{"access_token": "tok-1", "expires_in": 3599}'))
     keyed = service_account_key.KeyIdentity(Key(key_info), exchange)
     keyed.fetch(PUBLISH_SCOPE)
-    key_info["private_key"] = "nobody reads this"
+    key_info["private_key"] = "not read again"
     keyed.fetch(READ_ONLY_SCOPE)
     scopes = [unverified_claims(seen.form["assertion"][0])["scope"] for seen in server.seen]
     assert scopes == [PUBLISH_SCOPE, READ_ONLY_SCOPE]

@@ -1,6 +1,7 @@
 import base64
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -8,11 +9,11 @@ import pytest
 from gar_publish.auth import workload_identity
 from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
-from gar_publish.auth.workload_identity import unverified_claims, with_audience
+from gar_publish.auth.workload_identity import names, unverified_claims, with_audience
 from gar_publish.errors import BadInput, CredentialsFailure, Unreachable
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.endpoints import Endpoints
-from tests.unit.auth.conftest import elsewhere
+from tests.unit.auth.conftest import elsewhere, parts
 from tests.unit.servers import Memory, Reply, ScriptedServer, Seen
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -39,7 +40,7 @@ GOOD = {
 
 @pytest.fixture
 def asked(server: ScriptedServer) -> Federation:
-    """GitHub, STS and IAM Credentials, all of them content."""
+    """GitHub, STS and IAM Credentials, which all give tokens."""
     for start, reply in GOOD.items():
         server.on(start, reply)
     return Federation(PROVIDER, None, f"{server.url}/github/idtoken?api-version=2.0", "request-token")
@@ -53,6 +54,8 @@ def test_used_directly(asked: Federation, exchange: Exchange, server: ScriptedSe
     github, sts = server.seen
     assert github.query == {"api-version": ["2.0"], "audience": [AUDIENCE]}
     assert github.headers["Authorization"] == "Bearer request-token"
+    assert github.headers["Accept"] == "application/json"
+    assert 3500 < (token.expires_at - datetime.now(UTC)).total_seconds() < 3600
     assert sts.headers["Authorization"] is None
     assert sts.form == {
         "grant_type": ["urn:ietf:params:oauth:grant-type:token-exchange"],
@@ -73,7 +76,8 @@ def test_with_impersonation(asked: Federation, exchange: Exchange, server: Scrip
     iam = server.seen[-1]
     assert iam.path.endswith(f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken")
     assert iam.headers["Authorization"] == "Bearer federated"
-    assert json.loads(iam.body)["scope"] == [READ_ONLY_SCOPE]
+    assert json.loads(iam.body) == {"scope": [READ_ONLY_SCOPE]}
+    assert server.asked("/sts.")[0].form["scope"] == [PUBLISH_SCOPE]
     assert console.masked == [SUBJECT, "federated", "impersonated"]
 
 
@@ -86,7 +90,7 @@ def test_subject_token_is_fresh_for_each_exchange(
     assert len(server.asked("/sts.")) == 4
 
 
-def test_masked_before_it_is_sent_on(
+def test_masked_before_it_is_sent(
     asked: Federation, exchange: Exchange, server: ScriptedServer, console: Memory
 ) -> None:
     def answer(_: Seen) -> Reply:
@@ -107,7 +111,7 @@ def test_each_call_is_retried(start: str, asked: Federation, exchange: Exchange,
 
 
 @pytest.mark.parametrize("start", GOOD)
-def test_each_call_can_be_given_up(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+def test_each_call_may_fail(start: str, asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(start, Reply(503))
     with pytest.raises(Unreachable) as caught:
         workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
@@ -115,9 +119,7 @@ def test_each_call_can_be_given_up(start: str, asked: Federation, exchange: Exch
     assert "request-token" not in caught.value.explain()
 
 
-def test_refused_condition_shows_what_the_job_says(
-    asked: Federation, exchange: Exchange, server: ScriptedServer
-) -> None:
+def test_a_refused_condition_shows_the_claims(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     server.on(
         "/sts.googleapis.com/",
         Reply(
@@ -135,6 +137,7 @@ def test_refused_condition_shows_what_the_job_says(
     assert "repository=octo-org/hello, ref=refs/heads/main" in caught.value.cause
     assert f"describe {PROVIDER}" in caught.value.fix
     assert SUBJECT not in caught.value.explain()
+    assert [len(server.asked(start)) for start in GOOD] == [2, 2, 0], "another identity token is tried once"
 
 
 def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
@@ -149,18 +152,42 @@ def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exc
     )
 
 
-@pytest.mark.parametrize("answer", [{}, {"value": ""}, {"value": None}])
+@pytest.mark.parametrize("answer", [{}, {"value": ""}, {"value": None}, {"value": 5}])
 def test_no_subject_token(
     answer: dict[str, str | None], asked: Federation, exchange: Exchange, server: ScriptedServer
 ) -> None:
     server.on("/github/idtoken", Reply(200, json.dumps(answer)))
     with pytest.raises(CredentialsFailure) as caught:
         workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE)
-    assert caught.value.anchor == "id-token-permission"
-    assert not server.asked("/sts.")
+    assert parts(caught.value) == (
+        "GitHub answered, but without an identity token.",
+        "the job lacks the permission `id-token: write`, or another server answers at ACTIONS_ID_TOKEN_REQUEST_URL",
+        "add to the job\n    permissions:\n      contents: read\n      id-token: write",
+        "id-token-permission",
+    )
+    assert len(server.seen) == 1
 
 
-def test_one_identity_token_serves_for_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+@pytest.mark.parametrize(
+    ("start", "answer"),
+    [
+        ("/sts.", {"access_token": "federated"}),
+        ("/sts.", {"access_token": "federated", "expires_in": "soon"}),
+        ("/sts.", {"access_token": 5, "expires_in": 3599}),
+        ("/iamcredentials.", {"accessToken": "impersonated", "expireTime": "soon"}),
+        ("/iamcredentials.", {"expireTime": "2026-11-22T13:00:00Z"}),
+    ],
+)
+def test_an_answer_without_a_token(
+    start: str, answer: dict[str, object], asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on(next(each for each in GOOD if each.startswith(start)), Reply(200, json.dumps(answer)))
+    with pytest.raises(CredentialsFailure) as caught:
+        workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
+    assert caught.value.anchor == "strange-token"
+
+
+def test_one_identity_token_serves_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
     federated = workload_identity.JobIdentity(asked, exchange)
     federated.fetch(PUBLISH_SCOPE)
     exchange.context.retry_policy.sleep(59)
@@ -178,11 +205,12 @@ def test_after_a_failure_another_identity_token_is_asked_for(
     federated = workload_identity.JobIdentity(asked, exchange)
     with pytest.raises(CredentialsFailure):
         federated.fetch(PUBLISH_SCOPE)
+    assert len(server.seen) == 1
     server.on("/github/idtoken", GOOD["/github/idtoken"])
     assert federated.fetch(PUBLISH_SCOPE).value == "federated"
 
 
-def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
+def test_plain_http_gets_no_request_token(exchange: Exchange) -> None:
     asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
     real = elsewhere(exchange, endpoints=Endpoints())
     with pytest.raises(BadInput, match="not encrypted"):
@@ -198,7 +226,7 @@ def test_request_token_is_not_sent_unencrypted(exchange: Exchange) -> None:
         "https://github.example/idtoken?a=%26b&empty=",
     ],
 )
-def test_audience_joins_the_query(url: str) -> None:
+def test_the_audience_is_added_to_the_query(url: str) -> None:
     joined = with_audience(url, "https://iam.googleapis.com/a&b")
     before = parse_qs(urlsplit(url).query, keep_blank_values=True)
     after = parse_qs(urlsplit(joined).query, keep_blank_values=True)
@@ -209,3 +237,31 @@ def test_audience_joins_the_query(url: str) -> None:
 @pytest.mark.parametrize("token", ["", "a.b.c", "one", "a.e30", "a.!!.c", jwt(), "a.bnVsbA.c", "a.W10.c"])
 def test_unreadable_claims(token: str) -> None:
     assert unverified_claims(token) == {}
+
+
+def test_names() -> None:
+    pool = "projects/123456789012/locations/global/workloadIdentityPools/github"
+    assert names(PROVIDER, None) == {
+        "provider": PROVIDER,
+        "number": "123456789012",
+        "pool": pool,
+        "audience": AUDIENCE,
+        "service_account": "ACCOUNT",
+        "project": "PROJECT",
+        "role": "roles/iam.workloadIdentityUser",
+        "member": f"principalSet://iam.googleapis.com/{pool}/attribute.repository/OWNER/REPOSITORY",
+    }
+
+
+def test_claims_become_names(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+    claims = {
+        name: name.upper() for name in ("repository", "repository_owner", "ref", "sub", "environment", "event_name")
+    }
+    subject = jwt(**claims, repository_owner_id="42", other="no")
+    server.on("/github/idtoken", Reply(200, json.dumps({"value": subject})))
+    identity = workload_identity.JobIdentity(asked, exchange)
+    identity.fetch(PUBLISH_SCOPE)
+    known = identity._exchange.names
+    assert known["claims"] == ", ".join(f"{name}={value}" for name, value in claims.items())
+    assert (known["issuer"], known["owner_id"]) == ("ISSUER", "42")
+    assert known["member"].endswith("/attribute.repository/REPOSITORY")
