@@ -1,7 +1,4 @@
-"""Calls of Google's REST APIs: with a token, asked again while a server is out of order, JSON objects alone.
-
-See https://google.aip.dev/193 (errors) and https://google.aip.dev/151 (long-running operations).
-"""
+"""Calls of Google's REST APIs, with retries. Errors: https://google.aip.dev/193"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +15,7 @@ from gar_publish.transport.session import is_success
 
 
 class GoogleApi:
-    """What the clients of single APIs share."""
+    """Calls any API of Google as one identity."""
 
     def __init__(self, context: Context, session: requests.Session, source: TokenSource) -> None:
         self.context = context
@@ -26,77 +23,59 @@ class GoogleApi:
         self._source = source
 
     def call(
-        self,
-        method: str,
-        url: str,
-        *,
-        what: str,
-        params: Mapping[str, str] | None = None,
-        json: Mapping[str, Any] | None = None,
-        data: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, url: str, *, what: str, headers: Mapping[str, str] | None = None, **body: Any
     ) -> requests.Response:
-        """Make one call; a refusal (4xx) is an answer like any other.
+        """Make one call, and return its answer, which may be a refusal (4xx).
 
         Args:
             method: The HTTP method.
-            url: The whole URL, without its query.
-            what: What it is for, as a verb: "ask for us/p/r".
-            params: The query.
-            json: The body as JSON, or else `data`.
-            data: The body as it is; `headers` say what it is.
-            headers: Of the request; its authorization is added.
+            url: The URL without a query.
+            what: The purpose as a verb: "ask for us/p/r".
+            headers: More headers than the authorization.
+            body: `params`, `json` or `data` of requests.
 
         Raises:
-            Unreachable: No proper answer, however often it was asked.
-            RegistryRefused: Something answered that is not Google's API.
-            CredentialsFailure: No token could be had.
+            Unreachable: There is no proper answer.
+            RegistryRefused: The answer is not JSON.
+            CredentialsFailure: There is no token.
         """
 
-        def ask() -> requests.Response:
-            response = with_renewal(
-                lambda: self._session.request(
-                    method,
-                    url,
-                    params=params,
-                    json=json,
-                    data=data,
-                    headers={**(headers or {}), "Authorization": f"Bearer {self._source.token().value}"},
-                    allow_redirects=False,
-                ),
-                self._source,
+        def request() -> requests.Response:
+            authorization = {"Authorization": f"Bearer {self._source.token().value}"}
+            return self._session.request(
+                method, url, headers={**(headers or {}), **authorization}, allow_redirects=False, **body
             )
+
+        def attempt() -> requests.Response:
+            response = with_renewal(request, self._source)
             if is_success(response):
                 json_object(response)
             return response
 
-        return with_retries(ask, self.context, what)
+        return with_retries(attempt, self.context, what)
 
     def wait_for(self, operation: dict[str, Any], base: str, *, what: str) -> dict[str, Any]:
-        """Wait a minute at most for a long-running operation.
+        """Return a long-running operation when it is done, or after a minute (https://google.aip.dev/151).
 
         Args:
-            operation: As it was answered to the call that started it.
+            operation: The answer to the call that started it.
             base: The API's URL, up to the version.
-            what: What is waited for: "us/p/r is being created".
-
-        Returns:
-            The operation as it is then: `done`, with an `error` or a `response`, or still running.
+            what: What the operation does: "us/p/r is being created".
         """
         first = iter([operation])
         url = f"{base}/{operation.get('name', '')}"
 
         def look() -> dict[str, Any]:
-            return next(first, None) or json_object(self.call("GET", url, what="see how far that is"))
+            return next(first, None) or json_object(self.call("GET", url, what="ask whether the operation is done"))
 
         return poll(look, lambda answer: answer.get("done"), OPERATION_WAITS, what, self.context)
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:
-    """The JSON object in an answer.
+    """Return the JSON object of an answer.
 
     Raises:
-        UnusableAnswer: Something else is in it.
+        UnusableAnswer: There is none.
     """
     try:
         body = response.json()
@@ -104,7 +83,7 @@ def json_object(response: requests.Response) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         failure = RegistryRefused(
-            "Artifact Registry's API answered with something that is not an answer of Google's.",
+            "Google's API answered, but not with a JSON object.",
             cause="a proxy or a login page answered in its place",
             fix="ask it yourself: gcloud artifacts repositories list --project=PROJECT",
             anchor="not-an-api",
@@ -114,7 +93,7 @@ def json_object(response: requests.Response) -> dict[str, Any]:
 
 
 def said(response: requests.Response) -> str:
-    """An error's message, or whatever else stands there."""
+    """Return the message of an error, or else the text of the answer."""
     try:
         return harmless(str(response.json()["error"]["message"]))
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -122,7 +101,7 @@ def said(response: requests.Response) -> str:
 
 
 def why_failed(operation: Mapping[str, Any]) -> str | None:
-    """What an operation that was waited for says of its failure; None for success."""
+    """Return why an operation failed; None if it succeeded."""
     if "error" in operation:
         error = operation["error"]
         return harmless(str(error.get("message", "") if isinstance(error, dict) else error))

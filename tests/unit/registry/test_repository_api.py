@@ -10,6 +10,7 @@ from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD, RepositoryApi
 from gar_publish.settings.repository import Repository
+from tests.unit.failures import words
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 
 API = "/artifactregistry.googleapis.com/v1"
@@ -21,6 +22,21 @@ def api(context: Context, session: requests.Session) -> RepositoryApi:
     repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
     google = GoogleApi(context, session, GivenSource("ya29.given"))
     return RepositoryApi(repository, google, "serviceAccount:me@demo-project.iam.gserviceaccount.com")
+
+
+CREATE = "gcloud artifacts repositories create python --repository-format=python --location=us --project=demo-project"
+
+
+def wrong_mode(mode: str) -> list[str]:
+    return [
+        f"us/demo-project/python is a {mode} repository; only a standard repository has packages of its own.",
+        "a virtual repository shows the packages of others, a remote one caches another index",
+        (
+            "gcloud artifacts repositories describe python --location=us --project=demo-project "
+            "names the repositories behind it; use one of those"
+        ),
+        "repository-mode",
+    ]
 
 
 def found(**body: str) -> Reply:
@@ -36,27 +52,41 @@ def test_a_standard_python_repository_is_fine(server: ScriptedServer, api: Repos
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"format": "DOCKER"}, "format DOCKER, not PYTHON"),
-        ({"mode": "VIRTUAL_REPOSITORY"}, "is a virtual repository"),
-        ({"mode": "REMOTE_REPOSITORY"}, "is a remote repository"),
+        (
+            {"format": "DOCKER"},
+            [
+                "us/demo-project/python is a repository of format DOCKER, not PYTHON.",
+                "",
+                f"create another: {CREATE.replace('create python', 'create NAME')}",
+                "repository-format",
+            ],
+        ),
+        ({"mode": "VIRTUAL_REPOSITORY"}, wrong_mode("virtual")),
+        ({"mode": "REMOTE_REPOSITORY"}, wrong_mode("remote")),
     ],
 )
 def test_a_repository_that_takes_no_uploads_is_refused(
-    server: ScriptedServer, api: RepositoryApi, body: dict[str, str], says: str
+    server: ScriptedServer, api: RepositoryApi, body: dict[str, str], says: list[str]
 ) -> None:
     server.on(f"{PARENT}/python", found(**body))
-    with pytest.raises(RegistryRefused, match=says):
+    with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
+    assert words(caught.value) == says
 
 
 def test_a_missing_repository_is_refused_with_the_command_that_creates_it(
     server: ScriptedServer, api: RepositoryApi
 ) -> None:
     server.on(API, Reply(404, '{"error": {"message": "Requested entity was not found."}}'))
-    with pytest.raises(RegistryRefused, match="does not exist") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         api.check(create=False)
-    assert "gcloud artifacts repositories create python --repository-format=python" in caught.value.fix
-    assert "--location=us --project=demo-project" in caught.value.fix
+    assert words(caught.value) == [
+        "The repository us/demo-project/python does not exist.",
+        "a wrong project, location or name; a repository exists in one location only",
+        f"create it, or set `create-repository: true`\n  {CREATE}",
+        "repository-missing",
+    ]
+    assert caught.value.detail == "Requested entity was not found."
 
 
 @pytest.mark.parametrize("reply", [Reply(403, "denied"), Reply(401), Reply(503)])
@@ -68,13 +98,20 @@ def test_an_answer_that_proves_nothing_is_ignored(server: ScriptedServer, api: R
 CREATING = {"name": "projects/demo-project/locations/us/operations/1"}
 
 
-def test_a_missing_repository_is_created_and_waited_for(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
+def test_a_missing_repository_is_created_and_waited_for(
+    server: ScriptedServer, api: RepositoryApi, time: Time, console: Memory
+) -> None:
     server.on(f"{PARENT}/python", Reply(404), found())
     server.on(f"{PARENT}?repositoryId=python", Reply(200, json.dumps(CREATING)))
     done = Reply(200, json.dumps({**CREATING, "done": True}))
     server.on(f"{API}/{CREATING['name']}", Reply(200, json.dumps(CREATING)), done)
     assert api.check(create=True)
     assert time.slept == [0.5, 1]
+    assert console.said == [
+        "us/demo-project/python does not exist; creating it.",
+        "us/demo-project/python is being created; trying again in 0.5 s",
+        "us/demo-project/python is being created; trying again in 1.0 s",
+    ]
     assert json.loads(server.asked(f"{PARENT}?")[0].body) == {"format": "PYTHON", "mode": "STANDARD_REPOSITORY"}
 
 
@@ -98,11 +135,21 @@ def test_another_run_may_have_created_another_kind(server: ScriptedServer, api: 
         api.check(create=True)
 
 
-def test_a_repository_that_never_appears(server: ScriptedServer, api: RepositoryApi, time: Time) -> None:
+def test_a_repository_that_never_appears(
+    server: ScriptedServer, api: RepositoryApi, time: Time, console: Memory
+) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", Reply(409, "exists"))
-    with pytest.raises(RegistryRefused, match="did not exist after a minute"):
+    with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
+    assert words(caught.value) == [
+        "us/demo-project/python is being created, and did not exist after a minute.",
+        "",
+        "run again: a repository that exists is used as it is",
+        "create-repository",
+    ]
+    assert console.said[0] == "us/demo-project/python is created by another run."
+    assert console.said[1] == "us/demo-project/python does not exist yet; trying again in 0.5 s"
     assert sum(time.slept) == pytest.approx(60.5)
 
 
@@ -124,13 +171,21 @@ def test_a_dry_run_creates_nothing_and_announces_it(
 def test_a_missing_role_is_named(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", Reply(403, "denied"))
-    with pytest.raises(RegistryRefused, match="may not create it") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
-    assert "roles/artifactregistry.admin has, on the project demo-project" in caught.value.cause
-    assert caught.value.fix.endswith(
-        "gcloud projects add-iam-policy-binding demo-project "
-        "--member=serviceAccount:me@demo-project.iam.gserviceaccount.com --role=roles/artifactregistry.admin"
-    )
+    assert words(caught.value) == [
+        "us/demo-project/python is missing, or this identity may not see it, and may not create it (403).",
+        (
+            "creating a repository takes the permission artifactregistry.repositories.create, which "
+            "roles/artifactregistry.admin has, on the project demo-project"
+        ),
+        (
+            f"create it once, by hand\n  {CREATE}\nor let this identity do it\n"
+            "  gcloud projects add-iam-policy-binding demo-project "
+            "--member=serviceAccount:me@demo-project.iam.gserviceaccount.com --role=roles/artifactregistry.admin"
+        ),
+        "create-repository",
+    ]
     assert caught.value.detail == "denied"
 
 
@@ -144,13 +199,22 @@ def test_a_switched_off_api_when_creating(server: ScriptedServer, api: Repositor
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply(400, "denied"), Reply(200, json.dumps({"done": True, "error": {"message": "denied"}}))]
+    ("answer", "says"),
+    [
+        (Reply(400, "denied"), ["is missing and could not be created (status 400).", "", CREATE]),
+        (
+            Reply(200, json.dumps({"done": True, "error": {"message": "denied"}})),
+            ["could not be created.", "", "run again: a repository that exists is used as it is"],
+        ),
+    ],
 )
-def test_another_reason_is_shown(server: ScriptedServer, api: RepositoryApi, answer: Reply) -> None:
+def test_another_reason_is_shown(server: ScriptedServer, api: RepositoryApi, answer: Reply, says: list[str]) -> None:
     server.on(f"{PARENT}/python", Reply(404))
     server.on(f"{PARENT}?", answer)
-    with pytest.raises(RegistryRefused, match="could not be created") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
+    what, *others = says
+    assert words(caught.value) == [f"us/demo-project/python {what}", *others, "create-repository"]
     assert caught.value.detail == "denied"
 
 
@@ -160,21 +224,28 @@ def test_a_source_with_packages_is_fine(server: ScriptedServer, api: RepositoryA
         api.check_source()
 
 
-@pytest.mark.parametrize(
-    ("reply", "says"),
-    [(found(mode="VIRTUAL_REPOSITORY"), "is a virtual repository"), (Reply(404), "to promote from, does not exist")],
-)
-def test_a_source_without_packages_is_refused(
-    server: ScriptedServer, api: RepositoryApi, reply: Reply, says: str
-) -> None:
-    server.on(f"{PARENT}/python", reply)
-    with pytest.raises(RegistryRefused, match=says):
+def test_a_source_that_is_virtual_is_refused(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", found(mode="VIRTUAL_REPOSITORY"))
+    with pytest.raises(RegistryRefused, match="is a virtual repository"):
         api.check_source()
+
+
+def test_a_missing_source_is_refused(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(404, "gone"))
+    with pytest.raises(RegistryRefused) as caught:
+        api.check_source()
+    assert words(caught.value) == [
+        "The repository us/demo-project/python, to promote from, does not exist.",
+        "a wrong project, location or name; a repository exists in one location only",
+        "gcloud artifacts repositories list --project=demo-project",
+        "repository-missing",
+    ]
+    assert caught.value.detail == "gone"
 
 
 def test_creating_fails_in_an_outage(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(API, Reply(503))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="^Could not ask for us/demo-project/python: "):
         api.check(create=True)
 
 
