@@ -354,9 +354,9 @@ def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator
 
 
 def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: Path) -> None:
-    """gcloud uploads a small file in one request and a large one in parts, and reuses existing files.
+    """A small file is uploaded in one request and a large one in parts, and existing files are reused.
 
-    Its uploads ignore the path of an endpoint override, so the test uses the production names.
+    Uploads of gcloud ignore the path of an endpoint override, so the test uses the production names.
     """
     require()
     token = tmp_path / "token"

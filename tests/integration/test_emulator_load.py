@@ -15,8 +15,8 @@ import requests
 from gar_publish.registry.upload import FormWithFile
 
 PROGRAM = Path(sys.executable).with_name("gar-emulator")
-SIZE = 300_000_000
-MEMORY = 150_000
+SIZE = 150_000_000
+MEMORY = 120_000
 """Kilobytes. An idle emulator takes about 50,000."""
 
 
