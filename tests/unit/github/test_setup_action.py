@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gar_publish.auth.tokens import Token
+from gar_publish.errors import DOCS
 from gar_publish.github import setup_action
 from gar_publish.github.job_environment import pip_configuration, variables
 from gar_publish.github.setup_action import main, post, write_secret
@@ -99,7 +100,11 @@ def test_a_pip_configuration_where_the_temporary_folder_is_a_mount(
 def test_outside_a_job(name: str, runner: Runner, capfd: Capture) -> None:
     os.environ[name] = ""
     assert main() == 2
-    assert [*commands(capfd.readouterr().out)] == [("error", f"{name} does not name a file, so nothing can be set up.")]
+    assert capfd.readouterr().out == (
+        f"::error::{name} does not name a file, so nothing can be set up.\n"
+        "Likely cause: the setup action was started outside a workflow job\nFix: use `gar-publish index-url`\n"
+        f"More: {DOCS}#setup-job\n"
+    )
     assert (runner.folder / "GITHUB_OUTPUT").read_text() == ""
 
 
