@@ -166,7 +166,7 @@ class TestAction:
     def test_a_project_is_no_version(self, doors: Doors, emulator: Emulator) -> None:
         step = doors.action(self.inputs("."))
         assert step.code == 2
-        assert "'.' names no version to promote" in step.errors[0]
+        assert "'.' does not name one version of a package" in step.errors[0]
         assert emulator.requests == []
 
 
@@ -221,8 +221,8 @@ class TestDependencies:
         assert done.code == 0, done.err
         assert arrived(emulator) == ["core 1.0", "lib 2.10", "app 1.0"]
         assert report["requirements"].splitlines() == ["app==1.0", "core==1.0", "lib==2.10"]
-        assert "app 1.0 requires lib<3,>=1: lib 2.10 is promoted too, the highest that will do." in done.err
-        assert f"{DEV} lacks requests, which is taken to be public." in done.err
+        assert "app 1.0 requires lib<3,>=1: lib 2.10, the highest version that fits, is promoted too." in done.err
+        assert f"{DEV} does not have requests; gar-publish assumes that a public index does." in done.err
 
     def test_of_an_extra(self, doors: Doors, emulator: Emulator) -> None:
         done, _ = promote(doors, "app[speed]==1.0", "--with-dependencies")
@@ -244,7 +244,7 @@ class TestDependencies:
         done, _ = promote(doors, "app==2.0", "--with-dependencies")
         assert done.code == 6
         assert f"{DEV} does not have a version of lib that app 2.0 can use (lib>=4)." in done.errors[0]
-        assert "of lib it has 3.0, 2.10, 2.9, 1.0" in done.errors[0]
+        assert "it has lib 3.0, 2.10, 2.9, 1.0" in done.errors[0]
         assert answers(emulator) == []
 
 
@@ -336,7 +336,7 @@ class TestWhatCannotBeThere:
         done, _ = promote(doors, "hello==9.9")
         self.check(done, 6, "promote-missing", f"{DEV} does not have hello 9.9.", "1.3.0.dev1, 1.2.3, 1.2.2")
         done, _ = promote(doors, "hullo==1.0")
-        self.check(done, 6, "promote-missing", "it has no version of hullo at all")
+        self.check(done, 6, "promote-missing", "it has no version of hullo")
 
     @pytest.mark.parametrize(
         ("source", "anchor", "says"),

@@ -14,12 +14,13 @@ from gar_publish.registry.index import IndexFile
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.promotion import read_pins
 from gar_publish.settings.repository import Repository
+from tests.unit.failures import words
 from tests.wheels import make_wheel
 
 
 @dataclass
 class Shelf:
-    """Both the access to a repository and its index: files in a folder."""
+    """A repository and its index: files in a folder."""
 
     folder: Path
     sha256: str | None = "ab" * 32
@@ -70,7 +71,7 @@ def fetched(source: PromotionSource, *lines: str, with_dependencies: bool = True
     return sorted({f"{each.name} {each.version}" for each in found})
 
 
-def test_what_is_required_goes_along_as_far_as_it_is_there(
+def test_requirements_are_promoted_if_the_source_has_them(
     shelf: Shelf, source: PromotionSource, said: list[str]
 ) -> None:
     shelf.put("app", "1.0", "lib>=1", "requests>=2", "tool; python_version < '3'")
@@ -78,7 +79,7 @@ def test_what_is_required_goes_along_as_far_as_it_is_there(
     shelf.put("lib", "1.10", "urllib3")
     shelf.put("lib", "2.0rc1")
     shelf.put("tool", "1.0")
-    assert fetched(source, "app==1.0") == ["app 1.0", "lib 1.10", "tool 1.0"], "whatever the markers say"
+    assert fetched(source, "app==1.0") == ["app 1.0", "lib 1.10", "tool 1.0"], "markers are taken to be true"
     assert said == [
         "app 1.0 requires lib>=1: lib 1.10, the highest version that fits, is promoted too.",
         'app 1.0 requires tool; python_version < "3": tool 1.0, the highest version that fits, is promoted too.',
@@ -87,7 +88,7 @@ def test_what_is_required_goes_along_as_far_as_it_is_there(
     assert sorted(shelf.read) == sorted(set(shelf.read)), "each file once"
 
 
-def test_a_pre_release_goes_where_nothing_else_will_do(shelf: Shelf, source: PromotionSource) -> None:
+def test_a_pre_release_is_promoted_if_nothing_else_fits(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib", "core>=2.0b1")
     shelf.put("lib", "2.0rc1")
     shelf.put("core", "1.0")
@@ -95,15 +96,17 @@ def test_a_pre_release_goes_where_nothing_else_will_do(shelf: Shelf, source: Pro
     assert fetched(source, "app==1.0") == ["app 1.0", "core 2.0b2", "lib 2.0rc1"]
 
 
-def test_what_goes_anyway_will_do(shelf: Shelf, source: PromotionSource) -> None:
+def test_a_version_that_is_promoted_anyway_is_used(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib>=1", "lib<3", "lib!=1.0")
     for version in ("1.0", "1.1rc1", "2.0", "3.0"):
         shelf.put("lib", version)
     assert fetched(source, "app==1.0", "lib==1.1rc1") == ["app 1.0", "lib 1.1rc1"]
-    assert fetched(source, "app==1.0") == ["app 1.0", "lib 2.0", "lib 3.0"], "each of the three has one"
+    assert fetched(source, "app==1.0") == ["app 1.0", "lib 2.0", "lib 3.0"], (
+        "each of the three requirements is fulfilled"
+    )
 
 
-def test_extras_count_where_somebody_asks_for_them(shelf: Shelf, source: PromotionSource) -> None:
+def test_requirements_of_requested_extras(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib[fast]", "test-tool; extra == 'test'", "app[test]; extra == 'all'")
     shelf.put("lib", "1.0", "speed; python_version > '3' and extra == 'fast'", "app")
     shelf.put("speed", "1.0")
@@ -124,35 +127,71 @@ def test_wheels_of_several_platforms_may_require_different_things(shelf: Shelf, 
     assert len(shelf.read) == 4
 
 
-def test_a_version_that_is_not_there(shelf: Shelf, source: PromotionSource) -> None:
+def test_a_missing_version(shelf: Shelf, source: PromotionSource) -> None:
     for number in range(12):
         shelf.put("app", f"1.{number}")
-    with pytest.raises(RegistryRefused, match=r"us/demo-project/dev does not have app 2\.0\.") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         fetched(source, "app==2.0")
-    assert caught.value.cause.startswith("it has app 1.11, 1.10, 1.9, ")
-    assert caught.value.cause.endswith(", 1.2 and 2 older ones")
+    assert words(caught.value) == [
+        "us/demo-project/dev does not have app 2.0.",
+        "it has app 1.11, 1.10, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2 and 2 older ones",
+        "choose a version that it has, or publish this one there first",
+        "promote-missing",
+    ]
     assert shelf.read == []
 
 
-def test_a_requirement_that_nothing_meets(shelf: Shelf, source: PromotionSource) -> None:
+@pytest.mark.parametrize(("count", "cause"), [(0, "it has no version of app"), (1, "it has app 1.0")])
+def test_the_versions_that_a_source_has(shelf: Shelf, source: PromotionSource, count: int, cause: str) -> None:
+    for number in range(count):
+        shelf.put("app", f"1.{number}")
+    with pytest.raises(RegistryRefused) as caught:
+        fetched(source, "app==2.0")
+    assert caught.value.cause == cause
+
+
+def test_ten_versions_are_shown(shelf: Shelf, source: PromotionSource) -> None:
+    for number in range(10):
+        shelf.put("app", f"1.{number}")
+    with pytest.raises(RegistryRefused) as caught:
+        fetched(source, "app==2.0")
+    assert caught.value.cause.endswith(" 1.1, 1.0")
+
+
+def test_a_requirement_that_no_version_fulfils(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib>=2")
     shelf.put("lib", "1.0")
-    with pytest.raises(RegistryRefused, match=r"a version of lib that app 1\.0 can use \(lib>=2\)"):
+    with pytest.raises(RegistryRefused) as caught:
         fetched(source, "app==1.0")
+    what = "us/demo-project/dev does not have a version of lib that app 1.0 can use (lib>=2)."
+    assert (caught.value.what, caught.value.cause) == (what, "it has lib 1.0")
 
 
 @pytest.mark.parametrize("listed", ["cd" * 32, None])
-def test_bytes_that_are_not_those_of_the_index(shelf: Shelf, source: PromotionSource, listed: str | None) -> None:
+def test_contents_that_differ_from_the_index(shelf: Shelf, source: PromotionSource, listed: str | None) -> None:
     shelf.put("app", "1.0")
     shelf.sha256 = listed
-    says = f"with different contents: sha256 {'ab' * 32}, its index lists {listed or 'none'}"
-    with pytest.raises(FileRefused, match=says) as caught:
+    with pytest.raises(FileRefused) as caught:
         fetched(source, "app==1.0")
-    assert "--repository=dev --location=us --project=demo-project" in caught.value.fix
+    assert words(caught.value) == [
+        (
+            "us/demo-project/dev serves app-1.0-py3-none-any.whl with different contents: "
+            f"sha256 {'ab' * 32}, its index lists {listed or 'none'}."
+        ),
+        "the registry's copy is damaged, or a proxy changes files",
+        "compare with: gcloud artifacts files list --repository=dev --location=us --project=demo-project",
+        "source-contents",
+    ]
 
 
 def test_a_full_disk(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0")
     shelf.full = True
-    with pytest.raises(BadInput, match="cannot be stored on this machine: No space left"):
+    with pytest.raises(BadInput) as caught:
         fetched(source, "app==1.0")
+    assert words(caught.value) == [
+        "app-1.0-py3-none-any.whl cannot be stored on this machine: No space left on device.",
+        "",
+        "make room, or set TMPDIR to a folder on a larger disk",
+        "no-room",
+    ]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -5,12 +6,13 @@ import requests
 
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import Context
-from gar_publish.errors import RegistryRefused
+from gar_publish.errors import RegistryRefused, Unreachable
 from gar_publish.registry.attachments import AttachmentApi
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.outcomes import Evidence
 from gar_publish.settings.repository import Repository
-from tests.unit.servers import Reply, ScriptedServer
+from tests.unit.failures import words
+from tests.unit.servers import Memory, Reply, ScriptedServer
 
 HOST = "/artifactregistry.googleapis.com"
 PYTHON = "projects/demo-project/locations/us/repositories/python"
@@ -44,7 +46,20 @@ def test_the_calls(server: ScriptedServer, api: AttachmentApi) -> None:
     name = api.attach(SBOM, "a", "1.0.0+Local", verify=True)
     (upload,) = server.asked(f"{HOST}/upload/")
     assert upload.query == {"uploadType": ["multipart"]}
-    assert upload.body.count(SBOM.content) == 1
+    boundary = SBOM.sha256
+    assert upload.headers["Content-Type"] == f"multipart/related; boundary={boundary}"
+    assert upload.body.decode().split("\r\n") == [
+        f"--{boundary}",
+        "Content-Type: application/json",
+        "",
+        "{}",
+        f"--{boundary}",
+        "Content-Type: application/vnd.cyclonedx+json",
+        "",
+        SBOM.content.decode(),
+        f"--{boundary}--",
+        "",
+    ]
     (created,) = server.asked(f"{HOST}/v1/{PYTHON}/attachments?")
     assert created.query == {"attachmentId": [name.rpartition("/")[2]]}
     assert json.loads(created.body) == {
@@ -53,6 +68,10 @@ def test_the_calls(server: ScriptedServer, api: AttachmentApi) -> None:
         "files": [FILE],
     }
     annotated = next(each for each in server.seen if each.method == "PATCH")
+    assert annotated.query == {"updateMask": ["annotations"]}
+    (download,) = server.asked(f"{HOST}/v1/{FILE}:download")
+    assert download.query == {"alt": ["media"]}
+    assert name.startswith(f"{PYTHON}/attachments/sbom-")
     assert json.loads(annotated.body) == {"annotations": {"artifactregistry.googleapis.com/file_name": SBOM.filename}}
 
 
@@ -91,28 +110,71 @@ def test_a_file_that_exists_is_used(server: ScriptedServer, api: AttachmentApi, 
 )
 def test_missing_permission_names_the_role(server: ScriptedServer, api: AttachmentApi, start: str) -> None:
     server.on(f"{HOST}/{start}", as_json({"error": {"message": "denied"}}, 403))
-    with pytest.raises(RegistryRefused, match=r"does not let this identity attach a\.whl\.cdx\.json") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         api.attach(SBOM, "a", "1", verify=True)
-    assert "--member=user:dev@example.com --role=roles/artifactregistry.writer" in caught.value.fix
+    assert words(caught.value) == [
+        "us/demo-project/python does not let this identity attach a.whl.cdx.json (403).",
+        (
+            "it lacks roles/artifactregistry.writer on this repository, or its custom role lacks attachments.create or "
+            ".get, or files.upload, .update or .download"
+        ),
+        (
+            "gcloud artifacts repositories add-iam-policy-binding python --location=us --project=demo-project "
+            "--member=user:dev@example.com --role=roles/artifactregistry.writer"
+        ),
+        "evidence-403",
+    ]
     assert (caught.value.detail, caught.value.exit_code) == ("denied", 6)
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(400, "bad"), as_json({"done": True, "error": {"message": "bad"}})], ids=["status", "operation"]
+    ("reply", "status"),
+    [(Reply(400, "bad"), " (status 400)"), (as_json({"done": True, "error": {"message": "bad"}}), "")],
+    ids=["status", "operation"],
 )
-def test_another_refusal_shows_the_answer(server: ScriptedServer, api: AttachmentApi, reply: Reply) -> None:
+def test_another_refusal_shows_the_answer(
+    server: ScriptedServer, api: AttachmentApi, reply: Reply, status: str
+) -> None:
     server.on(f"{HOST}/v1/{PYTHON}/attachments?", reply)
-    with pytest.raises(RegistryRefused, match="could not be attached") as caught:
+    with pytest.raises(RegistryRefused) as caught:
         api.attach(SBOM, "a", "1", verify=True)
+    assert words(caught.value) == [
+        f"a.whl.cdx.json could not be attached{status}.",
+        "",
+        "run again: published files stay, and identical evidence is not attached twice",
+        "evidence-refused",
+    ]
     assert caught.value.detail == "bad"
+
+
+def test_an_operation_is_waited_for(server: ScriptedServer, api: AttachmentApi, console: Memory) -> None:
+    server.on(f"{HOST}/v1/{PYTHON}/attachments?", as_json({"name": "operations/1"}))
+    server.on(f"{HOST}/v1/operations/1", DONE)
+    api.attach(SBOM, "a", "1", verify=False)
+    assert console.said == ["a.whl.cdx.json is being attached; trying again in 0.5 s"]
+
+
+def test_an_outage_names_the_repository(server: ScriptedServer, api: AttachmentApi) -> None:
+    server.on(HOST, Reply(503))
+    server.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(503))
+    with pytest.raises(Unreachable, match=r"^Could not attach evidence in us/demo-project/python: "):
+        api.attach(SBOM, "a", "1", verify=False)
+
+
+@pytest.mark.parametrize("start", [f"{FILE}:download", f"{PYTHON}/attachments/"])
+def test_reading_back_may_be_refused(server: ScriptedServer, api: AttachmentApi, start: str) -> None:
+    server.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(404, "{}"), as_json({"files": [FILE]}))
+    server.on(f"{HOST}/v1/{start}", *([Reply(404)] if "attachments" in start else []), Reply(400, "bad"))
+    with pytest.raises(RegistryRefused, match="status 400"):
+        api.attach(SBOM, "a", "1", verify=True)
 
 
 @pytest.mark.parametrize(
     ("start", "reply", "says"),
     [
-        ("{}:download", as_json({"made": "otherwise"}), "sha256"),
-        ("attachments", as_json({"files": ["another"]}), "lists another file"),
-        ("attachments", as_json({}), "lists another file"),
+        ("{}:download", Reply(200, "{}"), f"sha256 {hashlib.sha256(b'{}').hexdigest()}, sent was {SBOM.sha256}"),
+        ("attachments", as_json({"files": ["another"]}), "the attachment lists another file"),
+        ("attachments", as_json({}), "the attachment lists another file"),
     ],
 )
 def test_evidence_is_read_back_and_compared(
@@ -120,5 +182,11 @@ def test_evidence_is_read_back_and_compared(
 ) -> None:
     where = f"{HOST}/v1/{FILE}:download" if "download" in start else f"{HOST}/v1/{PYTHON}/attachments/"
     server.on(where, reply)
-    with pytest.raises(RegistryRefused, match=says):
+    with pytest.raises(RegistryRefused) as caught:
         api.attach(SBOM, "a", "1", verify=True)
+    assert words(caught.value) == [
+        f"a.whl.cdx.json was attached, but has different contents when read back: {says}.",
+        "a cache or a proxy changes files, or something else replaced the attachment",
+        "delete the attachment, and run again",
+        "evidence-read-back",
+    ]

@@ -13,6 +13,7 @@ from gar_publish.registry import index as index_module
 from gar_publish.registry.index import Index, IndexFile, parse_html, parse_json
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
+from tests.unit.failures import words
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time, serve
 
 SHA = "ab" * 32
@@ -41,7 +42,13 @@ def test_a_page_that_is_not_an_index_is_requested_again(server: ScriptedServer, 
     server.on("/simple/other/", strange)
     with pytest.raises(RegistryRefused) as caught:
         index.files("other")
-    assert caught.value.anchor == "not-an-index"
+    url = f"{server.url}/simple/other/"
+    assert words(caught.value) == [
+        f"{url} answered with something that is not a simple index.",
+        "a proxy or a login page answered in place of the registry, or the URL is not an index",
+        f"open {url} in a browser, and compare `repository` with what you see",
+        "not-an-index",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_a_passing_fault_is_retried(server: ScriptedServer, index: Index) -> Non
 
 def test_a_lasting_fault_fails(server: ScriptedServer, index: Index) -> None:
     server.on("/simple/", Reply(502))
-    with pytest.raises(Unreachable, match="look up sample"):
+    with pytest.raises(Unreachable, match=r"^Could not look up sample: "):
         index.files("sample")
 
 
@@ -126,6 +133,16 @@ def test_a_refused_file_is_not_waited_for(server: ScriptedServer, index: Index, 
     with pytest.raises(RegistryRefused, match="refuses to read"):
         index.read_sha256(IndexFile("a.whl", f"{server.url}/f/a.whl", None))
     assert time.slept == []
+
+
+def test_an_outage_names_the_file(server: ScriptedServer, context: Context, session: requests.Session) -> None:
+    repository = Repository.parse("us/demo-project/python", endpoints=Endpoints(server.url))
+    index = Index(repository, context, session, GivenSource("ya29.given"))
+    server.on("/", Reply(503))
+    with pytest.raises(Unreachable, match=r"^Could not read a\.whl back: "):
+        index.read_unlisted("sample", "a.whl", 9)
+    with pytest.raises(Unreachable, match=r"^Could not read a\.whl: "):
+        index.read_sha256(IndexFile("a.whl", f"{server.url}/f/a.whl", None))
 
 
 def test_an_unlisted_file_of_artifact_registry(

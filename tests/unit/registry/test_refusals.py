@@ -7,6 +7,7 @@ from gar_publish.errors import CredentialsFailure, FileRefused, RegistryRefused
 from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
+from tests.unit.failures import words
 
 PYTHON = Repository.parse("us/p/r", endpoints=Endpoints())
 ANOTHER = Repository.parse("https://user.example:80/x/", endpoints=Endpoints())
@@ -66,14 +67,118 @@ def test_a_service_perimeter(words: str) -> None:
     assert failure.fix.endswith("gcloud logging read IDENTIFIER --project=p")
 
 
-@pytest.mark.parametrize(("action", "role"), [("read", "reader"), ("upload", "writer")])
-def test_403_names_the_role_and_the_command(action: str, role: str) -> None:
-    failure = explain_refusal(answer(403), PYTHON, action)
-    assert f"lacks roles/artifactregistry.{role} on" in failure.cause
-    assert failure.fix == (
-        "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
-        f"--member=MEMBER --role=roles/artifactregistry.{role}"
-    )
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (
+            403,
+            "SERVICE_DISABLED",
+            [
+                "The Artifact Registry API is switched off in this project.",
+                "",
+                "gcloud services enable artifactregistry.googleapis.com --project=p",
+                "api-disabled",
+            ],
+        ),
+        (
+            401,
+            "",
+            [
+                "us-python.pkg.dev does not accept the token (401).",
+                (
+                    "the token has expired, is incomplete, or was made for another service; a key given as `json-key` "
+                    "may be deleted or disabled"
+                ),
+                "run again with a fresh token: gcloud auth print-access-token",
+                "registry-401",
+            ],
+        ),
+        (
+            403,
+            "SECURITY_POLICY_VIOLATED",
+            [
+                "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (403).",
+                "the organisation's VPC Service Controls do not allow this identity from this network",
+                (
+                    "ask the organisation's administrator to look up the identifier above, and to allow this identity: "
+                    "gcloud logging read IDENTIFIER --project=p"
+                ),
+                "perimeter",
+            ],
+        ),
+        (
+            403,
+            "insufficient authentication scopes",
+            [
+                "us-python.pkg.dev refuses to upload: the token's scopes do not allow it (403).",
+                (
+                    "the token lacks the scope https://www.googleapis.com/auth/cloud-platform, or this registry does "
+                    "not accept read-only tokens"
+                ),
+                "make the token with the scope cloud-platform; with `index-token: read-only`, use `index-token: auto`",
+                "registry-403",
+            ],
+        ),
+        (
+            403,
+            "",
+            [
+                "us-python.pkg.dev refuses to upload (403).",
+                (
+                    "the identity lacks roles/artifactregistry.writer on this repository; Google also answers 403 "
+                    "where the repository does not exist, or is in another location or project"
+                ),
+                (
+                    "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
+                    "--member=MEMBER --role=roles/artifactregistry.writer"
+                ),
+                "registry-403",
+            ],
+        ),
+        (
+            404,
+            "",
+            [
+                "us-python.pkg.dev does not have this repository (404).",
+                "a wrong project, location or repository name",
+                "gcloud artifacts repositories list --project=p",
+                "repository-missing",
+            ],
+        ),
+        (
+            302,
+            "",
+            [
+                (
+                    "us-python.pkg.dev redirects this request (302), and gar-publish sends no credentials to another "
+                    "address."
+                ),
+                "the URL lacks its last /, or a proxy answered",
+                "give `repository` as LOCATION/PROJECT/REPOSITORY",
+                "redirect",
+            ],
+        ),
+        (
+            413,
+            "",
+            [
+                "us-python.pkg.dev refused to upload (status 413).",
+                "",
+                "read its answer above; if it is no help, try again with `dry-run: true`",
+                "registry-refused",
+            ],
+        ),
+    ],
+)
+def test_the_texts(status: int, body: str, says: list[str]) -> None:
+    assert words(explain_refusal(answer(status, body), PYTHON, "upload")) == says
+
+
+def test_reading_takes_another_role() -> None:
+    failure = explain_refusal(answer(403), PYTHON, "read")
+    assert failure.what == "us-python.pkg.dev refuses to read (403)."
+    assert "lacks roles/artifactregistry.reader on" in failure.cause
+    assert failure.fix.endswith("--role=roles/artifactregistry.reader")
 
 
 @pytest.mark.parametrize(

@@ -245,14 +245,14 @@ def test_a_missing_source_is_refused(server: ScriptedServer, api: RepositoryApi)
 
 def test_creating_fails_in_an_outage(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(API, Reply(503))
-    with pytest.raises(Unreachable, match="^Could not ask for us/demo-project/python: "):
+    with pytest.raises(Unreachable, match=r"^Could not ask for us/demo-project/python: "):
         api.check(create=True)
 
 
 @pytest.mark.parametrize("body", ["<html>login</html>", "[]"])
 def test_an_answer_of_another_server_is_refused(server: ScriptedServer, api: RepositoryApi, body: str) -> None:
     server.on(API, Reply(200, body))
-    with pytest.raises(RegistryRefused, match="not an answer of Google's"):
+    with pytest.raises(RegistryRefused, match="Google's API answered, but not with a JSON object"):
         api.check(create=False)
 
 

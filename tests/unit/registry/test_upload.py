@@ -19,9 +19,11 @@ from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.upload import FileChanged, FormWithFile, Uploader, compare, read_back
 from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IfExists
+from tests.unit.failures import words
 from tests.unit.servers import Memory, Reply, ScriptedServer
 from tests.wheels import make_wheel
 
+FILENAME = "sample-1.0-py3-none-any.whl"
 OpenUploader = Callable[..., Uploader]
 
 
@@ -95,8 +97,31 @@ def test_different_contents_are_a_conflict(
 ) -> None:
     server.on("/upload/", Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, "00" * 32))
-    with pytest.raises(Conflict, match="different contents"):
+    with pytest.raises(Conflict) as caught:
         open_uploader().upload(wheel)
+    assert words(caught.value) == [
+        (
+            f"The registry already has {FILENAME}, with different contents: "
+            f"sha256 {'00' * 32}, this file has {wheel.sha256}."
+        ),
+        "this version was published before with other contents; a registry never replaces a file",
+        "raise the version of sample, or set `if-exists: skip` to keep the registry's file",
+        "different-contents",
+    ]
+
+
+def test_a_file_that_exists_but_is_never_listed(
+    server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
+) -> None:
+    server.on("/upload/", Reply(409))
+    with pytest.raises(FileRefused) as caught:
+        open_uploader().upload(wheel)
+    assert words(caught.value) == [
+        f"The registry says that it already has {FILENAME}, but its index does not list it.",
+        "the file was uploaded a moment ago, and the index lags behind",
+        "run again in a minute: identical files are skipped",
+        "read-back",
+    ]
 
 
 LOST = [Reply(drop=True), Reply(500), Reply(502), Reply(503), Reply(504)]
@@ -174,7 +199,7 @@ def test_an_index_that_does_not_answer_ends_the_upload(
 ) -> None:
     server.on("/upload/", Reply(drop=True))
     server.on("/simple/", Reply(503))
-    with pytest.raises(Unreachable, match="look up sample"):
+    with pytest.raises(Unreachable, match=r"^Could not look up sample: "):
         open_uploader().upload(wheel)
     assert len(server.asked("/upload/")) == 1
     assert len(server.asked("/simple/")) == 3
@@ -194,8 +219,14 @@ def test_another_runs_file_is_a_conflict_with_fail(
 ) -> None:
     server.on("/upload/", Reply(400, "Requested entity already exists"))
     server.on("/simple/", page(wheel, wheel.sha256))
-    with pytest.raises(Conflict, match=r"already has sample-1[.]0-py3-none-any[.]whl"):
+    with pytest.raises(Conflict) as caught:
         open_uploader("fail").upload(wheel)
+    assert words(caught.value) == [
+        f"The registry already has {FILENAME}.",
+        "with `if-exists: fail`, any file of that name is an error",
+        "raise the version of sample, or use `if-exists: skip-identical`",
+        "different-contents",
+    ]
 
 
 def test_each_try_reports_its_own_progress(server: ScriptedServer, open_uploader: OpenUploader, tmp_path: Path) -> None:
@@ -213,7 +244,7 @@ def test_each_try_reports_its_own_progress(server: ScriptedServer, open_uploader
 def test_an_outage_fails(server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution) -> None:
     server.on("/upload/", Reply(503))
     server.on("/simple/", Reply(404))
-    with pytest.raises(Unreachable, match=r"upload sample-1\.0"):
+    with pytest.raises(Unreachable, match=r"^Could not upload sample-1\.0-py3-none-any\.whl: "):
         open_uploader().upload(wheel)
 
 
@@ -253,8 +284,14 @@ def test_a_missing_file_is_a_build_failure(
     server: ScriptedServer, open_uploader: OpenUploader, wheel: Distribution
 ) -> None:
     wheel.path.unlink()
-    with pytest.raises(BuildFailure, match=r"can no longer be read: No such file or directory\."):
+    with pytest.raises(BuildFailure) as caught:
         open_uploader().upload(wheel)
+    assert words(caught.value) == [
+        f"{FILENAME} can no longer be read: No such file or directory.",
+        "another program removed or changed it during the run",
+        "keep other programs out of the folder, and run it again",
+        "file-gone",
+    ]
     assert server.seen == []
 
 
@@ -300,9 +337,6 @@ def test_compare(server: ScriptedServer, index: Index, wheel: Distribution) -> N
         decide(wheel.sha256, "fail")
 
 
-FILENAME = "sample-1.0-py3-none-any.whl"
-
-
 @pytest.fixture
 def google(server: ScriptedServer, repository: Repository, context: Context, session: requests.Session) -> Index:
     """Return an index that also serves files below the upload URL, as Artifact Registry does."""
@@ -344,9 +378,14 @@ def test_an_identical_file_at_another_url_proves_nothing(
 def test_a_wrong_hash_in_the_index_is_refused(server: ScriptedServer, google: Index, wheel: Distribution) -> None:
     server.on("/simple/sample/", link(f"/sample/{FILENAME}", "00" * 32))
     server.on(f"/sample/{FILENAME}", Reply(200, wheel.path.read_bytes()))
-    with pytest.raises(FileRefused, match="different contents") as caught:
+    with pytest.raises(FileRefused) as caught:
         read_back(wheel, google)
-    assert caught.value.anchor == "read-back"
+    assert words(caught.value) == [
+        f"The index serves {FILENAME} with different contents: sha256 {wheel.sha256}, uploaded was {wheel.sha256}.",
+        "something between this machine and the registry changes files",
+        "compare with: gcloud artifacts files list --package=sample",
+        "read-back",
+    ]
 
 
 def test_a_longer_file_is_refused(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
@@ -357,8 +396,14 @@ def test_a_longer_file_is_refused(server: ScriptedServer, index: Index, wheel: D
 
 
 def test_an_uploaded_file_that_the_index_never_lists(index: Index, wheel: Distribution) -> None:
-    with pytest.raises(FileRefused, match="was uploaded, but the index does not list it"):
+    with pytest.raises(FileRefused) as caught:
         read_back(wheel, index)
+    assert words(caught.value) == [
+        f"{FILENAME} was uploaded, but the index does not list it.",
+        "the index lags behind, or the upload went to another repository than the one that the index shows",
+        "run again: identical files are skipped; or set `verify: false`",
+        "read-back",
+    ]
 
 
 def test_another_index_is_asked_first(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
