@@ -12,7 +12,6 @@ from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings, SetupSettings
 
 ROOT = Path(__file__).parent.parent.parent
-LISTS = ("packages", "dist")
 STRING = {"type": "string"}
 
 each_action = pytest.mark.parametrize("folder", [ROOT, ROOT / "setup"], ids=["publish", "setup"])
@@ -24,11 +23,11 @@ def load(file: Path) -> Any:
 
 def accepted(name: str, settings: type[Settings | SetupSettings]) -> dict[str, Any]:
     """Return an input's type in the form of https://github.com/typesafegithub/github-actions-typing."""
-    if name in LISTS:
-        return {"type": "list", "separator": "\n", "list-item": STRING}
     inputs = {"repository": "us/demo-project/python", name: "nonsense"}
     try:
-        settings.from_inputs(inputs, environment={}, endpoints=Endpoints())
+        read = settings.from_inputs(inputs, environment={}, endpoints=Endpoints())
+        if isinstance(getattr(read, name.replace("-", "_"), None), tuple):
+            return {"type": "list", "separator": "\n", "list-item": STRING}
     except Failure as refused:
         said = str(refused)
         if "it takes true or false" in said:
