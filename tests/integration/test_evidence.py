@@ -1,4 +1,4 @@
-"""SBOMs and provenance: valid for the parsers of others, attached once, and handed out."""
+"""SBOMs and provenance: valid for independent parsers, attached once, and handed out."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ WORKFLOW = {
 
 
 class Attached:
-    """What the emulator's API gives to whoever may read."""
+    """Return the attachments that the emulator's API lists for a reader."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._base = f"{emulator.address('artifactregistry.googleapis.com')}/v1"
@@ -90,14 +90,14 @@ def sha256(report: dict[str, Any], filename: str = HELLO) -> str:
 
 
 def check_sbom(document: bytes) -> dict[str, Any]:
-    """The document, which has to be valid by the official schema."""
+    """Return the document if it is valid by the official schema."""
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document.decode()) is None
     found: dict[str, Any] = json.loads(document)
     return found
 
 
 def check_statement(document: bytes) -> tuple[dict[str, str], dict[str, Any]]:
-    """The subjects' hashes and the predicate, which have to be what in-toto's own parser takes."""
+    """Return the subjects' hashes and the predicate, read by in-toto's own parser."""
     statement = Statement.copy_from_pb(Parse(document, Message()))
     statement.validate()
     body = json.loads(document)
@@ -201,10 +201,10 @@ def test_lost_answer(hello: Doors, emulator: Emulator, attached: Attached, spare
     assert emulator.struck
 
 
-def test_missing_role_loses_no_report(
+def test_a_missing_role_is_reported(
     hello: Doors, emulator: Emulator, attached: Attached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with the writer's role before there were attachments."""
+    """The role lacks the permissions for attachments, as the writer role once did."""
     name = "roles/artifactregistry.writer"
     whole = iam.ROLES[name]
     monkeypatch.setitem(iam.ROLES, name, whole - {"artifactregistry.files.upload"})
@@ -226,7 +226,7 @@ def test_missing_role_loses_no_report(
     assert len(attached.all("hello")) == 2
 
 
-def test_other_bytes_in_the_registry(hello: Doors, emulator: Emulator) -> None:
+def test_different_contents_in_the_registry(hello: Doors, emulator: Emulator) -> None:
     _, report = publish(hello, "--dist", "dist", "--sbom", hurried=True)
     (repository,) = emulator.cloud.repositories
     emulator.cloud.attachments.path(repository, report["evidence"][0]["sha256"]).write_bytes(b"{}")

@@ -1,4 +1,4 @@
-"""Repositories of many packages: published in order, installed whole, and what happens where one of them fails."""
+"""Repositories of many packages: published in order, installed, and what happens if one package fails."""
 
 import json
 import re
@@ -39,7 +39,7 @@ REQUIRED = {
 """A chain, then diamonds on top of it."""
 
 OPTIONAL = {name(each): {name(each + 1)} for each in range(9, COUNT - 1, 10)}
-"""What the packages' extras require. The first closes a cycle, for its next one requires it."""
+"""The requirements of the packages' extras. The first closes a cycle."""
 
 BACKENDS = {name(each): FLIT if each % 5 == 4 else SETUPTOOLS if each % 7 == 6 else HATCHLING for each in range(COUNT)}
 
@@ -105,7 +105,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, s
 
 
 def edges() -> list[tuple[str, str]]:
-    """Each package with one that has to be there before it."""
+    """Return each package with one that has to be there before it."""
     cycle = (name(9), name(10))
     return [
         (package, needed)
@@ -123,8 +123,8 @@ def test_every_package_is_published_once(published: Published) -> None:
     assert len(posts) == len(published.uploaded) == COUNT
 
 
-def test_what_a_package_requires_is_read_from_the_index_before_it_is_uploaded(published: Published) -> None:
-    """An edge holds where the index showed the one before the other came in."""
+def test_requirements_are_read_back_before_a_package_is_uploaded(published: Published) -> None:
+    """The index listed the requirement before the dependent was uploaded."""
     shown = {
         package: next(
             place
@@ -140,14 +140,14 @@ def test_what_a_package_requires_is_read_from_the_index_before_it_is_uploaded(pu
     ] == []
 
 
-def test_uploads_go_side_by_side(published: Published) -> None:
-    """Where nothing has to wait: the order above is no accident of sending one after the other."""
+def test_uploads_run_in_parallel(published: Published) -> None:
+    """So the order above does not come from uploading one file after another."""
     order = sorted(published.uploaded, key=published.uploaded.__getitem__)
     assert order != sorted(order)
 
 
 def install(published: Published, folder: Path, *command: str | Path, wanted: Iterable[str]) -> set[str]:
-    """Have an installer fill a new environment from the index alone; the URL with its token is in no argument."""
+    """Install into a new environment from the index alone; the URL with its token is in no argument."""
     environment = {key: text for key, text in published.doors.environment.items() if not key.startswith("ACTIONS_")}
     line = published.doors.command("index-url", "--repository", REPOSITORY, *DIRECT).out.replace("--extra-", "--")
 
@@ -186,7 +186,7 @@ def test_a_second_run_uploads_nothing(published: Published) -> None:
     assert len(uploads(published.emulator)) == before == COUNT
 
 
-def test_what_the_index_has_is_skipped_before_anything_is_built(published: Published, tmp_path: Path) -> None:
+def test_existing_versions_are_skipped_before_the_builds(published: Published, tmp_path: Path) -> None:
     absent = tmp_path / "uv"
     done, report = publish(published.doors, "libs/*", "--if-exists", "skip", variables={"UV_CACHE_DIR": str(absent)})
     assert done.code == 0, done.err
@@ -205,7 +205,7 @@ def run(doors: Doors, *arguments: str, code: int) -> tuple[Done, dict[str, Any]]
     return done, report
 
 
-def test_what_cannot_be_built_takes_its_dependents_with_it_alone(doors: Doors, emulator: Emulator) -> None:
+def test_only_the_dependents_of_a_failed_build_are_not_tried(doors: Doors, emulator: Emulator) -> None:
     for package, required in {"base": [], "middle": ["base"], "top": ["middle"], "roof": ["top"], "free": []}.items():
         write(doors.folder, package, required, backend=SETUPTOOLS if package == "middle" else HATCHLING)
     (doors.folder / "middle/setup.py").write_text("raise SystemExit('out of order')\n")
@@ -227,7 +227,7 @@ def test_what_cannot_be_built_takes_its_dependents_with_it_alone(doors: Doors, e
 
 
 @pytest.mark.parametrize("other", ["setup.py", "pyproject.toml"])
-def test_two_folders_that_turn_out_to_have_one_name(doors: Doors, emulator: Emulator, other: str) -> None:
+def test_two_folders_whose_builds_have_the_same_name(doors: Doors, emulator: Emulator, other: str) -> None:
     write(doors.folder, "free")
     write(doors.folder, "dependent", ["same"])
     write(doors.folder, "same")
@@ -243,7 +243,7 @@ def test_two_folders_that_turn_out_to_have_one_name(doors: Doors, emulator: Emul
     assert {file.package for file in emulator.files()} == {"free"}, "nobody knows which of the two is meant"
 
 
-def test_a_circle_is_refused_before_anything_is_sent(doors: Doors, emulator: Emulator) -> None:
+def test_a_cycle_is_refused_before_the_first_upload(doors: Doors, emulator: Emulator) -> None:
     write(doors.folder, "free")
     write(doors.folder, "one", ["two"])
     write(doors.folder, "two", ["one"])
@@ -252,7 +252,7 @@ def test_a_circle_is_refused_before_anything_is_sent(doors: Doors, emulator: Emu
     assert uploads(emulator) == []
 
 
-def test_what_has_changed_is_published_with_what_requires_it(doors: Doors, emulator: Emulator) -> None:
+def test_changed_projects_are_published_with_their_dependents(doors: Doors, emulator: Emulator) -> None:
     def commit() -> None:
         for command in ("add .", "-c user.name=o -c user.email=o@example.org commit -qm Change"):
             subprocess.run(["git", *command.split()], cwd=doors.folder, check=True)

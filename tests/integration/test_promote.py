@@ -1,4 +1,4 @@
-"""Promoting from one repository to another, through both front doors: byte for byte, in order, and once."""
+"""Promotion from one repository to another, through both front doors: identical files, in order, each once."""
 
 import io
 import json
@@ -69,7 +69,7 @@ def promote(doors: Doors, *arguments: str, **options: Any) -> tuple[Done, dict[s
 
 
 def answers(emulator: Emulator) -> list[int]:
-    """How each upload to prod was answered, but for those that never were."""
+    """Return the answer to each upload to prod that had one."""
     asked = [seen for seen in emulator.requests if seen.method == "POST" and seen.path.endswith("/demo-project/prod/")]
     return [seen.status for seen in asked if seen.status]
 
@@ -79,7 +79,7 @@ def contents(emulator: Emulator, repository: str) -> Mapping[str, bytes]:
 
 
 def arrived(emulator: Emulator) -> list[str]:
-    """The packages in prod, in the order of their coming."""
+    """Return the packages in prod in the order of their uploads."""
     files = sorted(emulator.files(PROD), key=lambda stored: stored.created)
     return list(dict.fromkeys(f"{stored.package} {stored.version}" for stored in files))
 
@@ -93,7 +93,7 @@ def corrupt(emulator: Emulator, repository: str, filename: str) -> None:
 
 @pytest.fixture
 def hello(emulator: Emulator, tmp_path: Path) -> Sequence[str]:
-    """Dev has hello 1.2.3 as three files, and other versions; the three names."""
+    """Return the names of the three files of hello 1.2.3 in dev, which also has other versions."""
     files = [
         make_wheel(tmp_path, "hello", "1.2.3"),
         make_wheel(tmp_path, "hello", "1.2.3", tag="cp312-cp312-manylinux_2_17_x86_64"),
@@ -109,7 +109,7 @@ def hello(emulator: Emulator, tmp_path: Path) -> Sequence[str]:
     return [file.name for file in files]
 
 
-def test_every_file_of_the_version_goes_and_only_once(doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
+def test_every_file_of_the_version_is_promoted_once(doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
     done, report = promote(doors, "hello==1.2.3")
     assert done.code == 0, done.err
     assert statuses(report) == dict.fromkeys(sorted(hello), "uploaded")
@@ -163,7 +163,7 @@ class TestAction:
         )
         assert done.stdout == b"2\n"
 
-    def test_a_project_is_no_version(self, doors: Doors, emulator: Emulator) -> None:
+    def test_a_project_is_not_a_version(self, doors: Doors, emulator: Emulator) -> None:
         step = doors.action(self.inputs("."))
         assert step.code == 2
         assert "'.' does not name one version of a package" in step.errors[0]
@@ -171,7 +171,7 @@ class TestAction:
 
 
 class TestDocument:
-    """What docs/promote.md shows does what it says."""
+    """The examples of docs/promote.md work."""
 
     DOCUMENT = (ROOT / "docs" / "promote.md").read_text(encoding="utf-8").replace("my-project", "demo-project")
 
@@ -203,7 +203,7 @@ class TestDocument:
 
 
 class TestDependencies:
-    """app requires lib, lib requires core."""
+    """App requires lib, and lib requires core."""
 
     @pytest.fixture(autouse=True)
     def _dev(self, emulator: Emulator, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ class TestDependencies:
             make_wheel(tmp_path, "fast", "1.0"),
         )
 
-    def test_come_first_and_the_highest_that_will_do(self, doors: Doors, emulator: Emulator) -> None:
+    def test_come_first_in_the_highest_version_that_fits(self, doors: Doors, emulator: Emulator) -> None:
         done, report = promote(doors, "app==1.0", "--with-dependencies")
         assert done.code == 0, done.err
         assert arrived(emulator) == ["core 1.0", "lib 2.10", "app 1.0"]
@@ -239,7 +239,7 @@ class TestDependencies:
         assert done.code == 0, done.err
         assert arrived(emulator) == ["lib 1.0", "app 1.0"]
 
-    def test_that_cannot_be_had(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
+    def test_that_are_missing(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
         store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
         done, _ = promote(doors, "app==2.0", "--with-dependencies")
         assert done.code == 6
@@ -249,9 +249,9 @@ class TestDependencies:
 
 
 class TestOtherBytes:
-    """Whichever side has them, nothing is sent."""
+    """Nothing is uploaded, whichever side has them."""
 
-    def test_in_the_target(self, doors: Doors, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
+    def test_in_the_destination(self, doors: Doors, emulator: Emulator, hello: Sequence[str], tmp_path: Path) -> None:
         store(
             emulator, REPOSITORIES[PROD], make_wheel(tmp_path / "other", "hello", "1.2.3", content="changed = True\n")
         )
@@ -262,7 +262,7 @@ class TestOtherBytes:
         assert set(statuses(report).values()) == {"failed", "not tried"}
         assert (answers(emulator), contents(emulator, PROD)) == ([], before)
 
-    def test_behind_the_back_of_the_source(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
+    def test_corrupted_in_the_source(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
         corrupt(emulator, DEV, hello[0])
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 6
@@ -270,7 +270,7 @@ class TestOtherBytes:
         assert report["failure"]["docs"].endswith("#source-contents")
         assert (answers(emulator), contents(emulator, PROD)) == ([], {})
 
-    def test_behind_the_back_of_the_target(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
+    def test_corrupted_in_the_destination(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
         promote(doors, "hello==1.2.3")
         corrupt(emulator, PROD, hello[0])
         done, report = promote(doors, "hello==1.2.3")
@@ -281,7 +281,7 @@ class TestOtherBytes:
 
 
 class TestKilled:
-    """SIGKILL, which nothing can tidy up after; then the same command again."""
+    """SIGKILL, which allows no cleanup; then the same command again."""
 
     @pytest.mark.parametrize(
         ("fault", "landed"),

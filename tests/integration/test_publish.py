@@ -54,8 +54,8 @@ def write_project(folder: Path, requires: str, backend: str, **files: str) -> No
 
 
 class TestBuild:
-    def test_again_from_the_same_commit_publishes_nothing_new(self, doors: Doors, emulator: Emulator) -> None:
-        """Setuptools writes the files' times into its wheels, but for SOURCE_DATE_EPOCH."""
+    def test_a_second_run_from_the_same_commit_publishes_nothing(self, doors: Doors, emulator: Emulator) -> None:
+        """Without SOURCE_DATE_EPOCH, setuptools writes the files' times into its wheels."""
         write_project(doors.folder / "sample", "setuptools", "setuptools.build_meta")
         for command in ("init", "add .", "-c user.name=me -c user.email=me@example.com commit -m first"):
             subprocess.run(["git", "-C", doors.folder, *command.split()], check=True, capture_output=True)
@@ -91,7 +91,7 @@ class TestBuild:
             assert file["url"].endswith(f"/demo-project/python/sample/{file['filename']}")
 
     def test_build_backend_from_the_same_private_repository(self, doors: Doors, emulator: Emulator) -> None:
-        """The installer has a credential; the backend finds none, and copies its environment into the log."""
+        """The installer has a credential; the backend, which prints its environment, has none."""
         backend = (
             "import os, pathlib, sys, zipfile\n"
             "def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n"
@@ -117,7 +117,7 @@ class TestBuild:
         assert not {name for name in names if re.match("ACTIONS_|GAR_|GCE_|GITHUB_|INPUT_|PIP_CONFIG|UV_", name)}
         assert "oauth2accesstoken" not in done.err
 
-    def test_wheel_for_this_machine_alone_gets_a_warning(self, doors: Doors) -> None:
+    def test_wheel_for_this_machine_gets_a_warning(self, doors: Doors) -> None:
         make_wheel(doors.folder / "dist", "hello", tag="cp311-cp311-linux_x86_64")
         done, _ = publish(doors, "--dist", "dist")
         assert done.code == 0
@@ -171,7 +171,7 @@ class TestWhatIsThere:
         done, _ = publish(hello, "--dist", "dist")
         assert done.code == 0, done.err
 
-    def test_same_bytes(self, hello: Doors, emulator: Emulator) -> None:
+    def test_identical(self, hello: Doors, emulator: Emulator) -> None:
         done, report = publish(hello, "--dist", "dist")
         assert done.code == 0
         assert report["published"] is False
@@ -179,7 +179,7 @@ class TestWhatIsThere:
         assert statuses(report) == {HELLO: "identical"}
         assert len(uploads(emulator)) == 1
 
-    def test_other_bytes(self, hello: Doors, emulator: Emulator) -> None:
+    def test_different_contents(self, hello: Doors, emulator: Emulator) -> None:
         make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
         make_wheel(hello.folder / "dist", "another")
         done, report = publish(hello, "--dist", "dist")
@@ -192,14 +192,14 @@ class TestWhatIsThere:
         assert len(done.errors) == 1
         assert len(uploads(emulator)) == 2
 
-    def test_other_bytes_of_the_only_file(self, hello: Doors, emulator: Emulator) -> None:
+    def test_different_contents_of_the_only_file(self, hello: Doors, emulator: Emulator) -> None:
         make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
         done, report = publish(hello, "--dist", "dist")
         assert done.code == 5
         assert report["published"] is False
         assert len(uploads(emulator)) == 1
 
-    def test_other_bytes_under_skip(self, hello: Doors, emulator: Emulator) -> None:
+    def test_different_contents_with_skip(self, hello: Doors, emulator: Emulator) -> None:
         theirs = hashlib.sha256(emulator.read(HELLO)).hexdigest()
         make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
         done, report = publish(hello, "--dist", "dist", "--if-exists", "skip")
@@ -207,20 +207,20 @@ class TestWhatIsThere:
         assert statuses(report) == {HELLO: "skipped"}
         assert report["requirements-hashed"] == f"hello==1.0 --hash=sha256:{theirs}", "what pip will really get"
 
-    def test_same_bytes_under_fail(self, hello: Doors) -> None:
+    def test_identical_with_fail(self, hello: Doors) -> None:
         done, _ = publish(hello, "--dist", "dist", "--if-exists", "fail")
         assert done.code == 5
 
     @pytest.mark.parametrize("status", [400, 409])
     def test_index_that_lags_behind(self, hello: Doors, emulator: Emulator, status: int) -> None:
-        """The file is there, the index does not list it: nobody can say that its bytes are others."""
+        """The registry has the file, but the index does not list it, so its contents cannot be compared."""
         emulator.cloud.switch(index_delay=1000.0, duplicate_status=status)
         done, report = publish(hello, "--dist", "dist", hurried=True)
         assert done.code == 6
         assert "does not list it" in report["failure"]["what"]
 
     def test_corrupted_in_the_registry(self, hello: Doors, emulator: Emulator) -> None:
-        """The index tells the hash of what was uploaded; only reading back finds that the bytes are others."""
+        """The index lists the hash of the upload; only reading back finds that the contents differ."""
         stored = emulator.cloud.store.find(emulator.cloud.world.repositories[0], HELLO)
         assert stored
         path = emulator.cloud.store.path(emulator.cloud.world.repositories[0], stored)
@@ -237,7 +237,7 @@ class TestWhatIsThere:
 
 
 class TestDryRun:
-    def test_says_what_would_happen(self, hello: Doors, emulator: Emulator) -> None:
+    def test_reports_what_would_happen(self, hello: Doors, emulator: Emulator) -> None:
         done, report = publish(hello, "--dist", "dist", "--dry-run")
         assert done.code == 0, done.err
         assert report["dry-run"] is True
@@ -297,8 +297,8 @@ class TestCreateRepository:
         assert [each.name for each in emulator.cloud.repositories] == ["python"]
         assert f"{self.NEW} does not exist; it would be created." in done.err
 
-    def test_what_was_asked_before_it_was_there_is_asked_again(self, doors: Doors, emulator: Emulator) -> None:
-        """Look-ups begin with the names that pyproject.toml has; this one is refused."""
+    def test_requests_from_before_the_repository_are_repeated(self, doors: Doors, emulator: Emulator) -> None:
+        """The index is asked for the names in pyproject.toml at once, and refuses this one."""
         emulator.cloud.switch(missing_repository="403", operation_seconds=1.0)
         wheel = make_wheel(doors.folder, "sample", "1.2.3")
         (doors.folder / "pyproject.toml").write_text(
@@ -314,7 +314,7 @@ class TestCreateRepository:
         assert [file.filename for file in emulator.files(self.NEW)] == [wheel.name]
 
     def test_two_runs_at_once_create_it_once(self, hello: Doors, emulator: Emulator) -> None:
-        """The second one meets a creation that is not done, and both a host that does not know the repository yet."""
+        """The second run finds an unfinished creation, and both find a host that does not know the repository yet."""
         emulator.cloud.switch(operation_seconds=2.0, repository_delay=1.0, missing_repository="403")
         make_wheel(hello.folder / "other", "other")
         with ThreadPoolExecutor(2) as pool:
@@ -330,7 +330,7 @@ class TestCreateRepository:
 
 
 class TestSeveral:
-    """app requires lib, lib requires core; `dist` names them in the worst order."""
+    """App requires lib, and lib requires core; `dist` lists them in the worst order."""
 
     @pytest.fixture
     def several(self, doors: Doors) -> Doors:
@@ -379,7 +379,7 @@ class TestSeveral:
 
 
 class TestTokenThatEndsInTheMiddle:
-    """Two hours pass on Google's side as soon as the first file has arrived."""
+    """Two hours pass on Google's side after the first upload."""
 
     @pytest.fixture
     def emulator(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
@@ -411,7 +411,7 @@ class TestTokenThatEndsInTheMiddle:
 
 
 class TestLostAnswer:
-    """The upload is carried out, but its answer never comes."""
+    """The upload succeeds, but its answer is lost."""
 
     @pytest.mark.parametrize("fault", ["accepted-lost", "accepted-5xx"])
     @pytest.mark.parametrize("if_exists", ["skip-identical", "skip", "fail"])
@@ -433,7 +433,7 @@ class TestLostAnswer:
 
 
 class TestTokensOfTenMinutes:
-    """On Google's side, each file takes seven minutes: the whole upload an hour and more."""
+    """On Google's side, each file takes seven minutes, and all of them more than an hour."""
 
     @pytest.fixture
     def emulator(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
@@ -460,7 +460,7 @@ class TestTokensOfTenMinutes:
 
 
 class Meeting(RecordingConsole):
-    """Holds two uploads back until both are about to send: both have then seen an index without the file."""
+    """Delays two uploads until both runs have seen an index without the file."""
 
     def __init__(self, both: threading.Barrier) -> None:
         super().__init__()
@@ -472,7 +472,7 @@ class Meeting(RecordingConsole):
 
 
 class TestTwoAtOnce:
-    """Two runs publish the same version in the same moment."""
+    """Two runs publish the same version at the same moment."""
 
     def run(self, folder: Path, console: Meeting, emulator: Emulator, if_exists: str) -> Report:
         environment = emulator.exports()

@@ -93,7 +93,7 @@ def status(report: dict[str, Any]) -> str:
     return str(file["status"])
 
 
-def test_what_is_uploaded_is_what_pip_installs(doors: Doors, registry: Registry) -> None:
+def test_pip_installs_the_uploaded_file(doors: Doors, registry: Registry) -> None:
     done, report = publish(doors, registry)
     assert done.code == 0, done.err
     assert status(report) == "uploaded"
@@ -108,7 +108,7 @@ def test_what_is_uploaded_is_what_pip_installs(doors: Doors, registry: Registry)
 
 
 @pytest.mark.parametrize("path", ["", "simple", "simple/"])
-def test_identical_is_skipped_however_the_index_is_named(doors: Doors, registry: Registry, path: str) -> None:
+def test_an_identical_file_is_skipped_for_each_form_of_the_url(doors: Doors, registry: Registry, path: str) -> None:
     publish(doors, registry)
     done, report = publish(doors, Registry(f"{registry.url}{path}", registry.folder))
     assert done.code == 0, done.err
@@ -116,7 +116,7 @@ def test_identical_is_skipped_however_the_index_is_named(doors: Doors, registry:
     assert report["published"] is False
 
 
-def test_other_bytes_are_a_conflict(doors: Doors, registry: Registry) -> None:
+def test_different_contents_are_a_conflict(doors: Doors, registry: Registry) -> None:
     publish(doors, registry)
     before = (registry.folder / HELLO).read_bytes()
     make_wheel(doors.folder / "dist", "hello", content="changed = True\n")
@@ -133,10 +133,10 @@ def test_other_bytes_are_a_conflict(doors: Doors, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(("agent", "answer"), [("gar-publish/0", 409), ("twine/7", 400)])
-def test_file_that_lands_between_comparing_and_uploading(
+def test_a_file_that_is_uploaded_after_the_comparison(
     doors: Doors, registry: Registry, monkeypatch: pytest.MonkeyPatch, agent: str, answer: int
 ) -> None:
-    """How a duplicate is answered, pypiserver makes depend on who asks; the bytes are what counts."""
+    """Pypiserver's answer to a duplicate depends on the client; the contents decide."""
     publish(doors, registry)
     answers: list[int] = []
     session = new_session()

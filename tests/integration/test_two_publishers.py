@@ -1,4 +1,4 @@
-"""Two runs publish one version at once: one wins, and the other is told what it lost to."""
+"""Two runs publish the same version at once: one uploads it, and the other compares its file."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

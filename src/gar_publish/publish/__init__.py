@@ -1,1 +1,1 @@
-"""."""
+"""Publishes: builds, compares, uploads, reads back, and makes evidence."""

@@ -1,8 +1,8 @@
-"""What this run can say of how files came about: an in-toto Statement with SLSA provenance, unsigned.
+"""Makes the provenance of a run's files: an unsigned in-toto statement with SLSA provenance.
 
 See https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and https://slsa.dev/spec/v1.0/provenance.
-Nobody vouches for it but whoever may write to the repository. It tells no time, so that the same run says the same
-again.
+It is only as trustworthy as the identities that may write to the repository. It has no time stamp, so a repeated run
+makes an identical statement.
 """
 
 import json
@@ -27,12 +27,12 @@ _VERSION = {"gar-publish": __version__}
 
 
 def statement(files: Iterable[Distribution], settings: Settings, context: Context) -> bytes:
-    """The statement of a run about its files.
+    """Return the statement of a run about its files.
 
     Args:
-        files: What the run has made, or was given.
-        settings: What was asked.
-        context: Where it happens; what that tells is in the statement.
+        files: The files that the run built or was given.
+        settings: The inputs.
+        context: Where the run happens, which the statement describes.
     """
     digests = {each.filename: each.sha256 for each in files}
     in_workflow = "GITHUB_WORKFLOW_REF" in context.environment
@@ -46,7 +46,7 @@ def statement(files: Iterable[Distribution], settings: Settings, context: Contex
 
 
 def _of_workflow(settings: Settings, environment: Mapping[str, str]) -> dict[str, Any]:
-    """As GitHub's own attestations have it, and where the run built nothing, what it was given instead.
+    """Return a predicate like that of GitHub's own attestations, with the input `dist` if the run built nothing.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
@@ -82,7 +82,7 @@ def _of_workflow(settings: Settings, environment: Mapping[str, str]) -> dict[str
 
 
 def _of_machine(settings: Settings, context: Context) -> dict[str, Any]:
-    """What is known anywhere: what was asked, and the commit that is checked out."""
+    """Return a predicate with what is known on any machine: the inputs, and the commit that is checked out."""
     given = {"dist": list(settings.dist)} if settings.dist else {"packages": list(settings.packages)}
     checkout = checked_out(context.workspace, context.environment)
     builder = "cloud-build" if ci_files.BUILDER_OUTPUT in context.environment else "another-machine"
@@ -96,6 +96,6 @@ def _of_machine(settings: Settings, context: Context) -> dict[str, Any]:
     }
 
 
-def _dependency(commit: str, differs: bool) -> dict[str, Any]:  # noqa: FBT001 - a pair that was taken apart
-    """The checkout, without its remote: that may be a URL with a password."""
+def _dependency(commit: str, differs: bool) -> dict[str, Any]:  # noqa: FBT001 - unpacked from a tuple
+    """Return the checkout without its remote, whose URL may contain a password."""
     return {"name": "checkout", "digest": {"gitCommit": commit}, "annotations": {"differs": differs}}

@@ -1,7 +1,7 @@
-"""The software bill of materials of a wheel: CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/).
+"""Makes the software bill of materials of a wheel: CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/).
 
-It holds what the wheel's metadata declare, and nothing that only an installation would settle. The same wheel in the
-same repository always gives the same document, except for another release of gar-publish.
+It has what the wheel's metadata declare, and no versions that only an installation decides. The same wheel in the same
+repository always gives the same document, as long as the release of gar-publish is the same.
 """
 
 import contextlib
@@ -26,19 +26,19 @@ from gar_publish.distributions.distribution import Distribution, is_needed
 from gar_publish.settings.repository import Repository
 
 REQUIRES_PROPERTY = "gar-publish:requires-dist"
-"""Holds a requirement as the wheel declares it, range and marker included: CycloneDX 1.6 has no place for a range."""
+"""The property with a requirement as the wheel declares it, since CycloneDX 1.6 has no field for a version range."""
 
 _DECLARED = LicenseAcknowledgement.DECLARED
 _SHA256 = HashAlgorithm.SHA_256
 
 
 def of_wheel(wheel: Distribution, repository: Repository, environment: Mapping[str, str]) -> bytes:
-    """The SBOM of a wheel.
+    """Return the SBOM of a wheel.
 
     Args:
         wheel: The wheel.
-        repository: Where it is published; part of its package URL.
-        environment: `SOURCE_DATE_EPOCH` in it is the time stamp; without that there is none.
+        repository: The repository, which is part of the package URL.
+        environment: The variables; `SOURCE_DATE_EPOCH` is the time stamp, if set.
     """
     metadata = wheel.package.metadata
     purl = PackageURL("pypi", None, wheel.name, wheel.version, {"repository_url": repository.index_url})
@@ -59,7 +59,7 @@ def of_wheel(wheel: Distribution, repository: Repository, environment: Mapping[s
         metadata=BomMetaData(component=component, tools=ToolRepository(components=[tool])),
         components=required,
     )
-    bom.metadata.timestamp = _source_date(environment)  # type: ignore[assignment] # CycloneDX needs none
+    bom.metadata.timestamp = _source_date(environment)  # type: ignore[assignment] # it is optional in CycloneDX
     bom.register_dependency(component, required)
     return f"{JsonV1Dot6(bom).output_as_string(indent=2)}\n".encode()
 
@@ -72,13 +72,13 @@ def _source_date(environment: Mapping[str, str]) -> datetime | None:
 
 
 def _licenses(metadata: Mapping[str, Any]) -> list[License]:
-    """What is declared, the strongest form alone: an SPDX expression (PEP 639), a text, or classifiers."""
+    """Return the declared licence: an SPDX expression (PEP 639), or else a text, or else classifiers."""
     text = metadata.get("license_expression") or metadata.get("license") or ""
     try:
         return [LicenseExpression(canonicalize_license_expression(text), acknowledgement=_DECLARED)]
     except InvalidLicenseExpression:
         classifiers = [each for each in metadata.get("classifiers", ()) if each.startswith("License ::")]
-        first_lines = text.strip().splitlines()[:1]  # some put the whole license there
+        first_lines = text.strip().splitlines()[:1]  # some projects put the whole license there
         return [DisjunctiveLicense(name=each, acknowledgement=_DECLARED) for each in first_lines or classifiers]
 
 
@@ -92,7 +92,7 @@ def _requirements(metadata: Mapping[str, Any]) -> Mapping[str, list[Requirement]
 
 
 def _required(name: str, requirements: Sequence[Requirement]) -> Component:
-    """A package that the wheel requires, without a version: which one it gets is settled by each installation."""
+    """Return a package that the wheel requires, without a version: each installation decides that."""
     required = any(is_needed(each) for each in requirements)
     purl = PackageURL("pypi", None, name)
     return Component(
