@@ -33,7 +33,7 @@ class Process:
 @pytest.fixture
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Start an emulator in its own process."""
-    arguments = [PROGRAM, "--port", "0", "--data", tmp_path_factory.mktemp("emulator")]
+    arguments = [str(PROGRAM), "--port", "0", "--data", str(tmp_path_factory.mktemp("emulator"))]
     environment = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as running:
         assert running.stdout
