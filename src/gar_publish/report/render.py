@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
 _UNKNOWN = "`unknown`: the upload had no answer when the run was cancelled. Run the same command again to find out."
 _CONFUSION = (
-    "> pip installs the highest version from any index, so a public package can replace a private one of the same name. "
+    "> pip installs the highest version from any index, so a public package can replace a private one of its name. "
     "Pin hashes (`requirements-hashed`), use an explicit index in uv, or make a virtual repository the only index."
 )
 
