@@ -1,4 +1,4 @@
-"""What every test has, those of `tests` and those of `emulator/tests`: a bare environment, and the search for leaks."""
+"""Fixtures for the tests of gar-publish and of the emulator: a clean environment, and the search for leaks."""
 
 import os
 import tempfile
@@ -13,15 +13,15 @@ from emulated import few_keys
 from tests.conftest import PASSED_ON
 from tests.leaks import Leaks, Listener
 
-MEANT = ("ACTIONS_", "CLOUDSDK_", "GAR_", "GITHUB_", "GOOGLE_", "INPUT_", "PIP_", "RUNNER_", "TWINE_", "UV_")
-"""Beginnings of variables that mean something to gar-publish or its tools: no test inherits them."""
+CLEARED = ("ACTIONS_", "CLOUDSDK_", "GAR_", "GITHUB_", "GOOGLE_", "INPUT_", "PIP_", "RUNNER_", "TWINE_", "UV_")
+"""Prefixes of the environment variables that configure gar-publish or its tools. Tests do not inherit them."""
 
 
-class ByNeeds(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Which tests one of several workers takes together: those of a file, which share fixtures.
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Runs the tests of one file on the same worker, because they share fixtures.
 
-    All that use Docker are one worker's: a machine has one such engine, with one image of each name, and one address
-    of the metadata server.
+    All tests that use Docker run on one worker: a machine has one Docker engine, with one image of each name, and one
+    address for the metadata server.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -29,8 +29,8 @@ class ByNeeds(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
         return "docker" if path.startswith("tests/e2e/") else path
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNeeds:
-    return ByNeeds(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +49,13 @@ def leaks(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Leaks]:
-    """Fails the test if it, or anything that it started, let a secret out."""
+    """Fail the test if it, or a process that it started, leaked a secret."""
     temporary = tmp_path_factory.mktemp("tmp")
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     leaks = listener.leaks
     yield leaks
-    # What fixtures of modules and of the session do from now on is the next test's.
+    # From now on, the fixtures of modules and of the session count for the next test.
     listener.leaks = Leaks()
     for phase, stream, said in request.node._report_sections:
         leaks.hear(f"{stream} of the test's {phase}", said)
@@ -72,5 +72,5 @@ def _few_keys() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(MEANT) and name not in PASSED_ON:
+        if name.startswith(CLEARED) and name not in PASSED_ON:
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, each with what stands above it: its section, and the mark of what it needs."""
+"""The fenced code blocks of the documents, each with its section and its `<!-- needs … -->` mark."""
 
 import re
 import textwrap
@@ -27,12 +27,12 @@ class Block:
     """One fenced block.
 
     Attributes:
-        document: Its file, relative to the repository.
+        document: The path of its file, relative to the repository.
         section: The heading above it.
-        number: Which block of the document it is, from 1.
-        language: As the fence names it; empty for a picture.
-        text: What is in it, without the indentation of a list.
-        needs: What the mark above it says that it needs; empty without one.
+        number: Its position in the document, from 1.
+        language: The language after the opening fence; empty for a diagram.
+        text: Its content, without the indentation of a list.
+        needs: The text of the mark above it; empty without a mark.
     """
 
     document: str
@@ -47,6 +47,7 @@ class Block:
 
 
 def blocks(document: Path) -> Iterator[Block]:
+    """Yield the blocks of a document, in order."""
     section, number = "", 0
     for found in _BLOCK.finditer(document.read_text(encoding="utf-8")):
         _, title, needs, _, language, text = found.groups()
@@ -59,5 +60,5 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def as_lines(text: str) -> str:
-    """A text of which indentation and a list's dashes are left out, so that a part of it can be found."""
+    """Return a text without indentation and list dashes, so that parts of YAML can be compared."""
     return "".join(f"{line.strip().removeprefix('- ')}\n" for line in text.splitlines())

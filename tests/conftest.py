@@ -1,4 +1,4 @@
-"""What tests share: a clean environment for programs, emulators, and Docker."""
+"""Fixtures for all tests: a clean environment for programs, an emulator, and Docker."""
 
 import os
 import shutil
@@ -16,16 +16,16 @@ from gar_emulator import Emulator
 
 ROOT = Path(__file__).parent.parent
 PASSED_ON = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
-"""Variables of this machine that a process needs to run and to reach PyPI."""
+"""Environment variables that a process needs to run and to reach PyPI."""
 
 BASE_IMAGE = "gar-publish-base:trixie"
 
 
 @pytest.fixture(scope="session")
 def session_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a process that a test starts: nothing of this machine but the way to PyPI.
+    """Return the environment of the processes that tests start: only what they need to reach PyPI.
 
-    What uv and pip download is kept for the whole session, of all workers.
+    All tests and workers of a session share the caches of uv and pip.
     """
     folder = tmp_path_factory.getbasetemp()
     kept = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
@@ -41,25 +41,25 @@ def session_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def clean_env(session_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The same with a home of the test's own, and temporary files where leaks are looked for."""
+    """Return `session_env` with a separate home, and the TMPDIR that is searched for leaks."""
     return {**session_env, "HOME": str(tmp_path_factory.mktemp("home")), "TMPDIR": tempfile.gettempdir()}
 
 
 @pytest.fixture
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator with the default world, of this test alone."""
+    """Yield an emulator with the default world, for one test."""
     with Emulator(data=tmp_path_factory.mktemp("emulator")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def docker_client() -> Iterator[docker.DockerClient]:
-    """The Docker engine; without one, tests fail where REQUIRE_DOCKER=1 and are skipped elsewhere."""
+    """Yield a client of the Docker engine. Without an engine, skip the tests, or fail them if REQUIRE_DOCKER=1."""
     try:
         client = docker.from_env(timeout=600)
         client.ping()
     except docker.errors.DockerException as error:
-        reason = f"no Docker engine answers: {error}"
+        reason = f"there is no Docker engine: {error}"
         if os.environ.get("REQUIRE_DOCKER") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -69,9 +69,9 @@ def docker_client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def base_image(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What stands in for the Dockerfile's BASE_IMAGE: the local Debian, or the real one where there is none.
+    """Build an image to use as BASE_IMAGE, from the local Debian image if it exists, otherwise from the real base.
 
-    It trusts the certificate authorities of this machine, so that builds reach PyPI as this machine does.
+    It trusts the certificate authorities of this machine, so that builds can reach PyPI.
     """
     try:
         docker_client.images.get(BASE_IMAGE)
@@ -90,20 +90,20 @@ def base_image(docker_client: docker.DockerClient, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def image(docker_client: docker.DockerClient, base_image: str) -> str:
-    """The real Dockerfile, built on the base image."""
+    """Build the Dockerfile on `base_image`, and return the name of the image."""
     return build_image(docker_client, ROOT, "gar-publish-test-image", {"BASE_IMAGE": base_image})
 
 
 @pytest.fixture(scope="session")
 def docker_network(docker_client: docker.DockerClient) -> Iterator[Any]:
-    """A Docker network of this session."""
+    """Yield a Docker network for this session."""
     network = docker_client.networks.create(f"gar-publish-test-{uuid.uuid4().hex[:12]}")
     yield network
     network.remove()
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy the files of a checkout, without history and without what git ignores."""
+    """Copy the files of a checkout, without its history and without ignored files."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=source,
@@ -118,7 +118,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def build_image(client: docker.DockerClient, context: Path, tag: str, arguments: dict[str, str] | None = None) -> str:
-    """Build a Dockerfile with the classic builder, and return the image's name."""
+    """Build a Dockerfile with the classic builder, and return the name of the image."""
     try:
         client.images.build(path=str(context), tag=tag, buildargs=arguments, rm=True, forcerm=True)
     except docker.errors.BuildError as error:

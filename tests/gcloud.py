@@ -1,8 +1,7 @@
-"""The real gcloud, loaded once for many commands: starting it takes longer than nearly all that it does.
+"""Run many commands of the real gcloud in one process, because starting gcloud takes longer than most commands.
 
-As a program, run by the SDK's own Python, it is what stands around gcloud's entry point: for each line of its standard
-input, a JSON object with the arguments, the folder and the environment of one command, it answers with one of how that
-ended.
+The SDK's own Python runs this file as a program. Each line of its standard input is a JSON object with the arguments,
+the folder and the environment of one command. For each, it prints a JSON object with the exit code and the output.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from typing import IO, Any
 
 
 class Gcloud:
-    """A process that runs commands of gcloud, one after the other, with nothing of this machine's settings."""
+    """A process that runs gcloud commands, one at a time, without the settings of this machine."""
 
     def __init__(self, program: str, folder: Path) -> None:
         root = Path(program).resolve().parent.parent
@@ -36,11 +35,7 @@ class Gcloud:
         )
 
     def run(self, command: str, token: str, environment: Mapping[str, str]) -> str:
-        """Run a command as whoever a token speaks for.
-
-        Returns:
-            What it printed.
-        """
+        """Run a command with the identity of a token, and return its standard output."""
         program, *arguments = shlex.split(command)
         assert program == "gcloud"
         file = self._folder / "token"
@@ -54,7 +49,7 @@ class Gcloud:
 
     @contextlib.contextmanager
     def on_path(self, folder: Path) -> Iterator[None]:
-        """Put a `gcloud` into a folder that hands its arguments to this process, for as long as the context lasts."""
+        """Write a `gcloud` program into a folder that forwards its commands to this process."""
         address = folder / "gcloud.socket"
         program = folder / "gcloud"
         program.write_text(f"#!{sys.executable} -SE\nADDRESS = {str(address)!r}\n{_CLIENT}")
@@ -105,7 +100,7 @@ _QUIET = {
 
 
 def settings(exports: Mapping[str, str], token: str, folder: Path) -> dict[str, str]:
-    """The environment of a gcloud that is started for one command: connected by an emulator's exports."""
+    """Return the environment for one gcloud process that is connected to an emulator."""
     file = folder / "token"
     file.write_text(token)
     return {
@@ -118,14 +113,14 @@ def settings(exports: Mapping[str, str], token: str, folder: Path) -> dict[str, 
 
 
 def find() -> str | None:
-    """The path of gcloud, if the SDK's files are around it, as they are not around snap's."""
+    """Return the path of gcloud, or None if the files of the SDK are not beside it, as with the snap."""
     program = shutil.which("gcloud")
     return program if program and (Path(program).resolve().parent.parent / "lib").is_dir() else None
 
 
 def require() -> str:
-    """The path of gcloud; without it, tests fail where REQUIRE_GCLOUD=1 and are skipped elsewhere."""
-    import pytest  # not there for the SDK's own Python
+    """Return the path of gcloud. Without gcloud, skip the test, or fail it if REQUIRE_GCLOUD=1."""
+    import pytest  # the SDK's own Python does not have it
 
     program = find()
     if program is None and os.environ.get("REQUIRE_GCLOUD") == "1":
@@ -135,7 +130,7 @@ def require() -> str:
 
 def _serve(lib: str, answers: IO[str]) -> None:
     sys.path[:0] = [lib, f"{lib}/third_party"]
-    from googlecloudsdk import gcloud_main  # type: ignore[import-not-found] # the SDK's
+    from googlecloudsdk import gcloud_main  # type: ignore[import-not-found] # in the SDK
     from googlecloudsdk.api_lib.iamcredentials import util  # type: ignore[import-not-found] # the same
     from googlecloudsdk.core.credentials import store  # type: ignore[import-not-found] # the same
 
@@ -151,7 +146,10 @@ def _serve(lib: str, answers: IO[str]) -> None:
 
 
 def _execute(cli: Any, arguments: list[str]) -> tuple[int, str, str]:
-    """Run one command with files in place of its output: gcloud keeps the streams that it found at its start."""
+    """Run one command, and return its exit code and outputs.
+
+    gcloud keeps using the streams that it had at its start, so their file descriptors are redirected to files.
+    """
     code: object = 0
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         for stream, file in ((1, out), (2, err)):

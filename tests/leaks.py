@@ -1,12 +1,12 @@
-"""Finds secrets, in any encoding, where none may be: after every test, in everything that it left behind.
+"""Search for leaked secrets, in several encodings, after every test.
 
-What is scanned: what the test and its processes printed, the files that gar-publish or any child process wrote, and
-the argument vector and environment of every process that gar-publish started.
+The search covers the output of the test and its processes, the files that gar-publish or a child process wrote, and
+the arguments and environment of every process that gar-publish started.
 
-What may hold a secret, because it is made to: the output `extra-index-url` and the same line printed alone by
-`gar-publish index-url`, the `::add-mask::` command (the runner swallows it), the read-only token that uv gets as
-`UV_INDEX` to install private build requirements, the exports that the emulator prints, and files that the test itself
-wrote (its keys and tokens are its input).
+Some places contain a secret on purpose and are allowed: the output `extra-index-url`, the same option printed by
+`gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX` with
+which uv installs private build requirements, the exports that the emulator prints, and files that the test itself
+wrote.
 """
 
 import base64
@@ -28,21 +28,21 @@ from gar_emulator.cloud.keys import Keys
 if TYPE_CHECKING:
     from types import FrameType
 
-BEGINNINGS = {
+TOKEN_PREFIXES = {
     "ya29.eyJwcmluY2lwYWwiOi": "access token",
     "ya29.d.eyJwcmluY2lwYWwiOi": "federated access token",
     "eyJhbGciOiJSUzI1NiIsImtpZCI6I": "identity token",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqb2IiOn": "request token",
 }
-"""How every token of the emulator begins, whichever process it runs in."""
+"""The beginning of each kind of token that the emulator issues."""
 
 SHORTEST = 12
-"""Characters of the shortest secret worth looking for; anything shorter would be found by accident."""
+"""The length of the shortest secret to search for. Shorter ones would match by accident."""
 
 LARGEST = 2_000_000
-"""Bytes of the largest file that is read; tokens are not hidden in compiled libraries."""
+"""The size in bytes of the largest file to search; larger files are compiled libraries."""
 
-_MADE_TO_HOLD_ONE = re.compile(
+_ALLOWED = re.compile(
     rb"^::add-mask::[^\n]*$"
     rb"|^export [A-Z_]+=[^\n]*$"
     rb"|^(?:extra-index-url|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
@@ -53,7 +53,7 @@ _MADE_TO_HOLD_ONE = re.compile(
 
 
 def encodings(secret: str) -> dict[bytes, str]:
-    """Every form in which a secret may be written down, and what to call it."""
+    """Return the encodings of a secret, each with its name."""
     raw = secret.encode()
     forms = {
         raw.hex().encode(): "hex",
@@ -67,50 +67,51 @@ def encodings(secret: str) -> dict[bytes, str]:
     }
     for name, encode in variants.items():
         for shift in range(3):
-            # Only the characters that do not depend on what stands before and after the secret.
+            # Keep only the characters that do not depend on the text before and after the secret.
             whole = encode(bytes(shift) + raw).rstrip(b"=")
             forms[whole[(0, 2, 3)[shift] : len(whole) - 1]] = name
     return forms | {raw: "plain"}
 
 
 class Leaks:
-    """What one test knows to be secret, and what it left behind."""
+    """The secrets of one test, and the texts and files to search for them."""
 
     def __init__(self) -> None:
-        self._secrets = dict(BEGINNINGS)
+        self._secrets = dict(TOKEN_PREFIXES)
         self._heard: list[tuple[str, bytes]] = []
         self._own: set[str] = set()
         self._excused: list[str] = []
 
     def know(self, secret: str, kind: str) -> None:
-        """Look for this secret from now on. Of a PEM key, each line is one; of a JWT, the signature alone as well."""
+        """Add a secret to search for: also each line of a PEM key, and the signature of a JWT."""
         for part in {*secret.splitlines(), secret.rpartition(".")[2]}:
             if len(part) >= SHORTEST and not part.startswith("-----"):
                 self._secrets[part] = kind
 
     def hear(self, where: str, said: str | bytes | None) -> None:
-        """Scan this text at the end of the test."""
+        """Add a text to search at the end of the test."""
         if said:
             self._heard.append((where, said.encode(errors="replace") if isinstance(said, str) else said))
 
     def expect(self, path: str | os.PathLike[str]) -> None:
-        """Leave out a file or folder that the test made to hold a secret."""
+        """Do not search a file or folder that contains a secret on purpose."""
         self._own.add(os.path.realpath(path))
 
     def excuse(self, part: str) -> None:
-        """Leave out what was heard of places with this in their name; say why where you do."""
+        """Do not search the texts whose place contains `part`. Callers explain why in a comment."""
         self._excused.append(part)
 
     def forget(self) -> None:
-        """Forget what was heard: for tests of this scanner."""
+        """Remove all secrets, so that a test of this scanner does not fail by its own secret."""
         self._secrets.clear()
 
     def moved(self, source: str, target: str) -> None:
+        """Do not search the new path of a file that is not searched at its old path."""
         if os.path.realpath(source) in self._own:
             self.expect(target)
 
     def findings(self, *folders: Path) -> list[str]:
-        """Each place where a secret is, without the secret."""
+        """Return a message for each place with a secret. The message does not contain the secret."""
         needles = {
             form: f"{kind} ({name})"
             for secret, kind in self._secrets.items()
@@ -120,9 +121,9 @@ class Leaks:
         places = [*heard, *(place for folder in folders for place in self._files(folder))]
         return sorted(
             {
-                f"{where} holds a {kind}"
+                f"{where} contains: {kind}"
                 for where, said in places
-                for text in [_MADE_TO_HOLD_ONE.sub(b"", said)]
+                for text in [_ALLOWED.sub(b"", said)]
                 for needle, kind in needles.items()
                 if needle in text
             }
@@ -144,7 +145,7 @@ class Leaks:
 
 
 class Listener:
-    """Hears what happens in this process and below it, and tells the leaks of the running test."""
+    """Watches this process and its descendants, and passes what they write and start to the test's `Leaks`."""
 
     def __init__(self) -> None:
         self.leaks = Leaks()
@@ -165,7 +166,7 @@ class Listener:
         self._stop.set()
 
     def watch_container(self, pid: int) -> None:
-        """Watch what the first process of a container starts, too."""
+        """Also watch the processes that the first process of a container starts."""
         self._containers.add(pid)
 
     def _wrap_output(self, owner: Any, method: str, where: str) -> None:
@@ -180,7 +181,7 @@ class Listener:
         setattr(owner, method, heard)
 
     def _wrap_secret(self, method: str, kind: str) -> None:
-        """Learn what every emulator of this process hands out."""
+        """Add each secret that an emulator in this process issues."""
         original = getattr(Keys, method)
 
         def known(*args: Any, **kwargs: Any) -> Any:
@@ -209,7 +210,10 @@ class Listener:
             )
 
     def _sample(self) -> None:
-        """Read the processes that the test's own processes start; what the test itself starts has what it gives."""
+        """Watch the processes that the test's processes start.
+
+        Processes that the test itself starts are left out: the test chooses their arguments and environment.
+        """
         others: set[int] = set()
         ours: dict[int, bytes] = {os.getpid(): b""}
         while not self._stop.wait(0.005):
@@ -222,7 +226,7 @@ class Listener:
                     ours[pid] = _read(pid, "cmdline")
                 elif parent in ours:
                     argv = _read(pid, "cmdline")
-                    # A child that has not yet become another program still shows its parent's environment.
+                    # Between fork and exec, a child still shows the environment of its parent.
                     if argv and argv not in (ours.get(pid), ours[parent]):
                         name = argv.replace(b"\0", b" ")[:200].decode(errors="replace")
                         self.leaks.hear(f"the argument vector of {name}", argv)
@@ -233,7 +237,7 @@ class Listener:
 
 
 def _by_gar_publish() -> bool:
-    """Return whether the running call comes from gar-publish, and not from the emulator."""
+    """Return whether the current call comes from gar-publish, and not from the emulator."""
     frame: FrameType | None = sys._getframe()
     while frame:
         package = frame.f_globals.get("__name__", "").partition(".")[0]

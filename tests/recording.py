@@ -1,4 +1,4 @@
-"""A console that only remembers."""
+"""A console that records its messages."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -33,4 +33,5 @@ class RecordingConsole:
         yield lambda line: self.said.append(("foreign", line))
 
     def of(self, kind: str) -> list[str]:
+        """Return the messages of one kind."""
         return [text for said_as, text in self.said if said_as == kind]

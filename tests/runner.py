@@ -1,4 +1,4 @@
-"""What GitHub's runner (2.336.0) does around a container action, as far as an action can notice."""
+"""Run container actions like GitHub's runner (2.336.0), as far as an action can see."""
 
 import base64
 import json
@@ -18,17 +18,17 @@ from tests.leaks import Leaks, Listener
 
 ACTION = Path(__file__).parent.parent / "action.yml"
 OWNER = 1001 if os.geteuid() == 0 else os.getuid()
-"""Who owns the workspace on a hosted runner; anybody but root."""
+"""The user id that owns the workspace on a hosted runner; never root."""
 
 HOST_TEMP = "/home/runner/work/_temp"
-"""The runner's temp folder as a job's own steps know it; an action's container has it elsewhere."""
+"""The path of the runner's temp folder outside of containers. Inside, it is another path."""
 
 FILES = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that has run."""
+    """The result of a step."""
 
     exit_code: int
     log: str
@@ -44,16 +44,16 @@ class Step:
 
     @property
     def dropped(self) -> set[str]:
-        """The outputs that would not become job outputs."""
+        """Return the outputs that the runner drops from job outputs, because they contain a masked value."""
         masker = Masker(self.log)
         return {name for name, value in self.outputs.items() if masker.mask(value) != value}
 
 
 class Masker:
-    """The runner's secret masker, fed with the `::add-mask::` commands of a log.
+    """The runner's secret masker, for the `::add-mask::` commands of a log.
 
-    Each value is masked as it is, each of its lines as well, and each in the encodings of `ValueEncoders.cs` (all but
-    the two for PowerShell's ampersand).
+    It masks each value and each line of it, also in the encodings of `ValueEncoders.cs` (all except the two for
+    PowerShell's ampersand).
     """
 
     def __init__(self, log: str) -> None:
@@ -88,7 +88,7 @@ class Masker:
 
 
 def commands(log: str) -> Iterator[tuple[str, str]]:
-    """The workflow commands of a log that the runner obeys, as `ActionCommandManager.cs` reads them: name and value."""
+    """Yield the name and value of each workflow command that the runner obeys, as `ActionCommandManager.cs` does."""
     resume = ""
     for line in log.splitlines():
         command = re.match(r"\s*::([^:\s]+)([^:]*)::(.*)", line) or re.match(r".*##\[([^\]\s]+)([^\]]*)\](.*)", line)
@@ -104,7 +104,7 @@ def commands(log: str) -> Iterator[tuple[str, str]]:
 
 
 def read_file_command(text: str) -> dict[str, str]:
-    """`NAME=VALUE` lines and heredocs, read as `FileCommandManager.cs` reads them."""
+    """Parse `NAME=VALUE` lines and heredocs as `FileCommandManager.cs` does."""
     found: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
@@ -121,13 +121,13 @@ def read_file_command(text: str) -> dict[str, str]:
 
 
 def _in_container(value: str) -> str:
-    """A variable as the runner passes it on: a path of the host's becomes the container's."""
+    """Replace the runner's temp folder in a variable with its path inside the container."""
     inside = value == HOST_TEMP or value.startswith(f"{HOST_TEMP}/")
     return value.replace(HOST_TEMP, "/github/runner_temp", 1) if inside else value
 
 
 def give_to_owner(folder: Path) -> None:
-    """Make everything belong to whom the workspace belongs to on a runner."""
+    """Change the owner of a folder and its content to the owner of a runner's workspace."""
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, OWNER, OWNER, follow_symlinks=False)
@@ -139,8 +139,8 @@ class Runner:
     Args:
         client: The Docker engine.
         image: The action's image.
-        folder: An empty folder for everything that the runner keeps.
-        options: More for `docker run`: network, volumes.
+        folder: An empty folder for the workspace and the other folders of the runner.
+        options: More options for `docker run`: network, volumes.
     """
 
     def __init__(
@@ -181,11 +181,11 @@ class Runner:
         """Run one step with its inputs (`with:`) and the job's variables.
 
         Args:
-            inputs: What the workflow gives.
-            environment: The job's variables.
-            leaks: Hears what the step said.
+            inputs: The inputs in the workflow.
+            environment: The environment variables of the job.
+            leaks: Searches the log and the outputs of the step.
             action: The metadata file of the action.
-            after: The step whose `post` this is, with what it saved as its state.
+            after: The main step, to run its `post` step with the state that it saved.
         """
         for name in FILES:
             (self.file_commands / name.lower()).write_text("")

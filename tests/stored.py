@@ -1,4 +1,4 @@
-"""Files in an emulator's repositories that were published some time ago."""
+"""Add files to an emulator's repositories without an upload."""
 
 import hashlib
 import time
@@ -11,7 +11,7 @@ from gar_publish.distributions.distribution import read
 
 
 def store(emulator: Emulator, repository: Repository, *paths: Path) -> None:
-    """Add files to a repository."""
+    """Add files to a repository, as if they had been uploaded some time ago."""
     for path in paths:
         about, content = read(path), path.read_bytes()
         draft = emulator.cloud.store.draft()

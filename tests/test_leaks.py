@@ -1,4 +1,4 @@
-"""The scanner finds what is planted, and only that."""
+"""The scanner finds the secrets that are planted, and nothing else."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ SECRET = "ya29.c/Made>>>up~~~for???this_test=0123456789"
 
 @pytest.fixture
 def planted() -> Leaks:
-    """A scanner of its own, so that what is planted here fails nobody."""
+    """Return a separate scanner, so that the planted secret does not fail the test."""
     leaks = Leaks()
     leaks.know(SECRET, "access token")
     return leaks
@@ -39,7 +39,7 @@ def planted() -> Leaks:
 )
 def test_finds_every_encoding(planted: Leaks, name: str, write: Callable[[str], str]) -> None:
     planted.hear("the log", f"before {write(SECRET)} after")
-    assert f"the log holds a access token ({name})" in planted.findings()
+    assert f"the log contains: access token ({name})" in planted.findings()
 
 
 def test_finds_a_line_of_a_key_and_the_signature_of_an_identity_token() -> None:
@@ -47,7 +47,7 @@ def test_finds_a_line_of_a_key_and_the_signature_of_an_identity_token() -> None:
     leaks.know("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END PRIVATE KEY-----\n", "key")
     leaks.know("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ", "identity token")
     leaks.hear("the log", "MIIEvQIBADANBgkqhkiG c2lnbmF0dXJlLXNpZ25hdHVyZQ -----BEGIN PRIVATE KEY-----")
-    assert leaks.findings() == ["the log holds a identity token (plain)", "the log holds a key (plain)"]
+    assert leaks.findings() == ["the log contains: identity token (plain)", "the log contains: key (plain)"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_finds_a_line_of_a_key_and_the_signature_of_an_identity_token() -> None:
         f"export ACTIONS_ID_TOKEN_REQUEST_TOKEN='{SECRET}'\n",
     ],
 )
-def test_allows_what_is_made_to_hold_a_secret(planted: Leaks, said: str) -> None:
+def test_allows_places_that_contain_a_secret_on_purpose(planted: Leaks, said: str) -> None:
     planted.hear("the log", said)
     assert planted.findings() == []
 
@@ -72,20 +72,20 @@ def test_allows_what_is_made_to_hold_a_secret(planted: Leaks, said: str) -> None
         f"masked ::add-mask::{SECRET}",
     ],
 )
-def test_allows_it_nowhere_else(planted: Leaks, said: str) -> None:
+def test_allows_no_other_places(planted: Leaks, said: str) -> None:
     planted.hear("the log", said)
-    assert planted.findings() == ["the log holds a access token (plain)"]
+    assert planted.findings() == ["the log contains: access token (plain)"]
 
 
-def test_scans_files_that_others_wrote(planted: Leaks, tmp_path: Path) -> None:
+def test_scans_files_that_the_test_did_not_write(planted: Leaks, tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     for file in (mine, theirs):
         file.write_text(SECRET)
     planted.expect(mine)
-    assert planted.findings(tmp_path) == [f"{theirs} holds a access token (plain)"]
+    assert planted.findings(tmp_path) == [f"{theirs} contains: access token (plain)"]
 
 
-def test_hears_the_processes_that_gar_publish_starts(leaks: Leaks) -> None:
+def test_scans_processes_that_gar_publish_starts(leaks: Leaks) -> None:
     leaks.know(SECRET, "access token")
     module = types.ModuleType("gar_publish.planted")
     exec("import subprocess\ndef start(*args, **kw):\n    subprocess.run(*args, check=True, **kw)", vars(module))
@@ -94,12 +94,12 @@ def test_hears_the_processes_that_gar_publish_starts(leaks: Leaks) -> None:
     found = leaks.findings()
     leaks.forget()
     assert found == [
-        f"the argument vector of {sys.executable} holds a access token (plain)",
-        f"the environment of {sys.executable} holds a access token (plain)",
+        f"the argument vector of {sys.executable} contains: access token (plain)",
+        f"the environment of {sys.executable} contains: access token (plain)",
     ]
 
 
-def test_hears_what_a_process_says_leaves_and_starts(leaks: Leaks, tmp_path: Path) -> None:
+def test_scans_output_files_and_children_of_a_process(leaks: Leaks, tmp_path: Path) -> None:
     leaks.know(SECRET, "access token")
     child = (
         f"import pathlib, subprocess, sys; print({SECRET!r}, flush=True); pathlib.Path('left').write_text({SECRET!r});"
@@ -109,10 +109,10 @@ def test_hears_what_a_process_says_leaves_and_starts(leaks: Leaks, tmp_path: Pat
     found = leaks.findings(tmp_path)
     leaks.forget()
     starts = [
-        f"{tmp_path}/left holds",
+        f"{tmp_path}/left contains: ",
         "the argument vector of ",
         "the environment of ",
-        "the output of a process holds",
+        "the output of a process contains: ",
     ]
     assert len(found) == len(starts)
     assert all(line.startswith(start) for line, start in zip(found, starts, strict=True))
@@ -126,6 +126,6 @@ def test_finds_every_token_of_an_emulator_in_another_process(tmp_path: Path) -> 
             "request token": emulator.job()["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
             "identity token": emulator.cloud.keys.id_token({"sub": "repo"}),
         }.items():
-            stranger = Leaks()
-            stranger.hear("the log", base64.b64encode(f"user:{token}".encode()))
-            assert stranger.findings() == [f"the log holds a {kind} (base64)"]
+            leaks = Leaks()
+            leaks.hear("the log", base64.b64encode(f"user:{token}".encode()))
+            assert leaks.findings() == [f"the log contains: {kind} (base64)"]

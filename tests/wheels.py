@@ -1,4 +1,4 @@
-"""Small distributions without a backend, for tests in which building is not the point."""
+"""Write small distributions without a build backend."""
 
 import base64
 import hashlib
@@ -21,9 +21,9 @@ def make_wheel(
     tag: str = "py3-none-any",
     metadata: str = "",
 ) -> Path:
-    """Write a valid wheel of one module and return its path.
+    """Write a valid wheel with one module, and return its path.
 
-    The same arguments give the same bytes. `metadata` takes the place of the generated METADATA.
+    The same arguments give an identical file. `metadata` replaces the generated METADATA.
     """
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
@@ -44,7 +44,7 @@ def make_wheel(
 
 
 def make_sdist(folder: Path, filename: str = "sample-1.0.tar.gz", metadata: str = METADATA) -> Path:
-    """Write an sdist without code and return its path."""
+    """Write an sdist without code, and return its path."""
     path = folder / filename
     with tarfile.open(path, "w:gz") as archive:
         for name, text in {"PKG-INFO": metadata, "pyproject.toml": ""}.items():

@@ -1,4 +1,4 @@
-"""What unit tests of many modules start from."""
+"""Fixtures for the unit tests of many modules."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.wheels import make_wheel
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """Every host, below one address as an emulator's."""
+    """Yield a server that stands in for all hosts, like an emulator."""
     with serve() as server:
         yield server
 
@@ -45,7 +45,7 @@ def time() -> Time:
 
 @pytest.fixture
 def retry_policy(time: Time) -> RetryPolicy:
-    """Insists as it does for users, and takes no time."""
+    """Return the default retry policy with a clock that moves only by sleeping."""
     return RetryPolicy(sleep=time.sleep, clock=time.clock)
 
 
@@ -56,7 +56,7 @@ def context(tmp_path: Path, server: ScriptedServer, console: Memory, retry_polic
 
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
-    """Of a run that uploaded one package, and found the other there."""
+    """Return the report of a run that uploaded one package; the other one was in the registry."""
     one = distribution.read(make_wheel(tmp_path, "one", "1.0"))
     other = distribution.read(make_wheel(tmp_path, "other", "2.0"))
     return Report(
@@ -74,7 +74,7 @@ def report(tmp_path: Path) -> Report:
 
 @pytest.fixture
 def proved(report: Report) -> Report:
-    """The same with evidence, one piece of which could not be attached."""
+    """Return the report with evidence. One piece of it was not attached."""
     sbom, statement = Evidence("sbom", "one.whl.cdx.json", b"{}"), Evidence("provenance", "p.intoto.json", b"{}")
     refused = RegistryRefused("Not attached.", anchor="evidence-refused")
     evidence = (

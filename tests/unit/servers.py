@@ -1,4 +1,4 @@
-"""A local HTTP server that answers by script, and a console that remembers."""
+"""A local HTTP server with scripted replies, and a console, a clock and a token source for tests."""
 
 import base64
 import threading
@@ -15,7 +15,7 @@ from gar_publish.auth.tokens import Token
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came in."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `cut` bytes of the body are promised, and never sent; `drop` closes without an answer."""
+    """A reply. `cut` is how many bytes of the announced body are never sent; `drop` closes the connection instead."""
 
     status: int = 200
     body: str | bytes = b""
@@ -46,7 +46,7 @@ Script = Reply | Callable[[Seen], Reply]
 
 
 class ScriptedServer:
-    """Answers each path by its script: one reply after the other, the last one for ever."""
+    """Answers each path with its replies, in order. The last reply repeats."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -55,10 +55,11 @@ class ScriptedServer:
         self._lock = threading.Lock()
 
     def on(self, start: str, *replies: Script) -> None:
-        """Answer the paths that start so; the longest start counts."""
+        """Set the replies for the paths with this prefix. The longest matching prefix counts."""
         self._scripts[start] = list(replies)
 
     def asked(self, start: str) -> list[Seen]:
+        """Return the requests for paths with this prefix."""
         return [each for each in self.seen if each.path.startswith(start)]
 
     def answer(self, seen: Seen) -> Reply:
@@ -74,6 +75,8 @@ class ScriptedServer:
 
 @contextmanager
 def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
+    """Run a scripted server while the context is open."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -102,7 +105,7 @@ def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """Clients of these tests hang up at will."""
+            """Ignore errors: the clients close connections at any time."""
 
     with Listener(("127.0.0.1", 0), Handler) as listener:
         if tls:
@@ -117,7 +120,7 @@ def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
 
 @dataclass
 class Memory:
-    """A console that remembers what it was told."""
+    """A console that records its messages."""
 
     said: list[str] = field(default_factory=list)
     sent: list[tuple[str, int, int]] = field(default_factory=list)
@@ -144,7 +147,7 @@ class Memory:
 
 @dataclass
 class Time:
-    """A clock that only sleeping moves."""
+    """A clock that moves only by sleeping."""
 
     now: float = 1000.0
     slept: list[float] = field(default_factory=list)
@@ -159,7 +162,7 @@ class Time:
 
 @dataclass
 class Counting:
-    """A source whose token is another one each time."""
+    """A token source that returns a new token for each call."""
 
     kind: str = "counting"
     count: int = 0
@@ -176,5 +179,5 @@ class Counting:
 
 
 def basic(token: str) -> str:
-    """The header that brings a token."""
+    """Return the Authorization header with a token as the password."""
     return f"Basic {base64.b64encode(f'oauth2accesstoken:{token}'.encode()).decode()}"
