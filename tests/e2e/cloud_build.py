@@ -1,9 +1,9 @@
-"""What Cloud Build does around the steps of a cloudbuild.yaml, as far as a step can notice.
+"""Run the steps of a cloudbuild.yaml like Cloud Build, as far as a step can see.
 
 Sources: https://cloud.google.com/build/docs/build-config-file-schema,
 https://cloud.google.com/build/docs/configuring-builds/substitute-variable-values,
 https://cloud.google.com/build/docs/configuring-builds/run-bash-scripts, and `build/build.go` of
-GoogleCloudPlatform/cloud-build-local, which Google wrote to run builds elsewhere.
+GoogleCloudPlatform/cloud-build-local, Google's program to run builds on other machines.
 """
 
 import re
@@ -20,11 +20,11 @@ from tests.leaks import Leaks, Listener
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A step that has run.
+class StepResult:
+    """The result of a step.
 
     Attributes:
-        output: What it wrote to `$BUILDER_OUTPUT/output`.
+        output: The content of `$BUILDER_OUTPUT/output`.
     """
 
     log: str
@@ -32,13 +32,13 @@ class Ran:
 
 
 class CloudBuild:
-    """Runs builds: one step after the other, each in a container of its own.
+    """Runs builds: one step after the other, each in a new container.
 
-    Google's steps are privileged. These are not, so that nothing comes to need it.
+    Google's steps are privileged. These are not, to show that the example does not need it.
 
     Args:
         folder: An empty folder for the workspace, the home and the volumes.
-        options: More for `docker run`: network, names, volumes.
+        options: More options for `docker run`: network, host names, volumes.
         home: The value of HOME.
     """
 
@@ -64,23 +64,23 @@ class CloudBuild:
     def workspace(self) -> Path:
         return self._folder / "workspace"
 
-    def submit(self, source: Path, **substitutions: str) -> dict[str, Ran]:
-        """Run a repository's cloudbuild.yaml, and return what each step said."""
+    def submit(self, source: Path, **substitutions: str) -> dict[str, StepResult]:
+        """Run the cloudbuild.yaml of a repository, and return the result of each step."""
         build = yaml.safe_load((source / "cloudbuild.yaml").read_text())
         shutil.copytree(source, self.workspace)
         known = {**build.get("substitutions", {}), **substitutions}
         steps = [_substituted(step, known) for step in build["steps"]]
         used = [volume["name"] for step in steps for volume in step.get("volumes", [])]
-        assert all(used.count(name) > 1 for name in used), "a volume that one step alone uses is refused"
+        assert all(used.count(name) > 1 for name in used), "Cloud Build refuses a volume that only one step uses"
         return {step["id"]: self._run(step) for step in steps}
 
-    def _run(self, step: dict[str, Any]) -> Ran:
-        output = self._made("outputs", step["id"])
-        volumes = [f"{self._made('volume', each['name'])}:{each['path']}" for each in step.get("volumes", [])]
+    def _run(self, step: dict[str, Any]) -> StepResult:
+        output = self._make_folder("outputs", step["id"])
+        volumes = [f"{self._make_folder('volume', each['name'])}:{each['path']}" for each in step.get("volumes", [])]
         entrypoint, command = step.get("entrypoint"), step.get("args", [])
         if script := step.get("script"):
-            assert step.keys().isdisjoint({"entrypoint", "args"}), "a script stands alone"
-            file = self._made("scripts") / step["id"]
+            assert step.keys().isdisjoint({"entrypoint", "args"}), "a step with a script has no entrypoint and no args"
+            file = self._make_folder("scripts") / step["id"]
             file.write_text(script if script.startswith("#!") else f"#!/bin/sh\n{script}")
             file.chmod(0o755)
             volumes.append(f"{file.parent}:/builder/scripts:ro")
@@ -98,7 +98,7 @@ class CloudBuild:
             },
             volumes=[
                 f"{self.workspace}:/workspace",
-                f"{self._made('home')}:/builder/home",
+                f"{self._make_folder('home')}:/builder/home",
                 f"{output}:/builder/outputs",
                 "/var/run/docker.sock:/var/run/docker.sock",
                 *volumes,
@@ -116,16 +116,16 @@ class CloudBuild:
         self._leaks.hear(f"the log of {step['id']}", log)
         assert code == 0, f"{step['id']} ended with {code}: {log}"
         written = output / "output"
-        return Ran(log, written.read_text() if written.exists() else "")
+        return StepResult(log, written.read_text() if written.exists() else "")
 
-    def _made(self, *names: str) -> Path:
+    def _make_folder(self, *names: str) -> Path:
         folder = self._folder.joinpath(*names)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
 def _substituted(value: Any, known: Mapping[str, str]) -> Any:
-    """`$NAME` and `${NAME}` replaced everywhere but in scripts, `$$` by `$`; an unknown name is an error."""
+    """Replace `$NAME` and `${NAME}` except in scripts, and `$$` by `$`. An unknown name is an error."""
     if isinstance(value, dict):
         return {name: each if name == "script" else _substituted(each, known) for name, each in value.items()}
     if isinstance(value, list):

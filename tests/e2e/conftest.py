@@ -1,4 +1,4 @@
-"""Google and GitHub, as containers see them: by their own names over TLS, or as act's jobs see an emulator."""
+"""Fixtures for containers: Google and GitHub by their own names over TLS, or an emulator over plain HTTP for act."""
 
 import contextlib
 import fcntl
@@ -26,7 +26,7 @@ from tests.leaks import Listener
 from tests.runner import Runner
 
 GATEWAY = "169.254.169.254"
-"""Where the metadata server is on Google's machines; here it is this machine, as the tests' network sees it."""
+"""The address of Google's metadata server. In the network of these tests, it is the address of this machine."""
 
 NETWORK = "gar-publish-test-production"
 
@@ -37,7 +37,7 @@ PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
 
 BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
-"""The environment in which every docker client builds with BuildKit."""
+"""The environment in which a docker client builds with BuildKit."""
 
 HOSTS = (
     "artifactregistry.googleapis.com",
@@ -52,10 +52,10 @@ HOSTS = (
 
 @dataclass(frozen=True)
 class Production:
-    """An emulator that a container cannot tell from the real thing.
+    """An emulator with the host names, ports and TLS of production.
 
     Attributes:
-        options: What `docker run` needs to be in that world: its network, its names, and its certificate authority.
+        options: The options for `docker run` to use it: network, host names, and its certificate authority.
     """
 
     emulator: Emulator
@@ -63,8 +63,8 @@ class Production:
 
 
 @pytest.fixture(scope="session")
-def turn() -> Iterator[None]:
-    """Test runs take turns: a machine has one such address, and one image of each name that act gives."""
+def run_lock() -> Iterator[None]:
+    """Lock out other test runs, because they use the same address and the same image names."""
     with (Path(tempfile.gettempdir()) / "gar-publish-test.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -72,14 +72,14 @@ def turn() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def production(
-    turn: None,  # noqa: ARG001 - held while this run lasts
+    run_lock: None,  # noqa: ARG001 - held until the end of the session
     docker_client: docker.DockerClient,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Production]:
-    """Needs root, for ports 443 and 80."""
+    """Yield an emulator that looks like production. It needs root for the ports 443 and 80."""
     folder = tmp_path_factory.mktemp("production")
     for left in docker_client.networks.list(names=[NETWORK]):
-        left.remove()  # a session that was killed left it
+        left.remove()  # of a session that was killed
     network = docker_client.networks.create(
         NETWORK, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="169.254.169.0/24", gateway=GATEWAY)])
     )
@@ -100,14 +100,14 @@ def production(
 
 
 def _world() -> World:
-    """The default world, with a second repository that the publisher may write."""
+    """Return the default world with a second repository that the publisher may write to."""
     world, prod = World.default(), Repository("demo-project", "us-central1", "prod")
     writer = replace(world.bindings[0], resource=prod.resource)
     return replace(world, repositories=(*world.repositories, prod), bindings=(*world.bindings, writer))
 
 
 def _bundle(emulator: Emulator, folder: Path) -> Path:
-    """The authorities of this machine, for PyPI, and the emulator's."""
+    """Write a bundle of the certificate authorities of this machine, for PyPI, and of the emulator."""
     usual = ssl.get_default_verify_paths().cafile
     bundle = folder / "bundle.pem"
     bundle.write_bytes((Path(usual).read_bytes() if usual else b"") + emulator.ca_file.read_bytes())
@@ -118,7 +118,7 @@ def _bundle(emulator: Emulator, folder: Path) -> Path:
 def runner(
     docker_client: docker.DockerClient, image: str, production: Production, tmp_path: Path, listener: Listener
 ) -> Runner:
-    """The runner of one job, in the world that looks like production."""
+    """Return the runner of one job, connected to `production`."""
     folder = tmp_path / "runner"
     folder.mkdir()
     return Runner(docker_client, image, folder, listener, **production.options)
@@ -126,7 +126,7 @@ def runner(
 
 @pytest.fixture
 def project(runner: Runner) -> Callable[[str, str], Path]:
-    """Writes a small project into the workspace."""
+    """Return a function that writes a small project into the workspace."""
 
     def write(name: str, version: str) -> Path:
         folder = runner.workspace
@@ -142,14 +142,14 @@ def project(runner: Runner) -> Callable[[str, str], Path]:
 
 @pytest.fixture(scope="session")
 def gateway(docker_network: Any) -> str:
-    """This machine, as the containers of `docker_network` see it."""
+    """Return the address of this machine in `docker_network`."""
     docker_network.reload()
     return str(docker_network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 @pytest.fixture
 def emulator(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that containers reach, over plain HTTP."""
+    """Yield an emulator that containers can reach over plain HTTP."""
     with Emulator(data=tmp_path_factory.mktemp("emulator"), host=gateway) as running:
         yield running
 
@@ -158,9 +158,9 @@ def emulator(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def python_image(
     docker_client: docker.DockerClient, base_image: str, gateway: str, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    """What stands in for python:3.14-slim, uv's image, the hosted runner, and a machine of one's own.
+    """Build an image that stands in for python:3.14-slim, uv's image, the hosted runner, and a laptop.
 
-    python, pip, pipx and uv are on the PATH. pip takes plain HTTP from this machine only, unless told otherwise.
+    It has python, pip, pipx and uv. By default, pip allows plain HTTP for this machine only.
     """
     context = tmp_path_factory.mktemp("python")
     (context / "Dockerfile").write_text(
@@ -172,7 +172,7 @@ def python_image(
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with gar-publish's own wheel."""
+    """Build gar-publish's own wheel, and return its folder."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -181,14 +181,14 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def buildkit() -> str:
-    """A docker client that can use BuildKit: one with buildx, or one from before buildx was needed."""
+    """Return the path of a docker client that can use BuildKit, through buildx or without it."""
     for folder in os.get_exec_path():
         if client := shutil.which("docker", path=folder):
             command = [client, "build", "--help"]
             asked = subprocess.run(command, env=BUILDKIT, capture_output=True, text=True, check=False)
             if asked.returncode == 0 and "--secret" in asked.stdout:
                 return client
-    reason = "no docker client can use BuildKit; install buildx"
+    reason = "no docker client supports BuildKit; install buildx"
     if os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -196,14 +196,14 @@ def buildkit() -> str:
 
 @pytest.fixture(scope="session")
 def action(
-    turn: None,  # noqa: ARG001 - as above
+    run_lock: None,  # noqa: ARG001 - held until the end of the session
     docker_client: docker.DockerClient,
     base_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """This repository as `org/gar-publish@v1`, with the base image written in: act gives a Dockerfile no arguments."""
+    """Copy this repository with `base_image` in its Dockerfile, because act passes no build arguments."""
     with contextlib.suppress(docker.errors.ImageNotFound):
-        # act would take what an earlier run built for the code of this one.
+        # Otherwise act uses the image that an earlier run built from older code.
         docker_client.images.remove("act-org-gar-publish-v1-dockeraction", force=True, noprune=True)
     folder = tmp_path_factory.mktemp("action")
     copy_tree(ROOT, folder)
@@ -215,7 +215,7 @@ def action(
 
 
 def upload(emulator: Emulator, wheel: Path) -> None:
-    """Have twine bring a file into the emulator."""
+    """Upload a file to the emulator with twine."""
     url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
     account = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
     command = [sys.executable, "-m", "twine", "upload", "--non-interactive", f"--repository-url={url}", str(wheel)]
@@ -224,9 +224,9 @@ def upload(emulator: Emulator, wheel: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Checkout:
-    """Makes an example a repository of its own.
+    """Return a function that copies an example into a new git repository.
 
-    What it installs comes from the emulator, and its images are made from the local one.
+    The copy installs from the emulator, and its Dockerfiles use `python_image`.
     """
 
     def make(example: str) -> Path:
@@ -252,7 +252,10 @@ def act(
     emulator: Emulator,
     clean_env: dict[str, str],
 ) -> Callable[..., str]:
-    """Runs the workflows of a checkout for a push, as a job with an identity of its own, and returns the log."""
+    """Return a function that runs the workflows of a checkout for a push with act, and returns the log.
+
+    The job has an identity token from the emulator.
+    """
 
     def run(checkout: Path, *options: str, secrets: Mapping[str, str] | None = None) -> str:
         files = {"env": emulator.exports(), "secret": secrets or {}}

@@ -1,4 +1,4 @@
-"""The example workflows, run by act on the real image: each publishes, and uses what it published."""
+"""The example workflows, run by act with the real image: each publishes packages and uses them."""
 
 import base64
 import json
@@ -23,10 +23,12 @@ pytestmark = pytest.mark.docker
 Act = Callable[..., str]
 
 ACTIONS = Path(__file__).parent / "actions"
-"""What stands in for actions that cannot be had without the network."""
+"""Replacements for actions that are not available without the network."""
 
 
-def test_workload_identity_publishes_installs_and_hands_on(act: Act, checkout: Checkout, emulator: Emulator) -> None:
+def test_workload_identity_publishes_installs_and_sets_outputs(
+    act: Act, checkout: Checkout, emulator: Emulator
+) -> None:
     log = act(checkout("github-workload-identity"))
     (stored,) = emulator.files()
 
@@ -58,7 +60,7 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
     assert "Hello, octocat! Come in." in said(log, "publish/publish")
 
 
-def test_matrix_builds_apart_what_one_job_publishes(
+def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
@@ -117,7 +119,7 @@ def test_docker_build_installs_from_the_repository(
 
 
 class TestDocument:
-    """The commands of docs/local.md, in examples/act or in a clone of this repository, as they stand there."""
+    """The commands of docs/local.md, unchanged, in examples/act or in a clone of this repository."""
 
     @pytest.fixture
     def shell(
@@ -130,8 +132,8 @@ class TestDocument:
         tmp_path: Path,
         leaks: Leaks,
     ) -> Callable[..., str]:
-        """Runs a command in the example, whose .actrc names what is not to be had from the network."""
-        leaks.excuse("the environment of")  # act hands on what it is given, as is meant
+        """Return a function that runs a command in the example. Its .actrc names local images and actions."""
+        leaks.excuse("the environment of")  # act passes the job's variables on, as it should
         folder = checkout("act")
         actrc = folder / ".actrc"
         actrc.write_text(
@@ -161,7 +163,7 @@ class TestDocument:
         return run
 
     def test_with_the_emulator(self, shell: Callable[..., str], action: Path, tmp_path: Path) -> None:
-        _, start, push = (block.strip() for block in commands("With the emulator"))  # the first is what test_demo runs
+        _, start, push = (block.strip() for block in commands("With the emulator"))  # test_demo runs the first
         assert start == ".venv/bin/gar-publish emulator | tee emulator.env"
         clone = tmp_path / "gar-publish"
         shutil.copytree(action, clone)
@@ -179,7 +181,7 @@ class TestDocument:
         )
         assert "Hello, octocat!" in said(log, "publish/publish")
 
-    def test_with_a_token_of_ones_own(self, shell: Callable[..., str], emulator: Emulator, tmp_path: Path) -> None:
+    def test_with_the_users_token(self, shell: Callable[..., str], emulator: Emulator, tmp_path: Path) -> None:
         gcloud = tmp_path / "bin/gcloud"
         gcloud.write_text(
             f"#!/bin/sh\n[ \"$*\" = 'auth print-access-token' ] && echo {emulator.access_token(PUBLISHER)}\n"
@@ -192,11 +194,11 @@ class TestDocument:
 
 
 def commands(heading: str) -> list[str]:
-    """The shell blocks of one section of docs/local.md."""
+    """Return the shell blocks of one section of docs/local.md."""
     found = blocks(ROOT / "docs/local.md")
     return [each.text for each in found if (each.section, each.language) == (heading, "sh")]
 
 
 def said(log: str, job: str) -> list[str]:
-    """What the steps of one job printed."""
+    """Return the lines that the steps of one job printed."""
     return re.findall(rf"^\[{job}\s*\]\s*\| (.*)$", log, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What `gar-publish bootstrap` prints, from the first command to the first package."""
+"""The commands that `gar-publish bootstrap` prints, run until the first package is published."""
 
 import json
 import subprocess

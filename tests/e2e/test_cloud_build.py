@@ -1,4 +1,4 @@
-"""The example for Cloud Build: its steps in the real image, with the metadata server's account and nothing else."""
+"""The Cloud Build example: its steps in the real image, with only the account of the metadata server."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def images(image: str, python_image: str) -> dict[str, str]:
-    """The local images, by the names of the example."""
+    """Return the local images, by the substitutions of the example."""
     return {"_GAR_PUBLISH": image, "_PYTHON": python_image}
 
 
@@ -25,9 +25,9 @@ def images(image: str, python_image: str) -> dict[str, str]:
 def cloud(
     docker_client: docker.DockerClient, production: Production, tmp_path: Path, listener: Listener, leaks: Leaks
 ) -> Callable[..., CloudBuild]:
-    """Makes a Cloud Build with the emulator's metadata server."""
+    """Return a function that makes a Cloud Build with the emulator's metadata server."""
     folder = tmp_path / "cloud"
-    leaks.expect(folder / "volume/gar/requirements.txt")  # made to hold a token; it ends with the build
+    leaks.expect(folder / "volume/gar/requirements.txt")  # contains a token on purpose, until the build ends
     return lambda **options: CloudBuild(docker_client, folder, listener, leaks, **production.options, **options)
 
 
@@ -54,7 +54,7 @@ def test_the_example_publishes_and_installs(
     assert {str(path.relative_to(tmp_path / "cloud/home").parents[-3]) for path in left} <= {".cache/pip"}
 
 
-def test_a_ready_line_that_cannot_be_had_ends_the_build(
+def test_a_failed_index_url_ends_the_build(
     cloud: Callable[..., CloudBuild], images: Mapping[str, str], tmp_path: Path
 ) -> None:
     source = tmp_path / "source"

@@ -1,4 +1,4 @@
-"""The README's way to try it without Google, from a fresh clone: what a newcomer does first."""
+"""The README's commands to try gar-publish without Google, in a fresh clone."""
 
 import subprocess
 from pathlib import Path
@@ -9,9 +9,9 @@ from tests.e2e.conftest import AUTHOR
 from tests.leaks import Leaks
 
 
-def test_the_demo_ends_with_an_import(tmp_path: Path, clean_env: dict[str, str], leaks: Leaks) -> None:
-    leaks.excuse("-m gar_publish.cli.main")  # the demo gives it the variables of a job, as a runner does
-    leaks.expect(tmp_path / "gar-publish/tests")  # they know how tokens begin
+def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[str, str], leaks: Leaks) -> None:
+    leaks.excuse("-m gar_publish.cli.main")  # the demo passes it the variables of a job, as a runner does
+    leaks.expect(tmp_path / "gar-publish/tests")  # they contain prefixes of tokens
     (commands,) = (block.text for block in blocks(ROOT / "README.md") if "make demo\n" in block.text)
     origin = tmp_path / "origin"
     copy_tree(ROOT, origin)

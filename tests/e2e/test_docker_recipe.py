@@ -1,8 +1,8 @@
-"""The Docker recipes of the example and of docs/docker.md: the private package is in the image, and the token nowhere.
+"""The Docker recipes of the example and of docs/docker.md install the private package and leave the token nowhere.
 
-Searched are the images (configuration, history, every layer that the build added) and the engine's own files:
-BuildKit's records, and whatever was written to any layer or cache mount since the builds began. The same search finds
-what bad Dockerfiles leave.
+The test searches the images (configuration, history, every layer that the build added) and the files of the engine:
+BuildKit's records, and all files in layers and cache mounts that were written since the builds began. To prove the
+search, it must find the secrets that bad Dockerfiles leave.
 """
 
 import gzip
@@ -21,7 +21,7 @@ import docker
 import pytest
 
 from gar_emulator import Emulator
-from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_line, requirements_hashed, url_with_login
+from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_option, requirements_hashed, url_with_login
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, upload
@@ -38,16 +38,16 @@ MISTAKES = {
     "stage": ("COPY secret /etc/\nRUN touch /nothing\nFROM scratch\nCOPY --from=0 /nothing /", "engine"),
     "cache": ("RUN --mount=type=secret,id=it --mount=type=cache,target=/keep cp /run/secrets/it /keep/", "engine"),
 }
-"""Dockerfiles that keep a secret, and where."""
+"""Dockerfiles that keep a secret, and the place where it stays."""
 
 
 class Builder:
-    """Builds images with BuildKit, and finds secrets in them and in what the engine keeps.
+    """Builds images with BuildKit, and searches them and the files of the engine for secrets.
 
     Args:
         program: The docker client.
-        base: The image that builds start from. What is in it is not searched.
-        folder: For files of its own.
+        base: The base image, which is not searched.
+        folder: A folder for temporary files.
     """
 
     def __init__(self, client: docker.DockerClient, program: str, base: str, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Builder:
         self._tags.append(f"{self._name}:{tag}")
 
     def adopt(self, tag: str, image: str) -> None:
-        """Search an image that somebody else built, and remove it."""
+        """Take over an image that was built elsewhere, to search and remove it."""
         self._client.images.get(image).tag(self._name, tag)
         self._client.images.remove(image)
         self._tags.append(f"{self._name}:{tag}")
@@ -78,10 +78,10 @@ class Builder:
             self._client.images.remove(tag, force=True)
 
     def find(self, hidden: Mapping[str, str]) -> dict[str, set[str]]:
-        """Where each secret is, in any encoding: in an `image`, in files of the `engine`.
+        """Return the places of each secret, in any encoding: `image`, `engine`.
 
         Args:
-            hidden: The secrets, each with a name.
+            hidden: The secrets by their names.
         """
         needles = {name: list(encodings(secret)) for name, secret in hidden.items()}
         saved = list(self._saved())
@@ -93,7 +93,7 @@ class Builder:
         return found
 
     def _saved(self) -> Iterator[bytes]:
-        """What `docker save` tells of the images, without the layers of the base."""
+        """Yield the files that `docker save` writes for the images, without the layers of the base."""
         archive = self._folder / "images.tar"
         self._docker("save", f"--output={archive}", *self._tags)
         inherited = len(self._client.images.get(self._base).attrs["RootFS"]["Layers"])
@@ -116,7 +116,7 @@ class Builder:
         return gzip.decompress(said) if said.startswith(b"\x1f\x8b") else said
 
     def _in_engine(self, needles: Mapping[str, list[bytes]]) -> set[str]:
-        """The names of the needles that the engine's files hold."""
+        """Return the names of the secrets that are in files of the engine."""
         folder = self._folder / "needles"
         folder.mkdir()
         for name, forms in needles.items():
@@ -171,7 +171,7 @@ def test_the_recipes_leave_no_token(
     hidden = {tool: emulator.access_token(READER) for tool in ("pip", "uv")}
     conf = f"[global]\nextra-index-url = {url_with_login(index, Login(OAUTH_USER, hidden['pip']))}\n"
     builder.build("pip", recipe, "--secret=id=pip,env=PIP_CONF", PIP_CONF=conf)
-    line = extra_index_line(index, hidden["uv"])
+    line = extra_index_option(index, hidden["uv"])
     builder.build("uv", recipe, f"--file={recipe}/uv.Dockerfile", "--secret=id=gar,env=GAR_LINE", GAR_LINE=line)
 
     for name, (lines, _) in MISTAKES.items():
@@ -189,9 +189,9 @@ def test_the_recipes_leave_no_token(
         assert builder.run(tool) == "Hello, container!\n"
 
 
-@pytest.mark.usefixtures("turn")  # the document names the image
+@pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
 @pytest.mark.parametrize("heading", ["pip", "uv", "The token alone"])
-def test_the_document_says_how(
+def test_the_documented_commands_leave_no_token(
     *,
     heading: str,
     builder: Builder,
@@ -203,9 +203,9 @@ def test_the_document_says_how(
     tmp_path: Path,
     leaks: Leaks,
 ) -> None:
-    """Each section's blocks, as they stand but for the names of images, project and package."""
-    leaks.excuse("the environment of")  # secrets are handed over in variables
-    # Other bytes in every run, or BuildKit would know the result.
+    """Run the blocks of each section, with only the names of images, project and package replaced."""
+    leaks.excuse("the environment of")  # the recipes pass secrets in variables
+    # The contents differ in every run, so that BuildKit does not reuse a cached result.
     content = f"def greet(name): return f'Hello, {{name}}!'  # {uuid.uuid4()}\n"
     upload(emulator, make_wheel(tmp_path, "greetings", content=content))
     (stored,) = emulator.files()
@@ -250,6 +250,6 @@ def test_the_document_says_how(
 
 
 def _block(heading: str, language: str) -> str:
-    """The first block of a language in one section of docs/docker.md, if there is one."""
+    """Return the first block of a language in one section of docs/docker.md; empty if there is none."""
     found = (each for each in blocks(ROOT / "docs/docker.md") if (each.section, each.language) == (heading, language))
     return next((each.text for each in found), "")

@@ -1,4 +1,4 @@
-"""The image, run as the runner runs it, with production host names over TLS and no override in the code path."""
+"""The image, run like the runner does, with production host names over TLS and no emulator settings."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def _publish(
 
 
 def _credential(kind: str, production: Production, workspace: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The inputs and the environment that bring one kind of credential."""
+    """Return the inputs and the environment for one kind of credential."""
     emulator = production.emulator
     key, job = json.dumps(emulator.key(PUBLISHER), indent=2), emulator.job()
     kinds: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -65,7 +65,7 @@ def _credential(kind: str, production: Production, workspace: Path) -> tuple[dic
 
 
 def _auths_file(job: Mapping[str, str], *, impersonated: bool) -> dict[str, object]:
-    """What google-github-actions/auth writes (v3, `src/client/workload_identity_federation.ts`)."""
+    """Return the file that google-github-actions/auth writes (v3, `src/client/workload_identity_federation.ts`)."""
     audience = quote(f"https://iam.googleapis.com/{PROVIDER}", safe="")
     impersonation = {
         "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
@@ -126,7 +126,7 @@ def test_each_credential_publishes(
     assert step.dropped == {"extra-index-url"}
 
 
-def test_a_second_run_finds_the_same_bytes_and_evidence(
+def test_a_second_run_finds_identical_files_and_evidence(
     production: Production, runner: Runner, project: Write, leaks: Leaks
 ) -> None:
     workspace = project("hello_again", "1.0")
@@ -156,9 +156,7 @@ def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
     assert not [file for file in production.emulator.files() if file.package == "hello-refused"]
 
 
-def test_promotes_what_another_repository_holds(
-    production: Production, runner: Runner, project: Write, leaks: Leaks
-) -> None:
+def test_promotes_from_another_repository(production: Production, runner: Runner, project: Write, leaks: Leaks) -> None:
     workspace = project("hello_promoted", "1.0")
     token = {"access-token": production.emulator.access_token(PUBLISHER)}
     _publish(runner, leaks, token)
@@ -170,7 +168,7 @@ def test_promotes_what_another_repository_holds(
 
 
 def test_versions_from_git_need_no_safe_directory(production: Production, runner: Runner, leaks: Leaks) -> None:
-    """setuptools-scm asks git, and git refuses a checkout of another owner ("dubious ownership")."""
+    """setuptools-scm runs git, and git refuses a checkout of another user ("dubious ownership")."""
     workspace = runner.workspace
     (workspace / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools>=80", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -193,10 +191,10 @@ def test_versions_from_git_need_no_safe_directory(production: Production, runner
     assert _owners(workspace.parent) == {OWNER}
     with zipfile.ZipFile(BytesIO(production.emulator.read("hello_scm-2.3.4-py3-none-any.whl"))) as wheel:
         built = datetime(*wheel.infolist()[0].date_time, tzinfo=UTC)
-    assert abs(built.timestamp() - int(when.stdout)) <= 2  # a zip file counts in steps of two seconds
+    assert abs(built.timestamp() - int(when.stdout)) <= 2  # times in a zip file have a resolution of two seconds
 
 
-def test_a_build_that_attacks_finds_and_changes_nothing(
+def test_a_malicious_build_finds_and_changes_nothing(
     production: Production, runner: Runner, docker_client: docker.DockerClient, leaks: Leaks
 ) -> None:
     workspace = runner.workspace
@@ -244,7 +242,7 @@ def test_a_build_that_attacks_finds_and_changes_nothing(
     assert step.dropped == {"extra-index-url"}
 
 
-def test_arguments_are_those_of_the_command(docker_client: docker.DockerClient, image: str) -> None:
+def test_the_image_accepts_the_command_line(docker_client: docker.DockerClient, image: str) -> None:
     said = docker_client.containers.run(image, ["--version"], remove=True, network_mode="none")
     assert said.decode() == f"gar-publish {__version__}\n"
 
@@ -253,17 +251,17 @@ def test_arguments_are_those_of_the_command(docker_client: docker.DockerClient, 
 def test_common_backends_need_no_network(user: str, docker_client: docker.DockerClient, image: str) -> None:
     docker_client.containers.run(
         image,
-        ["-I", "/ready_backends.py"],
+        ["-I", "/build_offline.py"],
         entrypoint="/app/venv/bin/python",
         user=user,
         remove=True,
         network_mode="none",
-        volumes=[f"{Path(__file__).with_name('ready_backends.py')}:/ready_backends.py:ro"],
+        volumes=[f"{Path(__file__).with_name('build_offline.py')}:/build_offline.py:ro"],
     )
 
 
 def test_the_image_is_clean(docker_client: docker.DockerClient, image: str) -> None:
-    """No cache, no build tools, compiled, and everybody can run it and change nothing; root stays root."""
+    """Check that the image is compiled and read-only for all users, and has no build tools; root is not replaced."""
     script = (
         "import pathlib, gar_publish, importlib.util as u, os\n"
         "folder = pathlib.Path(gar_publish.__file__).parent\n"

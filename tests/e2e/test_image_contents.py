@@ -1,4 +1,4 @@
-"""The image contains only locked packages that it uses, and no secret of the machine that built it."""
+"""The image contains only locked packages that it needs, and no secrets of the machine that built it."""
 
 import ast
 import json
@@ -21,9 +21,9 @@ WHY = {
     "gar-publish": "the image's purpose",
     "actions-toolkit": "workflow commands, masks and outputs",
     "build": "PEP 517 hooks",
-    "certifi": "requests' authorities where the system has none",
-    "cffi": "cryptography's run time",
-    "charset-normalizer": "requests asks it for encodings",
+    "certifi": "requests' certificate authorities if the system has none",
+    "cffi": "cryptography needs it at run time",
+    "charset-normalizer": "requests detects encodings with it",
     "cryptography": "google-auth signs with a service account's key",
     "cyclonedx-python-lib": "SBOMs",
     "defusedxml": "py-serializable imports it",
@@ -35,24 +35,24 @@ WHY = {
     "packaging": "names, versions and requirements",
     "py-serializable": "cyclonedx-python-lib writes JSON with it",
     "pyproject-hooks": "build calls backends through it",
-    "readme-renderer": "does the long description render, as twine check asks",
+    "readme-renderer": "checks that the long description renders, as twine check does",
     "requests": "HTTP",
-    "rich": "bars of uploads; twine imports it",
+    "rich": "progress bars of uploads; twine imports it",
     "sortedcontainers": "the order in SBOMs",
     "tomlkit": "hatchling requires it",
     "twine": "the metadata checks, and the fields of the upload form",
     "urllib3": "requests' connections",
-    "uv": "environments, and installing what is not held ready",
-    # Build backends, and what is most often required beside them (requirements/backends.in).
+    "uv": "creates environments, and installs backends that the image lacks",
+    # Build backends, and their most common plug-ins (requirements/backends.in).
     "flit-core": "a backend",
     "hatchling": "a backend",
     "pdm-backend": "a backend",
     "poetry-core": "a backend",
     "setuptools": "a backend",
-    "wheel": "listed beside setuptools by most projects",
+    "wheel": "most projects that use setuptools require it",
     "hatch-vcs": "hatchling's versions from git",
     "setuptools-scm": "setuptools' versions from git",
-    "vcs-versioning": "what setuptools-scm is made of",
+    "vcs-versioning": "setuptools-scm requires it",
     "pathspec": "hatchling's file patterns",
     "pluggy": "hatchling's plug-ins",
     "trove-classifiers": "hatchling checks classifiers",
@@ -74,19 +74,19 @@ print(json.dumps([found, default_environment()]))
 
 
 class Contents(NamedTuple):
-    """What an image holds.
+    """The packages of an image.
 
     Attributes:
-        packages: The version of each distribution, how many of its modules are compiled (that is, were imported), and
-            what it requires.
-        environment: What markers are compared with there.
+        packages: For each distribution, its version, the number of its modules that are compiled (because they were
+            imported), and its requirements.
+        environment: The environment for markers.
     """
 
     packages: dict[str, tuple[str, int, list[str]]]
     environment: dict[str, str]
 
     def required(self, name: str) -> set[str]:
-        """What a distribution requires in the image, and what that requires in turn."""
+        """Return a distribution and all its direct and indirect requirements in the image."""
         found = {name}
         for each in map(Requirement, self.packages[name][2]):
             if each.marker is None or each.marker.evaluate({**self.environment, "extra": ""}):
@@ -103,32 +103,32 @@ def contents(docker_client: docker.DockerClient, image: str) -> Contents:
     return Contents({canonicalize_name(name): tuple(each) for name, each in found.items()}, environment)
 
 
-def test_every_package_is_there_for_a_reason(contents: Contents) -> None:
+def test_every_package_has_a_reason(contents: Contents) -> None:
     assert contents.packages.keys() == WHY.keys()
 
 
 def test_every_package_is_used(contents: Contents) -> None:
-    """By publish or setup: they import it, a build backend is made of it, or one of these requires it."""
+    """Publish or setup import it, a build backend consists of it, or one of these requires it."""
     doors = ("github/action", "cli/publish", "github/setup_action")
     sources = [ROOT / f"src/gar_publish/{name}.py" for name in doors]
     known = packages_distributions()
     imported = {canonicalize_name(name) for module in _imported(sources) for name in known.get(module, ())}
     backends = re.findall(r"^[a-z].*", (ROOT / "requirements/backends.in").read_text(), re.MULTILINE)
-    roots = {*backends, *(imported & contents.packages.keys())}  # several bring modules of `google`
+    roots = {*backends, *(imported & contents.packages.keys())}  # several distributions have modules in `google`
     used = set[str]().union(*map(contents.required, roots))
     assert contents.packages.keys() == used
     assert [name for name, (_, compiled, _) in contents.packages.items() if not compiled] == []
 
 
-def test_nothing_is_missing_that_is_required(docker_client: docker.DockerClient, image: str) -> None:
+def test_all_requirements_are_installed(docker_client: docker.DockerClient, image: str) -> None:
     site, backends = "$(echo /app/venv/lib/python3*/site-packages)", "/app/venv/share/gar-publish/backends"
     check = f"python3 -m venv /tmp/pip && PYTHONPATH={site}:{backends} /tmp/pip/bin/python -m pip check"
     said = docker_client.containers.run(image, ["-c", check], entrypoint="sh", remove=True, network_mode="none")
     assert said.decode() == "No broken requirements found.\n"
 
 
-def test_packages_are_those_that_are_locked(contents: Contents) -> None:
-    """So two builds of one commit have the same."""
+def test_packages_are_the_locked_versions(contents: Contents) -> None:
+    """Two builds of one commit have the same packages."""
     locked = {}
     for lock in ("action", "backends"):
         for line in (ROOT / f"requirements/{lock}.txt").read_text().splitlines():
@@ -153,7 +153,7 @@ def test_everything_is_installed_by_hash() -> None:
 def test_secrets_beside_the_sources_change_nothing(
     docker_client: docker.DockerClient, image: str, base_image: str, tmp_path: Path
 ) -> None:
-    """What a working tree may hold does not even reach the builder: the same image comes out."""
+    """Files with secrets in the working tree do not reach the builder: the image is identical."""
     copy_tree(ROOT, tmp_path)
     for name in (".env", ".git/config", ".netrc", "gha-creds-1.json", "key.json", "requirements/.env", "src/key.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -171,14 +171,14 @@ def test_the_history_shows_no_secret(docker_client: docker.DockerClient, image: 
     assert not re.search(r"token|secret|passw|credential|\bkey\b|://[^/\s]*@", history, re.IGNORECASE), history
 
 
-def test_labels_say_what_it_is(docker_client: docker.DockerClient, image: str) -> None:
+def test_labels(docker_client: docker.DockerClient, image: str) -> None:
     labels = docker_client.images.get(image).labels
     assert labels["org.opencontainers.image.title"] == "gar-publish"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
 def _imported(sources: Iterable[Path]) -> set[str]:
-    """The top-level names of what these sources import as they run, and the modules of gar-publish that they import."""
+    """Return the top-level modules that these sources and their imports from gar-publish import at run time."""
     wanted, seen, names = list(sources), set[Path](), set[str]()
     while wanted:
         source = wanted.pop()

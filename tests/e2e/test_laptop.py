@@ -1,4 +1,4 @@
-"""The commands of docs/local.md on a machine that is new to us: the built wheel, real pipx and uvx, an empty home."""
+"""The commands of docs/local.md on a fresh machine: the built wheel, real pipx and uvx, an empty home."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def gcloud(production: Production, tmp_path: Path) -> Path:
-    """A gcloud that is logged in as the publisher."""
+    """Write a gcloud that is logged in as the publisher, and return its path."""
     credential = {"access_token": production.emulator.access_token(PUBLISHER), "token_expiry": "2100-01-01T00:00:00Z"}
     program = tmp_path / "gcloud"
     answer = json.dumps({"credential": credential})
@@ -51,7 +51,7 @@ def test_the_commands_publish_and_install_with_gclouds_login(
         working_dir="/work",
         environment={
             "HOME": "/home/me",
-            "NO_GCE_CHECK": "true",  # the network has a metadata server, which a laptop has not
+            "NO_GCE_CHECK": "true",  # unlike a laptop, the network has a metadata server
             "PATH": "/home/me/.local/bin:/opt/python/bin:/usr/bin:/bin",
             "PIP_FIND_LINKS": "/dist",
             "UV_FIND_LINKS": "/dist",

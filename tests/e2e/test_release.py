@@ -1,4 +1,4 @@
-"""A release, rehearsed from end to end: the image in a registry, both tags in a bare repository, and act from a tag."""
+"""A complete release: the image in a registry, both tags in a bare repository, and act with the tagged action."""
 
 import contextlib
 import re
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Debian's docker-registry on this machine alone: its host and port. Docker needs no TLS for a loopback address."""
+    """Run Debian's docker-registry, and yield its host and port. Docker needs no TLS for a loopback address."""
     program = shutil.which("docker-registry")
-    assert program, "no docker-registry; Debian's package has that name"
+    assert program, "docker-registry is not installed; install Debian's package docker-registry"
     folder = tmp_path_factory.mktemp("registry")
     (folder / "config.yml").write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n"
@@ -43,7 +43,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def pushed(registry: str, docker_client: docker.DockerClient, image: str) -> Iterator[str]:
-    """The image in the registry, by its digest, and no longer here under that name."""
+    """Push the image to the registry, remove its local tag, and yield its name with the digest."""
     name = f"{registry}/octo-org/gar-publish"
     docker_client.images.get(image).tag(name, "1.0.0")
     said = list(docker_client.images.push(name, "1.0.0", stream=True, decode=True))

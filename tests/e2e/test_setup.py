@@ -1,4 +1,4 @@
-"""setup/action.yml on the real image: as the runner runs it, and in the example with two jobs."""
+"""setup/action.yml with the real image: run like the runner does, and in the example with two jobs."""
 
 import re
 import stat
@@ -29,7 +29,7 @@ def _set_up(runner: Runner, production: Production, leaks: Leaks) -> Step:
     return step
 
 
-def test_the_file_is_the_owners_alone_and_gone_after_the_job(
+def test_only_the_owner_can_read_the_file_and_it_is_removed_after_the_job(
     runner: Runner, production: Production, leaks: Leaks
 ) -> None:
     step = _set_up(runner, production, leaks)
@@ -45,7 +45,7 @@ def test_the_file_is_the_owners_alone_and_gone_after_the_job(
     post = runner.run(INPUTS, production.emulator.job(), leaks, action=SETUP, after=step)
     assert post.exit_code == 0, post.log
     assert list(runner.temp.iterdir()) == []
-    # That nothing else is left is what the search for leaks after this test is for.
+    # The search for leaks after this test finds any other file with the token.
 
 
 def test_after_a_failure_there_is_nothing_to_remove(runner: Runner, production: Production, leaks: Leaks) -> None:
@@ -55,9 +55,7 @@ def test_after_a_failure_there_is_nothing_to_remove(runner: Runner, production: 
     assert runner.run(INPUTS, {}, leaks, action=SETUP, after=step).exit_code == 0
 
 
-def test_every_output_but_the_secret_one_may_be_a_job_output(
-    runner: Runner, production: Production, leaks: Leaks
-) -> None:
+def test_all_outputs_except_the_secret_can_be_job_outputs(runner: Runner, production: Production, leaks: Leaks) -> None:
     step = _set_up(runner, production, leaks)
     assert step.dropped == {"extra-index-url"}
     assert step.outputs["index-url"] == f"https://{INDEX}"
@@ -74,7 +72,7 @@ def test_two_jobs(
 ) -> None:
     log = act(checkout("two-jobs"))
     assert re.search(r"^\[two-jobs/install\s*\]\s*\| Hello, octocat!$", log, re.MULTILINE), log
-    assert "GAR_PIP_CONF" not in log  # act shares no temp folder: a path would lead nowhere
+    assert "GAR_PIP_CONF" not in log  # act shares no temp folder between steps, so a path would be wrong
     left = [*docker_client.volumes.list(), *docker_client.containers.list(all=True)]
     assert [each.name for each in left if str(each.name).startswith("act-two-jobs")] == []
 

