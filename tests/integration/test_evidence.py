@@ -1,4 +1,4 @@
-"""SBOMs and provenance: valid for independent parsers, attached once, and handed out."""
+"""SBOMs and provenance are valid for independent parsers, attached once, and written to files."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ WORKFLOW = {
 
 
 class Attached:
-    """Return the attachments that the emulator's API lists for a reader."""
+    """Reads attachments through the emulator's API as a reader."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._base = f"{emulator.address('artifactregistry.googleapis.com')}/v1"
@@ -90,14 +90,14 @@ def sha256(report: dict[str, Any], filename: str = HELLO) -> str:
 
 
 def check_sbom(document: bytes) -> dict[str, Any]:
-    """Return the document if it is valid by the official schema."""
+    """Check a document against the official schema, and return it."""
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document.decode()) is None
     found: dict[str, Any] = json.loads(document)
     return found
 
 
 def check_statement(document: bytes) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the subjects' hashes and the predicate, read by in-toto's own parser."""
+    """Parse a statement with in-toto's own parser, and return the hashes of the subjects and the predicate."""
     statement = Statement.copy_from_pb(Parse(document, Message()))
     statement.validate()
     body = json.loads(document)
@@ -105,7 +105,7 @@ def check_statement(document: bytes) -> tuple[dict[str, str], dict[str, Any]]:
     return {each.name: each.digest["sha256"] for each in statement.pb.subject}, body["predicate"]
 
 
-def test_evidence_comes_back_from_the_registry_and_is_about_the_wheel(hello: Doors, attached: Attached) -> None:
+def test_evidence_is_attached_once_and_describes_the_wheel(hello: Doors, attached: Attached) -> None:
     done, report = publish(hello, *BOTH, hurried=True)
     assert done.code == 0, done.err
     (document,) = attached.documents("cyclonedx")
@@ -132,7 +132,7 @@ def test_evidence_comes_back_from_the_registry_and_is_about_the_wheel(hello: Doo
     ]
 
 
-def test_action_hands_out_files(hello: Doors, attached: Attached) -> None:
+def test_the_action_writes_files(hello: Doors, attached: Attached) -> None:
     inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}
     step = hello.action({**inputs, "sbom": "true", "provenance": "true"}, WORKFLOW)
     assert step.code == 0, step.log
@@ -204,7 +204,7 @@ def test_lost_answer(hello: Doors, emulator: Emulator, attached: Attached, spare
 def test_a_missing_role_is_reported(
     hello: Doors, emulator: Emulator, attached: Attached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The role lacks the permissions for attachments, as the writer role once did."""
+    """The writer role lacks a permission for attachments, as it once did."""
     name = "roles/artifactregistry.writer"
     whole = iam.ROLES[name]
     monkeypatch.setitem(iam.ROLES, name, whole - {"artifactregistry.files.upload"})
@@ -232,7 +232,7 @@ def test_different_contents_in_the_registry(hello: Doors, emulator: Emulator) ->
     emulator.cloud.attachments.path(repository, report["evidence"][0]["sha256"]).write_bytes(b"{}")
     done, report = publish(hello, "--dist", "dist", "--sbom")
     assert done.code == 6
-    assert "is not what comes back" in done.errors[0]
+    assert "different contents when read back" in done.errors[0]
     assert publish(hello, "--dist", "dist", "--sbom", "--no-verify")[0].code == 0
 
 
@@ -253,12 +253,12 @@ def test_dry_run_attaches_nothing(hello: Doors, emulator: Emulator, attached: At
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--repository", "https://pypi.example.org/simple/"), "is not Artifact Registry, and has no place for it"),
+        (("--repository", "https://pypi.example.org/simple/"), "needs Artifact Registry, but"),
         (("--json-key", "key.json"), "needs a token"),
     ],
     ids=["elsewhere", "key"],
 )
-def test_impossible(hello: Doors, emulator: Emulator, options: tuple[str, ...], says: str) -> None:
+def test_evidence_is_not_possible(hello: Doors, emulator: Emulator, options: tuple[str, ...], says: str) -> None:
     (hello.folder / "key.json").write_bytes(emulator.key_file(PUBLISHER).read_bytes())
     done = hello.command(*PUBLISH, *options, "--dist", "dist", "--sbom")
     assert done.code == 2
