@@ -48,21 +48,18 @@ def ssl_context() -> "SSLContext":
 
 def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that make uv trust the same authorities."""
-    if bundle := _bundle(environment):
-        return {"SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE": bundle}
+    for name, path in _named(environment):
+        if name in _BUNDLES:
+            return {"SSL_CERT_DIR" if Path(path).is_dir() else "SSL_CERT_FILE": path}
     if {"UV_SYSTEM_CERTS", "UV_NATIVE_TLS"} & set(environment) or not (_uses_truststore() or _has_default_store()):
         return {}
     return {"UV_SYSTEM_CERTS": "true"}
 
 
-def _bundle(environment: Mapping[str, str]) -> str | None:
-    return next((environment[name] for name in _BUNDLES if environment.get(name)), None)
-
-
 def _named(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the variables that count, with their values: a bundle replaces the system's store."""
     given = [(name, value) for name in (*_BUNDLES, "SSL_CERT_FILE", "SSL_CERT_DIR") if (value := environment.get(name))]
-    return tuple(given[:1] if _bundle(environment) else given)
+    return tuple(given[:1] if given and given[0][0] in _BUNDLES else given)
 
 
 @cache

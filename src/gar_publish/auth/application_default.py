@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-
 from gar_publish.auth import gcloud, metadata_server, service_account_key, workload_identity
 from gar_publish.auth.exchange import Exchange, refresh
 from gar_publish.auth.refusals import project_of
@@ -20,6 +18,7 @@ from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.urls import refuse_plain_http
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+_KINDS = ("service_account", "external_account", "authorized_user", "impersonated_service_account")
 
 
 def open_ambient(exchange: Exchange) -> TokenSource:
@@ -74,17 +73,17 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
     """
     info = _read(path)
     kind = info.get("type")
-    if not isinstance(kind, str) or kind not in _NAMES:
+    if kind not in _KINDS:
         raise BadInput(
             f"{path} is not a supported credentials file.",
-            cause=f"its type is {kind!r}; supported are {', '.join(_NAMES)}",
+            cause=f"its type is {kind!r}; supported are {', '.join(_KINDS)}",
             fix="gcloud auth application-default login, or set `access-token`",
             anchor="credentials-file",
         )
 
     def fetch(scope: str) -> Token:
         try:
-            return _token(info, replace(exchange, names=_NAMES[kind](info)), scope)
+            return _token(info, replace(exchange, names=_names(info)), scope)
         except (KeyError, TypeError, AttributeError):
             raise BadInput(
                 f"{path} is a credentials file with parts missing.",
@@ -169,7 +168,7 @@ def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
             ) from None
     else:
         refuse_plain_http(source["url"], exchange.context.endpoints.emulator)
-        text = exchange.send("GET", source["url"], _has_body, headers=source.get("headers")).text
+        text = exchange.send("GET", source["url"], as_json=False, headers=source.get("headers")).text
     form = source.get("format") or {}
     if form.get("type") != "json":
         return text
@@ -179,10 +178,6 @@ def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
         raise CredentialsFailure(
             "The `credential_source` of the credentials file has no subject token.", anchor="credentials-file"
         ) from None
-
-
-def _has_body(response: requests.Response) -> bool:
-    return bool(response.content)
 
 
 def _googles(url: str, exchange: Exchange) -> str:
@@ -211,15 +206,15 @@ def _impersonated(info: Mapping[str, Any]) -> str:
     return url.rpartition("/")[2].partition(":")[0]
 
 
-def _external_names(info: Mapping[str, Any]) -> dict[str, str]:
-    return workload_identity.names(info["audience"].removeprefix("//iam.googleapis.com/"), _impersonated(info) or None)
-
-
-def _user_names(info: Mapping[str, Any]) -> dict[str, str]:
-    return {"service_account": info.get("account") or "this login"}
-
-
-def _impersonation_names(info: Mapping[str, Any]) -> dict[str, str]:
+def _names(info: Mapping[str, Any]) -> dict[str, str]:
+    match info["type"]:
+        case "service_account":
+            return service_account_key.names(info)
+        case "external_account":
+            provider = info["audience"].removeprefix("//iam.googleapis.com/")
+            return workload_identity.names(provider, _impersonated(info) or None)
+        case "authorized_user":
+            return {"service_account": info.get("account") or "this login"}
     account = _impersonated(info)
     return {
         "service_account": account,
@@ -227,11 +222,3 @@ def _impersonation_names(info: Mapping[str, Any]) -> dict[str, str]:
         "role": "roles/iam.serviceAccountTokenCreator",
         "member": "user:YOU@EXAMPLE.COM",
     }
-
-
-_NAMES = {
-    "service_account": service_account_key.names,
-    "external_account": _external_names,
-    "authorized_user": _user_names,
-    "impersonated_service_account": _impersonation_names,
-}

@@ -1,6 +1,6 @@
 """The HTTP requests that credentials need: retried, masked, explained, and sent to the emulator if there is one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +60,7 @@ class Exchange:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        response = self._send_for_json(method, url, data=body, headers=headers)
+        response = self.send(method, url, data=body, headers=headers)
         return Answer(response.status_code, response.headers, response.content)
 
     def json(self, method: str, url: str, **options: Any) -> Mapping[str, Any]:
@@ -70,18 +70,11 @@ class Exchange:
             CredentialsFailure: The answer is a refusal.
             Unreachable: There is no proper answer.
         """
-        answer: Mapping[str, Any] = self._send_for_json(method, url, **options).json()
+        answer: Mapping[str, Any] = self.send(method, url, **options).json()
         return answer
 
-    def send(
-        self, method: str, url: str, is_proper: Callable[[requests.Response], bool], **options: Any
-    ) -> requests.Response:
-        """Return an answer with status 200 that is proper.
-
-        Raises:
-            CredentialsFailure: The answer is a refusal.
-            Unreachable: There is no proper answer.
-        """
+    def send(self, method: str, url: str, *, as_json: bool = True, **options: Any) -> requests.Response:
+        """Return an answer with status 200, and a JSON object or else any body. Raises as `json`."""
         connect, answer = self.context.retry_policy.timeouts
 
         def call() -> requests.Response:
@@ -92,21 +85,18 @@ class Exchange:
                 timeout=(connect, min(answer, _ANSWER_SECONDS)),
                 **options,
             )
-            if response.status_code == requests.codes.ok and not is_proper(response):
+            is_proper = _json_object(response) is not None if as_json else bool(response.content)
+            if response.status_code == requests.codes.ok and not is_proper:
                 raise UnusableAnswer(response, no_token())
             return response
 
         response = with_retries(call, self.context, f"get a token from {urlsplit(url).hostname}")
         if response.status_code != requests.codes.ok:
             raise explain(response, self.names)
-        return response
-
-    def _send_for_json(self, method: str, url: str, **options: Any) -> requests.Response:
-        response = self.send(method, url, _is_json_object, **options)
-        answer = response.json()
-        for name in _SECRETS:
-            if isinstance(answer.get(name), str):
-                self.context.console.mask(answer[name])
+        fields = (_json_object(response) or {}) if as_json else {}
+        for secret in (fields.get(name) for name in _SECRETS):
+            if isinstance(secret, str):
+                self.context.console.mask(secret)
         return response
 
     def _rerouted(self, url: str) -> str:
@@ -159,8 +149,9 @@ def no_token(detail: str = "") -> CredentialsFailure:
     )
 
 
-def _is_json_object(response: requests.Response) -> bool:
+def _json_object(response: requests.Response) -> dict[str, Any] | None:
     try:
-        return isinstance(response.json(), dict)
+        body = response.json()
     except (ValueError, RecursionError):  # brackets without end
-        return False
+        return None
+    return body if isinstance(body, dict) else None

@@ -35,18 +35,14 @@ class HostAuth(AuthBase):
         return request
 
 
-def refused_token(response: requests.Response) -> str:
-    """Return the token of the request that got this answer, for `TokenSource.renew`."""
-    scheme, _, sent = response.request.headers.get("Authorization", "").partition(" ")
-    return base64.b64decode(sent).decode().partition(":")[2] if scheme == "Basic" else sent
-
-
 def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
     """Make an authorized request, and once more with another token if the first is refused (401)."""
     response = call()
     if response.status_code != requests.codes.unauthorized:
         return response
-    refused = refused_token(response)
+    scheme, _, refused = response.request.headers.get("Authorization", "").partition(" ")
+    if scheme == "Basic":
+        refused = base64.b64decode(refused).decode().partition(":")[2]
     if source.renew(refused).value == refused:
         return response
     response.close()

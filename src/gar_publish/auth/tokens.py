@@ -55,12 +55,7 @@ class TokenSource(Protocol):
         """
 
     def renew(self, refused: str) -> Token:
-        """Return another token than `refused`, which a server answered with 401, if there is one.
-
-        Raises:
-            CredentialsFailure: The identity is refused.
-            Unreachable: A server that is needed for it does not answer.
-        """
+        """Return another token than `refused`, which a server answered with 401, if there is one. Raises as `token`."""
 
     def read_only(self) -> "TokenSource | None":
         """Return the same identity with a read-only scope, if possible."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from gar_publish.auth.exchange import MALFORMED, Exchange, new_token, no_token
 from gar_publish.auth.refusals import project_of
@@ -55,27 +55,22 @@ class JobIdentity:
             CredentialsFailure: GitHub, STS or IAM Credentials refuses.
             Unreachable: One of them does not answer.
         """
-        subject = self._current()
+        subject = self._current(refused=None)
         try:
             return self._exchanged(subject, scope)
         except CredentialsFailure:
             if subject.exception():
                 raise
-        return self._exchanged(self._after(subject), scope)
+        return self._exchanged(self._current(refused=subject), scope)
 
     def _exchanged(self, subject: "Future[str]", scope: str) -> Token:
         return exchange_subject(self._account, subject.result(), self._exchange, scope)
 
-    def _current(self) -> "Future[str]":
+    def _current(self, refused: "Future[str] | None") -> "Future[str]":
         with self._lock:
-            failed = self._subject.done() and self._subject.exception() is not None
-            if failed or self._exchange.context.retry_policy.clock() - self._asked_at > _SUBJECT_SECONDS:
-                self._renew()
-            return self._subject
-
-    def _after(self, refused: "Future[str]") -> "Future[str]":
-        with self._lock:
-            if self._subject is refused:
+            failed = self._subject.done() and self._subject.exception()
+            age = self._exchange.context.retry_policy.clock() - self._asked_at
+            if failed or age > _SUBJECT_SECONDS or self._subject is refused:
                 self._renew()
             return self._subject
 
@@ -170,7 +165,8 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
     refuse_plain_http(federation.request_url, exchange.context.endpoints.emulator)
     answer = exchange.json(
         "GET",
-        with_audience(federation.request_url, f"https://iam.googleapis.com/{federation.provider}"),
+        federation.request_url,
+        params={"audience": f"https://iam.googleapis.com/{federation.provider}"},
         headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},
     )
     token = answer.get("value")
@@ -183,13 +179,6 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
             anchor="id-token-permission",
         )
     return token
-
-
-def with_audience(url: str, audience: str) -> str:
-    """Return a URL with `audience` added to its query."""
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("audience", audience)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def unverified_claims(token: str) -> Mapping[str, Any]:

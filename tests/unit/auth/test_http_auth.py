@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 import requests
 
-from gar_publish.auth.http_auth import HostAuth, refused_token, with_renewal
+from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import FreshSource, GivenSource, Token
 from tests.unit.servers import Counting, Reply, ScriptedServer, basic, serve
 
@@ -63,11 +63,6 @@ class TestHostAuth:
         assert server.seen[1].path == "/simple/hello/"
         assert server.seen[1].headers["Authorization"] == basic("token-1")
 
-    def test_refused_token(self, server: ScriptedServer, session: requests.Session) -> None:
-        server.on("/", Reply(401))
-        assert refused_token(session.get(server.url, auth=HostAuth(server.url, Counting()))) == "token-1"
-        assert refused_token(session.get(server.url, headers={"Authorization": "Bearer abc"})) == "abc"
-
 
 class TestWithRenewal:
     @pytest.fixture
@@ -98,6 +93,17 @@ class TestWithRenewal:
         auth = HostAuth(server.url, source)
         assert with_renewal(lambda: session.get(server.url, auth=auth), source).status_code == 401
         assert len(server.seen) == 1
+
+    def test_a_bearer_token_is_renewed_as_well(
+        self, server: ScriptedServer, session: requests.Session, source: FreshSource
+    ) -> None:
+        server.on("/", Reply(401), Reply(200))
+
+        def call() -> requests.Response:
+            return session.get(server.url, headers={"Authorization": f"Bearer {source.token().value}"})
+
+        assert with_renewal(call, source).status_code == 200
+        assert [each.headers["Authorization"] for each in server.seen] == ["Bearer token-1", "Bearer token-2"]
 
     def test_threads_share_one_renewal(
         self, server: ScriptedServer, source: FreshSource, ask: Callable[[], int]

@@ -9,7 +9,7 @@ import pytest
 from gar_publish.auth import workload_identity
 from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
-from gar_publish.auth.workload_identity import names, unverified_claims, with_audience
+from gar_publish.auth.workload_identity import names, unverified_claims
 from gar_publish.errors import BadInput, CredentialsFailure, Unreachable
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.endpoints import Endpoints
@@ -217,21 +217,15 @@ def test_plain_http_gets_no_request_token(exchange: Exchange) -> None:
         workload_identity.JobIdentity(asked, real).fetch(PUBLISH_SCOPE)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://github.example/idtoken",
-        "https://github.example/idtoken?",
-        "https://github.example/idtoken?api-version=2.0",
-        "https://github.example/idtoken?a=%26b&empty=",
-    ],
-)
-def test_the_audience_is_added_to_the_query(url: str) -> None:
-    joined = with_audience(url, "https://iam.googleapis.com/a&b")
-    before = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    after = parse_qs(urlsplit(joined).query, keep_blank_values=True)
-    assert after == before | {"audience": ["https://iam.googleapis.com/a&b"]}
-    assert joined.startswith("https://github.example/idtoken?")
+@pytest.mark.parametrize("query", ["", "?", "?api-version=2.0", "?a=%26b&empty="])
+def test_the_audience_is_added_to_the_query(
+    query: str, asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    asked = replace(asked, request_url=f"{server.url}/github/idtoken{query}")
+    workload_identity.subject_token(asked, exchange)
+    (seen,) = server.seen
+    before = parse_qs(query[1:], keep_blank_values=True)
+    assert parse_qs(urlsplit(seen.path).query, keep_blank_values=True) == before | {"audience": [AUDIENCE]}
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "one", "a.e30", "a.!!.c", jwt(), "a.bnVsbA.c", "a.W10.c"])
