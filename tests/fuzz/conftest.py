@@ -1,6 +1,6 @@
-"""Hypothesis as it runs everywhere: the same examples each time, few enough for a minute, nothing left on disk.
+"""Configure Hypothesis: the same examples in each run, about a minute in total, and no files.
 
-For a longer hunt: `HYPOTHESIS_MAX_EXAMPLES=20000 pytest tests/fuzz`, with other examples at each run.
+To search longer: `HYPOTHESIS_MAX_EXAMPLES=20000 pytest tests/fuzz`. The examples then differ in each run.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What hostile people and broken machines send."""
+"""Hypothesis strategies for hostile and broken data."""
 
 from typing import Any
 
@@ -51,10 +51,10 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 def either(*values: Any) -> st.SearchStrategy[Any]:
-    """One of the values as it should be, or anything."""
+    """Draw one of the valid values, or any JSON value."""
     return st.one_of(st.sampled_from(values), json_values)
 
 
 def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """A JSON object with any of the fields."""
+    """Draw a JSON object with some of the fields."""
     return st.fixed_dictionaries({}, optional=fields)

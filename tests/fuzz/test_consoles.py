@@ -1,4 +1,4 @@
-"""Text of servers, builds and file names is never a command for the runner or a terminal."""
+"""Text from servers, builds and file names never acts as a command for the runner or a terminal."""
 
 import io
 import re
@@ -40,7 +40,7 @@ def obeyed(log: str) -> list[str]:
     """Return the commands that the runner would obey.
 
     https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs: `::name …::` at the start of a
-    line but for blanks, and `##[name …]` anywhere in one; between fences, only the fence's own word.
+    line, after spaces, and `##[name …]` anywhere in a line. After `stop-commands`, only the token that resumes them.
     """
     found, fence = [], ""
     for line in log.split("\n"):

@@ -1,4 +1,4 @@
-"""Whatever is in a built file, reading it ends in a distribution or in a sentence that helps."""
+"""Reading any built file returns a distribution or raises a BuildFailure."""
 
 import contextlib
 import io
@@ -111,14 +111,14 @@ def changed(content: bytes, how: list[tuple[str, int, int]]) -> bytes:
     return bytes(made)
 
 
-def a_wheel(folder: Path) -> bytes:
+def wheel_bytes(folder: Path) -> bytes:
     path = make_wheel(folder, requires=["a", "b>1"])
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("sample/METADATA.txt", "hello")
     return path.read_bytes()
 
 
-def a_tar(format_: int) -> bytes:
+def tar_bytes(format_: int) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=format_) as archive:
         for name in ("PKG-INFO", "x" * (80 if format_ == tarfile.USTAR_FORMAT else 120), "ä", "setup.py"):
@@ -132,17 +132,17 @@ def a_tar(format_: int) -> bytes:
 @limits(max_examples=EXAMPLES or 400)
 @given(changes)
 def test_a_changed_wheel(tmp_path: Path, how: list[tuple[str, int, int]]) -> None:
-    content = a_wheel(tmp_path)
+    content = wheel_bytes(tmp_path)
     (tmp_path / "sample-1.0-py3-none-any.whl").write_bytes(changed(content, how))
     read(tmp_path / "sample-1.0-py3-none-any.whl")
 
 
 @limits(max_examples=EXAMPLES or 400)
 @given(changes, st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]), st.booleans())
-def test_a_changed_sdist(tmp_path: Path, how: list[tuple[str, int, int]], format_: int, outside: bool) -> None:  # noqa: FBT001 - hypothesis gives it
+def test_a_changed_sdist(tmp_path: Path, how: list[tuple[str, int, int]], format_: int, outside: bool) -> None:  # noqa: FBT001 - hypothesis passes it
     import gzip
 
-    content = a_tar(format_)
+    content = tar_bytes(format_)
     made = changed(gzip.compress(content, 1), how) if outside else gzip.compress(changed(content, how), 1)
     (tmp_path / "sample-1.0.tar.gz").write_bytes(made)
     read(tmp_path / "sample-1.0.tar.gz")

@@ -1,4 +1,4 @@
-"""Any input ends in settings or in a message that helps."""
+"""Any inputs return settings or raise a Failure."""
 
 import contextlib
 import json
@@ -101,7 +101,7 @@ def test_a_repository_is_one_url_of_one_host(form: str, project: str, location: 
         assert re.fullmatch(
             r"https://[a-z0-9-]+-python\.pkg\.dev/([a-z0-9.-]+/)?[a-z0-9-]+/[a-z0-9-]+/", found.upload_url
         )
-    # A host that does not exist fails when it is asked, with a message of its own.
+    # An invalid host fails only at the request.
     with contextlib.suppress(OSError):
         new_session().prepare_request(requests.Request("GET", f"{found.index_url}sample/"))
 

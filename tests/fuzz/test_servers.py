@@ -1,4 +1,4 @@
-"""Whatever a server answers, it ends in a value or in a sentence that helps, and commands nothing."""
+"""Any answer of a server returns a value or raises a Failure, and never acts as a command."""
 
 import contextlib
 import io
@@ -74,12 +74,12 @@ def answer(status: int, body: bytes, url: str, *, read: bool = False, **headers:
 
 
 def answered(told: tuple[int, bytes], url: str) -> requests.Response:
-    """As a session gives it that does not stream."""
+    """Return a response whose body is already read."""
     return answer(*told, url, read=True)
 
 
 class Scripted:
-    """Gives the answer for each URL without asking anybody."""
+    """A session that gets its responses from a function, without a network."""
 
     def __init__(self, reply: Callable[[str], requests.Response]) -> None:
         self._reply = reply
@@ -98,7 +98,7 @@ def exchange(reply: Callable[[str], requests.Response]) -> Exchange:
 
 
 def check(failure: Failure) -> None:
-    """It can be shown anywhere: as JSON, and in a summary without a line of its own making."""
+    """Check that a failure is valid JSON, and that its text cannot break the Markdown of a summary."""
     json.loads(as_json(failure))
     shown = failure_as_markdown(failure)
     heading, rest = shown.split("\n", 1)
@@ -133,7 +133,7 @@ def test_an_html_page(body: bytes) -> None:
         for name, file in parse_html(body, PAGE).items():
             assert file.filename == name
             assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-            can_be_asked_for(file.url)
+            check_request(file.url)
 
 
 @given(
@@ -158,11 +158,14 @@ def test_a_json_page(body: bytes) -> None:
     with only_failures():
         for file in parse_json(body, PAGE).values():
             assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-            can_be_asked_for(file.url)
+            check_request(file.url)
 
 
-def can_be_asked_for(url: str) -> None:
-    """Or is refused as a URL, which `with_retries` turns into a failure."""
+def check_request(url: str) -> None:
+    """Check that only the host of the index gets the token.
+
+    An invalid URL raises an OSError, which `with_retries` turns into a failure.
+    """
     with contextlib.suppress(OSError):
         request = requests.Request("GET", url, auth=HostAuth(PAGE, GivenSource("ya29.secret")))
         made = new_session().prepare_request(request)
@@ -209,9 +212,9 @@ def pem() -> str:
     ).decode()
 
 
-@limits(max_examples=EXAMPLES or 50)  # each signs anew
+@limits(max_examples=EXAMPLES or 50)  # each example signs
 @given(answers)
-def test_a_key_is_exchanged(pem: str, oauth: Any) -> None:
+def test_a_service_account_key(pem: str, oauth: Any) -> None:
     info = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "private_key": pem}
     with only_failures():
         service_account_key.KeyIdentity(Key(info), exchange(lambda url: answered(oauth, url))).fetch("scope")
@@ -242,7 +245,6 @@ def test_the_api_of_artifact_registry(told: list[tuple[int, bytes]]) -> None:
         api.check(create=True)
 
 
-
 dates = st.lists(
     st.one_of(
         st.sampled_from(["Mon, ", "1 Jan ", "2030 ", "99999999999 ", "10:10:10 ", "GMT", "+9999999999", ":"]), words
@@ -252,5 +254,5 @@ dates = st.lists(
 
 
 @given(dates, dates)
-def test_the_wait_that_a_server_asks_for(asked: str, date: str) -> None:
+def test_retry_after(asked: str, date: str) -> None:
     assert 0 <= _retry_after(cast("Any", {"Retry-After": asked, "Date": date})) <= 60

@@ -1,4 +1,4 @@
-"""What the integration tests share."""
+"""Fixtures for the integration tests."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ from tests.wheels import make_wheel
 
 @pytest.fixture
 def doors(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path) -> Doors:
-    """Both front doors in an empty folder, connected to the emulator."""
+    """Return the command and the action, in an empty folder and connected to the emulator."""
     folder = tmp_path / "work"
     folder.mkdir()
     return Doors(folder, {**clean_env, **emulator.exports()})
@@ -23,7 +23,7 @@ def doors(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path) -> Door
 
 @pytest.fixture
 def hello(doors: Doors) -> Doors:
-    """A folder with one wheel in `dist`."""
+    """Return `doors` with one wheel in `dist`."""
     make_wheel(doors.folder / "dist", "hello")
     return doors
 
@@ -41,19 +41,19 @@ def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def connected() -> set[str]:
-    """The hosts that the proxy was asked for."""
+    """Return a set. The proxy adds the hosts that clients ask for."""
     return set()
 
 
 @pytest.fixture
 def proxy(production: Emulator, connected: set[str]) -> Iterator[str]:
-    """A proxy (RFC 9110, section 9.3.6) that connects everybody to the emulator, whomever they ask for."""
+    """Yield the URL of a proxy (RFC 9110, section 9.3.6) that connects every host name to the emulator."""
     target = int(production.url.rpartition(":")[2])
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
 
         def end(connection: socket.socket) -> None:
             with connection, contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)  # or who reads from it would go on waiting
+                connection.shutdown(socket.SHUT_RDWR)  # otherwise a thread that reads from it waits forever
 
         def pump(source: socket.socket, sink: socket.socket) -> None:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Runs the front doors as processes, and reads their output."""
+"""Run the command and the actions as processes, and read their output."""
 
 import json
 import re
@@ -36,7 +36,7 @@ class Done:
 
     @property
     def errors(self) -> list[str]:
-        """Each failure as the command shows it."""
+        """Return each failure as the command shows it."""
         return re.findall(r"^error: (.*?^More: \S+)$", self.err, re.MULTILINE | re.DOTALL)
 
     @property
@@ -56,7 +56,7 @@ class Step:
 
     @property
     def errors(self) -> list[str]:
-        """Each failure as the log shows it: the annotation and the lines below."""
+        """Return each failure as the log shows it: the annotation and the lines below."""
         log = re.sub(r"^::(stop-commands::)?\w{32}(::)?\n", "", self.log, flags=re.MULTILINE)
         found = re.findall(r"^::error::(.*?^More: \S+)$", log, re.MULTILINE | re.DOTALL)
         return [text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%") for text in found]
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Doors:
-    """Both front doors, in one folder and one environment."""
+    """The command and the actions, in one folder and one environment."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -81,8 +81,8 @@ class Doors:
         Args:
             arguments: The command line.
             given: Standard input.
-            variables: More environment variables.
-            hurried: Whether to retry without waiting.
+            variables: Additional environment variables.
+            hurried: Whether to retry without waits.
         """
         start = ["-c", HURRIED] if hurried else ["-m", "gar_publish.cli.main"]
         done = self._run([*start, *arguments], given, variables or {})
@@ -95,7 +95,7 @@ class Doors:
         )
 
     def setup(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
-        """Run setup/action.yml as the runner does, and read from GITHUB_ENV what it exports."""
+        """Run setup/action.yml as the runner does, and read the variables that it exports through GITHUB_ENV."""
         given = {**{each.name: each.default for each in SETUP_INPUTS}, **inputs}
         return self._step(ROOT / "setup" / "main.py", given, variables or {})
 
@@ -136,7 +136,7 @@ class Doors:
 
 
 def uploads(emulator: Emulator) -> list[Seen]:
-    """Return the uploads that the emulator accepted, in their order."""
+    """Return the uploads that the emulator accepted, in order."""
     return [
         seen
         for seen in emulator.requests
@@ -145,7 +145,7 @@ def uploads(emulator: Emulator) -> list[Seen]:
 
 
 def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] = ()) -> Path:
-    """Have real pip install into a new folder, with an install option.
+    """Install into a new folder with real pip and an install option, and return the folder.
 
     The option is in a requirements file, so that no argument contains its token. pip does not get the variables of
     the emulator.
@@ -175,7 +175,7 @@ def install(doors: Doors, line: str, *requirements: str, options: Sequence[str] 
 
 
 def publish(doors: Doors, *more: str, who: Sequence[str] = DIRECT, **options: Any) -> tuple[Done, dict[str, Any]]:
-    """Run `gar-publish publish`, and read its report."""
+    """Run `gar-publish publish`, and return the result and its report."""
     done = doors.command(*PUBLISH, *who, "--json", "-", *more, **options)
     return done, json.loads(done.out)
 

@@ -1,4 +1,4 @@
-"""Runs a document's workflow, or a fragment of one, as far as it is ours: on this machine, step by step."""
+"""Run the workflows of the documents, complete or in part, on this machine. Other projects' actions are skipped."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,9 +18,9 @@ Shell = Callable[..., str]
 
 
 def as_jobs(fragment: Any, quick_start: Any) -> dict[str, dict[str, Any]]:
-    """The jobs of a workflow; or one job around its steps, its settings, or some inputs of gar-publish.
+    """Return the jobs of a workflow, or make one job from steps, job settings, or inputs of gar-publish.
 
-    A job without steps adds to the one of that name in the quick start.
+    A job without steps extends the job with the same name in the quick start.
     """
     publish: dict[str, Any] = {"uses": PUBLISH}
     match fragment:
@@ -38,20 +38,20 @@ def as_jobs(fragment: Any, quick_start: Any) -> dict[str, dict[str, Any]]:
 
 
 def others(jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The actions of others, which run on GitHub alone."""
+    """Return the actions of other projects, which only run on GitHub."""
     used = {step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step}
     return used - {PUBLISH, SETUP, CHECKOUT}
 
 
 def run(jobs: Mapping[str, Mapping[str, Any]], *, doors: Doors, shell: Shell, emulator: Emulator, **known: str) -> None:
-    """Run the jobs one after the other; steps of others are passed over.
+    """Run the jobs one after the other. Steps with actions of other projects are skipped.
 
     Args:
-        jobs: As GitHub's syntax has them.
-        doors: Stand in for the two actions.
-        shell: Runs a script with variables on top of its own.
-        emulator: Gives each job an identity, if its permissions let it have one.
-        known: What expressions come to, by expression.
+        jobs: The jobs in GitHub's syntax.
+        doors: Runs the two actions.
+        shell: Runs a script with additional variables.
+        emulator: Gives each job an identity, if it has the permission `id-token: write`.
+        known: The value of each expression.
     """
     for name, job in jobs.items():
         identity = emulator.job(repository="octo-org/hello") if job["permissions"].get("id-token") == "write" else {}
@@ -74,9 +74,9 @@ def run(jobs: Mapping[str, Mapping[str, Any]], *, doors: Doors, shell: Shell, em
 
 
 def _completed(given: dict[str, str]) -> dict[str, str]:
-    """The inputs of a fragment, with those that it leaves out: where to, who, and for a promotion where from.
+    """Add the inputs that a fragment leaves out: the repository, the credential, and the source of a promotion.
 
-    What would be built is built already, below each package's folder: root's action builds nowhere but in its image.
+    Packages are replaced by the wheels in their folders, because as root, the action builds only in its image.
     """
     promoted = "==" in given.get("packages", "")
     if promoted:
@@ -89,6 +89,6 @@ def _completed(given: dict[str, str]) -> dict[str, str]:
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> str:
-    """A setting as the runner hands it on: YAML's own words for booleans, and what its expressions come to."""
+    """Return a value as the runner passes it on: booleans in lower case, and expressions replaced."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return re.sub(r"\$\{\{ (.+?) \}\}", lambda found: values[found[1]], text)

@@ -1,7 +1,7 @@
-"""A machine like that of whoever reads the documents: their projects, their packages and real tools, at octo-org's.
+"""A machine on which the commands of the documents run: with projects, packages and real tools.
 
-Artifact Registry and Google answer by their own names, so commands are run as they stand in the documents. Only what
-would ask GitHub is asked of a `gh` that knows octo-org/hello and nothing else.
+Artifact Registry and Google have their real host names, so the commands run unchanged. Only `gh` is a replacement: it
+knows the repository octo-org/hello.
 """
 
 import shutil
@@ -44,11 +44,11 @@ until grep -q GCE_METADATA_ROOT emulator.out; do kill -0 $! && sleep 0.1; done
 kill $!
 cat emulator.out
 """
-"""Installed or not. The emulator gets a free port, and ends when it has told how to reach it."""
+"""Runs the installed gar-publish. The emulator gets a free port, and ends after it has printed its exports."""
 
 
 def world() -> World:
-    """The default world with the documents' project, whose owners are its jobs, its publisher and a person."""
+    """Return the default world with the projects of the documents. Jobs, the publisher and a user own them."""
     default = (ROOT / "emulator/src/gar_emulator/default.toml").read_text(encoding="utf-8")
     tables = [default.replace("demo-project", "my-project")]
     tables.append('[[projects]]\nid = "demo-project"\nnumber = 210987654321\n')
@@ -74,24 +74,24 @@ def world() -> World:
 
 
 def fill_repositories(emulator: Emulator, folder: Path) -> None:
-    """What the documents install, promote and look at."""
-    held = {
+    """Add the packages that the documents install, promote and query."""
+    packages = {
         "python": [make_wheel(folder, name, version) for name, version in (("my-package", "1.0"), ("hello", "1.2.3"))],
         "dev": [
             make_wheel(folder / "dev", "hello", "1.2.3", requires=["lib; extra == 'fast'"]),
             make_wheel(folder, "lib", "2.0"),
         ],
     }
-    held["python"].append(make_wheel(folder, "acme-tools", "1.0"))
-    held["demo"] = [make_wheel(folder, "greetings", content="def greet(name): ...\n")]
+    packages["python"].append(make_wheel(folder, "acme-tools", "1.0"))
+    packages["demo"] = [make_wheel(folder, "greetings", content="def greet(name): ...\n")]
     repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
     (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
-    for name, wheels in held.items():
+    for name, wheels in packages.items():
         store(emulator, repositories[name], *wheels)
 
 
 def fill_folder(folder: Path, emulator: Emulator) -> None:
-    """A repository of octo-org's: a package at its root, more of them below, and a change that is not committed yet."""
+    """Write a git repository with several packages and a change that is not committed."""
     for place, name in ((".", "my-package"), ("packages/hello", "hello"), ("libs/one", "one"), ("tools/cli", "cli")):
         project = folder / place
         project.mkdir(parents=True, exist_ok=True)
@@ -116,16 +116,13 @@ def fill_folder(folder: Path, emulator: Emulator) -> None:
 
 @dataclass(frozen=True)
 class Machine:
-    """Attributes:
-    folder: Where commands are run.
-    environment: What they start with.
-    """
+    """The folder and the environment in which commands run."""
 
     folder: Path
     environment: Mapping[str, str]
 
     def shell(self, script: str, **variables: str) -> str:
-        """Run a script whose commands must all succeed, and return what it printed."""
+        """Run a script whose commands must all succeed, and return its output."""
         done = subprocess.run(
             ["bash", "-e", "-c", script],
             cwd=self.folder,
@@ -143,7 +140,7 @@ class Machine:
 
 
 def new_environment(folder: Path, links: Path) -> None:
-    """A virtual environment with pip, in which all that gar-publish requires is there already, but not gar-publish."""
+    """Make a virtual environment with pip and the requirements of gar-publish, but without gar-publish."""
     venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = (folder / "lib").glob("python*/site-packages")
     (packages / "links.pth").write_text(f"{links}\n")

@@ -1,4 +1,4 @@
-"""Source distributions on PyPI, each settled by its hash."""
+"""Real source distributions on PyPI, pinned by their hashes."""
 
 import hashlib
 import re
@@ -67,7 +67,7 @@ REAL = {
 
 
 def download(real: Real, folder: Path) -> Path:
-    """Unpack a project's sdist; which bytes is settled by its hash."""
+    """Download an sdist, check its hash, and return the folder that it was unpacked to."""
     index = f"{PyPI.simple_url}/{real.name}/"
     page = requests.get(index, timeout=60)
     page.raise_for_status()

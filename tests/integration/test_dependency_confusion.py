@@ -1,6 +1,6 @@
-"""What docs/dependency-confusion.md says, tried with real pip and uv: does a stranger's package of the same name win?
+"""The statements of docs/dependency-confusion.md, with real pip and uv: whose package of the same name is installed?
 
-The private repository is the emulator's; PyPI's part is played by a second index, where somebody has published a higher
+The private repository is in the emulator. A second index stands in for PyPI: there, a stranger has published a higher
 version under the same name.
 """
 
@@ -28,18 +28,18 @@ PRIVATE, STRANGER = "ours", "a stranger's"
 Run = Callable[..., str]
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
 def public(tmp_path: Path) -> Iterator[str]:
-    """An index that holds version 99 of `acme-tools`, and a later build of 1.0."""
+    """Yield the URL of an index with version 99 of `acme-tools`, and a second build of 1.0."""
     root = tmp_path / "public"
     for version, tag in (("99.0", "py3-none-any"), ("1.0", "1-py3-none-any")):
         make_wheel(root / "acme-tools", "acme-tools", version, content=f'SAYS = "{STRANGER}"\n', tag=tag)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root))) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -47,7 +47,7 @@ def public(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def wheel(emulator: Emulator, tmp_path: Path) -> Path:
-    """The private package, version 1.0, as the repository holds it."""
+    """Upload version 1.0 of the private package, and return its wheel."""
     wheel = make_wheel(tmp_path / "dist", "acme-tools", "1.0", content=f'SAYS = "{PRIVATE}"\n')
     account = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
     url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
@@ -58,15 +58,15 @@ def wheel(emulator: Emulator, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def private(emulator: Emulator, wheel: Path) -> str:
-    """The repository's index, without a credential."""
+    """Return the URL of the private index, without a credential."""
     assert wheel.exists()
     return f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
 
 
 @pytest.fixture
 def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> Run:
-    """Runs a program in a folder of the test's, with the token in variables, as the document says."""
-    leaks.excuse("the environment of")  # what pip and uv start inherits it
+    """Return a function that runs a program with the token in environment variables, as in the document."""
+    leaks.excuse("the environment of")  # the processes that pip and uv start inherit the token
     (tmp_path / "work").mkdir()
     token = emulator.access_token(READER)
     variables = {
@@ -93,7 +93,7 @@ def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Le
 
 
 def pip(run: Run, tmp_path: Path, requirements: str, *options: str) -> str:
-    """Install a requirements file with pip, and say whose package that brought."""
+    """Install a requirements file with pip, and return whose package was installed."""
     (tmp_path / "work/requirements.txt").write_text(requirements)
     run("pip", "install", "--no-cache-dir", "--target=lib", *options, "-r", "requirements.txt")
     return says(run, PYTHONPATH="lib")
@@ -107,7 +107,9 @@ def with_variable(url: str) -> str:
     return url_with_login(url, Login(OAUTH_USER, "TOKEN")).replace("TOKEN", "${GAR_TOKEN}")
 
 
-def test_pip_takes_the_strangers_from_a_plain_extra_index(run: Run, private: str, public: str, tmp_path: Path) -> None:
+def test_pip_installs_the_strangers_higher_version_with_an_extra_index(
+    run: Run, private: str, public: str, tmp_path: Path
+) -> None:
     requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
     assert pip(run, tmp_path, requirements) == STRANGER
 
@@ -121,10 +123,10 @@ def test_pip_takes_the_strangers_from_a_plain_extra_index(run: Run, private: str
     ids=["no token", "misspelt"],
 )
 @pytest.mark.parametrize("install", ["pip install", "uv pip install"])
-def test_a_line_that_cannot_be_had_installs_nothing(
+def test_a_failed_index_url_installs_nothing(
     install: str, options: str, public: str, clean_env: dict[str, str], tmp_path: Path
 ) -> None:
-    """A shell ignores what the command in $(…) ends with."""
+    """The output must stop pip, because a shell ignores the exit code of the command in $(…)."""
     done = subprocess.run(
         f"{BIN}/{install} --target=lib --index-url {public} $({BIN}/gar-publish index-url {options}) acme-tools",
         shell=True,
@@ -138,23 +140,25 @@ def test_a_line_that_cannot_be_had_installs_nothing(
     assert not (tmp_path / "lib/acme_tools.py").exists()
 
 
-def test_pip_takes_the_strangers_build_of_a_pinned_version(run: Run, private: str, public: str, tmp_path: Path) -> None:
+def test_pip_installs_the_strangers_build_of_a_pinned_version(
+    run: Run, private: str, public: str, tmp_path: Path
+) -> None:
     requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools==1.0\n"
     assert pip(run, tmp_path, requirements) == STRANGER
 
 
-def test_hashed_pins_withstand(run: Run, private: str, public: str, wheel: Path, tmp_path: Path) -> None:
+def test_hashed_pins_protect(run: Run, private: str, public: str, wheel: Path, tmp_path: Path) -> None:
     pins = requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]})
     requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\n{pins}\n"
     assert pip(run, tmp_path, requirements, "--require-hashes") == PRIVATE
 
 
-def test_the_only_index_withstands(run: Run, private: str, public: str, tmp_path: Path) -> None:
+def test_a_single_index_protects(run: Run, private: str, public: str, tmp_path: Path) -> None:
     assert public
     assert pip(run, tmp_path, f"--index-url {with_variable(private)}\nacme-tools\n") == PRIVATE
 
 
-def test_an_explicit_index_of_uv_withstands(run: Run, private: str, public: str, tmp_path: Path) -> None:
+def test_an_explicit_index_of_uv_protects(run: Run, private: str, public: str, tmp_path: Path) -> None:
     (tmp_path / "work/pyproject.toml").write_text(
         f"""\
 [project]
@@ -181,8 +185,8 @@ acme-tools = {{ index = "gar" }}
     assert says(run, PYTHONPATH=str(packages)) == PRIVATE
 
 
-def test_uv_takes_the_index_that_was_named_first(run: Run, private: str, public: str, tmp_path: Path) -> None:
-    """The first index that has the name decides, and extra indexes are asked before the default one."""
+def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    """The first index that has the name decides, and uv searches extra indexes before the default one."""
     (tmp_path / "work/requirements.txt").write_text(
         f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
     )

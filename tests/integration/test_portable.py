@@ -1,4 +1,4 @@
-"""The commands start where there are no POSIX-only modules, as on Windows."""
+"""The commands work without POSIX-only modules and functions, as on Windows."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ POSIX_FUNCTIONS = (
     *("chown", "fork", "forkpty", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getuid", "initgroups"),
     *("killpg", "lchown", "setegid", "seteuid", "setgid", "setgroups", "setpgid", "setsid", "setuid", "wait3", "wait4"),
 )
-"""Functions of `os` likewise."""
+"""Functions of `os` that Windows lacks."""
 
 WITHOUT = f"""
 import os, sys
@@ -33,7 +33,7 @@ sys.exit(main())
 """
 
 
-def without(doors: Doors, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def run_without_posix(doors: Doors, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", WITHOUT, *arguments],
         cwd=doors.folder,
@@ -47,23 +47,23 @@ def without(doors: Doors, *arguments: str | Path) -> "subprocess.CompletedProces
 
 @pytest.mark.parametrize("command", ["publish", "index-url", "configure"])
 def test_help(doors: Doors, command: str) -> None:
-    done = without(doors, command, "--help")
+    done = run_without_posix(doors, command, "--help")
     assert done.returncode == 0, done.stderr
 
 
 def test_publish_built_files(doors: Doors, emulator: Emulator) -> None:
     make_wheel(doors.folder / "dist", "hello")
-    done = without(doors, "publish", "--repository", REPOSITORY, "--dist", "dist")
+    done = run_without_posix(doors, "publish", "--repository", REPOSITORY, "--dist", "dist")
     assert done.returncode == 0, done.stderr
     assert len(uploads(emulator)) == 1
 
 
 def test_index_url(doors: Doors) -> None:
-    done = without(doors, "index-url", "--repository", REPOSITORY)
+    done = run_without_posix(doors, "index-url", "--repository", REPOSITORY)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("tool", ["twine", "docker"])
 def test_configure(doors: Doors, tool: str) -> None:
-    done = without(doors, "configure", tool, "--repository", REPOSITORY, "--keyring")
+    done = run_without_posix(doors, "configure", tool, "--repository", REPOSITORY, "--keyring")
     assert done.returncode == 0, done.stderr

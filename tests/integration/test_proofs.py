@@ -1,4 +1,4 @@
-"""Small samples of the proofs in bench/, and the whole matrix of docs/reliability.md."""
+"""The proofs of bench/ with few runs, and the complete matrix of docs/reliability.md."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert large - small < memory.MOST < size
 
 
-def test_random_faults_neither_lose_nor_double_a_file(tmp_path: Path) -> None:
+def test_random_faults_lose_and_double_no_file(tmp_path: Path) -> None:
     published, lost, doubled, struck = soak.soak(40, 0.1, seed=3, folder=tmp_path)
     assert (published, lost, doubled) == (40, 0, 0)
     assert struck > 10
 
 
-def test_every_endpoint_with_every_fault_is_as_documented(tmp_path: Path) -> None:
+def test_the_matrix_is_as_documented(tmp_path: Path) -> None:
     outcomes, wrong = matrix.tables(tmp_path)
     assert wrong == []
     tables = matrix.as_markdown(outcomes)

@@ -1,4 +1,4 @@
-"""Real projects, as they are on PyPI: built, published, installed with the line in a fresh environment, imported."""
+"""Real projects from PyPI are built, published, installed into a fresh environment, and imported."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class Published:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Iterator[Published]:
-    """Everything published in one run, as a monorepo would be."""
+    """Publish all projects in one run, like a monorepo, and yield the result."""
     folder = tmp_path_factory.mktemp("real")
     projects = [download(real, folder).name for real in REAL.values()]
     copy_tree(ROOT, folder / "gar-publish")
@@ -59,7 +59,10 @@ def test_publishes_a_wheel_and_an_sdist_of_each(published: Published) -> None:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory, published: Published) -> Path:
-    """A fresh environment into which real pip installed everything, with the line and nothing but the built bytes."""
+    """Install all packages into a fresh environment with real pip, and return its interpreter.
+
+    The hashes require the published files.
+    """
     folder = tmp_path_factory.mktemp("fresh") / "environment"
     subprocess.run([sys.executable, "-m", "venv", folder], env=published.environment, check=True)
     python = folder / "bin" / "python"
@@ -77,7 +80,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, published: Published) -> Pat
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_what_is_installed_can_be_imported(fresh: Path, published: Published, name: str) -> None:
+def test_installed_packages_can_be_imported(fresh: Path, published: Published, name: str) -> None:
     show = f"import {MODULES[name]} as it, importlib.metadata as m; print(m.version({name!r}), it.__file__)"
     shown = subprocess.run(
         [fresh, "-c", show], env=published.environment, cwd="/", capture_output=True, text=True, check=True
@@ -87,8 +90,8 @@ def test_what_is_installed_can_be_imported(fresh: Path, published: Published, na
     assert Path(file).is_relative_to(fresh.parent.parent)
 
 
-def test_installs_from_the_repository_alone(published: Published, clean_env: dict[str, str], tmp_path: Path) -> None:
-    """PyPI has the same names and versions; here only the repository can have been the source."""
+def test_installs_from_the_repository_only(published: Published, clean_env: dict[str, str], tmp_path: Path) -> None:
+    """PyPI has the same names and versions, so the test does not use it."""
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "--python", sys.executable, tmp_path / "fresh"], env=clean_env, check=True)
     before = len(published.emulator.requests)

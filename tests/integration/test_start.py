@@ -1,4 +1,4 @@
-"""What a run does not need is not imported: each of these takes longer to import than a request takes."""
+"""A run does not import modules that it does not need: importing one of these takes longer than a request."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from gar_emulator import Emulator
 from tests.integration.frontdoors import DIRECT, PUBLISH, PUBLISHER
 from tests.wheels import make_wheel
 
-NEEDED_BY_OTHERS = {
+NOT_NEEDED = {
     "actions_toolkit",  # the action
     "asyncio",
     "cryptography",  # keys
@@ -36,4 +36,4 @@ def test_workload_identity(
     assert done.returncode == 0, done.stderr
     imported = set(re.findall(r"^import time: .*\| +(\S+)$", done.stderr, re.MULTILINE))
     assert "twine.package" in imported
-    assert imported & NEEDED_BY_OTHERS == set()
+    assert imported & NOT_NEEDED == set()
