@@ -1,10 +1,10 @@
-# The official multi-arch image (amd64, arm64), by digest. Tests put a Debian base of their own in its place.
+# The official multi-arch image (amd64, arm64), by digest. Tests replace it by their own Debian image.
 ARG BASE_IMAGE=python:3.14.8-slim-trixie@sha256:f85c5697265c178cc6887276c55fe16cf3d14ca35c3df6a5eab3b360534a55d2
 
-# Everything below is plain Dockerfile: the classic builder and BuildKit both build it.
+# The classic builder and BuildKit can both build this file.
 FROM ${BASE_IMAGE} AS build
 WORKDIR /build
-# Byte code is written once, by image/fill.py, of what runs need.
+# image/fill.py compiles only the modules that runs import.
 ENV PYTHONDONTWRITEBYTECODE=1
 COPY requirements/*.txt requirements/
 RUN python3 -m venv /tools \
@@ -19,9 +19,9 @@ COPY examples/hello examples/hello
 COPY image image
 COPY setup/*.py setup/
 COPY src src
-# Byte code does without columns of tracebacks, which are a quarter of it. What no run imports goes: schemas that a
-# validator would read, docutils' writers of other formats, and cffi's compiler (cryptography needs its run time alone).
-# Its last commands work in one folder after another, in one layer.
+# PYTHONNODEBUGRANGES leaves out the columns in tracebacks, a quarter of the byte code. Files that no run needs are
+# removed: schemas for validators, docutils' writers of other formats, and cffi's compiler (cryptography needs only its
+# run time). The last commands change the folder with cd, so that one layer is enough.
 # hadolint ignore=DL3003
 RUN /tools/bin/hatchling build -t wheel -d dist \
     && /tools/bin/uv pip install --no-cache --python /app/venv --no-deps dist/*.whl \
@@ -34,18 +34,18 @@ RUN /tools/bin/hatchling build -t wheel -d dist \
     && mv /app /image/
 
 FROM ${BASE_IMAGE}
-# setuptools-scm and its kin ask git for the version, and SOURCE_DATE_EPOCH is the time of the last commit.
-# Its version is Debian's newest, with what was mended since the base was made.
+# setuptools-scm and similar tools read the version from git, and SOURCE_DATE_EPOCH is the time of the last commit.
+# It is Debian's newest git, with the fixes since the base image was made.
 # hadolint ignore=DL3008
 RUN command -v git || (apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*)
 COPY --from=build /image /
 # For Cloud Build and `docker run --entrypoint gar-publish`.
 RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish
-# The usual place would be below HOME, which the runner mounts: root's files would stay in it.
+# The default is below HOME, which the runner mounts: files of root would stay there after the job.
 ENV UV_CACHE_DIR=/var/cache/uv
-# There is no USER line: the runner mounts its files (outputs, summary) so that only root can be sure to write them.
-# Everything that comes from the project is built on a copy by the user nobody, never as root.
-# -I: no PYTHON* variable, user site or working folder can put code before ours. -u: lines appear as they are said.
+# There is no USER line: only root can always write the files that the runner mounts (outputs, summary).
+# Projects are built in a copy by the user nobody, never by root.
+# -I: no PYTHON* variable, user site or working folder can add modules. -u: output is not buffered.
 LABEL org.opencontainers.image.title="gar-publish" \
     org.opencontainers.image.description="Publishes Python packages to Google Artifact Registry." \
     org.opencontainers.image.licenses="Apache-2.0"

@@ -1,19 +1,19 @@
-# Every target makes the environment that it needs, once, in .venv. Only python3 (3.11 or later, with venv) and git are needed.
+# Each target makes its environment in .venv once. You need python3 (3.11 or later, with venv) and git.
 
 .PHONY: demo test lint docs dist lock bench
 .DELETE_ON_ERROR:
 
-# Publish examples/hello to an emulator, and install it back.
+# Publish examples/hello to an emulator, and install it from there.
 demo: .venv/demo.stamp
 	.venv/bin/gar-publish demo
 
-# Run all tests, a worker for each core. Those that need a Docker engine are skipped without one, or fail where
+# Run all tests, with one worker per core. Without a Docker engine, the tests that need it are skipped, or fail if
 # REQUIRE_DOCKER=1.
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest --numprocesses=auto --no-loadscope-reorder $(PYTEST)
 
-# Check style, format, types, layers, Dockerfiles, workflows, actions, and the documents' links, anchors and tables. Nothing is
-# asked of a server.
+# Check style, format, types, layers, Dockerfiles, workflows, actions, and the documents' links, anchors and tables,
+# all without a network.
 lint: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -36,21 +36,22 @@ EXAMPLES = examples/*/.github/workflows/*.yml
 JACTIONLINT = --shellcheck= --pyflakes=
 ZIZMOR = --offline --persona=pedantic --strict-collection --no-progress --quiet
 
-# Write the inputs of both actions, their types, and the tables of README.md and docs/jobs.md.
+# Write the inputs of both actions, their types, and the tables in README.md and docs/jobs.md.
 docs: .venv/dev.stamp
 	.venv/bin/python docs/tables.py
 
-# Build what goes to PyPI: gar-publish and gar-emulator.
+# Build the distributions for PyPI: gar-publish and gar-emulator.
 dist: .venv/uv.stamp
 	rm -rf dist
 	.venv/bin/hatchling build -d dist
 	cd emulator && ../.venv/bin/hatchling build -d ../dist
 
-# Measure gar-publish and its peers side by side, and write bench/results.json and docs/benchmarks.md: about a quarter of an hour.
+# Compare the speed of gar-publish and other tools, and write bench/results.json and docs/benchmarks.md. It takes about
+# 15 minutes.
 bench: .venv/dev.stamp .venv-bench/stamp
 	.venv/bin/python -m bench.speed $(BENCH)
 
-# Resolve every lock file anew, to the newest versions that fit and are at least a week old.
+# Update every lock file to the newest compatible versions that are at least a week old.
 lock: .venv/uv.stamp
 	cd emulator && ../.venv/bin/hatchling build -t wheel -d ../.venv/emulator
 	.venv/bin/uv $(COMPILE) --upgrade pyproject.toml requirements/dev.in requirements/build.in --all-extras -o requirements/dev.txt
@@ -62,7 +63,7 @@ lock: .venv/uv.stamp
 	.venv/bin/uv $(COMPILE) --upgrade -c requirements/dev.txt requirements/backends.in \
 		--excludes requirements/backends-excludes.txt -o requirements/backends.txt
 
-# No index address, local wheel or setting of this machine may reach a lock file.
+# The lock files must not contain index URLs, local wheels or settings of this machine.
 COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --exclude-newer="7 days" \
 	--find-links .venv/emulator --no-emit-package gar-emulator
@@ -81,7 +82,7 @@ COMPILE = pip compile --no-config --quiet --universal --python-version 3.11 --ge
 	.venv/bin/uv pip install --python .venv --quiet --no-deps --require-hashes -r requirements/dev.txt
 	touch $@
 
-# The peers have an environment to themselves, with pip, as they have on a runner.
+# The other tools have a separate environment with pip, as on a runner.
 .venv-bench/stamp: .venv/uv.stamp requirements/bench.txt
 	python3 -m venv --clear .venv-bench
 	.venv/bin/uv pip install --python .venv-bench --quiet --no-deps --require-hashes --compile-bytecode \

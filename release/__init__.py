@@ -1,4 +1,4 @@
-"""What a release is made of: a version, its notes, a commit that names the image by digest, and two tags.
+"""Make a release: a version, its notes, a commit that names the image by digest, and two tags.
 
-The standard library alone, so that it runs before anything is installed: `python3 -m release --help`.
+It uses only the standard library, so that it runs before anything is installed: `python3 -m release --help`.
 """

@@ -1,4 +1,4 @@
-"""The front door: `python3 -m release check|notes|tag VERSION …`, as .github/workflows/release.yml calls it."""
+"""The command `python3 -m release check|notes|tag VERSION …`, which .github/workflows/release.yml runs."""
 
 import argparse
 import sys
@@ -13,11 +13,11 @@ def main(arguments: list[str], source: Path) -> int:
     """Run one command.
 
     Args:
-        arguments: What stands after `python3 -m release`.
-        source: A checkout of what is to be released.
+        arguments: The arguments after `python3 -m release`.
+        source: A checkout of the commit to release.
 
     Returns:
-        0 done, 2 refused.
+        The exit code: 0 on success, 2 if the release is refused.
     """
     given = new_parser().parse_args(arguments)
     try:
@@ -41,8 +41,8 @@ def new_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m release", description="Release the commit that is checked out.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, does in (
-        ("check", "refuse what cannot be released"),
-        ("notes", "print what CHANGELOG.md says"),
+        ("check", "check that the version can be released"),
+        ("notes", "print the notes from CHANGELOG.md"),
         ("tag", "commit both actions with the image's digest, and push the tags"),
     ):
         command = commands.add_parser(name, help=does, description=does)
@@ -51,7 +51,7 @@ def new_parser() -> argparse.ArgumentParser:
             command.add_argument("image", help="REGISTRY/NAME@sha256:DIGEST")
             command.add_argument("--dry-run", action="store_true", help="show what would be committed; push nothing")
         if name != "notes":
-            command.add_argument("--remote", default="origin", help="where the tags are (default: origin)")
+            command.add_argument("--remote", default="origin", help="the git remote with the tags (default: origin)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The notes of a release, from CHANGELOG.md as https://keepachangelog.com has it."""
+"""Read release notes from CHANGELOG.md, in the format of https://keepachangelog.com."""
 
 import re
 from datetime import date
@@ -7,10 +7,10 @@ from release.version import Refused, Version
 
 
 def notes(changelog: str, version: Version) -> str:
-    """What the section of a version says.
+    """Return the text in the section of a version.
 
     Raises:
-        Refused: It has none, or one without a date or a text.
+        Refused: There is no such section, or it has no date or no text.
     """
     found = re.search(
         rf"^## \[{re.escape(str(version))}\] - (?P<date>\S+)\n(?P<text>.*?)(?=^## |^\[[^\]\n]+\]: |\Z)",
@@ -22,7 +22,7 @@ def notes(changelog: str, version: Version) -> str:
     try:
         date.fromisoformat(found["date"])
     except ValueError:
-        raise Refused(f"CHANGELOG.md has no date for {version}, but {found['date']}") from None
+        raise Refused(f"CHANGELOG.md has no date for {version}: {found['date']} is not YYYY-MM-DD") from None
     if not (text := found["text"].strip()):
         raise Refused(f"CHANGELOG.md says nothing about {version}")
     return f"{text}\n"

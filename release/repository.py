@@ -1,4 +1,4 @@
-"""The git side: a commit that is on no branch, and the tags that lead to it."""
+"""Make the release commit, which is on no branch, and push its tags."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ from release.version import Refused, Version
 
 
 class Repository:
-    """A checkout, and the repository that it is pushed to.
+    """A checkout, and the remote repository.
 
     Args:
-        folder: The checkout. Its files, its index and its branches stay as they are.
-        remote: The name or the address of the other one.
+        folder: The checkout. Its files, index and branches are not changed.
+        remote: The name or URL of the remote repository.
     """
 
     def __init__(self, folder: Path, remote: str) -> None:
@@ -22,24 +22,23 @@ class Repository:
         self._remote = remote
 
     def tags(self) -> list[str]:
-        """Those of the remote."""
+        """Return the tags of the remote repository."""
         listed = self._git("ls-remote", "--tags", "--refs", self._remote)
         return [line.partition("refs/tags/")[2] for line in listed.splitlines()]
 
     def check_clean(self) -> None:
-        """Refuse changes.
+        """Check that all changes are committed.
 
         Raises:
-            Refused: What would be released is not all committed.
+            Refused: There are uncommitted changes.
         """
         if changed := self._git("status", "--porcelain"):
             raise Refused(f"there are changes that are not committed:\n{changed}")
 
     def commit(self, files: Mapping[str, str], message: str) -> str:
-        """A child of the commit that is checked out, in which some files read otherwise.
+        """Create a child of the current commit with some files replaced, and return its hash.
 
-        Returns:
-            Its hash. Nothing refers to it yet.
+        No branch or tag refers to it yet.
         """
         with tempfile.TemporaryDirectory() as temporary:
             index = {"GIT_INDEX_FILE": str(Path(temporary, "index"))}
@@ -51,17 +50,17 @@ class Repository:
         return self._git("commit-tree", tree, "-p", "HEAD", "-m", message)
 
     def difference(self, commit: str) -> str:
-        """From the commit that is checked out to this one."""
+        """Return the diff from the current commit to this one."""
         return self._git("diff", "--no-color", "HEAD", commit)
 
     def push(self, commit: str, version: Version) -> None:
-        """Tag it in the remote: both tags or none. git refuses to move the exact one."""
+        """Push both tags for a commit, or none of them. An existing tag of the exact version is not moved."""
         exact = f"{commit}:refs/tags/{version.tag}"
         self._git("push", "--quiet", "--atomic", self._remote, exact, f"+{commit}:refs/tags/{version.major_tag}")
 
     def _git(self, *arguments: str, stdin: str = "", variables: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
-            ["git", *arguments],  # noqa: S607 - git is wherever the PATH says
+            ["git", *arguments],  # noqa: S607 - git is found through the PATH
             cwd=self._folder,
             env=os.environ | (variables or {}),
             input=stdin,

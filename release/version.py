@@ -1,4 +1,4 @@
-"""Versions of gar-publish, and whether the next one may come."""
+"""Versions of gar-publish, and the check of the next one."""
 
 import re
 import tomllib
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class Refused(Exception):
-    """There can be no such release; says why."""
+    """The release is refused; the message says why."""
 
 
 @dataclass(frozen=True, order=True)
 class Version:
-    """MAJOR.MINOR.PATCH, as in https://semver.org, and nothing after it."""
+    """A version MAJOR.MINOR.PATCH of https://semver.org, without a pre-release or build part."""
 
     major: int
     minor: int
@@ -22,10 +22,10 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> "Version":
-        """Read one.
+        """Parse a version.
 
         Raises:
-            Refused: It is none.
+            Refused: The text is not a version.
         """
         if not re.fullmatch(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", text):
             raise Refused(f"{text} is not MAJOR.MINOR.PATCH")
@@ -36,25 +36,25 @@ class Version:
 
     @property
     def tag(self) -> str:
-        """The tag that never moves."""
+        """Return the tag of this version, which never moves."""
         return f"v{self}"
 
     @property
     def major_tag(self) -> str:
-        """The tag that moves to each release of the major version."""
+        """Return the tag of the major version, which moves to each of its releases."""
         return f"v{self.major}"
 
 
 def check(version: Version, declared: Version, tags: Iterable[str]) -> None:
-    """Refuse a version that does not come next.
+    """Check that a version can be released next.
 
     Args:
-        version: What is to be released.
-        declared: What the project calls itself.
-        tags: Those that there are.
+        version: The version to release.
+        declared: The version in pyproject.toml.
+        tags: The existing tags.
 
     Raises:
-        Refused: The project says another one, or one of the same major version that is not older has been released:
+        Refused: The project declares another version, or this or a later one of the same major version is released:
             the tag of the major version would move back.
     """
     if version != declared:
