@@ -114,7 +114,7 @@ class Containers:
         return [self._run(IMAGE, [], environment, mounts, "--workdir=/github/workspace")]
 
     def _uv(self, workspace: Path) -> list[Command]:
-        """Return the command of uv in such a container, with a warm cache."""
+        """Return the command of uv in a container of the base image, with a warm cache."""
         cache = Path(self.tools.stage.environment["UV_CACHE_DIR"])
         mounts = {workspace: "/work", cache: _CACHE, (PEERS / "uv").resolve(): "/usr/local/bin/uv"}
         environment = {**self.tools.peer_login(), "HOME": "/tmp", "UV_CACHE_DIR": _CACHE}

@@ -64,7 +64,7 @@ class Killer:
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, number: int) -> list[str]:
-        """Publish, kill, and publish again; with another version if the run ended before it was killed.
+        """Publish, kill, and publish again. If the run ended before it was killed, repeat with another version.
 
         Returns:
             The problems found afterwards.
@@ -182,10 +182,10 @@ def _project(folder: Path, number: int) -> list[Path]:
 
 
 def main() -> int:
-    """Kill runs, and count those whose repetition was right.
+    """Kill runs, and count how many the same command completed.
 
     Returns:
-        1 if any was wrong.
+        1 if any was not completed.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
@@ -198,7 +198,7 @@ def main() -> int:
 
 
 def kill(runs: int, seed: int, folder: Path) -> int:
-    """Kill so many runs, and return how many were completed by running the same command again."""
+    """Kill runs, and return how many of them the same command completed."""
     with Emulator(data=folder / "emulator") as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
         killer = Killer(emulator, folder, random.Random(seed))
         right = 0

@@ -46,7 +46,7 @@ async def _serve(target: int) -> None:
 
 
 class _End(asyncio.Protocol):
-    """One end: what it reads, also the end of the stream, is written to the other end after the delay.
+    """One end of a connection. After the delay, the other end writes the data, also the end of the stream.
 
     Attributes:
         transport: The transport to read from and write to.

@@ -1,6 +1,7 @@
 """Publish with every fault at every endpoint, and show the outcomes: `python -m bench.matrix`.
 
-Each cell publishes one wheel in this process, with one fault at one endpoint. Its clock moves by sleeping only.
+Each cell publishes one wheel in this process, with one fault at one endpoint. Waits move its own
+clock, and take almost no real time.
 """
 
 import argparse
@@ -27,11 +28,11 @@ from tests.wheels import make_wheel
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
 THROUGH = "came through"
 SENSELESS = "-"
-"""A fault that the endpoint cannot have: only an index can lag."""
+"""The outcome of a fault that the endpoint cannot have: for example, only an index can lag."""
 
 AT_ONCE = 8
 SLOW = {"silence", "drip"}
-"""Rows that take real time, until the timeout."""
+"""The rows that take real time until the timeout."""
 
 ANSWER_SECONDS = 0.4
 TIMES = {"twice": 2, "for ever": 0}
@@ -82,7 +83,7 @@ class Cell:
 
     Attributes:
         folder: The folder for the wheel and the emulator's data.
-        keys: The keys of the emulator, which take long to make.
+        keys: The keys of the emulator, made once because that is slow.
         row: One of `ROWS`.
         times: How often the fault occurs; 0 for ever.
         wrong: The problems found.

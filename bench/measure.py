@@ -1,4 +1,4 @@
-"""Measure wall time, and the memory of all processes. Each round runs every case once, in another order."""
+"""Measure wall time, and the memory of all processes. Each round runs every case once, in a different order."""
 
 import os
 import re
@@ -34,9 +34,9 @@ class Case:
 
     Attributes:
         name: The name of its folder.
-        prepare: Returns, for an empty folder and a unique number, the commands to time: for each part, by its name in
+        prepare: Returns the commands to time for an empty folder and a unique number: for each part, by its name in
             the tables, the commands that run one after the other.
-        check: Raises, for that number, if the work was not done.
+        check: Raises a RuntimeError if the work with that number was not done.
         rounds: The number of rounds that it takes part in; None for all.
         warm: Whether it takes part in the first round, which fills caches and does not count.
     """
@@ -85,7 +85,7 @@ class Bench:
         self._numbers = iter(range(1, 1_000_000))
 
     def run(self, cases: Sequence[Case], rounds: int) -> dict[str, Summary]:
-        """Run so many rounds after one that does not count. A case that fails is not run again."""
+        """Run the rounds after one that does not count. A case that fails is not run again."""
         found: dict[str, dict[str, Summary]] = {case.name: {} for case in cases}
         for each in range(-1, rounds):
             start = max(each, 0) % len(cases)
@@ -169,7 +169,7 @@ class _Memory:
 def _descendants(process: int) -> Iterator[int]:
     with suppress(OSError):
         for task in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208 - half the time of Path
-            with open(f"/proc/{process}/task/{task}/children", "rb") as file:  # noqa: PTH123 - the same
+            with open(f"/proc/{process}/task/{task}/children", "rb") as file:  # noqa: PTH123 - as above
                 for child in map(int, file.read().split()):
                     yield child
                     yield from _descendants(child)
@@ -177,7 +177,7 @@ def _descendants(process: int) -> Iterator[int]:
 
 def _memory_of(process: int) -> int:
     """Return the memory in bytes; 0 if the process has ended."""
-    with suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123 - the same
+    with suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123 - as above
         for line in file:
             if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * _KIB

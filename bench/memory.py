@@ -17,7 +17,7 @@ from gar_emulator import Emulator
 
 MIB = 1024 * 1024
 MOST = 25 * MIB
-"""The most bytes of memory that a large file may take beyond a small one."""
+"""The limit in bytes for the additional memory of a large file."""
 
 _WATCHED = """
 import sys
@@ -26,7 +26,7 @@ code = main()
 print(open("/proc/self/status").read())
 sys.exit(code)
 """
-"""The command, which prints its own peak at the end: on Linux, the peak that a parent gets includes the parent's."""
+"""The command prints its own peak, because on Linux, the peak that a parent gets includes the parent's."""
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ _PRELOADED = [
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node is in its tree."""
+    """The place of a node in its tree."""
 
     parent: ast.AST
     field: str
@@ -109,7 +109,7 @@ class Mutant:
 
 
 def mutants(path: Path, source: str) -> Iterator[Mutant]:
-    """All mutants of one file, in the order of its nodes."""
+    """Yield all mutants of one file, in the order of its nodes."""
     tree = ast.parse(source)
     for place, node in _places(tree):
         for new in _changes(place, node):
@@ -136,7 +136,7 @@ def _stays(parent: ast.AST, node: ast.AST) -> bool:
             return True
         case _, ast.Assign([ast.Name("__all__")]):
             return True
-        case ast.JoinedStr() | ast.FormattedValue(), ast.Constant() | ast.JoinedStr():  # see the whole f-string
+        case ast.JoinedStr() | ast.FormattedValue(), ast.Constant() | ast.JoinedStr():  # changed as one f-string
             return True
         case ast.Call(ast.Name("cast"), [first, *_]), _:
             return first is node
@@ -201,7 +201,7 @@ def _negated_otherwise(condition: ast.expr) -> bool:
 
 
 def sample(root: Path, room: str, count: int, seed: int) -> list[Mutant]:
-    """Draw so many mutants of a room, and return them in the order of its files."""
+    """Draw `count` mutants of a room, and return them in the order of its files."""
     folder = root / PACKAGE / room
     paths = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     found = [mutant for path in paths for mutant in mutants(path.relative_to(root), path.read_text(encoding="utf-8"))]
@@ -210,18 +210,18 @@ def sample(root: Path, room: str, count: int, seed: int) -> list[Mutant]:
 
 
 def copy(root: Path, to: Path) -> None:
-    """Copy the files of a checkout that git knows or does not ignore."""
+    """Copy the files of a checkout that git tracks or does not ignore."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(listing, cwd=root, text=True).split("\0"):
         if name and (root / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, to / name)
-    # Changed sources may have the size and the time of the old ones.
+    # Mutated sources can have the size and time of the originals, so byte code is checked by hash.
     compileall.compile_dir(to, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
 def test_files(root: Path, room: str, first: str) -> list[Path]:
-    """The test files of a room, those of one module first."""
+    """Return the test files of a room, those of one module first."""
     folder = root / TESTS / room
     found = sorted(folder.rglob("test_*.py")) if folder.is_dir() else [root / TESTS / f"test_{room}.py"]
     return sorted(found, key=lambda path: not path.name.startswith(f"test_{first}"))
@@ -252,10 +252,10 @@ def _run_tests(root: Path, files: list[Path]) -> None:
 
 
 def run(root: Path, room: str, count: int, seed: int) -> tuple[int, int]:
-    """Run a room's tests against a sample of its mutants, and print what becomes of each.
+    """Run a room's tests against a sample of its mutants, and print whether each survived.
 
     Returns:
-        How many were killed, and how many there were.
+        The number of killed mutants, and of all mutants in the sample.
     """
     killed = 0
     with tempfile.TemporaryDirectory(prefix="gar-publish-mutants-") as folder:
@@ -278,10 +278,10 @@ def run(root: Path, room: str, count: int, seed: int) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Run the tests against a sample, and count.
+    """Run the tests against a sample of mutants, and print how many were killed.
 
     Returns:
-        0, also where mutants survived.
+        0, even if mutants survived.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("room", metavar="ROOM")

@@ -46,7 +46,7 @@ def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> 
 
 
 def write_workspace(folder: Path, count: int, version: str) -> Path:
-    """Write a uv workspace with so many hatchling projects below `packages`, and return its folder."""
+    """Write a uv workspace with `count` hatchling projects below `packages`, and return its folder."""
     for number in range(count):
         write(folder / "packages" / part(number), part(number), version)
     (folder / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')

@@ -1,4 +1,4 @@
-"""Publish in a separate process, or in this one with a retry policy of the caller."""
+"""Publish in a separate process, or in this process with the caller's retry policy."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ DIRECT = ("--workload-identity-provider", PROVIDER)
 
 
 def process_environment(emulator: Emulator, temporary: Path) -> dict[str, str]:
-    """Return the environment of a publishing process: the emulator's variables, and little of this process."""
+    """Return the environment of a publishing process: the emulator's variables, PATH and SSL_CERT_FILE."""
     passed_on = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
     return {**passed_on, "HOME": str(temporary), "TMPDIR": str(temporary), **emulator.exports()}
 
@@ -38,7 +38,7 @@ class Credential:
 
 
 def credentials(emulator: Emulator) -> dict[str, Credential]:
-    """Return each kind by the endpoint that only it needs."""
+    """Return each kind of credential by the endpoint that only it uses."""
     federation = {"workload-identity-provider": PROVIDER}
     metadata = {name: value for name, value in emulator.exports().items() if name.startswith("GCE_")}
     return {

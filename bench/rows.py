@@ -59,11 +59,12 @@ class Row:
     """One piece of work.
 
     Attributes:
-        work: The work.
-        peer: What it is compared with.
+        work: The description of the work.
+        peer: The tool or work that it is compared with.
         ratio: The result, which must not exceed the target; None if it was not measured.
+        target: The highest result that meets the target.
         fine: Whether the other conditions are met.
-        unit: The unit of both; empty for a ratio.
+        unit: The unit of the result and the target; empty for a ratio.
         note: A remark.
     """
 

@@ -19,16 +19,16 @@ from tests.wheels import make_wheel
 
 AT_ONCE = 4
 HASTE = 20
-"""The factor by which waits are shorter than real ones, as are the faults that take time."""
+"""The factor by which waits and slow faults are shortened."""
 
 _SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
 _REFUSAL = "401"
-"""Not injected: a repeated 401, or one of a token service, rightly ends a run."""
+"""Not injected, because a repeated 401, or one of a token service, correctly ends a run."""
 
 
 @dataclass(frozen=True)
 class Soak:
-    """Publishes wheels with different names, side by side."""
+    """Publishes wheels with different names in parallel."""
 
     emulator: Emulator
     folder: Path
@@ -55,7 +55,7 @@ class Soak:
 
 
 def faults(rate: float) -> list[Fault]:
-    """Return every fault that a run survives, at every endpoint; together they hit a request at this rate."""
+    """Return every fault that a run survives, for every endpoint. Each request has a fault with this probability."""
     kinds = {
         endpoint: [kind for kind in FAULTS if kind != _REFUSAL and (kind != "lag" or endpoint in {"index", "download"})]
         for endpoint in ENDPOINTS
@@ -68,7 +68,7 @@ def faults(rate: float) -> list[Fault]:
 
 
 def soak(publishes: int, rate: float, seed: int, folder: Path) -> tuple[int, int, int, int]:
-    """Publish so many times.
+    """Publish many times with random faults.
 
     Returns:
         The numbers of published, lost and doubled files, and of faults that occurred.

@@ -1,6 +1,6 @@
 """Compare gar-publish with its peers on the same projects: `make bench`.
 
-It prints the table of targets, and writes `bench/results.json`, `docs/benchmarks.md` and its chart.
+The command prints the table of targets, and writes `bench/results.json`, `docs/benchmarks.md` and its chart.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> int:
     """Measure, and write the results.
 
     Returns:
-        0, even if a target is not met: the table shows that.
+        0, even if a target is not met; the table shows that.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)

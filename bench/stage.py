@@ -25,13 +25,13 @@ _PASSED_ON = re.compile(
     r"LANG | (HTTP|HTTPS|ALL)_PROXY | (PIP|UV)_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|CONFIG_FILE)",
     re.VERBOSE | re.IGNORECASE,
 )
-"""The settings of package indexes and proxies are taken from this machine; no others are."""
+"""The variables of this machine that programs get: locale, proxies and package indexes."""
 
 _SETTINGS = (".netrc", ".pip", ".config/pip", ".config/uv")
 
 
 class Stage:
-    """Servers, and what programs need to connect to them, while the context is open.
+    """The servers, and the settings that programs need to connect to them, while the context is open.
 
     Args:
         folder: The folder for all files, caches included.
@@ -40,7 +40,7 @@ class Stage:
         environment: The environment of every program.
         job: Variables for gar-publish: the emulator's address, and the identity of a workflow's job.
         upload_url: The URL that the peers upload to.
-        token: Their token.
+        token: The token of the peers.
         bundle: The certificate authorities of this machine and of the emulator.
     """
 

@@ -17,7 +17,7 @@ UV_ALL = "uv build --all-packages + one uv publish"
 LOOP = f"loop of {TWINE}"
 
 Type = Callable[[Path], list[Command]]
-"""Returns the commands for a project's folder."""
+"""A function that returns the commands for a project's folder."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Tools:
         return Command([str(PEERS / program), *arguments], folder, environment)
 
     def peer_login(self) -> dict[str, str]:
-        """Return the variables of the peers for the registry, the token, and their caches."""
+        """Return the peers' variables for the registry, the token, and their caches."""
         url, token, folder = self.stage.upload_url, self.stage.token, self.stage.folder
         return {
             "TWINE_USERNAME": USER,
@@ -150,7 +150,7 @@ class Tools:
 
     @property
     def untouched(self) -> Path:
-        """A cache of uv that exists only if uv ran although there was nothing to build."""
+        """Return the path of a uv cache. It exists only if uv ran although there was nothing to build."""
         return self.stage.folder / "untouched"
 
     def check(self, names: Iterable[str], number: int) -> None:
