@@ -1,4 +1,4 @@
-"""Every kind of credential, from the input to a token that the registry takes or refuses."""
+"""Every kind of credential, from the input to a token that the registry accepts or refuses."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 READER = "reader@demo-project.iam.gserviceaccount.com"
 
 MAY_UPLOAD, MAY_READ, UNKNOWN = 400, 403, 401
-"""What an empty upload is answered with: it is empty, it may not be, or nobody knows who asks."""
+"""The status of an empty upload: it is empty, it is forbidden, or the token is unknown."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def rights(emulator: Emulator, session: requests.Session) -> Rights:
 
 @pytest.fixture
 def can_publish(rights: Rights, console: Memory) -> Check:
-    """Checks that a source's tokens may upload, that the read-only ones may not, and that both were masked."""
+    """Return a check that a source's tokens may upload, that its read-only tokens may not, and that both are masked."""
 
     def can_publish(source: TokenSource) -> None:
         assert rights(source) == MAY_UPLOAD
@@ -144,7 +144,7 @@ def test_reader_may_only_read(opened: Open, rights: Rights, emulator: Emulator) 
     assert rights(opened(access_token=emulator.access_token(READER))) == MAY_READ
 
 
-def test_senseless_token(opened: Open, rights: Rights) -> None:
+def test_a_malformed_token(opened: Open, rights: Rights) -> None:
     assert rights(opened(access_token="senseless")) == UNKNOWN
 
 
@@ -190,7 +190,7 @@ class TestRefused:
     ("endpoint", "seconds", "anchor"),
     [("sts", 7200, "stale-token"), ("oauth", 7200, "clock-skew"), ("oauth", -7200, "clock-skew")],
 )
-def test_clocks_that_disagree_are_named_as_the_cause(
+def test_a_wrong_clock_is_the_likely_cause(
     emulator: Emulator, opened: Open, endpoint: Literal["sts", "oauth"], seconds: float, anchor: str
 ) -> None:
     emulator.inject(Fault(endpoint, "skew", times=0, seconds=seconds))

@@ -17,7 +17,7 @@ import trustme
 
 from gar_publish.transport import preconnect
 from gar_publish.transport.preconnect import Preconnector
-from gar_publish.transport.session import Session, new_session, release
+from gar_publish.transport.session import Session, new_session
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -249,9 +249,3 @@ def test_without_tls(preconnector: Preconnector, session: Session) -> None:
         preconnector.connect({url: 1})
         assert session.get(url).text == "ok"
         server.shutdown()
-
-
-def test_a_body_that_nobody_wants_costs_no_connection(server: Server, session: Session) -> None:
-    release(session.get(server.url, stream=True))
-    assert session.get(server.url).text == "ok"
-    assert server.accepted == 1

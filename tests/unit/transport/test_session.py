@@ -1,20 +1,18 @@
 import gzip
-import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from socket import socket
-from time import monotonic, process_time
+from time import process_time
 
 import pytest
 import requests
 
 from gar_publish import __version__
-from gar_publish.context import Context, RetryPolicy
+from gar_publish.context import Context
 from gar_publish.errors import BadInput
 from gar_publish.transport.retry import with_retries
-from gar_publish.transport.session import BODY_LIMIT, new_session
+from gar_publish.transport.session import BODY_LIMIT, SLOWEST, chunks, is_success, new_session, release
 from tests.unit.servers import Reply, ScriptedServer, serve
 
 
@@ -22,50 +20,6 @@ from tests.unit.servers import Reply, ScriptedServer, serve
 def other() -> Iterator[ScriptedServer]:
     with serve() as server:
         yield server
-
-
-@pytest.fixture
-def quick() -> Iterator[requests.Session]:
-    with new_session(RetryPolicy(timeouts=(0.2, 0.2))) as session:
-        yield session
-
-
-@contextmanager
-def one_client(handle: Callable[[socket, threading.Event], None]) -> Iterator[str]:
-    """Yield the URL of a server for one connection, which `handle` ends when the event is set."""
-    stop = threading.Event()
-
-    def serve_one() -> None:
-        connection, _ = listening.accept()
-        with connection, suppress(OSError):
-            connection.recv(1000)
-            handle(connection, stop)
-
-    with socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        thread = threading.Thread(target=serve_one, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        finally:
-            stop.set()
-            thread.join()
-
-
-def slow(head: bytes) -> AbstractContextManager[str]:
-    """Yield the URL of a server that sends `head`, and then one byte of a header or a body from time to time."""
-    bytes_ = (
-        itertools.chain([head], itertools.repeat(b"x")) if head else (bytes([each]) for each in b"HTTP/1.1 200 " * 99)
-    )
-
-    def handle(connection: socket, stop: threading.Event) -> None:
-        for each in bytes_:
-            connection.sendall(each)
-            if stop.wait(0.05):
-                return
-
-    return one_client(handle)
 
 
 class TestSession:
@@ -81,50 +35,6 @@ class TestSession:
             assert "Cookie" not in seen.headers
             assert "Authorization" not in seen.headers
             assert (seen.headers["X"], seen.headers["User-Agent"]) == ("y", "another")
-
-    def test_a_silent_server(self, quick: requests.Session) -> None:
-        with socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen()
-            with pytest.raises(requests.Timeout):
-                quick.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-
-    @pytest.mark.parametrize(
-        "head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["in its head", "in its body"]
-    )
-    def test_a_slow_answer(self, head: bytes, quick: requests.Session) -> None:
-        with slow(head) as url, pytest.raises((requests.ConnectionError, requests.Timeout)):
-            quick.get(url)
-
-    @pytest.mark.parametrize(("pause", "ends"), [(0.3, True), (30.0, False)])
-    def test_a_pause_while_a_body_is_sent(self, pause: float, *, ends: bool) -> None:
-        """The limit is 0.1 seconds for a connection, and 1 for a pause while a body is sent."""
-
-        def handle(connection: socket, stop: threading.Event) -> None:
-            if stop.wait(pause):
-                return
-            while (piece := connection.recv(1 << 20)) and not piece.endswith(b"0\r\n\r\n"):
-                pass
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-        with (
-            one_client(handle) as url,
-            new_session(RetryPolicy(timeouts=(0.1, 1.0))) as session,
-            nullcontext() if ends else pytest.raises(requests.ConnectionError),
-        ):
-            assert session.post(url, data=itertools.repeat(b"x" * 65536, 1000)).ok
-
-    @pytest.mark.parametrize("sends", [False, True])
-    def test_a_silent_proxy(self, *, sends: bool) -> None:
-        def handle(connection: socket, stop: threading.Event) -> None:
-            while not stop.wait(0.05):
-                connection.sendall(b"x" if sends else b"")
-
-        started = monotonic()
-        with one_client(handle) as proxy, new_session(RetryPolicy(timeouts=(0.2, 30.0))) as session:
-            with pytest.raises((requests.ConnectionError, requests.Timeout)):
-                session.get("https://us-python.pkg.dev/", proxies={"https": proxy})
-            assert monotonic() - started < 15
 
     def test_answers_are_utf_8(self, server: ScriptedServer, session: requests.Session) -> None:
         server.on("/", Reply(200, f'"{"ä" * 400_000}"', {"Content-Type": "application/json; charset=punycode"}))
@@ -150,13 +60,6 @@ class TestSession:
     def test_a_refusal_whose_body_breaks_off(self, server: ScriptedServer, session: requests.Session) -> None:
         server.on("/", Reply(403, "no", cut=10))
         assert session.get(server.url).text == "no"
-
-    def test_the_callers_timeout_wins(self, session: requests.Session) -> None:
-        with socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen()
-            with pytest.raises(requests.Timeout):
-                session.get(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.1)
 
     def test_netrc_is_ignored(
         self,
@@ -221,3 +124,75 @@ def test_a_request_that_cannot_be_made(session: requests.Session, context: Conte
     proxies = {"https": "ftp://proxy.example"}
     with pytest.raises(BadInput, match="could not be made"):
         with_retries(lambda: session.get("https://us-python.pkg.dev/", proxies=proxies), context, "ask")
+
+
+def test_limits() -> None:
+    assert (BODY_LIMIT, SLOWEST) == (1024 * 1024, 10_000)
+
+
+@pytest.mark.parametrize(("status", "success"), [(199, False), (200, True), (204, True), (299, True), (300, False)])
+def test_is_success(status: int, success: bool) -> None:  # noqa: FBT001 - a table
+    response = requests.Response()
+    response.status_code = status
+    assert is_success(response) is success
+
+
+def test_the_longest_body(server: ScriptedServer, session: requests.Session) -> None:
+    server.on("/", Reply(200, b"x" * BODY_LIMIT))
+    assert len(session.get(server.url).content) == BODY_LIMIT
+
+
+def test_a_stream_is_left_to_the_caller(server: ScriptedServer, session: requests.Session) -> None:
+    body = b"x" * (BODY_LIMIT + 1)
+    server.on("/", Reply(200, body))
+    assert b"".join(chunks(session.get(server.url, stream=True), 5)) == body
+
+
+@pytest.mark.parametrize(("seconds", "slow"), [(5.09, False), (5.11, True)])
+def test_chunks_must_be_fast_on_average(
+    seconds: float,
+    slow: bool,  # noqa: FBT001 - a table
+    server: ScriptedServer,
+    session: requests.Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first 5 seconds are free, and 1,000 bytes may take a tenth of a second more."""
+    server.on("/", Reply(200, b"x" * 1000))
+    response = session.get(server.url, stream=True)
+    clock = iter([1000.0, *[1000.0 + seconds] * 9])
+    monkeypatch.setattr("gar_publish.transport.session._CHUNK", 1 << 20)
+    monkeypatch.setattr("gar_publish.transport.session.time.monotonic", lambda: next(clock))
+    with pytest.raises(requests.Timeout, match="too slow") if slow else nullcontext():
+        assert len(b"".join(chunks(response, 5))) == 1000
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, True), (64 * 1024 - 1, True), (64 * 1024, False)])
+def test_release_keeps_the_connection_after_a_short_body(
+    size: int,
+    kept: bool,  # noqa: FBT001 - a table
+    server: ScriptedServer,
+    session: requests.Session,
+) -> None:
+    server.on("/", Reply(200, b"x" * size))
+    response = session.get(server.url, stream=True)
+    pool = response.raw._pool
+    release(response)
+    session.get(server.url)
+    assert pool.num_connections == (1 if kept else 2)
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/", "http://[::1"])
+def test_a_redirect_that_is_no_url_is_the_answer(
+    location: str, server: ScriptedServer, session: requests.Session
+) -> None:
+    server.on("/", Reply(302, "moved", headers={"Location": location}))
+    response = session.get(server.url)
+    assert (response.status_code, response.text) == (302, "moved")
+    assert len(server.seen) == 1
+
+
+def test_settings_of_the_pool() -> None:
+    with new_session(connections=7) as session:
+        adapter = session.get_adapter("https://us-python.pkg.dev/")
+        assert adapter is session.get_adapter("https://x.example/")
+        assert adapter._pool_maxsize == 7  # type: ignore[attr-defined] # private
