@@ -58,7 +58,7 @@ def leaks(
     # From now on, the fixtures of modules and of the session count for the next test.
     listener.leaks = Leaks()
     for phase, stream, said in request.node._report_sections:
-        leaks.hear(f"{stream} of the test's {phase}", said)
+        leaks.scan(f"{stream} of the test's {phase}", said)
     if found := leaks.findings(tmp_path, temporary):
         pytest.fail("secrets leaked:\n" + "\n".join(found), pytrace=False)
 

@@ -78,7 +78,7 @@ class Leaks:
 
     def __init__(self) -> None:
         self._secrets = dict(TOKEN_PREFIXES)
-        self._heard: list[tuple[str, bytes]] = []
+        self._texts: list[tuple[str, bytes]] = []
         self._own: set[str] = set()
         self._excused: list[str] = []
 
@@ -88,10 +88,10 @@ class Leaks:
             if len(part) >= SHORTEST and not part.startswith("-----"):
                 self._secrets[part] = kind
 
-    def hear(self, where: str, said: str | bytes | None) -> None:
+    def scan(self, where: str, said: str | bytes | None) -> None:
         """Add a text to search at the end of the test."""
         if said:
-            self._heard.append((where, said.encode(errors="replace") if isinstance(said, str) else said))
+            self._texts.append((where, said.encode(errors="replace") if isinstance(said, str) else said))
 
     def expect(self, path: str | os.PathLike[str]) -> None:
         """Do not search a file or folder that contains a secret on purpose."""
@@ -101,7 +101,7 @@ class Leaks:
         """Do not search the texts whose place contains `part`. Callers explain why in a comment."""
         self._excused.append(part)
 
-    def forget(self) -> None:
+    def remove_secrets(self) -> None:
         """Remove all secrets, so that a test of this scanner does not fail by its own secret."""
         self._secrets.clear()
 
@@ -117,8 +117,8 @@ class Leaks:
             for secret, kind in self._secrets.items()
             for form, name in encodings(secret).items()
         }
-        heard = [place for place in self._heard if not any(part in place[0] for part in self._excused)]
-        places = [*heard, *(place for folder in folders for place in self._files(folder))]
+        texts = [place for place in self._texts if not any(part in place[0] for part in self._excused)]
+        places = [*texts, *(place for folder in folders for place in self._files(folder))]
         return sorted(
             {
                 f"{where} contains: {kind}"
@@ -172,13 +172,13 @@ class Listener:
     def _wrap_output(self, owner: Any, method: str, where: str) -> None:
         original = getattr(owner, method)
 
-        def heard(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
             for said in result:
-                self.leaks.hear(where, said)
+                self.leaks.scan(where, said)
             return result
 
-        setattr(owner, method, heard)
+        setattr(owner, method, wrapped)
 
     def _wrap_secret(self, method: str, kind: str) -> None:
         """Add each secret that an emulator in this process issues."""
@@ -202,9 +202,9 @@ class Listener:
         elif event == "subprocess.Popen" and _by_gar_publish():
             _, argv, _, env = args
             program = os.fsdecode(argv if isinstance(argv, str | bytes) else argv[0])
-            self.leaks.hear(f"the argument vector of {program}", repr(argv))
+            self.leaks.scan(f"the argument vector of {program}", repr(argv))
             environment = os.environ if env is None else env
-            self.leaks.hear(
+            self.leaks.scan(
                 f"the environment of {program}",
                 "\n".join(f"{os.fsdecode(name)}={os.fsdecode(value)}" for name, value in environment.items()),
             )
@@ -229,8 +229,8 @@ class Listener:
                     # Between fork and exec, a child still shows the environment of its parent.
                     if argv and argv not in (ours.get(pid), ours[parent]):
                         name = argv.replace(b"\0", b" ")[:200].decode(errors="replace")
-                        self.leaks.hear(f"the argument vector of {name}", argv)
-                        self.leaks.hear(f"the environment of {name}", _read(pid, "environ").replace(b"\0", b"\n"))
+                        self.leaks.scan(f"the argument vector of {name}", argv)
+                        self.leaks.scan(f"the environment of {name}", _read(pid, "environ").replace(b"\0", b"\n"))
                     ours[pid] = argv
                 elif pid != os.getpid():
                     others.add(pid)

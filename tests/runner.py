@@ -236,7 +236,7 @@ class Runner:
         finally:
             container.remove(force=True)
         step = Step(code, log, {name: (self.file_commands / name.lower()).read_text() for name in FILES})
-        leaks.hear("the step's log", log)
+        leaks.scan("the step's log", log)
         for name, text in step.files.items():
-            leaks.hear(f"GITHUB_{name}", text)
+            leaks.scan(f"GITHUB_{name}", text)
         return step

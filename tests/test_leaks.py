@@ -38,7 +38,7 @@ def planted() -> Leaks:
     ],
 )
 def test_finds_every_encoding(planted: Leaks, name: str, write: Callable[[str], str]) -> None:
-    planted.hear("the log", f"before {write(SECRET)} after")
+    planted.scan("the log", f"before {write(SECRET)} after")
     assert f"the log contains: access token ({name})" in planted.findings()
 
 
@@ -46,7 +46,7 @@ def test_finds_a_line_of_a_key_and_the_signature_of_an_identity_token() -> None:
     leaks = Leaks()
     leaks.know("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END PRIVATE KEY-----\n", "key")
     leaks.know("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ", "identity token")
-    leaks.hear("the log", "MIIEvQIBADANBgkqhkiG c2lnbmF0dXJlLXNpZ25hdHVyZQ -----BEGIN PRIVATE KEY-----")
+    leaks.scan("the log", "MIIEvQIBADANBgkqhkiG c2lnbmF0dXJlLXNpZ25hdHVyZQ -----BEGIN PRIVATE KEY-----")
     assert leaks.findings() == ["the log contains: identity token (plain)", "the log contains: key (plain)"]
 
 
@@ -60,7 +60,7 @@ def test_finds_a_line_of_a_key_and_the_signature_of_an_identity_token() -> None:
     ],
 )
 def test_allows_places_that_contain_a_secret_on_purpose(planted: Leaks, said: str) -> None:
-    planted.hear("the log", said)
+    planted.scan("the log", said)
     assert planted.findings() == []
 
 
@@ -73,7 +73,7 @@ def test_allows_places_that_contain_a_secret_on_purpose(planted: Leaks, said: st
     ],
 )
 def test_allows_no_other_places(planted: Leaks, said: str) -> None:
-    planted.hear("the log", said)
+    planted.scan("the log", said)
     assert planted.findings() == ["the log contains: access token (plain)"]
 
 
@@ -92,7 +92,7 @@ def test_scans_processes_that_gar_publish_starts(leaks: Leaks) -> None:
     module.start([sys.executable, "-c", "", SECRET], env=dict(os.environ))
     module.start([sys.executable, "-c", ""], env={"TOKEN": SECRET})
     found = leaks.findings()
-    leaks.forget()
+    leaks.remove_secrets()
     assert found == [
         f"the argument vector of {sys.executable} contains: access token (plain)",
         f"the environment of {sys.executable} contains: access token (plain)",
@@ -107,7 +107,7 @@ def test_scans_output_files_and_children_of_a_process(leaks: Leaks, tmp_path: Pa
     )
     subprocess.run([sys.executable, "-c", child], check=True, capture_output=True, cwd=tmp_path)
     found = leaks.findings(tmp_path)
-    leaks.forget()
+    leaks.remove_secrets()
     starts = [
         f"{tmp_path}/left contains: ",
         "the argument vector of ",
@@ -127,5 +127,5 @@ def test_finds_every_token_of_an_emulator_in_another_process(tmp_path: Path) -> 
             "identity token": emulator.cloud.keys.id_token({"sub": "repo"}),
         }.items():
             leaks = Leaks()
-            leaks.hear("the log", base64.b64encode(f"user:{token}".encode()))
+            leaks.scan("the log", base64.b64encode(f"user:{token}".encode()))
             assert leaks.findings() == [f"the log contains: {kind} (base64)"]

@@ -113,7 +113,7 @@ class CloudBuild:
             log = container.logs().decode()
         finally:
             container.remove(force=True)
-        self._leaks.hear(f"the log of {step['id']}", log)
+        self._leaks.scan(f"the log of {step['id']}", log)
         assert code == 0, f"{step['id']} ended with {code}: {log}"
         written = output / "output"
         return StepResult(log, written.read_text() if written.exists() else "")

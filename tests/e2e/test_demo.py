@@ -31,5 +31,5 @@ def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Hello, world, from a package that came out of Artifact Registry." in run.stdout + run.stderr
+    assert "Hello, world, from a package in Artifact Registry." in run.stdout + run.stderr
     assert "ya29." not in run.stdout + run.stderr

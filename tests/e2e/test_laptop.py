@@ -67,7 +67,7 @@ def test_the_commands_publish_and_install_with_gclouds_login(
         ],
     ).decode()
 
-    leaks.hear("the log", log)
+    leaks.scan("the log", log)
     assert f"uploaded  greetings_{runner}-1.0.0-py3-none-any.whl" in log
     assert "\x1b" not in log
     if runner == "uvx":

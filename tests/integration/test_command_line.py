@@ -253,7 +253,7 @@ def test_demo(doors: Doors, leaks: Leaks) -> None:
     assert done.code == 0, done.err
     assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in done.err
     assert "oauth2accesstoken:***@" in done.err
-    assert "Hello, world, from a package that came out of Artifact Registry." in done.err
+    assert "Hello, world, from a package in Artifact Registry." in done.err
     assert "Done." in done.err
 
 
