@@ -66,25 +66,25 @@ def _named(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 def _load(named: tuple[tuple[str, str], ...]) -> "SSLContext":
     import ssl  # connections begin before it is loaded
 
-    if not named and _uses_truststore():
+    bundled = bool(named) and named[0][0] in _BUNDLES
+    if not bundled and _uses_truststore():
         import truststore
 
         context: SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        bundled = bool(named) and named[0][0] in _BUNDLES
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if not bundled:
             context.load_default_certs()
-        for name, path in named:
-            folder = Path(path).is_dir() or name == "SSL_CERT_DIR"
-            try:
-                context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
-            except OSError:
-                raise _unusable(name, path, "has no certificates in PEM format") from None
-        if not bundled and not _has_default_store():
-            import certifi
+            if not _has_default_store():
+                import certifi
 
-            context.load_verify_locations(next(filter(os.path.isfile, _LINUX_STORES), certifi.where()))
+                context.load_verify_locations(next(filter(os.path.isfile, _LINUX_STORES), certifi.where()))
+    for name, path in named:
+        folder = Path(path).is_dir() or name == "SSL_CERT_DIR"
+        try:
+            context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
+        except OSError:
+            raise _unusable(name, path, "has no certificates in PEM format") from None
     context.hostname_checks_common_name = False  # RFC 9110, section 4.3.4
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -137,16 +137,22 @@ def test_without_a_system_store(name: str | None, bundle: str, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_other_systems_have_truststore(platform: str, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_truststore_on_other_systems(platform: str, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Truststore(ssl.SSLContext):
         pass
+
+    monkeypatch.setattr(certificates, "_has_default_store", lambda: False)
 
     monkeypatch.setitem(sys.modules, "truststore", SimpleNamespace(SSLContext=Truststore))
     monkeypatch.setattr(sys, "platform", platform)
     assert isinstance(certificates.ssl_context(), Truststore)
     assert certificates.for_uv({}) == {"UV_SYSTEM_CERTS": "true"}
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    assert isinstance(certificates.ssl_context(), Truststore)
+    assert len(certificates.ssl_context().get_ca_certs()) == 1
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     assert not isinstance(certificates.ssl_context(), Truststore)
+    assert len(certificates.ssl_context().get_ca_certs()) == 1
 
 
 def test_for_uv(bundle: str, folder: str) -> None:
