@@ -1,3 +1,4 @@
+import os
 import ssl
 import subprocess
 import sys
@@ -94,7 +95,16 @@ def test_a_missing_file_ends_the_run(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(name, "/gone.pem")
     with pytest.raises(BadInput, match=rf"^{name} names /gone\.pem, which does not exist\.$") as caught:
         new_session()
-    assert caught.value.anchor == "certificate-file"
+    assert (caught.value.cause, caught.value.fix, caught.value.anchor) == (
+        "the path is wrong, or the file is not mounted in this container",
+        f"export {name}=/path/to/ca.pem",
+        "certificate-file",
+    )
+
+
+def test_one_of_several_folders_is_enough(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(("/gone", folder)))
+    new_session().close()
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
