@@ -1,18 +1,30 @@
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gar_emulator import Emulator
+from gar_publish.builder import builds
+from gar_publish.builder.builds import Built
 from gar_publish.context import Context, RetryPolicy
+from gar_publish.errors import BadInput
+from gar_publish.projects import plan
+from gar_publish.projects.find import Project
+from gar_publish.publish import pipeline
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
+from gar_publish.settings.credential import Federation
 from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import INPUTS, Settings
-from tests.unit.servers import Memory
+from gar_publish.transport import session
+from tests.unit.publish.registry import Bench
+from tests.unit.servers import Memory, Reply
 from tests.wheels import make_wheel
 
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
@@ -21,7 +33,7 @@ Run = Callable[..., Report]
 
 @pytest.fixture
 def run(emulator: Emulator, tmp_path: Path) -> Run:
-    """Publishes a, and b, which requires a."""
+    """Return a function that publishes a, and b, which requires a."""
     make_wheel(tmp_path / "dist", "a")
     make_wheel(tmp_path / "dist", "b", requires=["a"])
     environment = {"GAR_EMULATOR_HOST": emulator.url, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -39,8 +51,8 @@ def run(emulator: Emulator, tmp_path: Path) -> Run:
     return run
 
 
-class Mistaken(Memory):
-    """A console with a bug that shows at the second file."""
+class Broken(Memory):
+    """A console that fails at the second file."""
 
     def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
         if filename.startswith("b"):
@@ -48,8 +60,8 @@ class Mistaken(Memory):
         return super().progress(filename, total)
 
 
-def test_a_mistake_of_ours_does_not_keep_what_has_landed_from_being_told(run: Run, emulator: Emulator) -> None:
-    report = run(Mistaken())
+def test_an_internal_error_is_reported_with_the_published_files(run: Run, emulator: Emulator) -> None:
+    report = run(Broken())
     assert [(each.distribution.name, each.status) for each in report.files] == [("a", "uploaded"), ("b", "unknown")]
     assert [each.filename for each in emulator.files()] == ["a-1.0-py3-none-any.whl"]
     assert report.failure
@@ -71,7 +83,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def test_the_outcome_is_settled_before_anything_is_cleaned_up(run: Run, tmp_path: Path) -> None:
+def test_the_outcome_is_settled_before_the_cleanup(run: Run, tmp_path: Path) -> None:
     (tmp_path / "backend.py").write_text(BACKEND)
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
@@ -85,3 +97,132 @@ def test_the_outcome_is_settled_before_anything_is_cleaned_up(run: Run, tmp_path
     assert report.published
     (wheel,) = scratch
     assert not wheel.exists()
+
+
+class Recorder:
+    """Takes the place of slow parts, and records their order and arguments."""
+
+    def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bench = bench
+        self.events: list[str] = []
+        self.built: dict[str, Any] = {}
+        self.counts: list[Mapping[str, int]] = []
+        self.taken: Any = None
+        new_session = session.new_session
+
+        def open_session(policy: RetryPolicy, *, take: Any) -> session.Session:
+            self.events.append("session")
+            self.taken = take
+            return new_session(policy)
+
+        monkeypatch.setattr(session, "new_session", open_session)
+        monkeypatch.setattr(builds, "building", self.building)
+        monkeypatch.setattr(pipeline, "Preconnector", lambda *_: self)
+
+    @contextmanager
+    def building(self, projects: Sequence[Project], **arguments: Any) -> Iterator[Iterator[Built]]:
+        self.events.append("build")
+        self.built = {"projects": [each.name for each in projects], **arguments}
+        wheels = [make_wheel(arguments["out"], each.name or "unnamed") for each in projects]
+        yield iter([Built(each, (wheel,)) for each, wheel in zip(projects, wheels, strict=True)])
+
+    def connect(self, counts: Mapping[str, int]) -> None:
+        self.counts.append(counts)
+
+    def take(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        self.events.append("close")
+
+
+@pytest.fixture
+def recorder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    return Recorder(bench, monkeypatch)
+
+
+def project(folder: Path, name: str | None, version: str = "1.0") -> str:
+    """Write a project, and return its folder's name."""
+    path = folder / (name or "unnamed")
+    path.mkdir()
+    table = f'[project]\nname = "{name}"\nversion = "{version}"\n' if name else "[build-system]\nrequires = []\n"
+    (path / "pyproject.toml").write_text(table)
+    return path.name
+
+
+@pytest.mark.parametrize(
+    ("inputs", "container", "events"),
+    [
+        ({}, False, ["build", "session"]),
+        ({}, True, ["session", "build"]),
+        ({"if_exists": "skip"}, False, ["session", "build"]),
+    ],
+)
+def test_builds_begin_early(
+    bench: Bench, recorder: Recorder, inputs: dict[str, str], *, container: bool, events: list[str]
+) -> None:
+    packages = "\n".join([project(bench.folder, "b"), project(bench.folder, None), project(bench.folder, "a")])
+    context = replace(bench.context, container=container)
+    settings = bench.settings(packages=packages, jobs="3", formats="wheel", **inputs)
+    report = publish(settings, context)
+    assert [each.status for each in report.files] == ["uploaded"] * 3
+    assert recorder.events == [*events, "close"]
+    assert recorder.taken == recorder.take
+    built = recorder.built
+    assert built["projects"] == [None, "b", "a"]
+    assert (built["formats"], built["jobs"], built["insist"]) == ({"wheel"}, 3, container)
+    assert (built["console"], built["environment"]) == (context.console, context.environment)
+    assert built["private_index"](["a"]).result().endswith("/upload/simple/")
+    assert not built["out"].exists()
+
+
+def test_another_index_is_not_connected_to_early(bench: Bench, recorder: Recorder) -> None:
+    packages = "\n".join([project(bench.folder, "a"), project(bench.folder, "b")])
+    publish(bench.settings(packages=packages), bench.context)
+    assert recorder.counts == [{}]
+
+
+@pytest.mark.parametrize(("names", "uploads"), [(["a"], []), (["a", "b"], [2])])
+def test_connections_to_google(bench: Bench, recorder: Recorder, names: list[str], uploads: list[int]) -> None:
+    bench.server.on("/artifactregistry.googleapis.com/", Reply(200, "{}"))
+    bench.server.on("/us-python.pkg.dev/", Reply(200, "<html>"))
+    packages = "\n".join(project(bench.folder, name) for name in names)
+    settings = bench.settings(repository="us/demo-project/python", packages=packages, verify="false")
+    publish(settings, bench.context)
+    upload_url, endpoints = settings.repository.upload_url, bench.context.endpoints
+    assert recorder.counts == [
+        {f"{upload_url}simple/": 2, endpoints.artifact_registry: 1},
+        *({upload_url: count} for count in uploads),
+    ]
+
+
+def test_connections_for_workload_identity(bench: Bench, recorder: Recorder) -> None:
+    federation = Federation("provider", None, "https://runner.example/token", "request-token")
+    settings = replace(bench.settings(), credential=federation)
+    with pipeline._connecting(settings, bench.context):
+        assert recorder.counts == [{"https://runner.example/token": 1, bench.context.endpoints.sts: 2}]
+
+
+def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(plan, "select", lambda *_, **arguments: asked.update(arguments) or [])
+    report = publish(bench.settings(changed_since="v1", dry_run="true"), bench.context)
+    assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
+    assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
+    assert report.token_expires_at is None
+    assert asked == {"changed_since": "v1", "environment": bench.context.environment}
+    assert recorder.events == ["close"]
+
+
+def test_another_version_is_refused_before_the_build(bench: Bench, recorder: Recorder) -> None:
+    packages = project(bench.folder, "a", "2.0")
+    with pytest.raises(BadInput, match=r"a \(2\.0\)"):
+        publish(bench.settings(packages=packages, expected_version="1.0"), bench.context)
+    assert recorder.events == ["close"]
+
+
+def test_plain_http_is_refused(bench: Bench, recorder: Recorder) -> None:
+    settings = replace(bench.settings(), repository=Repository("http://index.example/", "http://index.example/simple/"))
+    with pytest.raises(BadInput, match="is not encrypted"):
+        publish(settings, bench.context)
+    assert recorder.events == []
