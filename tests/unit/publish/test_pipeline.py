@@ -205,7 +205,12 @@ def test_connections_for_workload_identity(bench: Bench, recorder: Recorder) -> 
 
 def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(plan, "select", lambda *_, **arguments: asked.update(arguments) or [])
+
+    def select(*_: object, **arguments: Any) -> list[Project]:
+        asked.update(arguments)
+        return []
+
+    monkeypatch.setattr(plan, "select", select)
     report = publish(bench.settings(changed_since="v1", dry_run="true"), bench.context)
     assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
     assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
