@@ -92,7 +92,7 @@ def test_a_missing_repository_is_refused_with_the_command_that_creates_it(
 @pytest.mark.parametrize("reply", [Reply(403, "denied"), Reply(401), Reply(503)])
 def test_an_answer_that_proves_nothing_is_ignored(server: ScriptedServer, api: RepositoryApi, reply: Reply) -> None:
     server.on(API, reply)
-    api.check(create=False)
+    assert api.check(create=False) is False
 
 
 CREATING = {"name": "projects/demo-project/locations/us/operations/1"}
@@ -187,6 +187,16 @@ def test_a_missing_role_is_named(server: ScriptedServer, api: RepositoryApi) -> 
         "create-repository",
     ]
     assert caught.value.detail == "denied"
+
+
+def test_an_unknown_publisher_has_a_placeholder(
+    server: ScriptedServer, context: Context, session: requests.Session
+) -> None:
+    repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
+    server.on(API, Reply(403, "denied"))
+    with pytest.raises(RegistryRefused) as caught:
+        RepositoryApi(repository, GoogleApi(context, session, GivenSource("ya29.given"))).check(create=True)
+    assert "--member=MEMBER --role=" in caught.value.fix
 
 
 def test_a_switched_off_api_when_creating(server: ScriptedServer, api: RepositoryApi) -> None:
