@@ -118,7 +118,7 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         timeout = kwargs.get("timeout") or self._timeouts
-        response = super().send(request, *args, **{**kwargs, "stream": True, "timeout": timeout})
+        response = super().send(request, *args, **{**kwargs, "timeout": timeout})
         if not kwargs.get("stream") or not is_success(response):
             response._content = _small_body(response, timeout[1] if isinstance(timeout, tuple) else timeout)  # noqa: SLF001 - as `content` sets it, but bounded
             response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - the same

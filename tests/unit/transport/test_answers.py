@@ -21,6 +21,10 @@ def test_html_becomes_plain_text(script: str, start: str) -> None:
     assert text_of(page.encode()) == "Sorry, no ."
 
 
+def test_the_start_of_a_page_is_read() -> None:
+    assert text_of(b"<html>" + b"<p>" * 2600 + b"Sorry" + b"<p>" * 2600 + b"not read") == "Sorry"
+
+
 def test_plain_text_keeps_its_angle_brackets() -> None:
     assert text_of(b"a <b> c\nd \xff") == "a <b> c\nd \ufffd"
 

@@ -7,6 +7,7 @@ from time import process_time
 
 import pytest
 import requests
+import urllib3
 
 from gar_publish import __version__
 from gar_publish.context import Context
@@ -46,6 +47,33 @@ class TestSession:
     def test_only_exceptions_of_requests(self, url: str, session: requests.Session) -> None:
         with pytest.raises(requests.RequestException):
             session.get(url)
+
+    @pytest.mark.parametrize("error", [ValueError("hunter2"), TypeError(), urllib3.exceptions.HTTPError()])
+    def test_other_exceptions_are_malformed_urls(
+        self, error: Exception, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def send(*_: object, **__: object) -> requests.Response:
+            raise error
+
+        monkeypatch.setattr(session, "send", send)
+        with pytest.raises(requests.exceptions.InvalidURL, match=r"^a malformed URL$"):
+            session.get("https://us-python.pkg.dev/")
+
+    def test_an_error_of_the_system(self, session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        def send(*_: object, **__: object) -> requests.Response:
+            raise PermissionError("denied")
+
+        monkeypatch.setattr(session, "send", send)
+        with pytest.raises(requests.RequestException, match=r"^denied$"):
+            session.get("https://us-python.pkg.dev/")
+
+    def test_credentials_stay_within_one_origin(
+        self, server: ScriptedServer, other: ScriptedServer, session: requests.Session
+    ) -> None:
+        server.on("/a", Reply(302, headers={"Location": "/b"}))
+        server.on("/b", Reply(302, headers={"Location": other.url}))
+        session.get(f"{server.url}/a", headers={"Authorization": "Bearer x"})
+        assert [seen.headers["Authorization"] for seen in (*server.seen, *other.seen)] == ["Bearer x", "Bearer x", None]
 
     @pytest.mark.parametrize("coding", ["identity", "gzip"])
     def test_answers_are_bounded(self, coding: str, server: ScriptedServer, session: requests.Session) -> None:
@@ -162,8 +190,9 @@ def test_chunks_must_be_fast_on_average(
     clock = iter([1000.0, *[1000.0 + seconds] * 9])
     monkeypatch.setattr("gar_publish.transport.session._CHUNK", 1 << 20)
     monkeypatch.setattr("gar_publish.transport.session.time.monotonic", lambda: next(clock))
-    with pytest.raises(requests.Timeout, match="too slow") if slow else nullcontext():
+    with pytest.raises(requests.Timeout, match="too slow") if slow else nullcontext() as caught:
         assert len(b"".join(chunks(response, 5))) == 1000
+    assert caught is None or caught.value.request is response.request
 
 
 @pytest.mark.parametrize(("size", "kept"), [(10, True), (64 * 1024 - 1, True), (64 * 1024, False)])
