@@ -35,7 +35,7 @@ class UnusableAnswer(requests.RequestException):
     """An answer that cannot be the right one, such as a proxy's. After three of them, `failure` is raised."""
 
     def __init__(self, response: requests.Response, failure: Failure) -> None:
-        super().__init__("unusable answer", response=response, request=response.request)
+        super().__init__("unusable answer", response=response)
         self.failure = failure
 
 

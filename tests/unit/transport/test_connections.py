@@ -67,10 +67,17 @@ def test_a_silent_server(quick: requests.Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["in its head", "in its body"]
+    ("head", "error"),
+    [
+        (b"", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nX: ", r"\bthe answer is too slow\b"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", r"\bthe answer is too slow\b"),
+    ],
+    ids=["in its status", "in its headers", "in its body"],
 )
-def test_a_slow_answer(head: bytes, quick: requests.Session) -> None:
-    with slow(head) as url, pytest.raises((requests.ConnectionError, requests.Timeout)):
+def test_a_slow_answer(head: bytes, error: str, quick: requests.Session) -> None:
+    errors = (requests.ConnectionError, requests.Timeout)
+    with slow(head) as url, pytest.raises(errors, match=error):
         quick.get(url)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import socket
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Any
 
 import pytest
@@ -240,6 +240,14 @@ def test_behind_a_proxy_only_this_machine_is_connected_to(
     with closing(Preconnector({name: "http://proxy.example:3128"}, 5)) as preconnector:
         preconnector.connect({"https://example.com/": 1, server.url: 1})
     assert asked == [("127.0.0.1", server.server_port)]
+
+
+def test_small_packets_are_not_delayed(server: Server, preconnector: Preconnector) -> None:
+    preconnector.connect({server.url: 1})
+    connection = preconnector.take("https", "127.0.0.1", server.server_port)
+    assert connection
+    with connection:
+        assert connection.getsockopt(IPPROTO_TCP, TCP_NODELAY)
 
 
 def test_without_tls(preconnector: Preconnector, session: Session) -> None:

@@ -181,7 +181,7 @@ class TestWithRetries:
         assert len(time.slept) == 5
 
     def test_a_slow_answer_is_named(self, context: Context, console: Memory) -> None:
-        answers = iter([requests.Timeout(), None])
+        answers = iter([requests.Timeout(), requests.ConnectionError("refused", "more"), None])
 
         def call() -> requests.Response:
             if error := next(answers):
@@ -189,7 +189,10 @@ class TestWithRetries:
             return requests.models.Response()
 
         with_retries(call, replace(context, retry_policy=replace(context.retry_policy, first=0)), "look")
-        assert console.said == ["the server: no answer in time; trying again in 0.0 s to look"]
+        assert console.said == [
+            "the server: no answer in time; trying again in 0.0 s to look",
+            "the server: refused; trying again in 0.0 s to look",
+        ]
 
     def test_an_unusable_answer_is_asked_for_three_times(
         self, server: ScriptedServer, session: requests.Session, context: Context, time: Time
