@@ -21,19 +21,31 @@ _LINUX_STORES = (
     "/etc/ssl/cert.pem",
 )
 """Used where Python's OpenSSL was built for another distribution."""
+_NO_CERTIFICATES = "has no certificates in PEM format"
 _loading = Lock()
 
 
 def check() -> None:
-    """Raise if a variable names a file or folder of certificates that does not exist.
+    """Raise if a variable names no usable file or folder of certificates.
 
     Raises:
         BadInput: It does.
     """
     for name, path in _named(os.environ):
-        folders = path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path]
-        if not any(Path(each).exists() for each in folders):
-            raise _unusable(name, path, "does not exist")
+        try:
+            fault = _fault(name, path)
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+        if fault:
+            raise _unusable(name, path, fault)
+
+
+def how_to_trust(name: str = "") -> str:
+    """Return the fix: a certificate for this variable, by default for the one that counts."""
+    if name == "SSL_CERT_DIR":
+        return "set SSL_CERT_DIR to a folder that `openssl rehash` has prepared, or unset it"
+    name = name or next((each for each, _ in _named(os.environ) if each in _BUNDLES), "SSL_CERT_FILE")
+    return f"set {name} to a file with the CA's certificate in PEM format (in a workflow: `env:` of the step)"
 
 
 def ssl_context() -> "SSLContext":
@@ -54,6 +66,21 @@ def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
     if {"UV_SYSTEM_CERTS", "UV_NATIVE_TLS"} & set(environment) or not (_uses_truststore() or _has_default_store()):
         return {}
     return {"UV_SYSTEM_CERTS": "true"}
+
+
+def _fault(name: str, path: str) -> str:
+    """Return what is wrong with a variable's path, as far as a look shows it. Loading takes longer."""
+    folders = path.split(os.pathsep) if name == "SSL_CERT_DIR" else [path]
+    if any(Path(each).is_dir() for each in folders):
+        return ""
+    if not any(Path(each).exists() for each in folders):
+        return "does not exist"
+    if name == "SSL_CERT_DIR":
+        return "is not a folder"
+    # A pipe, as the shell's <(…) is, can be read only once.
+    if Path(path).is_file() and b"CERTIFICATE-----" not in Path(path).read_bytes():
+        return _NO_CERTIFICATES
+    return ""
 
 
 def _named(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -84,7 +111,7 @@ def _load(named: tuple[tuple[str, str], ...]) -> "SSLContext":
         try:
             context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
         except OSError:
-            raise _unusable(name, path, "has no certificates in PEM format") from None
+            raise _unusable(name, path, _NO_CERTIFICATES) from None
     context.hostname_checks_common_name = False  # RFC 9110, section 4.3.4
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -108,6 +135,6 @@ def _unusable(name: str, path: str, why: str) -> BadInput:
     return BadInput(
         f"{name} names {path}, which {why}.",
         cause="the path is wrong, or the file is not mounted in this container",
-        fix=f"export {name}=/path/to/ca.pem",
+        fix=how_to_trust(name),
         anchor="certificate-file",
     )

@@ -532,6 +532,6 @@ def test_untrusted_certificate(doors: Doors, tmp_path_factory: pytest.TempPathFa
         )
     assert done.code == 7
     (message,) = done.errors
-    assert "SSL_CERT_FILE=/path/to/ca.pem" in message
+    assert " to a file with the CA's certificate in PEM format" in message
     assert message.endswith("#untrusted-certificate")
     assert emulator.requests == []

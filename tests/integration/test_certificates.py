@@ -40,9 +40,10 @@ def test_a_missing_file_ends_the_run_before_anything_is_sent(
     company: Doors, production: Emulator, connected: set[str]
 ) -> None:
     options = ("--repository", REPOSITORY, "--access-token", "token")
-    for command in (("publish", "--dist", "private"), ("index-url",), ("doctor",)):
+    for command in (("publish", "--dist", "private", "--doctor"), ("index-url",), ("doctor",)):
         done = company.command(*command, *options, variables={"SSL_CERT_FILE": "/gone.pem"})
         assert done.code == 2, done.err
-        assert "SSL_CERT_FILE names /gone.pem, which does not exist." in done.err
+        assert "SSL_CERT_FILE names /gone.pem, which does not exist." in done.out + done.err
+        assert "The doctor failed" not in done.err
     assert not production.requests
     assert not connected

@@ -97,9 +97,34 @@ def test_a_missing_file_ends_the_run(name: str, monkeypatch: pytest.MonkeyPatch)
         new_session()
     assert (caught.value.cause, caught.value.fix, caught.value.anchor) == (
         "the path is wrong, or the file is not mounted in this container",
-        f"export {name}=/path/to/ca.pem",
+        certificates.how_to_trust(name),
         "certificate-file",
     )
+
+
+def test_the_fix_names_the_variable_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert certificates.how_to_trust().startswith("set SSL_CERT_FILE to a file ")
+    monkeypatch.setenv("SSL_CERT_DIR", "/certificates")
+    assert certificates.how_to_trust().startswith("set SSL_CERT_FILE to a file ")
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/ca.pem")
+    assert certificates.how_to_trust().startswith("set CURL_CA_BUNDLE to a file ")
+    assert certificates.how_to_trust("SSL_CERT_DIR").startswith("set SSL_CERT_DIR to a folder ")
+
+
+def test_a_file_in_place_of_a_folder(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", bundle)
+    with pytest.raises(BadInput, match="which is not a folder"):
+        certificates.check()
+
+
+def test_an_unreadable_file(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    with pytest.raises(BadInput, match="which cannot be read: Permission denied"):
+        certificates.check()
 
 
 def test_one_of_several_folders_is_enough(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +136,11 @@ def test_one_of_several_folders_is_enough(folder: str, monkeypatch: pytest.Monke
 def test_a_file_without_certificates(
     name: str, tmp_path: Path, secure: ScriptedServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty.pem").write_text("no certificate")
-    monkeypatch.setenv(name, str(tmp_path / "empty.pem"))
+    (tmp_path / "bad.pem").write_text("no certificate")
+    monkeypatch.setenv(name, str(tmp_path / "bad.pem"))
+    with pytest.raises(BadInput, match="has no certificates in PEM format"):
+        new_session()
+    (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----")
     with new_session() as session, pytest.raises(BadInput, match="has no certificates in PEM format"):
         with_retries(lambda: session.get(secure.url), context, "look")
 

@@ -107,6 +107,27 @@ def test_port_in_use(local: Local, tmp_path: Path, capsys: pytest.CaptureFixture
     ]
 
 
+def test_unknown_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--host", "nosuch.invalid", "--port", "0", "--data", str(tmp_path)]) == 2
+    what, fix = capsys.readouterr().err.splitlines()
+    assert what.startswith("gar-emulator: error: The emulator cannot listen on nosuch.invalid, port 0: ")
+    assert fix == "Fix: choose an address of this machine with `--host`, such as 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "why"), [("closed", 1, "Broken pipe"), ("/dev/full", 2, "No space left on device")]
+)
+def test_unusable_output(output: str, code: int, why: str, tmp_path: Path) -> None:
+    reading, closed = os.pipe()
+    os.close(reading)
+    stdout = closed if output == "closed" else os.open(output, os.O_WRONLY)
+    done = subprocess.run(
+        [PROGRAM, "--port", "0", "--data", tmp_path], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(stdout)
+    assert (done.returncode, done.stderr) == (code, f"gar-emulator: error: The output cannot be written: {why}.\n")
+
+
 def test_values_are_quoted() -> None:
     assert command._quoted("http://127.0.0.1:1/?a=b&c") == "'http://127.0.0.1:1/?a=b&c'"
     assert command._quoted("plain") == "'plain'"

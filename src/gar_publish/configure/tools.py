@@ -148,10 +148,10 @@ def poetry(request: Request) -> Plan:
     if request.user:
         raise BadInput(
             "Poetry has package sources only in projects.",
-            fix="run it in the project without `--user`",
+            fix="run it without `--user`, in the project or with `--folder`",
             anchor="configure-scope",
         )
-    path, keys = _pyproject(request), ("tool", "poetry", "source")
+    path, keys = _pyproject(request, "run it in a project, or use `--folder`"), ("tool", "poetry", "source")
     indexes = Indexes.read(path, keys, explicit=("priority", "explicit"))
     name = _name(request, indexes)
     entry: toml.Values = {"name": name, "url": request.index}
@@ -199,12 +199,12 @@ def _pip_edit(path: Path, request: Request) -> Edit:
     return Edit(path, partial(ini.with_pip_index, url=url, only=request.only), secret=request.secret)
 
 
-def _pyproject(request: Request) -> Path:
+def _pyproject(request: Request, fix: str = "run it in a project, or use `--folder` or `--user`") -> Path:
     path = request.folder / "pyproject.toml"
     if not path.is_file():
         raise BadInput(
             f"There is no project in {request.folder}: pyproject.toml is missing.",
-            fix="run it in a project, or use `--folder` or `--user`",
+            fix=fix,
             anchor="configure-scope",
         )
     return path

@@ -96,7 +96,7 @@ class Case:
 def open_case(inputs: Mapping[str, str], context: Context, machine: Machine) -> Iterator[Case]:
     """Begin an examination."""
     context = replace(context, console=_Quiet(context.console), retry_policy=context.retry_policy.for_doctor())
-    with new_session(context.retry_policy) as session:
+    with new_session(context.retry_policy, check_certificates=False) as session:
 
         def open_ambient() -> GoogleApi | None:
             try:

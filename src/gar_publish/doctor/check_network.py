@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from requests.utils import select_proxy
 
+from gar_publish import certificates
 from gar_publish.doctor.case import Case, NotChecked
 from gar_publish.errors import CredentialsFailure, Failure, Unreachable
 from gar_publish.settings.credential import Federation, Key
@@ -27,11 +28,13 @@ def check_network(case: Case, facts: list[str]) -> None:
     """Check that each host that publishing needs sends an answer, whatever it is.
 
     Raises:
+        BadInput: A variable names no usable file or folder of certificates.
         Unreachable: A host does not answer.
     """
     environment = case.context.environment
     facts += [f"{name} {_shown(environment[name])}" for name in PROXY_VARIABLES if environment.get(name)]
     facts += [f"{name} {environment[name]}" for name in ("NO_PROXY", "no_proxy") if environment.get(name)]
+    certificates.check()
     asked = {name: in_background(partial(_ask, case, url)) for name, url in _hosts(case).items()}
     offsets: dict[str, float] = {}
     broken: Failure | None = None
@@ -137,7 +140,7 @@ def _explain_dns(failure: Failure, case: Case, url: str, proxy: str | None) -> F
                 cause="the proxy's name is misspelt"
                 if proxy
                 else "this network's name server knows only its own hosts, and a proxy resolves the others",
-                fix="export HTTPS_PROXY=http://HOST:PORT",
+                fix="set HTTPS_PROXY to http://HOST:PORT (in a workflow: `env:` of the step)",
                 anchor="no-address",
                 detail=str(error.strerror or ""),
             )

@@ -32,7 +32,7 @@ class Refusal:
 REFUSALS = (
     Refusal(
         says=".*(SERVICE_DISABLED|has not been used in project)",
-        what="The Artifact Registry API is switched off in this project.",
+        what="The Artifact Registry API is disabled in this project.",
         fix="gcloud services enable artifactregistry.googleapis.com --project={project}",
         anchor="api-disabled",
     ),

@@ -100,7 +100,7 @@ class RepositoryApi:
         """Return the API's description of the repository; None if this identity may not ask.
 
         Raises:
-            RegistryRefused: The repository is missing, or takes no Python uploads; or the API is switched off.
+            RegistryRefused: The repository is missing, or takes no Python uploads; or the API is disabled.
             Unreachable: The API does not answer.
         """
         response = self._look()
@@ -126,7 +126,7 @@ class RepositoryApi:
         https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/testIamPermissions
 
         Raises:
-            RegistryRefused: The API is switched off.
+            RegistryRefused: The API is disabled.
             Unreachable: The API does not answer.
         """
         path = f"{self._repository.resource}:testIamPermissions"

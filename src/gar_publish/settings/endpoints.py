@@ -31,7 +31,7 @@ class Endpoints:
         if not address.startswith(("http://", "https://")):
             raise BadInput(
                 f"{EMULATOR_VARIABLE} is not the address of an emulator: {address}",
-                fix=f"export {EMULATOR_VARIABLE}=http://127.0.0.1:8085, or unset it to use Google",
+                fix=f"set {EMULATOR_VARIABLE} to http://127.0.0.1:8085, or unset it to use Google",
                 anchor="emulator-address",
             )
         return cls(address)

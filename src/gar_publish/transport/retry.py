@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import requests
 
+from gar_publish import certificates
 from gar_publish.context import LAG_WAITS, Context
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
 from gar_publish.urls import host_of
@@ -144,7 +145,7 @@ def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float)
         return Unreachable(
             f"Could not {what}: the certificate of {host} is not trusted here.",
             cause="a proxy inspects TLS connections, and its certificate authority is not known here",
-            fix="export SSL_CERT_FILE=/path/to/ca.pem",
+            fix=certificates.how_to_trust(),
             anchor="untrusted-certificate",
             detail=trouble,
         )

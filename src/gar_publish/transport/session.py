@@ -28,7 +28,11 @@ _CHUNK = 64 * 1024
 
 
 def new_session(
-    retry_policy: RetryPolicy | None = None, *, take: Take = lambda *_: None, connections: int = 32
+    retry_policy: RetryPolicy | None = None,
+    *,
+    take: Take = lambda *_: None,
+    connections: int = 32,
+    check_certificates: bool = True,
 ) -> "Session":
     """Return a session that uses the environment's proxies and certificates, but not `.netrc`.
 
@@ -39,11 +43,13 @@ def new_session(
         retry_policy: Its timeouts count.
         take: Returns a connection that is ready, if there is one (`Preconnector.take`).
         connections: How many connections to one host are kept for reuse.
+        check_certificates: False where the caller does that later.
 
     Raises:
-        BadInput: A variable names a file of certificates that does not exist.
+        BadInput: A variable names no usable file or folder of certificates.
     """
-    certificates.check()
+    if check_certificates:
+        certificates.check()
     session = Session()
     session.auth = _NoAuth()
     session.headers["User-Agent"] = f"gar-publish/{__version__}"

@@ -133,11 +133,11 @@ def test_keeps_the_name_that_a_project_has(project: Path, tool: str, text: str, 
     assert all(expected in each for each in done.values())
 
 
-@pytest.mark.parametrize("tool", ["uv", "poetry", "pdm"])
-def test_suggests_the_user_settings_without_a_project(tmp_path: Path, tool: str) -> None:
+@pytest.mark.parametrize("tool", ["uv", "pdm", "poetry"])
+def test_suggests_user_settings_without_a_project_where_the_tool_has_them(tmp_path: Path, tool: str) -> None:
     with pytest.raises(BadInput, match=r"pyproject\.toml is missing") as caught:
         TOOLS[tool](make_request(tmp_path))
-    assert "--user" in caught.value.fix
+    assert ("--user" in caught.value.fix) is (tool != "poetry")
 
 
 def test_writes_uv_toml_if_the_project_has_one(project: Path) -> None:

@@ -58,6 +58,16 @@ def test_names_a_host_that_cannot_be_resolved(look: Examine) -> None:
     assert found.broken.failure.what == "The host name nowhere.invalid cannot be resolved."
 
 
+def test_a_variable_that_names_a_missing_file_of_certificates(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/gone.pem")
+    found = look()
+    assert found.broken == link(found, "network")
+    assert found.broken.failure
+    assert found.broken.failure.what == "SSL_CERT_FILE names /gone.pem, which does not exist."
+
+
 def test_shows_a_proxy_without_its_password(
     look: Examine, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

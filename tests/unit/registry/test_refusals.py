@@ -32,7 +32,7 @@ def answer(
         (
             403,
             '{"reason": "SERVICE_DISABLED"}',
-            "The Artifact Registry API is switched",
+            "The Artifact Registry API is disabled",
             RegistryRefused,
             "api-disabled",
         ),
@@ -74,7 +74,7 @@ def test_a_service_perimeter(words: str) -> None:
             403,
             "SERVICE_DISABLED",
             [
-                "The Artifact Registry API is switched off in this project.",
+                "The Artifact Registry API is disabled in this project.",
                 "",
                 "gcloud services enable artifactregistry.googleapis.com --project=p",
                 "api-disabled",

@@ -274,7 +274,7 @@ DISABLED = '{"error": {"message": "Artifact Registry API has not been used in pr
 )
 def test_a_switched_off_api(server: ScriptedServer, api: RepositoryApi, ask: Callable[[RepositoryApi], object]) -> None:
     server.on(API, Reply(403, DISABLED))
-    with pytest.raises(RegistryRefused, match="switched off") as caught:
+    with pytest.raises(RegistryRefused, match="is disabled") as caught:
         ask(api)
     assert caught.value.fix == "gcloud services enable artifactregistry.googleapis.com --project=demo-project"
 

@@ -50,5 +50,5 @@ def test_another_address_is_refused() -> None:
     with pytest.raises(BadInput) as caught:
         Endpoints.from_environment({"GAR_EMULATOR_HOST": "ftp://x"})
     assert caught.value.what == "GAR_EMULATOR_HOST is not the address of an emulator: ftp://x"
-    assert caught.value.fix == "export GAR_EMULATOR_HOST=http://127.0.0.1:8085, or unset it to use Google"
+    assert caught.value.fix == "set GAR_EMULATOR_HOST to http://127.0.0.1:8085, or unset it to use Google"
     assert caught.value.anchor == "emulator-address"

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import requests
 
+from gar_publish import certificates
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
 from gar_publish.transport.retry import UnusableAnswer, once_known, poll, with_retries
@@ -124,7 +125,7 @@ class TestWithRetries:
                 (
                     "Could not look: the certificate of the server is not trusted here.",
                     "a proxy inspects TLS connections, and its certificate authority is not known here",
-                    "export SSL_CERT_FILE=/path/to/ca.pem",
+                    certificates.how_to_trust(),
                     "untrusted-certificate",
                     "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed",
                 ),

@@ -1,6 +1,7 @@
 """The command `gar-emulator`."""
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -18,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 after SIGINT or SIGTERM; 2 if an option, the world file, the data folder or the port is not usable.
+        0 after SIGINT or SIGTERM; 1 if the output was closed; 2 if an option, the world file, the data folder, the
+        address or the output is not usable.
     """
     options = new_parser().parse_args(arguments)
     try:
@@ -26,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmulatorError as error:
         print(f"gar-emulator: error: {error.what}\nFix: {error.fix}", file=sys.stderr)
         return 2
+    except OSError as error:
+        # At exit, Python would try to write the rest again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"gar-emulator: error: The output cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1 if isinstance(error, BrokenPipeError) else 2
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import time
@@ -142,7 +143,9 @@ def listen(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
             close(sockets)
             raise EmulatorError(
                 f"The emulator cannot listen on {host}, port {port}: {error.strerror}.",
-                fix="choose another port, or any free port with `--port 0`",
+                fix="choose an address of this machine with `--host`, such as 127.0.0.1"
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+                else "choose another port, or any free port with `--port 0`",
                 anchor="emulator-port",
             ) from error
         port = sockets[-1].getsockname()[1]
