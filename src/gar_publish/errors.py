@@ -129,7 +129,7 @@ def cancelled() -> Failure:
     """Return the failure of a run that a signal stopped."""
     return Interrupted(
         "The run was cancelled.",
-        fix="run the same command again; files that were published are skipped",
+        fix="run the same command again",
         anchor="interrupted",
     )
 
@@ -141,7 +141,7 @@ def internal_error(error: BaseException) -> Failure:
     lines = traceback.format_tb(error.__traceback__)
     return Failure(
         f"Internal error ({type(error).__name__}); please report it.",
-        fix="open an issue with the lines above; the same command skips files that were published",
+        fix="open an issue with the lines above",
         anchor="internal-error",
         detail="".join(lines[-5:]),
     )

@@ -27,7 +27,7 @@ class Outlet:
     Attributes:
         console: Shows what is being done.
         hand_out: Shows a report and hands out its outputs, or hands out the failure of a run without a report.
-            May raise BadInput.
+            May raise BadInput or OSError.
         error: Shows a failure.
         summary: Whether to write the step summary.
         words: Translates the text of a failure into the syntax of this front door.
@@ -73,17 +73,26 @@ def run(
         ignore_signals()
         outcome = as_failure(error).translated(outlet.words)
     failures = [outcome] if isinstance(outcome, Failure) else outcome.failures
+    failed = bool(failures)
     try:
         outlet.hand_out(outcome)
     except BadInput as failure:
         failures.append(failure)
+    except OSError as error:
+        failures.append(
+            Failure(
+                f"The outputs cannot be written: {error.strerror or error}.",
+                fix="make room on the disk, and run the same command again",
+                anchor="outputs",
+            ).translated(outlet.words)
+        )
     if outlet.summary:
         ci_files.add_step_summary(render.as_markdown(outcome), environment, outlet.console)
     for each in failures:
         outlet.error(each)
     if not failures:
         return 0
-    if context and inputs.get("doctor", "").lower() == "true":
+    if failed and context and inputs.get("doctor", "").lower() == "true":
         from gar_publish.doctor import tell_after  # only after a failure
 
         with interruptible():

@@ -26,7 +26,7 @@ class Door:
         self.environment = {"GITHUB_STEP_SUMMARY": str(folder / "summary")}
         self.events: list[Any] = []
         self.context: Context | None = None
-        self.hand_out_fails = False
+        self.hand_out_fails: Exception | None = None
 
     def publish(self, _: object, context: Context) -> Report:
         self.context = context
@@ -37,7 +37,7 @@ class Door:
     def hand_out(self, outcome: Report | Failure) -> None:
         self.events.append(outcome)
         if self.hand_out_fails:
-            raise BadInput("Not written.", anchor="json-file")
+            raise self.hand_out_fails
 
     def run(self, *, summary: bool = True, **inputs: str) -> int:
         given = INPUTS | {name.replace("_", "-"): value for name, value in inputs.items()}
@@ -103,14 +103,23 @@ def test_a_report_with_failures(door: Door, report: Report) -> None:
     assert [each["what"] for each in json.loads(render.as_json(door.events[0]))["failures"]] == ["ONE", "TWO"]
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_an_outcome_that_cannot_be_handed_out_is_one_more_failure(door: Door, fails: bool) -> None:  # noqa: FBT001 - a table
-    door.hand_out_fails = True
-    if fails:
-        door.published = Conflict("one", anchor="x")
-    assert door.run() == (5 if fails else 2)
-    assert door.events[-2:] == ["ONE", "Not written."] if fails else [door.published, "Not written."]
+@pytest.mark.parametrize(
+    ("error", "what", "code"),
+    [
+        (BadInput("Not written.", anchor="json-file"), "Not written.", 2),
+        (OSError(28, "disk full"), "THE OUTPUTS CANNOT BE WRITTEN: DISK FULL.", 1),
+    ],
+)
+def test_an_outcome_that_cannot_be_handed_out_is_one_more_failure(
+    door: Door, error: Exception, what: str, code: int
+) -> None:
+    door.hand_out_fails = error
+    assert door.run(doctor="true") == code
+    assert door.events == [door.published, what], "the doctor is not asked"
     assert door.summary
+    door.published = Conflict("one", anchor="x")
+    assert door.run() == 5
+    assert door.events[-2:] == ["ONE", what]
 
 
 def test_without_a_summary(door: Door) -> None:

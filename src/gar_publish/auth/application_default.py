@@ -56,10 +56,10 @@ def _no_credentials(*, real: bool, detail: str = "") -> CredentialsFailure:
         cause=f"looked for {VARIABLE}, "
         + ("gcloud's files, a metadata server and gcloud itself" if real else "and for a metadata server"),
         fix="one of these\n"
-        "  in GitHub Actions: set `workload-identity-provider`, and the permission `id-token: write`\n"
+        "  in GitHub Actions: the permission `id-token: write`, and workload-identity-provider in the step's `with:`\n"
         "  in a shell: gcloud auth login\n"
         "  on Cloud Build, Compute Engine, GKE or Cloud Run: attach a service account\n"
-        "  anywhere: set `access-token` to what `gcloud auth print-access-token` prints",
+        "  anywhere: pass a token as `access-token`; `gcloud auth print-access-token` prints one",
         anchor="no-credentials",
         detail=detail,
     )
@@ -77,7 +77,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
         raise BadInput(
             f"{path} is not a supported credentials file.",
             cause=f"its type is {kind!r}; supported are {', '.join(_KINDS)}",
-            fix="gcloud auth application-default login, or set `access-token`",
+            fix="gcloud auth application-default login, or pass a token as `access-token`",
             anchor="credentials-file",
         )
 
@@ -145,7 +145,7 @@ def _external(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
         raise BadInput(
             "The credentials file gets its subject token from AWS, a program or a certificate; "
             "only a URL or a file is supported.",
-            fix="get a token from gcloud, and set `access-token`: gcloud auth print-access-token",
+            fix="pass a token as `access-token`; `gcloud auth print-access-token` prints one",
             anchor="credentials-file",
         )
     _googles(info["token_url"], exchange)

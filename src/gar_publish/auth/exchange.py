@@ -143,7 +143,7 @@ def no_token(detail: str = "") -> CredentialsFailure:
     return CredentialsFailure(
         "A token service answered, but without a token.",
         cause="a proxy changes answers, or this identity may not have this scope",
-        fix="run it again; if the answer stays the same, get a token another way, and set `access-token`",
+        fix="run it again; if the answer stays the same, pass a token as `access-token`",
         anchor="strange-token",
         detail=detail,
     )

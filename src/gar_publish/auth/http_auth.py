@@ -35,14 +35,21 @@ class HostAuth(AuthBase):
         return request
 
 
+def login_of(request: requests.PreparedRequest) -> tuple[str, str]:
+    """Return the user name and the token of an authorized request."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Basic":
+        return "", token
+    user, _, token = base64.b64decode(token).decode().partition(":")
+    return user, token
+
+
 def with_renewal(call: Callable[[], requests.Response], source: "TokenSource") -> requests.Response:
     """Make an authorized request, and once more with another token if the first is refused (401)."""
     response = call()
     if response.status_code != requests.codes.unauthorized:
         return response
-    scheme, _, refused = response.request.headers.get("Authorization", "").partition(" ")
-    if scheme == "Basic":
-        refused = base64.b64decode(refused).decode().partition(":")[2]
+    _, refused = login_of(response.request)
     if source.renew(refused).value == refused:
         return response
     response.close()

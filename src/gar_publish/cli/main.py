@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_command(arguments: Sequence[str]) -> int:
     options = vars(new_parser().parse_args(arguments))
     stream = sys.stderr or io.StringIO()  # there is none if it was closed before the start
-    console = TerminalConsole(stream, options["command"])
+    console = TerminalConsole(stream, options["command"], options)
     raise_on_signals()
     try:
         return COMMANDS[options["command"]](options, dict(os.environ), console)
@@ -180,7 +180,7 @@ def _write(file: str | None, text: str) -> None:
     except OSError as error:
         raise BadInput(
             f"`--json` names {file}, which cannot be written: {error.strerror}.",
-            fix="name a file in a folder that exists, or - for standard output",
+            fix="name a file that can be written" + ("" if file == "-" else ", or - for standard output"),
             anchor="json-file",
         ) from None
 

@@ -73,7 +73,9 @@ def new_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
-    command.add_argument("--data", type=Path, default=Path(".gar-emulator"), help="folder for the state")
+    command.add_argument(
+        "--data", type=Path, default=Path(".gar-emulator"), help="folder for the state (default: .gar-emulator)"
+    )
     command.add_argument("--world", type=Path, help="a world file (TOML) instead of the default world")
     command.add_argument(
         "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
@@ -110,6 +112,7 @@ def _add_inputs(command: argparse._ActionsContainer, inputs: Iterable[Input]) ->
             how = {"action": argparse.BooleanOptionalAction, "default": None}
         elif each.kind == "lines":
             how = {"action": "append", "default": []}
+            help_ = help_.replace(", one per line", "") + " May be repeated."
         elif each.kind == "secret":
             how = {"metavar": "FILE"}
             help_ += " A file, or - for standard input."

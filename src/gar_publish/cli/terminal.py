@@ -3,14 +3,14 @@
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
 from gar_publish.console import Lines, encoded_forms, printable
 from gar_publish.errors import Failure
-from gar_publish.settings.settings import INPUTS
+from gar_publish.settings.settings import INPUTS, OPTIONS
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,11 +28,13 @@ class TerminalConsole:
     Args:
         stream: Standard error.
         command: The command that is run.
+        options: The names of its options.
     """
 
-    def __init__(self, stream: TextIO, command: str = "publish") -> None:
+    def __init__(self, stream: TextIO, command: str = "publish", options: Container[str] = OPTIONS) -> None:
         self._stream = stream
         self._command = command
+        self._options = options
         self._secrets: set[str] = set()
         self._bars = Bars(stream)
 
@@ -58,7 +60,7 @@ class TerminalConsole:
 
     def in_options(self, text: str) -> str:
         """Return a text with the options of this command instead of inputs of the action."""
-        return as_options(text, self._command)
+        return as_options(text, self._command, self._options)
 
     def mask(self, secret: str) -> None:
         self._secrets.update(encoded_forms(secret))
@@ -78,11 +80,18 @@ class TerminalConsole:
         yield lambda line: self.info(f"  {line}")
 
 
-def as_options(text: str, command: str = "publish") -> str:
-    """Return a text with each input in backticks written as the option of a command: `dry-run: true` as `--dry-run`."""
+def as_options(text: str, command: str = "publish", options: Container[str] = OPTIONS) -> str:
+    """Return a text with each input in backticks written as the option of a command: `dry-run: true` as `--dry-run`.
+
+    An input that is not among the options of the command stays unchanged.
+    """
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
+        if name not in options:
+            return found[0]
+        if OPTIONS[name].kind == "secret":
+            return f"`--{name} FILE`"  # a secret in the arguments could be read by every user of the machine
         if name == "packages":
             return f"`{value or ('NAME==VERSION' if command == 'promote' else 'FOLDER')}`"
         name = "from" if name == "promote-from" else name

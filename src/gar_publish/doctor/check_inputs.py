@@ -90,12 +90,15 @@ def _explain_missing_token(failure: Failure, environment: Mapping[str, str], pla
         fix = "publish after the merge\n    on:\n      push:\n        branches: [main]"
     elif environment.get("ACT"):
         cause = "act has no identity tokens"
-        fix = "connect the job to `gar-publish emulator`, or set `access-token`"
+        fix = "connect the job to `gar-publish emulator`, or pass a token as `access-token`"
     elif environment.get("GITHUB_ACTIONS") == "true":
         cause = "the job lacks the permission `id-token: write`; a reusable workflow needs it in the calling job too"
     else:
         cause = f"this is {place}; only jobs of GitHub Actions have identity tokens"
-        fix = "set `doctor: true` in that job; to check this machine's own login, omit `workload-identity-provider`"
+        fix = (
+            "add doctor: true to the step's `with:`; "
+            "to check this machine's own login, omit `workload-identity-provider`"
+        )
     return failure.because(cause=cause, fix=fix, anchor="id-token-permission")
 
 

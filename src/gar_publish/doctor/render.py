@@ -59,9 +59,17 @@ class Diagnosis:
         return self.broken.failure.exit_code if self.broken and self.broken.failure else 0
 
     def translated(self, words: Callable[[str], str]) -> "Diagnosis":
-        """Return the same diagnosis with its failures in other words."""
-        links = (replace(each, failure=each.failure and each.failure.translated(words)) for each in self.links)
-        return Diagnosis(tuple(links))
+        """Return the same diagnosis with its facts and failures in other words."""
+        return Diagnosis(
+            tuple(
+                replace(
+                    each,
+                    facts=tuple(map(words, each.facts)),
+                    failure=each.failure and each.failure.translated(words),
+                )
+                for each in self.links
+            )
+        )
 
 
 def as_text(diagnosis: Diagnosis) -> str:

@@ -79,6 +79,7 @@ def _nothing_changed(settings: Settings, context: Context) -> "Report":
     from gar_publish.report.report import Report  # most runs import it later
 
     context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
+    context.settled()
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import requests
 
+from gar_publish.auth.http_auth import login_of
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
+from gar_publish.settings.index_url import KEY_USER
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.answers import server_text
 from gar_publish.urls import host_of
@@ -16,6 +18,8 @@ _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregi
 @dataclass(frozen=True)
 class Refusal:
     """One row: how the answer starts, as "STATUS TEXT" (a regular expression), and what that means.
+
+    "key STATUS TEXT" is an answer to a request with a key as the password.
 
     The texts may contain the names that `explain_refusal` fills in.
     """
@@ -39,9 +43,16 @@ REFUSALS = (
     Refusal(
         says="401",
         what="{host} does not accept the token (401).",
-        cause="the token has expired, is incomplete, or was made for another service; a key given as `json-key` may be "
-        "deleted or disabled",
+        cause="the token has expired, is incomplete, or was made for another service",
         fix="run again with a fresh token: gcloud auth print-access-token",
+        anchor="registry-401",
+        failure=CredentialsFailure,
+    ),
+    Refusal(
+        says="key 401",
+        what="{host} does not accept the key (401).",
+        cause="the key or its account was deleted or disabled",
+        fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
         anchor="registry-401",
         failure=CredentialsFailure,
     ),
@@ -103,7 +114,10 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         detail: The part of the answer to show; all of its text if empty.
     """
     text = server_text(response)
-    known = next(each for each in REFUSALS if re.match(each.says, f"{response.status_code} {text}", re.DOTALL))
+    said = f"{response.status_code} {text}"
+    if response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
+        said = f"key {said}"
+    known = next(each for each in REFUSALS if re.match(each.says, said, re.DOTALL))
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"

@@ -165,7 +165,7 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
     ]
     if missing:
         raise BadInput(
-            f"`{given_as}` is a service-account key without {' and '.join(missing)}.",
+            f"`{given_as}` is a service-account key without {', '.join(missing)}.",
             fix=_STORE_KEY,
             anchor="key-format",
         )

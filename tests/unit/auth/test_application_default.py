@@ -182,7 +182,7 @@ class TestFile:
                     f"its type is {kind!r}; supported are service_account, external_account, authorized_user, "
                     "impersonated_service_account"
                 ),
-                "gcloud auth application-default login, or set `access-token`",
+                "gcloud auth application-default login, or pass a token as `access-token`",
                 "credentials-file",
             )
         else:
@@ -254,7 +254,7 @@ class TestFile:
                 "only a URL or a file is supported."
             ),
             "",
-            "get a token from gcloud, and set `access-token`: gcloud auth print-access-token",
+            "pass a token as `access-token`; `gcloud auth print-access-token` prints one",
             "credentials-file",
         )
         assert not google.seen
@@ -384,10 +384,11 @@ class TestOrder:
             "looked for GOOGLE_APPLICATION_CREDENTIALS, gcloud's files, a metadata server and gcloud itself",
             (
                 "one of these\n"
-                "  in GitHub Actions: set `workload-identity-provider`, and the permission `id-token: write`\n"
+                "  in GitHub Actions: the permission `id-token: write`, and workload-identity-provider in the step's "
+                "`with:`\n"
                 "  in a shell: gcloud auth login\n"
                 "  on Cloud Build, Compute Engine, GKE or Cloud Run: attach a service account\n"
-                "  anywhere: set `access-token` to what `gcloud auth print-access-token` prints"
+                "  anywhere: pass a token as `access-token`; `gcloud auth print-access-token` prints one"
             ),
             "no-credentials",
         )

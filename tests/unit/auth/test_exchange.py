@@ -51,7 +51,7 @@ def test_an_answer_that_is_never_proper(exchange: Exchange, server: ScriptedServ
     assert parts(caught.value) == (
         "A token service answered, but without a token.",
         "a proxy changes answers, or this identity may not have this scope",
-        "run it again; if the answer stays the same, get a token another way, and set `access-token`",
+        "run it again; if the answer stays the same, pass a token as `access-token`",
         "strange-token",
     )
     assert caught.value.detail == ""

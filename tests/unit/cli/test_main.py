@@ -1,7 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from gar_publish.cli.main import main
 
 
 def test_nothing_that_windows_lacks_is_imported_at_start() -> None:
@@ -37,3 +40,20 @@ def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> N
         output = process.stderr.read()
     assert process.returncode
     assert "Traceback" not in output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_the_advice_does_not_name_what_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gar-publish"])
+    doctor = ["doctor", "--repository=nowhere", "--json"]
+    assert main([*doctor, str(tmp_path)]) == 2
+    assert "Fix: name a file that can be written, or - for standard output\n" in capsys.readouterr().err
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$0" -m gar_publish.cli.main "$@" - >/dev/full', sys.executable, *doctor],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Fix: name a file that can be written\n" in done.stderr) == (2, True)

@@ -59,12 +59,18 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
         ("`packages`", "`FOLDER`"),
         ("`packages: libs/*`", "`libs/*`"),
         ("`promote-from` and `promote-from: us/p/r`", "`--from` and `--from us/p/r`"),
+        ("pass it as `access-token`", "pass it as `--access-token FILE`"),
         *((text, text) for text in ("`--dry-run`", "`id-token: write`", "`dry-runs`", "dry-run: true", "`jobs: 1\n`")),
     ],
 )
 def test_inputs_become_options(text: str, shown: str) -> None:
     assert as_options(text) == shown
     assert as_options(shown) == shown
+
+
+def test_an_input_that_the_command_lacks_stays_as_it_is() -> None:
+    text = "set `jobs: 1` or `index-token: none`"
+    assert as_options(text, "index-url", ["index-token"]) == "set `jobs: 1` or `--index-token none`"
 
 
 class Screen(io.StringIO):

@@ -50,6 +50,16 @@ def test_json_has_the_commands() -> None:
     assert read["links"][1]["failure"]["cause"] == "a role is missing"
 
 
+def test_facts_and_failures_are_translated() -> None:
+    (link,) = (
+        Diagnosis((Link("a", "A", "broken", ("fact",), RegistryRefused("what", anchor="x")),))
+        .translated(str.upper)
+        .links
+    )
+    assert link.failure
+    assert (link.facts, link.failure.what) == (("FACT",), "WHAT")
+
+
 def test_says_that_a_whole_chain_is_ok() -> None:
     assert "All links that could be checked are ok." in render.as_text(WHOLE)
     assert "All links that could be checked are ok." in render.as_markdown(WHOLE)

@@ -211,12 +211,13 @@ def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pyte
         return []
 
     monkeypatch.setattr(plan, "select", select)
-    report = publish(bench.settings(changed_since="v1", dry_run="true"), bench.context)
+    context = replace(bench.context, settled=lambda: recorder.events.append("settled"))
+    report = publish(bench.settings(changed_since="v1", dry_run="true"), context)
     assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
     assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
     assert report.token_expires_at is None
     assert asked == {"changed_since": "v1", "environment": bench.context.environment}
-    assert recorder.events == ["close"]
+    assert recorder.events == ["settled", "close"]
 
 
 def test_another_version_is_refused_before_the_build(bench: Bench, recorder: Recorder) -> None:

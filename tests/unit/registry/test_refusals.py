@@ -23,6 +23,7 @@ def answer(
     response = requests.Response()
     response.status_code, response.url, response.raw = status, url, io.BytesIO(body.encode())
     response.headers.update(headers)
+    response.request = requests.Request("GET", url).prepare()
     return response
 
 
@@ -52,6 +53,15 @@ def test_known_refusals(status: int, body: str, what: str, kind: type[Exception]
     failure = explain_refusal(answer(status, body), PYTHON, "upload")
     assert failure.what.startswith(what)
     assert (type(failure), failure.anchor, failure.detail) == (kind, anchor, body.strip())
+
+
+def test_a_key_as_the_password_is_refused() -> None:
+    response = answer(401)
+    response.request.prepare_auth(("_json_key_base64", "a2V5"))
+    failure = explain_refusal(response, PYTHON, "upload")
+    assert failure.what == "us-python.pkg.dev does not accept the key (401)."
+    assert (failure.exit_code, failure.anchor) == (3, "registry-401")
+    assert "token" not in failure.cause + failure.fix
 
 
 @pytest.mark.parametrize(
@@ -85,10 +95,7 @@ def test_a_service_perimeter(words: str) -> None:
             "",
             [
                 "us-python.pkg.dev does not accept the token (401).",
-                (
-                    "the token has expired, is incomplete, or was made for another service; a key given as `json-key` "
-                    "may be deleted or disabled"
-                ),
+                "the token has expired, is incomplete, or was made for another service",
                 "run again with a fresh token: gcloud auth print-access-token",
                 "registry-401",
             ],

@@ -112,7 +112,7 @@ OTHER = "the file is an OAuth client, a login or a workload-identity configurati
         (json.dumps(KEY | {"client_email": 1}), "is a service-account key without client_email.", "", STORE),
         (
             json.dumps({"type": "service_account", "client_email": "a@b"}),
-            "is a service-account key without private_key and private_key_id.",
+            "is a service-account key without private_key, private_key_id.",
             "",
             STORE,
         ),
