@@ -133,6 +133,7 @@ def _wait(context: Context, seconds: float, why: str, purpose: str = "") -> None
 
 def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float) -> Unreachable:
     times = f"{'once' if tries == 1 else f'{tries} times'} in {seconds:.0f} s"
+    asked = f"asked {times}" if host in what else f"asked {host} {times}"
     if trouble.startswith("HTTP 429"):
         return Unreachable(
             f"Could not {what}: {host} is rate-limiting (429), asked {times}.",
@@ -157,7 +158,7 @@ def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float)
             detail=trouble,
         )
     return Unreachable(
-        f"Could not {what}: asked {host} {times}, without a proper answer.",
+        f"Could not {what}: {asked}, without a proper answer.",
         cause="an outage, or a firewall or proxy between this machine and the server",
         fix="run the same command again later; https://status.cloud.google.com shows outages",
         anchor="unreachable",

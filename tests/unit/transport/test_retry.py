@@ -181,6 +181,10 @@ class TestWithRetries:
         assert failure.detail == "Failed to establish a new connection: [Errno 111] Connection refused"
         assert len(time.slept) == 5
 
+    def test_a_host_is_named_once(self, session: requests.Session, context: Context) -> None:
+        with pytest.raises(Unreachable, match=r"^Could not reach 127\.0\.0\.1:1: asked 6 times in "):
+            with_retries(lambda: session.get("http://127.0.0.1:1/"), context, "reach 127.0.0.1:1")
+
     def test_a_slow_answer_is_named(self, context: Context, console: Memory) -> None:
         answers = iter([requests.Timeout(), requests.ConnectionError("refused", "more"), None])
 
