@@ -56,7 +56,7 @@ _PAIRS: list[tuple[type[ast.AST], type[ast.AST]]] = [
     (ast.Break, ast.Continue),
 ]
 _SWAPPED: dict[type[ast.AST], Any] = dict(_PAIRS) | {second: first for first, second in _PAIRS}
-_NEGATED_OTHERWISE = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+_NEGATED_BY_OPERATOR = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 _NOT_MUTATED = {"annotation", "returns", "decorator_list"}
 _LONGEST = 300
 _PRELOADED = [
@@ -157,7 +157,7 @@ def _changes(place: Place, node: ast.AST) -> Iterator[ast.AST]:
         case ast.Call(function, arguments, keywords):
             for keyword in keywords:
                 yield ast.Call(function, arguments, [other for other in keywords if other is not keyword])
-    if place.field in {"test", "ifs"} and isinstance(node, ast.expr) and not _negated_otherwise(node):
+    if place.field in {"test", "ifs"} and isinstance(node, ast.expr) and not _is_not_negated(node):
         yield ast.UnaryOp(ast.Not(), node)
 
 
@@ -190,12 +190,12 @@ def _with_other_value(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.JoinedStr([ast.Constant("XX"), *values, ast.Constant("XX")])
 
 
-def _negated_otherwise(condition: ast.expr) -> bool:
+def _is_not_negated(condition: ast.expr) -> bool:
     match condition:
-        case ast.UnaryOp(ast.Not()):
+        case ast.UnaryOp(ast.Not()) | ast.Name("TYPE_CHECKING"):
             return True
         case ast.Compare(ops=[operator]):
-            return isinstance(operator, _NEGATED_OTHERWISE)
+            return isinstance(operator, _NEGATED_BY_OPERATOR)
         case _:
             return False
 
