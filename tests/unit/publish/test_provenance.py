@@ -63,3 +63,46 @@ def test_addresses_lead_to_what_they_mean(tmp_path: Path, variables: dict[str, s
     builder, kind = predicate["runDetails"]["builder"]["id"], predicate["buildDefinition"]["buildType"]
     assert builder == f"{EVIDENCE_DOCS}#{place}"
     assert {builder.partition("#")[2], kind.partition("#")[2]} <= headings(ROOT / "docs" / "evidence.md")
+
+
+def test_a_workflow_names_its_run_commit_and_builder(tmp_path: Path) -> None:
+    workflow = "octo-org/hello/.github/workflows/publish.yml@refs/tags/v1"
+    job = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_REF": "refs/tags/v1",
+        "GITHUB_REPOSITORY": "octo-org/hello",
+        "GITHUB_REPOSITORY_ID": "11",
+        "GITHUB_REPOSITORY_OWNER_ID": "22",
+        "GITHUB_RUN_ATTEMPT": "3",
+        "GITHUB_RUN_ID": "44",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_SHA": "c0ffee",
+        "GITHUB_WORKFLOW_REF": workflow,
+        "RUNNER_ENVIRONMENT": "github-hosted",
+    }
+    repository = "https://github.com/octo-org/hello"
+    predicate = stated(tmp_path, **job)["predicate"]
+    version = predicate["runDetails"]["builder"].pop("version")
+    assert list(version) == ["gar-publish"]
+    assert predicate == {
+        "buildDefinition": {
+            "buildType": provenance.GITHUB_WORKFLOW,
+            "externalParameters": {
+                "workflow": {"ref": "refs/tags/v1", "repository": repository, "path": ".github/workflows/publish.yml"}
+            },
+            "internalParameters": {
+                "github": {
+                    "event_name": "push",
+                    "repository_id": "11",
+                    "repository_owner_id": "22",
+                    "runner_environment": "github-hosted",
+                }
+            },
+            "resolvedDependencies": [{"uri": f"git+{repository}@refs/tags/v1", "digest": {"gitCommit": "c0ffee"}}],
+        },
+        "runDetails": {
+            "builder": {"id": f"https://github.com/{workflow}"},
+            "metadata": {"invocationId": f"{repository}/actions/runs/44/attempts/3"},
+        },
+    }
