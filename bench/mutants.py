@@ -36,6 +36,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ _PAIRS: list[tuple[type[ast.AST], type[ast.AST]]] = [
 _SWAPPED: dict[type[ast.AST], Any] = dict(_PAIRS) | {second: first for first, second in _PAIRS}
 _NEGATED_BY_OPERATOR = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 _NOT_MUTATED = {"annotation", "returns", "decorator_list"}
-_LONGEST = 300
+_CONTEXT = 60
+_LONGEST = 200
 _PRELOADED = [
     "pytest",
     "cyclonedx.model.bom",
@@ -104,7 +106,10 @@ class Mutant:
             self.place.put(self.old)
 
     def __str__(self) -> str:
-        old, new = (ast.unparse(node)[:_LONGEST] for node in (self.old, self.new))
+        old, new = ast.unparse(self.old), ast.unparse(self.new)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+        start = max(same - _CONTEXT, 0)
+        old, new = (f"{'…' if start else ''}{text[start:][:_LONGEST]}" for text in (old, new))
         return f"{self.path}:{self.old.lineno}\n  - {old}\n  + {new}"
 
 
