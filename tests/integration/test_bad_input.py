@@ -166,7 +166,7 @@ SETTINGS = {
         2, "key-format", f"of {PUBLISHER} cannot be read", "gh secret set", who="--credentials-json cut.json",
     ),
     "provider with a project id": Bad(
-        2, "provider-name", "has the id of the project (demo-project) instead of its number",
+        2, "provider-name", "contains the project ID (demo-project) instead of the project number",
         "gcloud projects describe demo-project",
         who=f"--workload-identity-provider {PROVIDER.replace('123456789012', 'demo-project')}",
     ),
@@ -175,7 +175,7 @@ SETTINGS = {
         who=f"--workload-identity-provider {POOL.removesuffix('/providers')}",
     ),
     "both kinds": Bad(
-        2, "one-credential", "`workload-identity-provider` and `credentials-json` are both given", "keep one",
+        2, "one-credential", "`workload-identity-provider` and `credentials-json` are both set", "keep only one",
         who=f"--workload-identity-provider {PROVIDER} --credentials-json publisher.json",
     ),
     "half a kind": Bad(
@@ -187,7 +187,7 @@ SETTINGS = {
         who=f"--workload-identity-provider {PROVIDER} --service-account publisher",
     ),
     "header instead of a token": Bad(
-        2, "access-token", "`access-token` contains blanks", "gcloud auth print-access-token",
+        2, "access-token", "`access-token` contains spaces", "gcloud auth print-access-token",
         who="--access-token bearer.token", make=text("bearer.token", "Bearer made-up-token"),
     ),
     "read-only token from a given token": Bad(
@@ -287,11 +287,11 @@ BUILDS = {
 
 CREDENTIALS = {
     "expired token": Bad(
-        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (401)", "fresh token",
+        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (HTTP 401)", "fresh token",
         who="--access-token expired.token",
     ),
     "garbage token": Bad(
-        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (401)", "fresh token",
+        3, "registry-401", "us-central1-python.pkg.dev does not accept the token (HTTP 401)", "fresh token",
         who="--access-token garbage.token", make=text("garbage.token", "ya29.garbage"),
     ),
     "deleted key": Bad(
@@ -337,12 +337,12 @@ CREDENTIALS = {
 
 REGISTRY = {
     "reader": Bad(
-        6, "registry-403", "us-central1-python.pkg.dev refuses to upload (403)",
+        6, "registry-403", "us-central1-python.pkg.dev refuses to upload (HTTP 403)",
         "add-iam-policy-binding python --location=us-central1 --project=demo-project",
         who="--access-token reader.token", shows="artifactregistry.repositories.uploadArtifacts",
     ),
     "stranger": Bad(
-        6, "registry-403", "us-central1-python.pkg.dev refuses to read (403)", "roles/artifactregistry.reader",
+        6, "registry-403", "us-central1-python.pkg.dev refuses to read (HTTP 403)", "roles/artifactregistry.reader",
         who="--credentials-json stranger.json",
     ),
     "missing repository": Bad(
@@ -351,7 +351,7 @@ REGISTRY = {
         where="--repository us-central1/demo-project/pithon", who="--access-token owner.token",
     ),
     "missing repository, hidden from the identity": Bad(
-        6, "registry-403", "refuses to read (403)", "add-iam-policy-binding pithon",
+        6, "registry-403", "refuses to read (HTTP 403)", "add-iam-policy-binding pithon",
         where="--repository us-central1/demo-project/pithon",
     ),
     "unknown location": Bad(
@@ -360,7 +360,7 @@ REGISTRY = {
         where="--repository us-central9/demo-project/python", who="--access-token owner.token",
     ),
     "Docker repository": Bad(
-        6, "repository-format", "us-central1/demo-project/images is a repository of format DOCKER",
+        6, "repository-format", "us-central1/demo-project/images has format DOCKER",
         "--repository-format=python",
         where="--repository us-central1/demo-project/images", who="--access-token owner.token",
     ),
@@ -373,7 +373,7 @@ REGISTRY = {
         where="--repository us-central1/demo-project/mirror", who="--access-token owner.token",
     ),
     "different contents": Bad(
-        5, "different-contents", "The registry already has taken-1.0-py3-none-any.whl, with different contents",
+        5, "different-contents", "The registry already has taken-1.0-py3-none-any.whl with different contents",
         "raise the version of taken, or set `if-exists: skip`",
         what="--dist other", make=wheel(name="taken", content="changed = True\n"),
     ),

@@ -186,4 +186,4 @@ def test_parts_without_permission_are_unknown(doors: Doors, emulator: Emulator) 
     done = doors.command(*GITHUB, f"--repository={PACKAGES}", "--service-account=releases", "--check")
     assert done.code == 6
     assert set(states(done.out).values()) == {"unknown"}
-    assert "7 of 7 parts cannot be read" in done.err
+    assert "7 of 7 resources cannot be read" in done.err

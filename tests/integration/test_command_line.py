@@ -291,7 +291,7 @@ def test_failures_name_options_in_a_shell_and_inputs_in_the_action(doors: Doors)
 def test_a_project_and_dist_contradict_each_other(doors: Doors) -> None:
     done = doors.command("publish", "project", "--dist", "dist", "--repository", REPOSITORY)
     assert done.code == 2
-    assert "Both a project (project) and `--dist`" in done.errors[0]
+    assert "A project (project) and `--dist` cannot be combined" in done.errors[0]
 
 
 def test_outside_a_job_the_action_prints_no_token(doors: Doors) -> None:
@@ -299,7 +299,7 @@ def test_outside_a_job_the_action_prints_no_token(doors: Doors) -> None:
     step = doors.action({"dist": "dist", "repository": REPOSITORY}, {"GITHUB_OUTPUT": ""})
     assert step.code == 0
     assert "set-output" not in step.log
-    assert "No outputs are set" in step.log
+    assert "The outputs could not be set" in step.log
 
 
 def test_a_relative_data_folder_connects_every_folder(doors: Doors) -> None:

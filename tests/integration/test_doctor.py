@@ -375,7 +375,7 @@ class TestFrontDoors:
         step = hello.action({**given, "doctor": doctor})
         assert step.code == 6
         failure, _, found = step.summary.partition("### gar-publish doctor")
-        assert "status 403" in failure or "(403)" in failure
+        assert "(HTTP 403)" in failure
         assert bool(found) == (doctor == "true") == ("x Permissions: broken" in step.log)
         assert ("| ❌ Permissions | broken |" in found) == (doctor == "true")
         assert len(step.errors) == 1

@@ -211,7 +211,7 @@ def test_a_missing_role_is_reported(
     done, report = publish(hello, *BOTH)
     assert done.code == 6
     assert [message.partition("\n")[0] for message in done.errors] == [
-        f"{REPOSITORY} does not let this identity attach {Path(each['path']).name} (403)."
+        f"{REPOSITORY} does not let this identity attach {Path(each['path']).name} (HTTP 403)."
         for each in report["evidence"]
     ]
     assert f"--role={name}" in done.errors[0]

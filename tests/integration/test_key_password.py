@@ -56,7 +56,7 @@ def test_a_key_that_was_deleted(doors: Doors, emulator: Emulator) -> None:
     emulator.cloud.world = replace(emulator.cloud.world, keys=(Key(PUBLISHER, disabled=True),))
     done = doors.command(*PUBLISH, "--json-key", emulator.key_file(PUBLISHER))
     assert done.code == 3, done.err
-    assert "does not accept the key (401)" in done.errors[0]
+    assert "does not accept the key (HTTP 401)" in done.errors[0]
 
 
 def test_another_registry_never_sees_the_key(doors: Doors, emulator: Emulator) -> None:

@@ -237,7 +237,7 @@ def test_two_folders_whose_builds_have_the_same_name(doors: Doors, emulator: Emu
     folders = ["one", "two"] if other == "setup.py" else ["one", "same"]
     done, report = run(doors, "free", "dependent", *folders, code=2)
     (failure,) = report["failures"]
-    assert re.fullmatch(r"(\w+) and (\w+) are both called same\.", failure["what"])
+    assert re.fullmatch(r"(\w+) and (\w+) have the same package name, same\.", failure["what"])
     assert set(failure["what"].split()[:3:2]) == set(folders)
     assert done.errors[0].endswith("#same-project-twice")
     assert {file.package for file in emulator.files()} == {"free"}, "nobody knows which of the two is meant"

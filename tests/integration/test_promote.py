@@ -258,7 +258,7 @@ class TestOtherBytes:
         before = contents(emulator, PROD)
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 5
-        assert f"{hello[0]}, with different contents" in done.errors[0]
+        assert f"{hello[0]} with different contents" in done.errors[0]
         assert set(statuses(report).values()) == {"failed", "not tried"}
         assert (answers(emulator), contents(emulator, PROD)) == ([], before)
 
@@ -266,7 +266,7 @@ class TestOtherBytes:
         corrupt(emulator, DEV, hello[0])
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 6
-        assert f"{DEV} serves {hello[0]} with different contents" in done.errors[0]
+        assert f"{hello[0]} in {DEV} does not match its index" in done.errors[0]
         assert report["failure"]["docs"].endswith("#source-contents")
         assert (answers(emulator), contents(emulator, PROD)) == ([], {})
 
@@ -275,7 +275,7 @@ class TestOtherBytes:
         corrupt(emulator, PROD, hello[0])
         done, report = promote(doors, "hello==1.2.3")
         assert done.code == 6
-        assert f"The index serves {hello[0]} with different contents" in done.errors[0]
+        assert "does not match the upload or its index" in done.errors[0]
         assert report["verified"] is False
         assert len(answers(emulator)) == 3
 
@@ -336,7 +336,7 @@ class TestWhatCannotBeThere:
         done, _ = promote(doors, "hello==9.9")
         self.check(done, 6, "promote-missing", f"{DEV} does not have hello 9.9.", "1.3.0.dev1, 1.2.3, 1.2.2")
         done, _ = promote(doors, "hullo==1.0")
-        self.check(done, 6, "promote-missing", "it has no version of hullo")
+        self.check(done, 6, "promote-missing", "the repository has no version of hullo")
 
     @pytest.mark.parametrize(
         ("source", "anchor", "says"),

@@ -167,6 +167,6 @@ def test_wrong_token(doors: Doors, registry: Registry) -> None:
     done, report = publish(doors, registry, token="another-token-that-is-wrong")
     assert done.code == 6
     (message,) = done.errors
-    assert "refuses to read (403)" in message
+    assert "refuses to read (HTTP 403)" in message
     assert "ask the index's owner for access" in report["failure"]["fix"]
     assert list(registry.folder.iterdir()) == []

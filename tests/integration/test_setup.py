@@ -180,7 +180,9 @@ def test_a_given_token_is_used_with_a_warning(doors: Doors, emulator: Emulator) 
 def test_outside_a_job_it_fails(doors: Doors) -> None:
     step = doors.setup(FEDERATION, {"GITHUB_ENV": ""})
     assert step.code == 2
-    assert step.errors[0].startswith("GITHUB_ENV does not name a file, so nothing can be set up.")
+    assert step.errors[0].startswith(
+        "The environment variable GITHUB_ENV is not set to a file, so the setup action cannot configure anything."
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,4 +205,4 @@ def test_an_identity_that_may_not_read_exports_nothing(doors: Doors, emulator: E
     token = emulator.access_token("user:stranger@example.com")
     step = doors.setup({"repository": REPOSITORY, "access-token": token})
     assert (step.code, step.exported) == (6, {})
-    assert "(403)" in step.errors[0]
+    assert "(HTTP 403)" in step.errors[0]

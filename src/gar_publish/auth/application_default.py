@@ -87,7 +87,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
         except (KeyError, TypeError, AttributeError):
             raise BadInput(
                 f"{path} is a credentials file with parts missing.",
-                fix="create it again: gcloud auth application-default login",
+                fix="create the credentials file again\n  gcloud auth application-default login",
                 anchor="credentials-file",
             ) from None
 
@@ -196,7 +196,7 @@ def _googles(url: str, exchange: Exchange) -> str:
         return url
     raise BadInput(
         f"The credentials file sends tokens to {parts.scheme}://{parts.hostname}, which is not Google's.",
-        fix="create it again: gcloud iam workload-identity-pools create-cred-config",
+        fix="create the credentials file again\n  gcloud iam workload-identity-pools create-cred-config",
         anchor="credentials-file",
     )
 

@@ -141,9 +141,9 @@ def new_token(value: object, expires_at: datetime | None) -> Token:
 def no_token(detail: str = "") -> CredentialsFailure:
     """Return the failure for an answer without a token."""
     return CredentialsFailure(
-        "A token service answered, but without a token.",
+        "A token service returned no token.",
         cause="a proxy changes answers, or this identity may not have this scope",
-        fix="run it again; if the answer stays the same, pass a token as `access-token`",
+        fix="run the same command again; if the answer stays the same, pass a token as `access-token`",
         anchor="strange-token",
         detail=detail,
     )

@@ -60,9 +60,9 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
     except (OSError, ValueError, KeyError, TypeError):
         words = "an answer without a token"
     raise CredentialsFailure(
-        "gcloud is installed, but gives no token.",
+        "gcloud is installed, but returned no token.",
         cause="no account is logged in, or the login has expired",
-        fix="gcloud auth login, then run the same command again",
+        fix="log in, then run the same command again\n  gcloud auth login",
         anchor="gcloud-login",
         detail=words[-1000:],
     )

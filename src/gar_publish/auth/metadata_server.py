@@ -101,7 +101,8 @@ def fetch(base: str, exchange: Exchange, scope: str) -> Token:
     value, seconds = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(value, str) or not isinstance(seconds, int) or not 0 < seconds < _LONGEST_LIFE:
         raise CredentialsFailure(
-            "The metadata server answered, but without a token.",
+            "The metadata server returned no token.",
+            cause="this machine has no service account",
             fix="attach a service account to this machine",
             anchor="metadata-account",
         )

@@ -39,17 +39,18 @@ _DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
 _PERIMETER = Reason(
     "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
     "a service perimeter of the organisation (VPC Service Controls) allows no access from this network",
-    "ask its administrator to look up the identifier above, and to allow this identity: "
-    "gcloud logging read IDENTIFIER --project=PROJECT",
+    "ask its administrator to look up the identifier above, and to allow this identity\n"
+    "  gcloud logging read IDENTIFIER --project=PROJECT",
     "perimeter",
 )
 _IMMUTABLE = r"\bsub=repo:[^,]*@\d+/"
 """https://docs.github.com/en/actions/reference/security/oidc"""
 _BIND = (
-    "gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
+    "let the identity act as the service account\n"
+    "  gcloud iam service-accounts add-iam-policy-binding {service_account} --project={project} "
     "--role={role} --member='{member}'"
 )
-_LOGIN = "gcloud auth application-default login"
+_LOGIN = "log in again\n  gcloud auth application-default login"
 
 GITHUB = Service(
     r"/idtoken|actions\.githubusercontent\.com",
@@ -58,7 +59,7 @@ GITHUB = Service(
         Reason(
             r"HTTP 40[13]",
             "the job lacks the permission `id-token: write`, or the job has ended and with it the right to a token",
-            "add to the job\n    permissions:\n      contents: read\n      id-token: write",
+            "add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
             "id-token-permission",
         ),
     ),
@@ -72,9 +73,10 @@ STS = Service(
     (
         Reason(
             "attribute condition",
-            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` has ids, "
-            "as in repositories created or renamed since 2026-07-15, so a condition on the old form is false",
-            "compare ids instead; this replaces the whole condition\n"
+            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` claim "
+            "also contains numeric IDs (GitHub does this for repositories created or renamed since 2026-07-15), so a "
+            "condition on the old form is false",
+            "compare IDs instead; this replaces the whole condition\n"
             f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "immutable-subject",
             claims=_IMMUTABLE,
@@ -82,7 +84,7 @@ STS = Service(
         Reason(
             "attribute condition",
             "the provider's attribute condition is false for this job, whose token says {claims}",
-            "compare that with the condition; to allow all repositories of this owner, replace it\n"
+            "compare the claims with the condition; to allow all repositories of this owner, replace the condition\n"
             f"  {_DESCRIBE} --format='value(attributeCondition)'\n"
             f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "attribute-condition",
@@ -91,25 +93,27 @@ STS = Service(
             r"invalid_target|target service indicated by",
             "the pool or the provider does not exist, is disabled or was deleted, "
             "or its name has another project's number",
-            f"{_DESCRIBE} --format='yaml(name,state,disabled)'",
+            f"check the name and the state of the provider\n  {_DESCRIBE} --format='yaml(name,state,disabled)'",
             "provider-missing",
         ),
         Reason(
             'Invalid value for "audience"',
             "`workload-identity-provider` is not the full name of a provider: {provider}",
-            "gcloud iam workload-identity-pools providers list --workload-identity-pool={pool} --format='value(name)'",
+            "use one of the names that this lists\n"
+            "  gcloud iam workload-identity-pools providers list --workload-identity-pool={pool} "
+            "--format='value(name)'",
             "provider-name",
         ),
         Reason(
             r"audience in (ID Token|JWT).* does not match",
             "the provider has a list of allowed audiences, and {audience} is not one of them",
-            f"{_UPDATE} --allowed-audiences={{audience}}",
+            f"allow this audience; this replaces the list\n  {_UPDATE} --allowed-audiences={{audience}}",
             "audience",
         ),
         Reason(
             "issuer in ID Token",
             "the provider trusts another issuer, not {issuer}",
-            f"{_UPDATE} --issuer-uri={{issuer}}",
+            f"change the issuer of the provider\n  {_UPDATE} --issuer-uri={{issuer}}",
             "issuer",
         ),
         Reason(
@@ -131,14 +135,14 @@ STS = Service(
         Reason(
             "connecting to the given credential's issuer",
             "Google cannot read the issuer's keys at {issuer}",
-            "make {issuer}/.well-known/openid-configuration public, or upload its keys: "
-            f"{_UPDATE} --jwk-json-path=FILE",
+            "make {issuer}/.well-known/openid-configuration public, or upload the issuer's keys\n"
+            f"  {_UPDATE} --jwk-json-path=FILE",
             "issuer-unreachable",
         ),
         Reason(
             _DISABLED,
             "the Security Token Service API is disabled in the pool's project",
-            "gcloud services enable sts.googleapis.com --project={number}",
+            "enable the API\n  gcloud services enable sts.googleapis.com --project={number}",
             "api-disabled",
         ),
         _PERIMETER,
@@ -151,30 +155,32 @@ IAM = Service(
     (
         Reason(
             _DISABLED,
-            "the IAM Service Account Credentials API is disabled in the account's project",
-            "gcloud services enable iamcredentials.googleapis.com --project={project}",
+            "the IAM Service Account Credentials API is disabled in the service account's project",
+            "enable the API\n  gcloud services enable iamcredentials.googleapis.com --project={project}",
             "api-disabled",
         ),
         _PERIMETER,
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
-            "the identity lacks {role} on the account; its `sub` has ids ({claims}), as in repositories created or "
-            "renamed since 2026-07-15, so a binding to the old form does not include it",
+            "the identity lacks {role} on the service account; the job's `sub` claim also contains numeric IDs "
+            "({claims}; "
+            "GitHub does this for repositories created or renamed since 2026-07-15), so a binding to the old form does "
+            "not include this job",
             _BIND,
             "immutable-subject",
             claims=_IMMUTABLE,
         ),
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
-            "the identity lacks {role} on the account, the account does not exist, "
-            "or the binding is younger than five minutes",
+            "the identity lacks {role} on the service account, the service account does not exist, "
+            "or the role was granted less than five minutes ago",
             _BIND,
             "impersonation-denied",
         ),
         Reason(
             "not found",
-            "there is no such account",
-            "gcloud iam service-accounts list --project={project}",
+            "the service account does not exist",
+            "use one of the service accounts that this lists\n  gcloud iam service-accounts list --project={project}",
             "account-missing",
         ),
         Reason(
@@ -193,7 +199,7 @@ OAUTH = Service(
     (
         Reason(
             "Invalid JWT Signature",
-            "the key {key_id} was deleted, or belongs to another account",
+            "the key {key_id} was deleted, or belongs to another service account",
             "create a new key and store it, or use `workload-identity-provider` and no key\n"
             "  gcloud iam service-accounts keys list --iam-account={service_account}\n"
             "  gcloud iam service-accounts keys create key.json --iam-account={service_account}",
@@ -201,14 +207,14 @@ OAUTH = Service(
         ),
         Reason(
             "account not found",
-            "the account was deleted",
-            "gcloud iam service-accounts list --project={project}",
+            "the service account was deleted",
+            "use one of the service accounts that this lists\n  gcloud iam service-accounts list --project={project}",
             "account-missing",
         ),
         Reason(
             "disabled",
-            "the account or the key is disabled",
-            "enable it again\n"
+            "the service account or the key is disabled",
+            "enable the service account and the key again\n"
             "  gcloud iam service-accounts enable {service_account} --project={project}\n"
             "  gcloud iam service-accounts keys enable {key_id} --iam-account={service_account} --project={project}",
             "account-disabled",
@@ -216,7 +222,7 @@ OAUTH = Service(
         Reason(
             r"short-lived token|reasonable timeframe|\biat\b|\bexp\b",
             "this machine's clock is wrong by minutes",
-            "set the clock by NTP (Linux: timedatectl set-ntp true), and compare: date -u",
+            "synchronize the clock by NTP; on Linux\n  sudo timedatectl set-ntp true",
             "clock-skew",
         ),
         Reason(
@@ -244,7 +250,10 @@ SERVICES = (METADATA, STS, IAM, OAUTH, GITHUB)
 OTHER = Service("", "The server that issues this machine's identity token refuses", ())
 
 UNKNOWN = Reason(
-    "", "", "run it again; if the answer stays the same, check the identity in Google's console", "credentials-refused"
+    "",
+    "",
+    "run the same command again; if the answer stays the same, check the identity in Google's console",
+    "credentials-refused",
 )
 
 

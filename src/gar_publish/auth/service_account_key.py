@@ -54,8 +54,8 @@ def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
     except (ValueError, TypeError):
         raise BadInput(
             f"The private key {needed['private_key_id']} of {needed['client_email']} cannot be read.",
-            cause="the key was cut off, or its line breaks were lost when it was pasted",
-            fix="store the whole file as a secret: gh secret set GAR_KEY < key.json",
+            cause="the key was truncated, or its line breaks were lost when it was pasted",
+            fix="store the whole file as a secret\n  gh secret set GAR_KEY < key.json",
             anchor="key-format",
         ) from None
 

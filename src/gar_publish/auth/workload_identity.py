@@ -172,10 +172,10 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
     token = answer.get("value")
     if not isinstance(token, str) or not token:
         raise CredentialsFailure(
-            "GitHub answered, but without an identity token.",
+            "GitHub's answer contains no identity token.",
             cause="the job lacks the permission `id-token: write`, or another server answers at "
             "ACTIONS_ID_TOKEN_REQUEST_URL",
-            fix="add to the job\n    permissions:\n      contents: read\n      id-token: write",
+            fix="add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
             anchor="id-token-permission",
         )
     return token

@@ -52,7 +52,7 @@ def _check(setup: Setup, context: Context, show: Callable[[str], None]) -> None:
     }:
         raise BadInput(
             f"`--check` needs {' and '.join(f'`{name}`' for name in unknown)}: Google has the numbers, not the names.",
-            fix=" ".join(f'{name}="$({command})"' for name, command in unknown.items()),
+            fix="add these options\n  " + " ".join(f'{name}="$({command})"' for name, command in unknown.items()),
             anchor="bootstrap-ids",
         )
     findings = []
@@ -61,15 +61,15 @@ def _check(setup: Setup, context: Context, show: Callable[[str], None]) -> None:
         show(f"{finding.state:<8} {finding.what}{f' ({finding.why})' if finding.why else ''}\n")
     if wrong := sum(finding.state in {"missing", "differs"} for finding in findings):
         raise RegistryRefused(
-            f"The setup is not complete: {wrong} of {len(findings)} parts are missing or different.",
-            fix=f"{shlex.join(['gar-publish', 'bootstrap', *setup.arguments])} | sh",
+            f"The setup is not complete: {wrong} of {len(findings)} resources are missing or different.",
+            fix=f"run the setup again\n  {shlex.join(['gar-publish', 'bootstrap', *setup.arguments])} | sh",
             anchor="bootstrap-check",
         )
     if unknown_parts := sum(finding.state == "unknown" for finding in findings):
         raise RegistryRefused(
-            f"The setup could not be checked: {unknown_parts} of {len(findings)} parts cannot be read.",
-            cause="these credentials lack the roles that the head of the script names",
-            fix="log in with an account that has them, and check again\n  gcloud auth login",
+            f"The setup could not be checked: {unknown_parts} of {len(findings)} resources cannot be read.",
+            cause="these credentials lack the roles listed at the top of the script",
+            fix="log in with an account that has those roles, then run the check again\n  gcloud auth login",
             anchor="bootstrap-check",
         )
 
@@ -84,7 +84,8 @@ def _project_number(setup: Setup, context: Context) -> str:
         raise RegistryRefused(
             f"The number of the project {project} cannot be read.",
             cause="the project does not exist, or you lack resourcemanager.projects.get (roles/browser) on it",
-            fix=f"add --project-number \"$(gcloud projects describe {project} --format='value(projectNumber)')\"",
+            fix="check the project ID, or ask an administrator for the project number and add "
+            "`--project-number NUMBER`",
             anchor="bootstrap-number",
             detail=said(response),
         )

@@ -185,7 +185,7 @@ def _account(text: str | None, project: str) -> str | None:
     name, at, _ = text.partition("@")
     if (at and project_of(text) != project) or not _ACCOUNT.fullmatch(name):
         raise BadInput(
-            f"`--service-account` is {text!r}; it takes the name of an account of {project}.",
+            f"`--service-account` is {text!r}, which is not a valid service account of {project}.",
             cause="a name has 6 to 30 lower-case letters, digits and hyphens; an address must be of this project",
             fix="use a name like --service-account publisher",
             anchor="bootstrap-names",

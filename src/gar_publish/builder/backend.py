@@ -173,30 +173,30 @@ class Backend:
         if _NO_COMPILER.search(output):
             return BuildFailure(
                 f"{self._label} needs a compiler, and there is none here.",
-                cause="It has code in C, C++, Rust or the like, which must be built for each platform.",
-                fix="Build its wheels with cibuildwheel in an earlier step, and set `dist` to them.",
+                cause="the project contains C, C++, Rust or similar code, which must be compiled for each platform",
+                fix="build the wheels with cibuildwheel in an earlier step, and set `dist` to these wheels",
                 anchor="needs-a-compiler",
                 detail=output,
             )
         if isinstance(cause, BackendUnavailable):
             return BuildFailure(
                 f"The build backend of {self._label} could not be imported.",
-                cause="`build-backend` is misspelt, or its package is missing in `requires`.",
-                fix="Correct the [build-system] table of its pyproject.toml.",
+                cause="`build-backend` is misspelt, or the backend's package is missing in `requires`",
+                fix=f"correct the [build-system] table in the pyproject.toml of {self._label}",
                 anchor="build-backend",
                 detail=str(cause),
             )
         if isinstance(cause, UnsupportedOperation):
             return BuildFailure(
-                f"The build backend of {self._label} does not support building {_KINDS[kind]} here.",
-                fix=f"Set `formats: {'sdist' if kind == 'wheel' else 'wheel'}`.",
+                f"The build backend of {self._label} does not support building {_KINDS[kind]}.",
+                fix=f"set `formats: {'sdist' if kind == 'wheel' else 'wheel'}`",
                 anchor="build-failed",
                 detail=output,
             )
         return BuildFailure(
             f"The build of {self._label} failed ({kind}).",
-            cause="The last lines of the build's output show why.",
-            fix="Run `python -m build` in the project's folder, and correct what fails.",
+            cause="the last lines of the build's output show why",
+            fix="run this in the project's folder, and correct what fails\n  python -m build",
             anchor="build-failed",
             detail=output if isinstance(cause, subprocess.CalledProcessError) else f"{output}\n{cause}",
         )
@@ -215,7 +215,7 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
         except (build.BuildException, ValueError) as error:
             raise BadInput(
                 f"The [build-system] table of {label} is malformed: {error}.",
-                fix="Correct its pyproject.toml.",
+                fix=f"correct the [build-system] table in the pyproject.toml of {label}",
                 anchor="invalid-pyproject",
                 detail="\n".join(str(typo.message) for typo in typos),
             ) from error

@@ -86,7 +86,7 @@ def copy(source: Path, target: Path, *, leave_out: Collection[Path]) -> None:
     except (OSError, shutil.Error) as error:
         raise BuildFailure(
             f"The source in {source} could not be copied for the build.",
-            fix="Check the free space of the temporary folder (TMPDIR), and that the source can be read.",
+            fix="check the free space of the temporary folder (TMPDIR), and that the source can be read",
             anchor="source-not-copied",
             detail=str(error),
         ) from error

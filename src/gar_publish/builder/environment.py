@@ -102,7 +102,7 @@ def make(folder: Path) -> None:
     except (OSError, ValueError) as error:  # a folder with a colon in its name, for example
         raise BuildFailure(
             "No virtual environment could be made for the build.",
-            fix="Check the free space of the temporary folder (TMPDIR).",
+            fix="check the free space of the temporary folder (TMPDIR)",
             anchor="build-environment",
             detail=str(error),
         ) from error

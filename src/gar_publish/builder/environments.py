@@ -179,8 +179,8 @@ def _parse(requirement: str, project: str) -> Requirement:
         return Requirement(requirement)
     except (InvalidRequirement, TypeError) as error:
         raise BuildFailure(
-            f"{requirement!r}, a build requirement of {project}, is malformed: {error}.".replace("\n", " "),
-            fix="Correct `requires` in the [build-system] table of its pyproject.toml.",
+            f"Invalid build requirement {requirement!r} in {project}: {error}.".replace("\n", " "),
+            fix=f"correct `requires` in the [build-system] table in the pyproject.toml of {project}",
             anchor="build-requirements",
         ) from error
 
@@ -188,8 +188,8 @@ def _parse(requirement: str, project: str) -> Requirement:
 def _mixed(project: str) -> BuildFailure:
     return BuildFailure(
         f"The build of {project} requires a private package and a package without a wheel. Both cannot be installed.",
-        cause="The installer with the credential only unpacks wheels, so that no other code runs beside the credential."
-        " Without it, a package of the same name on PyPI could be installed instead of the private one.",
-        fix="Publish a wheel of the other requirement to the private repository.",
+        cause="the installer that has the credential only unpacks wheels, so that no other code runs beside the "
+        "credential; an installer without the credential could install a public package in place of the private one",
+        fix="publish a wheel of the other requirement to the private repository",
         anchor="build-requirements",
     )

@@ -117,16 +117,16 @@ def not_installed(output: str, project: str) -> Failure:
     if "Failed to fetch" in output or "error sending request" in output:
         return Unreachable(
             f"The build requirements of {project} could not be downloaded.",
-            cause="A package index cannot be reached from here, or refuses access.",
-            fix="Check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if they are set.",
+            cause="the package index is unreachable or denies access",
+            fix="check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if these variables are set",
             anchor="build-requirements",
             detail=output,
         )
     return BuildFailure(
         f"The build requirements of {project} could not be installed.",
-        cause="No index has a name or version in `requires` of its [build-system] table for this Python"
-        f" ({sys.version_info.major}.{sys.version_info.minor}).",
-        fix="Correct `requires`. A private requirement must be a wheel in the repository that you publish to.",
+        cause="no package index has a name or a version in `requires` of the [build-system] table for this Python"
+        f" ({sys.version_info.major}.{sys.version_info.minor})",
+        fix="correct `requires`; a private requirement must be a wheel in the repository that you publish to",
         anchor="build-requirements",
         detail=output,
     )

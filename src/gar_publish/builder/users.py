@@ -73,15 +73,15 @@ def _nobody(
     except (KeyError, OSError, subprocess.CalledProcessError) as error:
         if insist:
             raise BuildFailure(
-                "The build cannot run as the user nobody, and it must not run as root.",
-                cause=f"That user cannot run {sys.executable}, or cannot reach the temporary folder {scratch}.",
-                fix="Use an image in which every user can run Python, and leave TMPDIR at its default.",
+                "The build cannot run as the user `nobody`, and must not run as root.",
+                cause=f"the user `nobody` cannot run {sys.executable}, or cannot reach the temporary folder {scratch}",
+                fix="use an image in which every user can run Python, and unset TMPDIR",
                 anchor="build-as-root",
                 detail=str(getattr(error, "stderr", None) or error),
             ) from error
         console.warning(
-            f"The build runs as root, because the user nobody cannot run {sys.executable}. A build runs untrusted"
-            " code: start gar-publish as an unprivileged user, or with a Python that every user can run."
+            f"The build runs untrusted code as root, because the user `nobody` cannot run {sys.executable}. "
+            "Start gar-publish as an unprivileged user, or with a Python that every user can run."
         )
         return None
     return user

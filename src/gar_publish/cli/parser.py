@@ -147,8 +147,8 @@ def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
     if folders := options.get("folders"):
         if inputs.get("dist"):
             raise BadInput(
-                f"Both a project ({folders[0]}) and `dist` are given; with `dist` nothing is built.",
-                fix="leave one of them out",
+                f"A project ({folders[0]}) and `dist` cannot be combined: with `dist`, nothing is built.",
+                fix="remove one of the two",
                 anchor="dist-or-packages",
             )
         inputs["packages"] = "\n".join(folders)

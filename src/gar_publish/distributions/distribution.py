@@ -95,24 +95,25 @@ def read(path: Path) -> Distribution:
     except (InvalidDistribution, *_UNREADABLE) as error:
         raise BuildFailure(
             f"{path.name} has no valid metadata.",
-            cause="The file is damaged, or the backend that made it is too old or too new.",
-            fix="Correct the project's pyproject.toml (or setup.py), and build it again.",
+            cause="the file is damaged, or the version of the build backend is too old or too new",
+            fix="build or download the file again; if this does not help, correct the project's pyproject.toml (or "
+            "setup.py)",
             anchor="bad-metadata",
             detail=str(error)[:_DETAIL_LIMIT],
         ) from error
     inside = canonicalize_name(package.metadata["name"]), Version(package.version)
     if inside != (name, version):
         raise BuildFailure(
-            f"The name of {path.name} does not match its metadata ({inside[0]} {inside[1]}).",
-            cause="The file was renamed after it was built.",
-            fix="Set the name and the version in the project, and build it again.",
+            f"The file name {path.name} does not match its metadata ({inside[0]} {inside[1]}).",
+            cause="the file was renamed after the build",
+            fix="set the name and the version in the project, and build the file again",
             anchor="bad-metadata",
         )
     if version.epoch:
         raise BuildFailure(
             f"{path.name} has a version with an epoch ({version}).",
-            cause="Artifact Registry refuses such versions.",
-            fix=f"Use a version without `{version.epoch}!`.",
+            cause="Artifact Registry does not accept version epochs",
+            fix=f"remove the epoch (`{version.epoch}!`) from the version, and build again",
             anchor="version-epoch",
         )
     _check_readme(path.name, package)
@@ -140,9 +141,9 @@ def check_name(distribution: Distribution, project: Project) -> None:
     """
     if project.name not in {None, distribution.name}:
         raise BuildFailure(
-            f"The build of {project.label} made {distribution.filename}, which does not belong to {project.name}.",
-            cause="The build backend, or another build requirement, changed the name.",
-            fix="Check `requires` in the [build-system] table of its pyproject.toml, and pin the versions there.",
+            f"The build of {project.label} produced {distribution.filename}, but the project is named {project.name}.",
+            cause="the build backend, or another build requirement, changed the name",
+            fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
             anchor="other-name",
         )
 
@@ -173,8 +174,8 @@ def check_expected(found: Iterable[tuple[str, str]], expected: Version) -> None:
     if others:
         raise BadInput(
             f"Version {expected} is expected, but {', '.join(others)} would be published.",
-            cause="The tag and the project's version differ.",
-            fix="Set the project's version to that of the tag, or move the tag, and run again.",
+            cause="the tag and the project's version differ",
+            fix="set the project's version to the version of the tag, or move the tag, and run again",
             anchor="expected-version",
         )
 
@@ -226,8 +227,8 @@ def _check_readme(filename: str, package: "PackageFile") -> None:
     if rendered is None:
         raise BuildFailure(
             f"The readme in {filename} does not render as reStructuredText.",
-            cause="It has errors, or it is Markdown and its type is not set.",
-            fix='Correct it, or set its type: `readme = "README.md"`, or `long_description_content_type`.',
+            cause="the readme has reStructuredText errors, or it is Markdown without a declared content type",
+            fix='correct the readme, or declare its type: `readme = "README.md"`, or `long_description_content_type`',
             anchor="bad-metadata",
             detail=errors.getvalue()[:_DETAIL_LIMIT],
         )

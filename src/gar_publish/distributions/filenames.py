@@ -28,7 +28,7 @@ def parse(filename: str) -> tuple[str, Version, frozenset[str]]:
     if not _FILENAME.fullmatch(filename):
         raise BuildFailure(
             f"{filename!r} is not the name of a wheel or an sdist: it has characters that are not allowed.",
-            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
+            fix="build the file again; its name must be NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz",
             anchor="bad-metadata",
         )
     try:
@@ -39,8 +39,8 @@ def parse(filename: str) -> tuple[str, Version, frozenset[str]]:
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
         raise BuildFailure(
             f"{filename} is not the name of a wheel or an sdist.",
-            cause="The file was renamed after it was built.",
-            fix="Build it again: NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz.",
+            cause="the file was renamed after the build",
+            fix="build the file again; its name must be NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION.tar.gz",
             anchor="bad-metadata",
             detail=str(error),
         ) from error

@@ -8,7 +8,7 @@ from gar_publish.distributions.filenames import is_distribution
 from gar_publish.errors import BadInput
 from gar_publish.projects.globs import is_glob, matches
 
-_FIX = "Set `dist` to files (*.whl, *.tar.gz), folders or globs, one per line."
+_FIX = "give files (*.whl, *.tar.gz), folders or globs as `dist`"
 
 
 def collect(patterns: Sequence[str], root: Path) -> list[Path]:
@@ -30,14 +30,15 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
             files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
         except (OSError, ValueError) as error:
             raise BadInput(
-                f"{pattern[:100]!r} in `dist` cannot be read: {getattr(error, 'strerror', None) or error}.",
+                f"`dist`: cannot read {pattern[:100]!r}: {getattr(error, 'strerror', None) or error}.",
                 fix=_FIX,
                 anchor="no-distributions",
             ) from None
         if not files:
             raise BadInput(
                 f"{pattern!r} in `dist` matches no wheel and no sdist in {root}.",
-                cause="The path is misspelt, or another job built the files: get them with actions/download-artifact.",
+                cause="the path is misspelt, or the files of another job were not downloaded "
+                "(actions/download-artifact)",
                 fix=_FIX,
                 anchor="no-distributions",
             )
@@ -45,8 +46,8 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
             other = found.setdefault(file.name, file)
             if other != file and not filecmp.cmp(other, file, shallow=False):
                 raise BadInput(
-                    f"Two different files are called {file.name}: {other} and {file}.",
-                    fix="Remove one of them from `dist`.",
+                    f"Two different files have the name {file.name}: {other} and {file}.",
+                    fix="remove one of the two files from `dist`",
                     anchor="same-name-twice",
                 )
     return list(found.values())

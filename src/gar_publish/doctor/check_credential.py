@@ -123,8 +123,8 @@ def _check_given(case: Case, facts: list[str]) -> None:
     answer = case.api().call("GET", url, what=f"ask for {case.target}")
     if answer.status_code == requests.codes.unauthorized:
         raise CredentialsFailure(
-            "Google does not accept the token in `access-token` (401).",
-            cause="it has expired (tokens are valid for an hour at most), was cut off, or belongs to another service",
+            "Google does not accept the token in `access-token` (HTTP 401).",
+            cause="the token has expired, is truncated, or was issued for another service",
             fix="create a new token right before the run\n  gcloud auth print-access-token",
             anchor="registry-401",
             detail=said(answer),

@@ -142,7 +142,7 @@ def _explain_upload(case: Case, repository: Repository, *, reads: bool) -> Failu
     failure = _lacks(case, repository, "upload to", WRITER, exists=reads or bool(case.described))
     if reads:
         return failure.because(
-            cause="the identity has only the reader role: it may download, but not upload",
+            cause=f"the identity has only {READER}, so it can download but not upload",
             fix=failure.fix,
             anchor="registry-403",
         )
@@ -167,12 +167,12 @@ def _lacks(case: Case, repository: Repository, verb: str, role: str, *, exists: 
         return RegistryRefused(
             what, cause=f"the identity lacks {role} on this repository", fix=grant, anchor="registry-403"
         )
-    create = f"if it does not exist, create it\n  {repository.to_create()}\n" if role == WRITER else ""
+    create = f"if the repository does not exist, create it\n  {repository.to_create()}\n" if role == WRITER else ""
     return RegistryRefused(
         what,
         cause=f"there is no repository {repository.name} in {repository.location}, or the identity lacks {role} on it: "
         "Google's answer is the same for both",
-        fix="check whether it exists, in another location or under another name\n"
+        fix="check whether the repository exists, in another location or under another name\n"
         f"  gcloud artifacts repositories list --project={repository.project}\n{create}{grant}",
         anchor="registry-403",
     )

@@ -16,22 +16,25 @@ _PROVIDERS = f"{_POOLS} providers"
 _MISMATCHES: Mapping[Why, tuple[str, str, str]] = {
     "letter case": (
         "upper and lower case differ",
-        "write it as GitHub does\n  {update}",
+        "write the value as GitHub does\n  {update}",
         "attribute-condition",
     ),
     "immutable subject": (
-        "the token has ids in `sub`, as in repositories created or renamed since 2026-07-15",
-        "compare with the new form, or better with ids only\n  {update}",
+        (
+            "the token's `sub` claim also contains numeric IDs (GitHub does this for repositories created or renamed "
+            "since 2026-07-15)"
+        ),
+        "compare with the new form, or better with IDs only\n  {update}",
         "immutable-subject",
     ),
     "another repository": (
         "the condition admits other repositories",
-        "if this repository should publish too, admit it\n  {update}",
+        "if this repository should publish too, add it to the condition\n  {update}",
         "attribute-condition",
     ),
     "another run": (
         "the condition excludes runs like this one",
-        "run it where {claim} is {wanted}; if runs like this one should publish too, change the condition: {condition}",
+        "run the job where {claim} is {wanted}, or change the condition: {condition}",
         "attribute-condition",
     ),
 }
@@ -55,7 +58,7 @@ def explain_exchange(failure: Failure, case: Case, credential: Federation) -> Fa
         audiences = quoted(",".join([*known, f"https://iam.googleapis.com/{credential.provider}"]))
         return failure.because(
             cause=failure.cause,
-            fix=f"add it to the list\n  {update} --allowed-audiences={audiences}",
+            fix=f"add this job's audience to the list\n  {update} --allowed-audiences={audiences}",
             anchor="audience",
         )
     if failure.anchor == "subject-too-long":
@@ -94,13 +97,13 @@ def _explain_missing(failure: Failure, case: Case, credential: Federation) -> Fa
         if found and found.get("state") == "DELETED":
             return failure.because(
                 cause=f"the {what} was deleted; it can be restored for 30 days",
-                fix=f"restore it\n  {group} undelete {name}",
+                fix=f"restore the {what}\n  {group} undelete {name}",
                 anchor="provider-missing",
             )
         if found and found.get("disabled"):
             return failure.because(
                 cause=f"the {what} is disabled",
-                fix=f"enable it\n  {group} {update} {name} --no-disabled",
+                fix=f"enable the {what}\n  {group} {update} {name} --no-disabled",
                 anchor="provider-missing",
             )
     if pool is None:
@@ -155,7 +158,7 @@ def _explain_condition(failure: Failure, condition: str, mismatches: list[Mismat
     return failure.because(
         cause=f"{failure.cause}; the condition is {condition}"
         + (f"; this part of it is false: {', '.join(listed)}" if listed else ""),
-        fix="run it where the condition is true; if runs like this one should publish too, change the condition"
+        fix="run the job where the condition is true; if runs like this one should publish too, change the condition"
         if {each.why for each in mismatches} == {"another run"}
         else failure.fix,
         anchor=failure.anchor,

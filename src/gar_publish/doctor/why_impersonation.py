@@ -26,10 +26,11 @@ def explain_impersonation(failure: Failure, case: Case, credential: Federation) 
     if others and email not in others:
         near = pick_nearest(email, others)
         return failure.because(
-            cause=f"there is no account {email}" + (f", but there is {near}" if near else ""),
+            cause=f"the service account {email} does not exist" + (f"; did you mean {near}?" if near else ""),
             fix=f"set `service-account: {near}`"
             if near
-            else f"create it\n  gcloud iam service-accounts create {email.partition('@')[0]} --project={project}",
+            else "create the service account\n"
+            f"  gcloud iam service-accounts create {email.partition('@')[0]} --project={project}",
             anchor="account-missing",
         )
     if account and account.get("disabled"):
@@ -53,8 +54,8 @@ def explain_credential(failure: Failure, case: Case) -> Failure:
     id_ = str(case.credential.info.get("client_id"))
     if failure.anchor == "account-missing" and id_.isdecimal():
         return failure.because(
-            cause=f"the account {email} was deleted; it can be restored for 30 days by its number",
-            fix=f"restore it\n  gcloud iam service-accounts undelete {id_} --project={project}",
+            cause=f"the service account {email} was deleted; it can be restored for 30 days by its number",
+            fix=f"restore the service account\n  gcloud iam service-accounts undelete {id_} --project={project}",
             anchor="account-missing",
         )
     return failure
@@ -82,27 +83,30 @@ def _explain_binding(
         claim = name.removeprefix("attribute.")
         if member.startswith(f"{base}attribute.") and name not in mapping and str(case.claims.get(claim)) == value:
             return failure.because(
-                cause=f"the account is bound to {name}, which the provider does not map",
-                fix="map it\n" + mapping_command(credential, {**mapping, name: f"assertion.{claim}"}),
+                cause=f"the service account's binding is for {name}, which the provider does not map",
+                fix=f"map {name}\n" + mapping_command(credential, {**mapping, name: f"assertion.{claim}"}),
                 anchor="impersonation-denied",
             )
         if member.lower() in {each.lower() for each in ours.values()}:
             return failure.because(
-                cause=f"the account is bound to {member}, which differs from GitHub's spelling in upper and lower case",
-                fix=f"bind it as GitHub writes it\n  {command}",
+                cause=f"the service account's binding is for {member}, which differs from GitHub's spelling in "
+                "upper and "
+                "lower case",
+                fix=f"add a binding in GitHub's spelling\n  {command}",
                 anchor="impersonation-denied",
             )
         if subject != conditions.without_ids(subject) == member:
             return failure.because(
-                cause=f"the account is bound to {member}; this job's subject has ids in it, as in repositories created "
-                "or renamed since 2026-07-15",
-                fix=f"bind an attribute that does not change\n  {command}",
+                cause=f"the service account's binding is for {member}, but this job's `sub` claim also contains "
+                "numeric IDs "
+                "(GitHub does this for repositories created or renamed since 2026-07-15)",
+                fix=f"add a binding for an attribute that does not change\n  {command}",
                 anchor="immutable-subject",
             )
     return failure.because(
-        cause="the identity lacks roles/iam.workloadIdentityUser on the account, which is bound to "
-        f"{', '.join(bound) or 'no other identity'}",
-        fix=f"let this repository's jobs act as the account\n  {command}",
+        cause="the identity lacks roles/iam.workloadIdentityUser on the service account; the role is granted to "
+        f"{', '.join(bound) or 'no one'}",
+        fix=f"let this repository's jobs act as the service account\n  {command}",
         anchor="impersonation-denied",
     )
 
@@ -113,14 +117,16 @@ def _explain_matching_binding(
     member = min(matching, key=bound.__getitem__)  # one without a condition, if there is one
     if condition := bound[member]:
         return failure.because(
-            cause=f"the account is bound to {member}, which includes this job, under the condition {condition}, which "
+            cause=f"the service account's binding is for {member}, which includes this job, under the condition "
+            f"{condition}, which "
             "is false; or the binding is only a few minutes old",
             fix=f"change the condition, or add a binding without one\n  {command} --condition=None",
             anchor="impersonation-denied",
         )
     return failure.because(
-        cause=f"the account is bound to {member}, which includes this job; a new binding takes a few minutes to work",
-        fix="wait a few minutes and run it again; this shows the bindings\n"
+        cause=f"the service account's binding is for {member}, which includes this job; a new binding takes a few "
+        "minutes to work",
+        fix="wait a few minutes and run the job again; this shows the bindings\n"
         f"  gcloud iam service-accounts get-iam-policy {account} --project={project_of(account)}",
         anchor="impersonation-denied",
     )
@@ -128,7 +134,8 @@ def _explain_matching_binding(
 
 def _explain_disabled(failure: Failure, email: str, project: str) -> Failure:
     return failure.because(
-        cause=f"the account {email} is disabled",
-        fix=f"find out why, then enable it\n  gcloud iam service-accounts enable {email} --project={project}",
+        cause=f"the service account {email} is disabled",
+        fix="find out why the service account was disabled, then enable it\n"
+        f"  gcloud iam service-accounts enable {email} --project={project}",
         anchor="account-disabled",
     )

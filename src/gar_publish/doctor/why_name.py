@@ -28,7 +28,7 @@ def explain_repository(failure: Failure, case: Case) -> Failure:
         return failure
     changed = " and ".join(f"`{name}: {value}`" for name, value in lower.items() if value != given[name])
     return failure.because(
-        cause="it has capital letters; locations, project ids and repositories of Artifact Registry have none",
+        cause="the name has capital letters; locations, project IDs and repositories of Artifact Registry have none",
         fix=f"set {changed}",
         anchor="repository-form",
     )
@@ -41,7 +41,7 @@ def explain_provider(failure: Failure, case: Case) -> Failure:
     if not by_id or not number:
         return failure
     return failure.because(
-        cause=f"{by_id[1]} is the project's id; its number is {number}",
+        cause=f"{by_id[1]} is the project ID; the project number is {number}",
         fix=f"set `workload-identity-provider: projects/{number}/{by_id[2]}`",
         anchor="provider-name",
     )

@@ -50,4 +50,4 @@ def _hand_out(outcome: "Report | Failure", environment: Mapping[str, str], conso
         for name, value in outcome.outputs().items():
             core.set_output(name, value)
     else:
-        console.warning("No outputs are set, because GITHUB_OUTPUT does not name a file.")
+        console.warning("The outputs could not be set: the environment variable GITHUB_OUTPUT is not set to a file.")

@@ -50,9 +50,9 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"):
         if not Path(environment.get(name, "")).is_file():
             raise BadInput(
-                f"{name} does not name a file, so nothing can be set up.",
+                f"The environment variable {name} is not set to a file, so the setup action cannot configure anything.",
                 cause="the setup action was started outside a workflow job",
-                fix="use `gar-publish index-url`",
+                fix="outside a workflow job, use the command line\n  gar-publish index-url",
                 anchor="setup-job",
             )
     context = new_context(environment, console)

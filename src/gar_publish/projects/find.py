@@ -10,7 +10,7 @@ from gar_publish.errors import BadInput
 from gar_publish.projects import globs, graph, metadata, workspaces
 from gar_publish.projects.metadata import table
 
-_FIX = "Set `packages` to project folders or globs such as `packages/*`, one per line."
+_FIX = "give project folders, or globs such as `packages/*`, as `packages`"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
             packages = [project for folder in folders for project in _packages(folder, root, named=not globbed)]
         except (OSError, ValueError) as error:
             raise BadInput(
-                f"{pattern[:100]!r} in `packages` cannot be read: {getattr(error, 'strerror', None) or error}.",
+                f"`packages`: cannot read {pattern[:100]!r}: {getattr(error, 'strerror', None) or error}.",
                 fix=_FIX,
                 anchor="no-project",
             ) from None
@@ -127,18 +127,18 @@ def _label(path: Path, root: Path) -> str:
 def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     if not globbed:
         return BadInput(
-            f"The workspace {pattern!r} has no member that is a package.",
-            cause=f"The root of the run is {root}. A member with `package = false` is not a package, nor is a member of"
-            " a uv workspace without a [build-system].",
-            fix="Correct the workspace's `members`, or set `packages` to project folders.",
+            f"The workspace {pattern!r} has no members that can be published.",
+            cause="members with `package = false` are skipped, and so are uv workspace members without a [build-system]"
+            f" table; paths are relative to {root}",
+            fix="correct the workspace's `members`, or give project folders as `packages`",
             anchor="no-project",
         )
     matched = globs.matches(pattern, root)
     return BadInput(
         f"The pattern {pattern!r} matches no Python project.",
-        cause=f"In {root}, it matches {len(matched)} files or folders. None is a folder with a setup.py, or with a"
-        " pyproject.toml that does not set `package = false` for uv.",
-        fix="Correct the pattern in `packages`, or check out the source before this step (actions/checkout).",
+        cause=f"in {root}, the pattern matches {len(matched)} files or folders; none is a folder with a setup.py, or "
+        "with a pyproject.toml that does not set `package = false` for uv",
+        fix="correct the pattern in `packages`, or check out the source before this step (actions/checkout)",
         anchor="no-project",
     )
 
@@ -150,15 +150,15 @@ def _named(name: str, root: Path) -> Path:
     if not folder.is_dir():
         raise BadInput(
             f"There is no folder {name!r} in {root}.",
-            cause="The path is misspelt, or the source was not checked out before this step (actions/checkout).",
+            cause="the path is misspelt, or the source was not checked out before this step (actions/checkout)",
             fix=_FIX,
             anchor="no-project",
         )
     if not _is_project(folder):
         raise BadInput(
             f"The folder {name!r} is not a Python project: it has neither a pyproject.toml nor a setup.py.",
-            cause=f"The root of the run is {root}.",
-            fix=f"{_FIX} For files that are built already, set `dist`.",
+            cause=f"paths are relative to {root}",
+            fix=f"{_FIX}; give files that are built already as `dist`",
             anchor="no-project",
         )
     return folder
@@ -173,7 +173,7 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
-            fix="Correct the file at this line.",
+            fix="correct the file at this line",
             anchor="invalid-pyproject",
         ) from error
 
@@ -189,8 +189,8 @@ def _refuse_one_name_twice(projects: Iterable[Project]) -> None:
 def same_name(name: str, one: Project, other: Project) -> BadInput:
     """Return the failure for two projects with the same name."""
     return BadInput(
-        f"{one.label} and {other.label} are both called {name}.",
-        cause="One is a copy of the other, or the names differ only in -, _, . and capital letters.",
-        fix="Rename one in its pyproject.toml, or remove one from `packages`.",
+        f"{one.label} and {other.label} have the same package name, {name}.",
+        cause="one is a copy of the other, or the names are equal after normalisation",
+        fix="rename one in its pyproject.toml, or remove one from `packages`",
         anchor="same-project-twice",
     )

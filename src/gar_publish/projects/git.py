@@ -37,7 +37,7 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
         if not project.folder.is_relative_to(git.top):
             raise BadInput(
                 f"{project.label} is not in the git checkout {git.top}, so its changes are unknown.",
-                fix="Run gar-publish in the checkout of this project, or remove `--changed-since`.",
+                fix="run gar-publish in the checkout of this project, or remove `--changed-since`",
                 anchor="no-checkout",
             )
         for folder in (project.folder, *project.folder.parents):
@@ -76,8 +76,8 @@ class _Git:
         self.top = root
         nowhere = BadInput(
             f"{root} is not in a git checkout, so its changes are unknown.",
-            cause="The source has no .git folder, or was not checked out.",
-            fix="Check it out with git (actions/checkout), or remove `--changed-since`.",
+            cause="the source has no .git folder, or was not checked out",
+            fix="check the source out with git (actions/checkout), or remove `--changed-since`",
             anchor="no-checkout",
         )
         self.top = Path(self._ask("rev-parse", "--show-toplevel", otherwise=nowhere).removesuffix("\n")).resolve()
@@ -94,9 +94,9 @@ class _Git:
     def _unknown(self, name: str) -> BadInput:
         return BadInput(
             f"git cannot compare the checkout {self.top} with {name!r}.",
-            cause="There is no such commit, it has no commit in common with HEAD, or the checkout is shallow, as"
-            " actions/checkout makes it by default.",
-            fix="Set `fetch-depth: 0` for actions/checkout, or run `git fetch --unshallow`.",
+            cause=f"{name!r} does not exist or has no commit in common with HEAD, or the checkout is shallow, which is "
+            "the default of actions/checkout",
+            fix="set `fetch-depth: 0` for actions/checkout, or fetch the whole history\n  git fetch --unshallow",
             anchor="unknown-ref",
         )
 
@@ -130,8 +130,8 @@ class _Git:
             done = subprocess.run(command, cwd=self.top, env=environment, capture_output=True, check=False)
         except OSError as error:
             raise BadInput(
-                f"git cannot be started: {error.strerror}.",
-                fix="Install git, or remove `--changed-since`.",
+                f"Cannot run git: {error.strerror}.",
+                fix="install git and make sure that it is on PATH, or remove `--changed-since`",
                 anchor="no-checkout",
             ) from None
         if done.returncode and otherwise:

@@ -94,8 +94,8 @@ def refuse_cycles(graph: Graph) -> None:
     if found := cycle(graph):
         raise BadInput(
             f"{found[0]} requires {', which requires '.join(found[1:])}: there is no order to publish them in.",
-            cause="A package must be in the index before the packages that require it can be installed.",
-            fix="Remove one of these requirements, move it to an extra, or merge the packages.",
+            cause="a package must be in the index before the packages that require it can be installed",
+            fix="remove one of these requirements or move one to an extra, or merge the packages",
             anchor="cycle",
         )
 

@@ -87,11 +87,14 @@ class PromotionSource:
         for name, _ in keys:
             self._look_up(name)
         listed = [self._files(name, version) for name, version in keys]
-        started = [[self._readers.submit(self._file, each) for each in files.values()] for files in listed]
+        started = [
+            [self._readers.submit(self._file, name, each) for each in files.values()]
+            for (name, _), files in zip(keys, listed, strict=True)
+        ]
         for files in started:
             yield [result(each) for each in files]
 
-    def _file(self, listed: IndexFile) -> Distribution:
+    def _file(self, name: str, listed: IndexFile) -> Distribution:
         path = self._folder / listed.filename
         try:
             sha256 = self._access.index.read_sha256(listed, copy=path)
@@ -103,11 +106,10 @@ class PromotionSource:
             ) from None
         if listed.sha256 != sha256:
             raise FileRefused(
-                f"{self._repository} serves {listed.filename} with different contents: "
-                f"sha256 {sha256 or 'of a longer file'}, its index lists {listed.sha256 or 'none'}.",
+                f"{listed.filename} in {self._repository} does not match its index: downloaded sha256 "
+                f"{sha256 or 'unknown (larger than listed)'}, index sha256 {listed.sha256 or 'not listed'}.",
                 cause="the registry's copy is damaged, or a proxy changes files",
-                fix="compare with: gcloud artifacts files list --repository="
-                f"{self._repository.name} --location={self._repository.location} --project={self._repository.project}",
+                fix=self._repository.to_compare(name),
                 anchor="source-contents",
             )
         return distribution.read(path)
@@ -146,8 +148,10 @@ class PromotionSource:
         more = f" and {len(versions) - _SHOWN_VERSIONS} older ones" if len(versions) > _SHOWN_VERSIONS else ""
         return RegistryRefused(
             f"{self._repository} does not have {what}.",
-            cause=f"it has {name} {shown}{more}" if versions else f"it has no version of {name}",
-            fix="choose a version that it has, or publish this one there first",
+            cause=f"the repository has {name} {shown}{more}"
+            if versions
+            else f"the repository has no version of {name}",
+            fix="choose a version that the repository has, or publish the missing version there first",
             anchor="promote-missing",
         )
 

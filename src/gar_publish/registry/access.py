@@ -152,8 +152,8 @@ def open_login(inputs: Mapping[str, str], context: Context, *, keyring: bool, na
     unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if each.name in inputs]
     if unused and (keyring or JSON_KEY.name in inputs):
         raise BadInput(
-            f"{unused[0]} makes a token, but no token is asked for.",
-            fix="add `--token`, or leave it out",
+            f"{unused[0]} configures a token, but `--token` is not set.",
+            fix=f"add `--token`, or remove {unused[0]}",
             anchor="one-login",
         )
     if keyring:

@@ -126,7 +126,7 @@ class AttachmentApi:
         )
         if (error := why_failed(operation)) is not None and "already exists" not in error:
             raise RegistryRefused(
-                f"{evidence.filename} could not be attached.",
+                f"{evidence.filename} could not be attached to its version.",
                 fix=_RUN_AGAIN,
                 anchor="evidence-refused",
                 detail=error,
@@ -152,15 +152,15 @@ class AttachmentApi:
     def _refused(self, evidence: Evidence, response: requests.Response) -> Failure:
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
-                f"{self._repository} does not let this identity attach {evidence.filename} (403).",
-                cause="it lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
+                f"{self._repository} does not let this identity attach {evidence.filename} (HTTP 403).",
+                cause="the identity lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
                 "attachments.create or .get, or files.upload, .update or .download",
-                fix=self._repository.to_grant(self._member, "roles/artifactregistry.writer"),
+                fix=f"grant the role\n  {self._repository.to_grant(self._member, 'roles/artifactregistry.writer')}",
                 anchor="evidence-403",
                 detail=said(response),
             )
         return RegistryRefused(
-            f"{evidence.filename} could not be attached (status {response.status_code}).",
+            f"{evidence.filename} could not be attached to its version (HTTP {response.status_code}).",
             fix=_RUN_AGAIN,
             anchor="evidence-refused",
             detail=said(response),

@@ -84,8 +84,8 @@ def json_object(response: requests.Response) -> dict[str, Any]:
     if not isinstance(body, dict):
         failure = RegistryRefused(
             "Google's API answered, but not with a JSON object.",
-            cause="a proxy or a login page answered in its place",
-            fix="ask it yourself: gcloud artifacts repositories list --project=PROJECT",
+            cause="a proxy or a login page answered in place of the API",
+            fix="call the API with gcloud, and compare\n  gcloud artifacts repositories list --project=PROJECT",
             anchor="not-an-api",
         )
         raise UnusableAnswer(response, failure)

@@ -64,7 +64,7 @@ class Index:
     def __init__(
         self, repository: Repository, context: Context, session: requests.Session, source: TokenSource
     ) -> None:
-        self._repository = repository
+        self.repository = repository
         self._context = context
         self._session = session
         self._source = source
@@ -76,12 +76,12 @@ class Index:
         Raises:
             Failure: The index refuses, or cannot be reached.
         """
-        url = f"{self._repository.index_url}{name}/"
+        url = f"{self.repository.index_url}{name}/"
         response, listed = self._get(url, f"look up {name}", lambda page: self._read_page(page, url), accept=_ACCEPT)
         if response.status_code == requests.codes.not_found:
             return {}
         if listed is None:
-            raise explain_refusal(response, self._repository, "read")
+            raise explain_refusal(response, self.repository, "read")
         return listed
 
     def wait_for(self, name: str, filename: str) -> IndexFile | None:
@@ -102,9 +102,9 @@ class Index:
         Raises:
             Failure: The server cannot be reached.
         """
-        if self._repository.files_url is None:
+        if self.repository.files_url is None:
             return None
-        url = f"{self._repository.files_url}{name}/{quote(filename)}"
+        url = f"{self.repository.files_url}{name}/{quote(filename)}"
         _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, size, None))
         return None if sha256 is None else IndexFile(filename, url, sha256)
 
@@ -146,7 +146,7 @@ class Index:
             self._context,
         )
         if sha256 is None:
-            raise explain_refusal(response, self._repository, "read")
+            raise explain_refusal(response, self.repository, "read")
         return sha256
 
     def _read_page(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:

@@ -37,36 +37,36 @@ REFUSALS = (
     Refusal(
         says=".*(SERVICE_DISABLED|has not been used in project)",
         what="The Artifact Registry API is disabled in this project.",
-        fix="gcloud services enable artifactregistry.googleapis.com --project={project}",
+        fix="enable the API\n  gcloud services enable artifactregistry.googleapis.com --project={project}",
         anchor="api-disabled",
     ),
     Refusal(
         says="401",
-        what="{host} does not accept the token (401).",
-        cause="the token has expired, is incomplete, or was made for another service",
-        fix="run again with a fresh token: gcloud auth print-access-token",
+        what="{host} does not accept the token (HTTP 401).",
+        cause="the token has expired, is truncated, or was issued for another service",
+        fix="run again with a fresh token\n  gcloud auth print-access-token",
         anchor="registry-401",
         failure=CredentialsFailure,
     ),
     Refusal(
         says="key 401",
-        what="{host} does not accept the key (401).",
-        cause="the key or its account was deleted or disabled",
-        fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
+        what="{host} does not accept the key (HTTP 401).",
+        cause="the key or its service account was deleted or disabled",
+        fix="create a new key\n  gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
         anchor="registry-401",
         failure=CredentialsFailure,
     ),
     Refusal(
         says="403.*(vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED)",
-        what="{host} refuses to {action}: a service perimeter blocks the request (403).",
+        what="{host} refuses to {action}: a service perimeter blocks the request (HTTP 403).",
         cause="the organisation's VPC Service Controls do not allow this identity from this network",
-        fix="ask the organisation's administrator to look up the identifier above, and to allow this identity: "
-        "gcloud logging read IDENTIFIER --project={project}",
+        fix="ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+        "  gcloud logging read IDENTIFIER --project={project}",
         anchor="perimeter",
     ),
     Refusal(
         says="403.*insufficient authentication scopes",
-        what="{host} refuses to {action}: the token's scopes do not allow it (403).",
+        what="{host} refuses to {action}: the token's scopes do not allow this (HTTP 403).",
         cause="the token lacks the scope https://www.googleapis.com/auth/cloud-platform, or this registry does not "
         "accept read-only tokens",
         fix="make the token with the scope cloud-platform; with `index-token: read-only`, use `index-token: auto`",
@@ -74,7 +74,7 @@ REFUSALS = (
     ),
     Refusal(
         says="403",
-        what="{host} refuses to {action} (403).",
+        what="{host} refuses to {action} (HTTP 403).",
         cause="the identity lacks {role} on this repository; Google also answers 403 where the repository does not "
         "exist, or is in another location or project",
         fix="{grant}",
@@ -82,22 +82,24 @@ REFUSALS = (
     ),
     Refusal(
         says="404",
-        what="{host} does not have this repository (404).",
+        what="{host} does not have this repository (HTTP 404).",
         cause="a wrong project, location or repository name",
         fix="{list}",
         anchor="repository-missing",
     ),
     Refusal(
         says="3",
-        what="{host} redirects this request ({status}), and gar-publish sends no credentials to another address.",
-        cause="the URL lacks its last /, or a proxy answered",
-        fix="give `repository` as LOCATION/PROJECT/REPOSITORY",
+        what="{host} redirected this request (HTTP {status}); gar-publish does not send credentials to another "
+        "address.",
+        cause="the URL has no trailing slash, or a proxy answered",
+        fix="set `repository` to LOCATION/PROJECT/REPOSITORY",
         anchor="redirect",
     ),
     Refusal(
         says="",
-        what="{host} refused to {action} (status {status}).",
-        fix="read its answer above; if it is no help, try again with `dry-run: true`",
+        what="{host} refused to {action} (HTTP {status}).",
+        fix="read the answer above; if it does not name the cause, run the doctor (in the action, add doctor: true to "
+        "the step's `with:`)\n  gar-publish doctor",
         anchor="registry-refused",
         failure=FileRefused,
     ),
@@ -128,8 +130,10 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         "action": action,
         "project": project,
         "role": _ROLES[action],
-        "grant": repository.to_grant("MEMBER", _ROLES[action]) if is_google else "ask the index's owner for access",
-        "list": f"gcloud artifacts repositories list --project={project}"
+        "grant": f"grant the role\n  {repository.to_grant('MEMBER', _ROLES[action])}"
+        if is_google
+        else "ask the index's owner for access",
+        "list": f"use one of the repositories that this lists\n  gcloud artifacts repositories list --project={project}"
         if is_google
         else "compare `repository` with the index's URL",
     }

@@ -22,7 +22,7 @@ DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
 _ALREADY_EXISTS = 6
 """Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
 _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
-_RUN_AGAIN = "run again: a repository that exists is used as it is"
+_RUN_AGAIN = "run again: gar-publish uses the repository once it exists"
 
 
 class RepositoryApi:
@@ -86,12 +86,13 @@ class RepositoryApi:
         except Unreachable:
             return
         if is_success(response):
-            self._check_kind(json_object(response))
+            self._check_kind(json_object(response), "promote from", "have packages of their own")
         elif response.status_code == requests.codes.not_found:
             raise RegistryRefused(
                 f"The repository {self._repository}, to promote from, does not exist.",
                 cause="a wrong project, location or name; a repository exists in one location only",
-                fix=f"gcloud artifacts repositories list --project={self._repository.project}",
+                fix="use one of the repositories that this lists\n"
+                f"  gcloud artifacts repositories list --project={self._repository.project}",
                 anchor="repository-missing",
                 detail=said(response),
             )
@@ -145,20 +146,23 @@ class RepositoryApi:
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
 
-    def _check_kind(self, found: dict[str, Any]) -> None:
+    def _check_kind(self, found: dict[str, Any], use: str = "publish to", why: str = "accept uploads") -> None:
         kind, mode = found.get("format", "PYTHON"), found.get("mode", "STANDARD_REPOSITORY")
         if kind != "PYTHON":
             raise RegistryRefused(
-                f"{self._repository} is a repository of format {kind}, not PYTHON.",
-                fix=f"create another: {self._repository.to_create('NAME')}",
+                f"{self._repository} has format {kind}; gar-publish needs PYTHON.",
+                fix=f"create a Python repository\n  {self._repository.to_create('NAME')}",
                 anchor="repository-format",
             )
         if mode != "STANDARD_REPOSITORY":
             word = str(mode).removesuffix("_REPOSITORY").lower()
             raise RegistryRefused(
-                f"{self._repository} is a {word} repository; only a standard repository has packages of its own.",
-                cause="a virtual repository shows the packages of others, a remote one caches another index",
-                fix=f"{self._repository.to_describe()} names the repositories behind it; use one of those",
+                f"Cannot {use} {self._repository}: it is a {word} repository. Only standard repositories {why}.",
+                cause="a virtual repository shows the packages of other repositories; a remote repository caches "
+                "another "
+                "index",
+                fix=f"use a standard repository; this shows which ones are behind {self._repository}\n"
+                f"  {self._repository.to_describe()}",
                 anchor="repository-mode",
             )
 
@@ -199,7 +203,7 @@ class RepositoryApi:
             self._check_kind(json_object(response))  # another run may have created another kind
         elif response.status_code == requests.codes.not_found:
             raise RegistryRefused(
-                f"{self._repository} is being created, and did not exist after a minute.",
+                f"{self._repository} is still being created after one minute.",
                 fix=_RUN_AGAIN,
                 anchor="create-repository",
             )
@@ -209,16 +213,18 @@ class RepositoryApi:
         detail = said(response)
         if response.status_code != requests.codes.forbidden:
             return RegistryRefused(
-                f"{self._repository} is missing and could not be created (status {response.status_code}).",
-                fix=self._repository.to_create(),
+                f"{self._repository} is missing and could not be created (HTTP {response.status_code}).",
+                fix="create the repository with an account that has roles/artifactregistry.admin\n"
+                f"  {self._repository.to_create()}",
                 anchor="create-repository",
                 detail=detail,
             )
         return RegistryRefused(
-            f"{self._repository} is missing, or this identity may not see it, and may not create it (403).",
+            f"{self._repository} is missing, or this identity may not see it, and may not create it (HTTP 403).",
             cause="creating a repository takes the permission artifactregistry.repositories.create, which "
             f"roles/artifactregistry.admin has, on the project {self._repository.project}",
-            fix=f"create it once, by hand\n  {self._repository.to_create()}\nor let this identity do it\n"
+            fix=f"create the repository once, by hand\n  {self._repository.to_create()}\n"
+            "or let this identity create it\n"
             f"  gcloud projects add-iam-policy-binding {self._repository.project} "
             f"--member={self._member} --role=roles/artifactregistry.admin",
             anchor="create-repository",
@@ -232,7 +238,7 @@ class RepositoryApi:
         return RegistryRefused(
             f"The repository {self._repository} does not exist.",
             cause="a wrong project, location or name; a repository exists in one location only",
-            fix=f"create it, or set `create-repository: true`\n  {self._repository.to_create()}",
+            fix=f"create the repository, or set `create-repository: true`\n  {self._repository.to_create()}",
             anchor="repository-missing",
             detail=said(response),
         )

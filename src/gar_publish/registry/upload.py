@@ -210,9 +210,9 @@ def _settle(
     if theirs == distribution.sha256:
         return PublishedFile(distribution, "identical", theirs, present.url)
     raise Conflict(
-        f"The registry already has {distribution.filename}, with different contents: sha256 "
-        f"{theirs or 'of a longer file'}, this file has {distribution.sha256}.",
-        cause="this version was published before with other contents; a registry never replaces a file",
+        f"The registry already has {distribution.filename} with different contents: registry sha256 "
+        f"{theirs or 'unknown (larger than this file)'}, this file's sha256 {distribution.sha256}.",
+        cause="this version was published before with different contents; a registry never replaces a file",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep the registry's file",
         anchor="different-contents",
     )
@@ -240,10 +240,11 @@ def read_back(distribution: Distribution, index: Index) -> str:
         theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
     if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
         raise FileRefused(
-            f"The index serves {distribution.filename} with different contents: sha256 "
-            f"{theirs or 'of a longer file'}, uploaded was {distribution.sha256}.",
-            cause="something between this machine and the registry changes files",
-            fix=f"compare with: gcloud artifacts files list --package={distribution.name}",
+            f"{distribution.filename} in {index.repository} does not match the upload or its index: downloaded sha256 "
+            f"{theirs or 'unknown (larger than uploaded)'}, uploaded sha256 {distribution.sha256}, index sha256 "
+            f"{listed.sha256 or 'not listed'}.",
+            cause="a cache or a proxy between this machine and the registry changes files",
+            fix=index.repository.to_compare(distribution.name),
             anchor="read-back",
         )
     return listed.url

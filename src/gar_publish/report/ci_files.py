@@ -31,7 +31,7 @@ def add_step_summary(markdown: str, environment: Mapping[str, str], console: Con
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{markdown}\n")
     except OSError as error:
-        console.warning(f"There is no step summary: {path} cannot be written ({error.strerror}).")
+        console.warning(f"The step summary could not be added: cannot write {path} ({error.strerror}).")
 
 
 def step_output(outputs: Mapping[str, str]) -> str:
@@ -49,4 +49,4 @@ def write_step_output(outputs: Mapping[str, str], environment: Mapping[str, str]
         try:
             file.write_text(step_output(outputs), encoding="utf-8")
         except OSError as error:
-            console.warning(f"The step has no output: {file} cannot be written ({error.strerror}).")
+            console.warning(f"The step outputs could not be set: cannot write {file} ({error.strerror}).")

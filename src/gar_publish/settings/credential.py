@@ -11,7 +11,7 @@ from gar_publish.errors import BadInput, CredentialsFailure
 
 _KINDS = ("workload-identity-provider", "credentials-json", "json-key", "access-token")
 _PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
-_STORE_KEY = "store the whole file as a secret: gh secret set GAR_KEY < key.json"
+_STORE_KEY = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
@@ -78,16 +78,15 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
     account = values["service-account"]
     if len(given) > 1:
         raise BadInput(
-            f"{' and '.join(named)} are both given; only one can be used.",
-            fix="keep one of them; `workload-identity-provider` is the safest",
+            f"{' and '.join(named)} are both set; only one can be used.",
+            fix="keep only one; `workload-identity-provider` is the safest",
             anchor="one-credential",
         )
     if account and given != ["workload-identity-provider"]:
         raise BadInput(
-            "`service-account` is given, but `workload-identity-provider` is missing.",
-            cause=f"only a federated identity impersonates an account; {named[0]} has an identity of its own"
-            if given
-            else "only a federated identity impersonates an account",
+            "`service-account` is set, but `workload-identity-provider` is missing.",
+            cause="`service-account` works only with workload identity federation"
+            + (f"; {named[0]} already identifies an account" if given else ""),
             fix="remove `service-account`" if given else "set `workload-identity-provider`",
             anchor="one-credential",
         )
@@ -137,8 +136,9 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
             raw = base64.b64decode("".join(raw.split()), validate=True).decode("utf-8-sig")
         except ValueError:
             raise BadInput(
-                f"`{given_as}` is neither JSON nor base64 of JSON.",
-                cause="the key was cut off or changed when it was pasted; a shell may have removed quotes and `$`",
+                f"`{given_as}` is neither JSON nor base64-encoded JSON.",
+                cause="the key was truncated or altered when it was pasted; a shell may have expanded `$` or removed "
+                "quotes",
                 fix=_STORE_KEY,
                 anchor="key-format",
             ) from None
@@ -147,17 +147,19 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
     except (ValueError, RecursionError):
         raise BadInput(
             f"`{given_as}` is not valid JSON.",
-            cause="the key was cut off or changed when it was pasted",
+            cause="the key was truncated or altered when it was pasted",
             fix=_STORE_KEY,
             anchor="key-format",
         ) from None
     kind = info.get("type") if isinstance(info, dict) else None
     if kind != "service_account":
-        found = f"of type {kind[:40]!r}" if isinstance(kind, str) else "without a type"
+        found = f"type {kind[:40]!r}" if isinstance(kind, str) else "no type"
         raise BadInput(
-            f"`{given_as}` is a credential {found}, not a service-account key.",
-            cause="the file is an OAuth client, a login or a workload-identity configuration",
-            fix="gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
+            f"`{given_as}` is not a service-account key (found: {found}).",
+            cause="the file is an OAuth client, user credentials of `gcloud auth application-default login`, or a "
+            "workload identity federation configuration",
+            fix="create a service-account key\n"
+            "  gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT",
             anchor="key-format",
         )
     missing = [
@@ -189,21 +191,23 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
     if not path:
         raise BadInput(
             f"`workload-identity-provider` is not the full name of a provider: {provider}",
-            cause="it is the name of the pool, or the short name of the provider",
-            fix="gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
+            cause="the value is the name of the pool, or the short name of the provider",
+            fix="use the full name, which this prints\n"
+            "  gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
             "--location=global --project=PROJECT --format='value(name)'",
             anchor="provider-name",
         )
     if not path[1].isdigit():
         raise BadInput(
-            f"`workload-identity-provider` has the id of the project ({path[1]}) instead of its number.",
-            fix=f"gcloud projects describe {path[1]} --format='value(projectNumber)'",
+            f"`workload-identity-provider` contains the project ID ({path[1]}) instead of the project number.",
+            fix="replace the project ID with the number that this prints\n"
+            f"  gcloud projects describe {path[1]} --format='value(projectNumber)'",
             anchor="provider-name",
         )
     if account and not _ACCOUNT.fullmatch(account):
         raise BadInput(
             f"`service-account` is not an e-mail address: {account}",
-            fix="give it as NAME@PROJECT.iam.gserviceaccount.com",
+            fix="use the form NAME@PROJECT.iam.gserviceaccount.com",
             anchor="service-account",
         )
     url = environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
@@ -211,8 +215,8 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
     if not url or not token:
         raise CredentialsFailure(
             "This job may not request an identity token from GitHub, so workload identity cannot work here.",
-            cause="the job lacks the permission, or it runs for a pull request from a fork, which never has it",
-            fix="add to the job\n    permissions:\n      contents: read\n      id-token: write",
+            cause="the job lacks the permission `id-token: write`, which a pull request from a fork never has",
+            fix="add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
             anchor="id-token-permission",
         )
     return Federation(name, account or None, url, token)
@@ -221,9 +225,9 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
 def _access_token(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise BadInput(
-            "`access-token` contains blanks or other characters that a token never contains.",
-            cause="it is more than the token, such as a whole `Bearer …` header",
-            fix="gcloud auth print-access-token",
+            "`access-token` contains spaces or other characters that are not valid in a token.",
+            cause="it contains more than the token, for example the `Bearer` prefix",
+            fix="pass only the token, as printed by\n  gcloud auth print-access-token",
             anchor="access-token",
         )
     return text

@@ -79,7 +79,7 @@ class Input:
             raise BadInput(
                 f"`{self.name}` is not a version: {text}",
                 cause="a version looks like 1.2.3 or v1.2.3; the name of a branch is not a version",
-                fix=f"`{self.name}: 1.2.3`",
+                fix=f"use `{self.name}: 1.2.3`",
                 anchor="expected-version",
             ) from None
 
@@ -87,7 +87,7 @@ class Input:
         if not good:
             raise BadInput(
                 f"`{self.name}` is {text!r}; it takes {takes}.",
-                fix=f"`{self.name}: {fix}`",
+                fix=f"use `{self.name}: {fix}`",
                 anchor="booleans" if self.kind == "flag" else "choices",
             )
 

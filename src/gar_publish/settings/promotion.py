@@ -65,7 +65,7 @@ def read_source(text: str, target: Repository, endpoints: Endpoints) -> Reposito
     if source.resource is None:
         raise BadInput(
             f"`promote-from` is {source}, which is not Artifact Registry, so no token is sent there.",
-            fix="give it as LOCATION/PROJECT/REPOSITORY",
+            fix="set `promote-from` to LOCATION/PROJECT/REPOSITORY",
             anchor="promote-from",
         )
     if source == target:
@@ -89,6 +89,6 @@ def _read_pin(line: str) -> Pin:
     raise BadInput(
         f"{line[:100]!r} does not name one version of a package.",
         cause="a promotion copies exact versions",
-        fix="give it as NAME==VERSION, such as hello==1.2.3",
+        fix="write each version as NAME==VERSION, such as hello==1.2.3",
         anchor="promote-what",
     )

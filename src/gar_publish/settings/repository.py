@@ -13,7 +13,7 @@ _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/repositories/([^/]+)")
 _HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
-_FIX = "`repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
+_FIX = "use `repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,19 @@ class Repository:
             f"--project={self.project} --member={member} --role={role}"
         )
 
+    def to_compare(self, package: str) -> str:
+        """Return the fix for a file that was downloaded with different contents."""
+        compare = (
+            "compare the downloaded sha256 with the registry's; if the two differ, run again from another network; if "
+            "they are equal, delete the version, and publish it again"
+        )
+        if not self.name:
+            return compare
+        return (
+            f"{compare}\n  gcloud artifacts files list --package={package} --repository={self.name} "
+            f"--location={self.location} --project={self.project} --format=json"
+        )
+
     def __str__(self) -> str:
         return f"{self.location}/{self.project}/{self.name}" if self.name else self.upload_url
 
@@ -79,8 +92,8 @@ class Repository:
         if not text.isprintable():
             raise BadInput(
                 f"`repository` contains invisible characters: {text.rpartition('@')[2]!a}",
-                cause="it was copied from a page or a document that contains them",
-                fix="type it again",
+                cause="the text was copied from a page or a document that contains such characters",
+                fix="type the name or URL of the repository again",
                 anchor="repository-form",
             )
         if text.partition("/")[0].endswith(".pkg.dev"):
@@ -95,9 +108,10 @@ class Repository:
             case [name]:
                 given = {"`project`": project, "`location`": location}
                 if missing := " and ".join(which for which, value in given.items() if not value):
+                    verb = "is" if project or location else "are"
                     raise BadInput(
-                        f"`repository` is the bare name {name!r}, without {missing}.",
-                        fix=f"set {missing}, or give it as us-central1/my-project/{name}",
+                        f"`repository` is only a name ({name!r}), and {missing} {verb} not set.",
+                        fix=f"set {missing}, or set `repository` to a full path such as us-central1/my-project/{name}",
                         anchor="repository-form",
                     )
                 return cls._from_parts(location, project, name, endpoints)
@@ -113,26 +127,27 @@ class Repository:
         if zone := _ZONE.fullmatch(location):
             raise BadInput(
                 f"{location} is a zone; a repository is in a region or multi-region.",
-                fix=f"use {zone[1]}",
+                fix=f"use the region {zone[1]}",
                 anchor="repository-location",
             )
         if not _LOCATION.fullmatch(location):
             raise BadInput(
                 f"{location!r} is not a location of Artifact Registry.",
                 cause="the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-central1 or europe",
-                fix=f"gcloud artifacts locations list --project={project}",
+                fix=f"use one of the locations that this lists\n  gcloud artifacts locations list --project={project}",
                 anchor="repository-location",
             )
         if not _PROJECT.fullmatch(project):
             raise BadInput(
-                f"{project!r} is not the id of a Google Cloud project.",
-                fix="gcloud projects list --format='value(projectId)'",
+                f"{project!r} is not a valid project ID.",
+                fix="use one of the project IDs that this lists\n  gcloud projects list --format='value(projectId)'",
                 anchor="repository-form",
             )
         if not _NAME.fullmatch(name):
             raise BadInput(
-                f"{name!r} is not the name of a repository: it has lower-case letters, digits and hyphens only.",
-                fix=f"gcloud artifacts repositories list --project={project} --location={location}",
+                f"{name!r} is not a valid repository name: a name has only lower-case letters, digits and hyphens.",
+                fix="use one of the repositories that this lists\n"
+                f"  gcloud artifacts repositories list --project={project} --location={location}",
                 anchor="repository-form",
             )
         base = f"{endpoints.python_registry(location)}/{project.replace(':', '/')}/{name}/"
@@ -152,7 +167,7 @@ class Repository:
             raise BadInput(
                 "`repository` is a URL with a user name or a password.",
                 cause="a secret in a URL appears in logs",
-                fix="remove it from the URL, and give the token as `access-token`",
+                fix="remove the user name and the password from the URL, and pass the token as `access-token`",
                 anchor="repository-form",
             )
         if url.query or url.fragment:
@@ -171,14 +186,14 @@ class Repository:
                     return cls._from_parts(google[1], f"{domain}:{plain}", name, endpoints)
             raise BadInput(
                 f"`repository` is a URL of Artifact Registry that does not name a project and a repository: {text}",
-                fix="`repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
+                fix="use `repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
                 anchor="repository-form",
             )
         if host.endswith(".pkg.dev"):
             raise BadInput(
                 f"{host} is a host of Artifact Registry, but not for Python packages.",
                 cause="it is the URL of a Docker, npm or other repository",
-                fix="`repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
+                fix="use `repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`",
                 anchor="repository-form",
             )
         base = urlunsplit((url.scheme, url.netloc, f"{path}/", "", ""))
@@ -199,7 +214,7 @@ def _refuse_parts_twice(text: str, project: str, location: str) -> None:
     if project or location:
         given = "`project`" if project else "`location`"
         raise BadInput(
-            f"`repository` ({text}) includes the project and the location, but {given} is given as well.",
+            f"`repository` ({text}) already contains the project and the location, so {given} must not be set.",
             fix=f"remove {given}",
             anchor="repository-form",
         )

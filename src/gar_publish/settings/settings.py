@@ -142,8 +142,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.changed_since and self.dist:
             raise BadInput(
-                "Both `--changed-since` and `dist` are given; with `dist` nothing is built.",
-                fix="leave one of them out",
+                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
+                fix="remove one of the two",
                 anchor="dist-or-packages",
             )
         if isinstance(self.credential, KeyPassword):
@@ -155,7 +155,7 @@ class Settings:
             if getattr(self, name) and self.repository.resource is None:
                 raise BadInput(
                     f"`{name}` needs Artifact Registry, but {self.repository} is another index.",
-                    fix=f"leave `{name}` out",
+                    fix=f"remove `{name}`",
                     anchor="evidence-elsewhere",
                 )
 
@@ -240,7 +240,7 @@ def refuse_key_elsewhere(repository: Repository) -> None:
     if repository.resource is None:
         raise BadInput(
             f"{repository} is not Artifact Registry, so the key is not sent there.",
-            fix="use `credentials-json` instead of `--json-key`: it sends only a token, which ends within the hour",
+            fix="use `credentials-json`, which sends only a token that expires within an hour, instead of `--json-key`",
             anchor="json-key",
         )
 
@@ -248,7 +248,7 @@ def refuse_key_elsewhere(repository: Repository) -> None:
 def _needs_token(name: str) -> BadInput:
     return BadInput(
         f"`{name}` needs a token, but `--json-key` sends the key as a password and makes none.",
-        fix=f"leave `{name}` out, or use `credentials-json` instead of `--json-key`",
+        fix=f"remove `{name}`, or use `credentials-json` instead of `--json-key`",
         anchor="json-key",
     )
 
@@ -258,23 +258,23 @@ def _read_promotion(inputs: Mapping[str, str], target: Repository, endpoints: En
     if not promote_from.text(inputs):
         if with_dependencies.read(inputs):
             raise BadInput(
-                "`with-dependencies` is given, but `promote-from` is missing.",
-                fix="set `promote-from` to the repository that has the packages, or leave `with-dependencies` out",
+                "`with-dependencies` is set, but `promote-from` is missing.",
+                fix="set `promote-from` to the repository that has the packages, or remove `with-dependencies`",
                 anchor="promote-from",
             )
         return None
     for name in BUILD_INPUTS[1:]:
         if OPTIONS[name].read(inputs) != OPTIONS[name].read({}):
             raise BadInput(
-                f"`{name}` and `promote-from` are both given; a promotion copies files and builds nothing.",
-                fix=f"leave `{name}` out",
+                f"`{name}` and `promote-from` cannot be combined: a promotion copies files and builds nothing.",
+                fix=f"remove `{name}`",
                 anchor="promote-from",
             )
     if OPTIONS["if-exists"].text(inputs) == "skip":
         raise BadInput(
-            "`if-exists: skip` and `promote-from` are both given; a file with different contents would count as "
+            "`if-exists: skip` and `promote-from` cannot be combined: a file with different contents would count as "
             "promoted.",
-            fix="`if-exists: skip-identical`",
+            fix="use `if-exists: skip-identical`",
             anchor="promote-from",
         )
     from gar_publish.settings.promotion import Promotion, read_pins, read_source  # only promotions need it

@@ -156,7 +156,8 @@ class TestFile:
         with pytest.raises(CredentialsFailure) as caught:
             source.renew("impersonated")
         assert caught.value.fix == (
-            "gcloud iam service-accounts add-iam-policy-binding publisher@demo-project.iam.gserviceaccount.com "
+            "let the identity act as the service account\n"
+            "  gcloud iam service-accounts add-iam-policy-binding publisher@demo-project.iam.gserviceaccount.com "
             "--project=demo-project --role=roles/iam.serviceAccountTokenCreator --member='user:YOU@EXAMPLE.COM'"
         )
 
@@ -230,7 +231,7 @@ class TestFile:
         assert parts(caught.value) == (
             f"{file} is a credentials file with parts missing.",
             "",
-            "create it again: gcloud auth application-default login",
+            "create the credentials file again\n  gcloud auth application-default login",
             "credentials-file",
         )
         assert not google.seen
@@ -282,7 +283,7 @@ class TestFile:
         assert parts(caught.value) == (
             f"The credentials file sends tokens to {parsed.scheme}://{parsed.hostname}, which is not Google's.",
             "",
-            "create it again: gcloud iam workload-identity-pools create-cred-config",
+            "create the credentials file again\n  gcloud iam workload-identity-pools create-cred-config",
             "credentials-file",
         )
         assert not google.seen

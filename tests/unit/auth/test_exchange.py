@@ -49,9 +49,9 @@ def test_an_answer_that_is_never_proper(exchange: Exchange, server: ScriptedServ
     with pytest.raises(CredentialsFailure) as caught:
         exchange(STS, "POST")
     assert parts(caught.value) == (
-        "A token service answered, but without a token.",
+        "A token service returned no token.",
         "a proxy changes answers, or this identity may not have this scope",
-        "run it again; if the answer stays the same, pass a token as `access-token`",
+        "run the same command again; if the answer stays the same, pass a token as `access-token`",
         "strange-token",
     )
     assert caught.value.detail == ""

@@ -64,9 +64,9 @@ def test_not_logged_in(tmp_path: Path, console: Memory) -> None:
     with pytest.raises(CredentialsFailure) as caught:
         gcloud.fetch(gcloud.find(environment) or "", environment, console)
     assert parts(caught.value) == (
-        "gcloud is installed, but gives no token.",
+        "gcloud is installed, but returned no token.",
         "no account is logged in, or the login has expired",
-        "gcloud auth login, then run the same command again",
+        "log in, then run the same command again\n  gcloud auth login",
         "gcloud-login",
     )
     assert caught.value.detail == "ERROR: You do not currently have an active account selected.\n"

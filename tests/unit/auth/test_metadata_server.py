@@ -116,8 +116,8 @@ def test_an_answer_without_a_token(answer: str, real: Exchange, server: Scripted
     with pytest.raises(CredentialsFailure) as caught:
         metadata_server.fetch(server.url, real, PUBLISH_SCOPE)
     assert parts(caught.value) == (
-        "The metadata server answered, but without a token.",
-        "",
+        "The metadata server returned no token.",
+        "this machine has no service account",
         "attach a service account to this machine",
         "metadata-account",
     )

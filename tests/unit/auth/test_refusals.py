@@ -72,7 +72,7 @@ CASES = [
         oauth("unauthorized_client", "The given credential is rejected by the attribute condition."),
         "immutable-subject",
         f"providers update-oidc {PROVIDER} --attribute-condition=",
-        "its `sub` has ids",
+        "`sub` claim also contains numeric IDs",
         "repository=octo-org/hello, sub=repo:octo-org@5/hello@7:ref:refs/heads/main",
     ),
     Case(
@@ -81,7 +81,7 @@ CASES = [
         api(403, "PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource"),
         "immutable-subject",
         "add-iam-policy-binding",
-        "a binding to the old form does not include it",
+        "a binding to the old form does not include this job",
         "sub=repo:octo-org@5/hello@7:environment:prod",
     ),
     Case(
@@ -156,7 +156,7 @@ CASES = [
         "keys",
     ),
     Case(STS, 403, DISABLED, "api-disabled", "gcloud services enable sts.googleapis.com", "disabled"),
-    Case(STS, 418, "teapot", "credentials-refused", "run it again", ""),
+    Case(STS, 418, "teapot", "credentials-refused", "run the same command again", ""),
     Case(
         IAM,
         403,
@@ -184,7 +184,7 @@ CASES = [
         api(404, "NOT_FOUND", "Not found; Gaia id not found for email x@y"),
         "account-missing",
         "gcloud iam service-accounts list --project=demo-project",
-        "no such account",
+        "the service account does not exist",
     ),
     Case(
         IAM,
@@ -219,7 +219,7 @@ CASES = [
             "Check your iat and exp values in the JWT claim.",
         ),
         "clock-skew",
-        "date -u",
+        "timedatectl",
         "clock is wrong",
     ),
     *(
@@ -253,7 +253,7 @@ CASES = [
         400,
         oauth("invalid_grant", "Invalid JWT: iat (issued at) is not set."),
         "clock-skew",
-        "date -u",
+        "timedatectl",
         "clock is wrong",
     ),
     Case(
@@ -300,9 +300,9 @@ CASES = [
         "scope",
     ),
     Case(GITHUB, 403, "Forbidden", "id-token-permission", "id-token: write", "permission"),
-    Case(GITHUB, 404, "Not found", "credentials-refused", "run it again", ""),
+    Case(GITHUB, 404, "Not found", "credentials-refused", "run the same command again", ""),
     Case(METADATA, 404, "Not found", "metadata-account", "cloudbuild.yaml", "no service account"),
-    Case("https://idp.example/", 400, "no", "credentials-refused", "run it again", ""),
+    Case("https://idp.example/", 400, "no", "credentials-refused", "run the same command again", ""),
 ]
 
 

@@ -72,8 +72,8 @@ def test_a_broken_private_key(
         service_account_key.KeyIdentity(Key({**key_info, "private_key": broken}), exchange).fetch(READ_ONLY_SCOPE)
     assert parts(caught.value) == (
         "The private key 0123abcd of publisher@demo-project.iam.gserviceaccount.com cannot be read.",
-        "the key was cut off, or its line breaks were lost when it was pasted",
-        "store the whole file as a secret: gh secret set GAR_KEY < key.json",
+        "the key was truncated, or its line breaks were lost when it was pasted",
+        "store the whole file as a secret\n  gh secret set GAR_KEY < key.json",
         "key-format",
     )
     assert "AAAA" not in caught.value.explain()

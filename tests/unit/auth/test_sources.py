@@ -108,5 +108,5 @@ def test_each_kind_is_replaced_in_time(opened: partial[TokenSource], server: Scr
     source.token()
     assert len(server.asked("/sts.")) == 2
     server.on("/iamcredentials.googleapis.com/", Reply(200, '{"accessToken": "x", "expireTime": "soon"}'))
-    with pytest.raises(CredentialsFailure, match="without a token"):
+    with pytest.raises(CredentialsFailure, match="returned no token"):
         opened(replace(asked, service_account="a@b.iam.gserviceaccount.com")).token()

@@ -146,7 +146,8 @@ def test_denied_impersonation_names_the_binding(asked: Federation, exchange: Exc
         workload_identity.JobIdentity(replace(asked, service_account=ACCOUNT), exchange).fetch(PUBLISH_SCOPE)
     assert caught.value.what == f"Google does not let this identity act as {ACCOUNT} (HTTP 403)."
     assert caught.value.fix == (
-        f"gcloud iam service-accounts add-iam-policy-binding {ACCOUNT} --project=demo-project "
+        "let the identity act as the service account\n"
+        f"  gcloud iam service-accounts add-iam-policy-binding {ACCOUNT} --project=demo-project "
         "--role=roles/iam.workloadIdentityUser --member='principalSet://iam.googleapis.com/projects/123456789012/"
         "locations/global/workloadIdentityPools/github/attribute.repository/octo-org/hello'"
     )
@@ -160,9 +161,9 @@ def test_no_subject_token(
     with pytest.raises(CredentialsFailure) as caught:
         workload_identity.JobIdentity(asked, exchange).fetch(PUBLISH_SCOPE)
     assert parts(caught.value) == (
-        "GitHub answered, but without an identity token.",
+        "GitHub's answer contains no identity token.",
         "the job lacks the permission `id-token: write`, or another server answers at ACTIONS_ID_TOKEN_REQUEST_URL",
-        "add to the job\n    permissions:\n      contents: read\n      id-token: write",
+        "add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
         "id-token-permission",
     )
     assert len(server.seen) == 1

@@ -39,7 +39,7 @@ def test_forms_that_need_no_server(run: Run) -> None:
 def test_the_check_needs_both_ids(run: Run) -> None:
     with pytest.raises(BadInput) as caught:
         run("--check", "--github-owner-id=11")
-    assert caught.value.fix == '--github-repository-id="$(gh api repos/octo-org/hello --jq .id)"'
+    assert caught.value.fix == 'add these options\n  --github-repository-id="$(gh api repos/octo-org/hello --jq .id)"'
     assert caught.value.anchor == "bootstrap-ids"
     with pytest.raises(BadInput, match="`--github-owner-id` and `--github-repository-id`"):
         run("--check")

@@ -29,7 +29,7 @@ def test_options_become_inputs() -> None:
 
 def test_folders_are_packages() -> None:
     assert inputs("publish", "a", "b") == {"packages": "a\nb"}
-    with pytest.raises(BadInput, match=r"Both a project \(a\) and `dist` are given") as caught:
+    with pytest.raises(BadInput, match=r"A project \(a\) and `dist` cannot be combined") as caught:
         inputs("publish", "a", "--dist", "dist")
     assert caught.value.anchor == "dist-or-packages"
 

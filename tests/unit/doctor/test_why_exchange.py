@@ -59,7 +59,7 @@ def test_does_not_replace_a_condition_that_other_runs_meet(make: MakeCase, serve
     server.on(f"{IAM}/{PROVIDER}", answer(attributeCondition=condition))
     found = why_exchange.explain_exchange(refused("attribute-condition"), make(), FEDERATION)
     assert "ref_type == 'tag' (it is 'branch'), ref_type == 'other' (it is 'branch')" in found.cause
-    assert found.fix.startswith("run it where the condition is true")
+    assert found.fix.startswith("run the job where the condition is true")
 
 
 def test_keeps_the_other_audiences(make: MakeCase, server: ScriptedServer) -> None:

@@ -40,14 +40,14 @@ class TestImpersonation:
     def test_no_identity_is_bound(self, make: MakeCase, server: ScriptedServer) -> None:
         self.bind(server)
         found = why_impersonation.explain_impersonation(refused("impersonation-denied"), make(), FEDERATION)
-        assert found.cause.endswith("which is bound to no other identity")
+        assert found.cause.endswith("the role is granted to no one")
         assert f"--member=principalSet://iam.googleapis.com/{POOL}/attribute.repository/octo-org/hello" in found.fix
 
     @pytest.mark.parametrize("member", [OURS, f"principalSet://iam.googleapis.com/{POOL}/*"])
     def test_does_not_suggest_a_binding_that_exists(self, make: MakeCase, server: ScriptedServer, member: str) -> None:
         self.bind(server, CAPITALS, member)
         found = why_impersonation.explain_impersonation(refused("impersonation-denied"), make(), FEDERATION)
-        assert found.cause.startswith(f"the account is bound to {member}, which includes this job")
+        assert found.cause.startswith(f"the service account's binding is for {member}, which includes this job")
         assert "minutes" in found.cause
         assert "add-iam-policy-binding" not in found.fix
         assert "gcloud iam service-accounts get-iam-policy" in found.fix
@@ -69,7 +69,7 @@ class TestImpersonation:
         self.bind(server, f"principal://iam.googleapis.com/{POOL}/subject/repo:octo-org/hello:ref:refs/heads/main")
         found = why_impersonation.explain_impersonation(refused("immutable-subject"), make(), FEDERATION)
         assert found.anchor == "immutable-subject"
-        assert "this job's subject has ids in it" in found.cause
+        assert "this job's `sub` claim also contains numeric IDs" in found.cause
 
     def test_keeps_the_failure_if_the_mapping_is_not_understood(self, make: MakeCase, server: ScriptedServer) -> None:
         self.bind(server, mapping={"google.subject": "assertion.sub.upperAscii()"})

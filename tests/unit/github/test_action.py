@@ -54,7 +54,10 @@ def test_a_run_that_succeeds(published: dict[str, Any], report: Report, runner: 
 def test_outside_a_job(runner: Runner, capfd: Capture, published: dict[str, Any]) -> None:
     os.environ["GITHUB_OUTPUT"] = ""
     assert action.main() == 0
-    assert "::warning::No outputs are set, because GITHUB_OUTPUT does not name a file.\n" in capfd.readouterr().out
+    assert (
+        "::warning::The outputs could not be set: the environment variable GITHUB_OUTPUT is not set"
+        in capfd.readouterr().out
+    )
     assert published["context"].workspace == Path.cwd()
     assert runner.written("GITHUB_OUTPUT") == {}
 

@@ -101,8 +101,10 @@ def test_outside_a_job(name: str, runner: Runner, capfd: Capture) -> None:
     os.environ[name] = ""
     assert main() == 2
     assert capfd.readouterr().out == (
-        f"::error::{name} does not name a file, so nothing can be set up.\n"
-        "Likely cause: the setup action was started outside a workflow job\nFix: use `gar-publish index-url`\n"
+        f"::error::The environment variable {name} is not set to a file, so the setup action cannot configure "
+        "anything.\n"
+        "Likely cause: the setup action was started outside a workflow job\n"
+        "Fix: outside a workflow job, use the command line\n  gar-publish index-url\n"
         f"More: {DOCS}#setup-job\n"
     )
     assert (runner.folder / "GITHUB_OUTPUT").read_text() == ""

@@ -178,7 +178,7 @@ class TestWorkspace:
 
     def test_of_no_package(self, libs: Path) -> None:
         write(libs, **{".": '[tool.uv.workspace]\nmembers = ["libs/app"]'})
-        with pytest.raises(BadInput, match="has no member that is a package") as caught:
+        with pytest.raises(BadInput, match="has no members that can be published") as caught:
             find(["."], libs)
         assert caught.value.anchor == "no-project"
 
@@ -193,7 +193,7 @@ def test_two_projects_with_the_same_name(tmp_path: Path) -> None:
     write(tmp_path, a=requiring("my.lib"), b=requiring("My_Lib"), c=requiring("other"))
     with pytest.raises(BadInput) as caught:
         find(["*"], tmp_path)
-    assert caught.value.what == "a and b are both called my-lib."
+    assert caught.value.what == "a and b have the same package name, my-lib."
     assert caught.value.anchor == "same-project-twice"
     (tmp_path / "d").mkdir()
     (tmp_path / "d/setup.py").touch()

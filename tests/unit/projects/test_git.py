@@ -166,7 +166,7 @@ def test_no_checkout(root: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is not in a git checkout") as caught:
         changed(project, "HEAD", tmp_path / "elsewhere", {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)})
     assert caught.value.anchor == "no-checkout"
-    with pytest.raises(BadInput, match="cannot be started") as caught:
+    with pytest.raises(BadInput, match="Cannot run git") as caught:
         changed(project, "HEAD", root, {"PATH": str(tmp_path)})
     assert caught.value.anchor == "no-checkout"
 

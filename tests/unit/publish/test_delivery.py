@@ -296,7 +296,7 @@ def test_different_contents_are_a_failure(bench: Bench, chain: list[Distribution
     found, failure = deliver(bench, chain[2:])
     assert found == {"zz-core": "uploaded"}
     assert failure is not None
-    assert "different contents" in failure.what
+    assert "does not match the upload" in failure.what
 
 
 def _corrupted(registry: Registry, seen: Seen) -> Reply:

@@ -134,14 +134,16 @@ def test_a_missing_version(shelf: Shelf, source: PromotionSource) -> None:
         fetched(source, "app==2.0")
     assert words(caught.value) == [
         "us/demo-project/dev does not have app 2.0.",
-        "it has app 1.11, 1.10, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2 and 2 older ones",
-        "choose a version that it has, or publish this one there first",
+        "the repository has app 1.11, 1.10, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2 and 2 older ones",
+        "choose a version that the repository has, or publish the missing version there first",
         "promote-missing",
     ]
     assert shelf.read == []
 
 
-@pytest.mark.parametrize(("count", "cause"), [(0, "it has no version of app"), (1, "it has app 1.0")])
+@pytest.mark.parametrize(
+    ("count", "cause"), [(0, "the repository has no version of app"), (1, "the repository has app 1.0")]
+)
 def test_the_versions_that_a_source_has(shelf: Shelf, source: PromotionSource, count: int, cause: str) -> None:
     for number in range(count):
         shelf.put("app", f"1.{number}")
@@ -164,7 +166,7 @@ def test_a_requirement_that_no_version_fulfils(shelf: Shelf, source: PromotionSo
     with pytest.raises(RegistryRefused) as caught:
         fetched(source, "app==1.0")
     what = "us/demo-project/dev does not have a version of lib that app 1.0 can use (lib>=2)."
-    assert (caught.value.what, caught.value.cause) == (what, "it has lib 1.0")
+    assert (caught.value.what, caught.value.cause) == (what, "the repository has lib 1.0")
 
 
 @pytest.mark.parametrize("listed", ["cd" * 32, None])
@@ -175,11 +177,11 @@ def test_contents_that_differ_from_the_index(shelf: Shelf, source: PromotionSour
         fetched(source, "app==1.0")
     assert words(caught.value) == [
         (
-            "us/demo-project/dev serves app-1.0-py3-none-any.whl with different contents: "
-            f"sha256 {'ab' * 32}, its index lists {listed or 'none'}."
+            "app-1.0-py3-none-any.whl in us/demo-project/dev does not match its index: "
+            f"downloaded sha256 {'ab' * 32}, index sha256 {listed or 'not listed'}."
         ),
         "the registry's copy is damaged, or a proxy changes files",
-        "compare with: gcloud artifacts files list --repository=dev --location=us --project=demo-project",
+        Repository.parse("us/demo-project/dev", endpoints=Endpoints()).to_compare("app"),
         "source-contents",
     ]
 

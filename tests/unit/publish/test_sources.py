@@ -153,7 +153,7 @@ def test_two_projects_with_the_same_name(bench: Bench, tmp_path: Path) -> None:
     packages = list(opened.sources.built([Built(unnamed, (wheel,)), Built(app, (wheel,))]))
     assert [each.name for each in packages] == ["app"]
     (not_built,) = opened.sources.not_built
-    assert "are both called app" in not_built.failure.what
+    assert "have the same package name, app" in not_built.failure.what
     assert not opened.delivery.has_landed("app")
 
 

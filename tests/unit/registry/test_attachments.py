@@ -113,13 +113,14 @@ def test_missing_permission_names_the_role(server: ScriptedServer, api: Attachme
     with pytest.raises(RegistryRefused) as caught:
         api.attach(SBOM, "a", "1", verify=True)
     assert words(caught.value) == [
-        "us/demo-project/python does not let this identity attach a.whl.cdx.json (403).",
+        "us/demo-project/python does not let this identity attach a.whl.cdx.json (HTTP 403).",
         (
-            "it lacks roles/artifactregistry.writer on this repository, or its custom role lacks attachments.create or "
-            ".get, or files.upload, .update or .download"
+            "the identity lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
+            "attachments.create or .get, or files.upload, .update or .download"
         ),
         (
-            "gcloud artifacts repositories add-iam-policy-binding python --location=us --project=demo-project "
+            "grant the role\n"
+            "  gcloud artifacts repositories add-iam-policy-binding python --location=us --project=demo-project "
             "--member=user:dev@example.com --role=roles/artifactregistry.writer"
         ),
         "evidence-403",
@@ -129,7 +130,7 @@ def test_missing_permission_names_the_role(server: ScriptedServer, api: Attachme
 
 @pytest.mark.parametrize(
     ("reply", "status"),
-    [(Reply(400, "bad"), " (status 400)"), (as_json({"done": True, "error": {"message": "bad"}}), "")],
+    [(Reply(400, "bad"), " (HTTP 400)"), (as_json({"done": True, "error": {"message": "bad"}}), "")],
     ids=["status", "operation"],
 )
 def test_another_refusal_shows_the_answer(
@@ -139,7 +140,7 @@ def test_another_refusal_shows_the_answer(
     with pytest.raises(RegistryRefused) as caught:
         api.attach(SBOM, "a", "1", verify=True)
     assert words(caught.value) == [
-        f"a.whl.cdx.json could not be attached{status}.",
+        f"a.whl.cdx.json could not be attached to its version{status}.",
         "",
         "run again: published files stay, and identical evidence is not attached twice",
         "evidence-refused",
@@ -165,7 +166,7 @@ def test_an_outage_names_the_repository(server: ScriptedServer, api: AttachmentA
 def test_reading_back_may_be_refused(server: ScriptedServer, api: AttachmentApi, start: str) -> None:
     server.on(f"{HOST}/v1/{PYTHON}/attachments/", Reply(404, "{}"), as_json({"files": [FILE]}))
     server.on(f"{HOST}/v1/{start}", *([Reply(404)] if "attachments" in start else []), Reply(400, "bad"))
-    with pytest.raises(RegistryRefused, match="status 400"):
+    with pytest.raises(RegistryRefused, match="HTTP 400"):
         api.attach(SBOM, "a", "1", verify=True)
 
 

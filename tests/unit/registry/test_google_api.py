@@ -39,8 +39,8 @@ def test_an_answer_must_be_an_object(body: str, api: GoogleApi, server: Scripted
     failure = caught.value
     assert (failure.what, failure.cause, failure.fix, failure.anchor) == (
         "Google's API answered, but not with a JSON object.",
-        "a proxy or a login page answered in its place",
-        "ask it yourself: gcloud artifacts repositories list --project=PROJECT",
+        "a proxy or a login page answered in place of the API",
+        "call the API with gcloud, and compare\n  gcloud artifacts repositories list --project=PROJECT",
         "not-an-api",
     )
     assert len(server.seen) == 3

@@ -39,14 +39,14 @@ def answer(
         ),
         (401, "\nAPI has not been used in project 1", "The Artifact Registry API", RegistryRefused, "api-disabled"),
         (401, "SECURITY_POLICY_VIOLATED", "us-python.pkg.dev does not accept", CredentialsFailure, "registry-401"),
-        (403, "no", "us-python.pkg.dev refuses to upload (403).", RegistryRefused, "registry-403"),
-        (403, DENIED, "us-python.pkg.dev refuses to upload (403).", RegistryRefused, "registry-403"),
+        (403, "no", "us-python.pkg.dev refuses to upload (HTTP 403).", RegistryRefused, "registry-403"),
+        (403, DENIED, "us-python.pkg.dev refuses to upload (HTTP 403).", RegistryRefused, "registry-403"),
         (403, "a\n insufficient authentication scopes", "us-python.pkg.dev refuses", RegistryRefused, "registry-403"),
         (404, "403", "us-python.pkg.dev does not have this", RegistryRefused, "repository-missing"),
-        (300, "no", "us-python.pkg.dev redirects this request (300)", RegistryRefused, "redirect"),
-        (399, "no", "us-python.pkg.dev redirects this request (399)", RegistryRefused, "redirect"),
-        (413, "404", "us-python.pkg.dev refused to upload (status 413).", FileRefused, "registry-refused"),
-        (101, "", "us-python.pkg.dev refused to upload (status 101).", FileRefused, "registry-refused"),
+        (300, "no", "us-python.pkg.dev redirected this request (HTTP 300)", RegistryRefused, "redirect"),
+        (399, "no", "us-python.pkg.dev redirected this request (HTTP 399)", RegistryRefused, "redirect"),
+        (413, "404", "us-python.pkg.dev refused to upload (HTTP 413).", FileRefused, "registry-refused"),
+        (101, "", "us-python.pkg.dev refused to upload (HTTP 101).", FileRefused, "registry-refused"),
     ],
 )
 def test_known_refusals(status: int, body: str, what: str, kind: type[Exception], anchor: str) -> None:
@@ -59,7 +59,7 @@ def test_a_key_as_the_password_is_refused() -> None:
     response = answer(401)
     response.request.prepare_auth(("_json_key_base64", "a2V5"))
     failure = explain_refusal(response, PYTHON, "upload")
-    assert failure.what == "us-python.pkg.dev does not accept the key (401)."
+    assert failure.what == "us-python.pkg.dev does not accept the key (HTTP 401)."
     assert (failure.exit_code, failure.anchor) == (3, "registry-401")
     assert "token" not in failure.cause + failure.fix
 
@@ -73,7 +73,7 @@ def test_a_service_perimeter(words: str) -> None:
         answer(403, f"Request is prohibited by organization's policy.\n{words}"), PYTHON, "upload"
     )
     assert failure.anchor == "perimeter"
-    assert failure.what == "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (403)."
+    assert failure.what == "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (HTTP 403)."
     assert failure.fix.endswith("gcloud logging read IDENTIFIER --project=p")
 
 
@@ -86,7 +86,7 @@ def test_a_service_perimeter(words: str) -> None:
             [
                 "The Artifact Registry API is disabled in this project.",
                 "",
-                "gcloud services enable artifactregistry.googleapis.com --project=p",
+                "enable the API\n  gcloud services enable artifactregistry.googleapis.com --project=p",
                 "api-disabled",
             ],
         ),
@@ -94,9 +94,9 @@ def test_a_service_perimeter(words: str) -> None:
             401,
             "",
             [
-                "us-python.pkg.dev does not accept the token (401).",
-                "the token has expired, is incomplete, or was made for another service",
-                "run again with a fresh token: gcloud auth print-access-token",
+                "us-python.pkg.dev does not accept the token (HTTP 401).",
+                "the token has expired, is truncated, or was issued for another service",
+                "run again with a fresh token\n  gcloud auth print-access-token",
                 "registry-401",
             ],
         ),
@@ -104,11 +104,11 @@ def test_a_service_perimeter(words: str) -> None:
             403,
             "SECURITY_POLICY_VIOLATED",
             [
-                "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (403).",
+                "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (HTTP 403).",
                 "the organisation's VPC Service Controls do not allow this identity from this network",
                 (
-                    "ask the organisation's administrator to look up the identifier above, and to allow this identity: "
-                    "gcloud logging read IDENTIFIER --project=p"
+                    "ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+                    "  gcloud logging read IDENTIFIER --project=p"
                 ),
                 "perimeter",
             ],
@@ -117,7 +117,7 @@ def test_a_service_perimeter(words: str) -> None:
             403,
             "insufficient authentication scopes",
             [
-                "us-python.pkg.dev refuses to upload: the token's scopes do not allow it (403).",
+                "us-python.pkg.dev refuses to upload: the token's scopes do not allow this (HTTP 403).",
                 (
                     "the token lacks the scope https://www.googleapis.com/auth/cloud-platform, or this registry does "
                     "not accept read-only tokens"
@@ -130,13 +130,14 @@ def test_a_service_perimeter(words: str) -> None:
             403,
             "",
             [
-                "us-python.pkg.dev refuses to upload (403).",
+                "us-python.pkg.dev refuses to upload (HTTP 403).",
                 (
                     "the identity lacks roles/artifactregistry.writer on this repository; Google also answers 403 "
                     "where the repository does not exist, or is in another location or project"
                 ),
                 (
-                    "gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
+                    "grant the role\n"
+                    "  gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
                     "--member=MEMBER --role=roles/artifactregistry.writer"
                 ),
                 "registry-403",
@@ -146,9 +147,9 @@ def test_a_service_perimeter(words: str) -> None:
             404,
             "",
             [
-                "us-python.pkg.dev does not have this repository (404).",
+                "us-python.pkg.dev does not have this repository (HTTP 404).",
                 "a wrong project, location or repository name",
-                "gcloud artifacts repositories list --project=p",
+                "use one of the repositories that this lists\n  gcloud artifacts repositories list --project=p",
                 "repository-missing",
             ],
         ),
@@ -157,11 +158,11 @@ def test_a_service_perimeter(words: str) -> None:
             "",
             [
                 (
-                    "us-python.pkg.dev redirects this request (302), and gar-publish sends no credentials to another "
-                    "address."
+                    "us-python.pkg.dev redirected this request (HTTP 302); gar-publish does not send credentials to "
+                    "another address."
                 ),
-                "the URL lacks its last /, or a proxy answered",
-                "give `repository` as LOCATION/PROJECT/REPOSITORY",
+                "the URL has no trailing slash, or a proxy answered",
+                "set `repository` to LOCATION/PROJECT/REPOSITORY",
                 "redirect",
             ],
         ),
@@ -169,9 +170,12 @@ def test_a_service_perimeter(words: str) -> None:
             413,
             "",
             [
-                "us-python.pkg.dev refused to upload (status 413).",
+                "us-python.pkg.dev refused to upload (HTTP 413).",
                 "",
-                "read its answer above; if it is no help, try again with `dry-run: true`",
+                (
+                    "read the answer above; if it does not name the cause, run the doctor (in the action, add "
+                    "doctor: true to the step's `with:`)\n  gar-publish doctor"
+                ),
                 "registry-refused",
             ],
         ),
@@ -183,7 +187,7 @@ def test_the_texts(status: int, body: str, says: list[str]) -> None:
 
 def test_reading_takes_another_role() -> None:
     failure = explain_refusal(answer(403), PYTHON, "read")
-    assert failure.what == "us-python.pkg.dev refuses to read (403)."
+    assert failure.what == "us-python.pkg.dev refuses to read (HTTP 403)."
     assert "lacks roles/artifactregistry.reader on" in failure.cause
     assert failure.fix.endswith("--role=roles/artifactregistry.reader")
 
@@ -204,7 +208,9 @@ def test_the_switched_off_api_of_another_index_has_a_placeholder() -> None:
 
 def test_404_lists_the_projects_repositories() -> None:
     failure = explain_refusal(answer(404), Repository.parse("us/example.com:p/r", endpoints=Endpoints()), "read")
-    assert failure.fix == "gcloud artifacts repositories list --project=example.com:p"
+    assert failure.fix == (
+        "use one of the repositories that this lists\n  gcloud artifacts repositories list --project=example.com:p"
+    )
 
 
 def test_the_emulator_is_called_by_the_host_that_it_emulates() -> None:

@@ -25,15 +25,16 @@ def api(context: Context, session: requests.Session) -> RepositoryApi:
 
 
 CREATE = "gcloud artifacts repositories create python --repository-format=python --location=us --project=demo-project"
+BY_ADMIN = f"create the repository with an account that has roles/artifactregistry.admin\n  {CREATE}"
 
 
-def wrong_mode(mode: str) -> list[str]:
+def wrong_mode(mode: str, use: str = "publish to", why: str = "accept uploads") -> list[str]:
     return [
-        f"us/demo-project/python is a {mode} repository; only a standard repository has packages of its own.",
-        "a virtual repository shows the packages of others, a remote one caches another index",
+        f"Cannot {use} us/demo-project/python: it is a {mode} repository. Only standard repositories {why}.",
+        "a virtual repository shows the packages of other repositories; a remote repository caches another index",
         (
-            "gcloud artifacts repositories describe python --location=us --project=demo-project "
-            "names the repositories behind it; use one of those"
+            "use a standard repository; this shows which ones are behind us/demo-project/python\n"
+            "  gcloud artifacts repositories describe python --location=us --project=demo-project"
         ),
         "repository-mode",
     ]
@@ -55,9 +56,9 @@ def test_a_standard_python_repository_is_fine(server: ScriptedServer, api: Repos
         (
             {"format": "DOCKER"},
             [
-                "us/demo-project/python is a repository of format DOCKER, not PYTHON.",
+                "us/demo-project/python has format DOCKER; gar-publish needs PYTHON.",
                 "",
-                f"create another: {CREATE.replace('create python', 'create NAME')}",
+                f"create a Python repository\n  {CREATE.replace('create python', 'create NAME')}",
                 "repository-format",
             ],
         ),
@@ -83,7 +84,7 @@ def test_a_missing_repository_is_refused_with_the_command_that_creates_it(
     assert words(caught.value) == [
         "The repository us/demo-project/python does not exist.",
         "a wrong project, location or name; a repository exists in one location only",
-        f"create it, or set `create-repository: true`\n  {CREATE}",
+        f"create the repository, or set `create-repository: true`\n  {CREATE}",
         "repository-missing",
     ]
     assert caught.value.detail == "Requested entity was not found."
@@ -143,9 +144,9 @@ def test_a_repository_that_never_appears(
     with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
     assert words(caught.value) == [
-        "us/demo-project/python is being created, and did not exist after a minute.",
+        "us/demo-project/python is still being created after one minute.",
         "",
-        "run again: a repository that exists is used as it is",
+        "run again: gar-publish uses the repository once it exists",
         "create-repository",
     ]
     assert console.said[0] == "us/demo-project/python is created by another run."
@@ -174,13 +175,13 @@ def test_a_missing_role_is_named(server: ScriptedServer, api: RepositoryApi) -> 
     with pytest.raises(RegistryRefused) as caught:
         api.check(create=True)
     assert words(caught.value) == [
-        "us/demo-project/python is missing, or this identity may not see it, and may not create it (403).",
+        "us/demo-project/python is missing, or this identity may not see it, and may not create it (HTTP 403).",
         (
             "creating a repository takes the permission artifactregistry.repositories.create, which "
             "roles/artifactregistry.admin has, on the project demo-project"
         ),
         (
-            f"create it once, by hand\n  {CREATE}\nor let this identity do it\n"
+            f"create the repository once, by hand\n  {CREATE}\nor let this identity create it\n"
             "  gcloud projects add-iam-policy-binding demo-project "
             "--member=serviceAccount:me@demo-project.iam.gserviceaccount.com --role=roles/artifactregistry.admin"
         ),
@@ -211,10 +212,10 @@ def test_a_switched_off_api_when_creating(server: ScriptedServer, api: Repositor
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (Reply(400, "denied"), ["is missing and could not be created (status 400).", "", CREATE]),
+        (Reply(400, "denied"), ["is missing and could not be created (HTTP 400).", "", BY_ADMIN]),
         (
             Reply(200, json.dumps({"done": True, "error": {"message": "denied"}})),
-            ["could not be created.", "", "run again: a repository that exists is used as it is"],
+            ["could not be created.", "", "run again: gar-publish uses the repository once it exists"],
         ),
     ],
 )
@@ -247,7 +248,7 @@ def test_a_missing_source_is_refused(server: ScriptedServer, api: RepositoryApi)
     assert words(caught.value) == [
         "The repository us/demo-project/python, to promote from, does not exist.",
         "a wrong project, location or name; a repository exists in one location only",
-        "gcloud artifacts repositories list --project=demo-project",
+        "use one of the repositories that this lists\n  gcloud artifacts repositories list --project=demo-project",
         "repository-missing",
     ]
     assert caught.value.detail == "gone"
@@ -276,7 +277,9 @@ def test_a_switched_off_api(server: ScriptedServer, api: RepositoryApi, ask: Cal
     server.on(API, Reply(403, DISABLED))
     with pytest.raises(RegistryRefused, match="is disabled") as caught:
         ask(api)
-    assert caught.value.fix == "gcloud services enable artifactregistry.googleapis.com --project=demo-project"
+    assert caught.value.fix == (
+        "enable the API\n  gcloud services enable artifactregistry.googleapis.com --project=demo-project"
+    )
 
 
 def test_a_repository_is_described_if_this_identity_may_ask(server: ScriptedServer, api: RepositoryApi) -> None:

@@ -101,10 +101,10 @@ def test_different_contents_are_a_conflict(
         open_uploader().upload(wheel)
     assert words(caught.value) == [
         (
-            f"The registry already has {FILENAME}, with different contents: "
-            f"sha256 {'00' * 32}, this file has {wheel.sha256}."
+            f"The registry already has {FILENAME} with different contents: "
+            f"registry sha256 {'00' * 32}, this file's sha256 {wheel.sha256}."
         ),
-        "this version was published before with other contents; a registry never replaces a file",
+        "this version was published before with different contents; a registry never replaces a file",
         "raise the version of sample, or set `if-exists: skip` to keep the registry's file",
         "different-contents",
     ]
@@ -254,14 +254,14 @@ def test_an_outage_fails(server: ScriptedServer, open_uploader: OpenUploader, wh
         (Reply(401, "no"), CredentialsFailure, "does not accept the token"),
         (Reply(403, "Permission denied"), RegistryRefused, "refuses to upload"),
         (Reply(404), RegistryRefused, "does not have this repository"),
-        (Reply(400, "bad metadata"), RegistryRefused, "status 400"),
-        (Reply(302, headers={"Location": "https://elsewhere.example/?secret"}), RegistryRefused, "redirects"),
-        (Reply(302, headers={"Location": "/\xff?secret"}), RegistryRefused, "redirects"),
-        (Reply(101), RegistryRefused, "status 101"),
-        (Reply(103), RegistryRefused, "status 103"),
-        (Reply(300), RegistryRefused, "redirects"),
-        (Reply(302), RegistryRefused, "redirects"),
-        (Reply(304), RegistryRefused, "redirects"),
+        (Reply(400, "bad metadata"), RegistryRefused, "HTTP 400"),
+        (Reply(302, headers={"Location": "https://elsewhere.example/?secret"}), RegistryRefused, "redirected"),
+        (Reply(302, headers={"Location": "/\xff?secret"}), RegistryRefused, "redirected"),
+        (Reply(101), RegistryRefused, "HTTP 101"),
+        (Reply(103), RegistryRefused, "HTTP 103"),
+        (Reply(300), RegistryRefused, "redirected"),
+        (Reply(302), RegistryRefused, "redirected"),
+        (Reply(304), RegistryRefused, "redirected"),
     ],
 )
 def test_refusals(
@@ -314,7 +314,7 @@ def test_a_file_whose_size_changes_during_its_upload(
 def test_a_longer_file_is_not_read_to_its_end(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
     server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x" * 10_000_000))
     listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", None)}
-    with pytest.raises(Conflict, match="different contents: sha256 of a longer file, "):
+    with pytest.raises(Conflict, match=r"different contents: registry sha256 unknown \(larger than this file\), "):
         compare(wheel, listed, "skip-identical", index)
     skipped = compare(wheel, listed, "skip", index)
     assert skipped.sha256 == hashlib.sha256(wheel.path.read_bytes() + b"x" * 10_000_000).hexdigest()
@@ -381,9 +381,12 @@ def test_a_wrong_hash_in_the_index_is_refused(server: ScriptedServer, google: In
     with pytest.raises(FileRefused) as caught:
         read_back(wheel, google)
     assert words(caught.value) == [
-        f"The index serves {FILENAME} with different contents: sha256 {wheel.sha256}, uploaded was {wheel.sha256}.",
-        "something between this machine and the registry changes files",
-        "compare with: gcloud artifacts files list --package=sample",
+        (
+            f"{FILENAME} in {google.repository} does not match the upload or its index: "
+            f"downloaded sha256 {wheel.sha256}, uploaded sha256 {wheel.sha256}, index sha256 {'00' * 32}."
+        ),
+        "a cache or a proxy between this machine and the registry changes files",
+        google.repository.to_compare("sample"),
         "read-back",
     ]
 
@@ -391,7 +394,7 @@ def test_a_wrong_hash_in_the_index_is_refused(server: ScriptedServer, google: In
 def test_a_longer_file_is_refused(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
     server.on("/simple/sample/", page(wheel, wheel.sha256))
     server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x"))
-    with pytest.raises(FileRefused, match="sha256 of a longer file, uploaded was"):
+    with pytest.raises(FileRefused, match=r"downloaded sha256 unknown \(larger than uploaded\), uploaded sha256"):
         read_back(wheel, index)
 
 

@@ -29,7 +29,7 @@ def test_a_summary_that_the_runner_would_drop_is_a_warning(tmp_path: Path) -> No
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     (warning,) = add("one", tmp_path / "nowhere/summary")
-    assert "cannot be written (No such file or directory)" in warning
+    assert "The step summary could not be added: cannot write " in warning
 
 
 OUTPUTS = {
@@ -58,4 +58,4 @@ def test_the_output_is_a_file_of_the_step(tmp_path: Path, console: Memory) -> No
     write_step_output(OUTPUTS, {}, console)
     assert console.said == []
     write_step_output(OUTPUTS, {BUILDER_OUTPUT: str(tmp_path / "nowhere")}, console)
-    assert console.said[0].startswith("The step has no output")
+    assert console.said[0].startswith("The step outputs could not be set")

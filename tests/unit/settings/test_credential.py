@@ -49,9 +49,11 @@ def test_a_job_that_may_not_request_identity_tokens(missing: str) -> None:
     assert caught.value.what == (
         "This job may not request an identity token from GitHub, so workload identity cannot work here."
     )
-    assert caught.value.fix == "add to the job\n    permissions:\n      contents: read\n      id-token: write"
+    assert caught.value.fix == (
+        "add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write"
+    )
     assert caught.value.cause == (
-        "the job lacks the permission, or it runs for a pull request from a fork, which never has it"
+        "the job lacks the permission `id-token: write`, which a pull request from a fork never has"
     )
     assert caught.value.anchor == "id-token-permission"
 
@@ -80,33 +82,36 @@ def test_base64_of_a_byte_order_mark() -> None:
     assert read(json_key=marked) == KeyPassword(marked)
 
 
-STORE = "store the whole file as a secret: gh secret set GAR_KEY < key.json"
-CREATE = "gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
-PASTED = "the key was cut off or changed when it was pasted"
-SHELL = f"{PASTED}; a shell may have removed quotes and `$`"
-OTHER = "the file is an OAuth client, a login or a workload-identity configuration"
+STORE = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
+CREATE = "create a service-account key\n  gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
+PASTED = "the key was truncated or altered when it was pasted"
+SHELL = f"{PASTED}; a shell may have expanded `$` or removed quotes"
+OTHER = (
+    "the file is an OAuth client, user credentials of `gcloud auth application-default login`, or a workload identity "
+    "federation configuration"
+)
 
 
 @pytest.mark.parametrize(
     ("text", "says", "cause", "fix"),
     [
         *(
-            (text, "is neither JSON nor base64 of JSON.", SHELL, STORE)
+            (text, "is neither JSON nor base64-encoded JSON.", SHELL, STORE)
             for text in ("hello world!", "\u201cabcd\u201d", f"{BASE64}!", "/w==")
         ),
         *(
             (text, "is not valid JSON.", PASTED, STORE)
             for text in ("{not json", "{" * 100_000, BASE64[:-8], "bm8gSlNPTg==")
         ),
-        (json.dumps({"type": "mine"}), "is a credential of type 'mine', not a service-account key.", OTHER, CREATE),
+        (json.dumps({"type": "mine"}), "is not a service-account key (found: type 'mine').", OTHER, CREATE),
         (
             json.dumps({"type": "x" * 41}),
-            f"is a credential of type '{'x' * 40}', not a service-account key.",
+            f"is not a service-account key (found: type '{'x' * 40}').",
             OTHER,
             CREATE,
         ),
         *(
-            (text, "is a credential without a type, not a service-account key.", OTHER, CREATE)
+            (text, "is not a service-account key (found: no type).", OTHER, CREATE)
             for text in (json.dumps({"installed": {}}), json.dumps({"type": 1}), "WzFd")
         ),
         (json.dumps(KEY | {"client_email": 1}), "is a service-account key without client_email.", "", STORE),
@@ -128,11 +133,12 @@ def test_what_is_not_a_key_is_refused_without_showing_it(text: str, says: str, c
         assert text not in failure.explain()
 
 
-KEEP = "keep one of them; `workload-identity-provider` is the safest"
-MISSING = "`service-account` is given, but `workload-identity-provider` is missing."
-ALONE = "only a federated identity impersonates an account"
+KEEP = "keep only one; `workload-identity-provider` is the safest"
+MISSING = "`service-account` is set, but `workload-identity-provider` is missing."
+ALONE = "`service-account` works only with workload identity federation"
 DESCRIBE = (
-    "gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
+    "use the full name, which this prints\n"
+    "  gcloud iam workload-identity-pools providers describe PROVIDER --workload-identity-pool=POOL "
     "--location=global --project=PROJECT --format='value(name)'"
 )
 
@@ -141,7 +147,7 @@ DESCRIBE = (
     ("inputs", "what", "cause", "fix", "anchor"),
     [
         *(
-            (inputs, f"{named} are both given; only one can be used.", "", KEEP, "one-credential")
+            (inputs, f"{named} are both set; only one can be used.", "", KEEP, "one-credential")
             for inputs, named in (
                 (
                     {"workload_identity_provider": PROVIDER, "access_token": "x"},
@@ -156,7 +162,7 @@ DESCRIBE = (
             (
                 {"service_account": ACCOUNT, name: "y"},
                 MISSING,
-                f"{ALONE}; {shown} has an identity of its own",
+                f"{ALONE}; {shown} already identifies an account",
                 "remove `service-account`",
                 "one-credential",
             )
@@ -167,16 +173,19 @@ DESCRIBE = (
         ),
         (
             {"workload_identity_provider": PROVIDER.replace("123456789012", "my-project")},
-            "`workload-identity-provider` has the id of the project (my-project) instead of its number.",
+            "`workload-identity-provider` contains the project ID (my-project) instead of the project number.",
             "",
-            "gcloud projects describe my-project --format='value(projectNumber)'",
+            (
+                "replace the project ID with the number that this prints\n"
+                "  gcloud projects describe my-project --format='value(projectNumber)'"
+            ),
             "provider-name",
         ),
         *(
             (
                 {"workload_identity_provider": name},
                 f"`workload-identity-provider` is not the full name of a provider: {name}",
-                "it is the name of the pool, or the short name of the provider",
+                "the value is the name of the pool, or the short name of the provider",
                 DESCRIBE,
                 "provider-name",
             )
@@ -186,15 +195,15 @@ DESCRIBE = (
             {"workload_identity_provider": PROVIDER, "service_account": "publisher"},
             "`service-account` is not an e-mail address: publisher",
             "",
-            "give it as NAME@PROJECT.iam.gserviceaccount.com",
+            "use the form NAME@PROJECT.iam.gserviceaccount.com",
             "service-account",
         ),
         *(
             (
                 {"access_token": token},
-                "`access-token` contains blanks or other characters that a token never contains.",
-                "it is more than the token, such as a whole `Bearer …` header",
-                "gcloud auth print-access-token",
+                "`access-token` contains spaces or other characters that are not valid in a token.",
+                "it contains more than the token, for example the `Bearer` prefix",
+                "pass only the token, as printed by\n  gcloud auth print-access-token",
                 "access-token",
             )
             for token in ("Bearer ya29.x", "ya29.x\ny", "ya29.\u00e4", "\x7f")

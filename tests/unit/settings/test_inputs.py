@@ -69,7 +69,7 @@ def test_other_text_is_refused(which: Input, texts: tuple[str, ...], takes: str,
         with pytest.raises(BadInput) as caught:
             read(which, text)
         assert caught.value.what == f"`{which.name}` is {text!r}; it takes {takes}."
-        assert caught.value.fix == f"`{which.name}: {fix}`"
+        assert caught.value.fix == f"use `{which.name}: {fix}`"
         assert caught.value.anchor == anchor
 
 
@@ -83,7 +83,7 @@ def test_what_is_not_a_version_is_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         read(VERSION, text)
     assert caught.value.what == f"`version` is not a version: {text}"
-    assert caught.value.fix == "`version: 1.2.3`"
+    assert caught.value.fix == "use `version: 1.2.3`"
     assert caught.value.anchor == "expected-version"
     assert caught.value.cause == "a version looks like 1.2.3 or v1.2.3; the name of a branch is not a version"
 

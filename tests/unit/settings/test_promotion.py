@@ -39,7 +39,7 @@ def test_other_lines_are_refused(line: str) -> None:
     failure = caught.value
     assert failure.what == f"{line[:100]!r} does not name one version of a package."
     assert failure.cause == "a promotion copies exact versions"
-    assert failure.fix == "give it as NAME==VERSION, such as hello==1.2.3"
+    assert failure.fix == "write each version as NAME==VERSION, such as hello==1.2.3"
     assert failure.anchor == "promote-what"
 
 
@@ -66,21 +66,21 @@ INDEX = "https://index.example.com/"
             INDEX,
             "us/p/python",
             f"`promote-from` is {INDEX}, which is not Artifact Registry, so no token is sent there.",
-            "give it as LOCATION/PROJECT/REPOSITORY",
+            "set `promote-from` to LOCATION/PROJECT/REPOSITORY",
             "promote-from",
         ),
         (
             "dev",
             INDEX,
-            "`promote-from` is the bare name 'dev', without `project` and `location`.",
-            "set `project` and `location`, or give it as us-central1/my-project/dev",
+            "`promote-from` is only a name ('dev'), and `project` and `location` are not set.",
+            "set `project` and `location`, or set `promote-from` to a full path such as us-central1/my-project/dev",
             "repository-form",
         ),
         (
             "us/dev",
             "us/p/python",
             "`promote-from` is not the name or URL of a repository: us/dev",
-            "`promote-from: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python",
+            "use `promote-from: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python",
             "repository-form",
         ),
     ],

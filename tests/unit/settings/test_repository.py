@@ -60,12 +60,12 @@ def test_the_emulator_takes_the_place_of_the_host() -> None:
 
 
 FORM, LOCATION = "repository-form", "repository-location"
-GIVE = "`repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
-GIVE_URL = "`repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`"
-COPIED = "it was copied from a page or a document that contains them"
+GIVE = "use `repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
+GIVE_URL = "use `repository: https://LOCATION-python.pkg.dev/PROJECT/REPOSITORY/`"
+COPIED = "the text was copied from a page or a document that contains such characters"
 LOGIN = "`repository` is a URL with a user name or a password."
 LOGGED = "a secret in a URL appears in logs"
-TOKEN = "remove it from the URL, and give the token as `access-token`"
+TOKEN = "remove the user name and the password from the URL, and pass the token as `access-token`"
 UNNAMED = "`repository` is a URL of Artifact Registry that does not name a project and a repository"
 QUERY = "`repository` is a URL with a query or a fragment."
 ORDER = "the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-central1 or europe"
@@ -79,21 +79,21 @@ ORDER = "the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-
             "us/p/python\u200b",
             "`repository` contains invisible characters: 'us/p/python\\u200b'",
             COPIED,
-            "type it again",
+            "type the name or URL of the repository again",
             FORM,
         ),
         (
             "https://me:hunter2@host/\u200b",
             "`repository` contains invisible characters: 'host/\\u200b'",
             COPIED,
-            "type it again",
+            "type the name or URL of the repository again",
             FORM,
         ),
         (
             "python",
-            "`repository` is the bare name 'python', without `project` and `location`.",
+            "`repository` is only a name ('python'), and `project` and `location` are not set.",
             "",
-            "set `project` and `location`, or give it as us-central1/my-project/python",
+            "set `project` and `location`, or set `repository` to a full path such as us-central1/my-project/python",
             FORM,
         ),
         *(
@@ -104,7 +104,7 @@ ORDER = "the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-
             "us-central1-a/demo-project/python",
             "us-central1-a is a zone; a repository is in a region or multi-region.",
             "",
-            "use us-central1",
+            "use the region us-central1",
             LOCATION,
         ),
         *(
@@ -112,24 +112,27 @@ ORDER = "the order is LOCATION/PROJECT/REPOSITORY, and a location looks like us-
                 f"{location}/demo-project/python",
                 f"{location!r} is not a location of Artifact Registry.",
                 ORDER,
-                "gcloud artifacts locations list --project=demo-project",
+                "use one of the locations that this lists\n  gcloud artifacts locations list --project=demo-project",
                 LOCATION,
             )
             for location in ("us_central1", "my-project", "US", "us-central1-abc")
         ),
         (
             "us/demo project/python",
-            "'demo project' is not the id of a Google Cloud project.",
+            "'demo project' is not a valid project ID.",
             "",
-            "gcloud projects list --format='value(projectId)'",
+            "use one of the project IDs that this lists\n  gcloud projects list --format='value(projectId)'",
             FORM,
         ),
         *(
             (
                 f"us/demo-project/{name}",
-                f"{name!r} is not the name of a repository: it has lower-case letters, digits and hyphens only.",
+                f"{name!r} is not a valid repository name: a name has only lower-case letters, digits and hyphens.",
                 "",
-                "gcloud artifacts repositories list --project=demo-project --location=us",
+                (
+                    "use one of the repositories that this lists\n"
+                    "  gcloud artifacts repositories list --project=demo-project --location=us"
+                ),
                 FORM,
             )
             for name in ("My_Repo", "python-", "1python", "a" * 64)
@@ -179,7 +182,7 @@ def test_the_longest_name() -> None:
 def test_parts_given_twice_are_refused(text: str, name: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse(text, **{name: "other"})
-    what = f"`repository` ({text}) includes the project and the location, but `{name}` is given as well."
+    what = f"`repository` ({text}) already contains the project and the location, so `{name}` must not be set."
     assert (caught.value.what, caught.value.fix, caught.value.anchor) == (what, f"remove `{name}`", FORM)
 
 
@@ -187,8 +190,8 @@ def test_parts_given_twice_are_refused(text: str, name: str) -> None:
 def test_half_a_bare_name_names_the_missing_half(given: str, missing: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse("python", **{given: "us"})
-    assert caught.value.what == f"`repository` is the bare name 'python', without `{missing}`."
-    assert caught.value.fix == f"set `{missing}`, or give it as us-central1/my-project/python"
+    assert caught.value.what == f"`repository` is only a name ('python'), and `{missing}` is not set."
+    assert caught.value.fix.startswith(f"set `{missing}`, or set `repository` to a full path such as us-central1/")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 KEY = json.dumps({"type": "service_account", "client_email": "a@b", "private_key": "c", "private_key_id": "1"})
 GOOGLE = Endpoints()
 PYTHON = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
-SKIP = "`if-exists: skip` and `promote-from` are both given;"
+SKIP = "`if-exists: skip` and `promote-from` cannot be combined:"
 INDEX = "https://index.example.com/"
 
 
@@ -149,24 +149,29 @@ def test_a_bare_repository_takes_project_and_location() -> None:
 @pytest.mark.parametrize(
     ("inputs", "what", "fix", "anchor"),
     [
-        ({"formats": "wheels"}, "`formats` is 'wheels'; it takes one of wheel, sdist.", "`formats: wheel`", "choices"),
+        (
+            {"formats": "wheels"},
+            "`formats` is 'wheels'; it takes one of wheel, sdist.",
+            "use `formats: wheel`",
+            "choices",
+        ),
         (
             {"if_exists": "overwrite"},
             "`if-exists` is 'overwrite'; it takes one of skip-identical, skip, fail.",
-            "`if-exists: skip-identical`",
+            "use `if-exists: skip-identical`",
             "choices",
         ),
         (
             {"index_token": "yes"},
             "`index-token` is 'yes'; it takes one of auto, read-only, publisher, none.",
-            "`index-token: auto`",
+            "use `index-token: auto`",
             "choices",
         ),
-        ({"jobs": "-1"}, "`jobs` is '-1'; it takes a number from 0 to 999.", "`jobs: 0`", "choices"),
+        ({"jobs": "-1"}, "`jobs` is '-1'; it takes a number from 0 to 999.", "use `jobs: 0`", "choices"),
         (
             {"expected_version": "main"},
             "`expected-version` is not a version: main",
-            "`expected-version: 1.2.3`",
+            "use `expected-version: 1.2.3`",
             "expected-version",
         ),
         (
@@ -177,21 +182,21 @@ def test_a_bare_repository_takes_project_and_location() -> None:
         ),
         (
             {"changed_since": "v1.0", "dist": "dist"},
-            "Both `--changed-since` and `dist` are given; with `dist` nothing is built.",
-            "leave one of them out",
+            "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
+            "remove one of the two",
             "dist-or-packages",
         ),
         (
             {"with_dependencies": "true"},
-            "`with-dependencies` is given, but `promote-from` is missing.",
-            "set `promote-from` to the repository that has the packages, or leave `with-dependencies` out",
+            "`with-dependencies` is set, but `promote-from` is missing.",
+            "set `promote-from` to the repository that has the packages, or remove `with-dependencies`",
             "promote-from",
         ),
         *(
             (
                 {"json_key": KEY, name.replace("-", "_"): value},
                 f"`{name}` needs a token, but `--json-key` sends the key as a password and makes none.",
-                f"leave `{name}` out, or use `credentials-json` instead of `--json-key`",
+                f"remove `{name}`, or use `credentials-json` instead of `--json-key`",
                 "json-key",
             )
             for name, value in (
@@ -202,14 +207,14 @@ def test_a_bare_repository_takes_project_and_location() -> None:
         (
             {"json_key": KEY, "repository": INDEX},
             f"{INDEX} is not Artifact Registry, so the key is not sent there.",
-            "use `credentials-json` instead of `--json-key`: it sends only a token, which ends within the hour",
+            "use `credentials-json`, which sends only a token that expires within an hour, instead of `--json-key`",
             "json-key",
         ),
         *(
             (
                 {"repository": INDEX, name: "true"},
                 f"`{name}` needs Artifact Registry, but {INDEX} is another index.",
-                f"leave `{name}` out",
+                f"remove `{name}`",
                 "evidence-elsewhere",
             )
             for name in ("sbom", "provenance")
@@ -217,8 +222,8 @@ def test_a_bare_repository_takes_project_and_location() -> None:
         *(
             (
                 {"promote_from": "dev", name.replace("-", "_"): value},
-                f"`{name}` and `promote-from` are both given; a promotion copies files and builds nothing.",
-                f"leave `{name}` out",
+                f"`{name}` and `promote-from` cannot be combined: a promotion copies files and builds nothing.",
+                f"remove `{name}`",
                 "promote-from",
             )
             for name, value in {"dist": "d", "formats": "sdist", "expected-version": "1", "provenance": "true"}.items()
@@ -226,7 +231,7 @@ def test_a_bare_repository_takes_project_and_location() -> None:
         (
             {"promote_from": "dev", "if_exists": "skip"},
             f"{SKIP} a file with different contents would count as promoted.",
-            "`if-exists: skip-identical`",
+            "use `if-exists: skip-identical`",
             "promote-from",
         ),
     ],
