@@ -122,7 +122,7 @@ SETTINGS = {
         2, "repository-form", "`repository` is missing", "`repository: LOCATION/PROJECT/REPOSITORY`", where="",
     ),
     "bare repository without a location": Bad(
-        2, "repository-form", "the bare name 'python', without `location`", "us-central1/my-project/python",
+        2, "repository-form", "is only a name ('python'), and `location` is not set", "us-central1/my-project/python",
         where="--repository python --project demo-project",
     ),
     "invalid location": Bad(
@@ -154,7 +154,8 @@ SETTINGS = {
         who="--credentials-json truncated.b64",
     ),
     "key of another type": Bad(
-        2, "key-format", "a credential of type 'authorized_user'", "gcloud iam service-accounts keys create",
+        2, "key-format", "is not a service-account key (found: type 'authorized_user')",
+        "gcloud iam service-accounts keys create",
         who="--credentials-json bad.json", make=text("bad.json", '{"type": "authorized_user"}'),
     ),
     "key without its private half": Bad(
@@ -230,7 +231,7 @@ FILES = {
         2, "no-project", "'packages/*' matches no Python project", "actions/checkout", what="--packages packages/*",
     ),
     "invalid pyproject.toml": Bad(
-        2, "invalid-pyproject", "broken/pyproject.toml is not valid TOML", "Correct the file",
+        2, "invalid-pyproject", "broken/pyproject.toml is not valid TOML", "correct the file",
         what="--packages broken", make=text("broken/pyproject.toml", "[project\nname = 'hello'"),
     ),
     "dist that matches nothing": Bad(
@@ -244,11 +245,11 @@ FILES = {
         what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\n"),
     ),
     "damaged wheel": Bad(
-        4, "bad-metadata", "sample-1.0-py3-none-any.whl has no valid metadata", "build it again",
+        4, "bad-metadata", "sample-1.0-py3-none-any.whl has no valid metadata", "download the file again",
         what="--dist other", make=text("other/sample-1.0-py3-none-any.whl", "PK"),
     ),
     "metadata of another project": Bad(
-        4, "bad-metadata", "does not match its metadata (other 2.0)", "build it again",
+        4, "bad-metadata", "does not match its metadata (other 2.0)", "build the file again",
         what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\nName: other\nVersion: 2.0\n"),
     ),
     "readme that does not render": Bad(
@@ -256,7 +257,7 @@ FILES = {
         make=wheel(metadata="Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n\nTitle\n=\n\n.. nothing::\n"),
     ),
     "version with an epoch": Bad(
-        4, "version-epoch", "has a version with an epoch (1!1.0)", "without `1!`",
+        4, "version-epoch", "has a version with an epoch (1!1.0)", "remove the epoch (`1!`)",
         what="--dist other", make=wheel(version="1!1.0"),
     ),
 }
@@ -276,7 +277,7 @@ BUILDS = {
         what="--packages broken", make=project("", 'requires = "setuptools"'),
     ),
     "malformed build requirement": Bad(
-        4, "build-requirements", "'flux=>1'", "Correct `requires`",
+        4, "build-requirements", "'flux=>1'", "correct `requires`",
         what="--packages broken", make=project("", 'requires = ["flux=>1"]'),
     ),
     "a compiler is needed": Bad(
@@ -365,11 +366,12 @@ REGISTRY = {
         where="--repository us-central1/demo-project/images", who="--access-token owner.token",
     ),
     "virtual repository": Bad(
-        6, "repository-mode", "us-central1/demo-project/all is a virtual repository", "repositories describe all",
+        6, "repository-mode", "us-central1/demo-project/all: it is a virtual repository", "repositories describe all",
         where="--repository us-central1/demo-project/all", who="--access-token owner.token",
     ),
     "remote repository": Bad(
-        6, "repository-mode", "us-central1/demo-project/mirror is a remote repository", "repositories describe mirror",
+        6, "repository-mode", "us-central1/demo-project/mirror: it is a remote repository",
+        "repositories describe mirror",
         where="--repository us-central1/demo-project/mirror", who="--access-token owner.token",
     ),
     "different contents": Bad(

@@ -141,7 +141,7 @@ def test_the_script_makes_what_the_check_expects(
     parts = states(before.out)
     assert before.code == 6
     assert set(parts.values()) == {"missing"}
-    assert f"{len(parts)} of {len(parts)} parts" in before.err
+    assert f"{len(parts)} of {len(parts)} resources" in before.err
 
     with hesitating(emulator):
         assert run(script).count("Retrying in 10 seconds.") == 3
@@ -177,7 +177,7 @@ def test_a_number_that_cannot_be_read(doors: Doors, emulator: Emulator) -> None:
     emulator.cloud.put(replace(PROJECT, disabled_services=()))
     done = doors.command(*GITHUB, f"--repository={REPOSITORY}", "--workflow")
     assert done.code == 6
-    assert "gcloud projects describe demo-project" in done.err
+    assert "add `--project-number NUMBER`" in done.err
     assert "resourcemanager.projects.get" in done.err
 
 

@@ -342,7 +342,11 @@ class TestWhatCannotBeThere:
         ("source", "anchor", "says"),
         [
             ("us-central1/demo-project/none", "repository-missing", "none, to promote from, does not exist"),
-            ("us-central1/demo-project/all", "repository-mode", "all is a virtual repository"),
+            (
+                "us-central1/demo-project/all",
+                "repository-mode",
+                "Cannot promote from us-central1/demo-project/all: it is a virtual repository",
+            ),
         ],
     )
     def test_repository(self, doors: Doors, source: str, anchor: str, says: str) -> None:
