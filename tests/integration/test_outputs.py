@@ -89,7 +89,7 @@ class TestInstallOption:
         )
         assert step.code == 6
         (message,) = step.errors
-        assert "the token's scopes do not allow it" in message
+        assert "the token's scopes do not allow this" in message
         assert "use `index-token: auto`" in message
         assert uploads(emulator) == []
 
@@ -218,10 +218,10 @@ class TestOutputs:
         nowhere = {"GITHUB_STEP_SUMMARY": str(hello.folder / "no/summary")}
         step = hello.action({"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}, nowhere)
         assert step.code == 0
-        assert "::warning::There is no step summary:" in step.log
+        assert "::warning::The step summary could not be added:" in step.log
         done = hello.command(*PUBLISH, *DIRECT, "--dist", "dist", variables=nowhere)
         assert done.code == 0
-        assert done.warnings[-1].startswith("There is no step summary:")
+        assert done.warnings[-1].startswith("The step summary could not be added:")
 
     @pytest.mark.parametrize("fault", [None, Fault("upload", "503", times=0)], ids=["success", "failure"])
     def test_report_without_a_reader_of_the_log(self, hello: Doors, emulator: Emulator, fault: Fault | None) -> None:
@@ -296,7 +296,7 @@ class TestOutputs:
         hello.command("publish", "--repository", "nonsense", "--no-summary", variables=variables)
         assert not summary.exists()
         hello.command("publish", "--repository", "nonsense", variables=variables)
-        assert "bare name" in summary.read_text()
+        assert "is only a name" in summary.read_text()
 
     @pytest.mark.parametrize("path", ["/simple/", "/"], ids=["index", "upload"])
     def test_server_that_repeats_the_token(self, hello: Doors, path: str, leaks: Leaks) -> None:

@@ -244,7 +244,7 @@ class TestDependencies:
         done, _ = promote(doors, "app==2.0", "--with-dependencies")
         assert done.code == 6
         assert f"{DEV} does not have a version of lib that app 2.0 can use (lib>=4)." in done.errors[0]
-        assert "it has lib 3.0, 2.10, 2.9, 1.0" in done.errors[0]
+        assert "the repository has lib 3.0, 2.10, 2.9, 1.0" in done.errors[0]
         assert answers(emulator) == []
 
 

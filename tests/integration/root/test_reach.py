@@ -159,7 +159,7 @@ def test_a_temporary_folder_that_nobody_cannot_enter(room: Path, run: Run) -> No
     failure = run(insist=True, packages=["packages/one"])["failure"]
     assert (failure["kind"], failure["anchor"]) == ("BuildFailure", "build-as-root")
     result = run(insist=False, packages=["packages/one"])
-    assert "The build runs as root" in dict(result["said"])["warning"]
+    assert "The build runs untrusted code as root" in dict(result["said"])["warning"]
     assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
 
 
