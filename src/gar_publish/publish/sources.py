@@ -183,8 +183,8 @@ def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
 
 def _not_published(name: str) -> BuildFailure:
     return BuildFailure(
-        f"A build needs {name}, which this run should have published before.",
-        cause=f"{name} failed, or this is a dry run; a public index may have another package of that name",
+        f"A build needs {name}, which this run has not published. gar-publish does not take it from another index.",
+        cause=f"{name} failed, or this is a dry run",
         fix=f"publish {name} first, in a run of its own",
         anchor="build-requirements",
     )

@@ -102,8 +102,8 @@ def test_a_build_requirement_of_this_run_that_is_not_published(bench: Bench, *, 
     with pytest.raises(BuildFailure) as caught:
         opened.sources.private_index(["lib"])
     assert words(caught.value) == [
-        "A build needs lib, which this run should have published before.",
-        "lib failed, or this is a dry run; a public index may have another package of that name",
+        "A build needs lib, which this run has not published. gar-publish does not take it from another index.",
+        "lib failed, or this is a dry run",
         "publish lib first, in a run of its own",
         "build-requirements",
     ]
