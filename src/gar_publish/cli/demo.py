@@ -44,7 +44,7 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         if code := _gar_publish(publish, folder, variables, console).returncode:
             return code
 
-        console.info("\n3. Print the pip option that installs from the repository. Its token, shown as ***, expires within an hour")
+        console.info("\n3. Print the pip option that installs from the repository (it expires within an hour)")
         index_url = ("index-url", f"--repository={_REPOSITORY}", *_WHO)
         answer = _gar_publish(index_url, folder, variables, console, stdout=subprocess.PIPE)
         if answer.returncode:

@@ -45,8 +45,8 @@ class Delivery:
         senders: Executor,
         readers: Executor,
         *,
-        expected: Iterable[str] = (),
-        unnamed: int = 0,
+        expected: Iterable[str],
+        unnamed: int,
     ) -> None:
         self._destination = destination
         self._settings = settings

@@ -67,6 +67,14 @@ def test_files_are_in_the_order_of_the_projects(bench: Bench) -> None:
     assert not report.verified, "a skipped file was not read back"
 
 
+def test_packages_wait_until_the_last_name_is_known(bench: Bench) -> None:
+    projects = [Project(Path("b"), "b", "b", "1.0"), Project(Path("c"), "c", None, "1.0")]
+    last = replace(package(bench, "a"), unnamed=True)
+    report = run(bench, [package(bench, "b", "a"), last], *projects)
+    assert sorted(statuses(report)) == [("a", "uploaded"), ("b", "uploaded")]
+    assert [name.partition("-")[0] for name in bench.registry.order] == ["a", "b"]
+
+
 @pytest.mark.parametrize("inputs", [{"verify": "false"}, {"dry_run": "true"}])
 def test_without_reading_back_a_run_is_not_verified(bench: Bench, inputs: dict[str, str]) -> None:
     report = run(bench, [package(bench, "lib")], **inputs)

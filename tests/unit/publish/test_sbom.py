@@ -22,6 +22,8 @@ def made(folder: Path, metadata: str, **environment: str) -> dict[str, Any]:
     wheel = make_wheel(folder, "my_lib", metadata=f"Metadata-Version: 2.4\nName: My.Lib\nVersion: 1.0\n{metadata}")
     text = sbom.of_wheel(distribution.read(wheel), PYTHON, environment).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert text.startswith('{\n  "')
+    assert text.endswith("\n}\n")
     document: dict[str, Any] = json.loads(text)
     return document
 
