@@ -71,7 +71,8 @@ def test_the_calls(server: ScriptedServer, api: AttachmentApi) -> None:
     assert annotated.query == {"updateMask": ["annotations"]}
     (download,) = server.asked(f"{HOST}/v1/{FILE}:download")
     assert download.query == {"alt": ["media"]}
-    assert name.startswith(f"{PYTHON}/attachments/sbom-")
+    key = hashlib.sha256(f"{PYTHON}/packages/a/versions/1.0.0%2Blocal\n{SBOM.sha256}".encode()).hexdigest()[:32]
+    assert name == f"{PYTHON}/attachments/sbom-{key}", "every release finds what another has attached"
     assert json.loads(annotated.body) == {"annotations": {"artifactregistry.googleapis.com/file_name": SBOM.filename}}
 
 

@@ -290,6 +290,14 @@ def test_a_repository_is_described_if_this_identity_may_ask(server: ScriptedServ
     assert not api.takes_uploads()
 
 
+@pytest.mark.parametrize("answer", [found(), Reply(200, "{}")])
+def test_a_repository_that_this_identity_sees_takes_uploads(
+    server: ScriptedServer, api: RepositoryApi, answer: Reply
+) -> None:
+    server.on(f"{PARENT}/python", answer)
+    assert api.takes_uploads()
+
+
 @pytest.mark.parametrize(
     ("answer", "granted"),
     [
