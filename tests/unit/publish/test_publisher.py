@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,12 +68,21 @@ def test_files_are_in_the_order_of_the_projects(bench: Bench) -> None:
     assert not report.verified, "a skipped file was not read back"
 
 
-def test_packages_wait_until_the_last_name_is_known(bench: Bench) -> None:
-    projects = [Project(Path("b"), "b", "b", "1.0"), Project(Path("c"), "c", None, "1.0")]
-    last = replace(package(bench, "a"), unnamed=True)
-    report = run(bench, [package(bench, "b", "a"), last], *projects)
-    assert sorted(statuses(report)) == [("a", "uploaded"), ("b", "uploaded")]
-    assert [name.partition("-")[0] for name in bench.registry.order] == ["a", "b"]
+def test_uploads_begin_when_the_last_name_is_known(bench: Bench) -> None:
+    before: list[int] = []
+
+    def packages() -> Iterator[Package]:
+        yield package(bench, "b")
+        before.append(len(bench.registry.order))
+        yield replace(package(bench, "a"), unnamed=True)
+        for _ in range(300):
+            if len(bench.registry.order) == 2:
+                break
+            time.sleep(0.01)
+        before.append(len(bench.registry.order))
+
+    run(bench, packages(), Project(Path("b"), "b", "b", "1.0"), Project(Path("a"), "a", None, "1.0"))
+    assert before == [0, 2]
 
 
 @pytest.mark.parametrize("inputs", [{"verify": "false"}, {"dry_run": "true"}])
