@@ -207,3 +207,12 @@ def test_evidence_that_cannot_be_made_is_reported(bench: Bench, monkeypatch: pyt
     assert statuses(report) == [("lib", "uploaded")]
     assert report.failure
     assert (report.failure.anchor, report.index_token) == ("internal-error", "")
+
+
+def test_a_promotion_is_reported_with_its_source(bench: Bench) -> None:
+    google(bench)
+    inputs = {"repository": PYTHON, "promote_from": "us/demo-project/dev", "packages": "lib==1.0", "verify": "false"}
+    publisher = Publisher(bench.settings(**inputs), bench.context, (), new_session())
+    report = publisher.publish([package(bench, "lib")])
+    publisher.close()
+    assert (statuses(report), report.promoted_from) == ([("lib", "uploaded")], "us/demo-project/dev")

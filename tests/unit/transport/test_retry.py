@@ -7,6 +7,7 @@ import requests
 from gar_publish import certificates
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, Failure, RegistryRefused, Unreachable
+from gar_publish.transport import retry
 from gar_publish.transport.retry import UnusableAnswer, once_known, poll, with_retries
 from tests.unit.servers import Memory, Reply, ScriptedServer, Time
 
@@ -391,3 +392,8 @@ def test_poll(context: Context, time: Time, console: Memory) -> None:
     assert console.said == ["not yet; trying again in 1.0 s", "not yet; trying again in 2.0 s"]
     assert poll(lambda: next(answers), lambda _: False, (4,), "not yet", context) == 4
     assert time.slept == [1, 2, 4]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "²", "-1"])
+def test_a_retry_after_that_means_nothing_asks_for_no_wait(value: str) -> None:
+    assert retry._retry_after({"Retry-After": value}) == 0
