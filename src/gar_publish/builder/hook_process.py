@@ -216,13 +216,7 @@ class HookProcess(Forking):
     def begin(
         self, backend: str = "", *, habits: str = "", sample: str = "", variables: Mapping[str, str] = _NOTHING
     ) -> "HookProcess":
-        """Send its first orders.
-
-        Args:
-            backend: See `gar_publish.builder.hook_server.Orders`.
-            habits: The same.
-            sample: The same.
-            variables: The same.
+        """Send its `gar_publish.builder.hook_server.Orders`.
 
         Raises:
             OSError: The process has ended.

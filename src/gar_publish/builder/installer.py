@@ -33,15 +33,13 @@ class Installer:
     def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works) -> None:
         self._root = Path(scratch.anchor)
         self._works = works
-        self._variables = (
-            variables.for_installer(environment)
-            | certificates.for_uv(environment)
-            | {
-                "UV_NO_PROGRESS": "1",
-                "UV_PYTHON_DOWNLOADS": "never",
-                "NO_COLOR": "1",
-            }
-        )
+        self._variables = {
+            **variables.for_installer(environment),
+            **certificates.for_uv(environment),
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "NO_COLOR": "1",
+        }
         if not os.access(environment.get("HOME", "/"), os.W_OK):
             self._variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
