@@ -68,9 +68,8 @@ class JobIdentity:
 
     def _current(self, refused: "Future[str] | None") -> "Future[str]":
         with self._lock:
-            failed = self._subject.done() and self._subject.exception()
             age = self._exchange.context.retry_policy.clock() - self._asked_at
-            if failed or age > _SUBJECT_SECONDS or self._subject is refused:
+            if age > _SUBJECT_SECONDS or self._subject is refused:
                 self._renew()
             return self._subject
 
