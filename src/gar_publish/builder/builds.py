@@ -95,15 +95,14 @@ def building(
         workers = [threading.Thread(target=_work, args=(run, each, waiting, done), daemon=True) for each in sandboxes]
         for worker in workers:
             worker.start()
-        threading.Thread(target=_clear, args=(workers, environments, sandboxes[0].scratch), daemon=True).start()
+        threading.Thread(target=_clear, args=(workers, sandboxes[0].scratch), daemon=True).start()
         yield _outcomes(len(projects), done, console)
 
 
-def _clear(workers: Iterable[threading.Thread], environments: Environments, scratch: Path) -> None:
+def _clear(workers: Iterable[threading.Thread], scratch: Path) -> None:
     """Remove what the builds left, in the background: it takes time, and uploads need not wait for it."""
     for worker in workers:
         worker.join()
-    environments.close()
     shutil.rmtree(scratch, ignore_errors=True)
 
 

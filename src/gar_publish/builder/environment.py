@@ -1,6 +1,5 @@
 """An isolated environment of a build backend."""
 
-import contextlib
 import os
 import sys
 import sysconfig
@@ -32,7 +31,6 @@ class Environment:
     wanted: int = 1
     has_byte_code: bool = False
     first_import: Lock = field(default_factory=Lock, repr=False)
-    _early: list[HookProcess] = field(default_factory=list, repr=False)
 
     @property
     def _programs(self) -> Path:
@@ -54,36 +52,13 @@ class Environment:
     def make_extra_environ(self) -> Mapping[str, str]:
         return {"PATH": f"{self._programs}{';' if sys.platform == 'win32' else ':'}{self.path}"}
 
-    def start_early(self, sandbox: Sandbox) -> HookProcess:
-        """Start a hook process while the environment is still being filled.
-
-        Raises:
-            OSError: It could not be started.
-        """
-        self._early.append(self._new_process(sandbox, early=True))
-        return self._early[-1]
-
     def hook_process(self, sandbox: Sandbox) -> HookProcess:
-        """Return the hook process that was started early, or a new one.
+        """Start a hook process.
 
         Raises:
             OSError: It could not be started.
         """
-        while self._early:
-            with contextlib.suppress(IndexError):  # another thread has taken it
-                process = self._early.pop()
-                if not process.has_ended():
-                    return process
-                process.close()
-        return self._new_process(sandbox, early=False)
-
-    def close(self) -> None:
-        """End the hook process that was started early, if it was never used."""
-        for process in self._early:
-            process.close()
-
-    def _new_process(self, sandbox: Sandbox, *, early: bool) -> HookProcess:
-        return HookProcess(sandbox, self.python_executable, self.make_extra_environ(), early=early)
+        return HookProcess(sandbox, self.python_executable, self.make_extra_environ())
 
 
 def make(folder: Path) -> None:

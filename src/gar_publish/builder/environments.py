@@ -5,7 +5,6 @@ uv, which runs the environment's Python, only runs it while nothing is installed
 of the installer.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
@@ -72,7 +71,6 @@ class Environments:
         self._lock = Lock()
         self._made: dict[frozenset[str], Future[Environment]] = {}
         self._count = 0
-        self._filled: list[Environment] = []
 
     def expect(self, requirements: Iterable[Collection[str]]) -> None:
         """Count the requirements of the projects to come, before their builds."""
@@ -115,11 +113,6 @@ class Environments:
                 for environment in made:
                     self._byte_code.keep(environment.site)
 
-    def close(self) -> None:
-        """End the processes that were started early and never used."""
-        for environment in self._filled:
-            environment.close()
-
     def _make(self, requirements: Collection[Requirement], project: str, sandbox: Sandbox) -> Environment:
         """Make an environment: first try to unpack wheels, and if there are none, build in the sandbox.
 
@@ -141,9 +134,6 @@ class Environments:
             image_backends.link(held, environment.folder)
             return environment
         environment = self._empty()
-        if sandbox.user is None and sys.platform == "linux":
-            # It runs only Python's own code yet. As another user, it would be killed as a straggler.
-            environment.start_early(sandbox)
         has_urls = any(requirement.url for requirement in requirements)
         output = "--no-build" if has_urls else self._installer.install_wheels(environment, names, None)
         private = answer.result() if answer else None
@@ -170,7 +160,6 @@ class Environments:
     def _empty(self) -> Environment:
         environment = Environment(self._folder(), self._path)
         make(environment.folder)
-        self._filled.append(environment)
         return environment
 
 

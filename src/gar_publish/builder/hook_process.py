@@ -188,14 +188,12 @@ class HookProcess(Forking):
         sandbox: Decides its user and its variables.
         python: The Python of a build environment.
         variables: Variables on top of the sandbox's.
-        early: Whether it starts before the environment is filled.
 
     Raises:
         OSError: It could not be started.
     """
 
-    def __init__(self, sandbox: Sandbox, python: str, variables: Mapping[str, str], *, early: bool = False) -> None:
-        self._early = early
+    def __init__(self, sandbox: Sandbox, python: str, variables: Mapping[str, str]) -> None:
         self._ready = False
         channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -226,7 +224,6 @@ class HookProcess(Forking):
             "habits": habits,
             "sample": sample,
             "variables": dict(variables),
-            "early": self._early,
         }
         self.channel.send(json.dumps(orders).encode())
         return self

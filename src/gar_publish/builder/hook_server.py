@@ -14,9 +14,7 @@ import importlib.util
 import json
 import os
 import re
-import select
 import signal
-import site
 import socket
 import sys
 import tempfile
@@ -38,20 +36,6 @@ TWIN = b"twin"
 
 _LONGEST = 16
 _LONGEST_ORDERS = 65_536
-_OFTEN_IMPORTED = (
-    "csv",
-    "dataclasses",
-    "email.message",
-    "hashlib",
-    "importlib.metadata",
-    "logging",
-    "platform",
-    "subprocess",
-    "sysconfig",
-    "tomllib",
-    "zipfile",
-)
-"""Modules of the standard library that backends import."""
 _PR_SET_DUMPABLE = 4
 
 
@@ -63,14 +47,12 @@ class Orders(TypedDict):
         habits: The file with the backend's `Habits`; it is written if it does not exist.
         sample: A file with a call that builds a sample project, to observe the habits.
         variables: Variables to add before the import.
-        early: Whether this process was started before the environment was filled.
     """
 
     backend: str
     habits: str
     sample: str
     variables: dict[str, str]
-    early: bool
 
 
 class Call(TypedDict):
@@ -101,14 +83,11 @@ def main(descriptor: str, hook_script: str, hide: str) -> None:
         _hide(hidden=True)
     channel = socket.socket(fileno=int(descriptor))
     hooks = _load(hook_script)
-    _import_while_waiting(channel)
     text = channel.recv(_LONGEST_ORDERS)
     if not text:
         return
     orders: Orders = json.loads(text)
     os.environ.update(orders["variables"])
-    if orders["early"]:
-        _look_again()
     if orders["backend"]:
         _prepare_to_work(hooks, orders)
     _serve(channel, hooks, hide=bool(hide))
@@ -140,21 +119,6 @@ def _serve(channel: socket.socket, hooks: ModuleType, *, hide: bool) -> None:
             if hide:  # other processes of this user may read the memory of a fork
                 _hide(hidden=False)
             channel = socket.socket(fileno=descriptors[0])
-
-
-def _import_while_waiting(channel: socket.socket) -> None:
-    for name in _OFTEN_IMPORTED:
-        if select.select([channel], [], [], 0)[0]:
-            return
-        _import(name)
-
-
-def _look_again() -> None:
-    """See what was installed since the start, as a new process would (docs.python.org/3/library/site.html)."""
-    importlib.invalidate_caches()
-    for folder in site.getsitepackages():
-        site.addsitedir(folder)
-    site.execsitecustomize()
 
 
 def _load(hook_script: str) -> ModuleType:

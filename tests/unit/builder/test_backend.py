@@ -41,7 +41,6 @@ def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator
         sandbox = Sandbox(scratch, None, clean_env)
         environments = Environments(scratch, clean_env, works=sandbox.works, private_index=no_index)
         hooks = Hooks(sandbox, Zygotes())
-        opened.callback(environments.close)
         opened.callback(hooks.close)
         return Backend(
             tree,

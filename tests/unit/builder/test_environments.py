@@ -1,7 +1,7 @@
 """Making and sharing build environments, with a real uv and local indexes."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -27,21 +27,9 @@ class Here:
 
         self._sandbox = Sandbox(scratch, None, variables)
         self._made = Environments(scratch, variables, works=self._sandbox.works, private_index=private_index)
-        self.close = self._made.close
-        OPEN.append(self)
 
     def get(self, requirements: Collection[str], *, project: str) -> Environment:
         return self._made.get(requirements, project=project, sandbox=self._sandbox)
-
-
-OPEN: list[Here] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 def environments(
@@ -55,14 +43,6 @@ def environments(
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
     return Here(scratch, variables, private_index)
-
-
-def test_close_ends_unused_processes(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
-    here = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()})
-    (process,) = here.get(["sample"], project="one")._early
-    assert not process.has_ended()
-    here.close()
-    assert process.has_ended()
 
 
 def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict[str, str], index: Index) -> None:

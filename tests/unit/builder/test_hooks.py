@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sysconfig
 import threading
@@ -203,14 +202,8 @@ def test_observes_habits_again_if_the_file_is_damaged(call: Call, environment: E
     assert json.loads(habits.read_text())["modules"] == ["colorsys"]
 
 
-@pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("backend", [FORKED, "other"])
-def test_a_process_sees_what_was_installed_after_its_start(
-    call: Call, sandbox: Sandbox, environment: Environment, said: list[str], *, early: bool, backend: str
-) -> None:
-    if early:
-        environment.start_early(sandbox)
-        time.sleep(0.5)  # it has begun, and seen that there is nothing
+def test_a_process_sees_what_is_installed(call: Call, environment: Environment, said: list[str], backend: str) -> None:
     (environment.site / "marked.pth").write_text("import marking\nbelow\n")
     (environment.site / "below").mkdir()
     (environment.site / "marking.py").write_text("times = 0\n")
@@ -222,15 +215,6 @@ def test_a_process_sees_what_was_installed_after_its_start(
     )
     assert call("build_sdist", deed=deed, backend=backend) == "x"
     assert said == [f"{folder} {environment.site} {environment.site}/below", "1 0 True"]
-    assert not environment._early
-
-
-def test_replaces_an_early_process_that_has_died(call: Call, sandbox: Sandbox, environment: Environment) -> None:
-    process = environment.start_early(sandbox)
-    os.kill(process.pid, signal.SIGKILL)
-    while not process.has_ended():
-        time.sleep(0.01)
-    assert call("build_sdist") == "x"
 
 
 def test_does_not_fork_for_a_single_project(
