@@ -89,7 +89,7 @@ class EvidenceMaker:
         from gar_publish.builder.files import leave  # takes long to import
 
         paths = []
-        with tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch:
+        with tempfile.TemporaryDirectory() as scratch:
             for each in documents:
                 file = Path(scratch, each.filename)
                 file.write_bytes(each.content)

@@ -86,11 +86,8 @@ class PromotionSource:
     def _fetch(self, keys: Collection[Key]) -> Iterator[list[Distribution]]:
         for name, _ in keys:
             self._look_up(name)
-        listed = [self._files(name, version) for name, version in keys]
-        started = [
-            [self._readers.submit(self._file, name, each) for each in files.values()]
-            for (name, _), files in zip(keys, listed, strict=True)
-        ]
+        listed = [(name, self._files(name, version)) for name, version in keys]
+        started = [[self._readers.submit(self._file, name, each) for each in files.values()] for name, files in listed]
         for files in started:
             yield [result(each) for each in files]
 

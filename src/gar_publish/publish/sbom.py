@@ -43,7 +43,6 @@ def of_wheel(wheel: Distribution, repository: Repository, environment: Mapping[s
     metadata = wheel.package.metadata
     purl = PackageURL("pypi", None, wheel.name, wheel.version, {"repository_url": repository.index_url})
     component = Component(
-        type=ComponentType.LIBRARY,
         bom_ref=purl.to_string(),
         name=wheel.name,
         version=wheel.version,
@@ -96,7 +95,6 @@ def _required(name: str, requirements: Sequence[Requirement]) -> Component:
     required = any(is_needed(each) for each in requirements)
     purl = PackageURL("pypi", None, name)
     return Component(
-        type=ComponentType.LIBRARY,
         bom_ref=purl.to_string(),
         name=name,
         purl=purl,
