@@ -217,6 +217,7 @@ class Listener:
         others: set[int] = set()
         ours: dict[int, bytes] = {os.getpid(): b""}
         while not self._stop.wait(0.005):
+            leaks = self.leaks  # what this round sees belongs to the test that ran when it began
             alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - a third of the time
             others &= alive
             ours = {pid: argv for pid, argv in ours.items() if pid in alive}
@@ -229,8 +230,8 @@ class Listener:
                     # Between fork and exec, a child still shows the environment of its parent.
                     if argv and argv not in (ours.get(pid), ours[parent]):
                         name = argv.replace(b"\0", b" ")[:200].decode(errors="replace")
-                        self.leaks.scan(f"the argument vector of {name}", argv)
-                        self.leaks.scan(f"the environment of {name}", _read(pid, "environ").replace(b"\0", b"\n"))
+                        leaks.scan(f"the argument vector of {name}", argv)
+                        leaks.scan(f"the environment of {name}", _read(pid, "environ").replace(b"\0", b"\n"))
                     ours[pid] = argv
                 elif pid != os.getpid():
                     others.add(pid)
