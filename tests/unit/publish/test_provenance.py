@@ -19,10 +19,10 @@ from tests.wheels import make_wheel
 AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
 
 
-def stated(workspace: Path, **more: str) -> dict[str, Any]:
+def stated(workspace: Path, *, packages: str = "a\nb", dist: str = "", **more: str) -> dict[str, Any]:
     """The statement of a run in a workspace about two wheels."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(workspace.parent), **more}
-    inputs = {"repository": "us/demo-project/python", "packages": "a\nb"}
+    inputs = {"repository": "us/demo-project/python", "packages": packages, "dist": dist}
     settings = Settings.from_inputs(inputs, environment=environment, endpoints=Endpoints())
     context = Context(workspace, environment, Endpoints(), Memory(), RetryPolicy())
     files = [distribution.read(make_wheel(workspace / "dist", name)) for name in ("b", "a")]
@@ -55,6 +55,12 @@ def test_a_checkout_says_its_commit_and_whether_it_differs(tmp_path: Path) -> No
             (tmp_path / "file").write_text("after")
         found = stated(tmp_path)["predicate"]["buildDefinition"]["resolvedDependencies"]
         assert found == [{**checkout, "annotations": {"differs": differs}}]
+
+
+def test_a_job_on_github_names_the_files_that_it_was_given(tmp_path: Path) -> None:
+    workflow = "octo-org/hello/.github/workflows/publish.yml@refs/tags/v1"
+    predicate = stated(tmp_path, packages="", dist="dist/*.whl", GITHUB_WORKFLOW_REF=workflow)["predicate"]
+    assert predicate["buildDefinition"]["internalParameters"]["gar-publish"] == {"dist": ["dist/*.whl"]}
 
 
 @pytest.mark.parametrize(("variables", "place"), [({}, "another-machine"), ({"BUILDER_OUTPUT": "/o"}, "cloud-build")])

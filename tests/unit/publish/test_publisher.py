@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -83,6 +84,32 @@ def test_uploads_begin_when_the_last_name_is_known(bench: Bench) -> None:
 
     run(bench, packages(), Project(Path("b"), "b", "b", "1.0"), Project(Path("a"), "a", None, "1.0"))
     assert before == [0, 2]
+
+
+def test_what_a_package_requires_of_this_run_is_uploaded_before_it(bench: Bench) -> None:
+    before: list[int] = []
+
+    def packages() -> Iterator[Package]:
+        yield package(bench, "app", "lib")
+        time.sleep(0.2)
+        before.append(len(bench.registry.order))
+        yield package(bench, "lib")
+
+    run(bench, packages(), *(Project(Path(name), name, name, "1.0") for name in ("app", "lib")))
+    assert before == [0]
+    assert [name.partition("-")[0] for name in bench.registry.order] == ["lib", "app"]
+
+
+@pytest.mark.parametrize("pool", ["_senders", "_readers"])
+def test_a_closed_publisher_waits_for_nothing(bench: Bench, pool: str) -> None:
+    publisher = Publisher(bench.settings(jobs="1"), bench.context, [], new_session())
+    go_on = threading.Event()
+    for _ in range(8):
+        getattr(publisher, pool).submit(go_on.wait, 5)
+    began = time.monotonic()
+    publisher.close()
+    assert time.monotonic() - began < 4
+    go_on.set()
 
 
 @pytest.mark.parametrize("inputs", [{"verify": "false"}, {"dry_run": "true"}])
