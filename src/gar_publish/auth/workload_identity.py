@@ -15,7 +15,7 @@ from urllib.parse import quote
 from gar_publish.auth.exchange import MALFORMED, Exchange, new_token, no_token
 from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, Token
-from gar_publish.errors import CredentialsFailure
+from gar_publish.errors import CredentialsFailure, Failure
 from gar_publish.settings.credential import Federation
 from gar_publish.threads import in_background
 from gar_publish.urls import refuse_plain_http
@@ -46,6 +46,7 @@ class JobIdentity:
             "service_account_impersonation_url": endpoints.impersonation(account) if account else None,
         }
         self._lock = threading.Lock()
+        self._failed: Future[str] | None = None
         self._renew()
 
     def fetch(self, scope: str) -> Token:
@@ -58,8 +59,10 @@ class JobIdentity:
         subject = self._current(refused=None)
         try:
             return self._exchanged(subject, scope)
-        except CredentialsFailure:
+        except Failure as failure:
             if subject.exception():
+                self._failed = subject
+            if subject.exception() or not isinstance(failure, CredentialsFailure):
                 raise
         return self._exchanged(self._current(refused=subject), scope)
 
@@ -69,7 +72,7 @@ class JobIdentity:
     def _current(self, refused: "Future[str] | None") -> "Future[str]":
         with self._lock:
             age = self._exchange.context.retry_policy.clock() - self._asked_at
-            if age > _SUBJECT_SECONDS or self._subject is refused:
+            if age > _SUBJECT_SECONDS or self._subject in {refused, self._failed}:
                 self._renew()
             return self._subject
 

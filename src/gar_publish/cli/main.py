@@ -60,6 +60,13 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     from gar_publish.cli import publish as publish_command  # other commands do without
 
     hide_this_process()
+    if options.get("promote-from") == "":  # with no source, files would be built
+        raise BadInput(
+            "`promote-from` is empty.",
+            cause="a variable is not set",
+            fix="set `promote-from` to the repository that has the packages",
+            anchor="promote-from",
+        )
     write = partial(_write, options["json"])
     if options["json"] != "-":
         write("")  # a file that cannot be written stops the run before anything is published

@@ -199,6 +199,18 @@ def test_one_identity_token_serves_a_minute(asked: Federation, exchange: Exchang
     assert len(server.asked("/github/")) == 2
 
 
+def test_a_failure_that_was_reported_is_forgotten(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    server.on("/github/idtoken", Reply(403))
+    federated = workload_identity.JobIdentity(asked, exchange)
+    with pytest.raises(CredentialsFailure):
+        federated.fetch(PUBLISH_SCOPE)
+    assert len(server.seen) == 1
+    server.on("/github/idtoken", GOOD["/github/idtoken"])
+    assert federated.fetch(PUBLISH_SCOPE).value == "federated"
+
+
 def test_plain_http_gets_no_request_token(exchange: Exchange) -> None:
     asked = Federation(PROVIDER, None, "http://github.example/idtoken", "request-token")
     real = elsewhere(exchange, endpoints=Endpoints())

@@ -42,6 +42,16 @@ def test_a_reader_that_has_left_is_no_mistake_of_ours(arguments: list[str]) -> N
     assert "Traceback" not in output
 
 
+def test_a_promotion_from_nowhere_builds_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gar-publish"])
+    assert main(["promote", "--from", "", "--repository=us/my-project/python", "hello"]) == 2
+    said = capsys.readouterr().err
+    assert "`--from` is empty." in said
+    assert "Build" not in said
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 def test_the_advice_does_not_name_what_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

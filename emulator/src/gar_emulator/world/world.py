@@ -154,7 +154,7 @@ class World:
         try:
             text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise invalid_world(str(file), f"cannot be read: {error}") from error
+            raise invalid_world(str(file), f"cannot be read: {getattr(error, 'strerror', error)}") from error
         world = cls.parse(text, str(file))
         for provider in world.providers:
             _check_expressions(provider, str(file))
