@@ -3,6 +3,7 @@
 import base64
 import json
 import shlex
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,8 +79,13 @@ def _pairs(options: list[str]) -> Iterator[tuple[str, str]]:
         yield name, value if equals else "true" if name in FLAGS else next(rest)
 
 
-def wheel(**about: str) -> Callable[[Path], object]:
+def wheel(**about: Any) -> Callable[[Path], object]:
     return lambda folder: make_wheel(folder / "other", **about)
+
+
+def wheel_with_credential(folder: Path) -> None:
+    with zipfile.ZipFile(make_wheel(folder / "other"), "a") as archive:
+        archive.writestr("gha-creds-0a1b2c.json", json.dumps({"type": "external_account"}))
 
 
 def text(name: str, content: str) -> Callable[[Path], object]:
@@ -252,9 +258,13 @@ FILES = {
         4, "bad-metadata", "does not match its metadata (other 2.0)", "build the file again",
         what="--dist other", make=wheel(metadata="Metadata-Version: 2.1\nName: other\nVersion: 2.0\n"),
     ),
-    "readme that does not render": Bad(
-        4, "bad-metadata", "does not render as reStructuredText", "README.md", what="--dist other",
-        make=wheel(metadata="Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n\nTitle\n=\n\n.. nothing::\n"),
+    "requirement that is a file": Bad(
+        4, "file-dependency", "requires lib from a file of the machine that built it", "require lib by its version",
+        what="--dist other", make=wheel(requires=["lib @ file:///home/me/lib"]), shows="file:///home/me/lib",
+    ),
+    "credential in a wheel": Bad(
+        4, "credential-inside", "has a credential of Google Cloud in it: 'gha-creds-0a1b2c.json'", "exclude it",
+        what="--dist other", make=wheel_with_credential,
     ),
     "version with an epoch": Bad(
         4, "version-epoch", "has a version with an epoch (1!1.0)", "remove the epoch (`1!`)",

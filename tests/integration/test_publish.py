@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -39,7 +40,7 @@ from tests.integration.frontdoors import (
     uploads,
 )
 from tests.recording import RecordingConsole
-from tests.wheels import make_wheel
+from tests.wheels import METADATA, make_sdist, make_wheel
 
 
 def write_project(folder: Path, requires: str, backend: str, **files: str) -> None:
@@ -124,6 +125,27 @@ class TestBuild:
         (warning,) = done.warnings
         assert "cibuildwheel" in warning
         assert "`--dist`" in warning
+
+    def test_readme_that_does_not_render_gets_one_warning(self, doors: Doors) -> None:
+        metadata = f"{METADATA}\nTitle\n=====\n\n:unknown:`role`\n"
+        make_wheel(doors.folder / "dist", metadata=metadata)
+        make_sdist(doors.folder / "dist", metadata=metadata)
+        done, report = publish(doors, "--dist", "dist")
+        assert done.code == 0, done.err
+        assert set(statuses(report).values()) == {"uploaded"}
+        (warning,) = done.warnings
+        assert "The readme of sample 1.0 does not render" in warning
+        assert 'role "unknown"' in warning
+
+    def test_refuses_the_credentials_file_of_the_run_under_another_name(self, hello: Doors, emulator: Emulator) -> None:
+        key = emulator.key_file(PUBLISHER)
+        variables = {"GOOGLE_APPLICATION_CREDENTIALS": str(key)}
+        with zipfile.ZipFile(hello.folder / "dist" / HELLO, "a") as wheel:
+            wheel.write(key, "hello/settings")
+        done, _ = publish(hello, "--dist", "dist", who=(), variables=variables)
+        assert done.code == 4, done.err
+        assert f"{HELLO} has a credential of Google Cloud in it: 'hello/settings'" in done.err
+        assert uploads(emulator) == []
 
 
 class TestCredentials:

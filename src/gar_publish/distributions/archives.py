@@ -12,8 +12,13 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-METADATA_LIMIT = 16 * 1024 * 1024
+from gar_publish.distributions import credentials
+
+METADATA_LIMIT = 2 * 1024 * 1024
 """Bytes of all files in an archive that may be its metadata."""
+
+_JSON_LIMIT = 1024**3
+"""Bytes of all files in a wheel that may be credentials."""
 
 _DIRECTORY_LIMIT = 16 * 1024 * 1024
 """Bytes of a zip's table of contents: more than 100,000 files of usual names."""
@@ -31,17 +36,22 @@ _MIME = re.compile(rb"(?:\A|[\r\n])content-type:", re.IGNORECASE)
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n){2}")
 
 
-def check(path: Path) -> None:
-    """Check that the metadata of a wheel or an sdist can be read in bounded time and memory.
+def check(path: Path, credential: bytes = b"") -> None:
+    """Check that a wheel or an sdist has metadata that can be read in bounded time and memory, and no credential.
+
+    Args:
+        path: The archive.
+        credential: The content of the credentials file of this run, if it has one.
 
     Raises:
-        ValueError: They cannot.
+        BuildFailure: A member is a credential.
+        ValueError: The metadata cannot be read in bounded time and memory.
         OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error: The archive is damaged.
     """
     if path.name.endswith(".tar.gz"):
-        _check_tar(path)
+        _check_tar(path, credential)
     else:
-        _check_zip(path)
+        _check_zip(path, credential)
 
 
 class _Frugal(io.BufferedReader):
@@ -63,21 +73,29 @@ class _Frugal(io.BufferedReader):
         return super().seek(target, whence)
 
 
-def _check_zip(path: Path) -> None:
+def _check_zip(path: Path, credential: bytes) -> None:
     with path.open("rb", buffering=0) as file, _Frugal(file) as frugal:
         frugal.left = _DIRECTORY_LIMIT
         with zipfile.ZipFile(frugal) as archive:
             if sum(_memory(info.filename) for info in archive.infolist()) > _MEMBERS_LIMIT:
                 raise ValueError("the archive has too many members")
-            left = METADATA_LIMIT
+            left, left_json = METADATA_LIMIT, _JSON_LIMIT
             for info in archive.infolist():
+                frugal.left = METADATA_LIMIT + _HEADER_LIMIT
                 if "METADATA" in info.filename or info.filename.endswith("PKG-INFO"):
-                    frugal.left = METADATA_LIMIT + _HEADER_LIMIT
-                    left -= _check_member(archive, info, left)
+                    content = _read(archive, info, left)
+                    left -= len(content)
+                    _check_fields(content)
+                elif credentials.may_be(info.filename, info.file_size, credential):
+                    left_json -= info.file_size
+                    if left_json < 0:
+                        raise ValueError("the archive has too many JSON files")
+                    content = _read(archive, info, credentials.LIMIT)
+                    credentials.refuse(path.name, info.filename, content, credential)
 
 
-def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> int:
-    """Return the real size of a member, whatever its header says."""
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    """Return the content of a member, of the real size, whatever its header says."""
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ValueError(f"{info.filename} is neither stored nor deflated")
     unlimited = copy.copy(info)
@@ -85,14 +103,13 @@ def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -
     with archive.open(unlimited) as member:
         content = member.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"{info.filename} unpacks to more than {METADATA_LIMIT / 1024**2:.0f} MiB of metadata")
+        raise ValueError(f"{info.filename} unpacks to more than {limit} bytes")
     if len(content) != info.file_size:
         raise ValueError(f"{info.filename} has {len(content)} bytes, but its header says {info.file_size}")
-    _check_fields(content)
-    return len(content)
+    return content
 
 
-def _check_tar(path: Path) -> None:
+def _check_tar(path: Path, credential: bytes) -> None:
     with gzip.open(path) as unpacked, _Frugal(unpacked) as frugal:
         frugal.left, frugal.end = _HEADER_LIMIT, _UNPACKED_LIMIT
         with tarfile.open(fileobj=frugal, mode="r:") as archive:
@@ -101,13 +118,19 @@ def _check_tar(path: Path) -> None:
                 memory += _memory(member.name, len(member.pax_headers))
                 if memory > _MEMBERS_LIMIT:
                     raise ValueError("the archive has too many members")
+                frugal.left = member.size + _HEADER_LIMIT
                 if member.name.endswith("PKG-INFO"):
                     left -= member.size
                     if left < 0:
                         raise ValueError(f"{member.name} has more than {METADATA_LIMIT / 1024**2:.0f} MiB of metadata")
-                    frugal.left = member.size + _HEADER_LIMIT
                     if content := archive.extractfile(member):
                         _check_fields(content.read())
+                elif (
+                    member.isreg()
+                    and credentials.may_be(member.name, member.size, credential)
+                    and (content := archive.extractfile(member))
+                ):
+                    credentials.refuse(path.name, member.name, content.read(), credential)
                 frugal.left = _HEADER_LIMIT
 
 

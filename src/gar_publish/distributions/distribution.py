@@ -1,13 +1,11 @@
 """Read wheels and sdists, and check them before anything is uploaded."""
 
 import contextlib
-import email.message
-import io
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gar_publish.distributions import archives, filenames
+from gar_publish.distributions import archives, filenames, readmes
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects.find import Project
 
@@ -35,7 +33,6 @@ _UNREADABLE = (
     RuntimeError,  # an encrypted member
 )
 _DETAIL_LIMIT = 2000
-_NEVER_RENDERED = {"text/plain", "text/markdown"}
 _CONDITION = re.compile(r"""("[^"]*"|'[^']*'|\w+) (?:not in|in|[<>=!~]+) ("[^"]*"|'[^']*'|\w+)""")
 """A comparison in a marker, as packaging formats it."""
 _TRUE = 'os_name != ""'
@@ -76,11 +73,15 @@ class Distribution:
         return self.path.name
 
 
-def read(path: Path) -> Distribution:
+def read(path: Path, credential: bytes = b"") -> Distribution:
     """Read and check a file.
 
-    Its name must be valid (PEP 427, PEP 625) and match the metadata, the metadata must be valid, and the readme must
-    render (the rules of `twine check`). The version must have no epoch: Artifact Registry refuses epochs.
+    Its name must be valid (PEP 427, PEP 625) and match the metadata, and the metadata must be valid. The version must
+    have no epoch: Artifact Registry refuses epochs. No requirement may be a local file, and no member a credential.
+
+    Args:
+        path: The file.
+        credential: The content of the credentials file of this run, if it has one.
 
     Raises:
         BuildFailure: The file must not be published.
@@ -90,7 +91,7 @@ def read(path: Path) -> Distribution:
 
     name, version, platforms = filenames.parse(path.name)
     try:
-        archives.check(path)
+        archives.check(path, credential)
         package = PackageFile.from_filename(str(path), comment=None)
     except (InvalidDistribution, *_UNREADABLE) as error:
         raise BuildFailure(
@@ -116,8 +117,7 @@ def read(path: Path) -> Distribution:
             fix=f"remove the epoch (`{version.epoch}!`) from the version, and build again",
             anchor="version-epoch",
         )
-    _check_readme(path.name, package)
-    requires, optional = _required(package)
+    requires, optional = _required(path.name, package)
     return Distribution(
         path=path,
         name=name,
@@ -148,15 +148,23 @@ def check_name(distribution: Distribution, project: Project) -> None:
         )
 
 
-def warnings(distribution: Distribution) -> list[str]:
-    """Return warnings about a distribution that can be published."""
-    if not any(platform.startswith("linux_") for platform in distribution.platforms):
-        return []
+def warnings(files: Sequence[Distribution]) -> list[str]:
+    """Return warnings about distributions that can be published. A readme of several files has one warning."""
+    compiled_here = [file for file in files if any(each.startswith("linux_") for each in file.platforms)]
+    in_rst = {(file.name, readme): file for file in files if (readme := readmes.in_rst(file.package))}
+    problems = readmes.problems([readme for _, readme in in_rst])
     return [
-        (
-            f"{distribution.filename} was compiled for this machine (its platform tag is `linux_*`), and may fail on"
-            " machines with another C library. Build portable wheels with cibuildwheel, and set `dist` to them."
-        )
+        *(
+            f"{file.filename} was compiled for this machine (its platform tag is `linux_*`), and may fail on machines"
+            " with another C library. Build portable wheels with cibuildwheel, and set `dist` to them."
+            for file in compiled_here
+        ),
+        *(
+            f"The readme of {file.name} {file.version} does not render as reStructuredText, so package indexes do not"
+            f' show it ({problem}). Correct it, or declare its type: `readme = "README.md"`.'
+            for file, problem in zip(in_rst.values(), problems, strict=True)
+            if problem
+        ),
     ]
 
 
@@ -198,37 +206,18 @@ def _of_extra(condition: re.Match[str]) -> str:
     return condition[0] if "extra" in condition.groups() else _TRUE
 
 
-def _required(package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
+def _required(filename: str, package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
     required, optional = set[str](), set[str]()
     for line in package.metadata.get("requires_dist") or []:
         with contextlib.suppress(InvalidRequirement, RecursionError):
             requirement = Requirement(line)
+            if requirement.url and requirement.url.lower().startswith("file:"):
+                raise BuildFailure(
+                    f"{filename} requires {requirement.name} from a file of the machine that built it.",
+                    cause="it is a path dependency of Poetry or PDM, or a `file:` URL",
+                    fix=f"require {requirement.name} by its version, and publish it too; build again",
+                    anchor="file-dependency",
+                    detail=line[:_DETAIL_LIMIT],
+                )
             (required if is_needed(requirement) else optional).add(canonicalize_name(requirement.name))
     return frozenset(required), frozenset(optional - required)
-
-
-def _check_readme(filename: str, package: "PackageFile") -> None:
-    """Apply the rule of `twine check`: a readme that is not plain text or Markdown must render as reStructuredText."""
-    description = package.metadata.get("description")
-    content = email.message.EmailMessage()
-    content["content-type"] = package.metadata.get("description_content_type") or "text/x-rst"
-    if not description or description.rstrip() == "UNKNOWN" or content.get_content_type() in _NEVER_RENDERED:
-        return
-    from readme_renderer import rst  # docutils takes long to import
-
-    # Otherwise docutils obeys a docutils.conf in the working folder, which may make it read and write any file.
-    rst.SETTINGS["_disable_config"] = True
-    rst.SETTINGS["syntax_highlight"] = "none"  # colours take time, and need Pygments, which the image does not have
-    errors = io.StringIO()
-    try:
-        rendered = rst.render(description, stream=errors)
-    except RecursionError:
-        rendered = None
-    if rendered is None:
-        raise BuildFailure(
-            f"The readme in {filename} does not render as reStructuredText.",
-            cause="the readme has reStructuredText errors, or it is Markdown without a declared content type",
-            fix='correct the readme, or declare its type: `readme = "README.md"`, or `long_description_content_type`',
-            anchor="bad-metadata",
-            detail=errors.getvalue()[:_DETAIL_LIMIT],
-        )

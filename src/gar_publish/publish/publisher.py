@@ -101,13 +101,16 @@ class Publisher:
                 packages = list(packages)  # all of them are checked before the first goes
                 found = [(file.filename, file.version) for package in packages for file in package.files]
                 distribution.check_expected(found, self._settings.expected_version)
+            files: list[Distribution] = []
             for package in packages:
+                files += package.files
                 for file in package.files:
-                    for warning in distribution.warnings(file):
-                        self._context.console.warning(warning)
                     self._evidence_maker.begin(file)
                 self._delivery.add(package)
+            warnings = self._readers.submit(distribution.warnings, files)  # takes long: it renders readmes
             self._delivery.finish()
+            for warning in result(warnings):
+                self._context.console.warning(warning)
         except Exception as error:
             if not self._delivery.has_sent:
                 raise

@@ -1,7 +1,9 @@
 """The packages of a run: built from projects, given as files, or fetched from another repository."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -60,6 +62,7 @@ class Sources:
         self._readers = readers
         self._names = {project.name: project for project in projects if project.name}
         self._needed_for_builds = _needed_for_builds(projects)
+        self._credential = _credentials_file(context.environment)
         self.skipped: list[PublishedFile] = []
         self.not_built: list[NotBuilt] = []
 
@@ -107,7 +110,7 @@ class Sources:
             try:
                 if built.failure:
                     raise built.failure
-                files = [distribution.read(path) for path in built.files]
+                files = [distribution.read(path, self._credential) for path in built.files]
                 for each in files:
                     distribution.check_name(each, project)
                 self._refuse_same_name(files[0].name, project)
@@ -127,7 +130,8 @@ class Sources:
         """
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
-        return self._packages(map(distribution.read, prebuilt.collect(self._settings.dist, self._context.workspace)))
+        paths = prebuilt.collect(self._settings.dist, self._context.workspace)
+        return self._packages(distribution.read(path, self._credential) for path in paths)
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
         """Return the packages of a promotion, fetched into a folder.
@@ -172,6 +176,13 @@ class Sources:
         if other is not project:
             self._delivery.leave_out(name)  # neither is published: the right one is not known
             raise same_name(name, other, project)
+
+
+def _credentials_file(environment: Mapping[str, str]) -> bytes:
+    """Return the content of the credentials file that the variable names: no package may have it inside."""
+    with suppress(OSError, ValueError):
+        return Path(environment.get("GOOGLE_APPLICATION_CREDENTIALS") or os.devnull).read_bytes()
+    return b""
 
 
 def _needed_for_builds(projects: Sequence[Project]) -> set[str]:

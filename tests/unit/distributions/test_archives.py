@@ -30,6 +30,7 @@ MEGABYTES = 64
 @pytest.fixture
 def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "METADATA_LIMIT", 3 * 2**20)
+    monkeypatch.setattr(archives, "_JSON_LIMIT", 2**20)
     monkeypatch.setattr(archives, "_DIRECTORY_LIMIT", 2**20)
     monkeypatch.setattr(archives, "_MEMBERS_LIMIT", 2 * 2**20)
 
@@ -101,6 +102,22 @@ def bombs_that_overlap(folder: Path) -> Path:
     local, central = entry(MEMBER.encode(), zeros(2), 2**21, zlib.crc32(b"\0" * 2**21), 0)
     directory = central * 1000
     (folder / WHEEL).write_bytes(local + directory + end(1000, len(directory), len(local)))
+    return folder / WHEEL
+
+
+def bomb_that_is_no_metadata(folder: Path) -> Path:
+    """A large file with a header that says that it may be a credential."""
+    local, central = entry(b"package.json", zeros(MEGABYTES), 1000, 0, 0)
+    (folder / WHEEL).write_bytes(local + central + end(1, len(central), len(local)))
+    return folder / WHEEL
+
+
+def very_much_json(folder: Path) -> Path:
+    """Many small files that may be credentials, at one place in the file."""
+    deflate = zlib.compressobj(1, wbits=-15)
+    raw = deflate.compress(b" " * 60_000) + deflate.flush()
+    local, central = entry(b"package.json", raw, 60_000, zlib.crc32(b" " * 60_000), 0)
+    (folder / WHEEL).write_bytes(local + central * 100 + end(100, len(central) * 100, len(local)))
     return folder / WHEEL
 
 
@@ -181,12 +198,14 @@ def nested_message(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "detail"),
     [
-        (bomb_in_a_wheel, "unpacks to more than 3 MiB of metadata"),
-        (bomb_that_lies, "unpacks to more than 3 MiB of metadata"),
-        (bombs_that_overlap, "unpacks to more than 3 MiB of metadata"),
+        (bomb_in_a_wheel, "METADATA unpacks to more than"),
+        (bomb_that_lies, "METADATA unpacks to more than"),
+        (bombs_that_overlap, "METADATA unpacks to more than"),
         (table_of_contents_alone, "the headers of the archive are too large"),
         (deep_paths, "too many members"),
-        (huge_metadata, "unpacks to more than 3 MiB of metadata"),
+        (huge_metadata, "METADATA unpacks to more than"),
+        (bomb_that_is_no_metadata, "package.json unpacks to more than 65536 bytes"),
+        (very_much_json, "too many JSON files"),
         (bomb_in_an_sdist, "unpacks to more than 8 GiB"),
         (huge_pkg_info, "has more than 3 MiB of metadata"),
         (huge_path, "the headers of the archive are too large"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
-from readme_renderer import rst
 
 from gar_publish.distributions import distribution
 from gar_publish.errors import BadInput, BuildFailure
@@ -116,42 +115,37 @@ def test_an_epoch_is_refused(tmp_path: Path) -> None:
     assert caught.value.anchor == "version-epoch"
 
 
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
 @pytest.mark.parametrize(
-    "readme",
-    [
-        "Description-Content-Type: text/x-rst\n\nTitle\n=====\n\nfine\n",
-        "Description-Content-Type: text/markdown; charset=UTF-8; variant=GFM\n\n# `broken\n",
-        "Description-Content-Type: text/plain\n\n.. broken::\n",
-        "\nno type, but fine\n",
-        # Highlighted only with Pygments, which the image does not have.
-        "\nTitle\n=====\n\n.. role:: python(code)\n   :language: python\n\n:python:`1 + 1`\n",
-        "",
-    ],
+    "requirement",
+    ["lib @ file:///home/me/lib", "lib @ FILE:///lib-1.0.tar.gz ; extra == 'x'", "lib@file://localhost/lib"],
 )
-def test_accepts_a_readme(tmp_path: Path, readme: str) -> None:
-    assert distribution.read(make_wheel(tmp_path, metadata=METADATA + readme)).name == "sample"
+def test_refuses_a_requirement_that_is_a_file(tmp_path: Path, kind: str, requirement: str) -> None:
+    metadata = f"{METADATA}Requires-Dist: lib @ https://example.org/lib-1.0.tar.gz\nRequires-Dist: {requirement}\n"
+    path = make_wheel(tmp_path, metadata=metadata) if kind == "wheel" else make_sdist(tmp_path, metadata=metadata)
+    with pytest.raises(BuildFailure, match=f"{path.name} requires lib from a file of the machine") as caught:
+        distribution.read(path)
+    assert caught.value.anchor == "file-dependency"
 
 
-def test_does_not_render_the_readme_that_setuptools_writes_for_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rst, "render", lambda *_, **__: None)
-    distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\nUNKNOWN\n"))
-    with pytest.raises(BuildFailure, match="does not render"):
-        distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\nKNOWN\n"))
+def test_a_requirement_with_a_url_is_no_file(tmp_path: Path) -> None:
+    metadata = f"{METADATA}Requires-Dist: file @ https://example.org/file:lib-1.0.tar.gz\n"
+    assert distribution.read(make_wheel(tmp_path, metadata=metadata)).requires == {"file"}
 
 
-def test_a_readme_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    with pytest.raises(BuildFailure, match="does not render"):
-        distribution.read(make_wheel(tmp_path, metadata=f"{METADATA}\n{'- ' * 300}\n"))
-
-
-@pytest.mark.parametrize("kind", ["Description-Content-Type: text/x-rst\n", ""])
-def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
-    readme = "\nTitle\n===\n\n.. raw:: html\n\n   <b>\n\n`broken <\n\n.. nothing::\n"
-    with pytest.raises(BuildFailure, match="does not render") as caught:
-        distribution.read(make_wheel(tmp_path, metadata=METADATA + kind + readme))
-    assert '"raw" directive disabled' in caught.value.detail
+def test_a_readme_that_does_not_render_is_a_warning_about_its_package(tmp_path: Path) -> None:
+    readme = "\nTitle\n=====\n\nsee :pep-of-mine:`8`\n"
+    files = [
+        distribution.read(path)
+        for path in (
+            make_wheel(tmp_path, metadata=METADATA + readme),
+            make_sdist(tmp_path, metadata=f"{METADATA}{readme}\n"),
+            make_wheel(tmp_path, "other", metadata=f"{METADATA.replace('sample', 'other')}\nfine\n"),
+        )
+    ]
+    (warning,) = distribution.warnings(files)
+    assert "The readme of sample 1.0 does not render" in warning
+    assert '(line 4: (ERROR/3) Unknown interpreted text role "pep-of-mine".)' in warning
 
 
 @pytest.mark.parametrize(
@@ -166,7 +160,7 @@ def test_a_readme_that_does_not_render(tmp_path: Path, kind: str) -> None:
     ],
 )
 def test_a_wheel_for_this_machine_only(tmp_path: Path, tag: str, *, warned: bool) -> None:
-    found = distribution.warnings(distribution.read(make_wheel(tmp_path, tag=tag)))
+    found = distribution.warnings([distribution.read(make_wheel(tmp_path, tag=tag))])
     assert ["cibuildwheel" in text for text in found] == ([True] if warned else [])
 
 
@@ -188,14 +182,3 @@ def test_refuses_a_build_with_another_name(tmp_path: Path) -> None:
     distribution.check_name(found, Project(tmp_path, "lib", None))
     with pytest.raises(BuildFailure, match="but the project is named requests"):
         distribution.check_name(found, Project(tmp_path, "lib", "requests"))
-
-
-def test_ignores_a_docutils_conf_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "docutils.conf").write_text("[general]\nwarning_stream: written\nreport_level: 1\nhalt_level: 5\n")
-    monkeypatch.chdir(tmp_path)
-    metadata = (
-        "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nDescription-Content-Type: text/x-rst; stream=x\n\n"
-        "Twice\n=====\n\nText.\n\nTwice\n=====\n\ndocutils warns of this.\n"
-    )
-    distribution.read(make_wheel(tmp_path, metadata=metadata))
-    assert not (tmp_path / "written").exists()
