@@ -1,31 +1,30 @@
-"""Real projects, built by gar-publish and by `python -m build`."""
+"""Real projects, built by gar-publish in new processes and in forks of a template, and by `python -m build`."""
 
 import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gar_publish.builder import isolated, sandbox
 from gar_publish.builder.builds import building
-from gar_publish.builder.environment import Environment
-from gar_publish.builder.hook_process import Forking, HookProcess
-from gar_publish.builder.hooks import Hooks
-from gar_publish.builder.sandbox import Sandbox
-from gar_publish.builder.zygotes import Imported, Zygotes
+from gar_publish.builder.templates import Kind, Template, Templates
+from gar_publish.context import new_context
 from gar_publish.projects import find
-from tests.integration.real import REAL, Real, download
+from tests.integration.real import REAL, Real, download, no_index
 from tests.recording import RecordingConsole
 
-TWICE = ("a", "b")
-"""Every project is built in two folders: a backend is forked only if several projects share its environment."""
-
-FORKED = {
+FORKED = ("a", "b")
+"""Every project is built in two folders in forks of a template: what the first fork does must not change the second."""
+FRESH = "c"
+BACKENDS = {
     "flit_core.buildapi",
     "hatchling.build",
     "pdm.backend",
@@ -51,58 +50,56 @@ PROJECTS = {real.name: real for real in (*(each for kind, each in REAL.items() i
 
 @dataclass
 class Compared:
-    """The results of both builds.
-
-    Attributes:
-        ours: The hash of each wheel that gar-publish made, by project and folder.
-        reference: The hash of each wheel that `python -m build` made, by project.
-        forked: The backends that were forked.
-        alone: The projects that had a process of their own.
-    """
+    """The hash of each wheel, by project and folder; and the backends that had a template."""
 
     ours: dict[tuple[str, str], str] = field(default_factory=dict)
     reference: dict[str, str] = field(default_factory=dict)
     forked: set[str] = field(default_factory=set)
-    alone: set[str] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Compared:
     folder = tmp_path_factory.mktemp("identity")
-    (folder / "out").mkdir()
     environment = {**session_env, "SOURCE_DATE_EPOCH": "1700000000"}
     compared = Compared()
     with ThreadPoolExecutor(max_workers=2) as pool:
         trees = dict(zip(PROJECTS, pool.map(lambda real: download(real, folder), PROJECTS.values()), strict=True))
         for name, tree in trees.items():
-            for twin in TWICE:
+            for twin in (*FORKED, FRESH):
                 shutil.copytree(tree, folder / twin / name)
         compared.reference = dict(
             zip(trees, pool.map(lambda tree: reference(tree, environment), trees.values()), strict=True)
         )
-    found = [project for twin in TWICE for project in find.find([f"{twin}/*"], folder)]
-    take, call = Zygotes.take, Hooks.call
+    one = Templates.one
 
-    def see_what_is_forked(zygotes: Zygotes, imported: Imported, sandbox: Sandbox) -> Forking:
-        compared.forked.add(imported.backend)
-        return take(zygotes, imported, sandbox)
+    def see_what_is_forked(templates: Templates, kind: Kind) -> AbstractContextManager[Template]:
+        compared.forked.add(kind.backend)
+        return one(templates, kind)
 
-    def see_whether_alone(hooks: Hooks, environment: Environment, tree: Path, *args: Any, **kwargs: Any) -> Path:
-        output = call(hooks, environment, tree, *args, **kwargs)
-        if isinstance(hooks._own_process, HookProcess):
-            compared.alone.add(tree.name)
-        return output
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Zygotes, "take", see_what_is_forked)
-        patch.setattr(Hooks, "call", see_whether_alone)
-        with building(
-            found, formats={"wheel"}, out=folder / "out", environment=environment, console=RecordingConsole()
-        ) as builds:
+    def build(*twins: str) -> None:
+        found = [project for twin in twins for project in find.find([f"{twin}/*"], folder)]
+        out = tmp_path_factory.mktemp("out")
+        context = new_context(environment, RecordingConsole(), workspace=folder)
+        with building(found, formats={"wheel"}, out=out, context=context, private_index=no_index) as builds:
             for built in builds:
+                assert built.failure is None
                 (wheel,) = built.files
                 compared.ours[built.project.folder.name, built.project.folder.parent.name] = sha256(wheel)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolated, "open_sandboxes", in_place)
+        patch.setattr(Templates, "one", see_what_is_forked)
+        build(*FORKED)
+        patch.setattr(Templates, "one", None)
+        patch.setattr(sandbox, "has_template", lambda _backend: False)
+        build(FRESH)
     return compared
+
+
+@contextmanager
+def in_place(*_: Any) -> Iterator[None]:
+    """Build as root, too: outside of the image, only an ordinary user's builds have templates."""
+    yield None
 
 
 def reference(tree: Path, environment: Mapping[str, str]) -> str:
@@ -118,12 +115,11 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_forks_every_backend_that_can_be_forked(compared: Compared) -> None:
-    assert compared.forked == FORKED
-    assert compared.alone <= {"idna"}, "flit-core asks for more than its pyproject.toml says"
+def test_every_backend_that_can_be_forked_is(compared: Compared) -> None:
+    assert compared.forked == BACKENDS
     assert len(compared.reference) == 20
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_wheels_are_identical(compared: Compared, name: str) -> None:
-    assert [compared.ours[name, twin] for twin in TWICE] == [compared.reference[name]] * 2
+    assert [compared.ours[name, twin] for twin in (*FORKED, FRESH)] == [compared.reference[name]] * 3

@@ -12,8 +12,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gar_publish.builder.builds import building
+from gar_publish.context import new_context
 from gar_publish.projects import find
 from tests.integration.frontdoors import PUBLISH, Doors
+from tests.integration.real import no_index
 from tests.recording import RecordingConsole
 
 REQUIRED = '["requests>=2 ; python_version > \'3\'", "Typing_Extensions[x]"]'
@@ -82,8 +84,8 @@ def test_reads_the_same_metadata_as_the_backend_writes(case: str, tmp_path: Path
     if setup_cfg:
         (folder / "setup.cfg").write_text(setup_cfg)
     (project,) = find.find(["."], folder)
-    console = RecordingConsole()
-    with building([project], formats={"wheel"}, out=out, environment=clean_env, console=console) as builds:
+    context = new_context(clean_env, RecordingConsole(), workspace=folder)
+    with building([project], formats={"wheel"}, out=out, context=context, private_index=no_index) as builds:
         (built,) = builds
     with zipfile.ZipFile(built.files[0]) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))

@@ -4,9 +4,11 @@ import contextlib
 import json
 import re
 import subprocess
+import sys
 import warnings
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,6 @@ from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
 from gar_publish.builder.files import open_regular
-from gar_publish.builder.hooks import Hooks
 from gar_publish.builder.process import Show
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BadInput, BuildFailure, Failure
@@ -25,8 +26,14 @@ from gar_publish.errors import BadInput, BuildFailure, Failure
 Kind = Literal["wheel", "sdist"]
 _KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
 
+_FILENAMES = {
+    "wheel": re.compile(r"[a-z0-9][\w.+!-]*\.whl", re.ASCII | re.IGNORECASE),
+    "sdist": re.compile(r"[a-z0-9][\w.+!-]*\.(tar\.gz|zip)", re.ASCII | re.IGNORECASE),
+}
+
 _LINES_KEPT = 40
 _LONGEST_ANSWER = 4 * 1024 * 1024
+_LONGEST_SETTINGS = 4 * 1024 * 1024
 # Python 3.11 has no filters before 3.11.4.
 _UNPACK = """
 import sys, tarfile
@@ -62,36 +69,33 @@ def requirements(tree: Path, label: str) -> set[str]:
         return ProjectBuilder(tree).build_system_requires
 
 
+@dataclass
 class Backend:
-    """The build backend of one source tree.
+    """The build backend of one source tree, which no code changes while this object is made.
 
-    Args:
+    Attributes:
         tree: The source tree for the build.
         label: The project's label, for messages.
         extra: Variables on top of the sandbox's.
         show: Gets each line of output as it comes.
+
+    Raises:
+        BadInput: The [build-system] table is malformed.
     """
 
-    def __init__(
-        self,
-        tree: Path,
-        *,
-        label: str,
-        sandbox: Sandbox,
-        hooks: Hooks,
-        environments: Environments,
-        extra: Mapping[str, str],
-        show: Show,
-    ) -> None:
-        self._tree = tree
-        self._label = label
-        self._sandbox = sandbox
-        self._hooks = hooks
-        self._environments = environments
-        self._extra = extra
-        self._show = show
-        self._output: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._environment: Environment
+    tree: Path
+    label: str
+    sandbox: Sandbox
+    environments: Environments
+    extra: Mapping[str, str]
+    show: Show
+    _output: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+    _builder: ProjectBuilder = field(init=False)
+    _environment: Environment = field(init=False)
+
+    def __post_init__(self) -> None:
+        with _reading(self.tree, self.label):
+            self._builder = ProjectBuilder(self.tree, runner=self._run_hook)
 
     def make(self, kind: Kind) -> Path:
         """Build one distribution.
@@ -100,23 +104,21 @@ class Backend:
             The file that the backend made, and could still change.
 
         Raises:
-            BadInput: The [build-system] table is malformed.
             BuildFailure: The backend cannot be installed, or it failed.
         """
-        with _reading(self._tree, self._label):
-            builder = ProjectBuilder(self._tree, runner=self._run_hook)
-        requires = builder.build_system_requires
+        requires = self._builder.build_system_requires
         self._environment = self._environment_of(requires)
         with self._running(kind):
-            more = builder.get_requires_for_build(kind)
+            more = self._builder.get_requires_for_build(kind)
         if not more <= requires:
-            self._hooks.end_project()  # no code of it may run while its environment can be written to
             self._environment = self._environment_of(requires | more)
-        folder = self._sandbox.folder("built")
+        folder = self.sandbox.folder("built")
         with self._running(kind):
-            made = folder / Path(builder.build(kind, folder)).name
-            open_regular(made).close()
-        return made
+            name = Path(self._builder.build(kind, folder)).name
+            if not _FILENAMES[kind].fullmatch(name):
+                raise TypeError(f"the backend returned {name[:100]!r}, which is not the name of {_KINDS[kind]}")
+            open_regular(folder / name).close()
+        return folder / name
 
     @contextlib.contextmanager
     def _running(self, kind: Kind) -> Iterator[None]:
@@ -126,24 +128,27 @@ class Backend:
         except (build.BuildBackendException, OSError, TypeError) as error:
             raise self._failure(kind, error) from error
 
-    def unpack(self, sdist: Path) -> Path:
-        """Unpack an sdist that this backend made, and return its source tree.
+    def unpacked(self, sdist: Path) -> "Backend":
+        """Unpack an sdist that this backend made, and return the backend of its source tree.
 
         It is unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
         """
-        self._hooks.end_project()
-        folder = self._sandbox.folder("unpacked")
-        python = self._environment_of(set()).python_executable
-        command = [python, "-I", "-c", _UNPACK, str(sdist), str(folder)]
+        folder = self.sandbox.folder("unpacked")
+        command = [sys.executable, "-I", "-S", "-c", _UNPACK, str(sdist), str(folder)]
         try:
-            self._sandbox.run(command, cwd=folder, show=self._print)
-            (tree,) = folder.iterdir()
-        except (subprocess.CalledProcessError, ValueError) as error:
+            self.sandbox.run(command, cwd=folder, show=self._print)
+            self.sandbox.end()
+            (tree,) = (each for each in folder.iterdir() if not each.is_symlink())
+            settings = (tree / "pyproject.toml").resolve()
+            settings.relative_to(folder.resolve())
+            with contextlib.suppress(FileNotFoundError), open_regular(settings, _LONGEST_SETTINGS):
+                pass
+        except (subprocess.CalledProcessError, ValueError, OSError, RuntimeError) as error:  # a loop of links is one
             raise self._failure("sdist", error) from error
-        return tree
+        return replace(self, tree=tree)
 
     def _environment_of(self, requires: Collection[str]) -> Environment:
-        return self._environments.get(requires, project=self._label, sandbox=self._sandbox)
+        return self.environments.get(requires, project=self.label, sandbox=self.sandbox)
 
     def _run_hook(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
@@ -155,9 +160,9 @@ class Backend:
         """
         *_, hook, control = cmd
         environment = self._environment
-        given = {**environment.make_extra_environ(), **(extra_environ or {}), **self._extra}
-        tree = Path(cwd or self._tree)
-        folder = self._hooks.call(environment, tree, hook, Path(control), given=given, show=self._print)
+        given = {**environment.make_extra_environ(), **(extra_environ or {}), **self.extra}
+        tree = Path(cwd or self.tree)
+        folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._print(str(warning.get("message")))
@@ -165,14 +170,14 @@ class Backend:
 
     def _print(self, line: str) -> None:
         self._output.append(line)
-        self._show(line)
+        self.show(line)
 
     def _failure(self, kind: Kind, error: Exception) -> Failure:
         output = "\n".join(self._output)
         cause = error.exception if isinstance(error, build.BuildBackendException) else error
         if _NO_COMPILER.search(output):
             return BuildFailure(
-                f"{self._label} needs a compiler, and there is none here.",
+                f"{self.label} needs a compiler, and there is none here.",
                 cause="the project contains C, C++, Rust or similar code, which must be compiled for each platform",
                 fix="build the wheels with cibuildwheel in an earlier step, and set `dist` to these wheels",
                 anchor="needs-a-compiler",
@@ -180,21 +185,21 @@ class Backend:
             )
         if isinstance(cause, BackendUnavailable):
             return BuildFailure(
-                f"The build backend of {self._label} could not be imported.",
+                f"The build backend of {self.label} could not be imported.",
                 cause="`build-backend` is misspelt, or the backend's package is missing in `requires`",
-                fix=f"correct the [build-system] table in the pyproject.toml of {self._label}",
+                fix=f"correct the [build-system] table in the pyproject.toml of {self.label}",
                 anchor="build-backend",
                 detail=str(cause),
             )
         if isinstance(cause, UnsupportedOperation):
             return BuildFailure(
-                f"The build backend of {self._label} does not support building {_KINDS[kind]}.",
+                f"The build backend of {self.label} does not support building {_KINDS[kind]}.",
                 fix=f"set `formats: {'sdist' if kind == 'wheel' else 'wheel'}`",
                 anchor="build-failed",
                 detail=output,
             )
         return BuildFailure(
-            f"The build of {self._label} failed ({kind}).",
+            f"The build of {self.label} failed ({kind}).",
             cause="the last lines of the build's output show why",
             fix="run this in the project's folder, and correct what fails\n  python -m build",
             anchor="build-failed",
@@ -212,7 +217,7 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
         warnings.simplefilter("always")
         try:
             yield
-        except (build.BuildException, ValueError) as error:
+        except (build.BuildException, ValueError, RecursionError) as error:
             raise BadInput(
                 f"The [build-system] table of {label} is malformed: {error}.",
                 fix=f"correct the [build-system] table in the pyproject.toml of {label}",

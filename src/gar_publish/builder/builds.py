@@ -1,44 +1,38 @@
 """Build several projects side by side."""
 
 import contextlib
-import functools
 import os
 import queue
-import shutil
+import sys
+import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
-from gar_publish.builder.dates import SourceDates
 from gar_publish.builder.environments import Environments, PrivateIndex
 from gar_publish.builder.files import leave, take
-from gar_publish.builder.hooks import Hooks
-from gar_publish.builder.process import Show
-from gar_publish.builder.sandbox import Sandbox, open_sandboxes
-from gar_publish.builder.zygotes import Zygotes
+from gar_publish.builder.installer import Installer
+from gar_publish.builder.process import Show, Tail
+from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
 from gar_publish.console import Console
-from gar_publish.errors import Failure
+from gar_publish.context import Context
+from gar_publish.errors import BadInput, BuildFailure, Failure
 from gar_publish.process import check_signals
 from gar_publish.projects.find import Project
 
-_LINES_KEPT = 10_000
+_DATE = "1580601600"
+_FIRST_DATE, _LAST_DATE = 315_619_200, 4_354_732_800
 _TICK = 0.5
+_LONGEST_JOIN = 2
 
 
 @dataclass(frozen=True)
 class Built:
-    """The result of one project's build.
-
-    Attributes:
-        project: The project.
-        files: Its distributions, in a folder that only gar-publish can write to.
-        failure: Why there are none.
-    """
+    """One project's distributions, in a folder that only gar-publish can write to, or why there are none."""
 
     project: Project
     files: tuple[Path, ...] = ()
@@ -51,10 +45,8 @@ def building(
     *,
     formats: Collection[Kind],
     out: Path,
-    environment: Mapping[str, str],
-    console: Console,
-    private_index: PrivateIndex | None = None,
-    insist: bool = False,
+    context: Context,
+    private_index: PrivateIndex,
     jobs: int = 0,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
@@ -64,46 +56,98 @@ def building(
 
     Args:
         projects: The projects to build.
-        formats: `wheel`, `sdist`, or both.
+        formats: What to build of each.
         out: A folder of gar-publish's own, for the distributions.
-        environment: All variables that gar-publish was started with; a backend gets few of them.
-        console: Shows progress and the output of the backends.
+        context: Where the run happens. A backend gets few of its variables.
         private_index: See `Environments`. Its result may have to wait for a credential.
-        insist: Never build as root. True in the container.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
 
     Raises:
-        BadInput: A [build-system] table is malformed; nothing was built.
-        BuildFailure: No build can run here.
+        BadInput: A [build-system] table is malformed, or SOURCE_DATE_EPOCH is; nothing was built.
+        BuildFailure: No build can run here; root's builds cannot have users of their own, for example.
+        NotEnded: A process of a build could not be ended.
     """
     if not projects:
         yield iter(())
         return
     out.chmod(0o700)
-    most = 1 if _are_nested(projects) else min(jobs or (os.cpu_count() or 1) + 1, len(projects))
-    with open_sandboxes(environment, console=console, insist=insist, most=most) as sandboxes:
+    date = source_date(context.environment)
+    for project in projects:
+        requirements(project.folder, project.label)
+    most = min(jobs or (os.cpu_count() or 1) + 1, len(projects))
+    with _sandboxes(projects, context, most) as sandboxes:
         environments = Environments(
-            sandboxes[0].scratch,
-            environment,
-            works=sandboxes[0].works,
-            private_index=private_index or no_index,
-            byte_code=ByteCode.of(environment) if sandboxes[0].user is None else None,
+            sandboxes.scratch,
+            context.environment.get("PATH", ""),
+            Installer(sandboxes.scratch, context.environment, sandboxes.works, are_isolated=sandboxes.are_isolated),
+            are_several=len(projects) > 1,
+            private_index=private_index,
+            byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
-        environments.expect(requirements(project.folder, project.label) for project in projects)
-        run = _Run(formats, out, environments, SourceDates(environment), console, live=len(sandboxes) == 1)
+        run = _Run(formats, out, environments, sandboxes, date, context.console, live=most == 1)
+        folders = {project.folder for project in projects}
+        are_nested = any(parent in folders for folder in folders for parent in folder.parents)
+        one_by_one = are_nested and not sandboxes.are_isolated  # one build may read what the other writes
         waiting, done = _Waiting(projects), queue.Queue[_Done]()
-        workers = [threading.Thread(target=_work, args=(run, each, waiting, done), daemon=True) for each in sandboxes]
+        workers = [
+            threading.Thread(target=_work, args=(run, waiting, done), daemon=True)
+            for _ in range(1 if one_by_one else most)
+        ]
         for worker in workers:
             worker.start()
-        threading.Thread(target=_clear, args=(workers, sandboxes[0].scratch), daemon=True).start()
-        yield _outcomes(len(projects), done, console)
+        threading.Thread(target=_clear, args=(workers, sandboxes), daemon=True).start()
+        try:
+            yield _outcomes(len(projects), done, context.console)
+        finally:
+            sandboxes.stop()
+            for worker in workers:
+                worker.join(_LONGEST_JOIN)  # it may wait for a server
 
 
-def _clear(workers: Iterable[threading.Thread], scratch: Path) -> None:
+@contextlib.contextmanager
+def _sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iterator[Sandboxes]:
+    """Make the sandboxes, of which `most` are open at once. Afterwards, end and remove everything in them."""
+    if sys.platform == "linux" and os.geteuid() == 0:
+        from gar_publish.builder import isolated  # it needs Linux
+
+        with isolated.open_sandboxes(projects, context, most) as opened:
+            if opened:
+                yield opened
+                return
+    sandboxes = Sandboxes(Path(tempfile.mkdtemp(prefix="gar-publish-")), context.environment)
+    try:
+        yield sandboxes
+    finally:
+        sandboxes.stop()
+        sandboxes.clear()
+
+
+def source_date(environment: Mapping[str, str]) -> str:
+    """Return SOURCE_DATE_EPOCH in seconds (https://reproducible-builds.org/specs/source-date-epoch).
+
+    By default it is 2020-02-02, whatever is built: then a package that has not changed is the same file again. Archives
+    cannot have dates before 1980 and after 2107; a day of distance is for time zones.
+
+    Raises:
+        BadInput: The variable is set, and is not such a date.
+    """
+    given = environment.get("SOURCE_DATE_EPOCH", "")
+    if not given:
+        return _DATE
+    if not given.isascii() or not given.isdecimal() or not _FIRST_DATE <= int(given) <= _LAST_DATE:
+        raise BadInput(
+            f"SOURCE_DATE_EPOCH is {given[:50]!r}, and not the seconds of a date from 1980-01-02 to 2107-12-30.",
+            fix="unset SOURCE_DATE_EPOCH, or correct it",
+            anchor="source-date",
+        )
+    return given
+
+
+def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:
     """Remove what the builds left, in the background: it takes time, and uploads need not wait for it."""
     for worker in workers:
         worker.join()
-    shutil.rmtree(scratch, ignore_errors=True)
+    sandboxes.clear()
 
 
 def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Iterator[Built]:
@@ -114,19 +158,6 @@ def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Itera
                 for line in output:
                     show(line)
         yield built
-
-
-def no_index(_names: Collection[str]) -> "Future[str | None]":
-    """Return the private index of a run that has none: None, at once."""
-    nothing: Future[str | None] = Future()
-    nothing.set_result(None)
-    return nothing
-
-
-def _are_nested(projects: Sequence[Project]) -> bool:
-    """Return whether one project is inside another, so that one build may read what the other writes."""
-    folders = {project.folder for project in projects}
-    return any(parent in folders for folder in folders for parent in folder.parents)
 
 
 _Done = tuple[Built, Collection[str]] | BaseException
@@ -144,28 +175,21 @@ def _next(done: "queue.Queue[_Done]") -> tuple[Built, Collection[str]]:
 
 
 class _Waiting:
-    """The projects that are not built yet.
-
-    A project whose build requires another one comes after that one. Otherwise, a project that needs the same
-    environment as the last one comes first.
-    """
+    """The projects that are not built yet. One whose build requires another one comes after that one."""
 
     def __init__(self, projects: Iterable[Project]) -> None:
-        self._waiting = list(projects)
+        self._waiting = list(enumerate(projects, start=1))
         self._lock = threading.Lock()
-        self._number = 0
 
-    def next(self, last: Project | None) -> tuple[int, Project] | None:
+    def next(self) -> tuple[int, Project] | None:
         with self._lock:
             if not self._waiting:
                 return None
-            names = {each.name for each in self._waiting}
-            free = [each for each in self._waiting if not each.build_requires & (names - {each.name})]
-            alike = [each for each in free if last and each.build_requires == last.build_requires]
-            project = (alike or free or self._waiting)[0]
-            self._waiting.remove(project)
-            self._number += 1
-            return self._number, project
+            names = {each.name for _, each in self._waiting}
+            free = [one for one in self._waiting if not one[1].build_requires & (names - {one[1].name})]
+            following = (free or self._waiting)[0]
+            self._waiting.remove(following)
+            return following
 
 
 @dataclass(frozen=True)
@@ -175,69 +199,79 @@ class _Run:
     formats: Collection[Kind]
     out: Path
     environments: Environments
-    dates: SourceDates
+    sandboxes: Sandboxes
+    date: str
     console: Console
     live: bool
-    zygotes: Zygotes = field(default_factory=Zygotes)
 
-    def build(self, number: int, project: Project, sandbox: Sandbox, hooks: Hooks) -> tuple[Built, Collection[str]]:
-        """Build one project. Return its result, and the output of its backend if that was not shown live."""
-        output: deque[str] = deque(maxlen=_LINES_KEPT)
+    def build(self, number: int, project: Project, opened: contextlib.ExitStack) -> tuple[Built, Collection[str]]:
+        """Build one project. Return its result, and the output of its backend if that was not shown live.
+
+        `opened` gets its sandbox, which may be closed after the result is known.
+        """
+        output = Tail()
         folder = self.out / str(number)
-        folder.mkdir()
-        sandbox.start_afresh()
         with self._showing(project, output) as show:
             try:
-                new_backend = functools.partial(
-                    Backend,
-                    label=project.label,
-                    sandbox=sandbox,
-                    hooks=hooks,
-                    environments=self.environments,
-                    extra=self.dates.of(project, sandbox),
-                    show=show,
-                )
-                made = list(_make(new_backend, sandbox.source(project.folder), self.formats))
+                folder.mkdir()
+                sandbox = opened.enter_context(self.sandboxes.open(project, number))
+                try:
+                    made = self._make(project, sandbox, show)
+                finally:
+                    sandbox.end()
                 files = tuple(take(file, folder) for file in made)
+            except NotEnded:
+                raise
             except Failure as failure:
-                return Built(project, failure=failure), output
-            finally:
-                hooks.end_project()
+                return Built(project, failure=failure), output.lines
+            except Exception as error:  # noqa: BLE001 - one project must not stop the others
+                return Built(project, failure=_unexpected(project.label, error)), output.lines
         for file in files:
             leave(file, project.folder / "dist", self.console)
-        return Built(project, files), output
+        return Built(project, files), output.lines
+
+    def _make(self, project: Project, sandbox: Sandbox, show: Show) -> list[Path]:
+        backend = Backend(
+            tree=sandbox.tree,
+            label=project.label,
+            sandbox=sandbox,
+            environments=self.environments,
+            extra={"SOURCE_DATE_EPOCH": self.date},
+            show=show,
+        )
+        if "sdist" not in self.formats:
+            return [backend.make("wheel")]
+        sdist = backend.make("sdist")
+        if "wheel" not in self.formats:
+            return [sdist]
+        return [sdist, backend.unpacked(sdist).make("wheel")]
 
     @contextlib.contextmanager
-    def _showing(self, project: Project, output: "deque[str]") -> Iterator[Show]:
+    def _showing(self, project: Project, output: Tail) -> Iterator[Show]:
         if self.live:
             with self.console.group(f"Build {project.label}"), self.console.untrusted() as show:
                 yield show
         else:
-            output.append("")
-            yield output.append
+            output.add("")
+            yield output.add
 
 
-def _work(run: _Run, sandbox: Sandbox, waiting: _Waiting, done: "queue.Queue[_Done]") -> None:
-    """Build the waiting projects in one sandbox, one after the other."""
-    hooks = Hooks(sandbox, run.zygotes)
+def _unexpected(project: str, error: Exception) -> BuildFailure:
+    return BuildFailure(
+        f"{project} could not be built: {error}.",
+        cause="the disk is full, this machine runs too many processes, or gar-publish does not understand the project",
+        fix="look for what takes the space (df -h), and run again",
+        anchor="build-environment",
+        detail="".join(traceback.format_exception(error)),
+    )
+
+
+def _work(run: _Run, waiting: _Waiting, done: "queue.Queue[_Done]") -> None:
+    """Build the waiting projects, one after the other."""
     try:
-        last = None
-        while following := waiting.next(last):
-            number, last = following
-            done.put(run.build(number, last, sandbox, hooks))
+        while following := waiting.next():
+            with contextlib.ExitStack() as opened:
+                done.put(run.build(*following, opened))
         run.environments.keep_byte_code()
     except BaseException as error:  # noqa: BLE001 - the thread that waits for the builds raises it
         done.put(error)
-    finally:
-        hooks.close()
-
-
-def _make(new_backend: Callable[[Path], Backend], tree: Path, formats: Collection[Kind]) -> Iterator[Path]:
-    backend = new_backend(tree)
-    if "sdist" in formats:
-        sdist = backend.make("sdist")
-        yield sdist
-        if "wheel" in formats:
-            yield new_backend(backend.unpack(sdist)).make("wheel")
-    else:
-        yield backend.make("wheel")

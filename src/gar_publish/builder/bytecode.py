@@ -10,22 +10,14 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-HABITS = ".habits"
-"""The suffix of a file with a backend's habits (`hook_server.py`), which is kept as well."""
-
-_MOST_KEPT = 20
-"""Sets of distributions; the least recently used are removed."""
+_MOST_KEPT = 20  # sets of distributions; the least recently used are removed
 
 
 class ByteCode:
-    """The byte code kept for one user.
-
-    Args:
-        folder: The folder to keep it in.
-    """
+    """The byte code kept for one user, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,11 +29,7 @@ class ByteCode:
         return cls(Path(home, "gar-publish", "byte-code")) if home and sys.platform == "linux" else None
 
     def give(self, site: Path) -> None:
-        """Link the kept byte code into an environment.
-
-        Args:
-            site: The environment's folder of packages.
-        """
+        """Link the kept byte code into an environment's folder of packages."""
         kept = self._of(site)
         with contextlib.suppress(OSError):
             for folder, _, names in os.walk(kept):
@@ -56,7 +44,7 @@ class ByteCode:
         """Keep the byte code that was made in an environment."""
         kept = self._of(site)
         with contextlib.suppress(OSError):
-            for file in _files(site):
+            for file in site.glob("**/__pycache__/*.pyc"):
                 if file.stat().st_nlink == 1:
                     target = kept / file.relative_to(site)
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +64,3 @@ def _link(file: str | Path, target: str | Path) -> None:
         os.link(file, target)
     except OSError:  # another file system
         shutil.copy2(file, target)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from folder.glob("**/__pycache__/*.pyc")
-    yield from folder.glob(f"__pycache__/*{HABITS}")

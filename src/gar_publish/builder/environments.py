@@ -1,12 +1,6 @@
-"""The isolated environments of a run, shared between projects.
+"""The isolated environments of a run."""
 
-There is one for each set of requirements, and it is never changed. So projects with the same requirements share it, and
-uv, which runs the environment's Python, only runs it while nothing is installed: no package's code runs with the rights
-of the installer.
-"""
-
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
@@ -18,14 +12,13 @@ from gar_publish.builder import image_backends
 from gar_publish.builder.bytecode import ByteCode
 from gar_publish.builder.environment import Environment, make
 from gar_publish.builder.installer import Installer, not_installed
-from gar_publish.builder.process import Works
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
 
 PrivateIndex = Callable[[Collection[str]], "Future[str | None]"]
 
 PUBLIC = frozenset(
-    {
+    [
         "flit-core",
         "hatch-vcs",
         "hatchling",
@@ -35,7 +28,7 @@ PUBLIC = frozenset(
         "setuptools-scm",
         "uv-build",
         "wheel",
-    }
+    ]
 )
 """Build requirements whose names on PyPI belong to their makers, so that no private package is looked for."""
 
@@ -43,11 +36,15 @@ PUBLIC = frozenset(
 class Environments:
     """All environments of a run. Threads may share it.
 
+    Projects with the same requirements share an environment. Where each project has a user of its own, it belongs to
+    root, and only wheels are unpacked into it: no code of it has run, and no project can change it. One with a
+    requirement that must be built first belongs to its project, and so does that of a single project.
+
     Args:
         scratch: A folder of this run that only gar-publish can write to.
-        environment: All variables that gar-publish was started with.
-        works: The running work that the installer is added to.
-        byte_code: Byte code kept for environments in which all code runs as the user; None for others.
+        path: The PATH of gar-publish.
+        are_several: Whether several projects are built.
+        byte_code: For environments in which all code runs as the user who started gar-publish.
         private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
             the private repository has one of them, else None. That index wins over others (uv's `first-index`
             strategy), so a package of the same name on PyPI is never taken.
@@ -56,109 +53,120 @@ class Environments:
     def __init__(
         self,
         scratch: Path,
-        environment: Mapping[str, str],
+        path: str,
+        installer: Installer,
         *,
-        works: Works,
+        are_several: bool,
         private_index: PrivateIndex,
         byte_code: ByteCode | None = None,
     ) -> None:
         self._scratch = scratch
-        self._path = environment.get("PATH", "")
-        self._installer = Installer(scratch, environment, works)
+        self._path = path
+        self._installer = installer
+        self._are_several = are_several
         self._private_index = private_index
         self._byte_code = byte_code
-        self._wanted: Counter[frozenset[str]] = Counter()
         self._lock = Lock()
-        self._made: dict[frozenset[str], Future[Environment]] = {}
+        self._made: dict[frozenset[str], Future[Environment | None]] = {}
         self._count = 0
 
-    def expect(self, requirements: Iterable[Collection[str]]) -> None:
-        """Count the requirements of the projects to come, before their builds."""
-        self._wanted.update(map(frozenset, requirements))
-
     def get(self, requirements: Collection[str], *, project: str, sandbox: Sandbox) -> Environment:
-        """Return the environment with these requirements.
-
-        Args:
-            requirements: PEP 508 strings from a pyproject.toml or from a backend, not yet checked.
-            project: The project's label, for messages.
-            sandbox: Builds the requirements that have no wheel.
+        """Return the environment with these requirements, not checked yet. What has no wheel is built in the sandbox.
 
         Raises:
             BuildFailure: A requirement is malformed or cannot be installed.
             Unreachable: A package index cannot be reached.
         """
-        parsed = [_parse(requirement, project) for requirement in requirements]
-        key = frozenset(str(requirement) for requirement in parsed)
+        parsed = {str(each): each for each in (_parse(requirement, project) for requirement in requirements)}
+        wanted = [parsed[name] for name in sorted(parsed)]  # uv may choose by their order
+        key = frozenset(parsed)
         with self._lock:
-            making, mine = self._made.get(key), key not in self._made
-            if making is None:
-                making = self._made[key] = Future()
-        if mine:
+            is_mine = key not in self._made
+            made = self._made.setdefault(key, Future())
+        if is_mine:
             try:
-                environment = self._make(parsed, project, sandbox)
-                environment.wanted = self._wanted[frozenset(requirements)]
-                if self._byte_code:
-                    self._byte_code.give(environment.site)
-                making.set_result(environment)
+                made.set_result(self._make_shared(wanted, project, sandbox))
             except BaseException as error:  # noqa: BLE001 - all threads that wait for it raise it
-                making.set_exception(error)
-        return making.result()
+                made.set_exception(error)
+        return made.result() or self._filled(wanted, project, sandbox)
 
     def keep_byte_code(self) -> None:
         """Keep the byte code that imports have left, for later runs."""
-        with self._lock:
-            made = [each.result() for each in self._made.values() if each.done() and not each.exception()]
-            if self._byte_code:
-                for environment in made:
-                    self._byte_code.keep(environment.site)
+        if self._byte_code:
+            with self._lock:
+                made = [each.result() for each in self._made.values() if each.done() and not each.exception()]
+            for environment in filter(None, made):
+                self._byte_code.keep(environment.site)
 
-    def _make(self, requirements: Collection[Requirement], project: str, sandbox: Sandbox) -> Environment:
-        """Make an environment: first try to unpack wheels, and if there are none, build in the sandbox.
-
-        Only the first way has the credential. A requirement with a URL goes the second way at once: what is behind it
-        (git, a local file) must not be fetched as root. A private requirement has no second way: without the
-        credential, anybody's package of the same name would be installed.
-
-        Backends that the image has are linked. While the private repository is asked, public wheels are unpacked
-        already: if they are the wrong ones, none of their code has run.
-        """
-        names = [str(requirement) for requirement in requirements]
-        if not requirements:
+    def _make_shared(self, wanted: Sequence[Requirement], project: str, sandbox: Sandbox) -> Environment | None:
+        """Return an environment for every project with these requirements; None if each needs one of its own."""
+        if not wanted:
             return self._empty()
-        asked = {canonicalize_name(requirement.name) for requirement in requirements} - PUBLIC
-        answer = self._private_index(asked) if asked else None
-        held = image_backends.choose(requirements) if self._installer.asks_pypi_alone() else None
-        if held is not None and (answer is None or answer.result() is None):
-            environment = Environment(self._folder(), self._path, has_byte_code=True)
+        held = image_backends.choose(wanted) if image_backends.asks_pypi_alone(self._installer.variables) else None
+        if held is not None and self._private(wanted) is None:
+            environment = Environment(self._folder(), self._path, is_trusted=True)
             image_backends.link(held, environment.folder)
             return environment
-        environment = self._empty()
-        has_urls = any(requirement.url for requirement in requirements)
-        output = "--no-build" if has_urls else self._installer.install_wheels(environment, names, None)
-        private = answer.result() if answer else None
-        if private is not None and not has_urls:
-            environment = self._empty()
-            output = self._installer.install_wheels(environment, names, private)
-        if output is None:
+        if not sandbox.user:
+            environment = self._filled(wanted, project, sandbox)
+            if self._byte_code:
+                self._byte_code.give(environment.site)
             return environment
-        if "--no-build" not in output:
-            raise not_installed(output, project)
+        if not self._are_several:
+            return None
+        environment = self._empty()
+        if not self._unpacked(environment, wanted, project):
+            return None
+        (environment.folder / ".lock").unlink(missing_ok=True)  # uv lets every user write to it
+        self._installer.compile(environment)
+        return environment
+
+    def _filled(self, wanted: Sequence[Requirement], project: str, sandbox: Sandbox) -> Environment:
+        """Unpack wheels; if one is missing, install everything in the sandbox, where it is built.
+
+        Only the first way has the credential of the private repository.
+        """
+        is_trusted = not sandbox.user and self._are_several
+        environment = self._empty(is_trusted=is_trusted)
+        if not self._unpacked(environment, wanted, project):
+            environment = self._empty(is_trusted=is_trusted)
+            names = [str(requirement) for requirement in wanted]
+            output = self._installer.build_and_install(environment, names, sandbox)
+            if output is not None:
+                raise not_installed(output, project)
+        else:
+            sandbox.give(environment.folder)
+        return environment
+
+    def _unpacked(self, environment: Environment, wanted: Sequence[Requirement], project: str) -> bool:
+        """Unpack wheels into an environment. Return whether there were wheels of all.
+
+        What is behind a URL (git, a local file) must not be fetched as root. A private requirement needs a wheel:
+        without the credential, anybody's package of the same name would be installed.
+        """
+        private = self._private(wanted)
+        if not any(requirement.url for requirement in wanted):
+            names = [str(requirement) for requirement in wanted]
+            output = self._installer.install_wheels(environment, names, private)
+            if output is None:
+                return True
+            if "--no-build" not in output:
+                raise not_installed(output, project)
         if private is not None:
             raise _mixed(project)
-        environment = self._empty()
-        output = self._installer.build_and_install(environment, names, sandbox)
-        if output is not None:
-            raise not_installed(output, project)
-        return environment
+        return False
+
+    def _private(self, wanted: Sequence[Requirement]) -> str | None:
+        asked = {canonicalize_name(requirement.name) for requirement in wanted} - PUBLIC
+        return self._private_index(asked).result() if asked else None
 
     def _folder(self) -> Path:
         with self._lock:
             self._count += 1
             return self._scratch / f"environment-{self._count}"
 
-    def _empty(self) -> Environment:
-        environment = Environment(self._folder(), self._path)
+    def _empty(self, *, is_trusted: bool = False) -> Environment:
+        environment = Environment(self._folder(), self._path, is_trusted)
         make(environment.folder)
         return environment
 
@@ -166,9 +174,9 @@ class Environments:
 def _parse(requirement: str, project: str) -> Requirement:
     try:
         return Requirement(requirement)
-    except (InvalidRequirement, TypeError) as error:
+    except (InvalidRequirement, TypeError, RecursionError) as error:
         raise BuildFailure(
-            f"Invalid build requirement {requirement!r} in {project}: {error}.".replace("\n", " "),
+            f"Invalid build requirement {str(requirement)[:200]!r} in {project}: {error}.".replace("\n", " "),
             fix=f"correct `requires` in the [build-system] table in the pyproject.toml of {project}",
             anchor="build-requirements",
         ) from error

@@ -13,23 +13,33 @@ from typing import IO
 
 from gar_publish.console import Console
 
+_LARGEST = 5 * 10**9
 
-def open_regular(file: Path) -> IO[bytes]:
+
+def open_regular(file: Path, most: int = _LARGEST) -> IO[bytes]:
     """Open a file made by untrusted code; never follow a link, and never block on a pipe.
 
     Raises:
-        OSError: It is not a regular file, or cannot be read.
+        OSError: It is not a regular file, is too large, or cannot be read.
     """
     flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     descriptor = os.open(file, functools.reduce(operator.or_, flags, os.O_RDONLY))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "It is not a regular file", str(file))
+    if status.st_size > most:
+        os.close(descriptor)
+        raise OSError(errno.EFBIG, f"It is larger than {most / 10**6:g} MB", str(file))
     return os.fdopen(descriptor, "rb")
 
 
 def take(file: Path, folder: Path) -> Path:
-    """Copy a file made by a backend to a folder where the backend cannot change it."""
+    """Copy a file made by a backend to a folder where the backend cannot change it.
+
+    Raises:
+        OSError: It is not a regular file, is too large, or cannot be copied.
+    """
     copy = folder / file.name
     with open_regular(file) as stream, copy.open("xb") as target:
         shutil.copyfileobj(stream, target, 1024 * 1024)
@@ -37,13 +47,10 @@ def take(file: Path, folder: Path) -> Path:
 
 
 def leave(file: Path, dist: Path, console: Console) -> bool:
-    """Leave a copy for later steps, with the owner of the project folder.
+    """Leave a copy for later steps, with the owner of the project folder. Return False, with a warning, if that fails.
 
     No link is followed and no file is overwritten in place: gar-publish may be root, in a folder that others can write
     to.
-
-    Returns:
-        Whether the copy is there; if not, a warning was shown.
     """
     try:
         if sys.platform == "win32":

@@ -18,8 +18,7 @@ from packaging.utils import canonicalize_name
 from gar_publish.builder import environment
 
 BACKENDS = Path(sys.prefix, "share", "gar-publish", "backends")
-"""Exists only in the image, inside gar-publish's own environment, where nothing else is put."""
-
+"""Exists only in the image."""
 PLACES = (BACKENDS, Path(sysconfig.get_path("purelib")))
 """The folders of packages in the image. A package that backends and gar-publish both require is only in the second."""
 
@@ -39,11 +38,7 @@ def asks_pypi_alone(variables: Mapping[str, str]) -> bool:
 
 
 def choose(requirements: Collection[Requirement], places: Sequence[Path] = PLACES) -> Collection[Distribution] | None:
-    """Return the distributions in these places that meet the requirements, and all that those require.
-
-    Returns:
-        None if one is missing, or has another version.
-    """
+    """Return the distributions in these places that meet the requirements, and what they require, if all are there."""
     if not places[0].is_dir():
         return None
     path = [str(place) for place in places]
@@ -65,12 +60,7 @@ def choose(requirements: Collection[Requirement], places: Sequence[Path] = PLACE
 
 
 def link(distributions: Collection[Distribution], folder: Path) -> None:
-    """Make a virtual environment with these distributions.
-
-    Args:
-        distributions: The result of `choose`. No two have a top-level name in common.
-        folder: A folder that does not exist yet.
-    """
+    """Make a virtual environment with distributions, of which no two have a top-level name in common."""
     environment.make(folder)
     base = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", "venv", base))

@@ -3,7 +3,9 @@
 Wheels are unpacked with gar-publish's own rights. Whatever must be built first is installed in the sandbox.
 """
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -13,12 +15,14 @@ from pathlib import Path
 import uv
 
 from gar_publish import certificates
-from gar_publish.builder import image_backends, variables
+from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
-from gar_publish.builder.process import Program, Works
+from gar_publish.builder.process import Program, Tail, Works
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure, Failure, Unreachable
 from gar_publish.settings.index_url import USERS
+
+_ROOTS = re.compile("UV_CACHE_DIR|XDG_")
 
 
 class Installer:
@@ -28,90 +32,78 @@ class Installer:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
         works: The running work that uv is added to.
+        are_isolated: Whether builds have users of their own. Then environments share no file with the cache.
     """
 
-    def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works) -> None:
+    def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works, *, are_isolated: bool) -> None:
         self._root = Path(scratch.anchor)
         self._works = works
-        self._variables = {
+        self.variables = {
             **variables.for_installer(environment),
             **certificates.for_uv(environment),
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "NO_COLOR": "1",
         }
+        if are_isolated:
+            (scratch / "uv").mkdir(mode=0o700)
+            self.variables |= {"UV_LINK_MODE": "copy", "TMPDIR": str(scratch / "uv")}
         if not os.access(environment.get("HOME", "/"), os.W_OK):
-            self._variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
-
-    def asks_pypi_alone(self) -> bool:
-        """Return whether uv installs from PyPI, with no other settings."""
-        return image_backends.asks_pypi_alone(self._variables)
+            self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
     def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
-        """Unpack wheels, which runs no code of theirs.
+        """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
 
-        Args:
-            environment: The environment to unpack into.
-            names: The requirements.
-            private: The URL, with a credential, of an index that wins over others; None for none.
-
-        Returns:
-            The output of uv if it failed, else None.
+        The index at the private URL, which has a credential, wins over others.
         """
         index = {}
         if private is not None:
-            others = self._variables.get("UV_INDEX", "")
+            others = self.variables.get("UV_INDEX", "")
             index = {"UV_INDEX": f"{private} {others}".strip()}
         output = self._uv(["pip", "install", "--no-build", *_into(environment, names)], index)
         return output if output is None or private is None else _scrub(output, private)
 
     def build_and_install(self, environment: Environment, names: Sequence[str], sandbox: Sandbox) -> str | None:
-        """Install what must be built first, in the sandbox and without any credential.
-
-        Returns:
-            The output of uv if it failed, else None.
-        """
+        """Install what must be built first, in the sandbox, without a credential. Return the output if it failed."""
         sandbox.give(environment.folder)
-        lines: list[str] = []
-        given = variables.without_credentials(self._variables)
-        if sandbox.user is not None:
-            given.pop("UV_CACHE_DIR", None)  # it is root's
+        output = Tail()
+        given = variables.without_credentials(self.variables)
+        if sandbox.user:
+            given = {name: value for name, value in given.items() if not _ROOTS.match(name)}
         try:
             sandbox.run(
                 [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],
                 cwd=self._root,
                 extra={**given, **sandbox.variables},
-                show=lines.append,
+                show=output.add,
             )
         except subprocess.CalledProcessError:
-            return "\n".join(lines)
-        finally:
-            sandbox.take(environment.folder)
+            return "\n".join(output.lines)
         return None
 
-    def _uv(self, arguments: Sequence[str | Path], extra: Mapping[str, str] | None = None) -> str | None:
-        """Run uv with gar-publish's own rights. Return its output if it failed, else None.
+    def compile(self, environment: Environment) -> None:
+        """Compile an environment's modules, with a Python that runs no code of it."""
+        command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(environment.site)]
+        program = Program(command, cwd=self._root, environment={}, umask=0o022)
+        with contextlib.suppress(subprocess.CalledProcessError):  # a module may be for another Python
+            self._works.follow(program, lambda _: None)
 
-        It runs in the root folder: uv obeys a uv.toml or pyproject.toml in any folder above, and every user may write
-        one to the temporary folder.
+    def _uv(self, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> str | None:
+        """Run uv with gar-publish's own rights. Return its output if it failed.
+
+        It runs in the root folder: uv obeys a uv.toml or pyproject.toml in any folder above.
         """
-        lines: list[str] = []
-        program = Program(
-            [uv.find_uv_bin(), *arguments],
-            cwd=self._root,
-            environment={**self._variables, **(extra or {})},
-            user=None,
-            umask=0o022,
-        )
+        output = Tail()
+        variables = {**self.variables, **extra}
+        program = Program([uv.find_uv_bin(), *arguments], cwd=self._root, environment=variables, umask=0o022)
         try:
-            self._works.follow(program, lines.append)
+            self._works.follow(program, output.add)
         except subprocess.CalledProcessError:
-            return "\n".join(lines)
+            return "\n".join(output.lines)
         return None
 
 
 def not_installed(output: str, project: str) -> Failure:
-    """Return the failure that the output of uv means for a project."""
     if "Failed to fetch" in output or "error sending request" in output:
         return Unreachable(
             f"The build requirements of {project} could not be downloaded.",

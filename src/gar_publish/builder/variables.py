@@ -1,8 +1,7 @@
 """Allow-lists of the environment variables for build backends and for the installer.
 
-A list of forbidden variables would never be complete: any variable may have a secret. A backend does not get the
-variables of the runner (`INPUT_*`, `ACTIONS_*`, `GITHUB_*`), of Google's tools (`GOOGLE_*`, `CLOUDSDK_*`) and of
-package indexes (`UV_*`, `PIP_*`).
+A list of forbidden variables would never be complete: any variable may have a secret. A backend gets none of those of
+the runner, of Google's tools, and of package indexes.
 """
 
 import re

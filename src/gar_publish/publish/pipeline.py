@@ -113,10 +113,8 @@ def _building(
             projects,
             formats=settings.formats,
             out=scratch,
-            console=context.console,
-            environment=context.environment,
+            context=context,
             private_index=private_index,
-            insist=context.container,
             jobs=settings.jobs,
         ) as builds,
     ):

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 import uv
 
-from tests.integration.root.rooms import NOBODY, Run
+from tests.integration.root.rooms import ANYBODY, Run
 
 ROOT = Path(__file__).parents[3]
 ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
-"""Runs a program that sees, and can kill, only its own processes: other tests build as `nobody`, too."""
+"""Runs a program that sees only its own processes, so that what is left of them can be counted."""
 
 
 @pytest.fixture(scope="module")
 def python_for_every_user() -> Iterator[str]:
     """A Python with gar-publish's dependencies that every user can run; often not the one that runs the tests."""
-    if _nobody_can_run(sys.executable):
+    if _anybody_can_run(sys.executable):
         yield sys.executable
         return
     system = "/usr/bin/python3"
-    if not _nobody_can_run(system):
+    if not _anybody_can_run(system):
         pytest.skip("no Python here that every user can run")
     folder = tempfile.mkdtemp(dir="/tmp")
     Path(folder).chmod(0o755)
@@ -57,15 +57,18 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture
 def run(python_for_every_user: str, room: Path) -> Run:
-    def run(*, variables: dict[str, str] | None = None, user: int | None = None, **orders: Any) -> dict[str, Any]:
+    def run(
+        *, variables: dict[str, str] | None = None, user: int | None = None, umask: int = -1, **orders: Any
+    ) -> dict[str, Any]:
         passed = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
         environment = {name: os.environ[name] for name in passed if name in os.environ}
         if user is not None:
             for path in (room, room / "out", *room.glob("github/**/*")):
                 os.chown(path, user, user)
         alone = user is None
+        python = orders.pop("python", python_for_every_user)
         done = subprocess.run(
-            [*(ALONE if alone else ()), python_for_every_user, Path(__file__).with_name("build_driver.py")],
+            [*(ALONE if alone else ()), python, Path(__file__).with_name("build_driver.py")],
             input=json.dumps(
                 {"workspace": str(room / "github/workspace"), "out": str(room / "out"), "alone": alone} | orders
             ),
@@ -82,6 +85,7 @@ def run(python_for_every_user: str, room: Path) -> Run:
             text=True,
             check=True,
             timeout=300,
+            umask=umask,
             user=user,
             group=user,
             extra_groups=[] if user is not None else None,
@@ -92,10 +96,10 @@ def run(python_for_every_user: str, room: Path) -> Run:
     return run
 
 
-def _nobody_can_run(python: str) -> bool:
+def _anybody_can_run(python: str) -> bool:
     script = "import sys; assert sys.version_info >= (3, 11)"
     try:
-        subprocess.run([python, "-c", script], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", check=True)
+        subprocess.run([python, "-c", script], user=ANYBODY, group=ANYBODY, extra_groups=[], cwd="/", check=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True

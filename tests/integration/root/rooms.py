@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 OWNER = (4321, 4321)
-NOBODY = 65534
+ANYBODY = 65534
+IN_TREE = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 
 Run = Callable[..., dict[str, Any]]
 
@@ -34,3 +35,8 @@ def checkout(room: Path, names: Iterable[str], files: Mapping[str, str]) -> None
 def own(workspace: Path) -> None:
     for path in [workspace, *workspace.rglob("*")]:
         os.chown(path, *OWNER, follow_symlinks=False)
+
+
+def said(result: Mapping[str, Any]) -> list[str]:
+    """Return the output of the builds."""
+    return [line for kind, line in result["said"] if kind == "foreign"]

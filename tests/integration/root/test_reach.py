@@ -1,14 +1,17 @@
-"""A build started by root: it runs as `nobody` on a copy, and reaches nothing else. Container tests run these, too."""
+"""A build started by root: it runs as a user of its own on a copy, and reaches nothing else."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.integration.root.rooms import NOBODY, OWNER, Run, needs_root, own
+import pytest
+
+from tests.integration.root.rooms import IN_TREE, OWNER, Run, checkout, needs_root, own, said
 
 ATTACKER = Path(__file__).parents[2] / "e2e/projects/attacker"
 SECRET = "canary-5b1ce5c3a7d94b6f"  # made up here; must be found nowhere
@@ -31,11 +34,15 @@ def test_files_belong_to_the_owner_and_git_works(room: Path, run: Run) -> None:
     assert changed.stdout == "?? packages/one/dist/\n"
 
 
-def test_the_source_date_is_the_last_commits(room: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    ("variables", "date"),
+    [({}, (2020, 2, 2, 0, 0, 0)), ({"SOURCE_DATE_EPOCH": "1000000000"}, (2001, 9, 9, 1, 46, 40))],
+)
+def test_the_source_date(room: Path, run: Run, variables: dict[str, str], date: tuple[int, ...]) -> None:
     _workspace(room, scm=True)
-    (wheel,) = run(insist=True, packages=["packages/one"])["files"]
+    (wheel,) = run(insist=True, packages=["packages/one"], variables=variables)["files"]
     with zipfile.ZipFile(wheel) as archive:
-        assert {entry.date_time for entry in archive.infolist()} == {(2024, 5, 6, 7, 8, 10)}
+        assert {entry.date_time for entry in archive.infolist()} == {date}
 
 
 def test_two_builds_are_identical(room: Path, run: Run) -> None:
@@ -47,21 +54,32 @@ def test_two_builds_are_identical(room: Path, run: Run) -> None:
     assert Path(second).read_bytes() == before
 
 
-def test_builds_a_requirement_as_nobody(room: Path, run: Run) -> None:
-    project = room / "github/workspace"
-    (project / "backend.py").write_text(
-        "import os, zipfile, docopt\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    print('may write', os.access(docopt.__file__, os.W_OK))\n"
-        "    zipfile.ZipFile(folder + '/a-1.0-py3-none-any.whl', 'w').close()\n"
-        "    return 'a-1.0-py3-none-any.whl'\n"
-    )
-    (project / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["docopt==0.6.2"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
-    result = run(insist=True)
+REQUIRING = """
+import os, zipfile, docopt
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    status = os.stat(docopt.__file__)
+    print("mine", status.st_uid == os.getuid() != 0, status.st_nlink, docopt.__file__)
+    zipfile.ZipFile(folder + "/a-1.0-py3-none-any.whl", "w").close()
+    return "a-1.0-py3-none-any.whl"
+"""
+
+
+def test_builds_a_requirement_as_the_user_of_its_project(room: Path, run: Run) -> None:
+    """It runs code, so that no other project may have it, nor the cache of root's installer."""
+    table = IN_TREE.replace("[]", '["docopt==0.6.2"]')
+    checkout(room, "ab", {"backend.py": REQUIRING, "pyproject.toml": table})
+    result = run(insist=True, packages=["a", "b"])
     assert result["failure"] is None
-    assert ["foreign", "may write False"] in result["said"]
+    lines = {line for line in said(result) if line.startswith("mine")}
+    assert {line.rpartition(" ")[0] for line in lines} == {"mine True 1"}
+    assert len(lines) == 2, "an environment for each"
+
+
+def test_whatever_the_umask(room: Path, run: Run) -> None:
+    _workspace(room, scm=True)
+    result = run(insist=True, packages=["packages/one"], umask=0o077)
+    assert result["failure"] is None
+    assert [Path(file).name for file in result["files"]] == ["one-3.2.1-py3-none-any.whl"]
 
 
 def test_an_attacker_reads_and_changes_nothing(room: Path, run: Run) -> None:
@@ -118,7 +136,9 @@ def test_an_attacker_reads_and_changes_nothing(room: Path, run: Run) -> None:
     assert result["failure"] is None
     (wheel,) = result["files"]
     text, loot = _loot(Path(wheel))
-    assert loot["user"] == {"uid": NOBODY, "gid": NOBODY, "groups": []}
+    user = loot["user"]["uid"]
+    assert user not in {0, OWNER[0]}
+    assert loot["user"] == {"uid": user, "gid": user, "groups": []}
     assert SECRET not in text
     assert loot["written"] == [str(report)]  # what everybody may write, and nothing of ours
     assert loot["sockets"] == []
@@ -153,14 +173,37 @@ def test_hides_this_process_from_a_build_of_the_same_user(room: Path, run: Run) 
     assert not _of_driver(loot["processes"])
 
 
-def test_a_temporary_folder_that_nobody_cannot_enter(room: Path, run: Run) -> None:
+def test_a_python_that_others_cannot_run(room: Path, run: Run, python_for_every_user: str) -> None:
     _workspace(room)
-    (room / "tmp").chmod(0o700)
-    failure = run(insist=True, packages=["packages/one"])["failure"]
+    closed = room / "closed"
+    subprocess.run([python_for_every_user, "-m", "venv", "--without-pip", closed], check=True)
+    closed.chmod(0o700)
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([python_for_every_user, "-c", script], capture_output=True, text=True, check=True).stdout
+    (next(closed.glob("lib/python3*/site-packages")) / "others.pth").write_text(packages)
+    orders = {"packages": ["packages/one"], "python": closed / "bin/python"}
+    failure = run(insist=True, **orders)["failure"]
     assert (failure["kind"], failure["anchor"]) == ("BuildFailure", "build-as-root")
-    result = run(insist=False, packages=["packages/one"])
+    assert str(closed / "bin/python") in failure["text"]
+    result = run(insist=False, **orders)
     assert "The build runs untrusted code as root" in dict(result["said"])["warning"]
     assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
+
+
+def test_a_temporary_folder_that_others_can_write_to_is_not_used(room: Path, run: Run) -> None:
+    (room / "github/workspace/backend.py").write_text(PLACE)
+    (room / "github/workspace/pyproject.toml").write_text(IN_TREE)
+    (line,) = said(run(insist=True))
+    assert re.fullmatch(r"/var/lib/gar-publish/\d+/1/source/workspace", line)
+
+
+PLACE = """
+import os, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    print(os.getcwd())
+    zipfile.ZipFile(folder + "/a-1.0-py3-none-any.whl", "w").close()
+    return "a-1.0-py3-none-any.whl"
+"""
 
 
 def test_does_not_follow_a_link_in_place_of_dist(room: Path, run: Run) -> None:
@@ -200,9 +243,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 def test_does_not_follow_a_link_in_place_of_the_source(room: Path, run: Run) -> None:
     project = room / "github/workspace"
     (project / "backend.py").write_text(FOLLOWED)
-    (project / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
+    (project / "pyproject.toml").write_text(IN_TREE)
     closed = room / "closed"
     (closed / "inside").mkdir(parents=True)
     (closed / "secret").write_text(SECRET)

@@ -1,18 +1,17 @@
 """Answers and failures of build backends. The backends are in the projects: nothing is downloaded."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.backend import Backend
-from gar_publish.builder.builds import no_index
+from gar_publish.builder.backend import Backend, Kind
 from gar_publish.builder.environments import Environments
-from gar_publish.builder.hooks import Hooks
+from gar_publish.builder.installer import Installer
+from gar_publish.builder.process import Works
 from gar_publish.builder.sandbox import Sandbox
-from gar_publish.builder.zygotes import Zygotes
 from gar_publish.errors import BadInput, BuildFailure
 
 Make = Callable[..., Backend]
@@ -24,36 +23,27 @@ GOOD = (
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def make(tmp_path: Path, clean_env: dict[str, str], said: list[str]) -> Iterator[Make]:
-    opened = ExitStack()
-
+def make(tmp_path: Path, clean_env: dict[str, str], sandbox: Sandbox, works: Works, said: list[str]) -> Make:
     def make(backend: str, table: str = TABLE, **extra: str) -> Backend:
-        tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-        tree.mkdir()
-        scratch.mkdir()
-        (tree / "backend.py").write_text(backend)
-        (tree / "pyproject.toml").write_text(table)
-        sandbox = Sandbox(scratch, None, clean_env)
-        environments = Environments(scratch, clean_env, works=sandbox.works, private_index=no_index)
-        hooks = Hooks(sandbox, Zygotes())
-        opened.callback(hooks.close)
+        (sandbox.tree / "backend.py").write_text(backend)
+        (sandbox.tree / "pyproject.toml").write_text(table)
+        environments = Environments(
+            tmp_path,
+            clean_env["PATH"],
+            Installer(tmp_path, clean_env, works, are_isolated=False),
+            are_several=False,
+            private_index=lambda _names: Future(),  # nobody waits for it
+        )
         return Backend(
-            tree,
+            tree=sandbox.tree,
             label="mine",
             sandbox=sandbox,
-            hooks=hooks,
             environments=environments,
             extra=extra,
             show=said.append,
         )
 
-    with opened:
-        yield make
+    return make
 
 
 def test_a_wheel(make: Make, said: list[str]) -> None:
@@ -142,30 +132,65 @@ def test_a_compiler_error(make: Make) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "'../../escaped.whl'",
-        "os.path.abspath('backend.py')",
-        "'nothing.whl'",
-        "'link.whl'",
-        "'folder.whl'",
-        "'pipe.whl'",
-        "None",
-        "1",
+        "../../escaped.whl",
+        "{tree}/backend.py",
+        "nothing.whl",
+        "link.whl",
+        "folder.whl",
+        "pipe.whl",
+        ".hidden.whl",
+        "-rf.whl",
+        "a b.whl",
+        "a\n.whl",
+        "ä-1.0-py3-none-any.whl",
+        "a-1.0.tar.gz",
+        "a.whl.sh",
+        "",
+        ".",
+        None,
+        1,
+        "a" * 5000 + ".whl",
     ],
 )
-def test_refuses_a_result_that_is_not_a_file_in_its_folder(make: Make, tmp_path: Path, answer: str) -> None:
+def test_refuses_a_result_that_is_no_wheel_in_its_folder(make: Make, sandbox: Sandbox, answer: object) -> None:
+    if isinstance(answer, str):
+        answer = answer.format(tree=sandbox.tree)
     backend = f"""
-import os
+import contextlib, os
 {WHEEL}
     os.chdir(wheel_directory)
-    os.symlink({str(tmp_path / "tree/backend.py")!r}, "link.whl")
+    answer = {answer!r}
+    os.symlink({str(sandbox.tree / "backend.py")!r}, "link.whl")
     os.mkdir("folder.whl")
     os.mkfifo("pipe.whl")
-    open("../../escaped.whl", "w").close()
-    return {answer}
+    if answer != "nothing.whl":
+        with contextlib.suppress(OSError, TypeError):
+            open(answer, "x").close()
+    return answer
 """
     with pytest.raises(BuildFailure) as caught:
         make(backend).make("wheel")
     assert caught.value.anchor == "build-failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("wheel", "a-1.0-py3-none-any.whl"),
+        ("wheel", "A_b.c-1!2.0.post1+local.1-1-cp311.py3-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"),
+        ("wheel", "7zip-1.0-py3-none-any.whl"),
+        ("sdist", "a-1.0.tar.gz"),
+        ("sdist", "A.b-c_d-1!2.0.dev1+l.tar.gz"),
+        ("sdist", "a-1.0.zip"),
+    ],
+)
+def test_takes_the_names_that_backends_give(make: Make, kind: Kind, name: str) -> None:
+    backend = f"""
+def build_{kind}(folder, *_, **__):
+    open(folder + "/" + {name!r}, "w").close()
+    return {name!r}
+"""
+    assert make(backend).make(kind).name == name
 
 
 @pytest.mark.parametrize(
@@ -177,6 +202,7 @@ import os
         "open(control + '/output.json', 'w').write('[]'); os._exit(0)",
         "open(control + '/output.json', 'w').write('{}'); os._exit(0)",
         "open(control + '/output.json', 'w').write('{\"warnings\": 1}'); os._exit(0)",
+        "open(control + '/output.json', 'w').write('{\"warnings\": [1]}'); os._exit(0)",
         "open(control + '/output.json', 'w').write('[' * 100000); os._exit(0)",
     ],
 )
@@ -201,33 +227,100 @@ def build_sdist(folder, config_settings=None): raise UnsupportedOperation()
         make(backend).make("sdist")
 
 
-def test_unpacks_an_sdist(make: Make, tmp_path: Path) -> None:
-    backend = """
+SDIST = """
 import io, tarfile
 def build_sdist(folder, config_settings=None):
     with tarfile.open(folder + "/a-1.0.tar.gz", "w:gz") as archive:
-        archive.add("backend.py", "a-1.0/backend.py")
+        for name in NAMES:
+            archive.add(name, "a-1.0/" + name)
+        for name, target in LINKS.items():
+            link = tarfile.TarInfo("a-1.0/" + name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
     return "a-1.0.tar.gz"
 """
-    maker = make(backend)
-    tree = maker.unpack(maker.make("sdist"))
-    assert [file.name for file in tree.iterdir()] == ["backend.py"]
-    assert tree.is_relative_to(tmp_path / "scratch")
 
 
-def test_refuses_an_invalid_sdist(make: Make) -> None:
-    backend = """
+def sdist(*names: str, **links: str) -> str:
+    """Return a backend that puts files and links (`__` is a dot) into an sdist, and builds a wheel of it."""
+    targets = {name.replace("__", "."): target for name, target in links.items()}
+    return f"NAMES, LINKS = {names!r}, {targets!r}\n{SDIST}\n{GOOD}"
+
+
+def test_builds_a_wheel_from_an_sdist(make: Make, tmp_path: Path) -> None:
+    maker = make(sdist("backend.py", "pyproject.toml"))
+    unpacked = maker.unpacked(maker.make("sdist"))
+    assert sorted(file.name for file in unpacked.tree.iterdir()) == ["backend.py", "pyproject.toml"]
+    assert unpacked.tree.name == "a-1.0"
+    assert unpacked.tree.is_relative_to(tmp_path / "scratch-of-tree")
+    assert unpacked.make("wheel").name == "a-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("folder", ["back", "deep/er"])
+def test_a_backend_in_a_folder_of_the_sdist(make: Make, sandbox: Sandbox, said: list[str], folder: str) -> None:
+    """The one that is called is that of the sdist."""
+    (sandbox.tree / folder).mkdir(parents=True)
+    (sandbox.tree / folder / "backend.py").write_text(f"{sdist(folder, 'pyproject.toml')}\nprint('mine', __file__)\n")
+    maker = make("", TABLE.replace('["."]', f'["{folder}"]'))
+    unpacked = maker.unpacked(maker.make("sdist"))
+    said.clear()
+    unpacked.make("wheel")
+    assert set(said) == {f"mine {unpacked.tree / folder / 'backend.py'}"}
+
+
+@pytest.mark.parametrize("path", ["..", "{outside}/out", "../out", "a/../../out"])
+def test_a_backend_path_that_leads_out_of_the_sdist(make: Make, sandbox: Sandbox, tmp_path: Path, path: str) -> None:
+    table = TABLE.replace('["."]', f'["{path.format(outside=tmp_path)}"]')
+    (sandbox.tree / "settings.toml").write_text(table)
+    maker = make(sdist("backend.py", "settings.toml", pyproject__toml="settings.toml"))
+    with pytest.raises(BadInput):
+        maker.unpacked(maker.make("sdist"))
+    assert not list(tmp_path.rglob("out"))
+
+
+def test_the_settings_of_an_sdist_may_be_a_link_inside_of_it(make: Make, sandbox: Sandbox) -> None:
+    (sandbox.tree / "settings.toml").write_text(TABLE)
+    maker = make(sdist("backend.py", "settings.toml", pyproject__toml="settings.toml"))
+    unpacked = maker.unpacked(maker.make("sdist"))
+    assert unpacked.make("wheel").name == "a-1.0-py3-none-any.whl"
+
+
+def test_the_settings_of_an_sdist_are_not_read_from_outside(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    for target in (str(tmp_path / "pyproject.toml"), "../../../../pyproject.toml", "pyproject.toml"):
+        maker = make(sdist("backend.py", pyproject__toml=target))
+        with pytest.raises(BuildFailure) as caught:
+            maker.unpacked(maker.make("sdist"))
+        assert caught.value.anchor == "build-failed"
+
+
+def test_the_settings_of_an_sdist_cannot_change_later(make: Make) -> None:
+    """The hooks of the wheel run where the sdist was unpacked."""
+    evil = TABLE.replace('"backend"', '"evil"')
+    hook = (
+        f"def get_requires_for_build_wheel(_=None):\n    open('pyproject.toml', 'w').write({evil!r})\n    return []\n"
+    )
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\n{hook}")
+    unpacked = maker.unpacked(maker.make("sdist"))
+    assert unpacked.make("wheel").name == "a-1.0-py3-none-any.whl"
+    assert (unpacked.tree / "pyproject.toml").read_text() == evil
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08"])
+def test_refuses_an_invalid_sdist(make: Make, content: bytes) -> None:
+    backend = f"""
 def build_sdist(folder, config_settings=None):
-    open(folder + "/a.tar.gz", "w").close()
+    open(folder + "/a.tar.gz", "wb").write({content!r})
     return "a.tar.gz"
 """
     maker = make(backend)
     with pytest.raises(BuildFailure):
-        maker.unpack(maker.make("sdist"))
+        maker.unpacked(maker.make("sdist"))
 
 
 def test_no_secret_of_this_process_reaches_a_hook(make: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_TOKEN", "x")
     make(f"import os\nprint(sorted(os.environ))\n{GOOD}").make("wheel")
     assert os.environ["SOME_TOKEN"] == "x"
+    assert any("'PATH'" in line for line in said)
     assert not any("SOME_TOKEN" in line for line in said)

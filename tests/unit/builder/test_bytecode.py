@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from gar_publish.builder.bytecode import ByteCode
-from gar_publish.builder.environment import Environment
 
 
 def environment(folder: Path, source: str = "answer = 42\n", version: str = "1.0", when: int = 1_700_000_000) -> Path:
@@ -47,22 +46,6 @@ def test_the_next_environment_compiles_nothing(kept: ByteCode, tmp_path: Path) -
     said = imported(second)
     assert f"matches {second / 'module.py'}" in said
     assert f"matches {second / 'package/__init__.py'}" in said
-
-
-def test_keeps_the_habits_of_a_backend(kept: ByteCode, tmp_path: Path) -> None:
-    name = Environment(tmp_path, "").habits("back.end:object").name
-    for number, habits in enumerate(("first", "second")):
-        site = environment(tmp_path / str(number))
-        kept.give(site)
-        file = site / "__pycache__" / name
-        assert file.exists() == (number > 0)
-        file.parent.mkdir(exist_ok=True)
-        file.unlink(missing_ok=True)
-        file.write_text(habits)
-        kept.keep(site)
-    last = environment(tmp_path / "last")
-    kept.give(last)
-    assert (last / "__pycache__" / name).read_text() == "second"
 
 
 @pytest.mark.parametrize("change", [{"version": "1.1"}, {"when": 1_700_000_001}, {"source": "answer = 43  \n"}])

@@ -1,7 +1,7 @@
 """Making and sharing build environments, with a real uv and local indexes."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -9,31 +9,50 @@ import pytest
 
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
+from gar_publish.builder.installer import Installer
+from gar_publish.builder.process import Works
 from gar_publish.builder.sandbox import Sandbox
+from gar_publish.builder.templates import Templates
+from gar_publish.builder.variables import for_backend
 from gar_publish.errors import BuildFailure, Unreachable
 from tests.unit.builder.indexes import TOKEN, Index, run
 from tests.unit.servers import Reply, serve
 from tests.wheels import make_wheel
 
+Ask = Callable[[Collection[str]], str | None]
+
 
 class Here:
-    """Environments for one sandbox."""
+    """Environments of projects in one sandbox in place."""
 
-    def __init__(self, scratch: Path, variables: dict[str, str], ask: Callable[[Collection[str]], str | None]) -> None:
+    def __init__(self, scratch: Path, variables: dict[str, str], ask: Ask, *, are_several: bool) -> None:
         def private_index(names: Collection[str]) -> "Future[str | None]":
             answer: Future[str | None] = Future()
             answer.set_result(ask(names))
             return answer
 
-        self._sandbox = Sandbox(scratch, None, variables)
-        self._made = Environments(scratch, variables, works=self._sandbox.works, private_index=private_index)
+        works = Works()
+        given = for_backend(variables, personal=True)
+        self._sandbox = Sandbox(scratch, scratch, given, works, Templates(given))
+        self._made = Environments(
+            scratch,
+            variables["PATH"],
+            Installer(scratch, variables, works, are_isolated=False),
+            are_several=are_several,
+            private_index=private_index,
+        )
 
     def get(self, requirements: Collection[str], *, project: str) -> Environment:
         return self._made.get(requirements, project=project, sandbox=self._sandbox)
 
 
 def environments(
-    tmp_path: Path, variables: dict[str, str], *, private: str | None = None, asked: list[Collection[str]] | None = None
+    tmp_path: Path,
+    variables: dict[str, str],
+    *,
+    private: str | None = None,
+    asked: list[Collection[str]] | None = None,
+    are_several: bool = True,
 ) -> Here:
     def private_index(names: Collection[str]) -> str | None:
         if asked is not None:
@@ -42,7 +61,7 @@ def environments(
 
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
-    return Here(scratch, variables, private_index)
+    return Here(scratch, variables, private_index, are_several=are_several)
 
 
 def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
@@ -52,6 +71,25 @@ def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict
     assert made.get([], project="three") is not first
     assert run(first.python_executable, "import sample, sys; print(sys.prefix)") == str(first.folder)
     assert first.make_extra_environ()["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
+
+
+@pytest.mark.parametrize("are_several", [True, False])
+def test_an_import_is_shared_by_several_projects_alone(
+    tmp_path: Path, variables: dict[str, str], index: Index, *, are_several: bool
+) -> None:
+    made = environments(tmp_path, {**variables, "UV_DEFAULT_INDEX": index.url()}, are_several=are_several)
+    assert made.get(["sample"], project="one").is_trusted is are_several
+
+
+def test_the_installer_gets_requirements_in_order(
+    tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may choose versions by the order, and a set has another one in each run."""
+    seen: list[Sequence[str]] = []
+    monkeypatch.setattr(Installer, "install_wheels", lambda _self, _folder, names, _private: seen.append(names))
+    made = environments(tmp_path, variables)
+    made.get({"wheel", "setuptools>64", "setuptools<80", "a", "b", "c"}, project="one")
+    assert seen == [["a", "b", "c", "setuptools<80", "setuptools>64", "wheel"]]
 
 
 def test_the_private_repository_wins(tmp_path: Path, variables: dict[str, str]) -> None:

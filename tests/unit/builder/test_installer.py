@@ -13,7 +13,7 @@ from tests.unit.builder.indexes import TOKEN, Index, run
 @pytest.fixture
 def installer(tmp_path: Path, variables: dict[str, str], index: Index) -> Installer:
     (tmp_path / "scratch").mkdir()
-    return Installer(tmp_path / "scratch", {**variables, "UV_DEFAULT_INDEX": index.url()}, Works())
+    return Installer(tmp_path / "scratch", {**variables, "UV_DEFAULT_INDEX": index.url()}, Works(), are_isolated=False)
 
 
 def test_the_output_of_uv_has_no_credential(tmp_path: Path, installer: Installer) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.process import Program, Works
+from gar_publish.builder.process import LONGEST_LINE, Program, Works
+from tests.unit.builder.hooks import runs
 
 
 def run_here(command: Sequence[str | Path], *, cwd: Path, show: Callable[[str], None]) -> None:
-    Works().follow(Program(command, cwd=cwd, environment=os.environ, user=None), show)
+    Works().follow(Program(command, cwd=cwd, environment=os.environ), show)
 
 
 def python(script: str) -> list[str | Path]:
@@ -37,7 +38,7 @@ def test_output_that_is_not_text_and_a_line_that_never_ends(tmp_path: Path) -> N
     run_here(python(script), cwd=tmp_path, show=seen.append)
     assert seen[0] == "\ufffd"
     assert "".join(seen[1:]) == "x" * 200_000
-    assert max(map(len, seen)) <= 65536
+    assert max(map(len, seen)) <= LONGEST_LINE
 
 
 def test_a_program_that_fails(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ SLEEPER = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', '
 def test_ends_what_a_program_leaves_running(tmp_path: Path) -> None:
     seen: list[str] = []
     run_here(python(SLEEPER + "print(p.pid)"), cwd=tmp_path, show=seen.append)
-    assert not _runs(int(seen[0]))
+    assert not runs(int(seen[0]))
 
 
 def test_does_not_wait_for_a_daemon_that_keeps_the_output_open(tmp_path: Path) -> None:
@@ -76,17 +77,4 @@ def test_an_interruption_ends_it(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_here(python(SLEEPER + "print(p.pid, flush=True); p.wait()"), cwd=tmp_path, show=show)
-    assert not _runs(int(seen[0]))
-
-
-def _runs(pid: int) -> bool:
-    """Return whether a process runs; a killed one may still wait for init to reap it."""
-    for _ in range(200):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        if (status := Path(f"/proc/{pid}/stat")).exists() and status.read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
-        time.sleep(0.01)
-    return True
+    assert not runs(int(seen[0]))

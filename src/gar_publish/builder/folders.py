@@ -1,0 +1,92 @@
+"""The folder of root's builds, and the folders that are shut meanwhile (Linux)."""
+
+import contextlib
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+
+from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT
+from gar_publish.errors import BuildFailure
+
+FOLDER = Path("/var/lib/gar-publish")
+"""Below this, builds have the same paths in each run, and no other user can put a file above them."""
+
+_RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
+
+
+@contextlib.contextmanager
+def folder_for_builds(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Make a folder that no other run uses, and remove it afterwards.
+
+    It is below TMPDIR, if that is set, and everybody can enter the folders above it, and only root can write to them.
+
+    Raises:
+        BuildFailure: It cannot be made.
+    """
+    given = Path(environment.get("TMPDIR") or "/tmp").resolve() / "gar-publish"  # noqa: S108 - looked at before its use
+    parent = given if "TMPDIR" in environment and all(map(_is_roots, given.parents)) else FOLDER
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        parent.chmod(0o711)  # whatever the umask
+        folder = next(each for number in count(1) if _is_locked(each := parent / str(number)))
+        remove(folder)
+        folder.mkdir()
+        folder.chmod(0o711)
+    except OSError as error:
+        raise BuildFailure(
+            f"The folder {parent} could not be made, in which root's builds run.",
+            fix=f"make {FOLDER} writable for root, or set TMPDIR to a folder that only root can write to",
+            anchor="build-folder",
+            detail=str(error),
+        ) from error
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of untrusted code: however deep it is, and without following a link."""
+    subprocess.run(["/bin/rm", "-rf", "--", folder], env={}, stderr=subprocess.DEVNULL, check=False)
+
+
+def _is_locked(folder: Path) -> bool:
+    """Return whether this process could lock a folder. It keeps the lock: a thread may still remove files there."""
+    lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    return True
+
+
+def _is_roots(folder: Path) -> bool:
+    status = folder.stat() if folder.exists() else None
+    return status is None or (status.st_uid == 0 and status.st_mode & 0o023 == 0o001)
+
+
+def shut(environment: Mapping[str, str], scratch: Path) -> Callable[[], None]:
+    """Let only root enter the folders of the workspace and of the runner's files. Return what opens them again.
+
+    In a container action they are mounted below `/github`, and every user may read them. The workspace may have the
+    token of actions/checkout; newer versions keep it in the runner's temporary folder.
+    """
+    needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), HOOK_SCRIPT, TEMPLATE_SCRIPT]
+    files = [Path(environment[f"GITHUB_{name}"]) for name in _RUNNERS_FILES if environment.get(f"GITHUB_{name}")]
+    modes: dict[Path, int] = {}
+    for folder in {file.resolve().parent for file in files}:
+        if not any(path.resolve().is_relative_to(folder) for path in needed) and folder.is_dir():
+            modes[folder] = stat.S_IMODE(folder.stat().st_mode)
+            folder.chmod(0o700)
+
+    def open_again() -> None:
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+
+    return open_again

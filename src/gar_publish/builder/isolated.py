@@ -1,0 +1,206 @@
+"""Root's builds: each project has a user of its own and a tree of its own, and leaves no process behind (Linux).
+
+It is not the owner of the workspace: that user also owns the runner's files for variables and paths, and the files of
+other steps.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+
+import uv
+
+from gar_publish.builder.folders import folder_for_builds, remove, shut
+from gar_publish.builder.process import Show, Works
+from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
+from gar_publish.builder.template import Order
+from gar_publish.builder.templates import HOOK_SCRIPT, Kind, Templates
+from gar_publish.builder.tree import Trees
+from gar_publish.builder.users import Keeper, most_processes, new_ids
+from gar_publish.context import Context
+from gar_publish.errors import BuildFailure
+from gar_publish.process import become_subreaper
+from gar_publish.projects.find import Project
+
+_NAME = "gar-publish"
+_GIT_CONFIG = "[core]\n\ttrustctime = false\n\tcheckStat = minimal\n"
+"""A hard link has another inode, and other times, than git's index says."""
+
+
+class Isolated(Sandbox):
+    """Runs the code of one project as a user of its own.
+
+    Args:
+        user: The user's id.
+        keeper: Ends the user's processes.
+        processes: The most processes of the user; the other arguments are those of `Sandbox`.
+    """
+
+    def __init__(
+        self,
+        tree: Path,
+        scratch: Path,
+        variables: Mapping[str, str],
+        works: Works,
+        templates: Templates,
+        *,
+        user: int,
+        keeper: Keeper,
+        processes: int,
+    ) -> None:
+        super().__init__(tree, scratch, variables, works, templates)
+        self.user = user
+        self._keeper = keeper
+        self._processes = processes
+        home = self.closed_folder("home")
+        (home / ".gitconfig").write_text(_GIT_CONFIG)
+        self.give(home)
+        own = {"HOME": str(home), "USER": _NAME, "LOGNAME": _NAME, "TMPDIR": str(self.folder("tmp"))}
+        self.variables = {**variables, **own}
+
+    def give(self, folder: Path) -> None:
+        for parent, folders, files in os.walk(folder, topdown=False):  # no folder is entered after it was given
+            for name in (*folders, *files):
+                os.chown(Path(parent, name), self.user, self.user, follow_symlinks=False)
+        os.chown(folder, self.user, self.user)
+        folder.chmod(0o700)
+
+    def run(
+        self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
+    ) -> None:
+        with self._templates.one(Kind(sys.executable)) as launcher:
+            self._works.follow(launcher.order(self.order(cwd, command, extra or {})), show)
+
+    def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
+        return {**super().order(folder, arguments, extra), "user": self.user, "processes": self._processes}
+
+    def end(self) -> None:
+        self._keeper.end_all(self.user)
+
+
+class IsolatedSandboxes(Sandboxes):
+    """Sandboxes that each have a user and a tree. Only root can write to `scratch`, and everybody can enter it."""
+
+    are_isolated = True
+
+    def __init__(self, scratch: Path, projects: Sequence[Project], context: Context, most: int) -> None:
+        super().__init__(scratch, context.environment)
+        copies = scratch / "workspace"
+        copies.mkdir(mode=0o700)
+        self._trees = Trees(context.workspace, [each.folder for each in projects], copies, context.environment)
+        self._ids = new_ids()
+        self._processes = most_processes(most)
+        self._keeper = Keeper(next(self._ids))
+        self._users: set[int] = set()
+        self._lock = Lock()
+        self._stopped = False
+
+    @contextlib.contextmanager
+    def open(self, project: Project, number: int) -> Iterator[Sandbox]:
+        folder = self.scratch / str(number)
+        try:
+            with self._user() as user:
+                folder.mkdir()
+                folder.chmod(0o711)
+                tree = self._trees.make(project.folder, folder / "source", user)
+                yield self._sandbox(tree, folder, user)
+        finally:
+            remove(folder)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            users = list(self._users)
+        super().stop()
+        failed: list[NotEnded] = []
+        for user in users:
+            try:
+                self._keeper.end_all(user)
+            except NotEnded as failure:
+                failed.append(failure)
+        if failed:
+            raise failed[0]
+
+    def clear(self) -> None:
+        self._templates.close()
+        remove(self.scratch)
+
+    def close(self) -> None:
+        """End the keeper, after `stop`."""
+        self._keeper.close()
+
+    def check(self) -> None:
+        """See whether another user can run this Python, which may be below /root.
+
+        Raises:
+            BuildFailure: It cannot.
+        """
+        script = "import sys; [open(file) for file in sys.argv[1:]]"
+        command: list[str | Path] = [sys.executable, "-I", "-c", script, HOOK_SCRIPT, uv.find_uv_bin()]
+        lines: list[str] = []
+        folder = self.scratch / "check"
+        folder.mkdir()
+        try:
+            with self._user() as user:
+                self._sandbox(folder, folder, user).run(command, cwd=self.scratch, show=lines.append)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.stop()
+            raise BuildFailure(
+                "The build cannot run as a user of its own, and must not run as root.",
+                cause=f"other users than root cannot run {sys.executable}",
+                fix="use an image in which every user can run Python, or start gar-publish as an ordinary user",
+                anchor="build-as-root",
+                detail="\n".join([*lines, str(error)]),
+            ) from error
+        finally:
+            remove(folder)
+
+    def _sandbox(self, tree: Path, folder: Path, user: int) -> Isolated:
+        given = (tree, folder, self._variables, self.works, self._templates)
+        return Isolated(*given, user=user, keeper=self._keeper, processes=self._processes)
+
+    @contextlib.contextmanager
+    def _user(self) -> Iterator[int]:
+        """Lend the id of a new user. Afterwards, end its processes."""
+        with self._lock:
+            if self._stopped:
+                raise ConnectionAbortedError("the run has ended")
+            user = next(self._ids)
+            self._users.add(user)
+        try:
+            yield user
+        finally:
+            self._keeper.end_all(user)
+            self._users.discard(user)
+
+
+@contextlib.contextmanager
+def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iterator[IsolatedSandboxes | None]:
+    """Make the sandboxes of root's run, of which `most` are open at once; None if they cannot be made, and need not.
+
+    Raises:
+        BuildFailure: They cannot be made, and this is a container.
+    """
+    become_subreaper()
+    with contextlib.ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(folder_for_builds(context.environment))
+            sandboxes = IsolatedSandboxes(scratch, projects, context, most)
+            sandboxes.check()
+        except BuildFailure as failure:
+            if context.container:
+                raise
+            context.console.warning(f"The build runs untrusted code as root: {failure.cause or failure.detail}.")
+            yield None
+            return
+        open_again = shut(context.environment if context.container else {}, scratch)
+        try:
+            yield sandboxes
+        finally:
+            sandboxes.stop()
+            open_again()
+            sandboxes.close()

@@ -1,0 +1,170 @@
+"""Processes that fork for each order, which saves the start of Python and the imports of a backend (Linux)."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pyproject_hooks
+
+from gar_publish.builder import template
+from gar_publish.builder.process import Running
+
+HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
+TEMPLATE_SCRIPT = Path(template.__file__)
+
+_MODULES: Mapping[str, str] = {
+    "flit_core.buildapi": "",
+    "hatchling.build": """
+        hatchling.builders.wheel hatchling.bridge.app hatchling.metadata.core email.headerregistry trove_classifiers
+        packaging.requirements packaging.licenses
+    """,
+    "pdm.backend": "pdm.backend.base pdm.backend.config email.generator pickle importlib.metadata",
+    "poetry.core.masonry.api": """
+        poetry.core.factory poetry.core.json poetry.core.pyproject.toml poetry.core.poetry
+        poetry.core.masonry.builders.wheel poetry.core.masonry.metadata poetry.core.packages.project_package
+        poetry.core.packages.directory_dependency poetry.core.spdx.helpers poetry.core.vcs
+    """,
+    "setuptools.build_meta": """
+        setuptools.config._validate_pyproject setuptools.config._apply_pyprojecttoml setuptools.command.bdist_wheel
+        setuptools.command.bdist_egg setuptools.command.bdist_rpm setuptools.command.build_clib
+        setuptools.command.build_ext setuptools.command.build_py setuptools.command.dist_info
+        setuptools.command.editable_wheel setuptools.command.install_egg_info setuptools.command.install_lib
+        setuptools.command.install_scripts
+    """,
+}
+"""What each backend imports in every build, and nothing that reads a variable of the build when it is imported.
+
+`pdm.backend.wheel` is left out for that: it reads SOURCE_DATE_EPOCH. None of them starts a thread or opens a file.
+"""
+_MOST = 8  # templates that run at the same time
+_MODULES_OF = {**_MODULES, "setuptools.build_meta:__legacy__": _MODULES["setuptools.build_meta"]}
+
+
+class Kind(NamedTuple):
+    """The Python of templates, and the backend that they import (`build-backend`); none if they run programs."""
+
+    python: str
+    backend: str = ""
+
+
+def has_template(backend: str) -> bool:
+    """Return whether a backend can be imported once for several projects."""
+    return sys.platform == "linux" and backend in _MODULES_OF
+
+
+class Fork(Running):
+    """A fork of a template, which waits for it. Nothing else may be ordered meanwhile."""
+
+    def __init__(self, channel: socket.socket, order: template.Order) -> None:
+        self._channel = channel
+        self._code: int | None = None
+        self._lock = threading.Lock()
+        reader, writer = os.pipe()
+        output = os.fdopen(reader, "rb")
+        try:
+            socket.send_fds(channel, [json.dumps(order).encode()], [writer])
+        except OSError:
+            output.close()
+            raise
+        finally:
+            os.close(writer)
+        kind, _, pid = channel.recv(32).partition(b" ")
+        if kind != b"pid":
+            output.close()
+            raise ConnectionAbortedError("the template has ended")
+        super().__init__(output)
+        self._group = 0 if order["user"] else int(pid)
+
+    def wait(self) -> int:
+        with self._lock:
+            if self._code is None:
+                self._code = int(self._channel.recv(16) or -9)
+            return self._code
+
+    def end(self) -> None:
+        if self._group and self._code is None:  # those of another user are ended by the keeper
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+
+
+class Template:
+    """A running process of `template.py`, which has these variables alone."""
+
+    def __init__(self, kind: Kind, variables: Mapping[str, str]) -> None:
+        modules = [kind.backend.partition(":")[0], *_MODULES_OF[kind.backend].split()] if kind.backend else []
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [kind.python, TEMPLATE_SCRIPT, str(theirs.fileno()), HOOK_SCRIPT, *modules],
+                cwd="/",
+                env=dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # its forks get other pipes, and see whether one can seek when they start
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def order(self, order: template.Order) -> Fork:
+        """Return a fork that carries out an order. Raise OSError if the template has ended."""
+        return Fork(self._channel, order)
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """End it. A fork ends with it."""
+        self._process.kill()
+        self._process.communicate()
+        self._channel.close()
+
+
+class Templates:
+    """The templates of a run. Threads may share it; each template serves one of them at a time."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._lock = threading.Lock()
+        self._idle: list[tuple[Kind, Template]] = []
+        self._all: set[Template] = set()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def one(self, kind: Kind) -> Iterator[Template]:
+        """Lend a template. Raise OSError if it could not be started, or the run has ended."""
+        taken = self._take(kind)
+        try:
+            yield taken
+        finally:
+            with self._lock:
+                self._idle.append((kind, taken))
+
+    def _take(self, kind: Kind) -> Template:
+        with self._lock:
+            if self._closed:
+                raise ConnectionAbortedError("the run has ended")
+            for each in reversed(self._idle):
+                if each[0] == kind and not each[1].has_ended():
+                    self._idle.remove(each)
+                    return each[1]
+            if len(self._all) >= _MOST and self._idle:
+                self._all.remove(self._idle[0][1])
+                self._idle.pop(0)[1].close()
+            new = Template(kind, self._variables)
+            self._all.add(new)
+            return new
+
+    def close(self) -> None:
+        """End all templates, those that are lent too."""
+        with self._lock:
+            self._closed = True
+            while self._all:
+                self._all.pop().close()

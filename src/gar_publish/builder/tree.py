@@ -1,0 +1,235 @@
+"""The source trees of root's builds: a copy of the workspace, and a tree for each project made from it.
+
+A project may read files beside it, and git's tags above it: so a build gets all of the workspace. Its tree has folders
+of its own, hard links to the copy, which belongs to root, and real copies of the files in the project's own folder. It
+can add, replace and remove files anywhere, and changes no other project's tree.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from threading import Lock
+
+from gar_publish.builder import git_folder
+
+_SECRET_FILES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_GHA_CREDS_PATH",
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+)
+_CREDENTIALS = re.compile(r"gha-creds-.*\.json")
+_PUBLISHED = re.compile(r".*(\.whl|\.tar\.gz|\.cdx\.json|\.intoto\.json)")
+_CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir
+_BARE = {"HEAD", "objects", "refs"}
+_MOST_FILES = 20_000  # of a copy that are linked for each project; each takes 20 microseconds
+_BLOCK = 512
+_CHUNK = 16 * 1024 * 1024
+_LONGEST_PATH = 3500  # bytes; Linux allows 4096, and trees have longer paths than the workspace
+
+
+class Trees:
+    """The trees of one run. Threads may share it.
+
+    Args:
+        workspace: The folder that the run works in, resolved.
+        projects: The folders of the projects, resolved.
+        copies: A folder for the copies, which only root can enter.
+        environment: All variables that gar-publish was started with.
+
+    Attributes:
+        left_out: What the copies and the trees do not have, and why.
+    """
+
+    def __init__(self, workspace: Path, projects: Sequence[Path], copies: Path, environment: Mapping[str, str]) -> None:
+        self.left_out: dict[Path, str] = {}
+        self._workspace = workspace
+        self._projects = {str(each) for each in projects}
+        self._copies = copies
+        self._home = Path(environment["HOME"]).resolve() if environment.get("HOME") else None
+        self._secrets = {str(Path(environment[each]).resolve()) for each in _SECRET_FILES if environment.get(each)}
+        self._made: dict[Path, tuple[Path, frozenset[str]]] = {}
+        self._numbers = count()
+        self._lock = Lock()
+
+    def make(self, project: Path, folder: Path, user: int) -> Path:
+        """Make the tree of a project in a new folder, and return the project's own folder in it.
+
+        Raises:
+            OSError, ValueError: A file could not be copied.
+        """
+        root = root_of(project, self._workspace, self._home)
+        folder.mkdir()
+        folder.chmod(0o711)
+        tree = folder / (root.name or "source")
+        own = tree / project.relative_to(root)
+        with self._lock:
+            if root not in self._made:
+                self._made[root] = self._copy(root)
+        _link(*self._made[root], tree, own, user)
+        return own
+
+    def _copy(self, root: Path) -> tuple[Path, frozenset[str]]:
+        """Copy a folder. Return the copy, and which files of it the trees get: none for all."""
+        copy = self._copies / str(next(self._numbers))
+        files = 0
+        times: list[tuple[str, os.stat_result]] = []
+        waiting = [(str(root), str(copy))]
+        while waiting:
+            here, there = waiting.pop()
+            entries = self._entries(here, str(root))
+            if entries is None:
+                continue
+            os.mkdir(there, 0o700)
+            times.append((there, os.stat(here)))
+            files += len(entries)
+            is_bare = {entry.name for entry in entries} >= _BARE
+            for entry in entries:
+                source, target = entry.path, f"{there}/{entry.name}"
+                if entry.name == ".git":
+                    git_folder.copy(Path(source), Path(target), self._workspace, copy_file)
+                elif is_bare and entry.name == "config":
+                    git_folder.copy_config([Path(source)], Path(target))
+                elif entry.is_symlink():
+                    os.symlink(_relative(os.readlink(source), here, str(root)), target)
+                elif entry.is_dir():
+                    waiting.append((source, target))
+                else:
+                    copy_file(source, target)
+        for folder, status in reversed(times):
+            os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+        tracked = git_folder.tracked(copy) if files > _MOST_FILES else frozenset[str]()
+        if tracked:
+            self.left_out[root] = f"it has {files} files, so a build gets those that git tracks, and its own folder"
+        return copy, tracked
+
+    def _entries(self, folder: str, root: str) -> "list[os.DirEntry[str]] | None":
+        """Return what is copied of a folder; None if all of it is left out."""
+        if len(os.fsencode(folder)) > _LONGEST_PATH:
+            self.left_out[Path(folder)] = "its path is too long"
+            return None
+        with os.scandir(folder) as found:
+            entries = list(found)
+        kind = _generated(folder, {entry.name for entry in entries})
+        if kind and not any(f"{each}/".startswith(f"{folder}/") for each in (root, *self._projects)):
+            self.left_out[Path(folder)] = f"it is {kind}"
+            return None
+        kept = [each for each in entries if not self._is_secret(each)]
+        parent, name = os.path.split(folder)
+        if name != "dist" or parent not in self._projects:
+            return kept
+        others = [each for each in kept if not _PUBLISHED.fullmatch(each.name)]
+        return others or None
+
+    def _is_secret(self, entry: "os.DirEntry[str]") -> bool:
+        is_secret = _CREDENTIALS.fullmatch(entry.name) is not None or entry.path in self._secrets
+        if is_secret:
+            self.left_out[Path(entry.path)] = "it has credentials"
+        return is_secret
+
+
+def _generated(folder: str, names: set[str]) -> str:
+    """Return what a folder of files that no build needs is; empty for others."""
+    if "pyvenv.cfg" in names and any(os.path.lexists(f"{folder}/{each}") for each in ("bin/python", "Scripts")):
+        return "a virtual environment"
+    tag = Path(folder, "CACHEDIR.TAG")
+    if "CACHEDIR.TAG" in names and tag.is_file() and tag.read_bytes()[: len(_CACHE)] == _CACHE:
+        return "a cache"
+    return ""
+
+
+def root_of(project: Path, workspace: Path, home: Path | None) -> Path:
+    """Return what the build of a project may read: its checkout, or the workspace if that is larger.
+
+    A folder that contains the user's home (for settings) is never taken. git is not asked: run as root in another
+    user's checkout, it would refuse or obey the checkout's settings. For a submodule, the checkout above it is taken.
+    """
+    above = (project, *project.parents)
+    private = {home, *home.parents} if home else {above[-1]}
+    checkouts = [each for each in above if (each / ".git").exists() and each not in private]
+    checkout = next((each for each in checkouts if (each / ".git").is_dir()), (*checkouts, project)[0])
+    is_larger = workspace in checkout.parents and workspace not in private
+    return workspace if is_larger else checkout
+
+
+def _link(copy: Path, only: frozenset[str], tree: Path, own: Path, user: int) -> None:
+    """Make a tree of hard links to a copy, with folders, and the files in `own`, that belong to the user.
+
+    Beside `own`, it has what `only` names; everything if that is empty.
+    """
+    above = {str(each) for each in own.parents}
+    start = len(f"{copy}/")
+    times: list[tuple[str, os.stat_result]] = []
+    waiting = [(str(copy), str(tree), tree == own, not only)]
+    while waiting:
+        here, there, is_own, is_whole = waiting.pop()
+        os.mkdir(there)
+        status = os.stat(here)
+        times.append((there, status))
+        with os.scandir(here) as entries:
+            for entry in entries:
+                target = f"{there}/{entry.name}"
+                is_within = is_own or target == str(own)
+                if not (is_within or is_whole or target in above or entry.path[start:] in only):
+                    continue
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), target)
+                elif entry.is_dir():
+                    waiting.append((entry.path, target, is_within, is_whole or entry.name == ".git"))
+                elif is_own:
+                    copy_file(entry.path, target)
+                    os.chown(target, user, user)
+                else:
+                    os.link(entry.path, target)
+    for folder, status in reversed(times):
+        os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.chown(folder, user, user)
+    os.chmod(tree, 0o700)
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy a file with its time and its holes, so that every user can read it. A pipe, device or socket is left out."""
+    if not stat.S_ISREG(os.lstat(source).st_mode):
+        return
+    reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(reader)
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if status.st_blocks * _BLOCK < status.st_size:
+                _copy_with_holes(reader, writer, status.st_size)
+            else:
+                while os.sendfile(writer, reader, None, _CHUNK):
+                    pass
+            mode = stat.S_IMODE(status.st_mode) & 0o777
+            os.fchmod(writer, mode | (0o555 if mode & 0o100 else 0o444))
+            os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _copy_with_holes(reader: int, writer: int, size: int) -> None:
+    end = 0
+    while True:
+        try:
+            start = os.lseek(reader, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # there is only a hole left
+                break
+            raise
+        end = os.lseek(reader, start, os.SEEK_HOLE)
+        os.lseek(writer, start, os.SEEK_SET)
+        while start < end and (sent := os.sendfile(writer, reader, start, min(end - start, _CHUNK))):
+            start += sent
+    os.ftruncate(writer, size)
+
+
+def _relative(link: str, folder: str, root: str) -> str:
+    """Return a link's target so that it leads to the same file of the copy, not to the workspace."""
+    is_inside = os.path.commonpath([root, link]) == root if os.path.isabs(link) else False
+    return os.path.relpath(link, folder) if is_inside else link

@@ -1,0 +1,234 @@
+"""Copies of a workspace, and trees of links to them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gar_publish.builder import tree
+from gar_publish.builder.tree import Trees, copy_file, root_of
+
+SECRET = "canary-8c1f0e"
+USER = 1_899_999_999
+NO_OTHER = -1
+"""The user who stays the owner (`man 2 chown`)."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only root's builds get trees, on Linux")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "checkout"
+    (folder / "package").mkdir(parents=True)
+    (folder / "package/setup.py").write_text("setup()")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    yield folder
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)  # too deep for Python in one test
+
+
+def make(workspace: Path, project: str = "package", *, user: int = NO_OTHER, **environment: str) -> tuple[Path, Trees]:
+    """The tree of a project, and what made it."""
+    copies = workspace.parent / "copies"
+    copies.mkdir()
+    trees = Trees(workspace, [workspace / project], copies, environment)
+    return trees.make(workspace / project, workspace.parent / "place", user), trees
+
+
+def test_the_root_of_a_project(workspace: Path, tmp_path: Path) -> None:
+    assert root_of(workspace / "package", tmp_path / "elsewhere", None) == workspace
+    assert root_of(workspace, tmp_path / "elsewhere", None) == workspace
+    assert root_of(workspace / "package", workspace / "package", None) == workspace
+    assert root_of(workspace / "package", tmp_path, None) == tmp_path, "the workspace is larger"
+
+
+def test_the_root_of_a_project_outside_of_git(tmp_path: Path) -> None:
+    assert root_of(tmp_path / "a", tmp_path / "b", None) == tmp_path / "a"
+    assert root_of(tmp_path / "a", tmp_path, None) == tmp_path
+
+
+def test_the_root_is_never_a_folder_with_the_home(workspace: Path, tmp_path: Path) -> None:
+    for home in (workspace, workspace / "home"):
+        assert root_of(workspace / "package", workspace, home) == workspace / "package"
+    assert root_of(tmp_path / "a", Path("/"), None) == tmp_path / "a"
+
+
+def test_the_root_of_a_submodule_is_the_checkout_around_it(workspace: Path) -> None:
+    (workspace / "package/.git").write_text("gitdir: ../.git/modules/package\n")
+    assert root_of(workspace / "package", workspace / "package", None) == workspace
+
+
+def test_the_root_of_a_worktree_is_the_worktree(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: /elsewhere/.git/worktrees/x\n")
+    (tmp_path / "package").mkdir()
+    assert root_of(tmp_path / "package", tmp_path / "package", None) == tmp_path
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_project_owns_its_folder_and_all_folders(workspace: Path) -> None:
+    (workspace / "beside").mkdir()
+    (workspace / "beside/text").write_text("x")
+    own, _ = make(workspace, user=USER)
+    tree = workspace.parent / "place/checkout"
+    assert own == tree / "package"
+    owners = {
+        str(path.relative_to(tree)): path.lstat().st_uid for path in (tree, own, own / "setup.py", tree / "beside")
+    }
+    assert set(owners.values()) == {USER}
+    linked = (tree / "beside/text").stat()
+    assert (linked.st_uid, linked.st_nlink) == (0, 2)
+    assert (own / "setup.py").stat().st_nlink == 1
+    assert tree.stat().st_mode & 0o777 == 0o700
+
+
+def test_credentials_are_left_out(workspace: Path) -> None:
+    key = workspace / "package/key.json"
+    for file in (workspace / "gha-creds-0a1b2c.json", workspace / "package/gha-creds-0a1b2c.json", key):
+        file.write_text(SECRET)
+    (workspace / "package/data.json").write_text("{}")
+    own, trees = make(workspace, GOOGLE_APPLICATION_CREDENTIALS=str(key))
+    assert sorted(path.name for path in own.iterdir()) == ["data.json", "setup.py"]
+    assert trees.left_out[key] == "it has credentials"
+    assert len(trees.left_out) == 3
+
+
+def test_environments_and_caches_are_left_out(workspace: Path) -> None:
+    signature = "Signature: 8a477f597d28d172789f06886806bc55\n"
+    for file in (".venv/bin/python", ".venv/pyvenv.cfg", "package/.mypy_cache/CACHEDIR.TAG"):
+        (workspace / file).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / file).write_text(signature)
+    (workspace / "package/ignored.py").touch()
+    (workspace / ".gitignore").write_text("ignored.py\n")
+    own, trees = make(workspace)
+    assert sorted(path.name for path in own.iterdir()) == ["ignored.py", "setup.py"]
+    assert set(trees.left_out) == {workspace / ".venv", workspace / "package/.mypy_cache"}
+
+
+def test_what_only_looks_like_an_environment_or_a_cache_is_kept(workspace: Path) -> None:
+    for file in ("package/template/pyvenv.cfg", "package/cache/CACHEDIR.TAG"):
+        (workspace / file).parent.mkdir()
+        (workspace / file).touch()
+    (workspace / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")  # above a project
+    own, trees = make(workspace)
+    assert sorted(path.name for path in own.iterdir()) == ["cache", "setup.py", "template"]
+    assert not trees.left_out
+
+
+def test_what_the_last_run_left_is_left_out(workspace: Path) -> None:
+    (workspace / "package/dist").mkdir()
+    (workspace / "package/dist/a-1.0-py3-none-any.whl").touch()
+    own, _ = make(workspace)
+    assert not (own / "dist").exists()
+
+
+def test_a_dist_folder_of_the_projects_own_stays(workspace: Path) -> None:
+    for file in ("dist/a-1.0.tar.gz", "dist/app.js", "web/dist/b.whl"):
+        (workspace / "package" / file).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / "package" / file).touch()
+    own, _ = make(workspace)
+    assert {path.name for path in own.rglob("*") if path.is_file()} == {"setup.py", "app.js", "b.whl"}
+
+
+def test_links_stay_links_and_pipes_are_left_out(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text(SECRET)
+    (workspace / "package/outside").symlink_to(tmp_path / "outside")
+    (workspace / "package/broken").symlink_to("nowhere")
+    (workspace / "package/absolute").symlink_to(workspace / "shared")
+    (workspace / "shared").mkdir()
+    (workspace / "shared/module.py").write_text("x = 1")
+    os.mkfifo(workspace / "package/pipe")
+    own, _ = make(workspace)
+    assert (own / "outside").readlink() == tmp_path / "outside"
+    assert (own / "broken").readlink() == Path("nowhere")
+    assert (own / "absolute").readlink() == Path("../shared")
+    assert (own / "absolute/module.py").read_text() == "x = 1"
+    assert not (own / "pipe").exists()
+
+
+def test_times_modes_and_holes_are_kept(workspace: Path) -> None:
+    script, hole = workspace / "package/run.sh", workspace / "package/hole"
+    script.write_text("x")
+    script.chmod(0o750)
+    with hole.open("wb") as file:
+        file.seek(10**9)
+        file.write(b"end")
+    for path in (script, workspace / "package"):
+        os.utime(path, (1_700_000_000, 1_700_000_001))
+    own, _ = make(workspace)
+    assert [path.stat().st_mtime for path in (own / "run.sh", own)] == [1_700_000_001] * 2
+    assert (own / "run.sh").stat().st_mode & 0o777 == 0o755
+    copied = (own / "hole").stat()
+    assert copied.st_size == 10**9 + 3
+    assert copied.st_blocks * 512 < 10**6
+    with (own / "hole").open("rb") as file:
+        file.seek(10**9 - 1)
+        assert file.read() == b"\0end"
+
+
+def test_strange_names_and_deep_folders(workspace: Path) -> None:
+    os.mkdir(os.fsencode(workspace / "package") + b"/\xff\n")  # noqa: PTH102 - bytes
+    deep = workspace / "package"
+    for _ in range(1200):
+        deep = deep / "d"
+        deep.mkdir()
+    own, trees = make(workspace)
+    find = subprocess.run(["find", own, "-type", "d"], capture_output=True, check=True).stdout
+    assert find.count(b"/d\n") == 1200
+    assert b"/\xff\n\n" in find
+    assert trees.left_out == {}
+
+
+def test_a_repository_inside_has_no_credentials_either(workspace: Path) -> None:
+    config = f"[http]\n\textraheader = {SECRET}\n"
+    for place in ("package/.git", "bare.git"):
+        (workspace / place / "refs").mkdir(parents=True)
+        (workspace / place / "objects").mkdir()
+        (workspace / place / "HEAD").write_text("ref: refs/heads/main\n")
+        (workspace / place / "config").write_text(config)
+    own, _ = make(workspace)
+    assert (own / ".git/HEAD").exists()
+    assert [file.read_text() for file in own.parent.rglob("config") if SECRET in file.read_text()] == []
+
+
+def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:
+    (tmp_path / "copies").mkdir()
+    trees = Trees(tmp_path / "elsewhere", [tmp_path / "nothing"], tmp_path / "copies", {})
+    for place in ("one", "two"):  # the second is told the same
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            trees.make(tmp_path / "nothing", tmp_path / place, NO_OTHER)
+
+
+def test_a_copied_file_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(SECRET)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    copy_file(str(tmp_path / "link"), str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").exists()
+
+
+def test_of_many_files_those_that_git_tracks_are_linked(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project's own folder is still whole: it may have generated modules."""
+    for file in ("beside/tracked.txt", "beside/other.txt", "package/module.py", "apart/other.txt"):
+        (workspace / file).parent.mkdir(exist_ok=True)
+        (workspace / file).touch()
+    subprocess.run(["git", "add", "beside/tracked.txt", "package/setup.py"], cwd=workspace, check=True)
+    monkeypatch.setattr(tree, "_MOST_FILES", 5)
+    own, trees = make(workspace)
+    top = own.parent
+    found = {str(path.relative_to(top)) for path in top.rglob("*") if ".git" not in path.parts}
+    assert found == {"package", "package/setup.py", "package/module.py", "beside", "beside/tracked.txt"}
+    listed = subprocess.run(["git", "ls-files"], cwd=top, capture_output=True, text=True, check=True).stdout
+    assert listed.split() == ["beside/tracked.txt", "package/setup.py"]
+    assert "a build gets those that git tracks" in trees.left_out[workspace]
+
+
+def test_of_many_files_without_git_all_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("workspace/package/setup.py", "workspace/beside/text"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    monkeypatch.setattr(tree, "_MOST_FILES", 1)
+    own, trees = make(tmp_path / "workspace")
+    assert (own.parent / "beside/text").exists()
+    assert trees.left_out == {}
