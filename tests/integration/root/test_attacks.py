@@ -1,0 +1,36 @@
+"""Hostile builds read, change and leave nothing: each attack of `bench.attacks`, once, outside of a container."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from bench.attacks.places import Outside, Result, compiled
+from bench.attacks.table import ATTACKS, named
+from tests.integration.root.rooms import needs_root
+
+pytestmark = needs_root
+
+AT_ONCE = 4
+"""Most of the time, an attack waits for secrets."""
+
+
+@pytest.fixture(scope="module")
+def results(
+    python_for_every_user: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, "Future[Result]"]]:
+    """Start all attacks of this session."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    place = Outside(python_for_every_user, compiled(tmp_path_factory.mktemp("attacks")))
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    here = [item for item in tests if item.originalname == test_an_attack_fails.__name__]
+    names = [item.callspec.params["name"] for item in here]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {str(name): pool.submit(place.run, named(str(name))) for name in names}
+
+
+@pytest.mark.parametrize("name", [each.name for each in ATTACKS if not each.only_image])
+def test_an_attack_fails(name: str, results: dict[str, "Future[Result]"]) -> None:
+    assert results[name].result().problems == []
