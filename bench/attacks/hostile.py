@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil  # noqa: F401 - for the attacks
 import signal
 import stat
@@ -123,10 +124,10 @@ def detached(deed: Callable[[], object], count: int = 1) -> None:
 
 
 def program(*arguments: str) -> None:
-    """Start `hostile.c`, and wait until it is under way."""
+    """Start `hostile.c`, and wait until it is under way, 10 s at most."""
     started = subprocess.Popen([f"{HERE}/hostile", *arguments], stdout=subprocess.PIPE, start_new_session=True)
     assert started.stdout
-    started.stdout.read(1)
+    select.select([started.stdout], [], [], 10)  # it may have been killed
 
 
 def has_contents(path: str) -> bool:

@@ -45,6 +45,7 @@ def copy(source: Path, target: Path, workspace: Path, copy_file: Copy) -> None:
 
     Raises:
         OSError: A file could not be read or written.
+        ValueError: Objects are outside of the workspace; nothing was copied.
     """
     own = source.resolve() if source.is_dir() else _linked(source, workspace)
     if source.is_symlink() and own and not own.is_relative_to(workspace.resolve()):
@@ -52,6 +53,7 @@ def copy(source: Path, target: Path, workspace: Path, copy_file: Copy) -> None:
     if own is None:
         return
     common = own if source.is_dir() else _common(own)
+    alternates = list(_alternates(common / "objects", workspace.resolve()))
     target.mkdir()
     for name in ("objects", "refs"):
         (target / name).mkdir()
@@ -61,7 +63,7 @@ def copy(source: Path, target: Path, workspace: Path, copy_file: Copy) -> None:
         _copy_folder(common / folder, target / folder, names, copy_file)
     if own != common:
         _copy_folder(own / "refs", target / "refs", _FOLDERS["refs"], copy_file)
-    for objects in _alternates(common / "objects", workspace.resolve()):
+    for objects in alternates:
         _copy_folder(objects, target / "objects", _FOLDERS["objects"], copy_file)
     for index in (own / "index", *own.glob("sharedindex.*")):
         if _is_file(index):

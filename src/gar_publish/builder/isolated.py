@@ -149,6 +149,7 @@ class IsolatedSandboxes(Sandboxes):
                 self._sandbox(folder, folder, user).run(command, cwd=self.scratch, show=lines.append)
         except (OSError, subprocess.CalledProcessError) as error:
             self.stop()
+            self.close()
             raise BuildFailure(
                 "The build cannot run as a user of its own, and must not run as root.",
                 cause=f"other users than root cannot run {sys.executable}",

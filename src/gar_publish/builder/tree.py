@@ -90,7 +90,7 @@ class Trees:
             for entry in entries:
                 source, target = entry.path, f"{there}/{entry.name}"
                 if entry.name == ".git":
-                    git_folder.copy(Path(source), Path(target), self._workspace, copy_file)
+                    self._copy_git(Path(source), Path(target), is_top=here == str(root))
                 elif is_bare and entry.name == "config":
                     git_folder.copy_config([Path(source)], Path(target))
                 elif entry.is_symlink():
@@ -105,6 +105,14 @@ class Trees:
         if tracked:
             self.left_out[root] = f"it has {files} files, so a build gets those that git tracks, and its own folder"
         return copy, tracked
+
+    def _copy_git(self, source: Path, target: Path, *, is_top: bool) -> None:
+        try:
+            git_folder.copy(source, target, self._workspace, copy_file)
+        except ValueError as error:
+            if is_top:
+                raise
+            self.left_out[source] = str(error)
 
     def _entries(self, folder: str, root: str) -> "list[os.DirEntry[str]] | None":
         """Return what is copied of a folder; None if all of it is left out."""
