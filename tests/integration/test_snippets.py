@@ -32,6 +32,7 @@ ELSEWHERE = (
     ("README.md", "git clone ", "tests/e2e/test_demo.py"),
     ("emulator/README.md", "pip install gar-emulator", "tests/integration/test_emulator_alone.py"),
     ("emulator/README.md", ". ./emulator.env", "tests/integration/test_emulator_alone.py"),
+    ("docs/architecture.md", "flowchart ", "no test: a picture"),
     ("docs/architecture.md", "inputs ", "no test: a picture"),
     ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
     ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
