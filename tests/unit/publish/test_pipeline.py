@@ -170,8 +170,7 @@ def test_builds_begin_early(
     assert recorder.taken == recorder.take
     built = recorder.built
     assert built["projects"] == [None, "b", "a"]
-    assert (built["formats"], built["jobs"], built["insist"]) == ({"wheel"}, 3, container)
-    assert (built["console"], built["environment"]) == (context.console, context.environment)
+    assert (built["formats"], built["jobs"], built["context"]) == ({"wheel"}, 3, context)
     assert built["private_index"](["a"]).result().endswith("/upload/simple/")
     assert not built["out"].exists()
 
