@@ -65,7 +65,7 @@ class SearchingConsole:
         self.info(title)
         yield
 
-    def progress(self, filename: str, total: int) -> contextlib.nullcontext[Callable[[int], None]]:  # noqa: ARG002
+    def progress(self, filename: str, total: int) -> contextlib.nullcontext[Callable[[int], None]]:  # noqa: ARG002 - a console's
         return contextlib.nullcontext(lambda _: None)
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What hostile builds have in common. Each process that it starts ends within a minute."""
 # It uses os for paths, as such programs do, and its functions are called at once.
+# Hostile code calls the system as directly as it can, in loops of deeds that run at once.
 # ruff: noqa: B023, PTH100, PTH101, PTH102, PTH104, PTH108, PTH113, PTH116, PTH118, PTH120, PTH123, PTH207, PTH208, PTH211
 # ruff: noqa: SIM115
 

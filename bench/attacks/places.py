@@ -160,7 +160,7 @@ class Image(Place):
         except OSError:
             return False
 
-    def allows(self, attack: Attack) -> bool:  # noqa: ARG002 - all
+    def allows(self, attack: Attack) -> bool:  # noqa: ARG002 - here, all attacks run
         return True
 
     def _run(self, attack: Attack, orders: Mapping[str, Any], secret: str) -> "subprocess.CompletedProcess[str]":
