@@ -122,6 +122,8 @@ class Room:
             folder.chmod(0o1777)
         self.out.mkdir()
         self.links.mkdir()
+        if not self.cache.exists():  # the image has one
+            self.cache.mkdir(mode=0o700, parents=True)
         for name in _FILES:
             file = self.github / "file_commands" / name.lower()
             file.touch()

@@ -50,11 +50,6 @@ class Installer:
             self.variables |= {"UV_LINK_MODE": "copy", "TMPDIR": str(scratch / "uv")}
         if not os.access(environment.get("HOME", "/"), os.W_OK):
             self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
-        if are_isolated:  # every user may write to uv's lock files, wherever they can be reached
-            home = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/"), ".cache")
-            cache = Path(self.variables.setdefault("UV_CACHE_DIR", str(Path(home, "uv"))))
-            cache.mkdir(parents=True, exist_ok=True)
-            cache.chmod(0o700)
 
     def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
