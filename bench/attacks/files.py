@@ -226,6 +226,81 @@ def requires():
         formats=("wheel", "sdist"),
     ),
     Attack(
+        "what it leaves in the tree that the next project gets",
+        r"""
+def attack(folder):
+    name = wheel(folder)
+    rights = b"".join(int(each).to_bytes(2, "little") + b"\0\0" + b"\xff" * 4 for each in (1, 4, 32))
+    top = os.path.dirname(HERE)
+    for place, folders, names in os.walk(top, topdown=False):
+        if place.startswith(HERE):
+            continue
+        with contextlib.suppress(OSError):
+            os.setxattr(place, "system.posix_acl_default", b"\x02\0\0\0" + rights)
+        os.chmod(place, 0o7777)
+        for each in names:
+            os.unlink(f"{place}/{each}")
+            [lambda path: os.symlink(f"{GITHUB}/home/.netrc", path), os.mkdir, os.mkfifo][NUMBER % 3](f"{place}/{each}")
+        for each in folders[NUMBER % 2 :: 2]:
+            os.rename(f"{place}/{each}", f"{place}/{each}.evil")
+            os.symlink([GITHUB, WORKSPACE, f"{each}.evil"][NUMBER % 3], f"{place}/{each}")
+        open(f"{place}/sitecustomize.py", "w").write("raise SystemExit")
+        open(f"{place}/.gitignore", "w").write("*")
+    return name
+""",
+        count=3,
+        jobs=1,
+        neighbours=("one", "two"),
+    ),
+    Attack(
+        "folders of its tree in the hands of another project",
+        r"""
+import array
+import socket
+
+def spoil(folder):
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            os.rename(name, name + "x", src_dir_fd=folder, dst_dir_fd=folder)
+            os.symlink(f"{GITHUB}/home", name, dir_fd=folder)
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+            os.rename(name + "x", name, src_dir_fd=folder, dst_dir_fd=folder)
+    with contextlib.suppress(OSError):
+        os.fchmod(folder, 0o777)
+        os.close(os.open("sitecustomize.py", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+
+def attack(folder):
+    address = f"\0{WORKSPACE}"
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if NUMBER % 2:
+        channel.bind(address)
+        channel.listen()
+        channel.settimeout(10)
+        with contextlib.suppress(OSError):
+            giver, _ = channel.accept()
+            _, folders, _, _ = socket.recv_fds(giver, 1, 200)
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                for each in folders:
+                    spoil(each)
+    else:
+        places = [place for place, _, _ in os.walk(os.path.dirname(HERE)) if ".git/" not in place][:100]
+        for place in places:
+            os.chmod(place, 0o777)
+        until = time.monotonic() + 10
+        while channel.connect_ex(address) and time.monotonic() < until:
+            time.sleep(0.01)
+        with contextlib.suppress(OSError):
+            socket.send_fds(channel, [b"."], [os.open(each, os.O_RDONLY) for each in places])
+            time.sleep(0.2)
+    return wheel(folder)
+""",
+        count=2,
+        jobs=2,
+        neighbours=("one", "two"),
+    ),
+    Attack(
         "a full disk",
         r"""
 def fill():

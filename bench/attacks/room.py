@@ -38,6 +38,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     texts = {
         "describe": run("git", "describe", "--tags"),
         "status": run("git", "status", "--porcelain", "--ignored", "."),
+        "beside": str([line for line in run("git", "status", "-s", "--ignored").splitlines() if "evil" not in line]),
+        "mode": oct(HERE.parent.stat().st_mode),
         "shared": SHARED.read_text(),
         "listed": str(sorted(os.listdir(HERE))),
         "own": "".join(file.read_text() for file in sorted(HERE.glob("*.*"))),

@@ -6,7 +6,7 @@ other steps.
 
 import contextlib
 import os
-import subprocess
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from gar_publish.builder.folders import folder_for_builds, remove, shut
 from gar_publish.builder.process import Show, Works
 from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
 from gar_publish.builder.template import Order
-from gar_publish.builder.templates import HOOK_SCRIPT, Kind, Templates
+from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT, Kind, Templates
 from gar_publish.builder.tree import Trees
 from gar_publish.builder.users import Keeper, most_processes, new_ids
 from gar_publish.context import Context
@@ -108,6 +108,7 @@ class IsolatedSandboxes(Sandboxes):
                 folder.chmod(0o711)
                 tree = self._trees.make(project.folder, folder / "source", user)
                 yield self._sandbox(tree, folder, user)
+            self._trees.take_back(project.folder, folder / "source")
         finally:
             remove(folder)
 
@@ -132,33 +133,6 @@ class IsolatedSandboxes(Sandboxes):
     def close(self) -> None:
         """End the keeper, after `stop`."""
         self._keeper.close()
-
-    def check(self) -> None:
-        """See whether another user can run this Python, which may be below /root.
-
-        Raises:
-            BuildFailure: It cannot.
-        """
-        script = "import sys; [open(file) for file in sys.argv[1:]]"
-        command: list[str | Path] = [sys.executable, "-I", "-c", script, HOOK_SCRIPT, uv.find_uv_bin()]
-        lines: list[str] = []
-        folder = self.scratch / "check"
-        folder.mkdir()
-        try:
-            with self._user() as user:
-                self._sandbox(folder, folder, user).run(command, cwd=self.scratch, show=lines.append)
-        except (OSError, subprocess.CalledProcessError) as error:
-            self.stop()
-            self.close()
-            raise BuildFailure(
-                "The build cannot run as a user of its own, and must not run as root.",
-                cause=f"other users than root cannot run {sys.executable}",
-                fix="use an image in which every user can run Python, or start gar-publish as an ordinary user",
-                anchor="build-as-root",
-                detail="\n".join([*lines, str(error)]),
-            ) from error
-        finally:
-            remove(folder)
 
     def _sandbox(self, tree: Path, folder: Path, user: int) -> Isolated:
         given = (tree, folder, self._variables, self.works, self._templates)
@@ -190,8 +164,8 @@ def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> 
     with contextlib.ExitStack() as stack:
         try:
             scratch = stack.enter_context(folder_for_builds(context.environment))
+            _check()
             sandboxes = IsolatedSandboxes(scratch, projects, context, most)
-            sandboxes.check()
         except BuildFailure as failure:
             if context.container:
                 raise
@@ -205,3 +179,21 @@ def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> 
             sandboxes.stop()
             open_again()
             sandboxes.close()
+
+
+def _check() -> None:
+    """See whether other users can run this Python, which may be below /root.
+
+    Raises:
+        BuildFailure: They cannot.
+    """
+    for needed in (sys.executable, os.__file__, HOOK_SCRIPT, TEMPLATE_SCRIPT, uv.find_uv_bin()):
+        for path in (Path(needed), Path(needed).resolve()):
+            for each in (path, *path.parents):
+                if not each.stat().st_mode & (stat.S_IXOTH if each.is_dir() else stat.S_IROTH):
+                    raise BuildFailure(
+                        "The build cannot run as a user of its own, and must not run as root.",
+                        cause=f"other users than root need {path}, and cannot read {each}",
+                        fix="use an image in which every user can run Python, or start gar-publish as an ordinary user",
+                        anchor="build-as-root",
+                    )

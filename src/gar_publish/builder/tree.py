@@ -5,16 +5,20 @@ of its own, hard links to the copy, which belongs to root, and real copies of th
 can add, replace and remove files anywhere, and changes no other project's tree.
 """
 
+import contextlib
 import errno
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
-from itertools import count
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from gar_publish.builder import git_folder
+from gar_publish.builder.folders import remove
 
 _SECRET_FILES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -27,8 +31,18 @@ _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/ca
 _BARE = {"HEAD", "objects", "refs"}
 _MOST_FILES = 20_000  # of a copy that are linked for each project; each takes 20 microseconds
 _BLOCK = 512
+_FOLDER_MODE = 0o755
 _CHUNK = 16 * 1024 * 1024
 _LONGEST_PATH = 3500  # bytes; Linux allows 4096, and trees have longer paths than the workspace
+
+
+class _Folder(NamedTuple):
+    """A folder of a copy: its path in it, its times, the names of its folders, and the inodes of all else."""
+
+    path: str
+    times: tuple[int, int]
+    folders: set[str]
+    files: Mapping[str, int]
 
 
 class Trees:
@@ -51,7 +65,8 @@ class Trees:
         self._copies = copies
         self._home = Path(environment["HOME"]).resolve() if environment.get("HOME") else None
         self._secrets = {str(Path(environment[each]).resolve()) for each in _SECRET_FILES if environment.get(each)}
-        self._made: dict[Path, tuple[Path, frozenset[str]]] = {}
+        self._made: dict[Path, tuple[Path, list[_Folder]]] = {}
+        self._spare = defaultdict[Path, list[Path]](list)
         self._numbers = count()
         self._lock = Lock()
 
@@ -65,15 +80,33 @@ class Trees:
         folder.mkdir()
         folder.chmod(0o711)
         tree = folder / (root.name or "source")
-        own = tree / project.relative_to(root)
         with self._lock:
             if root not in self._made:
                 self._made[root] = self._copy(root)
-        _link(*self._made[root], tree, own, user)
-        return own
+            copy, contents = self._made[root]
+            spare = self._spare[root].pop() if self._spare[root] else None
+        if spare:
+            spare.rename(tree)
+        own = _inside(root, project)
+        try:
+            _equip(str(tree), str(copy), contents, own, user)
+        except OSError:
+            if not spare:
+                raise
+            remove(tree)
+            _equip(str(tree), str(copy), contents, own, user)
+        return tree / own
 
-    def _copy(self, root: Path) -> tuple[Path, frozenset[str]]:
-        """Copy a folder. Return the copy, and which files of it the trees get: none for all."""
+    def take_back(self, project: Path, folder: Path) -> None:
+        """Keep a tree that `make` made for another project. No process of its user may be left."""
+        root = root_of(project, self._workspace, self._home)
+        spare = self._copies / str(next(self._numbers))
+        (folder / (root.name or "source")).rename(spare)
+        with self._lock:
+            self._spare[root].append(spare)
+
+    def _copy(self, root: Path) -> tuple[Path, list[_Folder]]:
+        """Copy a folder. Return the copy, and what of it the trees get."""
         copy = self._copies / str(next(self._numbers))
         files = 0
         times: list[tuple[str, os.stat_result]] = []
@@ -102,9 +135,11 @@ class Trees:
         for folder, status in reversed(times):
             os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
         tracked = git_folder.tracked(copy) if files > _MOST_FILES else frozenset[str]()
-        if tracked:
-            self.left_out[root] = f"it has {files} files, so a build gets those that git tracks, and its own folder"
-        return copy, tracked
+        if not tracked:
+            return copy, list(_contents(copy, (), [""]))
+        self.left_out[root] = f"it has {files} files, so a build gets those that git tracks, and the projects' folders"
+        inside = [_inside(root, Path(each)) for each in self._projects if Path(each).is_relative_to(root)]
+        return copy, list(_contents(copy, tracked, inside))
 
     def _copy_git(self, source: Path, target: Path, *, is_top: bool) -> None:
         try:
@@ -163,39 +198,73 @@ def root_of(project: Path, workspace: Path, home: Path | None) -> Path:
     return workspace if is_larger else checkout
 
 
-def _link(copy: Path, only: frozenset[str], tree: Path, own: Path, user: int) -> None:
+def _contents(copy: Path, only: Container[str], projects: Collection[str]) -> Iterator[_Folder]:
+    """Yield the folders of a copy, each after those above it: what `only` has, git's folder, and the projects' own."""
+
+    def is_kept(path: str) -> bool:
+        is_near = any(f"{path}/".startswith(each) or each.startswith(f"{path}/") for each in projects)
+        return is_near or path in only or path.startswith(".git/")
+
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        folders, files = set[str](), dict[str, int]()
+        with os.scandir(copy / path) as found:
+            for entry in found:
+                inside = f"{path}/{entry.name}".lstrip("/")
+                if not is_kept(inside):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+                    waiting.append(inside)
+                else:
+                    files[entry.name] = entry.inode()
+        status = os.stat(copy / path)
+        yield _Folder(path, (status.st_atime_ns, status.st_mtime_ns), folders, files)
+
+
+def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: int) -> None:
     """Make a tree of hard links to a copy, with folders, and the files in `own`, that belong to the user.
 
-    Beside `own`, it has what `only` names; everything if that is empty.
+    The tree may be that of an ended build: what is as it should be in it is used again.
     """
-    above = {str(each) for each in own.parents}
-    start = len(f"{copy}/")
-    times: list[tuple[str, os.stat_result]] = []
-    waiting = [(str(copy), str(tree), tree == own, not only)]
-    while waiting:
-        here, there, is_own, is_whole = waiting.pop()
-        os.mkdir(there)
-        status = os.stat(here)
-        times.append((there, status))
-        with os.scandir(here) as entries:
-            for entry in entries:
-                target = f"{there}/{entry.name}"
-                is_within = is_own or target == str(own)
-                if not (is_within or is_whole or target in above or entry.path[start:] in only):
-                    continue
-                if entry.is_symlink():
-                    os.symlink(os.readlink(entry.path), target)
-                elif entry.is_dir():
-                    waiting.append((entry.path, target, is_within, is_whole or entry.name == ".git"))
-                elif is_own:
-                    copy_file(entry.path, target)
-                    os.chown(target, user, user)
-                else:
-                    os.link(entry.path, target)
-    for folder, status in reversed(times):
-        os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.chown(folder, user, user)
+    for path, _, folders, files in contents:
+        source, target = f"{copy}/{path}".rstrip("/"), f"{tree}/{path}".rstrip("/")
+        is_own = f"{path}/".startswith(own)
+        inodes = _claim(target, set() if is_own else folders | files.keys())
+        for name, inode in files.items():
+            if inodes.get(name) == inode:
+                continue
+            if is_own and not os.path.islink(f"{source}/{name}"):
+                copy_file(f"{source}/{name}", f"{target}/{name}")
+                os.chown(f"{target}/{name}", user, user)
+                continue
+            if name in inodes:
+                os.unlink(f"{target}/{name}")
+            os.link(f"{source}/{name}", f"{target}/{name}", follow_symlinks=False)
+    for path, times, _, _ in reversed(contents):
+        os.utime(f"{tree}/{path}", ns=times)
+        os.chown(f"{tree}/{path}", user, user)
     os.chmod(tree, 0o700)
+
+
+def _claim(folder: str, names: Collection[str]) -> dict[str, int]:
+    """Let nobody but the user of an ended build write to a folder, and return the inodes in it.
+
+    It is made anew if it has other names or an access control list. All folders above it are done already, so that
+    nobody can put a link in its place.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(folder).st_mode):
+            os.chmod(folder, _FOLDER_MODE)
+            with os.scandir(folder) as found:
+                inodes = {each.name: each.inode() for each in islice(found, len(names) + 1)}
+            if inodes.keys() <= set(names) and not any(each.startswith("system.") for each in os.listxattr(folder)):
+                return inodes
+        remove(Path(folder))
+    os.mkdir(folder)
+    os.chmod(folder, _FOLDER_MODE)  # whatever the umask
+    return {}
 
 
 def copy_file(source: str, target: str) -> None:
@@ -235,6 +304,11 @@ def _copy_with_holes(reader: int, writer: int, size: int) -> None:
         while start < end and (sent := os.sendfile(writer, reader, start, min(end - start, _CHUNK))):
             start += sent
     os.ftruncate(writer, size)
+
+
+def _inside(root: Path, project: Path) -> str:
+    """Return the path of a project in a root, with a slash at its end; nothing for the root itself."""
+    return "" if project == root else f"{project.relative_to(root)}/"
 
 
 def _relative(link: str, folder: str, root: str) -> str:

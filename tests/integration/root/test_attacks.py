@@ -25,6 +25,8 @@ SAMPLE = (
     "a .git that leads to another folder of the user, or to secrets",
     "an unpacked sdist that becomes a link, or a pipe",
     "folders that are swapped for links while root works",
+    "what it leaves in the tree that the next project gets",
+    "folders of its tree in the hands of another project",
     "names of files",
     "answers",
 )

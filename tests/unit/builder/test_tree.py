@@ -1,9 +1,11 @@
 """Copies of a workspace, and trees of links to them."""
 
 import os
+import shutil
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,99 @@ def make(workspace: Path, project: str = "package", *, user: int = NO_OTHER, **e
     copies.mkdir()
     trees = Trees(workspace, [workspace / project], copies, environment)
     return trees.make(workspace / project, workspace.parent / "place", user), trees
+
+
+def contents(folder: Path) -> dict[str, tuple[object, ...]]:
+    """What a build can see of a tree."""
+    found = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        status = path.lstat()
+        of = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        times = 0 if path.is_symlink() else status.st_mtime_ns
+        found[str(path.relative_to(folder))] = (oct(status.st_mode), status.st_uid, times, of, os.listxattr(path))
+    return found
+
+
+def spoil_neighbour(tree: Path) -> None:
+    (tree / "beside/text").unlink()
+    (tree / "beside/text").write_text("y")
+    (tree / "beside").chmod(0o2777)
+
+
+def spoil_folders(tree: Path) -> None:
+    shutil.rmtree(tree / "beside/inner")
+    (tree / "beside/inner").symlink_to("/")
+    shutil.rmtree(tree / "other")
+    (tree / "other").write_text("")
+    os.utime(tree, (0, 0))
+
+
+def spoil_files(tree: Path) -> None:
+    (tree / "beside/link").unlink()
+    os.mkfifo(tree / "beside/link")
+    (tree / "beside/text").unlink()
+    (tree / "beside/text").mkdir()
+
+
+def spoil_names(tree: Path) -> None:
+    for number in range(100):
+        (tree / f"beside/{number}").symlink_to("text")
+    (tree / ".gitignore").write_text("*")
+
+
+def spoil_own(tree: Path) -> None:
+    (tree / "package/setup.py").write_text("evil()")
+    (tree / "package/evil.egg-info").mkdir()
+
+
+def spoil_all(tree: Path) -> None:
+    """The caller does not remove the whole tree in its place."""
+    shutil.rmtree(tree)
+    tree.symlink_to("/")
+
+
+def spoil_rights(tree: Path) -> None:
+    """Give an access control list, which new files get: their owner must not read them (`man 5 acl`)."""
+    entries = [(0x01, 0, -1), (0x04, 7, -1), (0x20, 7, -1)]
+    text = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *each) for each in entries)
+    try:
+        os.setxattr(tree / "beside", "system.posix_acl_default", text)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error}")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_neighbour, spoil_folders, spoil_files, spoil_names, spoil_own, spoil_all, spoil_rights],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_a_tree_that_is_used_again_is_like_a_new_one(workspace: Path, spoil: Callable[[Path], None]) -> None:
+    for file in ("beside/text", "beside/inner/deep/text", "other/setup.py"):
+        (workspace / file).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / file).write_text("x")
+    (workspace / "beside/link").symlink_to("text")
+    places = [workspace.parent / name for name in ("new", "used", "again")]
+    copies = workspace.parent / "copies"
+    copies.mkdir()
+    trees = Trees(workspace, [workspace / "package", workspace / "other"], copies, {})
+    trees.make(workspace / "other", places[0], NO_OTHER)
+    trees.make(workspace / "package", places[1], NO_OTHER)
+    spoil(places[1] / "checkout")
+    trees.take_back(workspace / "package", places[1])
+    own = trees.make(workspace / "other", places[2], NO_OTHER)
+    assert list(places[1].iterdir()) == []
+    assert contents(own.parent) == contents(places[0] / "checkout")
+    assert (workspace / "beside/text").read_text() == "x"
+
+
+def test_a_tree_is_used_again_as_it_is(workspace: Path) -> None:
+    (workspace / "other").mkdir()
+    own, trees = make(workspace)
+    before = {path.name: path.stat().st_ino for path in own.parent.iterdir()}
+    trees.take_back(workspace / "package", workspace.parent / "place")
+    own = trees.make(workspace / "package", workspace.parent / "again", NO_OTHER)
+    after = {path.name: path.stat().st_ino for path in own.parent.iterdir()}
+    assert {name for name, inode in before.items() if after[name] == inode} >= {"other", ".git"}
 
 
 def test_the_root_of_a_project(workspace: Path, tmp_path: Path) -> None:
