@@ -1,4 +1,4 @@
-"""Measure the image and its base: the time to start and to publish, and the size.
+"""Measure the image and its base: the time to start and to publish, as root in both, and the size.
 
 The image is built on the base that the tests use: `gar-publish-base:trixie` if it exists, otherwise the Dockerfile's,
 with the certificate authorities of this machine.
@@ -21,8 +21,8 @@ import yaml
 
 from bench import projects
 from bench.measure import Case, Command
-from bench.publisher import PROVIDER, REPOSITORY
-from bench.rows import IN_IMAGE, PASS, UV_IN_BASE, UV_ON_HOST, VERSION, Size
+from bench.publisher import DIRECT, PROVIDER, REPOSITORY
+from bench.rows import FIFTY_AS_ROOT, FIFTY_IN_IMAGE, IN_IMAGE, PASS, UV_IN_BASE, UV_ON_HOST, VERSION, Size
 from bench.stage import PEERS, ROOT
 from bench.tools import Tools, Type
 from tests.runner import give_to_owner
@@ -30,11 +30,15 @@ from tests.runner import give_to_owner
 LOCAL_BASE = "gar-publish-base:trixie"
 BASE = "gar-publish-bench-base"
 IMAGE = "gar-publish-bench"
+PLAIN = "gar-publish-bench-plain"
+"""The base with gar-publish installed by pip, where root's builds find no backends."""
 PACKAGE = "small-image"
 
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 _CACHE = "/uv-cache"
+COUNT = 50
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,25 @@ class Containers:
         _docker(
             "build", "--tag", IMAGE, "--build-arg", f"BASE_IMAGE={BASE}", str(ROOT), wrong="the image cannot be built"
         )
+        plain = self.tools.stage.folder / "plain"
+        plain.mkdir()
+        for name in ("src", "README.md", "LICENSE", "pyproject.toml", "examples/hello"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            (plain / name).parent.mkdir(exist_ok=True)
+            copy(ROOT / name, plain / name)
+        (plain / "Dockerfile").write_text(
+            f"FROM {BASE}\nCOPY . /source\nRUN python3 -m venv /opt/venv && /opt/venv/bin/pip install -q /source\n"
+        )
+        _docker("build", "--tag", PLAIN, str(plain), wrong="gar-publish cannot be installed in a container")
 
     def cases(self) -> list[Case]:
-        """Return the cases: one small package in the image and with uv, and the start of containers."""
+        """Return the cases: publishing as root, one small package with uv, and the start of containers."""
         start = {VERSION: ["docker", "run", "--rm", IMAGE, "--version"]}
         start[PASS] = ["docker", "run", "--rm", BASE, "python3", "-c", "pass"]
         return [
             self._publishing(IN_IMAGE, self._ours),
+            self._workspace(FIFTY_IN_IMAGE, self._ours),
+            self._workspace(FIFTY_AS_ROOT, self._as_root),
             self._publishing(UV_IN_BASE, self._uv),
             self._publishing(UV_ON_HOST, self.tools.uv),
             *(self._starting(name, arguments) for name, arguments in start.items()),
@@ -81,6 +97,14 @@ class Containers:
             return {name: typed(projects.write(folder / "workspace", PACKAGE, f"1.{number}"))}
 
         return Case(name, prepare, lambda number: self.tools.check([PACKAGE], number))
+
+    def _workspace(self, name: str, typed: Type) -> Case:
+        def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
+            projects.write_workspace(folder / "workspace", COUNT, f"1.{number}")
+            return {name: typed(folder / "workspace")}
+
+        names = [projects.part(number) for number in range(COUNT)]
+        return Case(name, prepare, lambda number: self.tools.check(names, number), ROUNDS)
 
     def _starting(self, name: str, arguments: Sequence[str]) -> Case:
         return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ)]})
@@ -97,6 +121,8 @@ class Containers:
         inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
         given = {name: about.get("default", "") for name, about in inputs.items()}
         given |= {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
+        if (workspace / "packages").exists():
+            given["packages"] = "packages/*"
         environment = {
             **{f"INPUT_{name.upper()}": value for name, value in given.items()},
             **{f"GITHUB_{name}": f"/github/file_commands/{name.lower()}" for name in files},
@@ -112,6 +138,13 @@ class Containers:
         mounts = {folder: f"/github/{folder.name}" for folder in workspace.parent.iterdir()}
         mounts[Path("/var/run/docker.sock")] = "/var/run/docker.sock"
         return [self._run(IMAGE, [], environment, mounts, "--workdir=/github/workspace")]
+
+    def _as_root(self, workspace: Path) -> list[Command]:
+        """Return the command of gar-publish as root in a container of the base, with a warm cache of uv."""
+        cache = Path(self.tools.stage.environment["UV_CACHE_DIR"])
+        environment = {**self.tools.stage.job, "HOME": "/root", "UV_CACHE_DIR": _CACHE}
+        arguments = ["/opt/venv/bin/gar-publish", "publish", "--repository", REPOSITORY, *DIRECT, "packages/*"]
+        return [self._run(PLAIN, arguments, environment, {workspace: "/work", cache: _CACHE}, "--workdir=/work")]
 
     def _uv(self, workspace: Path) -> list[Command]:
         """Return the command of uv in a container of the base image, with a warm cache."""
