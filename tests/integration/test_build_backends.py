@@ -133,11 +133,10 @@ def test_the_source_date(workspace: Path, made: Made, given: dict[str, str], epo
         assert archive.read("epoch").decode() == epoch
 
 
-@pytest.mark.parametrize("given", ["yesterday", "-1", "0", "315619199", "4354732801", "1.5", "٣١٥٦١٩٢٠٠"])
-def test_a_source_date_that_archives_cannot_have(workspace: Path, made: Made, given: str) -> None:
+def test_nothing_is_built_with_a_wrong_source_date(workspace: Path, made: Made) -> None:
     (workspace / "setup.py").write_text("raise SystemExit('it was built')")
     with pytest.raises(BadInput, match="SOURCE_DATE_EPOCH"):
-        made("wheel", SOURCE_DATE_EPOCH=given)
+        made("wheel", SOURCE_DATE_EPOCH="yesterday")
 
 
 def test_a_requirement_that_is_an_sdist_only(workspace: Path, made: Made) -> None:

@@ -227,12 +227,7 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
 
 
 def _read_answer(file: Path) -> dict[str, Any]:
-    """Return a hook's answer, which untrusted code wrote.
-
-    Raises:
-        ValueError: It is not a JSON object, or too long.
-        OSError: It cannot be read.
-    """
+    """Return a hook's answer, which untrusted code wrote. Raise ValueError or OSError if it is none."""
     with open_regular(file) as stream:
         answer = json.loads(stream.read(_LONGEST_ANSWER))
     if not isinstance(answer, dict):

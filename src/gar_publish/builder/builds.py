@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,11 @@ from gar_publish.builder.process import Show, Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
 from gar_publish.console import Console
 from gar_publish.context import Context
-from gar_publish.errors import BadInput, BuildFailure, Failure
+from gar_publish.errors import BuildFailure, Failure
 from gar_publish.process import check_signals
 from gar_publish.projects.find import Project
+from gar_publish.settings.source_date import source_date
 
-_DATE = "1580601600"
-_FIRST_DATE, _LAST_DATE = 315_619_200, 4_354_732_800
 _TICK = 0.5
 _LONGEST_JOIN = 2
 
@@ -51,8 +50,8 @@ def building(
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
 
-    If both formats are requested, the wheel is built from the sdist, as `python -m build` and `uv build` do: this
-    proves that the sdist is complete. A copy of every file is left in the project's `dist` folder.
+    If both formats are requested, the wheel is built from the sdist, as `python -m build` does: this proves that the
+    sdist is complete. A copy of every file is left in the project's `dist` folder.
 
     Args:
         projects: The projects to build.
@@ -120,27 +119,6 @@ def _sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iter
     finally:
         sandboxes.stop()
         sandboxes.clear()
-
-
-def source_date(environment: Mapping[str, str]) -> str:
-    """Return SOURCE_DATE_EPOCH in seconds (https://reproducible-builds.org/specs/source-date-epoch).
-
-    By default it is 2020-02-02, whatever is built: then a package that has not changed is the same file again. Archives
-    cannot have dates before 1980 and after 2107; a day of distance is for time zones.
-
-    Raises:
-        BadInput: The variable is set, and is not such a date.
-    """
-    given = environment.get("SOURCE_DATE_EPOCH", "")
-    if not given:
-        return _DATE
-    if not given.isascii() or not given.isdecimal() or not _FIRST_DATE <= int(given) <= _LAST_DATE:
-        raise BadInput(
-            f"SOURCE_DATE_EPOCH is {given[:50]!r}, and not the seconds of a date from 1980-01-02 to 2107-12-30.",
-            fix="unset SOURCE_DATE_EPOCH, or correct it",
-            anchor="source-date",
-        )
-    return given
 
 
 def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:

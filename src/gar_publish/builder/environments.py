@@ -36,14 +36,12 @@ PUBLIC = frozenset(
 class Environments:
     """All environments of a run. Threads may share it.
 
-    Projects with the same requirements share an environment. Where each project has a user of its own, it belongs to
-    root, and only wheels are unpacked into it: no code of it has run, and no project can change it. One with a
-    requirement that must be built first belongs to its project, and so does that of a single project.
+    Projects with the same requirements share an environment. Where each project has a user, it belongs to root, and
+    wheels are unpacked into it, which runs no code. One with a requirement that must be built belongs to its project.
 
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         path: The PATH of gar-publish.
-        are_several: Whether several projects are built.
         byte_code: For environments in which all code runs as the user who started gar-publish.
         private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
             the private repository has one of them, else None. That index wins over others (uv's `first-index`

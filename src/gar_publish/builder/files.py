@@ -35,11 +35,7 @@ def open_regular(file: Path, most: int = _LARGEST) -> IO[bytes]:
 
 
 def take(file: Path, folder: Path) -> Path:
-    """Copy a file made by a backend to a folder where the backend cannot change it.
-
-    Raises:
-        OSError: It is not a regular file, is too large, or cannot be copied.
-    """
+    """Copy a file made by a backend to a folder where the backend cannot change it. Raise OSError if it cannot."""
     copy = folder / file.name
     with open_regular(file) as stream, copy.open("xb") as target:
         shutil.copyfileobj(stream, target, 1024 * 1024)

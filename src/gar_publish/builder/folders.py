@@ -20,27 +20,23 @@ _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY",
 
 
 @contextlib.contextmanager
-def folder_for_builds(environment: Mapping[str, str]) -> Iterator[Path]:
+def folder_for_builds() -> Iterator[Path]:
     """Make a folder that no other run uses, and remove it afterwards.
-
-    It is below TMPDIR, if that is set, and everybody can enter the folders above it, and only root can write to them.
 
     Raises:
         BuildFailure: It cannot be made.
     """
-    given = Path(environment.get("TMPDIR") or "/tmp").resolve() / "gar-publish"  # noqa: S108 - looked at before its use
-    parent = given if "TMPDIR" in environment and all(map(_is_roots, given.parents)) else FOLDER
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        parent.chmod(0o711)  # whatever the umask
-        folder = next(each for number in count(1) if _is_locked(each := parent / str(number)))
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        FOLDER.chmod(0o711)  # whatever the umask
+        folder = next(each for number in count(1) if _is_locked(each := FOLDER / str(number)))
         remove(folder)
         folder.mkdir()
         folder.chmod(0o711)
     except OSError as error:
         raise BuildFailure(
-            f"The folder {parent} could not be made, in which root's builds run.",
-            fix=f"make {FOLDER} writable for root, or set TMPDIR to a folder that only root can write to",
+            f"No folder could be made in {FOLDER}, where root's builds run.",
+            fix="mount a folder there that root can write to",
             anchor="build-folder",
             detail=str(error),
         ) from error
@@ -64,11 +60,6 @@ def _is_locked(folder: Path) -> bool:
         os.close(lock)
         return False
     return True
-
-
-def _is_roots(folder: Path) -> bool:
-    status = folder.stat() if folder.exists() else None
-    return status is None or (status.st_uid == 0 and status.st_mode & 0o023 == 0o001)
 
 
 def shut(environment: Mapping[str, str], scratch: Path) -> Callable[[], None]:

@@ -31,7 +31,6 @@ class Installer:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
-        works: The running work that uv is added to.
         are_isolated: Whether builds have users of their own. Then environments share no file with the cache.
     """
 

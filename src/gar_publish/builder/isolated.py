@@ -16,7 +16,7 @@ import uv
 
 from gar_publish.builder.folders import folder_for_builds, remove, shut
 from gar_publish.builder.process import Show, Works
-from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
+from gar_publish.builder.sandbox import Sandbox, Sandboxes
 from gar_publish.builder.template import Order
 from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT, Kind, Templates
 from gar_publish.builder.tree import Trees
@@ -32,12 +32,9 @@ _GIT_CONFIG = "[core]\n\ttrustctime = false\n\tcheckStat = minimal\n"
 
 
 class Isolated(Sandbox):
-    """Runs the code of one project as a user of its own.
+    """Runs the code of one project as a user of its own, who has at most so many processes.
 
-    Args:
-        user: The user's id.
-        keeper: Ends the user's processes.
-        processes: The most processes of the user; the other arguments are those of `Sandbox`.
+    The other arguments are those of `Sandbox`.
     """
 
     def __init__(
@@ -101,15 +98,22 @@ class IsolatedSandboxes(Sandboxes):
 
     @contextlib.contextmanager
     def open(self, project: Project, number: int) -> Iterator[Sandbox]:
+        with self._lock:
+            if self._stopped:
+                raise ConnectionAbortedError("the run has ended")
+            user = next(self._ids)
+            self._users.add(user)
         folder = self.scratch / str(number)
+        given = (folder, self._variables, self.works, self._templates)
         try:
-            with self._user() as user:
-                folder.mkdir()
-                folder.chmod(0o711)
-                tree = self._trees.make(project.folder, folder / "source", user)
-                yield self._sandbox(tree, folder, user)
-            self._trees.take_back(project.folder, folder / "source")
+            folder.mkdir()
+            folder.chmod(0o711)
+            tree = self._trees.make(project.folder, folder / "source", user)
+            yield Isolated(tree, *given, user=user, keeper=self._keeper, processes=self._processes)
         finally:
+            self._keeper.end_all(user)
+            self._users.discard(user)
+            self._trees.take_back(project.folder, folder / "source")
             remove(folder)
 
     def stop(self) -> None:
@@ -117,14 +121,9 @@ class IsolatedSandboxes(Sandboxes):
             self._stopped = True
             users = list(self._users)
         super().stop()
-        failed: list[NotEnded] = []
-        for user in users:
-            try:
-                self._keeper.end_all(user)
-            except NotEnded as failure:
-                failed.append(failure)
-        if failed:
-            raise failed[0]
+        with contextlib.ExitStack() as ends:  # all, whichever fails
+            for user in users:
+                ends.callback(self._keeper.end_all, user)
 
     def clear(self) -> None:
         self._templates.close()
@@ -133,24 +132,6 @@ class IsolatedSandboxes(Sandboxes):
     def close(self) -> None:
         """End the keeper, after `stop`."""
         self._keeper.close()
-
-    def _sandbox(self, tree: Path, folder: Path, user: int) -> Isolated:
-        given = (tree, folder, self._variables, self.works, self._templates)
-        return Isolated(*given, user=user, keeper=self._keeper, processes=self._processes)
-
-    @contextlib.contextmanager
-    def _user(self) -> Iterator[int]:
-        """Lend the id of a new user. Afterwards, end its processes."""
-        with self._lock:
-            if self._stopped:
-                raise ConnectionAbortedError("the run has ended")
-            user = next(self._ids)
-            self._users.add(user)
-        try:
-            yield user
-        finally:
-            self._keeper.end_all(user)
-            self._users.discard(user)
 
 
 @contextlib.contextmanager
@@ -163,7 +144,7 @@ def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> 
     become_subreaper()
     with contextlib.ExitStack() as stack:
         try:
-            scratch = stack.enter_context(folder_for_builds(context.environment))
+            scratch = stack.enter_context(folder_for_builds())
             _check()
             sandboxes = IsolatedSandboxes(scratch, projects, context, most)
         except BuildFailure as failure:

@@ -2,8 +2,8 @@
 
     python -I -S keeper.py KEEPER
 
-It runs as root, and its standard input is a socket. It sends a byte when it is ready. Each message that it gets is the
-id of a user. It kills all processes of that user, and sends a byte.
+It runs as root, and its standard input is a socket. Each message that it gets is the id of a user. It kills all
+processes of that user, and sends a byte, as it does when it is ready.
 
 `kill(-1)` reaches all processes that the caller may signal: those whose real or saved user id is the real or effective
 one of the caller. So, for a moment, its effective id is that of the user, and its real id is KEEPER, which no other

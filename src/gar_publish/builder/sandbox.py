@@ -31,9 +31,7 @@ class Sandbox:
     Args:
         tree: The project's folder for the build.
         scratch: A folder of the project's that its code cannot write to, if it has a user of its own.
-        variables: The variables of all programs.
-        works: The running work that the programs are added to.
-        templates: The templates of the run.
+        variables: Those of all programs.
     """
 
     user = 0
@@ -119,9 +117,6 @@ class Sandboxes:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
-
-    Attributes:
-        works: Everything that runs for the builds.
     """
 
     are_isolated = False

@@ -3,12 +3,11 @@
     python template.py SOCKET HOOK_SCRIPT [MODULE...]
 
 With modules, which belong to a build backend, it imports them once, and calls a hook in each fork. Without any, each
-fork becomes a program. It reads nothing of any project before the fork has become the project's user. It uses the
-standard library alone: gar-publish is not installed where it runs.
+fork becomes a program. It reads nothing of any project before the fork has become the project's user. gar-publish is
+not installed where it runs.
 
 Each message on the socket is an `Order`, with a file descriptor for the output. The answers are the process id of the
-fork, and its exit code. A fork that called a hook ends as Python ends: it waits for threads, calls exit handlers, and
-flushes its output. Only the destruction of its modules is left out, which takes longer than many builds.
+fork, and its exit code. A fork ends as Python ends, but does not destroy its modules, which takes longer than builds.
 """
 
 import atexit
@@ -37,20 +36,15 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 class Order(TypedDict):
-    """What a fork does.
-
-    Attributes:
-        user: The user id and group id of the fork; 0 to keep those of this process.
-        processes: The most processes of that user.
-        folder: The working directory.
-        arguments: Those of the hook script; without a backend, a program and its arguments.
-        environment: All variables.
-    """
+    """What a fork does."""
 
     user: int
+    """The user id and group id of the fork; 0 to keep those of this process."""
     processes: int
+    """The most processes of that user."""
     folder: str
     arguments: list[str]
+    """Those of the hook script; without a backend, a program and its arguments."""
     environment: dict[str, str]
 
 

@@ -53,13 +53,11 @@ class Trees:
         projects: The folders of the projects, resolved.
         copies: A folder for the copies, which only root can enter.
         environment: All variables that gar-publish was started with.
-
-    Attributes:
-        left_out: What the copies and the trees do not have, and why.
     """
 
     def __init__(self, workspace: Path, projects: Sequence[Path], copies: Path, environment: Mapping[str, str]) -> None:
         self.left_out: dict[Path, str] = {}
+        """What the copies and the trees do not have, and why."""
         self._workspace = workspace
         self._projects = {str(each) for each in projects}
         self._copies = copies
@@ -85,25 +83,24 @@ class Trees:
                 self._made[root] = self._copy(root)
             copy, contents = self._made[root]
             spare = self._spare[root].pop() if self._spare[root] else None
+        own = _inside(root, project)
         if spare:
             spare.rename(tree)
-        own = _inside(root, project)
-        try:
-            _equip(str(tree), str(copy), contents, own, user)
-        except OSError:
-            if not spare:
-                raise
+            with contextlib.suppress(OSError):  # what is left is odd
+                _equip(str(tree), str(copy), contents, own, user)
+                return tree / own
             remove(tree)
-            _equip(str(tree), str(copy), contents, own, user)
+        _equip(str(tree), str(copy), contents, own, user)
         return tree / own
 
     def take_back(self, project: Path, folder: Path) -> None:
-        """Keep a tree that `make` made for another project. No process of its user may be left."""
+        """Keep what `make` made, for another project. No process of its user may be left."""
         root = root_of(project, self._workspace, self._home)
         spare = self._copies / str(next(self._numbers))
-        (folder / (root.name or "source")).rename(spare)
-        with self._lock:
-            self._spare[root].append(spare)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / (root.name or "source")).rename(spare)
+            with self._lock:
+                self._spare[root].append(spare)
 
     def _copy(self, root: Path) -> tuple[Path, list[_Folder]]:
         """Copy a folder. Return the copy, and what of it the trees get."""

@@ -190,7 +190,7 @@ def test_a_python_that_others_cannot_run(room: Path, run: Run, python_for_every_
     assert [Path(file).name for file in result["files"]] == ["one-1.0-py3-none-any.whl"]
 
 
-def test_a_temporary_folder_that_others_can_write_to_is_not_used(room: Path, run: Run) -> None:
+def test_builds_run_where_no_other_user_can_write(room: Path, run: Run) -> None:
     (room / "github/workspace/backend.py").write_text(PLACE)
     (room / "github/workspace/pyproject.toml").write_text(IN_TREE)
     (line,) = said(run(insist=True))
