@@ -84,11 +84,14 @@ class IsolatedSandboxes(Sandboxes):
 
     are_isolated = True
 
-    def __init__(self, scratch: Path, projects: Sequence[Project], context: Context, most: int) -> None:
-        super().__init__(scratch, context.environment)
+    def __init__(
+        self, scratch: Path, projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
+    ) -> None:
+        super().__init__(scratch, context.environment, asked)
         copies = scratch / "workspace"
         copies.mkdir(mode=0o700)
         self._trees = Trees(context.workspace, [each.folder for each in projects], copies, context.environment)
+        self.left_out = self._trees.left_out
         self._ids = new_ids()
         self._processes = most_processes(most)
         self._keeper = Keeper(next(self._ids))
@@ -135,7 +138,9 @@ class IsolatedSandboxes(Sandboxes):
 
 
 @contextlib.contextmanager
-def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iterator[IsolatedSandboxes | None]:
+def open_sandboxes(
+    projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
+) -> Iterator[IsolatedSandboxes | None]:
     """Make the sandboxes of root's run, of which `most` are open at once; None if they cannot be made, and need not.
 
     Raises:
@@ -146,20 +151,20 @@ def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> 
         try:
             scratch = stack.enter_context(folder_for_builds())
             _check()
-            sandboxes = IsolatedSandboxes(scratch, projects, context, most)
+            sandboxes = IsolatedSandboxes(scratch, projects, context, asked, most)
         except BuildFailure as failure:
             if context.container:
                 raise
             context.console.warning(f"The build runs untrusted code as root: {failure.cause or failure.detail}.")
             yield None
             return
+        stack.callback(sandboxes.close)
         open_again = shut(context.environment if context.container else {}, scratch)
         try:
             yield sandboxes
         finally:
             sandboxes.stop()
-            open_again()
-            sandboxes.close()
+            open_again()  # not if a process of a build is left
 
 
 def _check() -> None:

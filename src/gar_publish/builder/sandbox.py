@@ -1,7 +1,8 @@
 """Where the code of a project runs.
 
 A build started by an ordinary user runs as that user, in place: that user could run the same code anyway. One started
-by root (a container action, a Cloud Build step) runs as a user of its own, on a copy: see `isolated.py`.
+by root (a container action, a Cloud Build step) runs as a user of its own, on a copy: see `isolated.py`. Where root has
+no container, and cannot become other users, it runs as root, in place, with a warning.
 """
 
 import contextlib
@@ -51,7 +52,7 @@ class Sandbox:
         """Make a folder that the code cannot write to until it is given. Its name is the same in each run."""
         self._count += 1
         folder = self._scratch / f"{kind}-{self._count}"
-        folder.mkdir()
+        folder.mkdir(mode=0o755)  # whatever the umask
         return folder
 
     def folder(self, kind: str) -> Path:
@@ -117,20 +118,26 @@ class Sandboxes:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
+        asked: More variables for the builds. Templates do not have them.
     """
 
     are_isolated = False
     """Whether each sandbox has a user of its own."""
 
-    def __init__(self, scratch: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, scratch: Path, environment: Mapping[str, str], asked: Mapping[str, str]) -> None:
         self.scratch = scratch
         self.works = Works()
-        self._variables = variables.for_backend(environment, personal=not self.are_isolated)
-        self._templates = Templates(self._variables)
+        usual = variables.for_backend(environment, personal=not self.are_isolated)
+        self._variables = {**usual, **asked}
+        self.withheld = environment.keys() - self._variables.keys()
+        """The variables that builds do not get."""
+        self.left_out: Mapping[Path, str] = {}
+        """The files and folders that builds do not get, and why."""
+        self._templates = Templates(usual)
 
     @contextlib.contextmanager
     def open(self, project: Project, number: int) -> Iterator[Sandbox]:
-        """Open the sandbox of a project, which has a number. Afterwards, end what runs in it, and remove its files.
+        """Open the sandbox of a project, which has a number. One with a user is ended and removed afterwards.
 
         Raises:
             BuildFailure: It cannot be opened.

@@ -55,6 +55,11 @@ class Destination:
     def access(self) -> Access:
         return self._access.result()
 
+    def check(self) -> None:
+        """Raise Failure if it is known that the repository takes no uploads."""
+        if self._checked.done():
+            self._checked.result()
+
     def files(self, name: str) -> Mapping[str, IndexFile]:
         """Return the files of a project in the index, once it is known that the repository takes uploads."""
         self._checked.result()

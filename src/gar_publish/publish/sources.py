@@ -84,6 +84,10 @@ class Sources:
                 to_build.append(project)
         return to_build
 
+    def check(self) -> None:
+        """Raise the failure of a repository that takes no uploads, as soon as it is known."""
+        self._destination.check()
+
     def private_index(self, names: Collection[str]) -> str | None:
         """Return the index's URL with a token that reads it, if it has any of these build requirements.
 
@@ -111,8 +115,7 @@ class Sources:
                 if built.failure:
                     raise built.failure
                 files = [distribution.read(path, self._credential) for path in built.files]
-                for each in files:
-                    distribution.check_name(each, project)
+                distribution.check_built(files, project)
                 self._refuse_same_name(files[0].name, project)
             except Failure as failure:
                 if len(self._projects) == 1:

@@ -39,6 +39,7 @@ class Here:
             variables["PATH"],
             Installer(scratch, variables, works, are_isolated=False),
             are_several=are_several,
+            may_fork=True,
             private_index=private_index,
         )
 
