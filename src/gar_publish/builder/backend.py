@@ -221,11 +221,11 @@ class Backend:
                 detail=output,
             )
         if isinstance(cause, subprocess.CalledProcessError) and cause.returncode < 0:
+            number = -cause.returncode
+            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
             return BuildFailure(
-                f"The build of {self.label} was ended by {signal.Signals(-cause.returncode).name} ({kind}).",
-                cause="there was not enough memory"
-                if -cause.returncode == signal.SIGKILL
-                else "a program of the build crashed",
+                f"The build of {self.label} was ended by {name} ({kind}).",
+                cause="there was not enough memory" if number == signal.SIGKILL else "a program of the build crashed",
                 fix="set `jobs: 1`, or use a machine with more memory",
                 anchor="build-killed",
                 detail=output,

@@ -14,11 +14,20 @@ from threading import Lock
 
 import uv
 
+from gar_publish.builder.environment import Environment
 from gar_publish.builder.folders import folder_for_builds, remove, shut
 from gar_publish.builder.process import Show, Works
 from gar_publish.builder.sandbox import Sandbox, Sandboxes
 from gar_publish.builder.template import Order
-from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT, Kind, Templates
+from gar_publish.builder.templates import (
+    HOOK_SCRIPT,
+    TEMPLATE_SCRIPT,
+    Fork,
+    Kind,
+    ProjectTemplate,
+    Template,
+    Templates,
+)
 from gar_publish.builder.tree import Trees
 from gar_publish.builder.users import Keeper, most_processes, new_ids
 from gar_publish.context import Context
@@ -53,6 +62,8 @@ class Isolated(Sandbox):
         self.user = user
         self._keeper = keeper
         self._processes = processes
+        self._own: dict[Kind, ProjectTemplate] = {}
+        self._launchers = contextlib.ExitStack()
         home = self.closed_folder("home")
         (home / ".gitconfig").write_text(_GIT_CONFIG)
         self.give(home)
@@ -75,8 +86,26 @@ class Isolated(Sandbox):
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
         return {**super().order(folder, arguments, extra), "user": self.user, "processes": self._processes}
 
+    def _template(
+        self, environment: Environment, backend: str
+    ) -> "contextlib.AbstractContextManager[Template | ProjectTemplate]":
+        if lent := super()._template(environment, backend):
+            return lent
+        kind = Kind(environment.python_executable, backend)
+        if kind not in self._own:
+            launcher = self._launchers.enter_context(self._templates.one(Kind(sys.executable)))
+
+            def start(command: list[str], descriptor: int) -> Fork:
+                return launcher.order(self.order(Path("/"), command, {}), descriptor)
+
+            self._own[kind] = ProjectTemplate(kind, start, self._works)
+        return contextlib.nullcontext(self._own[kind])
+
     def end(self) -> None:
         self._keeper.end_all(self.user)
+        while self._own:
+            self._own.popitem()[1].close()
+        self._launchers.close()
 
 
 class IsolatedSandboxes(Sandboxes):

@@ -14,7 +14,7 @@ from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.process import Program, Show, Works
 from gar_publish.builder.template import Order
-from gar_publish.builder.templates import HOOK_SCRIPT, Kind, Templates, has_template
+from gar_publish.builder.templates import HOOK_SCRIPT, Kind, ProjectTemplate, Template, Templates, has_template
 from gar_publish.errors import BuildFailure
 from gar_publish.projects.find import Project
 
@@ -91,12 +91,20 @@ class Sandbox:
         shutil.copy(control / "input.json", folder)
         self.give(folder)
         backend = given[BACKEND_VARIABLE]
-        if environment.is_trusted and has_template(backend) and IN_TREE_VARIABLE not in given:
-            with self._templates.one(Kind(environment.python_executable, backend)) as template:
+        is_known = has_template(backend) and IN_TREE_VARIABLE not in given
+        lent = self._template(environment, backend) if is_known else None
+        if lent:
+            with lent as template:
                 self._works.follow(template.order(self.order(tree, [hook, str(folder)], given)), show)
         else:
             self.run([environment.python_executable, HOOK_SCRIPT, hook, folder], cwd=tree, extra=given, show=show)
         return folder
+
+    def _template(
+        self, environment: Environment, backend: str
+    ) -> "contextlib.AbstractContextManager[Template | ProjectTemplate] | None":
+        """Lend a template that has imported a backend; None if there must not be one."""
+        return self._templates.one(Kind(environment.python_executable, backend)) if environment.is_trusted else None
 
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
         """Return an order for a template."""
