@@ -8,7 +8,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -33,10 +33,15 @@ _LONGEST_JOIN = 2
 
 @dataclass(frozen=True)
 class Built:
-    """One project's distributions, in a folder that only gar-publish can write to, or why there are none."""
+    """One project's distributions, in a folder that only gar-publish can write to, or why there are none.
+
+    Attributes:
+        from_tree: If the wheel was built from the sdist, the wheel that is built without it, to be compared.
+    """
 
     project: Project
     files: tuple[Path, ...] = ()
+    from_tree: Path | None = None
     failure: Failure | None = None
 
 
@@ -207,10 +212,13 @@ class _Run:
                 folder.mkdir()
                 sandbox = opened.enter_context(self.sandboxes.open(project, number))
                 try:
-                    made = self._make(project, sandbox, show)
+                    made, from_tree = self._make(project, sandbox, show)
                 finally:
                     sandbox.end()
                 files = tuple(take(file, folder) for file in made)
+                if from_tree:
+                    (folder / "from-tree").mkdir()
+                    from_tree = take(from_tree, folder / "from-tree")
             except NotEnded:
                 raise
             except Failure as failure:
@@ -219,9 +227,9 @@ class _Run:
                 return Built(project, failure=_unexpected(project.label, error)), output.lines
         for file in files:
             leave(file, project.folder / "dist", self.console)
-        return Built(project, files), output.lines
+        return Built(project, files, from_tree), output.lines
 
-    def _make(self, project: Project, sandbox: Sandbox, show: Show) -> list[Path]:
+    def _make(self, project: Project, sandbox: Sandbox, show: Show) -> tuple[list[Path], Path | None]:
         backend = Backend(
             tree=sandbox.tree,
             label=project.label,
@@ -233,11 +241,17 @@ class _Run:
             left_out=self.sandboxes.left_out,
         )
         if "sdist" not in self.formats:
-            return [backend.make("wheel")]
+            return [backend.make("wheel")], None
         sdist = backend.make("sdist")
         if "wheel" not in self.formats:
-            return [sdist]
-        return [sdist, backend.unpacked(sdist).make("wheel")]
+            return [sdist], None
+        wheel = backend.unpacked(sdist).make("wheel")
+        try:
+            return [sdist, wheel], replace(backend, show=lambda _: None).make("wheel")
+        except NotEnded:
+            raise
+        except Failure:
+            return [sdist, wheel], None
 
     @contextlib.contextmanager
     def _showing(self, project: Project, output: Tail) -> Iterator[Show]:

@@ -4,15 +4,18 @@ A few kilobytes can unpack to gigabytes, a header can lie about its size, and an
 without files. twine, `zipfile` and `tarfile` trust all of them, so each archive is checked before they read it.
 """
 
+import contextlib
 import copy
 import gzip
 import io
 import re
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from gar_publish.distributions import credentials
+from gar_publish.errors import BuildFailure
 
 METADATA_LIMIT = 2 * 1024 * 1024
 """Bytes of all files in an archive that may be its metadata."""
@@ -52,6 +55,19 @@ def check(path: Path, credential: bytes = b"") -> None:
         _check_tar(path, credential)
     else:
         _check_zip(path, credential)
+
+
+def missing(wheel: Path, other: Path) -> list[str]:
+    """Return up to five members that another wheel has and this one has not, without metadata.
+
+    Nothing is returned if the other one cannot be read: it was not checked.
+    """
+    with contextlib.suppress(ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, BuildFailure):
+        check(other)
+        with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(other) as two:
+            names = sorted(set(two.namelist()) - set(one.namelist()))
+        return [name for name in names if ".dist-info/" not in name][:5]
+    return []
 
 
 class _Frugal(io.BufferedReader):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import distribution, filenames
+from gar_publish.distributions import archives, distribution, filenames
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Failure
 from gar_publish.projects import graph
@@ -116,6 +116,11 @@ class Sources:
                     raise built.failure
                 files = [distribution.read(path, self._credential) for path in built.files]
                 distribution.check_built(files, project)
+                if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
+                    self._context.console.warning(
+                        f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
+                        "A wheel that is built without the sdist has them. Add them to the sdist."
+                    )
                 self._refuse_same_name(files[0].name, project)
             except Failure as failure:
                 if len(self._projects) == 1:
