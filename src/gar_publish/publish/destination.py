@@ -1,8 +1,8 @@
 """The repository that a run publishes to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
@@ -60,7 +60,8 @@ class Destination:
 
     def check(self) -> None:
         """Raise Failure if it is known already that nothing can be published."""
-        for asked in (self._access, self._checked, *self._listed.values()):
+        futures: list[Future[Any]] = [self._access, self._checked, *self._listed.values()]
+        for asked in futures:
             failure = asked.exception() if asked.done() else None
             if isinstance(failure, Failure) and (asked is self._checked or not isinstance(failure, OF_ONE_FILE)):
                 raise failure
