@@ -19,7 +19,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -32,6 +31,9 @@ from gar_publish.distributions import archives
 _DIFFERENCES = 5
 """Differences that are named; the rest are counted."""
 
+_SHOWN = 200
+"""Characters of a name or a value in a message."""
+
 _LARGER = 1024**3
 """Bytes that the second file may unpack to beyond those of the first: with more, the contents differ anyway."""
 
@@ -40,24 +42,25 @@ _RECORD_LIMIT = 16 * 1024 * 1024
 
 _CHUNK = 1024 * 1024
 _ZIP64 = 0xFFFFFFFF
-_DAMAGED = (
+_UNREADABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
     struct.error,
     csv.Error,
     EOFError,
+    OSError,
     LookupError,
     OverflowError,
     RuntimeError,
-    RecursionError,
+    ValueError,
 )
 
 _OF_A_WHEEL = re.compile(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)")
 _OF_AN_SDIST = re.compile(r"[^/]+/PKG-INFO|[^/]+/(.+/)?[^/]+\.egg-info/(PKG-INFO|SOURCES\.txt|requires\.txt)")
 _UNLISTED = re.compile(r"[^/]+\.dist-info/RECORD(\.jws|\.p7s)?")
 _LICENCE = re.compile(
-    r"(?P<info>[^/]+\.dist-info/)(licenses/(.+/)?)?(?P<file>(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*)", re.IGNORECASE
+    r"([^/]+\.dist-info/)(?:(?:licenses/)?(LICENSES/.+)|(?:licenses/(?:.+/)?)?((?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*))"
 )
 
 _UNCOUNTED = {"metadata-version", "dynamic", "license-file", "import-name", "import-namespace", "generator"}
@@ -67,10 +70,8 @@ _ADDED_CLASSIFIER = re.compile(r"Programming Language :: Python :: \d+(\.\d+)?|L
 """What poetry-core derives from `python` and `license`; the versions of Python that it knows grow."""
 
 _EXTRA = re.compile(r'(?<=extra == ")[^"]+')
-_LINE_OF_ITS_OWN = re.compile(r"[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Characters that end a line for some parsers, and not for others."""
-
 Mode = Literal["file", "executable", "link", "unknown"]
+_KINDS: Mapping[Mode, str] = {"file": "not executable", "executable": "executable", "link": "a link"}
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,10 @@ def compare(ours: Path, theirs: Path) -> Comparison:
         theirs: The published file.
 
     Raises:
-        ValueError: One of them is damaged, malicious, or too large to compare, in a sentence.
-        OSError: One of them cannot be read.
+        ValueError: One of them is damaged, malicious, or too large to compare; the message is a sentence.
     """
-    built = _read(ours, archives.UNPACKED_LIMIT)
-    published = _read(theirs, built.unpacked + _LARGER)
+    built = _read("built", ours, archives.UNPACKED_LIMIT)
+    published = _read("published", theirs, built.unpacked + _LARGER)
     differences = list(_differences(built, published))
     if rest := differences[_DIFFERENCES:]:
         differences[_DIFFERENCES:] = [f"and {len(rest)} more"]
@@ -153,15 +153,16 @@ class _Contents:
             raise ValueError(f"{_shown(name)} is not a plain path inside the archive")
 
 
-def _read(path: Path, limit: int) -> _Contents:
+def _read(which: str, path: Path, limit: int) -> _Contents:
     try:
         if path.name.endswith(".tar.gz"):
             return _read_tar(path, limit)
-        wheel = _read_zip(path, limit)
-        _check_record(wheel)
-    except _DAMAGED as error:
-        raise ValueError(f"the archive is damaged: {_shown(str(error))}") from error
-    return wheel
+        contents = _read_zip(path, limit)
+        if path.suffix == ".whl":
+            _check_record(contents)
+    except _UNREADABLE as error:
+        raise ValueError(f"the {which} file cannot be compared: {error}") from error
+    return contents
 
 
 def _mode(bits: int, *, may_say: bool = True) -> Mode:
@@ -171,14 +172,15 @@ def _mode(bits: int, *, may_say: bool = True) -> Mode:
 
 
 def _read_zip(path: Path, limit: int) -> _Contents:
-    """Read a wheel; its members must fill it, so that one who reads it from the start sees the same as this."""
+    """Read a zip, which its members must fill: programs that read it from the start must see the same as this."""
     with path.open("rb", buffering=0) as raw, archives.Frugal(raw) as frugal:
         frugal.left = archives.DIRECTORY_LIMIT
         with zipfile.ZipFile(frugal) as archive:
             members, end = sorted(archive.infolist(), key=lambda each: each.header_offset), archive.start_dir
     if sum(archives.memory_of(info.filename) for info in members) > archives.MEMBERS_LIMIT:
         raise ValueError("the archive has too many members")
-    contents = _Contents(_OF_A_WHEEL, unpacked=sum(info.file_size for info in members))
+    texts_of = _OF_A_WHEEL if path.suffix == ".whl" else _OF_AN_SDIST
+    contents = _Contents(texts_of, unpacked=sum(info.file_size for info in members))
     if contents.unpacked > limit:
         raise ValueError(f"the archive unpacks to more than {limit / 1024**3:.1f} GiB")
     with path.open("rb") as file:
@@ -188,9 +190,9 @@ def _read_zip(path: Path, limit: int) -> _Contents:
             members and members[0].header_offset
         ):
             raise ValueError("the archive has data before or after its members")
-        for info, following in pairwise([*members, None]):
-            assert info  # noqa: S101
-            data = _data(file, info, following.header_offset if following else end)
+        ends = [*(info.header_offset for info in members[1:]), end]
+        for info, following in zip(members, ends, strict=bool(members)):
+            data = _data(file, info, following)
             mode = info.external_attr >> 16
             if info.is_dir():
                 contents.check_name(info.filename.removesuffix("/"))
@@ -206,27 +208,23 @@ def _read_zip(path: Path, limit: int) -> _Contents:
 def _data(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Iterator[bytes]:
     """Yield the unpacked data of a zip's member, whose two headers must agree with each other and with the data."""
     file.seek(info.header_offset)
-    header = struct.unpack("<4s5H3I2H", file.read(30))
-    name = file.read(header[9])
-    start = info.header_offset + 30 + header[9] + header[10]
-    described = info.flag_bits & 0x08
-    local = header[6:9]
-    central = info.CRC, info.compress_size, info.file_size
-    agree = described or local == tuple(min(each, _ZIP64) for each in central)
-    gap = following - start - info.compress_size
+    signature, _, flags, method, _, _, *local, name_size, extra_size = struct.unpack("<4s5H3I2H", file.read(30))
+    name, extra = file.read(name_size), file.read(extra_size)
+    start = file.tell()
+    plain, described = method == zipfile.ZIP_STORED, flags & 0x08
+    central = [min(each, _ZIP64) for each in (info.CRC, info.compress_size, info.file_size)]
     if (
-        header[0] != b"PK\3\4"
-        or (header[2], header[3]) != (info.flag_bits, info.compress_type)
-        or name != info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+        signature != b"PK\3\4"
+        or (flags, method) != (info.flag_bits, info.compress_type)
+        or name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437")
         or info.filename != info.orig_filename
-        or not agree
-        or gap not in ({12, 16, 20, 24} if described else {0})
+        or b"up" in extra + info.extra  # another name
+        or (plain if described else local != central)
+        or following - start - info.compress_size not in ({12, 16, 20, 24} if described else {0})
     ):
         raise ValueError(f"the headers of {_shown(info.filename)} do not agree")
-    if info.flag_bits & 0x61 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+    if flags & 0x61 or method not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ValueError(f"{_shown(info.filename)} is neither stored nor deflated, or is encrypted")
-    file.seek(start)
-    plain = info.compress_type == zipfile.ZIP_STORED
     size, crc = 0, 0
     for chunk in (_stored if plain else _inflated)(file, info.compress_size):
         size, crc = size + len(chunk), zlib.crc32(chunk, crc)
@@ -364,13 +362,12 @@ def _of_tar(stream: _Unpacked, member: tarfile.TarInfo) -> Iterator[bytes]:
 
 def _check_record(wheel: _Contents) -> None:
     """Refuse a wheel whose RECORD does not list exactly its members, with their hashes and sizes."""
-    infos = {name.partition("/")[0] for name in wheel.members if ".dist-info/" in name}
-    records = [name for name in wheel.texts if name.endswith("/RECORD")]
-    if len(records) != 1 or len({each for each in infos if each.endswith(".dist-info")}) != 1:
-        raise ValueError("the wheel does not have one RECORD in one .dist-info folder")
-    (record,) = records
+    infos = {folder for name in wheel.members if (folder := name.partition("/")[0]).endswith(".dist-info")}
+    record = f"{min(infos, default='')}/RECORD"
+    if len(infos) != 1 or record not in wheel.members:
+        raise ValueError("the wheel does not have one .dist-info folder with a RECORD")
     listed = set[str]()
-    for row in csv.reader(wheel.texts[record].decode().splitlines()):
+    for row in csv.reader(io.StringIO(wheel.texts[record].decode(), newline="")):
         name, digest, size = row if len(row) == 3 else ("", "", "")  # noqa: PLR2004
         member = wheel.members.get(name)
         if not member or name in listed:
@@ -392,7 +389,7 @@ def _differences(ours: _Contents, theirs: _Contents) -> Iterator[str]:
         if not other:
             yield f"{_shown(name)} is not in the published file"
         elif not one:
-            yield f"{_shown(name)} is in the published file alone"
+            yield f"{_shown(name)} is only in the published file"
         elif one.mode != other.mode and "unknown" not in {one.mode, other.mode}:
             yield f"{_shown(name)} is {_KINDS[one.mode]}, and in the published file {_KINDS[other.mode]}"
         elif one.sha256 == other.sha256:
@@ -407,15 +404,15 @@ def _licences_renamed(members: Mapping[str, _Member], common: Iterable[str]) -> 
     """Return the members with licence files outside of `licenses/` (PEP 639), but for those at a common place."""
     common = set(common)
     renamed = {
-        found["info"] + found["file"] if name not in common and (found := _LICENCE.fullmatch(name)) else name: member
+        "".join(found.groups("")) if name not in common and (found := _LICENCE.fullmatch(name)) else name: member
         for name, member in members.items()
     }
     return renamed if len(renamed) == len(members) else members
 
 
 def _differences_of_text(name: str, ours: bytes, theirs: bytes) -> Iterator[str]:
-    is_list = name.endswith(".txt")
-    built, published = (_lines(ours), _lines(theirs)) if is_list else (_fields(name, ours), _fields(name, theirs))
+    parse = _lines if name.endswith(".txt") else _fields
+    built, published = parse(name, ours), parse(name, theirs)
     for each in sorted(built.keys() | published.keys()):
         one, other = built.get(each, frozenset()), published.get(each, frozenset())
         if one != other:
@@ -428,25 +425,26 @@ def _fields(name: str, content: bytes) -> Mapping[str, frozenset[str]]:
     archives.check_fields(content)
     head, _, body = content.decode().replace("\r\n", "\n").partition("\n\n")
     message = email.message_from_string(head)
-    if message.defects or message.get_payload() or message.get_unixfrom() or _LINE_OF_ITS_OWN.search(head):
+    if message.defects or message.get_payload() or message.get_unixfrom() or "\r" in head:
         raise ValueError(f"{_shown(name)} has malformed fields")
     fields: dict[str, set[str]] = {"description": {body.strip()} if body.strip() else set()}
     for header, value in message.items():
-        key = header.lower()
+        key = header.lower().replace("license-expression", "license")
         if key not in _UNCOUNTED and not (key == "classifier" and _ADDED_CLASSIFIER.fullmatch(value)):
             fields.setdefault(key, set()).add(_NORMALISED.get(key, str.strip)(value))
     return {key: frozenset(values) for key, values in fields.items()}
 
 
-def _lines(content: bytes) -> Mapping[str, frozenset[str]]:
-    """Return the lines of a list of setuptools under the name of their section."""
+def _lines(name: str, content: bytes) -> Mapping[str, frozenset[str]]:
+    """Return the lines of a list of setuptools by the headings of their sections."""
+    normalised = _requirement if name.endswith("requires.txt") else str
     sections: dict[str, set[str]] = {}
     section = ""
     for line in content.decode().splitlines():
         if line.startswith("["):
             section = line
         elif line:
-            sections.setdefault(section, set()).add(_requirement(line))
+            sections.setdefault(section, set()).add(normalised(line))
     return {each: frozenset(lines) for each, lines in sections.items()}
 
 
@@ -467,6 +465,15 @@ def _specifiers(value: str) -> str:
         return value.strip()
 
 
+_NORMALISED: Mapping[str, Callable[[str], str]] = {
+    "name": canonicalize_name,
+    "provides-extra": canonicalize_name,
+    "requires-dist": _requirement,
+    "requires-python": _specifiers,
+}
+"""How the values of a field are compared; the values of others must be equal."""
+
+
 def _generator(contents: _Contents) -> str:
     """Return the program that built a wheel, if it says so."""
     for name, content in contents.texts.items():
@@ -477,18 +484,3 @@ def _generator(contents: _Contents) -> str:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")[1:-1]
-
-
-_SHOWN = 200
-_KINDS: Mapping[Mode, str] = {
-    "file": "not executable",
-    "executable": "executable",
-    "link": "a link",
-    "unknown": "a file",
-}
-_NORMALISED: Mapping[str, Callable[[str], str]] = {
-    "name": canonicalize_name,
-    "provides-extra": canonicalize_name,
-    "requires-dist": _requirement,
-    "requires-python": _specifiers,
-}
