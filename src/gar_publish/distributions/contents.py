@@ -41,7 +41,16 @@ _RECORD_LIMIT = 16 * 1024 * 1024
 """Bytes of a RECORD: as many as a zip's table of contents."""
 
 _CHUNK = 1024 * 1024
+
+_END = struct.Struct("<4sIHHIIH")
+"""The end of a zip without comment: disks, twice the number of members, length and place of the table of contents."""
+
+_LOCATOR = 20
+"""Bytes before it that say where to find the end of a zip with more members (zip64)."""
+
 _ZIP64 = 0xFFFFFFFF
+"""A size in a header that is given elsewhere."""
+
 _UNREADABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -173,25 +182,30 @@ def _mode(bits: int, *, may_say: bool = True) -> Mode:
 
 def _read_zip(path: Path, limit: int) -> _Contents:
     """Read a zip, which its members must fill: programs that read it from the start must see the same as this."""
-    with path.open("rb", buffering=0) as raw, archives.Frugal(raw) as frugal:
-        frugal.left = archives.DIRECTORY_LIMIT
-        with zipfile.ZipFile(frugal) as archive:
-            members, end = sorted(archive.infolist(), key=lambda each: each.header_offset), archive.start_dir
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(size - _LOCATOR - _END.size, 0))
+        tail = file.read()
+        signature, disks, counted, count, length, end, comment = _END.unpack(tail[-_END.size :])
+        expected = b"PK\5\6", 0, count, size - _END.size, 0
+        if (signature, disks, counted, end + length, comment) != expected or tail.startswith(b"PK\6\7"):
+            raise ValueError("the archive has data before or after its members, or more than 65535 of them")
+        file.seek(end)
+        if length > archives.DIRECTORY_LIMIT or file.read(length).count(b"PK\1\2") != count:
+            raise ValueError("the archive has too many members")
+    with zipfile.ZipFile(path) as archive:
+        members = sorted(archive.infolist(), key=lambda each: each.header_offset)
     if sum(archives.memory_of(info.filename) for info in members) > archives.MEMBERS_LIMIT:
         raise ValueError("the archive has too many members")
+    if len(members) != count or not members or members[0].header_offset:
+        raise ValueError("the archive has no members, or data before them")
     texts_of = _OF_A_WHEEL if path.suffix == ".whl" else _OF_AN_SDIST
     contents = _Contents(texts_of, unpacked=sum(info.file_size for info in members))
     if contents.unpacked > limit:
         raise ValueError(f"the archive unpacks to more than {limit / 1024**3:.1f} GiB")
     with path.open("rb") as file:
-        file.seek(-22, 2)
-        last = struct.unpack("<4s4H2IH", file.read())
-        if last != (b"PK\5\6", 0, 0, len(members), len(members), path.stat().st_size - 22 - end, end, 0) or (
-            members and members[0].header_offset
-        ):
-            raise ValueError("the archive has data before or after its members")
         ends = [*(info.header_offset for info in members[1:]), end]
-        for info, following in zip(members, ends, strict=bool(members)):
+        for info, following in zip(members, ends, strict=True):
             data = _data(file, info, following)
             mode = info.external_attr >> 16
             if info.is_dir():

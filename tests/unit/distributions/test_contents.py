@@ -5,7 +5,7 @@ import csv
 import gzip
 import hashlib
 import io
-import os
+import re
 import struct
 import tarfile
 import time
@@ -320,3 +320,371 @@ def test_names_five_differences_and_counts_the_rest(tmp_path: Path) -> None:
 def test_control_characters_of_a_name_are_not_shown(tmp_path: Path) -> None:
     (found,) = wheels_differ(tmp_path, {**MEMBERS, "sample/\x1b[31m": ""})
     assert found == r"sample/\x1b[31m is only in the published file"
+
+
+def entry(name: bytes, raw: bytes, size: int, crc: int, offset: int = 0) -> tuple[bytes, bytes]:
+    """Return a deflated member of a zip, and its entry in the table of contents."""
+    common = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, crc, len(raw), size, len(name), 0)
+    local = b"PK\3\4" + common + name + raw
+    return local, b"PK\1\2" + struct.pack("<H", 20) + common + struct.pack("<HHHII", 0, 0, 0, 0, offset) + name
+
+
+def raw_wheel(folder: Path, data: bytes, directory: bytes, count: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    last = struct.pack("<HHHHIIH", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(data), 0)
+    (folder / WHEEL).write_bytes(data + directory + b"PK\5\6" + last)
+    return folder / WHEEL
+
+
+def deflated(content: bytes, times: int = 1) -> bytes:
+    deflate = zlib.compressobj(1, wbits=-15)
+    return b"".join([*(deflate.compress(content) for _ in range(times)), deflate.flush()])
+
+
+def tar_of(folder: Path, *parts: bytes, times: int = 1) -> Path:
+    """Write an sdist whose unpacked data are these."""
+    folder.mkdir(exist_ok=True)
+    with gzip.open(folder / SDIST, "wb", compresslevel=1) as file:
+        for _ in range(times):
+            file.writelines(parts)
+    return folder / SDIST
+
+
+def unpacked(sdist: Path) -> bytes:
+    """Return the data of an sdist without the blocks that end it."""
+    content = gzip.decompress(sdist.read_bytes()).rstrip(b"\0")
+    return content + bytes(-len(content) % 512)
+
+
+def replaced(path: Path, old: bytes, new: bytes, count: int = -1) -> Path:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, count))
+    return path
+
+
+def bomb(folder: Path) -> Path:
+    local, directory = entry(b"zeros", deflated(b"\0" * 2**20, 100), 100 * 2**20, 0)
+    return raw_wheel(folder, local, directory, 1)
+
+
+def bomb_that_lies(folder: Path) -> Path:
+    local, directory = entry(b"zeros", deflated(b"\0" * 2**20, 100), 5, zlib.crc32(b"\0" * 5))
+    return raw_wheel(folder, local, directory, 1)
+
+
+def bombs_that_overlap(folder: Path) -> Path:
+    local, directory = entry(b"zeros", deflated(b"\0" * 2**20), 2**20, zlib.crc32(b"\0" * 2**20))
+    return raw_wheel(folder, local, directory * 9, 9)
+
+
+def million_members(folder: Path) -> Path:
+    return raw_wheel(folder, b"", entry(b"x", b"", 0, 0)[1] * 1_000_000, 1_000_000)
+
+
+def members_that_are_not_counted(folder: Path) -> Path:
+    return raw_wheel(folder, b"", entry(b"x", b"", 0, 0)[1] * 300_000, 1)
+
+
+def hidden_member(folder: Path) -> Path:
+    """A member that the table of contents does not have: programs that read from the start unpack it."""
+    hidden, _ = entry(b"sample/evil.py", deflated(b"x"), 1, zlib.crc32(b"x"))
+    whole = wheel(folder).read_bytes()
+    start = whole.index(b"PK\1\2")
+    count = len(MEMBERS) + 1
+    return raw_wheel(folder, whole[:start] + hidden, whole[start : whole.index(b"PK\5\6")], count)
+
+
+def hidden_in_compressed_data(folder: Path) -> Path:
+    hidden, _ = entry(b"sample/evil.py", deflated(b"x"), 1, zlib.crc32(b"x"))
+    local, directory = entry(b"zeros", deflated(b"x") + hidden, 1, zlib.crc32(b"x"))
+    return raw_wheel(folder, local, directory, 1)
+
+
+def prefix(folder: Path) -> Path:
+    path = wheel(folder)
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    return path
+
+
+def comment(folder: Path) -> Path:
+    with zipfile.ZipFile(wheel(folder), "a") as archive:
+        archive.comment = b"hello"
+    return folder / WHEEL
+
+
+def name_in_one_header(folder: Path) -> Path:
+    return replaced(wheel(folder), b"sample/data/a.json", b"sample/data/b.json", 1)
+
+
+def size_in_one_header(folder: Path) -> Path:
+    path = wheel(folder)
+    content = bytearray(path.read_bytes())
+    content[22] += 1
+    path.write_bytes(content)
+    return path
+
+
+def forged_checksum(folder: Path) -> Path:
+    crc = zlib.crc32(MEMBERS["sample/__init__.py"].encode())
+    return replaced(wheel(folder), struct.pack("<I", crc), struct.pack("<I", crc ^ 1))
+
+
+def cut_short(folder: Path) -> Path:
+    local, directory = entry(b"x", deflated(b"hello" * 100)[:-3], 500, zlib.crc32(b"hello" * 100))
+    return raw_wheel(folder, local, directory, 1)
+
+
+def member_twice(folder: Path) -> Path:
+    path = wheel(folder)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("sample/__init__.py", "x = 2")
+    return path
+
+
+def symbolic_link(folder: Path) -> Path:
+    with zipfile.ZipFile(wheel(folder), "a") as archive:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "../../etc/passwd")
+    return folder / WHEEL
+
+
+def second_name(folder: Path) -> Path:
+    """A member with a field that gives it another name (Info-ZIP's)."""
+    with zipfile.ZipFile(wheel(folder), "a") as archive:
+        info = zipfile.ZipInfo("plain")
+        info.extra = struct.pack("<HHBI", 0x7075, 9, 1, zlib.crc32(b"plain")) + b"evil"
+        archive.writestr(info, "")
+    return folder / WHEEL
+
+
+def encrypted(folder: Path) -> Path:
+    path = wheel(folder)
+    content = bytearray(path.read_bytes())
+    for start, offset in ((0, 6), (content.index(b"PK\1\2"), 8)):
+        content[start + offset] |= 1
+    path.write_bytes(content)
+    return path
+
+
+def bzip2(folder: Path) -> Path:
+    return wheel(folder, compression=zipfile.ZIP_BZIP2)
+
+
+def folder_with_data(folder: Path) -> Path:
+    return wheel(folder, {**MEMBERS, "sample/more/": "data"})
+
+
+def named(name: str) -> Callable[[Path], Path]:
+    return lambda folder: wheel(folder, {**MEMBERS, name: ""})
+
+
+def recorded(change: Callable[[str], str]) -> Callable[[Path], Path]:
+    return lambda folder: wheel(folder, record=change(record_of(MEMBERS)))
+
+
+def with_metadata(metadata: str) -> Callable[[Path], Path]:
+    return lambda folder: wheel(folder, {**MEMBERS, f"{INFO}/METADATA": metadata})
+
+
+@pytest.fixture
+def _little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "_LARGER", 32 * 2**20)
+    monkeypatch.setattr(archives, "MEMBERS_LIMIT", 2**23)
+
+
+LINE = f"sample/run.sh,sha256={digest(MEMBERS['sample/run.sh'])},10\n"
+
+
+@pytest.mark.usefixtures("_little")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (bomb, "unpacks to more than"),
+        (bomb_that_lies, "zeros does not have the size and the checksum of its header"),
+        (bombs_that_overlap, "the headers of zeros do not agree"),
+        (million_members, "too many members"),
+        (members_that_are_not_counted, "too many members"),
+        (hidden_member, "do not agree"),
+        (hidden_in_compressed_data, "data after the end of compressed data"),
+        (prefix, "data before or after its members"),
+        (comment, "data before or after its members"),
+        (name_in_one_header, "the headers of sample/data/a.json do not agree"),
+        (size_in_one_header, "the headers of sample/__init__.py do not agree"),
+        (forged_checksum, "does not have the size and the checksum of its header"),
+        (cut_short, "end too early"),
+        (member_twice, "sample/__init__.py is in the archive twice"),
+        (symbolic_link, "a link or a device"),
+        (second_name, "the headers of plain do not agree"),
+        (encrypted, "encrypted"),
+        (bzip2, "neither stored nor deflated"),
+        (folder_with_data, "a folder with data"),
+        (named("../evil.py"), "not a plain path"),
+        (named("sample/../../evil.py"), "not a plain path"),
+        (named("/etc/evil"), "not a plain path"),
+        (named("C:/evil"), "not a plain path"),
+        (named("..\\evil"), "not a plain path"),
+        (named("./sample/__init__.py"), "not a plain path"),
+        (named("../"), "not a plain path"),
+        (named("other-1.dist-info/METADATA"), "one .dist-info folder"),
+        (
+            recorded(lambda record: record.replace(LINE, LINE.replace("sha256=", "sha256=A"))),
+            "the SHA-256 and the size",
+        ),
+        (recorded(lambda record: record.replace(LINE, LINE.replace(",10", ",11"))), "the SHA-256 and the size"),
+        (recorded(lambda record: record.replace(LINE, "sample/run.sh,,\n")), "the SHA-256 and the size"),
+        (recorded(lambda record: record.replace(LINE, "")), "RECORD does not list sample/run.sh"),
+        (recorded(lambda record: record + LINE), "a line that is for no member"),
+        (recorded(lambda record: record + "gone.py,,\n"), "a line that is for no member: gone.py"),
+        (recorded(lambda record: record + "a,b,c,d\n"), "a line that is for no member"),
+        (recorded(lambda record: record + "gone.py,,\n" * 2_000_000), "RECORD has more than"),
+        (with_metadata("Name: sample\n" * 300_000), "the metadata have more than 2 MiB"),
+        (with_metadata(f"Content-Type: multipart/mixed; boundary=x\n{METADATA}"), "content-type"),
+        (with_metadata(f"no field\n{METADATA}"), "malformed"),
+        (with_metadata(METADATA.replace("Summary: A", "Summary: A\rX: ")), "malformed"),
+        (lambda folder: replaced(wheel(folder), b"PK\5\6", b"PK\5\5"), "data before or after its members"),
+    ],
+)
+def test_refuses_a_malicious_wheel(tmp_path: Path, make: Callable[[Path], Path], reason: str) -> None:
+    theirs = make(tmp_path / "theirs")
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        compare(wheel(tmp_path / "ours"), theirs)
+
+
+def header(name: str, *, size: int = 0, kind: bytes = tarfile.REGTYPE, pax: Mapping[str, str] | None = None) -> bytes:
+    info = tarfile.TarInfo(f"sample-1.0/{name}")
+    info.size, info.type, info.pax_headers = size, kind, dict(pax or {})
+    return info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT)
+
+
+def with_data(*parts: bytes) -> Callable[[Path], Path]:
+    return lambda folder: tar_of(folder, unpacked(sdist(folder)), *parts, bytes(1024))
+
+
+def with_link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Callable[[Path], Path]:
+    return lambda folder: sdist(folder, others=[link(name, target, kind)])
+
+
+def bomb_in_an_sdist(folder: Path) -> Path:
+    folder.mkdir()
+    data = header("zeros", size=2**36)
+    deflate = zlib.compressobj(1, wbits=31)
+    chunks = [deflate.compress(data), *(deflate.compress(bytes(2**20)) for _ in range(100)), deflate.flush()]
+    (folder / SDIST).write_bytes(b"".join(chunks))
+    return folder / SDIST
+
+
+def very_many_folders(folder: Path) -> Path:
+    return tar_of(folder, header("x", kind=tarfile.DIRTYPE) * 1000, times=200)
+
+
+def second_gzip(folder: Path) -> Path:
+    path = sdist(folder)
+    path.write_bytes(path.read_bytes() + gzip.compress(b"\0" * 512))
+    return path
+
+
+def forged_gzip_checksum(folder: Path) -> Path:
+    path = sdist(folder)
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def negative_size(folder: Path) -> Path:
+    block = bytearray(header("evil.py"))
+    block[124:136] = b"\xff" * 10 + b"\xfe\x00"
+    block[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(block))[0]  # type: ignore[attr-defined]
+    return tar_of(folder, bytes(block), bytes(1024))
+
+
+@pytest.mark.usefixtures("_little")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (bomb_in_an_sdist, "unpacks to more than"),
+        (very_many_folders, "too many members"),
+        (second_gzip, "data after the end of compressed data"),
+        (forged_gzip_checksum, "incorrect data check"),
+        (negative_size, "headers of the archive"),
+        (with_data(header("sample.py")), "sample.py is in the archive twice"),
+        (with_data(header("../evil.py")), "not a plain path"),
+        (with_data(header("../../evil", kind=tarfile.DIRTYPE)), "not a plain path"),
+        (with_data(header("x", pax={"path": "/etc/evil"})), "not a plain path"),
+        (with_data(header("x", pax={"size": "5"})), "not all programs read"),
+        (with_data(header("x", size=512, kind=tarfile.DIRTYPE), header("evil.py")), "not all programs read"),
+        (with_data(header("x", kind=tarfile.FIFOTYPE)), "a device, or a link to nothing"),
+        (with_data(header("x", kind=tarfile.GNUTYPE_SPARSE)), "not all programs read"),
+        (with_data(header("x", size=2**40)), "ends too early"),
+        (with_data(header("x", pax={"comment": "x" * 100_000})), "the headers of the archive are too large"),
+        (with_data(bytes(1024), header("evil.py")), "data after its members"),
+        (with_data(header("evil.py").replace(b"evil", b"evi1")), "data after its members"),
+        (with_link("sample-1.0/x", "/etc/passwd"), "leaves the archive"),
+        (with_link("sample-1.0/x", "../../etc/passwd"), "leaves the archive"),
+        (with_link("sample-1.0/x", "../.."), "leaves the archive"),
+        (with_link("sample-1.0/x", "/etc/passwd", tarfile.LNKTYPE), "a device, or a link to nothing"),
+        (with_link("../x", "sample-1.0/run.sh", tarfile.LNKTYPE), "not a plain path"),
+    ],
+)
+def test_refuses_a_malicious_sdist(tmp_path: Path, make: Callable[[Path], Path], reason: str) -> None:
+    theirs = make(tmp_path / "theirs")
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        compare(sdist(tmp_path / "ours"), theirs)
+
+
+def members_of(path: Path) -> dict[str, tuple[bool, bytes]]:
+    """Return the files of an archive as Python unpacks them."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            return {
+                info.filename: (bool(info.external_attr >> 16 & 0o111), archive.read(info))
+                for info in archive.infolist()
+                if not info.filename.endswith(("/", "/RECORD"))
+            }
+    with tarfile.open(path) as archive:
+        files = {info.name: (bool(info.mode & 0o111), archive.extractfile(info)) for info in archive if info.isreg()}
+        return {name: (executable, file.read()) for name, (executable, file) in files.items() if file}
+
+
+@pytest.mark.parametrize("bits", [0x01, 0xFF])
+def test_no_changed_byte_of_a_wheel_is_overlooked(tmp_path: Path, bits: int) -> None:
+    ours = wheel(
+        tmp_path / "ours", {name: text for name, text in MEMBERS.items() if INFO in name}, executable=["WHEEL"]
+    )
+    expected = members_of(ours)
+    whole = ours.read_bytes()
+    theirs = tmp_path / WHEEL
+    identical = 0
+    for position in range(len(whole)):
+        theirs.write_bytes(whole[:position] + bytes([whole[position] ^ bits]) + whole[position + 1 :])
+        try:
+            if contents.compare(ours, theirs).differences:
+                continue
+        except ValueError:
+            continue
+        identical += 1
+        found = members_of(theirs)
+        if theirs.read_bytes()[whole.index(b"PK\1\2") + 5] != 0:  # a zip of another system may lack the bit
+            assert found == expected
+    assert 0 < identical < len(whole) / 5
+
+
+def test_no_changed_byte_of_an_sdist_is_overlooked(tmp_path: Path) -> None:
+    ours = sdist(tmp_path / "ours", {name: SOURCES[name] for name in list(SOURCES)[1:4]})
+    expected = members_of(ours)
+    whole = unpacked(ours)
+    identical = 0
+    for position in range(len(whole)):
+        if whole[position] == 0 and position % 16:
+            continue
+        theirs = tar_of(tmp_path, whole[:position], bytes([whole[position] ^ 1]), whole[position + 1 :], bytes(1024))
+        try:
+            if contents.compare(ours, theirs).differences:
+                continue
+        except ValueError:
+            continue
+        identical += 1
+        assert members_of(theirs) == expected
+    assert identical < len(whole) / 20
