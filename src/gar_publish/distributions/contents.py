@@ -283,7 +283,7 @@ class _Unpacked(io.RawIOBase):
         self._chunk = memoryview(b"")
         self._position = 0
         self.left = archives.HEADER_LIMIT
-        self.last = b""
+        self.last = b""  # what was read last: a header, where tarfile has just found a member or the end
 
     def readable(self) -> bool:
         return True
@@ -332,6 +332,8 @@ def _read_tar(path: Path, limit: int) -> _Contents:
                 if memory > archives.MEMBERS_LIMIT:
                     raise ValueError("the archive has too many members")
                 stream.left = member.size + archives.HEADER_LIMIT
+                if stream.last[124:136].strip(b"\0 ").lstrip(b"0") != (b"%o" % member.size if member.size else b""):
+                    raise ValueError(f"the headers of {_shown(member.name)} do not agree")
                 _add(contents, member, stream)
                 stream.left = archives.HEADER_LIMIT
         rest = stream.last
@@ -346,7 +348,7 @@ def _read_tar(path: Path, limit: int) -> _Contents:
 
 def _add(contents: _Contents, member: tarfile.TarInfo, stream: _Unpacked) -> None:
     name = member.name
-    if member.issparse() or "size" in member.pax_headers or (member.size and not member.isreg()):
+    if member.issparse() or (member.size and not member.isreg()):
         raise ValueError(f"{_shown(name)} is stored in a way that not all programs read")
     if member.isdir():
         contents.check_name(name)
@@ -387,8 +389,11 @@ def _check_record(wheel: _Contents) -> None:
         if not member or name in listed:
             raise ValueError(f"RECORD has a line that is for no member: {_shown(','.join(row))}")
         listed.add(name)
-        expected = f"sha256={base64.urlsafe_b64encode(member.sha256).decode().rstrip('=')}", str(member.size)
-        if not _UNLISTED.fullmatch(name) and (digest, size) != expected:
+        digests = {
+            f"sha256={base64.urlsafe_b64encode(member.sha256).decode().rstrip('=')}",
+            f"sha256={member.sha256.hex()}",  # uv-build 0.8.0
+        }
+        if not _UNLISTED.fullmatch(name) and (digest not in digests or size != str(member.size)):
             raise ValueError(f"{_shown(name)} does not have the SHA-256 and the size that RECORD has for it")
     if missing := [name for name in wheel.members if name not in listed and not _UNLISTED.fullmatch(name)]:
         raise ValueError(f"RECORD does not list {_shown(missing[0])}")
@@ -443,9 +448,9 @@ def _fields(name: str, content: bytes) -> Mapping[str, frozenset[str]]:
         raise ValueError(f"{_shown(name)} has malformed fields")
     fields: dict[str, set[str]] = {"description": {body.strip()} if body.strip() else set()}
     for header, value in message.items():
-        key = header.lower().replace("license-expression", "license")
+        key = header.lower()
         if key not in _UNCOUNTED and not (key == "classifier" and _ADDED_CLASSIFIER.fullmatch(value)):
-            fields.setdefault(key, set()).add(_NORMALISED.get(key, str.strip)(value))
+            fields.setdefault(_RENAMED.get(key, key), set()).add(_NORMALISED.get(key, str.strip)(value))
     return {key: frozenset(values) for key, values in fields.items()}
 
 
@@ -479,11 +484,27 @@ def _specifiers(value: str) -> str:
         return value.strip()
 
 
+def _link(value: str) -> str:
+    label, _, url = value.partition(",")
+    return f"{label.strip().lower()}, {url.strip()}"
+
+
+def _text(value: str) -> str:
+    return "\n".join(line.strip() for line in value.strip().splitlines())
+
+
+_RENAMED = {"license-expression": "license", "home-page": "project-url"}
+"""Fields that releases of one backend choose between, for one value (PEP 639, PEP 753)."""
+
 _NORMALISED: Mapping[str, Callable[[str], str]] = {
     "name": canonicalize_name,
     "provides-extra": canonicalize_name,
     "requires-dist": _requirement,
     "requires-python": _specifiers,
+    "license": _text,
+    "license-expression": _text,
+    "home-page": lambda url: _link(f"homepage, {url}"),
+    "project-url": _link,
 }
 """How the values of a field are compared; the values of others must be equal."""
 

@@ -29,6 +29,8 @@ Name: sample
 Version: 1.0
 Summary: A sample
 License: MIT
+Home-page: https://example.org/a
+Project-URL: The Log, https://example.org/log
 Classifier: Topic :: Utilities
 Classifier: Programming Language :: Python :: 3
 Requires-Python: >=3.9, <4
@@ -193,6 +195,9 @@ def test_names_the_release_that_built_the_published_wheel(tmp_path: Path) -> Non
         ("Metadata-Version: 2.1", "Metadata-Version: 2.4\nDynamic: license-file\nLicense-File: LICENSE"),
         ("Metadata-Version: 2.1", "Metadata-Version: 2.5\nImport-Name: sample\nImport-Namespace: space"),
         ("License: MIT", "License-Expression: MIT"),
+        ("License: MIT", "License: \n        MIT"),
+        ("Home-page: https://example.org/a", "Project-URL: Homepage, https://example.org/a"),
+        ("Project-URL: The Log,", "Project-URL: the log,"),
         ("Requests (<3,>=2)", "requests >=2, <3"),
         ("Requires-Dist: Requests (<3,>=2)\nRequires-Dist: six", "Requires-Dist: six\nRequires-Dist: requests<3,>=2"),
         ("[b,a]>=7 ; extra == 'Test_It'", '[a,B]>=7; extra == "test-it"'),
@@ -231,6 +236,18 @@ def test_a_second_licence_of_a_name_is_not_overlooked(tmp_path: Path) -> None:
     theirs = {name: text for name, text in MEMBERS.items() if not name.endswith("LICENSE")}
     theirs |= {f"{INFO}/licenses/a/LICENSE": "another", f"{INFO}/licenses/LICENSE": MEMBERS[f"{INFO}/LICENSE"]}
     assert wheels_differ(tmp_path, theirs)
+
+
+def test_a_size_in_an_extended_header_is_read(tmp_path: Path) -> None:
+    theirs = with_data(header("x", size=1, pax={"size": "1"}), b"x" + bytes(511))(tmp_path / "theirs")
+    assert not compare(sdist(tmp_path / "ours", {**SOURCES, "sample-1.0/x": "x"}), theirs).differences
+
+
+def test_a_record_with_hexadecimal_hashes_fits(tmp_path: Path) -> None:
+    record = record_of(MEMBERS)
+    for text in MEMBERS.values():
+        record = record.replace(digest(text), hashlib.sha256(text.encode()).hexdigest())
+    assert not compare(wheel(tmp_path / "ours"), wheel(tmp_path / "theirs", record=record)).differences
 
 
 def test_lists_of_setuptools_are_compared_by_line(tmp_path: Path) -> None:
@@ -283,6 +300,7 @@ def test_a_link_is_another_thing_than_a_file(tmp_path: Path) -> None:
         (f"{INFO}/METADATA", "Utilities", "Games", f"classifier in {INFO}/METADATA is Topic :: Utilities, and in the"),
         (f"{INFO}/METADATA", "A description", "Nothing", f"description in {INFO}/METADATA is A description., and in"),
         (f"{INFO}/METADATA", "MIT", "BSD", f"license in {INFO}/METADATA is MIT, and in the published file BSD"),
+        (f"{INFO}/METADATA", "example.org/a", "example.org/b", f"project-url in {INFO}/METADATA is homepage, https://"),
         (f"{INFO}/METADATA", "'Test_It'", "'other'", "requires-dist in"),
         (f"{INFO}/METADATA", "3\n", "3\nClassifier: Programming Language :: Python :: 3 :: Only\n", "classifier in"),
         (f"{INFO}/WHEEL", "Tag: py3", "Tag: py2", f"tag in {INFO}/WHEEL is py3-none-any, and in the published file"),
@@ -568,7 +586,7 @@ def with_link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Callable
 
 def bomb_in_an_sdist(folder: Path) -> Path:
     folder.mkdir()
-    data = header("zeros", size=2**36)
+    data = header("zeros", size=2**32)
     deflate = zlib.compressobj(1, wbits=31)
     chunks = [deflate.compress(data), *(deflate.compress(bytes(2**20)) for _ in range(100)), deflate.flush()]
     (folder / SDIST).write_bytes(b"".join(chunks))
@@ -608,16 +626,16 @@ def negative_size(folder: Path) -> Path:
         (very_many_folders, "too many members"),
         (second_gzip, "data after the end of compressed data"),
         (forged_gzip_checksum, "incorrect data check"),
-        (negative_size, "headers of the archive"),
+        (negative_size, "the headers of sample-1.0/evil.py do not agree"),
         (with_data(header("sample.py")), "sample.py is in the archive twice"),
         (with_data(header("../evil.py")), "not a plain path"),
         (with_data(header("../../evil", kind=tarfile.DIRTYPE)), "not a plain path"),
         (with_data(header("x", pax={"path": "/etc/evil"})), "not a plain path"),
-        (with_data(header("x", pax={"size": "5"})), "not all programs read"),
+        (with_data(header("x", pax={"size": "5"}), b"x".ljust(512)), "the headers of sample-1.0/x do not agree"),
         (with_data(header("x", size=512, kind=tarfile.DIRTYPE), header("evil.py")), "not all programs read"),
         (with_data(header("x", kind=tarfile.FIFOTYPE)), "a device, or a link to nothing"),
         (with_data(header("x", kind=tarfile.GNUTYPE_SPARSE)), "not all programs read"),
-        (with_data(header("x", size=2**40)), "ends too early"),
+        (with_data(header("x", size=2**32)), "ends too early"),
         (with_data(header("x", pax={"comment": "x" * 100_000})), "the headers of the archive are too large"),
         (with_data(bytes(1024), header("evil.py")), "data after its members"),
         (with_data(header("evil.py").replace(b"evil", b"evi1")), "data after its members"),
