@@ -37,8 +37,8 @@ _SHOWN = 200
 _LARGER = 1024**3
 """Bytes that the second file may unpack to beyond those of the first: with more, the contents differ anyway."""
 
-_RECORD_LIMIT = 16 * 1024 * 1024
-"""Bytes of a RECORD: as many as a zip's table of contents."""
+_LISTS_LIMIT = 16 * 1024 * 1024
+"""Bytes of RECORD, or of all SOURCES.txt: as many as of a zip's table of contents."""
 
 _CHUNK = 1024 * 1024
 
@@ -79,7 +79,10 @@ _ADDED_CLASSIFIER = re.compile(r"Programming Language :: Python :: \d+(\.\d+)?|L
 """What poetry-core derives from `python` and `license`; the versions of Python that it knows grow."""
 
 _EXTRA = re.compile(r'(?<=extra == ")[^"]+')
+"""The name of an extra in a marker, as packaging formats it."""
+
 Mode = Literal["file", "executable", "link", "unknown"]
+
 _KINDS: Mapping[Mode, str] = {"file": "not executable", "executable": "executable", "link": "a link"}
 
 
@@ -134,26 +137,31 @@ class _Contents:
     members: dict[str, _Member] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     unpacked: int = 0
-    metadata: int = 0
+    left_metadata: int = archives.METADATA_LIMIT
+    left_lists: int = _LISTS_LIMIT
 
     def add(self, name: str, mode: Mode, chunks: Iterable[bytes]) -> None:
         """Read a member from its chunks."""
         self.check_name(name)
-        digest, size, kept = hashlib.sha256(), 0, self.texts_of.fullmatch(name) is not None
-        text = bytearray()
+        digest, size, text = hashlib.sha256(), 0, bytearray()
+        kept = self.texts_of.fullmatch(name)
         for chunk in chunks:
             digest.update(chunk)
             size += len(chunk)
             if kept:
                 text += chunk
-                if size > _RECORD_LIMIT:
-                    raise ValueError(f"{_shown(name)} has more than {_RECORD_LIMIT // 1024**2} MiB")
+                self._take(name, len(chunk))
         if kept:
-            self.metadata += 0 if name.endswith(("/RECORD", "/SOURCES.txt")) else size
-            if self.metadata > archives.METADATA_LIMIT:
-                raise ValueError(f"the metadata have more than {archives.METADATA_LIMIT // 1024**2} MiB")
             self.texts[name] = bytes(text)
         self.members[name] = _Member(mode, size, digest.digest())
+
+    def _take(self, name: str, size: int) -> None:
+        if name.endswith(("/RECORD", "/SOURCES.txt")):
+            self.left_lists -= size
+        else:
+            self.left_metadata -= size
+        if self.left_lists < 0 or self.left_metadata < 0:
+            raise ValueError(f"{_shown(name)} is too large")
 
     def check_name(self, name: str) -> None:
         if name in self.members:
@@ -446,7 +454,7 @@ def _fields(name: str, content: bytes) -> Mapping[str, frozenset[str]]:
     message = email.message_from_string(head)
     if message.defects or message.get_payload() or message.get_unixfrom() or "\r" in head:
         raise ValueError(f"{_shown(name)} has malformed fields")
-    fields: dict[str, set[str]] = {"description": {body.strip()} if body.strip() else set()}
+    fields: dict[str, set[str]] = {"description": {body} if body else set()}
     for header, value in message.items():
         key = header.lower()
         if key not in _UNCOUNTED and not (key == "classifier" and _ADDED_CLASSIFIER.fullmatch(value)):

@@ -298,7 +298,12 @@ def test_a_link_is_another_thing_than_a_file(tmp_path: Path) -> None:
         ),
         (f"{INFO}/METADATA", "<4", "<5", f"requires-python in {INFO}/METADATA is <4,>=3.9, and in the published"),
         (f"{INFO}/METADATA", "Utilities", "Games", f"classifier in {INFO}/METADATA is Topic :: Utilities, and in the"),
-        (f"{INFO}/METADATA", "A description", "Nothing", f"description in {INFO}/METADATA is A description., and in"),
+        (
+            f"{INFO}/METADATA",
+            "A description",
+            "Nothing",
+            f"description in {INFO}/METADATA is A description.\\n, and in",
+        ),
         (f"{INFO}/METADATA", "MIT", "BSD", f"license in {INFO}/METADATA is MIT, and in the published file BSD"),
         (f"{INFO}/METADATA", "example.org/a", "example.org/b", f"project-url in {INFO}/METADATA is homepage, https://"),
         (f"{INFO}/METADATA", "'Test_It'", "'other'", "requires-dist in"),
@@ -431,6 +436,40 @@ def comment(folder: Path) -> Path:
     return folder / WHEEL
 
 
+def prefix_that_is_counted(folder: Path) -> Path:
+    local, directory = entry(b"x", deflated(b"x"), 1, zlib.crc32(b"x"), offset=10)
+    return raw_wheel(folder, b"#!/bin/sh\n" + local, directory, 1)
+
+
+def with_comment(directory: bytes, text: bytes) -> bytes:
+    """Add a comment to a member's entry in the table of contents."""
+    return directory[:32] + struct.pack("<H", len(text)) + directory[34:] + text
+
+
+def second_table_of_contents(folder: Path) -> Path:
+    """A comment that says where another table of contents is, as zip64 has it."""
+    local, directory = entry(b"x", deflated(b"x"), 1, zlib.crc32(b"x"))
+    return raw_wheel(folder, local, with_comment(directory, b"PK\6\7" + bytes(16)), 1)
+
+
+def member_in_a_comment(folder: Path) -> Path:
+    local, directory = entry(b"x", deflated(b"x"), 1, zlib.crc32(b"x"))
+    return raw_wheel(folder, local, with_comment(directory, directory), 2)
+
+
+def huge_table_of_contents(folder: Path) -> Path:
+    local, directory = entry(b"x", deflated(b"x"), 1, zlib.crc32(b"x"))
+    return raw_wheel(folder, local, with_comment(directory, bytes(60_000)) * 300, 300)
+
+
+def method_in_one_header(folder: Path) -> Path:
+    path = wheel(folder)
+    content = bytearray(path.read_bytes())
+    content[8] = zipfile.ZIP_STORED
+    path.write_bytes(content)
+    return path
+
+
 def name_in_one_header(folder: Path) -> Path:
     return replaced(wheel(folder), b"sample/data/a.json", b"sample/data/b.json", 1)
 
@@ -528,6 +567,11 @@ LINE = f"sample/run.sh,sha256={digest(MEMBERS['sample/run.sh'])},10\n"
         (hidden_in_compressed_data, "data after the end of compressed data"),
         (prefix, "data before or after its members"),
         (comment, "data before or after its members"),
+        (prefix_that_is_counted, "data before them"),
+        (second_table_of_contents, "data before or after its members"),
+        (member_in_a_comment, "the archive has no members, or data"),
+        (huge_table_of_contents, "too many members"),
+        (method_in_one_header, "the headers of sample/__init__.py do not agree"),
         (name_in_one_header, "the headers of sample/data/a.json do not agree"),
         (size_in_one_header, "the headers of sample/__init__.py do not agree"),
         (forged_checksum, "does not have the size and the checksum of its header"),
@@ -556,10 +600,12 @@ LINE = f"sample/run.sh,sha256={digest(MEMBERS['sample/run.sh'])},10\n"
         (recorded(lambda record: record + LINE), "a line that is for no member"),
         (recorded(lambda record: record + "gone.py,,\n"), "a line that is for no member: gone.py"),
         (recorded(lambda record: record + "a,b,c,d\n"), "a line that is for no member"),
-        (recorded(lambda record: record + "gone.py,,\n" * 2_000_000), "RECORD has more than"),
-        (with_metadata("Name: sample\n" * 300_000), "the metadata have more than 2 MiB"),
+        (recorded(lambda record: record + "gone.py,,\n" * 2_000_000), "RECORD is too large"),
+        (with_metadata("Name: sample\n" * 300_000), "METADATA is too large"),
         (with_metadata(f"Content-Type: multipart/mixed; boundary=x\n{METADATA}"), "content-type"),
         (with_metadata(f"no field\n{METADATA}"), "malformed"),
+        (with_metadata(f"From jane\n{METADATA}"), "malformed"),
+        (with_metadata(f" x\n{METADATA}"), "malformed"),
         (with_metadata(METADATA.replace("Summary: A", "Summary: A\rX: ")), "malformed"),
         (lambda folder: replaced(wheel(folder), b"PK\5\6", b"PK\5\5"), "data before or after its members"),
     ],
@@ -593,8 +639,18 @@ def bomb_in_an_sdist(folder: Path) -> Path:
     return folder / SDIST
 
 
+def hard_link_to_a_link(folder: Path) -> Path:
+    links = [link("sample-1.0/a/x", "../run.sh"), link("sample-1.0/y", "sample-1.0/a/x", tarfile.LNKTYPE)]
+    return sdist(folder, others=links)
+
+
+def many_lists(folder: Path) -> Path:
+    lists = {f"sample-1.0/{each}.egg-info/SOURCES.txt": "x" * 6_000_000 for each in range(3)}
+    return sdist(folder, {**SOURCES, **lists})
+
+
 def very_many_folders(folder: Path) -> Path:
-    return tar_of(folder, header("x", kind=tarfile.DIRTYPE) * 1000, times=200)
+    return tar_of(folder, header("x", kind=tarfile.DIRTYPE) * 1000, times=20)
 
 
 def second_gzip(folder: Path) -> Path:
@@ -624,6 +680,8 @@ def negative_size(folder: Path) -> Path:
     [
         (bomb_in_an_sdist, "unpacks to more than"),
         (very_many_folders, "too many members"),
+        (hard_link_to_a_link, "a device, or a link to nothing"),
+        (many_lists, "SOURCES.txt is too large"),
         (second_gzip, "data after the end of compressed data"),
         (forged_gzip_checksum, "incorrect data check"),
         (negative_size, "the headers of sample-1.0/evil.py do not agree"),
