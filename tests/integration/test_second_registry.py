@@ -153,7 +153,7 @@ def test_a_file_that_is_uploaded_after_the_comparison(
     repository = Repository(registry.url, f"{registry.url}simple/")
     source = GivenSource(TOKEN)
     index = Index(repository, context, new_session(), source)
-    uploader = Uploader(repository, context, session, source, index, if_exists="skip-identical")
+    uploader = Uploader(repository, context, session, source, index, if_exists="skip-identical", scratch=None)
 
     assert uploader.upload(distribution.read(doors.folder / "dist" / HELLO)).status == "identical"
     changed = make_wheel(doors.folder / "changed", "hello", content="changed = True\n")

@@ -167,7 +167,7 @@ class Delivery:
         for each in package.files:
             try:
                 index = self._destination.access.index
-                self._files[each] = compare(each, listed, self._settings.if_exists, index)
+                self._files[each] = compare(each, listed, self._settings.if_exists, index, self._destination.scratch)
             except Failure as failure:
                 self._fail(failure, each)
         with self._changed:
@@ -195,8 +195,9 @@ class Delivery:
         file = self._files[distribution]
         if self.stopped:
             return
+        of_registry = file.distribution if isinstance(file.distribution, Distribution) else distribution
         try:
-            url = read_back(distribution, self._destination.access.index)
+            url = read_back(of_registry, self._destination.access.index)
         except Failure as failure:
             self._fail(failure, distribution, status=file.status)
             return

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gar_publish.context import Context
@@ -40,11 +41,22 @@ class Destination:
         projects: The projects that will be published, if known.
         session: Makes the requests.
         readers: The threads that ask servers.
+
+    Attributes:
+        scratch: A folder for files of the registry; None in a promotion, where each byte counts.
     """
 
     def __init__(
-        self, settings: Settings, context: Context, projects: Sequence[Project], session: Session, readers: Executor
+        self,
+        settings: Settings,
+        context: Context,
+        projects: Sequence[Project],
+        session: Session,
+        readers: Executor,
+        *,
+        scratch: Path,
     ) -> None:
+        self.scratch = None if settings.promotion else scratch
         self._settings = settings
         self._context = context
         self._readers = readers
@@ -82,6 +94,7 @@ class Destination:
             access.source,
             access.index,
             if_exists=settings.if_exists,
+            scratch=self.scratch,
         )
         return self._once_known(lambda: uploader.upload(distribution))
 

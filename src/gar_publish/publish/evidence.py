@@ -51,6 +51,9 @@ class EvidenceMaker:
         Returns:
             Each document with each of its versions, and why it could not be attached.
         """
+        for each in files:
+            if each not in self._sboms:  # it is the registry's, and was not built here
+                self.begin(each)
         evidence = [(result(self._sboms[each]), [each]) for each in files if each in self._sboms]
         if self._settings.provenance and files:
             evidence.append((self._make_provenance(files), list(files)))

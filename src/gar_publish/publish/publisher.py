@@ -1,7 +1,9 @@
 """Publishes the packages of one run, and reports the outcome."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
@@ -50,7 +52,11 @@ class Publisher:
         self._projects = projects
         self._senders = ThreadPoolExecutor(max_workers=settings.jobs or _UPLOADS_AT_ONCE)
         self._readers = ThreadPoolExecutor(max_workers=readers(settings))
-        self._destination = Destination(settings, context, projects, session, self._readers)
+        # On Windows, a file that a thread reads cannot be removed.
+        self._scratch = tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True)
+        self._destination = Destination(
+            settings, context, projects, session, self._readers, scratch=Path(self._scratch.name)
+        )
         self._evidence_maker = EvidenceMaker(settings, context, self._readers)
         self._evidence: list[AttachedEvidence] = []
         names = [project.name for project in projects if project.name]
@@ -75,6 +81,7 @@ class Publisher:
         """Begin nothing more."""
         self._senders.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
+        self._scratch.cleanup()
 
     def publish(self, packages: Iterable[Package]) -> Report:
         """Publish packages as they come.
@@ -109,6 +116,7 @@ class Publisher:
                 self._delivery.add(package)
             warnings = self._readers.submit(distribution.warnings, files)  # takes long: it renders readmes
             self._delivery.finish()
+            self._leave_copies()
             for warning in result(warnings):
                 self._context.console.warning(warning)
         except Exception as error:
@@ -116,6 +124,20 @@ class Publisher:
                 raise
             return as_failure(error)
         return None
+
+    def _leave_copies(self) -> None:
+        """Leave the registry's files in place of others with identical contents: they are what will be installed."""
+        folders = {project.name: project.folder for project in self._projects}
+        for each in self._delivery.end():
+            found = each.distribution
+            if (
+                isinstance(found, Distribution)
+                and found.path.is_relative_to(self._scratch.name)
+                and found.name in folders
+            ):
+                from gar_publish.builder.files import leave  # few runs need it
+
+                leave(found.path, folders[found.name] / "dist", self._context.console)
 
     def _make_evidence(self) -> Failure | None:
         """Make and attach the evidence of the published files. They stay published if that fails."""

@@ -38,10 +38,10 @@ class PublishedFile:
         distribution: The file.
         status: Its status.
         sha256: The hash of the registry's file. It differs from the hash of `distribution` only where `if-exists: skip`
-            left another file in place.
+            left another file in place. If the contents are identical, `distribution` is the registry's file.
         url: Where the index serves it; empty where that is not known.
         failure: Why it failed, or why an uploaded file could not be read back.
-        why: Why it was not tried, where another package is the reason.
+        why: Why it was not tried, where another package is the reason; or what an identical file differs in.
     """
 
     distribution: Distribution | ExistingFile

@@ -3,9 +3,12 @@
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from io import BytesIO
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,6 +18,7 @@ from urllib3 import encode_multipart_formdata
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import Context
+from gar_publish.distributions import contents
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
@@ -30,6 +34,10 @@ from gar_publish.transport.session import is_success, release
 if TYPE_CHECKING:
     from twine.package import PackageFile
 
+_TIMES_LARGER = 4
+_LARGER = 64 * 1024 * 1024
+"""Times and bytes that another build's archive may be larger: it may be compressed less."""
+
 _NOT_PROCESSED = frozenset({408, 429})
 """Statuses that mean that the server did not take the file (RFC 9110, section 15.5.9; RFC 6585, section 4)."""
 
@@ -44,6 +52,7 @@ class Uploader:
         source: The publisher's tokens.
         index: Reads what the repository has.
         if_exists: What to do with a file that another run uploaded meanwhile.
+        scratch: A folder for files of the registry, whose contents are compared; None to compare bytes alone.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class Uploader:
         index: Index,
         *,
         if_exists: IfExists,
+        scratch: Path | None,
     ) -> None:
         self._repository = repository
         self._context = context
@@ -63,6 +73,7 @@ class Uploader:
         self._auth = HostAuth(repository.upload_url, source)
         self._index = index
         self._if_exists = if_exists
+        self._scratch = scratch
 
     def upload(self, distribution: Distribution) -> PublishedFile:
         """Upload one file that the index did not list a moment ago.
@@ -103,7 +114,7 @@ class Uploader:
                 return PublishedFile(distribution, "uploaded", distribution.sha256)
             present = self._present(distribution, response)
             unsettled -= 1  # the last try was refused
-        return _settle(distribution, present, self._if_exists, self._index, sent=unsettled > 0)
+        return _settle(distribution, present, self._if_exists, self._index, self._scratch, sent=unsettled > 0)
 
     def _post(self, distribution: Distribution) -> requests.Response:
         try:
@@ -168,9 +179,15 @@ def _exists_already(response: requests.Response) -> bool:
 
 
 def compare(
-    distribution: Distribution, listed: Mapping[str, IndexFile], if_exists: IfExists, index: Index
+    distribution: Distribution,
+    listed: Mapping[str, IndexFile],
+    if_exists: IfExists,
+    index: Index,
+    scratch: Path | None,
 ) -> PublishedFile:
     """Return what to do with a file, given what the index lists for its project.
+
+    With `skip-identical`, the contents decide. The result then has the registry's file, in the folder `scratch`.
 
     Raises:
         Conflict: `if_exists` does not allow it.
@@ -179,19 +196,26 @@ def compare(
     present = listed.get(distribution.filename)
     if present is None:
         return PublishedFile(distribution, "would upload", distribution.sha256)
-    return _settle(distribution, present, if_exists, index)
+    return _settle(distribution, present, if_exists, index, scratch)
 
 
 def _settle(
-    distribution: Distribution, present: IndexFile, if_exists: IfExists, index: Index, *, sent: bool = False
+    distribution: Distribution,
+    present: IndexFile,
+    if_exists: IfExists,
+    index: Index,
+    scratch: Path | None,
+    *,
+    sent: bool = False,
 ) -> PublishedFile:
-    """Return the outcome of a file whose name the registry already has; its hash decides.
+    """Return the outcome of a file whose name the registry already has.
 
     Args:
         distribution: The file.
         present: The registry's file.
         if_exists: What to do if another run uploaded it.
         index: Reads it.
+        scratch: A folder for the registry's file; None to compare bytes alone.
         sent: Whether this run may have uploaded it; then an identical file is taken to be this run's.
     """
     if if_exists == "fail" and not sent:
@@ -209,10 +233,35 @@ def _settle(
         return PublishedFile(distribution, "skipped", theirs, present.url)
     if theirs == distribution.sha256:
         return PublishedFile(distribution, "identical", theirs, present.url)
-    raise Conflict(
-        f"The registry already has {distribution.filename} with different contents: registry sha256 "
-        f"{theirs or 'unknown (larger than this file)'}, this file's sha256 {distribution.sha256}.",
-        cause="this version was published before with different contents; a registry never replaces a file",
+    if scratch is not None:
+        return _compare_contents(distribution, present, index, Path(tempfile.mkdtemp(dir=scratch)))
+    raise _different(
+        distribution,
+        f"registry sha256 {theirs or 'unknown (larger than this file)'}, this file's sha256 {distribution.sha256}",
+    )
+
+
+def _compare_contents(distribution: Distribution, present: IndexFile, index: Index, folder: Path) -> PublishedFile:
+    copy = folder / distribution.filename
+    try:
+        theirs = index.read_sha256(present, size=_TIMES_LARGER * distribution.size + _LARGER, copy=copy)
+        if not theirs or present.sha256 not in {None, theirs}:
+            raise _different(distribution, "it is much larger, or not the file that the index lists")
+        found = contents.compare(distribution.path, copy)
+    except (ValueError, OSError) as error:
+        raise _different(distribution, str(error)) from error
+    if found.differences:
+        raise _different(distribution, "; ".join(found.differences))
+    by = f"built by another release of {found.rebuilt_by.split()[0]}" if found.rebuilt_by.split() else ""
+    registrys = replace(distribution, path=copy, sha256=theirs, size=copy.stat().st_size)
+    return PublishedFile(registrys, "identical", theirs, present.url, why=by)
+
+
+def _different(distribution: Distribution, how: str) -> Conflict:
+    return Conflict(
+        f"The registry already has {distribution.filename} with different contents: {how}.",
+        cause="this version was published before with different contents, and a registry never replaces a file; or the "
+        "project puts the commit or the time into its files",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep the registry's file",
         anchor="different-contents",
     )

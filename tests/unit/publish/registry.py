@@ -67,7 +67,7 @@ class Bench:
         return Settings.from_inputs(given, environment={}, endpoints=self.context.endpoints)
 
     def destination(self, settings: Settings, projects: Sequence[Project] = ()) -> Destination:
-        return Destination(settings, self.context, projects, new_session(), self.pool)
+        return Destination(settings, self.context, projects, new_session(), self.pool, scratch=self.folder)
 
     def delivery(self, expected: Sequence[str] = (), *, unnamed: int = 0, **inputs: str) -> Delivery:
         settings = self.settings(**inputs)

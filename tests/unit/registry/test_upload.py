@@ -1,4 +1,6 @@
+import base64
 import hashlib
+import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -36,7 +38,7 @@ def wheel(tmp_path: Path) -> Distribution:
 def open_uploader(repository: Repository, context: Context, session: requests.Session, index: Index) -> OpenUploader:
     def open_uploader(if_exists: IfExists = "skip-identical", console: Memory | None = None) -> Uploader:
         used = replace(context, console=console or context.console)
-        return Uploader(repository, used, session, GivenSource("ya29.given"), index, if_exists=if_exists)
+        return Uploader(repository, used, session, GivenSource("ya29.given"), index, if_exists=if_exists, scratch=None)
 
     return open_uploader
 
@@ -104,7 +106,10 @@ def test_different_contents_are_a_conflict(
             f"The registry already has {FILENAME} with different contents: "
             f"registry sha256 {'00' * 32}, this file's sha256 {wheel.sha256}."
         ),
-        "this version was published before with different contents; a registry never replaces a file",
+        (
+            "this version was published before with different contents, and a registry never replaces a file; or the "
+            "project puts the commit or the time into its files"
+        ),
         "raise the version of sample, or set `if-exists: skip` to keep the registry's file",
         "different-contents",
     ]
@@ -315,8 +320,8 @@ def test_a_longer_file_is_not_read_to_its_end(server: ScriptedServer, index: Ind
     server.on("/f/", Reply(200, wheel.path.read_bytes() + b"x" * 10_000_000))
     listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", None)}
     with pytest.raises(Conflict, match=r"different contents: registry sha256 unknown \(larger than this file\), "):
-        compare(wheel, listed, "skip-identical", index)
-    skipped = compare(wheel, listed, "skip", index)
+        compare(wheel, listed, "skip-identical", index, None)
+    skipped = compare(wheel, listed, "skip", index, None)
     assert skipped.sha256 == hashlib.sha256(wheel.path.read_bytes() + b"x" * 10_000_000).hexdigest()
 
 
@@ -325,9 +330,9 @@ def test_compare(server: ScriptedServer, index: Index, wheel: Distribution) -> N
 
     def decide(sha256: str | None, if_exists: IfExists) -> str:
         listed = {wheel.filename: IndexFile(wheel.filename, f"{server.url}/f/{wheel.filename}", sha256)}
-        return compare(wheel, listed, if_exists, index).status
+        return compare(wheel, listed, if_exists, index, None).status
 
-    assert compare(wheel, {}, "fail", index).status == "would upload"
+    assert compare(wheel, {}, "fail", index, None).status == "would upload"
     assert decide(wheel.sha256, "skip-identical") == "identical"
     assert decide(None, "skip-identical") == "identical"
     assert decide("00" * 32, "skip") == "skipped"
@@ -335,6 +340,59 @@ def test_compare(server: ScriptedServer, index: Index, wheel: Distribution) -> N
         decide("00" * 32, "skip-identical")
     with pytest.raises(Conflict, match=r"already has sample-1[.]0-py3-none-any[.]whl"):
         decide(wheel.sha256, "fail")
+
+
+def repacked(wheel: Distribution, to: Path) -> bytes:
+    """The wheel, written anew by another release of its backend."""
+    with zipfile.ZipFile(wheel.path) as ours, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as theirs:
+        texts = {name: ours.read(name).decode() for name in reversed(ours.namelist())}
+        of_wheel, record = (next(name for name in texts if name.endswith(end)) for end in ("/WHEEL", "/RECORD"))
+        before = line(texts[of_wheel].encode())
+        texts[of_wheel] = texts[of_wheel].replace("Generator: tests", "Generator: tests 0.9")
+        texts[record] = texts[record].replace(before, line(texts[of_wheel].encode()))
+        for name, text in texts.items():
+            theirs.writestr(name, text)
+    return to.read_bytes()
+
+
+def line(content: bytes) -> str:
+    """The hash and the size in a line of RECORD."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return f"sha256={digest},{len(content)}"
+
+
+@pytest.mark.parametrize("lists_hash", [True, False])
+def test_contents_decide(
+    server: ScriptedServer, index: Index, wheel: Distribution, tmp_path: Path, *, lists_hash: bool
+) -> None:
+    theirs = repacked(wheel, tmp_path / "theirs.whl")
+    sha256 = hashlib.sha256(theirs).hexdigest()
+    server.on("/f/", Reply(200, theirs))
+    listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", sha256 if lists_hash else None)}
+    found = compare(wheel, listed, "skip-identical", index, tmp_path)
+    assert (found.status, found.sha256, found.why) == ("identical", sha256, "built by another release of tests")
+    assert isinstance(found.distribution, Distribution)
+    assert found.distribution.path.read_bytes() == theirs
+    assert (found.distribution.sha256, found.distribution.size) == (sha256, len(theirs))
+
+
+@pytest.mark.parametrize("theirs", [b"", b"x" * 1000, b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_cannot_be_compared_is_different(
+    server: ScriptedServer, index: Index, wheel: Distribution, tmp_path: Path, theirs: bytes
+) -> None:
+    server.on("/f/", Reply(200, theirs))
+    listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", hashlib.sha256(theirs).hexdigest())}
+    with pytest.raises(Conflict, match="with different contents: the published file cannot be compared"):
+        compare(wheel, listed, "skip-identical", index, tmp_path)
+
+
+def test_names_what_is_different(server: ScriptedServer, index: Index, wheel: Distribution, tmp_path: Path) -> None:
+    other = distribution.read(make_wheel(tmp_path / "other", content="changed"))
+    server.on("/f/", Reply(200, other.path.read_bytes()))
+    listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", other.sha256)}
+    with pytest.raises(Conflict, match=r"with different contents: .*sample[.]py") as caught:
+        compare(wheel, listed, "skip-identical", index, tmp_path)
+    assert caught.value.fix == "raise the version of sample, or set `if-exists: skip` to keep the registry's file"
 
 
 @pytest.fixture
