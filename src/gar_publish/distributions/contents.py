@@ -188,8 +188,8 @@ def _mode(bits: int, *, may_say: bool = True) -> Mode:
     return "file" if may_say else "unknown"
 
 
-def _read_zip(path: Path, limit: int) -> _Contents:
-    """Read a zip, which its members must fill: programs that read it from the start must see the same as this."""
+def _table_of_contents(path: Path) -> tuple[Sequence[zipfile.ZipInfo], int]:
+    """Return the members of a zip in their order in the file, which they must fill, and the end of the last one."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(size - _LOCATOR - _END.size, 0))
@@ -207,6 +207,11 @@ def _read_zip(path: Path, limit: int) -> _Contents:
         raise ValueError("the archive has too many members")
     if len(members) != count or not members or members[0].header_offset:
         raise ValueError("the archive has no members, or data before them")
+    return members, end
+
+
+def _read_zip(path: Path, limit: int) -> _Contents:
+    members, end = _table_of_contents(path)
     texts_of = _OF_A_WHEEL if path.suffix == ".whl" else _OF_AN_SDIST
     contents = _Contents(texts_of, unpacked=sum(info.file_size for info in members))
     if contents.unpacked > limit:

@@ -250,6 +250,12 @@ def test_a_record_with_hexadecimal_hashes_fits(tmp_path: Path) -> None:
     assert not compare(wheel(tmp_path / "ours"), wheel(tmp_path / "theirs", record=record)).differences
 
 
+def test_a_licence_moves_beside_others_of_one_name(tmp_path: Path) -> None:
+    both = {**MEMBERS, f"{INFO}/licenses/vendored/LICENSE": "another"}
+    ours, theirs = {**both, f"{INFO}/AUTHORS": "Jane"}, {**both, f"{INFO}/licenses/AUTHORS": "Jane"}
+    assert not wheels_differ(tmp_path, theirs, ours)
+
+
 def test_lists_of_setuptools_are_compared_by_line(tmp_path: Path) -> None:
     egg_info = "sample-1.0/src/sample.egg-info"
     theirs = {
@@ -260,6 +266,8 @@ def test_lists_of_setuptools_are_compared_by_line(tmp_path: Path) -> None:
     assert not sdists_differ(tmp_path, theirs)
     theirs[f"{egg_info}/requires.txt"] = "requests>=2,<3\n\n[test]\nsix\npytest\n"
     assert len(sdists_differ(tmp_path, theirs)) == 2
+    ours = {**SOURCES, f"{egg_info}/SOURCES.txt": "READ_ME\n"}
+    assert sdists_differ(tmp_path, {**ours, f"{egg_info}/SOURCES.txt": "read-me\n"}, ours)
 
 
 def test_a_hard_link_is_the_file(tmp_path: Path) -> None:
@@ -589,7 +597,7 @@ LINE = f"sample/run.sh,sha256={digest(MEMBERS['sample/run.sh'])},10\n"
         (named("..\\evil"), "not a plain path"),
         (named("./sample/__init__.py"), "not a plain path"),
         (named("../"), "not a plain path"),
-        (named("other-1.dist-info/METADATA"), "one .dist-info folder"),
+        (named("zzz-1.dist-info/METADATA"), "one .dist-info folder"),
         (
             recorded(lambda record: record.replace(LINE, LINE.replace("sha256=", "sha256=A"))),
             "the SHA-256 and the size",
@@ -606,6 +614,7 @@ LINE = f"sample/run.sh,sha256={digest(MEMBERS['sample/run.sh'])},10\n"
         (with_metadata(f"no field\n{METADATA}"), "malformed"),
         (with_metadata(f"From jane\n{METADATA}"), "malformed"),
         (with_metadata(f" x\n{METADATA}"), "malformed"),
+        (with_metadata(METADATA.replace("\n\n", "\nFrom jane\n\n")), "malformed"),
         (with_metadata(METADATA.replace("Summary: A", "Summary: A\rX: ")), "malformed"),
         (lambda folder: replaced(wheel(folder), b"PK\5\6", b"PK\5\5"), "data before or after its members"),
     ],
