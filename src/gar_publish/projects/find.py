@@ -45,7 +45,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
     """Return the projects that folders and globs match, in this order, each once.
 
     A glob skips what is not a project (`packages/*` may match a README too); a folder must be one. The root of a
-    workspace stands for the workspace's members.
+    workspace stands for the workspace's members. A pattern after `!` excludes folders, and what is below them.
 
     Args:
         patterns: Folders or globs, relative to `root` or absolute. `**` matches all folders below.
@@ -56,7 +56,8 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
             or two projects have the same name.
     """
     found: dict[Path, Project] = {}
-    for pattern in patterns:
+    excluded = [folder for pattern in patterns if pattern.startswith("!") for folder in _excluded(pattern, root)]
+    for pattern in [each for each in patterns if not each.startswith("!")] or ["."]:
         try:
             globbed = globs.is_glob(pattern, root)
             folders = globs.folders(pattern, root) if globbed else [_named(pattern, root)]
@@ -70,9 +71,30 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
         if not packages:
             raise _nothing(pattern, root, globbed=globbed)
         for package in packages:
-            found.setdefault(package.folder, package)
+            if not any(package.folder.is_relative_to(folder) for folder in excluded):
+                found.setdefault(package.folder, package)
+    if not found:
+        raise BadInput(
+            "`packages` excludes every project that it selects.",
+            fix="remove a pattern with `!` from `packages`",
+            anchor="no-project",
+        )
     _refuse_one_name_twice(found.values())
     return list(found.values())
+
+
+def _excluded(pattern: str, root: Path) -> list[Path]:
+    try:
+        folders = [folder.resolve() for folder in globs.folders(pattern.removeprefix("!"), root)]
+    except (OSError, ValueError):
+        folders = []
+    if not folders:
+        raise BadInput(
+            f"The pattern {pattern!r} excludes nothing: there is no such folder in {root}.",
+            fix="correct the pattern in `packages`, or remove it",
+            anchor="no-project",
+        )
+    return folders
 
 
 def requirements(projects: Sequence[Project]) -> dict[str, set[str]]:

@@ -20,7 +20,8 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
     """Return the projects with a changed file, and those that require any of them, directly or not.
 
     A file has changed if it differs between the working tree and the last common commit of HEAD and `since`. It belongs
-    to the innermost project around it.
+    to the innermost project around it, and to each project with a symbolic link to it, or to a folder above it.
+    Requirements of extras alone do not count: an extra often names everything.
 
     Args:
         projects: The projects to choose from.
@@ -32,7 +33,8 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
         BadInput: There is no such commit, no checkout, or no git.
     """
     git = _Git(root, environment)
-    below = defaultdict(set)
+    below = defaultdict[Path, set[str]](set)
+    linked = defaultdict[Path, set[str]](set)
     for project in projects:
         if not project.folder.is_relative_to(git.top):
             raise BadInput(
@@ -42,14 +44,30 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
             )
         for folder in (project.folder, *project.folder.parents):
             below[folder].add(project.key)
+        for target in _linked(project.folder):
+            linked[target].add(project.key)
     keys = {project.folder: project.key for project in projects}
     touched = set()
     for file in git.differing_files(since):
         touched.add(next((keys[folder] for folder in file.parents if folder in keys), ""))
         touched |= below.get(file, set())  # a submodule is one file to git
-    requires = {each.key: (each.requires or frozenset()) | each.optional | each.build_requires for each in projects}
+        for path in (file, *file.parents):
+            touched |= linked.get(path, set())
+    requires = {each.key: (each.requires or frozenset()) | each.build_requires for each in projects}
     wanted = graph.dependents(requires, touched)
     return [project for project in projects if project.key in wanted]
+
+
+def _linked(project: Path) -> Iterator[Path]:
+    """Yield what symbolic links of a project lead to, outside of it."""
+    for folder, folders, files in os.walk(project):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                with contextlib.suppress(OSError, RuntimeError):  # a loop
+                    target = path.resolve()
+                    if not target.is_relative_to(project):
+                        yield target
 
 
 def checked_out(root: Path, environment: Mapping[str, str]) -> tuple[str, bool] | None:

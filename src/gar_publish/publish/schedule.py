@@ -79,6 +79,8 @@ class Schedule:
     def released(self) -> Iterator[tuple[Package, str | None]]:
         """Release the packages that need not wait any longer. A package that fails here may release others.
 
+        What only an extra requires comes first where it can, but its failure fails nothing else.
+
         Yields:
             A package, and the failed package that it requires; None if it may go.
         """
@@ -86,9 +88,8 @@ class Schedule:
         while changed:
             changed = False
             for package in list(self.waiting.values()):
-                needed = package.required | package.optional
-                failed = needed & self.failed
-                if failed or all(map(self._is_there, needed)):
+                failed = package.required & self.failed
+                if failed or all(map(self._is_settled, package.required | package.optional)):
                     del self.waiting[package.name]
                     self.failed |= {package.name} if failed else set()
                     changed = True
@@ -118,5 +119,6 @@ class Schedule:
         self._expected.discard(name or "")
         self._unnamed -= unnamed
 
-    def _is_there(self, name: str) -> bool:
-        return name in self.landed or (name not in self._expected and name not in self._packages)
+    def _is_settled(self, name: str) -> bool:
+        is_done = name in self.landed or name in self.failed
+        return is_done or (name not in self._expected and name not in self._packages)

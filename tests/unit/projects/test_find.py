@@ -39,10 +39,25 @@ def root(tmp_path: Path) -> Path:
         (["packages/alpha/../beta", "packages/beta"], ["packages/alpha/../beta"]),
         (["we[i]rd"], ["we[i]rd"]),
         (["**/gamma"], ["packages/deep/gamma"]),
+        (["packages/**", "!packages/deep", "!packages/l*"], ["packages/alpha", "packages/beta"]),
+        (["!packages/alpha/", "packages/*"], ["packages/beta", "packages/legacy"]),
     ],
 )
 def test_folders_and_globs(root: Path, patterns: Sequence[str], labels: Sequence[str]) -> None:
     assert [project.label for project in find(patterns, root)] == labels
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (["packages/*", "!packages/aplha"], "'!packages/aplha' excludes nothing"),
+        (["packages/alpha", "!packages/*"], "excludes every project that it selects"),
+    ],
+)
+def test_exclusions_that_help_nobody(root: Path, patterns: Sequence[str], message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        find(patterns, root)
+    assert caught.value.anchor == "no-project"
 
 
 def test_folders_are_absolute(root: Path) -> None:

@@ -68,6 +68,26 @@ def test_the_innermost_project_and_what_requires_it(
     assert select(root, "HEAD~1" if committed else "HEAD") == selected
 
 
+def test_an_extra_selects_nothing(root: Path) -> None:
+    """An extra that names everything would always be selected."""
+    text = '[project]\nname = "app"\nversion = "1"\noptional-dependencies = { all = ["tool"] }\n'
+    (root / "app/pyproject.toml").write_text(text)
+    commit(root)
+    write(root, "tool/x.py")
+    assert select(root) == ["tool"]
+
+
+@pytest.mark.parametrize("link", ["addons/one", "addons"])
+def test_what_a_link_leads_to_belongs_to_the_project(root: Path, link: str) -> None:
+    (root / "addons").mkdir()
+    write(root, "addons/one/x.py")
+    (root / "tool/linked").symlink_to(f"../{link}")
+    (root / "tool/loop").symlink_to("loop")
+    commit(root)
+    (root / "addons/one/x.py").write_text("changed again\n")
+    assert select(root) == ["tool"]
+
+
 def test_edits_removals_and_renames(root: Path) -> None:
     write(root, "tool/pyproject.toml")
     (root / "app/pyproject.toml").write_text("[project]\nname = 'app'\n")

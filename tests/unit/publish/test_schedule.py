@@ -37,6 +37,28 @@ def test_the_dependents_of_a_failed_package_fail(tmp_path: Path) -> None:
     assert scheduled.schedule.failed == {"app", "lib", "core"}
 
 
+def test_a_failed_package_that_only_an_extra_requires_fails_nothing(tmp_path: Path) -> None:
+    """It still comes first where it can."""
+    scheduled = Scheduled(tmp_path, {"core": ["leaf; extra == 'all'", "other; extra == 'all'"], "other": []})
+    scheduled.schedule.leave_out("leaf", landed=False)
+    assert scheduled.released() == {"other": None}
+    scheduled.schedule.finish_file("other")
+    assert scheduled.released() == {"core": None}
+    assert scheduled.schedule.failed == {"leaf"}
+
+
+def test_a_broken_leaf_of_an_extra_that_names_everything(tmp_path: Path) -> None:
+    """Each leaf requires the core, whose extra requires all leaves."""
+    leaves = {name: ["core"] for name in ("one", "two")}
+    scheduled = Scheduled(tmp_path, {"core": [f"{name}; extra == 'all'" for name in ("one", "two", "bad")], **leaves})
+    scheduled.schedule.leave_out("bad", landed=False)
+    assert scheduled.released() == {}
+    scheduled.schedule.open_cycles()
+    assert scheduled.released() == {"core": None}
+    scheduled.schedule.finish_file("core")
+    assert scheduled.released() == {"one": None, "two": None}
+
+
 def test_nothing_goes_before_all_names_are_known(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path, {"app": []}, unnamed=1)
     assert scheduled.released() == {}
