@@ -59,15 +59,13 @@ class Project:
     def lay(self, downloads: Path, workspace: Path) -> Path:
         """Make the project in an empty workspace, and return its folder."""
         source = _downloaded(self.sdist, downloads)
-        folder = workspace / _SUBFOLDER / source.name if self.kind == "subfolder" else workspace / source.name
+        is_below = self.kind == "subfolder"
+        folder = workspace / _SUBFOLDER / source.name if is_below else workspace / source.name
         folder.parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-a", source, folder], check=True)
         if self.kind != "sdist":
-            _restore(folder, is_below=self.kind == "subfolder")
-            if self.kind == "subfolder":
-                _commit(workspace, self.sdist.version, ahead=1)
-            else:
-                _commit(folder, self.sdist.version, ahead=0)
+            _restore(folder, is_below=is_below)
+            _commit(workspace if is_below else folder, self.sdist.version, ahead=int(is_below))
         return folder
 
 
