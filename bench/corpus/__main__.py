@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.attacks.places import Image as AttackedImage
 from bench.attacks.places import python_for_every_user
-from bench.corpus.projects import Project, projects, sample
-from bench.corpus.same import differences, packing
+from bench.corpus.projects import Project, Repository, projects, sample
+from bench.corpus.same import differences, members, packing
 from bench.corpus.ways import Host, Image, Outcome, Place, without_paths
 
 _IMAGE = "gar-publish-test-image"
@@ -31,13 +31,15 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a part of the label or the backend of projects")
     parser.add_argument("--ways", default=",".join(_WAYS), help="some of these, separated by commas")
     parser.add_argument("--sample", type=int, help="so many projects, of as many backends as possible")
+    parser.add_argument("--clones", type=Path, help="a folder with git repositories, to build clones of them instead")
     parser.add_argument("--image", default=_IMAGE)
     options = parser.parse_args()
     ways = options.ways.split(",")
     if "image" in ways and not AttackedImage.exists(options.image):
         print(f"There is no image {options.image}: build it, or leave `image` out of --ways.")
         return 2
-    chosen = [each for each in projects() if options.only in f"{each.label} {each.backend}"]
+    of = map(Repository, sorted(options.clones.iterdir())) if options.clones else projects()
+    chosen = [each for each in of if options.only in f"{each.label} {each.backend}"]
     if options.sample:
         chosen = sample(chosen, options.sample)
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="gar-publish-corpus-") as scratch:
@@ -53,7 +55,7 @@ def main() -> int:
     return int(good < len(chosen))
 
 
-def _is_as_built(project: Project, ways: Collection[str], host: Host, image: Image) -> bool:
+def _is_as_built(project: Project | Repository, ways: Collection[str], host: Host, image: Image) -> bool:
     """Build a project in these ways, print its row, and return whether all are as `python -m build` makes them."""
     cells, reasons, good = dict.fromkeys(_WAYS, ""), list[str](), True
     on_host: Outcome | None = None
@@ -76,7 +78,7 @@ def _is_as_built(project: Project, ways: Collection[str], host: Host, image: Ima
     return good
 
 
-def judged(project: Project, place: Place, ours: Outcome, theirs: Outcome) -> tuple[bool, str, str]:
+def judged(project: Project | Repository, place: Place, ours: Outcome, theirs: Outcome) -> tuple[bool, str, str]:
     """Return whether gar-publish built what `python -m build` did, what came of it in a word, and the reason."""
     if ours.wheel and theirs.wheel:
         return _compared(project, place, ours.wheel, theirs.wheel)
@@ -84,12 +86,12 @@ def judged(project: Project, place: Place, ours: Outcome, theirs: Outcome) -> tu
         return False, "DIFFERS", f"only build fails: {theirs.error}"
     if theirs.wheel:
         return False, "DIFFERS", f"only gar-publish fails: {ours.error}"
-    if theirs.error in without_paths(ours.said):
+    if theirs.error and theirs.error in without_paths(ours.said):
         return True, "fails", f"build fails, too: {theirs.error}"
     return False, "DIFFERS", f"build fails with {theirs.error!r}, gar-publish with {ours.error!r}"
 
 
-def _compared(project: Project, place: Place, ours: Path, theirs: Path) -> tuple[bool, str, str]:
+def _compared(project: Project | Repository, place: Place, ours: Path, theirs: Path) -> tuple[bool, str, str]:
     if ours.name != theirs.name:
         return False, "DIFFERS", f"{ours.name} is {theirs.name}"
     if ours.read_bytes() == theirs.read_bytes():
@@ -98,7 +100,7 @@ def _compared(project: Project, place: Place, ours: Path, theirs: Path) -> tuple
     if not differing:
         return True, "contents", f"other {packing(ours, theirs)}"
     again = place.reference(project, "elsewhere").wheel
-    if again and differing <= differences(again, theirs):
+    if again and differing <= differences(again, theirs) and members(ours).keys() == members(theirs).keys():
         return True, "unstable", f"two runs of build differ, too: {', '.join(sorted(differing))}"
     return False, "DIFFERS", f"contents of {', '.join(sorted(differing))}"
 

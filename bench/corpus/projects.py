@@ -69,6 +69,30 @@ class Project:
         return folder
 
 
+@dataclass(frozen=True)
+class Repository:
+    """A git repository on this machine, which is cloned into the workspace."""
+
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        return f"{self.folder.name} (clone)"
+
+    @property
+    def backend(self) -> str:
+        command = ["git", "show", "HEAD:pyproject.toml"]
+        shown = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False).stdout
+        backend: str = tomllib.loads(shown).get("build-system", {}).get("build-backend", "setuptools")
+        return backend
+
+    def lay(self, downloads: Path, workspace: Path) -> Path:  # noqa: ARG002 - a clone needs no downloads
+        """Clone it into an empty workspace, and return the project's folder."""
+        target = workspace / self.folder.name
+        subprocess.run(["git", "clone", "--quiet", "--no-local", self.folder, target], check=True)
+        return target
+
+
 def projects() -> Iterator[Project]:
     """Yield all projects, by their backends."""
     for backend, sdists in tomllib.loads(LISTED.read_text(encoding="utf-8")).items():
@@ -80,7 +104,7 @@ def projects() -> Iterator[Project]:
                 yield Project(sdist, backend, "subfolder")
 
 
-def sample(of: Sequence[Project], count: int) -> list[Project]:
+def sample(of: Sequence[Project | Repository], count: int) -> list[Project | Repository]:
     """Return so many projects, of as many backends as possible."""
     seen: dict[str, int] = {}
     ranked: list[tuple[int, int]] = []

@@ -5,9 +5,15 @@ import zipfile
 from pathlib import Path
 
 
+def members(wheel: Path) -> dict[str, str]:
+    """Return the SHA-256 of each member of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+
+
 def differences(ours: Path, theirs: Path) -> set[str]:
     """Return the names of members that only one of two wheels has, or whose contents differ."""
-    return {name for name, _ in _members(ours) ^ _members(theirs)}
+    return {name for name, _ in members(ours).items() ^ members(theirs).items()}
 
 
 def packing(ours: Path, theirs: Path) -> str:
@@ -21,8 +27,3 @@ def packing(ours: Path, theirs: Path) -> str:
             "compression": any(a.compress_size != b.compress_size for a, b in pairs),
         }
     return ", ".join(name for name, differs in found.items() if differs) or "the archive"
-
-
-def _members(wheel: Path) -> set[tuple[str, str]]:
-    with zipfile.ZipFile(wheel) as archive:
-        return {(name, hashlib.sha256(archive.read(name)).hexdigest()) for name in archive.namelist()}

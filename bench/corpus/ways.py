@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.corpus.projects import Project
+from bench.corpus.projects import Project, Repository
 
 ROOT = Path(__file__).parents[2]
 USER = 65534
@@ -69,7 +69,7 @@ class Place(ABC):
             (room / name).mkdir(exist_ok=True)
         os.chown(room / "cache", USER, USER)
 
-    def reference(self, project: Project, workspace: str = "workspace") -> Outcome:
+    def reference(self, project: Project | Repository, workspace: str = "workspace") -> Outcome:
         """Build with `python -m build`, as the ordinary user."""
         folder = self._lay(project, workspace)
         out = self.room / "out"
@@ -80,7 +80,7 @@ class Place(ABC):
             else Outcome(said=done.stdout)
         )
 
-    def ours(self, project: Project, *, is_root: bool) -> Outcome:
+    def ours(self, project: Project | Repository, *, is_root: bool) -> Outcome:
         """Build with gar-publish."""
         folder = self._lay(project, "workspace")
         workspace = self.room / "workspace"
@@ -100,7 +100,7 @@ class Place(ABC):
             return Outcome(said=failure.get("text", failure["kind"]), anchor=failure.get("anchor", ""))
         return Outcome(self._kept(Path(result["files"][0])))
 
-    def _lay(self, project: Project, workspace: str) -> Path:
+    def _lay(self, project: Project | Repository, workspace: str) -> Path:
         for name in {"workspace", workspace, "home", "tmp", "out"}:
             subprocess.run(["rm", "-rf", "--", self.room / name], check=True)
             (self.room / name).mkdir()
