@@ -54,12 +54,12 @@ class Place(ABC):
     """A place where projects are built, one at a time.
 
     Args:
-        room: An empty folder that every user can enter. It has the same path for all builds.
+        room: An empty folder that every user can enter.
         downloads: A folder for the sdists.
-        insists: Whether gar-publish must isolate builds, as in a container.
     """
 
     insists = False
+    """Whether gar-publish must isolate root's builds."""
 
     def __init__(self, room: Path, downloads: Path) -> None:
         self.room = room
@@ -74,11 +74,10 @@ class Place(ABC):
         folder = self._lay(project, workspace)
         out = self.room / "out"
         done = self._run(["-m", "build", "--wheel", "--installer=uv", f"--outdir={out}", str(folder)], is_root=False)
-        return (
-            Outcome(self._kept(next(out.iterdir(), None)), done.stdout)
-            if not done.returncode
-            else Outcome(said=done.stdout)
-        )
+        if done.returncode:
+            return Outcome(said=done.stdout)
+        (wheel,) = out.iterdir()
+        return Outcome(self._kept(wheel))
 
     def ours(self, project: Project | Repository, *, is_root: bool) -> Outcome:
         """Build with gar-publish."""
@@ -111,9 +110,7 @@ class Place(ABC):
         )
         return folder
 
-    def _kept(self, wheel: Path | None) -> Path | None:
-        if not wheel:
-            return None
+    def _kept(self, wheel: Path) -> Path:
         self._count += 1
         folder = self.room / "kept" / str(self._count)
         folder.mkdir()
