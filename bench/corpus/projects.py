@@ -33,8 +33,12 @@ CHECKED_OUT = (
 _SUBFOLDER = "packages"
 _OF_SDISTS = ("PKG-INFO", "*.egg-info")
 _IGNORED = "_version.py\n*.egg-info/\nbuild/\ndist/\n"
-_ROOTED = ("[tool.setuptools_scm]\n", "[tool.hatch.version.raw-options]\n")
-"""Tables that name the root of the repository."""
+_BELOW = {
+    "[tool.setuptools_scm]\n": '[tool.setuptools_scm]\nroot = "../.."\n',
+    "[tool.hatch.version.raw-options]\n": '[tool.hatch.version.raw-options]\nroot = "../.."\n',
+    "write_to =": "version_file =",  # relative to the project, not to the root
+}
+"""What the owner of a repository would set for a project in a subfolder."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def _downloaded(sdist: Real, downloads: Path) -> Path:
 
 
 def _restore(folder: Path, *, is_below: bool) -> None:
-    """Remove what the repository of a project does not have, and set what its owner would set in a subfolder."""
+    """Remove what the repository of a project does not have, and let its version tool find the repository."""
     for pattern in _OF_SDISTS:
         for path in folder.rglob(pattern):
             subprocess.run(["rm", "-r", path], check=True)
@@ -131,8 +135,8 @@ def _restore(folder: Path, *, is_below: bool) -> None:
     settings = folder / "pyproject.toml"
     text = settings.read_text(encoding="utf-8").replace("enable = false\nvcs =", "enable = true\nvcs =")
     if is_below:
-        for table in _ROOTED:
-            text = text.replace(table, f'{table}root = "../.."\n')
+        for old, new in _BELOW.items():
+            text = text.replace(old, new)
     settings.write_text(text, encoding="utf-8")
 
 
