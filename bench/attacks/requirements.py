@@ -76,7 +76,41 @@ FILES = {
 }
 """
 
+_LIAR = """
+import os
+import socket
+import sys
+from flit_core_hostile import *
+
+begin()
+channel = socket.socket(fileno=int(sys.argv[1]))
+lies = [(b"pid 1", b"\\xff"), (b"pid %d" % os.getppid(), b"-999999999999999"), (b"pid %d" % os.getppid(), b"-40")]
+lies += [(b"pid -1", b""), (b"pid x", b"0"), (b"x", b"x"), (b"", b""), (b"pid 0", b"0")]
+while True:
+    order, files, _, _ = socket.recv_fds(channel, 1024 * 1024, 2)
+    if not order:
+        break
+    folder = json.loads(order)["arguments"][1]
+    lie = lies[len(glob.glob(f"{TMP}/lie-*")) % len(lies)]
+    open(f"{TMP}/lie-{os.getpid()}-{time.monotonic_ns()}", "w").close()
+    os.symlink(f"{GITHUB}/home/.netrc", f"{folder}/output.json")
+    socket.send_fds(channel, [lie[0]], files)
+    channel.send(lie[1])
+    for each in files:
+        os.write(each, b"::add-mask::x\\n")
+        os.close(each)
+"""
+
 REQUIREMENTS = (
+    Attack(
+        "a template of its own that lies about its forks",
+        files={
+            "pyproject.toml": '[build-system]\nrequires = ["flit-core"]\nbuild-backend = "flit_core.buildapi"\n',
+        },
+        count=9,
+        wheels={"flit_core": {"flit_core/__init__.py": "", "flit_core/buildapi.py": _LIAR}},
+        neighbours=("one", "two"),
+    ),
     Attack(
         "a requirement of two projects that changes a third",
         "import shared\ndef attack(folder): import shared",

@@ -142,6 +142,7 @@ class Room:
 
     def _projects(self, attack: Attack, program: bytes) -> None:
         (self.workspace / "shared.txt").write_text("shared")
+        (self.workspace / "shared.txt").chmod(0o666)
         hostile = {folder: attack.project(number, self.folder) for number, folder in enumerate(attack.folders)}
         for folder, files in {**hostile, **{name: NEIGHBOURS[name] for name in attack.neighbours}}.items():
             for name, text in files.items():

@@ -286,12 +286,21 @@ BUILDS = {
         2, "invalid-pyproject", "The [build-system] table of broken is malformed", "pyproject.toml",
         what="--packages broken", make=project("", 'requires = "setuptools"'),
     ),
+    "a variable that is not set": Bad(
+        2, "build-env", "`build-env` names RELEASE_VERSION, which is not set",
+        "set the variable RELEASE_VERSION",
+        what="--packages broken --build-env RELEASE_VERSION", make=project(COMPILING),
+    ),
+    "a variable that no build gets": Bad(
+        2, "build-env", "`build-env` names 'PATH', which no build gets", "remove it from `build-env`",
+        what="--packages broken --build-env PATH", make=project(COMPILING),
+    ),
     "malformed build requirement": Bad(
         4, "build-requirements", "'flux=>1'", "correct `requires`",
         what="--packages broken", make=project("", 'requires = ["flux=>1"]'),
     ),
     "a compiler is needed": Bad(
-        4, "needs-a-compiler", "broken needs a compiler", "with cibuildwheel in an earlier step, and set `dist`",
+        4, "missing-program", "The build of broken needs", "in an earlier step (with cibuildwheel",
         what="--packages broken", make=project(COMPILING), more={"PATH": "/nowhere"}, shows="gcc",
     ),
 }

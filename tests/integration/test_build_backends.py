@@ -1,8 +1,10 @@
 """Builds with real build backends from PyPI."""
 
 import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,9 +44,10 @@ def console() -> RecordingConsole:
 
 @pytest.fixture
 def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: RecordingConsole) -> Made:
-    def made(*formats: Kind, packages: tuple[str, ...] = (".",), **variables: str) -> list[Path]:
-        out = tmp_path / "out"
-        out.mkdir()
+    def made(
+        *formats: Kind, packages: tuple[str, ...] = (".",), build_env: tuple[str, ...] = (), **variables: str
+    ) -> list[Path]:
+        out = Path(tempfile.mkdtemp(dir=tmp_path))
         files: list[Path] = []
         with building(
             find.find(packages, workspace),
@@ -52,6 +55,7 @@ def made(workspace: Path, tmp_path: Path, clean_env: dict[str, str], console: Re
             out=out,
             context=new_context({**clean_env, **variables}, console, workspace=workspace),
             private_index=no_index,
+            build_env=build_env,
         ) as builds:
             for each in builds:
                 if each.failure:
@@ -166,7 +170,46 @@ def test_an_extension_without_a_compiler(workspace: Path, made: Made) -> None:
     (workspace / "fast.c").write_text("int x;\n")
     with pytest.raises(BuildFailure) as caught:
         made("wheel", CC="no-such-gcc")
-    assert caught.value.anchor == "needs-a-compiler"
+    assert (caught.value.anchor, caught.value.what) == (
+        "missing-program",
+        "The build of . needs no-such-gcc, and cannot run or find it.",
+    )
+
+
+def test_what_an_earlier_build_left_is_not_published(workspace: Path, made: Made) -> None:
+    (workspace / "setup.py").write_text("from setuptools import setup\nsetup(name='a', version='1', packages=['a'])\n")
+    for name in ("a/__init__.py", "build/lib/a/removed.py"):
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).touch()
+    (wheel,) = made("wheel")
+    with zipfile.ZipFile(wheel) as archive:
+        assert [name for name in archive.namelist() if name.endswith(".py")] == ["a/__init__.py"]
+    shutil.rmtree(workspace / "build")
+    made("wheel")
+    assert not (workspace / "build").exists()
+
+
+def test_variables_that_a_project_asks_for(workspace: Path, made: Made) -> None:
+    """Its hooks start as fresh processes, so that a backend can read them when it is imported."""
+    (workspace / "setup.py").write_text(
+        "import os\nfrom setuptools import setup\n"
+        "setup(name='a', version=os.environ['RELEASE_VERSION'] if 'SECRET' not in os.environ else '0')\n"
+    )
+    (wheel,) = made("wheel", build_env=("RELEASE_VERSION",), RELEASE_VERSION="4.5.6", SECRET="x")
+    assert wheel.name == "a-4.5.6-py3-none-any.whl"
+
+
+def test_constraints_of_build_requirements(workspace: Path, made: Made, tmp_path: Path) -> None:
+    (workspace / "backend.py").write_text(f"import iniconfig\n{DATED}")
+    (workspace / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["iniconfig"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (tmp_path / "constraints.txt").write_text("iniconfig==99\n")
+    for name in ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT"):
+        with pytest.raises(BuildFailure, match="could not be installed"):
+            made("wheel", **{name: str(tmp_path / "constraints.txt")})
+    with pytest.raises(BadInput, match=r"UV_CONSTRAINT names nothing\.txt, which cannot be read"):
+        made("wheel", UV_CONSTRAINT="nothing.txt")
 
 
 def test_only_an_sdist(workspace: Path, made: Made) -> None:

@@ -91,6 +91,39 @@ class TestBuild:
             assert len(emulator.read(file["filename"])) == file["size"]
             assert file["url"].endswith(f"/demo-project/python/sample/{file['filename']}")
 
+    def test_names_what_the_sdist_lacks(self, doors: Doors) -> None:
+        write_project(doors.folder / "sample", "setuptools", "setuptools.build_meta")
+        (doors.folder / "sample/sample.py").unlink()
+        for name in ("__init__.py", "data.txt"):
+            (doors.folder / "sample/sample").mkdir(exist_ok=True)
+            (doors.folder / "sample/sample" / name).touch()
+        (doors.folder / "sample/MANIFEST.in").write_text("exclude sample/data.txt\n")
+        with (doors.folder / "sample/pyproject.toml").open("a") as file:
+            file.write('[tool.setuptools]\npackages = ["sample"]\npackage-data = { sample = ["*.txt"] }\n')
+        done, _ = publish(doors, "sample", "--formats", "wheel, sdist")
+        assert done.code == 0, done.err
+        (warning,) = [each for each in done.warnings if "as root" not in each]
+        assert "sample-1.2.3-py3-none-any.whl is built from the sdist, which lacks sample/data.txt." in warning
+        (doors.folder / "sample/MANIFEST.in").unlink()
+        done, _ = publish(doors, "sample", "--formats", "wheel, sdist", "--dry-run")
+        assert [each for each in done.warnings if "as root" not in each] == []
+
+    @pytest.mark.parametrize("projects", [("one",), ("one", "two")])
+    def test_a_repository_that_takes_no_upload_ends_the_builds(self, doors: Doors, projects: Sequence[str]) -> None:
+        """It is told long before a build has finished."""
+        for name in projects:
+            (doors.folder / name).mkdir()
+            (doors.folder / name / "backend.py").write_text("import time\ntime.sleep(15)\n")
+            (doors.folder / name / "pyproject.toml").write_text(
+                '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+                f'[project]\nname = "{name}"\nversion = "1.0"\n'
+            )
+        begun = time.monotonic()
+        done = doors.command("publish", "--repository", "us-central1/demo-project/missing", *DIRECT, *projects)
+        assert done.code == 6, done.err
+        assert "missing" in done.errors[0]
+        assert time.monotonic() - begun < 10
+
     def test_build_backend_from_the_same_private_repository(self, doors: Doors, emulator: Emulator) -> None:
         """The installer has a credential; the backend, which prints its environment, has none."""
         backend = (

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import warnings
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from gar_publish.builder.environments import Environments
 from gar_publish.builder.files import open_regular
 from gar_publish.builder.process import Show
 from gar_publish.builder.sandbox import Sandbox
+from gar_publish.builder.templates import HOOK_SCRIPT
 from gar_publish.errors import BadInput, BuildFailure, Failure
 
 Kind = Literal["wheel", "sdist"]
@@ -31,6 +34,7 @@ _FILENAMES = {
     "sdist": re.compile(r"[a-z0-9][\w.+!-]*\.(tar\.gz|zip)", re.ASCII | re.IGNORECASE),
 }
 
+_EXTRA_CONFIG = "DIST_EXTRA_CONFIG"
 _LINES_KEPT = 40
 _LONGEST_ANSWER = 4 * 1024 * 1024
 _LONGEST_SETTINGS = 4 * 1024 * 1024
@@ -40,23 +44,25 @@ import sys, tarfile
 how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
 """
-_TOOL = r"(\S*[/-])?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?"
-_NO_COMPILER = re.compile(
-    "|".join(
-        [
-            rf"command '{_TOOL}' failed: No such file",
-            rf"unable to execute '{_TOOL}'",
-            rf"{_TOOL}: (command )?not found",
-            rf"No such file or directory: '{_TOOL}'",
-            r"Microsoft Visual C\+\+ 14",
-            r"can't find Rust compiler",
-            r"Cargo, the Rust package manager, is not installed",
-            r"Unknown compiler\(s\)",
-            r"No CMAKE_\w+_COMPILER could be found",
-            r"fatal error: Python\.h",
-        ]
+_TOOL = r"(?:\S*/)?(?P<tool>[\w.+-]+)"
+_COMPILER = r"(?P<tool>([\w.-]+-)?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?)"
+_MISSING = [
+    re.compile(pattern)
+    for pattern in (
+        rf"_execute_child(?s:.{{0,400}}?)(?:No such file or directory|Permission denied): '{_TOOL}'",
+        rf"No such file or directory: '{_COMPILER}'",
+        rf"(?:command|execute) '{_TOOL}'(?: failed)?: No such file",
+        rf"(?m)^(?:\S*sh: (?:line )?(?:\d+: )?)?{_TOOL}: (?:command not found|not found|Permission denied)$",
+        rf"linker `{_TOOL}` not found",
+        r"Microsoft Visual (?P<tool>C\+\+) 14",
+        r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
+        r"Unknown (?P<tool>compiler)\(s\)|No CMAKE_\w+_(?P<compiler>COMPILER) could be found",
+        r"fatal error: (?P<tool>Python\.h)",
     )
-)
+]
+_FRAME = re.compile(r'\s+File "(?P<file>.*)", line \d+, in ')
+_CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
+_WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
 
 def requirements(tree: Path, label: str) -> set[str]:
@@ -78,6 +84,8 @@ class Backend:
         label: The project's label, for messages.
         extra: Variables on top of the sandbox's.
         show: Gets each line of output as it comes.
+        withheld: The variables that the build does not get.
+        left_out: The files and folders that its tree does not have, and why.
 
     Raises:
         BadInput: The [build-system] table is malformed.
@@ -89,9 +97,12 @@ class Backend:
     environments: Environments
     extra: Mapping[str, str]
     show: Show
+    withheld: AbstractSet[str]
+    left_out: Mapping[Path, str]
     _output: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
     _builder: ProjectBuilder = field(init=False)
     _environment: Environment = field(init=False)
+    _is_hidden: bool = False
 
     def __post_init__(self) -> None:
         with _reading(self.tree, self.label):
@@ -161,6 +172,8 @@ class Backend:
         *_, hook, control = cmd
         environment = self._environment
         given = {**environment.make_extra_environ(), **(extra_environ or {}), **self.extra}
+        if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
+            given |= self._build_base()
         tree = Path(cwd or self.tree)
         folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
@@ -168,21 +181,30 @@ class Backend:
             self._print(str(warning.get("message")))
         Path(control, "output.json").write_text(json.dumps(answer))
 
+    def _build_base(self) -> dict[str, str]:
+        """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
+
+        https://github.com/pypa/distutils/pull/177
+        """
+        folder = self.sandbox.closed_folder("build")
+        settings = folder / "setup.cfg"
+        settings.write_text(f"[build]\nbuild_base = {folder}\n")
+        self.sandbox.give(folder)
+        return {_EXTRA_CONFIG: str(settings)}
+
     def _print(self, line: str) -> None:
-        self._output.append(line)
-        self.show(line)
+        """Show a line of output, unless it is the frame of the script that calls hooks, in a traceback."""
+        if frame := _FRAME.match(line):
+            self._is_hidden = frame["file"] == str(HOOK_SCRIPT)
+        elif not line.startswith("    "):
+            self._is_hidden = False
+        if not self._is_hidden:
+            self._output.append(line)
+            self.show(line)
 
     def _failure(self, kind: Kind, error: Exception) -> Failure:
         output = "\n".join(self._output)
         cause = error.exception if isinstance(error, build.BuildBackendException) else error
-        if _NO_COMPILER.search(output):
-            return BuildFailure(
-                f"{self.label} needs a compiler, and there is none here.",
-                cause="the project contains C, C++, Rust or similar code, which must be compiled for each platform",
-                fix="build the wheels with cibuildwheel in an earlier step, and set `dist` to these wheels",
-                anchor="needs-a-compiler",
-                detail=output,
-            )
         if isinstance(cause, BackendUnavailable):
             return BuildFailure(
                 f"The build backend of {self.label} could not be imported.",
@@ -198,13 +220,53 @@ class Backend:
                 anchor="build-failed",
                 detail=output,
             )
+        if isinstance(cause, subprocess.CalledProcessError) and cause.returncode < 0:
+            number = -cause.returncode
+            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+            return BuildFailure(
+                f"The build of {self.label} was ended by {name} ({kind}).",
+                cause="there was not enough memory" if number == signal.SIGKILL else "a program of the build crashed",
+                fix="set `jobs: 1`, or use a machine with more memory",
+                anchor="build-killed",
+                detail=output,
+            )
+        found = next(filter(None, (pattern.search(output) for pattern in _MISSING)), None)
+        if found:
+            tool = next(text for text in found.groupdict().values() if text)
+            return BuildFailure(
+                f"The build of {self.label} needs {tool}, and cannot run or find it.",
+                cause=f"{tool} is not here, or the build may not use it: {self._how}",
+                fix="build the files in an earlier step (with cibuildwheel, for example), and set `dist` to them",
+                anchor="missing-program",
+                detail=output,
+            )
+        because, fix = self._because(output)
         return BuildFailure(
             f"The build of {self.label} failed ({kind}).",
-            cause="the last lines of the build's output show why",
-            fix="run this in the project's folder, and correct what fails\n  python -m build",
+            cause=because or "the last lines of the build's output show why",
+            fix=fix or "run this in the project's folder, and correct what fails\n  python -m build",
             anchor="build-failed",
             detail=output if isinstance(cause, subprocess.CalledProcessError) else f"{output}\n{cause}",
         )
+
+    @property
+    def _how(self) -> str:
+        user = "as a user of its own, on a copy of the workspace" if self.sandbox.user else "as you"
+        return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
+
+    def _because(self, output: str) -> tuple[str, str]:
+        """Return what the sandbox has to do with a failure, and the fix; empty if it has not."""
+        for path, why in self.left_out.items():
+            if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", output):
+                return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
+        if self.sandbox.user and (closed := _CLOSED.search(output)):
+            return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
+        for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+            with contextlib.suppress(OSError), open_regular(self.tree / name, _LONGEST_SETTINGS) as file:
+                output += file.read().decode(errors="replace")
+        if names := sorted(self.withheld & set(_WORD.findall(output))):
+            return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
+        return "", ""
 
 
 @contextlib.contextmanager

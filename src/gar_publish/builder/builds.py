@@ -7,8 +7,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -18,10 +18,12 @@ from gar_publish.builder.files import leave, take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
+from gar_publish.builder.variables import asked_for
 from gar_publish.console import Console
 from gar_publish.context import Context
 from gar_publish.errors import BuildFailure, Failure
 from gar_publish.process import check_signals
+from gar_publish.projects import uv_settings
 from gar_publish.projects.find import Project
 from gar_publish.settings.source_date import source_date
 
@@ -31,10 +33,15 @@ _LONGEST_JOIN = 2
 
 @dataclass(frozen=True)
 class Built:
-    """One project's distributions, in a folder that only gar-publish can write to, or why there are none."""
+    """One project's distributions, in a folder that only gar-publish can write to, or why there are none.
+
+    Attributes:
+        from_tree: If the wheel was built from the sdist, the wheel that is built without it, to be compared.
+    """
 
     project: Project
     files: tuple[Path, ...] = ()
+    from_tree: Path | None = None
     failure: Failure | None = None
 
 
@@ -46,7 +53,9 @@ def building(
     out: Path,
     context: Context,
     private_index: PrivateIndex,
+    build_env: Collection[str] = (),
     jobs: int = 0,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
 
@@ -59,10 +68,12 @@ def building(
         out: A folder of gar-publish's own, for the distributions.
         context: Where the run happens. A backend gets few of its variables.
         private_index: See `Environments`. Its result may have to wait for a credential.
+        build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
+        check: Called twice a second while builds run. What it raises ends them.
 
     Raises:
-        BadInput: A [build-system] table is malformed, or SOURCE_DATE_EPOCH is; nothing was built.
+        BadInput: A [build-system] table, SOURCE_DATE_EPOCH or a name of a variable is wrong; nothing was built.
         BuildFailure: No build can run here; root's builds cannot have users of their own, for example.
         NotEnded: A process of a build could not be ended.
     """
@@ -71,15 +82,19 @@ def building(
         return
     out.chmod(0o700)
     date = source_date(context.environment)
+    asked = asked_for(build_env, context.environment)
     for project in projects:
         requirements(project.folder, project.label)
+    for warning in uv_settings.unused(projects):
+        context.console.warning(warning)
     most = min(jobs or (os.cpu_count() or 1) + 1, len(projects))
-    with _sandboxes(projects, context, most) as sandboxes:
+    with _sandboxes(projects, context, asked, most) as sandboxes:
         environments = Environments(
             sandboxes.scratch,
             context.environment.get("PATH", ""),
             Installer(sandboxes.scratch, context.environment, sandboxes.works, are_isolated=sandboxes.are_isolated),
             are_several=len(projects) > 1,
+            may_fork=not asked,
             private_index=private_index,
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
@@ -96,7 +111,7 @@ def building(
             worker.start()
         threading.Thread(target=_clear, args=(workers, sandboxes), daemon=True).start()
         try:
-            yield _outcomes(len(projects), done, context.console)
+            yield _outcomes(len(projects), done, check, context.console)
         finally:
             sandboxes.stop()
             for worker in workers:
@@ -104,16 +119,18 @@ def building(
 
 
 @contextlib.contextmanager
-def _sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iterator[Sandboxes]:
+def _sandboxes(
+    projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
+) -> Iterator[Sandboxes]:
     """Make the sandboxes, of which `most` are open at once. Afterwards, end and remove everything in them."""
     if sys.platform == "linux" and os.geteuid() == 0:
         from gar_publish.builder import isolated  # it needs Linux
 
-        with isolated.open_sandboxes(projects, context, most) as opened:
+        with isolated.open_sandboxes(projects, context, asked, most) as opened:
             if opened:
                 yield opened
                 return
-    sandboxes = Sandboxes(Path(tempfile.mkdtemp(prefix="gar-publish-")), context.environment)
+    sandboxes = Sandboxes(Path(tempfile.mkdtemp(prefix="gar-publish-")), context.environment, asked)
     try:
         yield sandboxes
     finally:
@@ -128,9 +145,9 @@ def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:
     sandboxes.clear()
 
 
-def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Iterator[Built]:
+def _outcomes(count: int, done: "queue.Queue[_Done]", check: Callable[[], None], console: Console) -> Iterator[Built]:
     for _ in range(count):
-        built, output = _next(done)
+        built, output = _next(done, check)
         if output:
             with console.group(f"Build {built.project.label}"), console.untrusted() as show:
                 for line in output:
@@ -141,7 +158,7 @@ def _outcomes(count: int, done: "queue.Queue[_Done]", console: Console) -> Itera
 _Done = tuple[Built, Collection[str]] | BaseException
 
 
-def _next(done: "queue.Queue[_Done]") -> tuple[Built, Collection[str]]:
+def _next(done: "queue.Queue[_Done]", check: Callable[[], None]) -> tuple[Built, Collection[str]]:
     """Return the next result. Wait in ticks: on Windows, a wait without a timeout ignores signals."""
     while True:
         with contextlib.suppress(queue.Empty):
@@ -150,6 +167,7 @@ def _next(done: "queue.Queue[_Done]") -> tuple[Built, Collection[str]]:
                 raise outcome
             return outcome
         check_signals()
+        check()
 
 
 class _Waiting:
@@ -194,10 +212,13 @@ class _Run:
                 folder.mkdir()
                 sandbox = opened.enter_context(self.sandboxes.open(project, number))
                 try:
-                    made = self._make(project, sandbox, show)
+                    made, from_tree = self._make(project, sandbox, show)
                 finally:
                     sandbox.end()
                 files = tuple(take(file, folder) for file in made)
+                if from_tree:
+                    (folder / "from-tree").mkdir()
+                    from_tree = take(from_tree, folder / "from-tree")
             except NotEnded:
                 raise
             except Failure as failure:
@@ -206,9 +227,9 @@ class _Run:
                 return Built(project, failure=_unexpected(project.label, error)), output.lines
         for file in files:
             leave(file, project.folder / "dist", self.console)
-        return Built(project, files), output.lines
+        return Built(project, files, from_tree), output.lines
 
-    def _make(self, project: Project, sandbox: Sandbox, show: Show) -> list[Path]:
+    def _make(self, project: Project, sandbox: Sandbox, show: Show) -> tuple[list[Path], Path | None]:
         backend = Backend(
             tree=sandbox.tree,
             label=project.label,
@@ -216,13 +237,21 @@ class _Run:
             environments=self.environments,
             extra={"SOURCE_DATE_EPOCH": self.date},
             show=show,
+            withheld=self.sandboxes.withheld,
+            left_out=self.sandboxes.left_out,
         )
         if "sdist" not in self.formats:
-            return [backend.make("wheel")]
+            return [backend.make("wheel")], None
         sdist = backend.make("sdist")
         if "wheel" not in self.formats:
-            return [sdist]
-        return [sdist, backend.unpacked(sdist).make("wheel")]
+            return [sdist], None
+        wheel = backend.unpacked(sdist).make("wheel")
+        try:
+            return [sdist, wheel], replace(backend, show=lambda _: None).make("wheel")
+        except NotEnded:
+            raise
+        except Failure:
+            return [sdist, wheel], None
 
     @contextlib.contextmanager
     def _showing(self, project: Project, output: Tail) -> Iterator[Show]:

@@ -42,10 +42,11 @@ class Environments:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         path: The PATH of gar-publish.
+        may_fork: Whether hooks may run in forks of a process that has imported their backend.
         byte_code: For environments in which all code runs as the user who started gar-publish.
         private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
             the private repository has one of them, else None. That index wins over others (uv's `first-index`
-            strategy), so a package of the same name on PyPI is never taken.
+            strategy), so a package of the same name on PyPI is not taken.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Environments:
         installer: Installer,
         *,
         are_several: bool,
+        may_fork: bool,
         private_index: PrivateIndex,
         byte_code: ByteCode | None = None,
     ) -> None:
@@ -62,6 +64,7 @@ class Environments:
         self._path = path
         self._installer = installer
         self._are_several = are_several
+        self._may_fork = may_fork
         self._private_index = private_index
         self._byte_code = byte_code
         self._lock = Lock()
@@ -102,7 +105,7 @@ class Environments:
             return self._empty()
         held = image_backends.choose(wanted) if image_backends.asks_pypi_alone(self._installer.variables) else None
         if held is not None and self._private(wanted) is None:
-            environment = Environment(self._folder(), self._path, is_trusted=True)
+            environment = Environment(self._folder(), self._path, is_trusted=self._may_fork)
             image_backends.link(held, environment.folder)
             return environment
         if not sandbox.user:
@@ -124,7 +127,7 @@ class Environments:
 
         Only the first way has the credential of the private repository.
         """
-        is_trusted = not sandbox.user and self._are_several
+        is_trusted = self._may_fork and not sandbox.user
         environment = self._empty(is_trusted=is_trusted)
         if not self._unpacked(environment, wanted, project):
             environment = self._empty(is_trusted=is_trusted)

@@ -63,10 +63,10 @@ def _is_locked(folder: Path) -> bool:
 
 
 def shut(environment: Mapping[str, str], scratch: Path) -> Callable[[], None]:
-    """Let only root enter the folders of the workspace and of the runner's files. Return what opens them again.
+    """Keep builds out of the folders above the workspace and the runner's files. Return what opens them again.
 
     In a container action they are mounted below `/github`, and every user may read them. The workspace may have the
-    token of actions/checkout; newer versions keep it in the runner's temporary folder.
+    token of actions/checkout; newer versions keep it in the runner's temporary folder. Elsewhere nothing is shut.
     """
     needed = [scratch, Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), HOOK_SCRIPT, TEMPLATE_SCRIPT]
     files = [Path(environment[f"GITHUB_{name}"]) for name in _RUNNERS_FILES if environment.get(f"GITHUB_{name}")]

@@ -23,7 +23,8 @@ PLACES = (BACKENDS, Path(sysconfig.get_path("purelib")))
 """The folders of packages in the image. A package that backends and gar-publish both require is only in the second."""
 
 _SOURCES = re.compile(
-    "UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_STRATEGY|FIND_LINKS|CONFIG_FILE|EXCLUDE_NEWER)"
+    "UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_STRATEGY|FIND_LINKS|CONFIG_FILE|EXCLUDE_NEWER|CONSTRAINT"
+    "|PRERELEASE|RESOLUTION)"
 )
 
 

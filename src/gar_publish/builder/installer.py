@@ -19,7 +19,7 @@ from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.process import Program, Tail, Works
 from gar_publish.builder.sandbox import Sandbox
-from gar_publish.errors import BuildFailure, Failure, Unreachable
+from gar_publish.errors import BadInput, BuildFailure, Failure, Unreachable
 from gar_publish.settings.index_url import USERS
 
 _ROOTS = re.compile("UV_CACHE_DIR|XDG_")
@@ -44,6 +44,8 @@ class Installer:
             "UV_PYTHON_DOWNLOADS": "never",
             "NO_COLOR": "1",
         }
+        if constraints := _constraints(environment, scratch):
+            self.variables |= {"UV_CONSTRAINT": constraints, "UV_BUILD_CONSTRAINT": constraints}
         if are_isolated:
             (scratch / "uv").mkdir(mode=0o700)
             self.variables |= {"UV_LINK_MODE": "copy", "TMPDIR": str(scratch / "uv")}
@@ -100,6 +102,32 @@ class Installer:
         except subprocess.CalledProcessError:
             return "\n".join(output.lines)
         return None
+
+
+def _constraints(environment: Mapping[str, str], scratch: Path) -> str:
+    """Copy the files with constraints for build requirements where builds can read them, and return their names.
+
+    Raises:
+        BadInput: One cannot be read.
+    """
+    copies: list[str] = []
+    for name in ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT"):
+        for file in environment.get(name, "").split():
+            if "://" in file:
+                copies.append(file)
+                continue
+            copy = scratch / f"constraints-{len(copies)}.txt"
+            try:
+                copy.write_bytes(Path(file).read_bytes())
+            except OSError as error:
+                raise BadInput(
+                    f"{name} names {file}, which cannot be read: {error.strerror}.",
+                    fix=f"correct {name}, or unset it",
+                    anchor="build-requirements",
+                ) from error
+            copy.chmod(0o644)
+            copies.append(str(copy))
+    return " ".join(copies)
 
 
 def not_installed(output: str, project: str) -> Failure:

@@ -14,11 +14,20 @@ from threading import Lock
 
 import uv
 
+from gar_publish.builder.environment import Environment
 from gar_publish.builder.folders import folder_for_builds, remove, shut
 from gar_publish.builder.process import Show, Works
 from gar_publish.builder.sandbox import Sandbox, Sandboxes
 from gar_publish.builder.template import Order
-from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT, Kind, Templates
+from gar_publish.builder.templates import (
+    HOOK_SCRIPT,
+    TEMPLATE_SCRIPT,
+    Fork,
+    Kind,
+    ProjectTemplate,
+    Template,
+    Templates,
+)
 from gar_publish.builder.tree import Trees
 from gar_publish.builder.users import Keeper, most_processes, new_ids
 from gar_publish.context import Context
@@ -53,6 +62,8 @@ class Isolated(Sandbox):
         self.user = user
         self._keeper = keeper
         self._processes = processes
+        self._own: dict[Kind, ProjectTemplate] = {}
+        self._launchers = contextlib.ExitStack()
         home = self.closed_folder("home")
         (home / ".gitconfig").write_text(_GIT_CONFIG)
         self.give(home)
@@ -75,8 +86,26 @@ class Isolated(Sandbox):
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
         return {**super().order(folder, arguments, extra), "user": self.user, "processes": self._processes}
 
+    def _template(
+        self, environment: Environment, backend: str
+    ) -> "contextlib.AbstractContextManager[Template | ProjectTemplate]":
+        if lent := super()._template(environment, backend):
+            return lent
+        kind = Kind(environment.python_executable, backend)
+        if kind not in self._own:
+            launcher = self._launchers.enter_context(self._templates.one(Kind(sys.executable)))
+
+            def start(command: list[str], descriptor: int) -> Fork:
+                return launcher.order(self.order(Path("/"), command, {}), descriptor)
+
+            self._own[kind] = ProjectTemplate(kind, start, self._works)
+        return contextlib.nullcontext(self._own[kind])
+
     def end(self) -> None:
         self._keeper.end_all(self.user)
+        while self._own:
+            self._own.popitem()[1].close()
+        self._launchers.close()
 
 
 class IsolatedSandboxes(Sandboxes):
@@ -84,11 +113,14 @@ class IsolatedSandboxes(Sandboxes):
 
     are_isolated = True
 
-    def __init__(self, scratch: Path, projects: Sequence[Project], context: Context, most: int) -> None:
-        super().__init__(scratch, context.environment)
+    def __init__(
+        self, scratch: Path, projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
+    ) -> None:
+        super().__init__(scratch, context.environment, asked)
         copies = scratch / "workspace"
         copies.mkdir(mode=0o700)
         self._trees = Trees(context.workspace, [each.folder for each in projects], copies, context.environment)
+        self.left_out = self._trees.left_out
         self._ids = new_ids()
         self._processes = most_processes(most)
         self._keeper = Keeper(next(self._ids))
@@ -135,7 +167,9 @@ class IsolatedSandboxes(Sandboxes):
 
 
 @contextlib.contextmanager
-def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> Iterator[IsolatedSandboxes | None]:
+def open_sandboxes(
+    projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
+) -> Iterator[IsolatedSandboxes | None]:
     """Make the sandboxes of root's run, of which `most` are open at once; None if they cannot be made, and need not.
 
     Raises:
@@ -146,20 +180,20 @@ def open_sandboxes(projects: Sequence[Project], context: Context, most: int) -> 
         try:
             scratch = stack.enter_context(folder_for_builds())
             _check()
-            sandboxes = IsolatedSandboxes(scratch, projects, context, most)
+            sandboxes = IsolatedSandboxes(scratch, projects, context, asked, most)
         except BuildFailure as failure:
             if context.container:
                 raise
             context.console.warning(f"The build runs untrusted code as root: {failure.cause or failure.detail}.")
             yield None
             return
+        stack.callback(sandboxes.close)
         open_again = shut(context.environment if context.container else {}, scratch)
         try:
             yield sandboxes
         finally:
             sandboxes.stop()
-            open_again()
-            sandboxes.close()
+            open_again()  # not if a process of a build is left
 
 
 def _check() -> None:

@@ -7,8 +7,8 @@ processes of that user, and sends a byte, as it does when it is ready.
 
 `kill(-1)` reaches all processes that the caller may signal: those whose real or saved user id is the real or effective
 one of the caller. So, for a moment, its effective id is that of the user, and its real id is KEEPER, which no other
-process has. Meanwhile the user can neither kill, stop nor trace it: for that, the real and the saved id of the target
-count (`man 2 kill`, `man 2 ptrace`).
+process has. Meanwhile the user can neither kill, stop nor trace it: its real and saved ids are others (`man 2 kill`,
+`man 2 ptrace`). It reaches no process of root: it has no capabilities while its effective id is not 0.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Run programs of untrusted code, and show their output."""
+"""Run programs, and show their output."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ _MOST_LINES = 20  # that wait to be shown; a program that writes faster is block
 
 
 class Running(ABC):
-    """A process with its own process group, and its output."""
+    """A process with its own process group, and its output. Those of another user are ended by the keeper instead."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output

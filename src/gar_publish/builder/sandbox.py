@@ -1,7 +1,8 @@
 """Where the code of a project runs.
 
 A build started by an ordinary user runs as that user, in place: that user could run the same code anyway. One started
-by root (a container action, a Cloud Build step) runs as a user of its own, on a copy: see `isolated.py`.
+by root (a container action, a Cloud Build step) runs as a user of its own, on a copy: see `isolated.py`. Where root has
+no container, and cannot become other users, it runs as root, in place, with a warning.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.process import Program, Show, Works
 from gar_publish.builder.template import Order
-from gar_publish.builder.templates import HOOK_SCRIPT, Kind, Templates, has_template
+from gar_publish.builder.templates import HOOK_SCRIPT, Kind, ProjectTemplate, Template, Templates, has_template
 from gar_publish.errors import BuildFailure
 from gar_publish.projects.find import Project
 
@@ -51,7 +52,7 @@ class Sandbox:
         """Make a folder that the code cannot write to until it is given. Its name is the same in each run."""
         self._count += 1
         folder = self._scratch / f"{kind}-{self._count}"
-        folder.mkdir()
+        folder.mkdir(mode=0o755)  # whatever the umask
         return folder
 
     def folder(self, kind: str) -> Path:
@@ -90,12 +91,20 @@ class Sandbox:
         shutil.copy(control / "input.json", folder)
         self.give(folder)
         backend = given[BACKEND_VARIABLE]
-        if environment.is_trusted and has_template(backend) and IN_TREE_VARIABLE not in given:
-            with self._templates.one(Kind(environment.python_executable, backend)) as template:
+        is_known = has_template(backend) and IN_TREE_VARIABLE not in given
+        lent = self._template(environment, backend) if is_known else None
+        if lent:
+            with lent as template:
                 self._works.follow(template.order(self.order(tree, [hook, str(folder)], given)), show)
         else:
             self.run([environment.python_executable, HOOK_SCRIPT, hook, folder], cwd=tree, extra=given, show=show)
         return folder
+
+    def _template(
+        self, environment: Environment, backend: str
+    ) -> "contextlib.AbstractContextManager[Template | ProjectTemplate] | None":
+        """Lend a template that has imported a backend; None if there must not be one."""
+        return self._templates.one(Kind(environment.python_executable, backend)) if environment.is_trusted else None
 
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
         """Return an order for a template."""
@@ -117,20 +126,26 @@ class Sandboxes:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
+        asked: More variables for the builds. Templates do not have them.
     """
 
     are_isolated = False
     """Whether each sandbox has a user of its own."""
 
-    def __init__(self, scratch: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, scratch: Path, environment: Mapping[str, str], asked: Mapping[str, str]) -> None:
         self.scratch = scratch
         self.works = Works()
-        self._variables = variables.for_backend(environment, personal=not self.are_isolated)
-        self._templates = Templates(self._variables)
+        usual = variables.for_backend(environment, personal=not self.are_isolated)
+        self._variables = {**usual, **asked}
+        self.withheld = environment.keys() - self._variables.keys()
+        """The variables that builds do not get."""
+        self.left_out: Mapping[Path, str] = {}
+        """The files and folders that builds do not get, and why."""
+        self._templates = Templates(usual)
 
     @contextlib.contextmanager
     def open(self, project: Project, number: int) -> Iterator[Sandbox]:
-        """Open the sandbox of a project, which has a number. Afterwards, end what runs in it, and remove its files.
+        """Open the sandbox of a project, which has a number. One with a user is ended and removed afterwards.
 
         Raises:
             BuildFailure: It cannot be opened.

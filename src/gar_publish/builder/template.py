@@ -6,8 +6,9 @@ With modules, which belong to a build backend, it imports them once, and calls a
 fork becomes a program. It reads nothing of any project before the fork has become the project's user. gar-publish is
 not installed where it runs.
 
-Each message on the socket is an `Order`, with a file descriptor for the output. The answers are the process id of the
-fork, and its exit code. A fork ends as Python ends, but does not destroy its modules, which takes longer than builds.
+Each message on the socket is an `Order`, with a file descriptor for the output, and perhaps one that the program gets
+as its `GIVEN`. The answers are the process id of the fork, and its exit code. A fork ends as Python ends, but does not
+destroy its modules, which takes longer than builds.
 """
 
 import atexit
@@ -30,6 +31,7 @@ from types import CodeType, ModuleType
 from typing import NoReturn, TypedDict
 
 LONGEST = 1024 * 1024
+GIVEN = 3
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -62,18 +64,19 @@ def main(descriptor: str, script: str, *modules: str) -> None:
     channel = socket.socket(fileno=int(descriptor))
     parent = os.getpid()
     while True:
-        text, descriptors, _, _ = socket.recv_fds(channel, LONGEST, 1)
+        text, descriptors, _, _ = socket.recv_fds(channel, LONGEST, 2)
         if not text:
             return
         if child := os.fork():
-            os.close(descriptors[0])
+            for each in descriptors:
+                os.close(each)
             os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)  # before it is reaped, while nothing else gets its id
             channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
             continue
         order: Order = json.loads(text)
-        _prepare(order, parent, descriptors[0], channel)
+        _prepare(order, parent, descriptors, channel)
         if modules:
             os.environ.update(order["environment"])
             tempfile.tempdir = site.USER_BASE = site.USER_SITE = None
@@ -82,13 +85,16 @@ def main(descriptor: str, script: str, *modules: str) -> None:
         _become_program(order)
 
 
-def _prepare(order: Order, parent: int, output: int, channel: socket.socket) -> None:
+def _prepare(order: Order, parent: int, descriptors: Sequence[int], channel: socket.socket) -> None:
     os.setsid()
     channel.send(b"pid %d" % os.getpid())
     channel.close()
+    output, *given = descriptors
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
+    for each in given:
+        os.dup2(each, GIVEN)  # the program inherits this one alone
     _die_with_parent()
     if order["user"]:
         _become_user(order["user"], order["processes"])

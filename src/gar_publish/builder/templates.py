@@ -3,19 +3,20 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pyproject_hooks
 
 from gar_publish.builder import template
-from gar_publish.builder.process import Running
+from gar_publish.builder.process import Running, Works
 
 HOOK_SCRIPT = Path(pyproject_hooks.__file__).parent / "_in_process" / "_in_process.py"
 TEMPLATE_SCRIPT = Path(template.__file__)
@@ -44,6 +45,7 @@ _MODULES: Mapping[str, str] = {
 
 `pdm.backend.wheel` is left out for that: it reads SOURCE_DATE_EPOCH. None of them starts a thread or opens a file.
 """
+_CODE = re.compile(rb"-?[0-9]{1,3}")
 _MOST = 8  # templates that run at the same time
 _MODULES_OF = {**_MODULES, "setuptools.build_meta:__legacy__": _MODULES["setuptools.build_meta"]}
 
@@ -61,16 +63,25 @@ def has_template(backend: str) -> bool:
 
 
 class Fork(Running):
-    """A fork of a template, which waits for it. Nothing else may be ordered meanwhile."""
+    """A fork of a template, which waits for it. Nothing else may be ordered meanwhile.
 
-    def __init__(self, channel: socket.socket, order: template.Order) -> None:
+    Args:
+        channel: The socket of the template.
+        order: What the fork does.
+        given: A file descriptor for the program.
+        is_ours: Whether the template and the fork are of the user who started gar-publish, and their answers are true.
+    """
+
+    def __init__(
+        self, channel: socket.socket, order: template.Order, given: Sequence[int] = (), *, is_ours: bool
+    ) -> None:
         self._channel = channel
         self._code: int | None = None
         self._lock = threading.Lock()
         reader, writer = os.pipe()
         output = os.fdopen(reader, "rb")
         try:
-            socket.send_fds(channel, [json.dumps(order).encode()], [writer])
+            socket.send_fds(channel, [json.dumps(order).encode()], [writer, *given])
         except OSError:
             output.close()
             raise
@@ -81,12 +92,13 @@ class Fork(Running):
             output.close()
             raise ConnectionAbortedError("the template has ended")
         super().__init__(output)
-        self._group = 0 if order["user"] else int(pid)
+        self._group = int(pid) if is_ours else 0
 
     def wait(self) -> int:
         with self._lock:
             if self._code is None:
-                self._code = int(self._channel.recv(16) or -9)
+                answer = self._channel.recv(16)
+                self._code = int(answer) if _CODE.fullmatch(answer) else -signal.SIGKILL
             return self._code
 
     def end(self) -> None:
@@ -99,11 +111,10 @@ class Template:
     """A running process of `template.py`, which has these variables alone."""
 
     def __init__(self, kind: Kind, variables: Mapping[str, str]) -> None:
-        modules = [kind.backend.partition(":")[0], *_MODULES_OF[kind.backend].split()] if kind.backend else []
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [kind.python, TEMPLATE_SCRIPT, str(theirs.fileno()), HOOK_SCRIPT, *modules],
+                _command(kind, theirs.fileno()),
                 cwd="/",
                 env=dict(variables),
                 stdin=subprocess.DEVNULL,
@@ -113,9 +124,9 @@ class Template:
                 pass_fds=[theirs.fileno()],
             )
 
-    def order(self, order: template.Order) -> Fork:
+    def order(self, order: template.Order, *given: int) -> Fork:
         """Return a fork that carries out an order. Raise OSError if the template has ended."""
-        return Fork(self._channel, order)
+        return Fork(self._channel, order, given, is_ours=not order["user"])
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
@@ -125,6 +136,40 @@ class Template:
         self._process.kill()
         self._process.communicate()
         self._channel.close()
+
+
+class ProjectTemplate:
+    """A template that runs as the user of one project, whose hooks share it. Nothing that it answers is trusted.
+
+    Args:
+        kind: Its Python and its backend.
+        start: Starts a program as the user, and gives it a file descriptor.
+        works: The running work that it is added to.
+    """
+
+    def __init__(self, kind: Kind, start: Callable[[list[str], int], Fork], works: Works) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._program = start(_command(kind, template.GIVEN), theirs.fileno())
+        threading.Thread(target=self._follow, args=(works,), daemon=True).start()
+
+    def order(self, order: template.Order) -> Fork:
+        """Return a fork that carries out an order. Raise OSError if the template has ended."""
+        return Fork(self._channel, {**order, "user": 0}, is_ours=False)
+
+    def close(self) -> None:
+        """Wait for its end, after its user was ended."""
+        self._channel.close()
+        self._program.wait()
+
+    def _follow(self, works: Works) -> None:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            works.follow(self._program, lambda _: None)
+
+
+def _command(kind: Kind, descriptor: int) -> list[str]:
+    modules = [kind.backend.partition(":")[0], *_MODULES_OF[kind.backend].split()] if kind.backend else []
+    return [kind.python, str(TEMPLATE_SCRIPT), str(descriptor), str(HOOK_SCRIPT), *modules]
 
 
 class Templates:

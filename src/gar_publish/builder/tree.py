@@ -1,8 +1,8 @@
 """The source trees of root's builds: a copy of the workspace, and a tree for each project made from it.
 
-A project may read files beside it, and git's tags above it: so a build gets all of the workspace. Its tree has folders
-of its own, hard links to the copy, which belongs to root, and real copies of the files in the project's own folder. It
-can add, replace and remove files anywhere, and changes no other project's tree.
+A project may read files beside it, and git's tags above it: so a build gets all of the workspace, but for what
+`left_out` has. Its tree has folders of its own, hard links to the copy, to which only root can write, and real copies
+of the files in the project's own folder. It can add, replace and remove files anywhere in its tree.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _CREDENTIALS = re.compile(r"gha-creds-.*\.json")
 _PUBLISHED = re.compile(r".*(\.whl|\.tar\.gz|\.cdx\.json|\.intoto\.json)")
 _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir
 _BARE = {"HEAD", "objects", "refs"}
-_MOST_FILES = 20_000  # of a copy that are linked for each project; each takes 20 microseconds
+_MOST_FILES = 20_000  # and folders of a copy that are linked for each project; each takes 20 microseconds
 _BLOCK = 512
 _FOLDER_MODE = 0o755
 _CHUNK = 16 * 1024 * 1024
@@ -228,7 +228,7 @@ def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: in
     for path, _, folders, files in contents:
         source, target = f"{copy}/{path}".rstrip("/"), f"{tree}/{path}".rstrip("/")
         is_own = f"{path}/".startswith(own)
-        inodes = _claim(target, set() if is_own else folders | files.keys())
+        inodes = _claim(target, set() if is_own else folders | files.keys())  # a build changes files in its own
         for name, inode in files.items():
             if inodes.get(name) == inode:
                 continue
@@ -246,10 +246,10 @@ def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: in
 
 
 def _claim(folder: str, names: Collection[str]) -> dict[str, int]:
-    """Let nobody but the user of an ended build write to a folder, and return the inodes in it.
+    """Make a folder, or take that of an ended build, and return the inodes in it. Nobody else can write to it then.
 
-    It is made anew if it has other names or an access control list. All folders above it are done already, so that
-    nobody can put a link in its place.
+    One that has other names or an access control list is removed, and made anew. All folders above it are done already,
+    so that nobody can put a link in its place.
     """
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.lstat(folder).st_mode):
@@ -265,7 +265,10 @@ def _claim(folder: str, names: Collection[str]) -> dict[str, int]:
 
 
 def copy_file(source: str, target: str) -> None:
-    """Copy a file with its time and its holes, so that every user can read it. A pipe, device or socket is left out."""
+    """Copy a file with its time and its holes, so that every user can read it, and its owner alone write to it.
+
+    A pipe, device or socket is left out.
+    """
     if not stat.S_ISREG(os.lstat(source).st_mode):
         return
     reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -278,8 +281,7 @@ def copy_file(source: str, target: str) -> None:
             else:
                 while os.sendfile(writer, reader, None, _CHUNK):
                     pass
-            mode = stat.S_IMODE(status.st_mode) & 0o777
-            os.fchmod(writer, mode | (0o555 if mode & 0o100 else 0o444))
+            os.fchmod(writer, 0o755 if status.st_mode & stat.S_IXUSR else 0o644)  # git, too, knows only these two
             os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             os.close(writer)

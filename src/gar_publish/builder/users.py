@@ -1,6 +1,6 @@
 """The users of root's builds, and the end of everything that they run (Linux).
 
-Each project has a user id that no account and no other project has. A second id is that of its keeper.
+Each project has a user id that no account and no other project has. One more id is that of the keeper of all.
 """
 
 import contextlib
@@ -32,11 +32,13 @@ _STATUS = re.compile(rb"^PPid:\t(\d+)$.*?^Uid:\t(\d+)\t(\d+)\t(\d+)\t", re.MULTI
 
 
 def new_ids() -> Iterator[int]:
-    """Yield ids, each once; then raise BuildFailure. Two runs on one machine hardly ever get the same."""
+    """Yield ids from a random one on, each once; then raise BuildFailure. Two runs at once hardly get the same."""
     if _is_mapped(_UNUSED[0]) and _is_mapped(_UNUSED[-1]):
         yield from count(_UNUSED[secrets.randbelow(_PLACES) * (len(_UNUSED) // _PLACES)])
     taken = {entry.pw_uid for entry in pwd.getpwall()}
-    yield from (each for each in _BELOW_NOBODY if each not in taken and _is_mapped(each))
+    free = [each for each in _BELOW_NOBODY if each not in taken]
+    start = secrets.randbelow(len(free))
+    yield from filter(_is_mapped, free[start:] + free[:start])
     raise _no_users()
 
 
@@ -49,7 +51,7 @@ def most_processes(builds: int) -> int:
 
 
 class Keeper:
-    """Ends all processes of a user. It is one process for all users, with an id that no other process has.
+    """Ends all processes of a user. It is one process for all users. While it kills, `own` is its real id.
 
     Raises:
         BuildFailure: It could not be started.

@@ -3,6 +3,7 @@
 import re
 import shlex
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import RLock
@@ -36,6 +37,7 @@ class TerminalConsole:
         self._command = command
         self._options = options
         self._secrets: set[str] = set()
+        self._shown = deque[str](maxlen=100)
         self._bars = Bars(stream)
 
     @contextmanager
@@ -56,7 +58,10 @@ class TerminalConsole:
         self.info(f"warning: {self.in_options(text)}")
 
     def error(self, failure: Failure) -> None:
-        self.info(f"error: {failure.translated(self.in_options).explain()}")
+        failure = failure.translated(self.in_options)
+        if set(self._shown).issuperset(failure.detail.splitlines()):
+            failure.detail = ""  # it was shown a moment ago
+        self.info(f"error: {failure.explain()}")
 
     def in_options(self, text: str) -> str:
         """Return a text with the options of this command instead of inputs of the action."""
@@ -77,7 +82,11 @@ class TerminalConsole:
 
     @contextmanager
     def untrusted(self) -> Iterator[Callable[[str], None]]:
-        yield lambda line: self.info(f"  {line}")
+        def show(line: str) -> None:
+            self._shown.append(line)
+            self.info(f"  {line}")
+
+        yield show
 
 
 def as_options(text: str, command: str = "publish", options: Container[str] = OPTIONS) -> str:

@@ -4,15 +4,18 @@ A few kilobytes can unpack to gigabytes, a header can lie about its size, and an
 without files. twine, `zipfile` and `tarfile` trust all of them, so each archive is checked before they read it.
 """
 
+import contextlib
 import copy
 import gzip
 import io
 import re
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from gar_publish.distributions import credentials
+from gar_publish.errors import BuildFailure
 
 METADATA_LIMIT = 2 * 1024 * 1024
 """Bytes of all files in an archive that may be its metadata."""
@@ -20,16 +23,16 @@ METADATA_LIMIT = 2 * 1024 * 1024
 _JSON_LIMIT = 1024**3
 """Bytes of all files in a wheel that may be credentials."""
 
-_DIRECTORY_LIMIT = 16 * 1024 * 1024
+DIRECTORY_LIMIT = 16 * 1024 * 1024
 """Bytes of a zip's table of contents: more than 100,000 files of usual names."""
 
-_MEMBERS_LIMIT = 128 * 1024 * 1024
+MEMBERS_LIMIT = 128 * 1024 * 1024
 """Bytes of memory for the list of members."""
 
-_HEADER_LIMIT = 64 * 1024
+HEADER_LIMIT = 64 * 1024
 """Bytes of the headers of one tar member: paths, extended attributes, maps of sparse files."""
 
-_UNPACKED_LIMIT = 8 * 1024**3
+UNPACKED_LIMIT = 8 * 1024**3
 """Bytes of an unpacked sdist, which must be read to the end."""
 
 _MIME = re.compile(rb"(?:\A|[\r\n])content-type:", re.IGNORECASE)
@@ -54,7 +57,20 @@ def check(path: Path, credential: bytes = b"") -> None:
         _check_zip(path, credential)
 
 
-class _Frugal(io.BufferedReader):
+def missing(wheel: Path, other: Path) -> list[str]:
+    """Return up to five members that another wheel has and this one has not, without metadata.
+
+    Nothing is returned if the other one cannot be read: it was not checked.
+    """
+    with contextlib.suppress(ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, BuildFailure):
+        check(other)
+        with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(other) as two:
+            names = sorted(set(two.namelist()) - set(one.namelist()))
+        return [name for name in names if ".dist-info/" not in name][:5]
+    return []
+
+
+class Frugal(io.BufferedReader):
     """A file that returns at most `left` bytes until that is set again, and nothing after `end`."""
 
     left: int
@@ -74,18 +90,18 @@ class _Frugal(io.BufferedReader):
 
 
 def _check_zip(path: Path, credential: bytes) -> None:
-    with path.open("rb", buffering=0) as file, _Frugal(file) as frugal:
-        frugal.left = _DIRECTORY_LIMIT
+    with path.open("rb", buffering=0) as file, Frugal(file) as frugal:
+        frugal.left = DIRECTORY_LIMIT
         with zipfile.ZipFile(frugal) as archive:
-            if sum(_memory(info.filename) for info in archive.infolist()) > _MEMBERS_LIMIT:
+            if sum(memory_of(info.filename) for info in archive.infolist()) > MEMBERS_LIMIT:
                 raise ValueError("the archive has too many members")
             left, left_json = METADATA_LIMIT, _JSON_LIMIT
             for info in archive.infolist():
-                frugal.left = METADATA_LIMIT + _HEADER_LIMIT
+                frugal.left = METADATA_LIMIT + HEADER_LIMIT
                 if "METADATA" in info.filename or info.filename.endswith("PKG-INFO"):
                     content = _read(archive, info, left)
                     left -= len(content)
-                    _check_fields(content)
+                    check_fields(content)
                 elif credentials.may_be(info.filename, info.file_size, credential):
                     left_json -= info.file_size
                     if left_json < 0:
@@ -110,37 +126,37 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
 
 
 def _check_tar(path: Path, credential: bytes) -> None:
-    with gzip.open(path) as unpacked, _Frugal(unpacked) as frugal:
-        frugal.left, frugal.end = _HEADER_LIMIT, _UNPACKED_LIMIT
+    with gzip.open(path) as unpacked, Frugal(unpacked) as frugal:
+        frugal.left, frugal.end = HEADER_LIMIT, UNPACKED_LIMIT
         with tarfile.open(fileobj=frugal, mode="r:") as archive:
             memory, left = 0, METADATA_LIMIT
             for member in archive:
-                memory += _memory(member.name, len(member.pax_headers))
-                if memory > _MEMBERS_LIMIT:
+                memory += memory_of(member.name, len(member.pax_headers))
+                if memory > MEMBERS_LIMIT:
                     raise ValueError("the archive has too many members")
-                frugal.left = member.size + _HEADER_LIMIT
+                frugal.left = member.size + HEADER_LIMIT
                 if member.name.endswith("PKG-INFO"):
                     left -= member.size
                     if left < 0:
                         raise ValueError(f"{member.name} has more than {METADATA_LIMIT / 1024**2:.0f} MiB of metadata")
                     if content := archive.extractfile(member):
-                        _check_fields(content.read())
+                        check_fields(content.read())
                 elif (
                     member.isreg()
                     and credentials.may_be(member.name, member.size, credential)
                     and (content := archive.extractfile(member))
                 ):
                     credentials.refuse(path.name, member.name, content.read(), credential)
-                frugal.left = _HEADER_LIMIT
+                frugal.left = HEADER_LIMIT
 
 
-def _check_fields(content: bytes) -> None:
+def check_fields(content: bytes) -> None:
     """Refuse metadata with a MIME type: the parts of a nested message take time that grows with their depth."""
     head = _BLANK_LINE.search(content)
     if _MIME.search(content, 0, head.start() if head else len(content)):
         raise ValueError("unrecognized or malformed field 'content-type'")
 
 
-def _memory(name: str, headers: int = 0) -> int:
+def memory_of(name: str, headers: int = 0) -> int:
     """Return roughly the bytes of memory for a member and for comparing the parts of its path."""
     return 1000 + len(name) + 60 * (headers + name.count("/"))

@@ -133,18 +133,26 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
     )
 
 
-def check_name(distribution: Distribution, project: Project) -> None:
-    """Refuse a built file whose name is not the one that its project declares.
+def check_built(files: Sequence[Distribution], project: Project) -> None:
+    """Refuse built files whose name is not the one that their project declares, and different versions.
 
     Raises:
-        BuildFailure: The names differ.
+        BuildFailure: The names or the versions differ.
     """
-    if project.name not in {None, distribution.name}:
+    for each in files:
+        if project.name not in {None, each.name}:
+            raise BuildFailure(
+                f"The build of {project.label} produced {each.filename}, but the project is named {project.name}.",
+                cause="the build backend, or another build requirement, changed the name",
+                fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
+                anchor="other-name",
+            )
+    if len({Version(each.version) for each in files}) > 1:
         raise BuildFailure(
-            f"The build of {project.label} produced {distribution.filename}, but the project is named {project.name}.",
-            cause="the build backend, or another build requirement, changed the name",
-            fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
-            anchor="other-name",
+            f"The files of {project.label} have different versions: {' and '.join(each.filename for each in files)}.",
+            cause="its version comes from git, and its sdist does not contain it",
+            fix="configure the version tool to write the version into the sdist, or set `formats: wheel`",
+            anchor="different-versions",
         )
 
 

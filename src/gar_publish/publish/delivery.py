@@ -5,8 +5,8 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
-from gar_publish.publish.destination import Destination
+from gar_publish.errors import BadInput, Failure, Unreachable
+from gar_publish.publish.destination import OF_ONE_FILE, Destination
 from gar_publish.publish.schedule import Package, Schedule
 from gar_publish.registry.outcomes import PublishedFile, Status
 from gar_publish.registry.upload import compare, read_back
@@ -15,7 +15,6 @@ from gar_publish.threads import TICK, TaskGroup
 
 _MOST_UNANSWERED = 2
 """After so many files in a row without an answer, nothing else is tried."""
-_OF_ONE_FILE = (BadInput, BuildFailure, Conflict, FileRefused, Unreachable)
 
 
 class Delivery:
@@ -218,7 +217,7 @@ class Delivery:
                 self._files[each] = replace(self._files[each], status=status, failure=failure)
                 self._schedule.failed.add(each.name)
             self._unanswered = self._unanswered + 1 if isinstance(failure, Unreachable) else 0
-            if self._unanswered >= _MOST_UNANSWERED or not isinstance(failure, _OF_ONE_FILE):
+            if self._unanswered >= _MOST_UNANSWERED or not isinstance(failure, OF_ONE_FILE):
                 self._stopped_by = self._stopped_by or failure
 
     def _answered(self) -> None:

@@ -1,11 +1,12 @@
 """The repository that a run publishes to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
+from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.projects.find import Project
 from gar_publish.registry.access import Access, open_access
 from gar_publish.registry.google_api import GoogleApi
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gar_publish.registry.attachments import AttachmentApi
 
 Answer = TypeVar("Answer")
+OF_ONE_FILE = (BadInput, BuildFailure, Conflict, FileRefused, Unreachable)
+"""Failures after which other files may still be published."""
 
 
 class Destination:
@@ -54,6 +57,14 @@ class Destination:
     @property
     def access(self) -> Access:
         return self._access.result()
+
+    def check(self) -> None:
+        """Raise Failure if it is known already that nothing can be published."""
+        futures: list[Future[Any]] = [self._access, self._checked, *self._listed.values()]
+        for asked in futures:
+            failure = asked.exception() if asked.done() else None
+            if isinstance(failure, Failure) and (asked is self._checked or not isinstance(failure, OF_ONE_FILE)):
+                raise failure
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
         """Return the files of a project in the index, once it is known that the repository takes uploads."""

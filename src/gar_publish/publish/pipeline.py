@@ -115,7 +115,9 @@ def _building(
             out=scratch,
             context=context,
             private_index=private_index,
+            build_env=settings.build_env,
             jobs=settings.jobs,
+            check=lambda: sources.result().check() if sources.done() else None,
         ) as builds,
     ):
         yield builds

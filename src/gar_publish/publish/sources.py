@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import distribution, filenames
+from gar_publish.distributions import archives, distribution, filenames
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Failure
 from gar_publish.projects import graph
@@ -84,6 +84,10 @@ class Sources:
                 to_build.append(project)
         return to_build
 
+    def check(self) -> None:
+        """Raise the failure of a repository that takes no uploads, as soon as it is known."""
+        self._destination.check()
+
     def private_index(self, names: Collection[str]) -> str | None:
         """Return the index's URL with a token that reads it, if it has any of these build requirements.
 
@@ -111,8 +115,12 @@ class Sources:
                 if built.failure:
                     raise built.failure
                 files = [distribution.read(path, self._credential) for path in built.files]
-                for each in files:
-                    distribution.check_name(each, project)
+                distribution.check_built(files, project)
+                if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
+                    self._context.console.warning(
+                        f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
+                        "A wheel that is built without the sdist has them. Add them to the sdist."
+                    )
                 self._refuse_same_name(files[0].name, project)
             except Failure as failure:
                 if len(self._projects) == 1:

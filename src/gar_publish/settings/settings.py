@@ -89,6 +89,12 @@ class Settings:
     formats: frozenset[Format] = Input(
         "formats", "`wheel`, `sdist`, or both, comma-separated.", "wheel", "words", get_args(Format)
     ).field()
+    build_env: tuple[str, ...] = Input(
+        "build-env",
+        "Names of variables that builds get besides the usual ones, one per line, such as RELEASE_VERSION. A build can "
+        "read and send away what it gets.",
+        kind="lines",
+    ).field()
     if_exists: IfExists = Input(
         "if-exists",
         "If the registry has the file already: `skip-identical` skips identical contents and fails on different ones, "
@@ -190,7 +196,7 @@ class SetupSettings:
 
 
 PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
-BUILD_INPUTS = ("packages", "dist", "formats", "expected-version", "provenance")
+BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)

@@ -19,6 +19,7 @@ SAMPLE = (
     "stopped processes",
     "processes of others: read, trace, stop, limit, kill",
     "a requirement of two projects that changes a third",
+    "a template of its own that lies about its forks",
     "files above all projects: .git, .gitignore, settings",
     "a project above another one",
     "secrets in its own tree, home and variables",

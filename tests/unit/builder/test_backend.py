@@ -1,6 +1,7 @@
 """Answers and failures of build backends. The backends are in the projects: nothing is downloaded."""
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -32,6 +33,7 @@ def make(tmp_path: Path, clean_env: dict[str, str], sandbox: Sandbox, works: Wor
             clean_env["PATH"],
             Installer(tmp_path, clean_env, works, are_isolated=False),
             are_several=False,
+            may_fork=True,
             private_index=lambda _names: Future(),  # nobody waits for it
         )
         return Backend(
@@ -41,6 +43,8 @@ def make(tmp_path: Path, clean_env: dict[str, str], sandbox: Sandbox, works: Wor
             environments=environments,
             extra=extra,
             show=said.append,
+            withheld={"RELEASE_VERSION", "HOME"},
+            left_out={sandbox.tree / "cache": "it is a cache"},
         )
 
     return make
@@ -101,26 +105,92 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "tool"),
     [
-        "error: command 'gcc' failed: No such file or directory",
-        "error: command '/usr/bin/x86_64-linux-gnu-gcc' failed: No such file or directory",
-        "/bin/sh: 1: cc: not found",
-        "bash: rustc: command not found",
-        "FileNotFoundError: [Errno 2] No such file or directory: 'cargo'",
-        "error: Microsoft Visual C++ 14.0 or greater is required.",
-        "error: can't find Rust compiler",
-        "ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]",
-        "Cargo, the Rust package manager, is not installed or is not on PATH.",
-        "CMake Error: No CMAKE_CXX_COMPILER could be found.",
-        "fatal error: Python.h: No such file or directory",
+        ("error: command 'gcc' failed: No such file or directory", "gcc"),
+        (
+            "error: command '/usr/bin/x86_64-linux-gnu-gcc' failed: No such file or directory",
+            "x86_64-linux-gnu-gcc",
+        ),
+        ("/bin/sh: 1: cc: not found", "cc"),
+        ("bash: rustc: command not found", "rustc"),
+        ("sh: 1: npm: Permission denied", "npm"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'cargo'", "cargo"),
+        ("error: linker `cc` not found", "cc"),
+        ("error: Microsoft Visual C++ 14.0 or greater is required.", "C++"),
+        ("error: can't find Rust compiler", "Rust"),
+        ("ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]", "compiler"),
+        ("Cargo, the Rust package manager, is not installed or is not on PATH.", "Cargo"),
+        ("CMake Error: No CMAKE_CXX_COMPILER could be found.", "COMPILER"),
+        ("fatal error: Python.h: No such file or directory", "Python.h"),
     ],
 )
-def test_a_missing_compiler(make: Make, line: str) -> None:
+def test_a_missing_program(make: Make, line: str, tool: str) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    print({line!r})\n    raise SystemExit(1)\n").make("wheel")
-    assert caught.value.anchor == "needs-a-compiler"
+    assert caught.value.anchor == "missing-program"
+    assert caught.value.what == f"The build of mine needs {tool}, and cannot run or find it."
+    assert f"it runs as you, with Python {sys.version_info.major}.{sys.version_info.minor}" in caught.value.cause
     assert "cibuildwheel" in caught.value.fix
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_a_program_that_cannot_be_started(make: Make, tmp_path: Path, mode: int | None) -> None:
+    if mode:
+        (tmp_path / "npm").touch(mode)
+    deed = (
+        f"import os, subprocess\n{WHEEL}    os.environ['PATH'] = {str(tmp_path)!r}\n    subprocess.run(['npm', 'ci'])\n"
+    )
+    with pytest.raises(BuildFailure, match="needs npm, and cannot run or find it"):
+        make(deed).make("wheel")
+
+
+@pytest.mark.parametrize("name", ["README.md", "data/version", "VERSION"])
+def test_a_missing_file_is_no_program(make: Make, name: str) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    open({name!r})\n").make("wheel")
+    assert caught.value.anchor == "build-failed"
+
+
+def test_a_build_that_a_signal_ends(make: Make) -> None:
+    with pytest.raises(BuildFailure, match="was ended by SIGKILL") as caught:
+        make(f"import os\n{WHEEL}    os.kill(os.getpid(), 9)\n").make("wheel")
+    assert (caught.value.anchor, caught.value.cause) == ("build-killed", "there was not enough memory")
+
+
+def test_names_a_variable_that_was_withheld(make: Make) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"import os\n{WHEEL}    os.environ['RELEASE_VERSION']\n").make("wheel")
+    assert caught.value.cause == "it reads variables that builds do not get: RELEASE_VERSION"
+    assert caught.value.fix == "set `build-env: RELEASE_VERSION`"
+
+
+def test_names_a_variable_that_a_file_of_the_project_reads(make: Make, sandbox: Sandbox) -> None:
+    (sandbox.tree / "setup.py").write_text("os.environ.get('RELEASE_VERSION', '')")
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    raise ValueError\n").make("wheel")
+    assert caught.value.fix == "set `build-env: RELEASE_VERSION`"
+
+
+def test_names_a_folder_that_is_not_in_the_copy(make: Make, sandbox: Sandbox) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    open('cache/text')\n").make("wheel")
+    assert (
+        caught.value.cause == f"{sandbox.tree / 'cache'} is not in the copy of the workspace for builds: it is a cache"
+    )
+
+
+@pytest.mark.parametrize(
+    "how", ["raise ValueError('x')", "try: 1 / 0\n    except ZeroDivisionError: raise ValueError('x')"]
+)
+def test_a_traceback_begins_in_the_backend(make: Make, said: list[str], how: str) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    {how}\n").make("wheel")
+    frames = [line for line in said if line.startswith("  File ")]
+    assert frames
+    assert all("backend.py" in frame for frame in frames)
+    assert "_in_process" not in caught.value.detail
+    assert caught.value.detail.endswith("ValueError: x")
 
 
 def test_a_compiler_error(make: Make) -> None:

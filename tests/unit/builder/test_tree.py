@@ -41,7 +41,7 @@ def make(workspace: Path, project: str = "package", *, user: int = NO_OTHER, **e
 
 def contents(folder: Path) -> dict[str, tuple[object, ...]]:
     """What a build can see of a tree."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in sorted([folder, *folder.rglob("*")]):
         status = path.lstat()
         of = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
@@ -166,6 +166,7 @@ def test_the_root_of_a_worktree_is_the_worktree(tmp_path: Path) -> None:
 def test_a_project_owns_its_folder_and_all_folders(workspace: Path) -> None:
     (workspace / "beside").mkdir()
     (workspace / "beside/text").write_text("x")
+    (workspace / "beside/text").chmod(0o666)
     own, _ = make(workspace, user=USER)
     tree = workspace.parent / "place/checkout"
     assert own == tree / "package"
@@ -174,7 +175,7 @@ def test_a_project_owns_its_folder_and_all_folders(workspace: Path) -> None:
     }
     assert set(owners.values()) == {USER}
     linked = (tree / "beside/text").stat()
-    assert (linked.st_uid, linked.st_nlink) == (0, 2)
+    assert (linked.st_uid, linked.st_nlink, oct(linked.st_mode)) == (0, 2, "0o100644")
     assert (own / "setup.py").stat().st_nlink == 1
     assert tree.stat().st_mode & 0o777 == 0o700
 

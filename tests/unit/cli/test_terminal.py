@@ -4,7 +4,7 @@ import time
 import pytest
 
 from gar_publish.cli.terminal import TerminalConsole, as_options
-from gar_publish.errors import BadInput
+from gar_publish.errors import BadInput, BuildFailure
 
 
 @pytest.fixture
@@ -35,6 +35,16 @@ def test_each_kind_of_line_has_its_prefix(console: TerminalConsole, stream: io.S
     with console.group("three"), console.untrusted() as say:
         say("four")
     assert stream.getvalue() == "note: one `--dry-run`\nwarning: two `--dry-run`\nthree\n  four\n"
+
+
+def test_output_of_a_build_is_not_shown_again_with_its_failure(console: TerminalConsole, stream: io.StringIO) -> None:
+    with console.untrusted() as say:
+        for line in ("one", "two"):
+            say(line)
+    console.error(BuildFailure("It failed.", anchor="build-failed", detail="one\ntwo"))
+    assert stream.getvalue().count("one") == 1
+    console.error(BuildFailure("It failed.", anchor="build-failed", detail="two\nthree"))
+    assert "  two\n  three\n" in stream.getvalue()
 
 
 def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:

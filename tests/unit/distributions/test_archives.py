@@ -31,8 +31,8 @@ MEGABYTES = 64
 def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "METADATA_LIMIT", 3 * 2**20)
     monkeypatch.setattr(archives, "_JSON_LIMIT", 2**20)
-    monkeypatch.setattr(archives, "_DIRECTORY_LIMIT", 2**20)
-    monkeypatch.setattr(archives, "_MEMBERS_LIMIT", 2 * 2**20)
+    monkeypatch.setattr(archives, "DIRECTORY_LIMIT", 2**20)
+    monkeypatch.setattr(archives, "MEMBERS_LIMIT", 2 * 2**20)
 
 
 def read(path: Path) -> distribution.Distribution:

@@ -178,7 +178,21 @@ def test_another_version(expected: str) -> None:
 
 def test_refuses_a_build_with_another_name(tmp_path: Path) -> None:
     found = distribution.read(make_wheel(tmp_path, "sample"))
-    distribution.check_name(found, Project(tmp_path, "lib", "sample"))
-    distribution.check_name(found, Project(tmp_path, "lib", None))
+    distribution.check_built([found], Project(tmp_path, "lib", "sample"))
+    distribution.check_built([found], Project(tmp_path, "lib", None))
     with pytest.raises(BuildFailure, match="but the project is named requests"):
-        distribution.check_name(found, Project(tmp_path, "lib", "requests"))
+        distribution.check_built([found], Project(tmp_path, "lib", "requests"))
+
+
+def test_refuses_files_of_different_versions(tmp_path: Path) -> None:
+    project = Project(tmp_path, "lib", "sample")
+    (tmp_path / "other").mkdir()
+    files = [
+        distribution.read(make_wheel(folder, "sample", version))
+        for folder, version in ((tmp_path, "1.0"), (tmp_path / "other", "1.0.0"))
+    ]
+    distribution.check_built(files, project)
+    files[1] = distribution.read(make_wheel(tmp_path, "sample", "0.0.0"))
+    with pytest.raises(BuildFailure, match="The files of lib have different versions") as caught:
+        distribution.check_built(files, project)
+    assert caught.value.anchor == "different-versions"
