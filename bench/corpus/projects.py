@@ -36,7 +36,7 @@ _IGNORED = "_version.py\n*.egg-info/\nbuild/\ndist/\n"
 _BELOW = {
     "[tool.setuptools_scm]\n": '[tool.setuptools_scm]\nroot = "../.."\n',
     "[tool.hatch.version.raw-options]\n": '[tool.hatch.version.raw-options]\nroot = "../.."\n',
-    "write_to =": "version_file =",  # relative to the project, not to the root
+    'write_to = "': f'write_to = "{_SUBFOLDER}/NAME/',
 }
 """What the owner of a repository would set for a project in a subfolder."""
 
@@ -136,7 +136,7 @@ def _restore(folder: Path, *, is_below: bool) -> None:
     text = settings.read_text(encoding="utf-8").replace("enable = false\nvcs =", "enable = true\nvcs =")
     if is_below:
         for old, new in _BELOW.items():
-            text = text.replace(old, new)
+            text = text.replace(old, new.replace("NAME", folder.name))
     settings.write_text(text, encoding="utf-8")
 
 
