@@ -40,13 +40,18 @@ NAMES = {
     "crashtest",
     "decorator",
     "detect-installer",
-    "exceptiongroup",
+    "findpython",
     "mdurl",
     "six",
-    "zipp",
+    "sniffio",
 }
-PROJECTS = {each.label: each for each in projects() if each.sdist.name in NAMES and each.kind != "subfolder"}
-"""Sdists of many backends, and checkouts of two of them, whose versions come from git."""
+CHECKOUTS = {"exceptiongroup", "zipp"}
+"""Projects whose versions come from git."""
+PROJECTS = {
+    each.label: each
+    for each in projects()
+    if each.sdist.name in {"sdist": NAMES, "checkout": CHECKOUTS, "subfolder": set()}[each.kind]
+}
 
 
 @dataclass
