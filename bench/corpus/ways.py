@@ -42,7 +42,9 @@ class Outcome:
     @property
     def error(self) -> str:
         """The last line of the output that names an error, without paths."""
-        lines = [found[0].strip("<> \t") for found in _ERROR.finditer(self.said) if "CalledProcessError" not in found[0]]
+        lines = [
+            found[0].strip("<> \t") for found in _ERROR.finditer(self.said) if "CalledProcessError" not in found[0]
+        ]
         return without_paths(lines[-1] if lines else self.said.strip().rpartition("\n")[2])
 
 
