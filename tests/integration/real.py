@@ -22,10 +22,6 @@ class Real:
     sha256: str
     module: str = ""
 
-    @property
-    def filename(self) -> str:
-        return f"{self.name.replace('-', '_')}-{self.version}.tar.gz"
-
 
 REAL = {
     "setuptools, setup.py only": Real(
@@ -77,7 +73,7 @@ def download(real: Real, folder: Path) -> Path:
     (link,) = (href for href, sha256 in links if sha256 == real.sha256)
     content = requests.get(urljoin(index, link), timeout=60).content
     assert hashlib.sha256(content).hexdigest() == real.sha256
-    archive = folder / real.filename
+    archive = folder / str(link).rpartition("/")[2]
     archive.write_bytes(content)
     with tarfile.open(archive) as sdist:
         sdist.extractall(folder, filter="data")

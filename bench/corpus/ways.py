@@ -1,0 +1,226 @@
+"""Build a wheel with gar-publish, or with `python -m build`, on this machine or in the image."""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.corpus.projects import Project, Repository
+
+ROOT = Path(__file__).parents[2]
+USER = 65534
+"""The id of the ordinary user."""
+LONGEST = 600
+"""Seconds of a build."""
+_DRIVER = "tests/integration/root/build_driver.py"
+_DATE = "1580601600"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PASSED_ON = ("LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_ERROR = re.compile(r"^[^\w\n]*(\w[\w.]*(Error|Exception|Failure|Exit)\b|.*\b(?i:error)(:| at )).*$", re.MULTILINE)
+_PATH_IN_ERROR = re.compile(r"/[\w./+-]*")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A wheel, or what was said instead.
+
+    Attributes:
+        wheel: The wheel.
+        said: What the build said.
+        anchor: The anchor of gar-publish's failure.
+    """
+
+    wheel: Path | None = None
+    said: str = ""
+    anchor: str = ""
+
+    @property
+    def error(self) -> str:
+        """The last line of the output that names an error, without paths."""
+        lines = [
+            found[0].strip("<> \t") for found in _ERROR.finditer(self.said) if "CalledProcessError" not in found[0]
+        ]
+        return without_paths(lines[-1] if lines else self.said.strip().rpartition("\n")[2])
+
+
+def without_paths(text: str) -> str:
+    return _PATH_IN_ERROR.sub("/…", text)
+
+
+class Place(ABC):
+    """A place where projects are built, one at a time.
+
+    Args:
+        room: An empty folder that every user can enter.
+        downloads: A folder for the sdists.
+    """
+
+    insists = False
+    """Whether gar-publish must isolate root's builds."""
+
+    def __init__(self, room: Path, downloads: Path) -> None:
+        self.room = room
+        self._downloads = downloads
+        self._count = 0
+        for name in ("kept", "cache", "cache-root"):
+            (room / name).mkdir(exist_ok=True)
+        os.chown(room / "cache", USER, USER)
+
+    def reference(self, project: Project | Repository, workspace: str = "workspace") -> Outcome:
+        """Build with `python -m build`, as the ordinary user."""
+        folder = self._lay(project, workspace)
+        out = self.room / "out"
+        done = self._run(["-m", "build", "--wheel", "--installer=uv", f"--outdir={out}", str(folder)], is_root=False)
+        if done.returncode:
+            return Outcome(said=done.stdout)
+        (wheel,) = out.iterdir()
+        return Outcome(self._kept(wheel))
+
+    def ours(self, project: Project | Repository, *, is_root: bool) -> Outcome:
+        """Build with gar-publish."""
+        folder = self._lay(project, "workspace")
+        workspace = self.room / "workspace"
+        orders = {
+            "workspace": str(workspace),
+            "packages": [str(folder.relative_to(workspace))],
+            "out": str(self.room / "out"),
+            "alone": False,
+            "insist": self.insists,
+        }
+        done = self._run([self._driver], json.dumps(orders), is_root=is_root)
+        try:
+            result = json.loads(done.stdout.splitlines()[-1])
+        except (ValueError, IndexError):
+            return Outcome(said=done.stdout)
+        if failure := result["failure"]:
+            return Outcome(said=failure.get("text", failure["kind"]), anchor=failure.get("anchor", ""))
+        return Outcome(self._kept(Path(result["files"][0])))
+
+    def _lay(self, project: Project | Repository, workspace: str) -> Path:
+        for name in {"workspace", workspace, "home", "tmp", "out"}:
+            subprocess.run(["rm", "-rf", "--", self.room / name], check=True)
+            (self.room / name).mkdir()
+        folder = project.lay(self._downloads, self.room / workspace)
+        subprocess.run(
+            ["chown", "-R", f"{USER}:{USER}", *(self.room / name for name in (workspace, "home", "tmp", "out"))],
+            check=True,
+        )
+        return folder
+
+    def _kept(self, wheel: Path) -> Path:
+        self._count += 1
+        folder = self.room / "kept" / str(self._count)
+        folder.mkdir()
+        return wheel.rename(folder / wheel.name)
+
+    def _variables(self, *, is_root: bool) -> dict[str, str]:
+        return {
+            "PATH": _PATH,
+            "HOME": str(self.room / "home"),
+            "TMPDIR": str(self.room / "tmp"),
+            "UV_CACHE_DIR": str(self.room / ("cache-root" if is_root else "cache")),
+            "SOURCE_DATE_EPOCH": _DATE,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    @property
+    @abstractmethod
+    def _driver(self) -> str: ...
+
+    @abstractmethod
+    def _run(
+        self, arguments: Sequence[str], orders: str = "", *, is_root: bool
+    ) -> "subprocess.CompletedProcess[str]": ...
+
+
+class Host(Place):
+    """This machine, with a Python that every user can run, and that has gar-publish's dependencies."""
+
+    def __init__(self, room: Path, downloads: Path, python: str) -> None:
+        super().__init__(room, downloads)
+        self._python = python
+
+    @property
+    def _driver(self) -> str:
+        return str(ROOT / _DRIVER)
+
+    def _run(self, arguments: Sequence[str], orders: str = "", *, is_root: bool) -> "subprocess.CompletedProcess[str]":
+        user = None if is_root else USER
+        variables = self._variables(is_root=is_root)
+        variables["PATH"] = f"{Path(self._python).parent}:{variables['PATH']}"
+        return _finished(
+            [self._python, *arguments],
+            orders,
+            env={
+                **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                **variables,
+                **({"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"} if orders else {}),
+            },
+            user=user,
+        )
+
+
+class Image(Place):
+    """A container of the image, in the network of this machine."""
+
+    insists = True
+
+    def __init__(self, room: Path, downloads: Path, image: str) -> None:
+        super().__init__(room, downloads)
+        self._image = image
+
+    @property
+    def _driver(self) -> str:
+        return f"/code/{_DRIVER}"
+
+    def _run(self, arguments: Sequence[str], orders: str = "", *, is_root: bool) -> "subprocess.CompletedProcess[str]":
+        name = f"gar-publish-corpus-{secrets.token_hex(6)}"
+        variables = self._variables(is_root=is_root) | ({"PYTHONPATH": "/code"} if orders else {})
+        if not is_root:
+            variables["PATH"] = f"/app/venv/bin:{variables['PATH']}"  # build looks for uv there
+        return _finished(
+            [
+                *("docker", "run", "--rm", "--interactive", "--network=host", f"--name={name}"),
+                *(f"--env={key}={value}" for key, value in variables.items()),
+                f"--volume={ROOT / 'tests'}:/code/tests:ro",
+                f"--volume={self.room}:{self.room}",
+                *(() if is_root else (f"--user={USER}:{USER}",)),
+                "--entrypoint=/app/venv/bin/python",
+                self._image,
+                *arguments,
+            ],
+            orders,
+            env=dict(os.environ),
+            kill=["docker", "kill", name],
+        )
+
+
+def _finished(
+    command: Sequence[str], orders: str, *, env: Mapping[str, str], user: int | None = None, kill: Sequence[str] = ()
+) -> "subprocess.CompletedProcess[str]":
+    """Run a build. One that takes too long fails."""
+    try:
+        return subprocess.run(
+            command,
+            input=orders,
+            env=env,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        if kill:
+            subprocess.run(kill, capture_output=True, check=False)
+        return subprocess.CompletedProcess(command, 1, f"error: no end after {LONGEST} s")
