@@ -56,7 +56,8 @@ _MISSING = [
         rf"linker `{_TOOL}` not found",
         r"Microsoft Visual (?P<tool>C\+\+) 14",
         r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
-        r"Unknown (?P<tool>compiler)\(s\)|No CMAKE_\w+_(?P<compiler>COMPILER) could be found",
+        rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
+        r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
         r"fatal error: (?P<tool>Python\.h)",
     )
 ]
@@ -232,7 +233,7 @@ class Backend:
             )
         found = next(filter(None, (pattern.search(output) for pattern in _MISSING)), None)
         if found:
-            tool = next(text for text in found.groupdict().values() if text)
+            tool = next(text for text in found.groupdict().values() if text).replace("COMPILER", "compiler")
             return BuildFailure(
                 f"The build of {self.label} needs {tool}, and cannot run or find it.",
                 cause=f"{tool} is not here, or the build may not use it: {self._how}",

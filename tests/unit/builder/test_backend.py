@@ -121,7 +121,9 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
         ("error: can't find Rust compiler", "Rust"),
         ("ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]", "compiler"),
         ("Cargo, the Rust package manager, is not installed or is not on PATH.", "Cargo"),
-        ("CMake Error: No CMAKE_CXX_COMPILER could be found.", "COMPILER"),
+        ("CMake Error: No CMAKE_CXX_COMPILER could be found.", "compiler"),
+        ("CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage", "compiler"),
+        ("Could not find compiler set in environment variable CC:\n\n  x86_64-linux-gnu-gcc.", "x86_64-linux-gnu-gcc"),
         ("fatal error: Python.h: No such file or directory", "Python.h"),
     ],
 )
