@@ -189,7 +189,7 @@ class Backend:
         """
         folder = self.sandbox.closed_folder("build")
         settings = folder / "setup.cfg"
-        settings.write_text(f"[build]\nbuild_base = {folder}\n")
+        settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n")
         self.sandbox.give(folder)
         return {_EXTRA_CONFIG: str(settings)}
 
@@ -257,12 +257,13 @@ class Backend:
 
     def _because(self, output: str) -> tuple[str, str]:
         """Return what the sandbox has to do with a failure, and the fix; empty if it has not."""
+        self.sandbox.end()  # from now on, the tree does not change
         for path, why in self.left_out.items():
             if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", output):
                 return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
         if self.sandbox.user and (closed := _CLOSED.search(output)):
             return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
-        for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        for name in ("pyproject.toml", "setup.py", "setup.cfg") if self.tree.resolve() == self.tree else ():
             with contextlib.suppress(OSError), open_regular(self.tree / name, _LONGEST_SETTINGS) as file:
                 output += file.read().decode(errors="replace")
         if names := sorted(self.withheld & set(_WORD.findall(output))):

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import uv
@@ -23,6 +23,8 @@ from gar_publish.errors import BadInput, BuildFailure, Failure, Unreachable
 from gar_publish.settings.index_url import USERS
 
 _ROOTS = re.compile("UV_CACHE_DIR|XDG_")
+_CONSTRAINTS = ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT")
+_CREDENTIAL = re.compile(r"://[^/\s]*@")
 
 
 class Installer:
@@ -44,8 +46,10 @@ class Installer:
             "UV_PYTHON_DOWNLOADS": "never",
             "NO_COLOR": "1",
         }
-        if constraints := _constraints(environment, scratch):
-            self.variables |= {"UV_CONSTRAINT": constraints, "UV_BUILD_CONSTRAINT": constraints}
+        self._constraints = list(_constraints(environment, scratch))
+        if self._constraints:
+            given = " ".join(original for original, _ in self._constraints)
+            self.variables |= {"UV_CONSTRAINT": given, "UV_BUILD_CONSTRAINT": given}
         if are_isolated:
             (scratch / "uv").mkdir(mode=0o700)
             self.variables |= {"UV_LINK_MODE": "copy", "TMPDIR": str(scratch / "uv")}
@@ -68,7 +72,9 @@ class Installer:
         """Install what must be built first, in the sandbox, without a credential. Return the output if it failed."""
         sandbox.give(environment.folder)
         output = Tail()
-        given = variables.without_credentials(self.variables)
+        copies = " ".join(copy for _, copy in self._constraints if copy)
+        own = {"UV_CONSTRAINT": copies, "UV_BUILD_CONSTRAINT": copies} if self._constraints else {}
+        given = variables.without_credentials({**self.variables, **own})
         if sandbox.user:
             given = {name: value for name, value in given.items() if not _ROOTS.match(name)}
         try:
@@ -104,30 +110,31 @@ class Installer:
         return None
 
 
-def _constraints(environment: Mapping[str, str], scratch: Path) -> str:
-    """Copy the files with constraints for build requirements where builds can read them, and return their names.
+def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files with constraints for build requirements, each with a copy that builds can read.
+
+    A copy has no line with a credential, and a URL with a credential has none.
 
     Raises:
         BadInput: One cannot be read.
     """
-    copies: list[str] = []
-    for name in ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT"):
-        for file in environment.get(name, "").split():
-            if "://" in file:
-                copies.append(file)
-                continue
-            copy = scratch / f"constraints-{len(copies)}.txt"
-            try:
-                copy.write_bytes(Path(file).read_bytes())
-            except OSError as error:
-                raise BadInput(
-                    f"{name} names {file}, which cannot be read: {error.strerror}.",
-                    fix=f"correct {name}, or unset it",
-                    anchor="build-requirements",
-                ) from error
-            copy.chmod(0o644)
-            copies.append(str(copy))
-    return " ".join(copies)
+    files = [(name, file) for name in _CONSTRAINTS for file in environment.get(name, "").split()]
+    for number, (name, file) in enumerate(files):
+        if "://" in file:
+            yield file, "" if _CREDENTIAL.search(file) else file
+            continue
+        copy = scratch / f"constraints-{number}.txt"
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(
+                f"{name} names {file}, which cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}.",
+                fix=f"correct {name}, or unset it",
+                anchor="build-requirements",
+            ) from error
+        copy.write_text("".join(f"{line}\n" for line in lines if not _CREDENTIAL.search(line)))
+        copy.chmod(0o644)
+        yield str(Path(file).absolute()), str(copy)
 
 
 def not_installed(output: str, project: str) -> Failure:

@@ -137,8 +137,8 @@ class Sandboxes:
         self.works = Works()
         usual = variables.for_backend(environment, personal=not self.are_isolated)
         self._variables = {**usual, **asked}
-        self.withheld = environment.keys() - self._variables.keys()
-        """The variables that builds do not get."""
+        self.withheld = set(filter(variables.worth_asking, environment.keys() - self._variables.keys()))
+        """The variables that builds do not get, and could."""
         self.left_out: Mapping[Path, str] = {}
         """The files and folders that builds do not get, and why."""
         self._templates = Templates(usual)

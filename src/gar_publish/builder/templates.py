@@ -97,8 +97,10 @@ class Fork(Running):
     def wait(self) -> int:
         with self._lock:
             if self._code is None:
-                answer = self._channel.recv(16)
-                self._code = int(answer) if _CODE.fullmatch(answer) else -signal.SIGKILL
+                self._code = -signal.SIGKILL
+                with contextlib.suppress(OSError):
+                    answer = self._channel.recv(16)
+                    self._code = int(answer) if _CODE.fullmatch(answer) else self._code
             return self._code
 
     def end(self) -> None:

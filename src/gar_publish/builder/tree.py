@@ -31,7 +31,6 @@ _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/ca
 _BARE = {"HEAD", "objects", "refs"}
 _MOST_FILES = 20_000  # and folders of a copy that are linked for each project; each takes 20 microseconds
 _BLOCK = 512
-_FOLDER_MODE = 0o755
 _CHUNK = 16 * 1024 * 1024
 _LONGEST_PATH = 3500  # bytes; Linux allows 4096, and trees have longer paths than the workspace
 
@@ -75,8 +74,7 @@ class Trees:
             OSError, ValueError: A file could not be copied.
         """
         root = root_of(project, self._workspace, self._home)
-        folder.mkdir()
-        folder.chmod(0o711)
+        folder.mkdir(mode=0o700)  # nobody may enter it until it is done
         tree = folder / (root.name or "source")
         with self._lock:
             if root not in self._made:
@@ -84,13 +82,14 @@ class Trees:
             copy, contents = self._made[root]
             spare = self._spare[root].pop() if self._spare[root] else None
         own = _inside(root, project)
-        if spare:
-            spare.rename(tree)
-            with contextlib.suppress(OSError):  # what is left is odd
-                _equip(str(tree), str(copy), contents, own, user)
-                return tree / own
+        try:
+            if spare:
+                spare.rename(tree)
+            _equip(str(tree), str(copy), contents, own, user)
+        except OSError:  # what is left is odd
             remove(tree)
-        _equip(str(tree), str(copy), contents, own, user)
+            _equip(str(tree), str(copy), contents, own, user)
+        folder.chmod(0o711)
         return tree / own
 
     def take_back(self, project: Path, folder: Path) -> None:
@@ -228,7 +227,7 @@ def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: in
     for path, _, folders, files in contents:
         source, target = f"{copy}/{path}".rstrip("/"), f"{tree}/{path}".rstrip("/")
         is_own = f"{path}/".startswith(own)
-        inodes = _claim(target, set() if is_own else folders | files.keys())  # a build changes files in its own
+        inodes = _claim(target, folders | files.keys(), again=not is_own)
         for name, inode in files.items():
             if inodes.get(name) == inode:
                 continue
@@ -240,27 +239,28 @@ def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: in
                 os.unlink(f"{target}/{name}")
             os.link(f"{source}/{name}", f"{target}/{name}", follow_symlinks=False)
     for path, times, _, _ in reversed(contents):
-        os.utime(f"{tree}/{path}", ns=times)
-        os.chown(f"{tree}/{path}", user, user)
-    os.chmod(tree, 0o700)
+        os.utime(f"{tree}/{path}".rstrip("/"), ns=times, follow_symlinks=False)
+        os.chown(f"{tree}/{path}".rstrip("/"), user, user, follow_symlinks=False)
 
 
-def _claim(folder: str, names: Collection[str]) -> dict[str, int]:
-    """Make a folder, or take that of an ended build, and return the inodes in it. Nobody else can write to it then.
+def _claim(folder: str, names: Collection[str], *, again: bool) -> dict[str, int]:
+    """Make a folder, or take that of an ended build, and return the inodes in it.
 
-    One that has other names or an access control list is removed, and made anew. All folders above it are done already,
-    so that nobody can put a link in its place.
+    Any user may own it, and hold it open: another build that is still running may have made it there. So it is given to
+    root before it is looked at, and nobody else can enter it afterwards. All folders above it are done already: nobody
+    can put a link in its place. One that has other names or an access control list is removed, and made anew.
     """
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(folder).st_mode):
-            os.chmod(folder, _FOLDER_MODE)
+        if again and stat.S_ISDIR(os.lstat(folder).st_mode):
+            os.chown(folder, os.geteuid(), os.getegid(), follow_symlinks=False)
+            os.chmod(folder, 0o700)
             with os.scandir(folder) as found:
                 inodes = {each.name: each.inode() for each in islice(found, len(names) + 1)}
-            if inodes.keys() <= set(names) and not any(each.startswith("system.") for each in os.listxattr(folder)):
+            if inodes.keys() <= set(names) and all(each.startswith("security.") for each in os.listxattr(folder)):
                 return inodes
+        os.lstat(folder)
         remove(Path(folder))
-    os.mkdir(folder)
-    os.chmod(folder, _FOLDER_MODE)  # whatever the umask
+    os.mkdir(folder, 0o700)
     return {}
 
 

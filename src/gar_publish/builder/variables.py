@@ -34,9 +34,11 @@ _BACKEND = re.compile(
 _PERSONAL_ONLY = re.compile(_PERSONAL, re.VERBOSE)
 _NEVER = re.compile(
     rf"""PATH | SOURCE_DATE_EPOCH | {_PERSONAL} | _PYPROJECT_HOOKS_\w+ |
-    (INPUT|ACTIONS|CLOUDSDK|GAR_PUBLISH)_.* | GOOGLE_(APPLICATION_CREDENTIALS|GHA_CREDS_PATH)""",
+    (INPUT|ACTIONS|CLOUDSDK|GAR_PUBLISH|GOOGLE|RUNNER|LD|DYLD)_.* | PYTHON.* |
+    GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY|EVENT_PATH) | (UV|PIP|TWINE)_.*""",
     re.VERBOSE | re.IGNORECASE,
 )
+_MAY_BE_SECRET = re.compile(r".*(TOKEN|PASSWORD|SECRET|CREDENTIAL|KEY).*", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSTALLER = re.compile(
     rf"""{_COMMON} | {_PERSONAL} | XDG_(CACHE|CONFIG|DATA)_(HOME|DIRS) |
@@ -60,6 +62,11 @@ def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, 
         for name, value in environment.items()
         if _BACKEND.fullmatch(name) or (personal and _PERSONAL_ONLY.fullmatch(name))
     }
+
+
+def worth_asking(name: str) -> bool:
+    """Return whether a message may suggest a variable for `build-env`."""
+    return _NAME.fullmatch(name) is not None and not _NEVER.fullmatch(name) and not _MAY_BE_SECRET.fullmatch(name)
 
 
 def asked_for(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -35,9 +35,14 @@ class EvidenceMaker:
         self._context = context
         self._workers = workers
         self._sboms: dict[Distribution, Future[Evidence]] = {}
+        self._ours: set[Distribution] = set()
 
     def begin(self, distribution: Distribution) -> None:
-        """Begin to make what needs no upload: the SBOM of a wheel."""
+        """Begin to make what needs no upload: the SBOM of a wheel that this run has built or was given."""
+        self._ours.add(distribution)
+        self._begin_sbom(distribution)
+
+    def _begin_sbom(self, distribution: Distribution) -> None:
         if self._settings.sbom and distribution.kind == "wheel":
             self._sboms[distribution] = self._workers.submit(self._make_sbom, distribution)
 
@@ -52,11 +57,12 @@ class EvidenceMaker:
             Each document with each of its versions, and why it could not be attached.
         """
         for each in files:
-            if each not in self._sboms:  # it is the registry's, and was not built here
-                self.begin(each)
+            if each not in self._sboms:  # it is the registry's
+                self._begin_sbom(each)
         evidence = [(result(self._sboms[each]), [each]) for each in files if each in self._sboms]
-        if self._settings.provenance and files:
-            evidence.append((self._make_provenance(files), list(files)))
+        ours = [each for each in files if each in self._ours]
+        if self._settings.provenance and ours:
+            evidence.append((self._make_provenance(ours), ours))
         pending = [
             AttachedEvidence(document, name, version, path)
             for (document, about), path in zip(evidence, self._leave([each for each, _ in evidence]), strict=True)

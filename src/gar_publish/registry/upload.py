@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ from gar_publish.transport.session import is_success, release
 if TYPE_CHECKING:
     from twine.package import PackageFile
 
+_BACKEND = re.compile(r"[\w-]+(?=[\s(]|$)", re.ASCII)
 _TIMES_LARGER = 4
 _LARGER = 64 * 1024 * 1024
 """Times and bytes that another build's archive may be larger: it may be compressed less."""
@@ -252,7 +254,8 @@ def _compare_contents(distribution: Distribution, present: IndexFile, index: Ind
         raise _different(distribution, str(error)) from error
     if found.differences:
         raise _different(distribution, "; ".join(found.differences))
-    by = f"built by another release of {found.rebuilt_by.split()[0]}" if found.rebuilt_by.split() else ""
+    backend = _BACKEND.match(found.rebuilt_by)
+    by = f"built by another release of {backend[0]}" if backend else ""
     registrys = replace(distribution, path=copy, sha256=theirs, size=copy.stat().st_size)
     return PublishedFile(registrys, "identical", theirs, present.url, why=by)
 
