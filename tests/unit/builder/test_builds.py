@@ -86,7 +86,7 @@ def test_a_build_that_fails_is_ended_and_the_next_one_is_built(build: Build, mon
     assert bad.failure
     assert bad.failure.anchor == "build-failed"
     assert [file.name for file in good.files] == ["good-1.0-py3-none-any.whl"]
-    assert ended == ["bad", "good"]
+    assert ended == ["bad", "bad", "good"], "before its files are looked at, and at its end"
 
 
 def test_no_file_is_taken_after_a_build_that_could_not_be_ended(
