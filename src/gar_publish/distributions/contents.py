@@ -397,7 +397,7 @@ def _check_record(wheel: _Contents) -> None:
         raise ValueError("the wheel does not have one .dist-info folder with a RECORD")
     listed = set[str]()
     for row in csv.reader(io.StringIO(wheel.texts[record].decode(), newline="")):
-        name, digest, size = row if len(row) == 3 else ("", "", "")  # noqa: PLR2004
+        name, digest, size = row if len(row) == 3 else ("", "", "")  # noqa: PLR2004 - as RECORD has
         member = wheel.members.get(name)
         if not member or name in listed:
             raise ValueError(f"RECORD has a line that is for no member: {_shown(','.join(row))}")
