@@ -47,7 +47,7 @@ def test_members_that_are_packed_in_another_way_have_the_same_contents(wheel: Pa
     with zipfile.ZipFile(wheel) as read, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as written:
         for name in read.namelist():
             written.writestr(name, read.read(name))
-    good, word, reason = judged(PROJECT, Stable(), Outcome(packed), Outcome(wheel))  # type: ignore[arg-type]
+    good, word, reason = judged(PROJECT, Stable(), Outcome(packed), Outcome(wheel))  # type: ignore[arg-type] # as above
     assert (good, word) == (True, "contents")
     assert "times" in reason
 

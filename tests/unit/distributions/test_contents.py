@@ -679,7 +679,7 @@ def forged_gzip_checksum(folder: Path) -> Path:
 def negative_size(folder: Path) -> Path:
     block = bytearray(header("evil.py"))
     block[124:136] = b"\xff" * 10 + b"\xfe\x00"
-    block[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(block))[0]  # type: ignore[attr-defined]
+    block[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(block))[0]  # type: ignore[attr-defined] # not in typeshed
     return tar_of(folder, bytes(block), bytes(1024))
 
 
