@@ -46,7 +46,7 @@ _ALLOWED = re.compile(
     rb"^::add-mask::[^\n]*$"
     rb"|^export [A-Z_]+=[^\n]*$"
     rb"|^(?:extra-index-url|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
-    rb"|\A--extra-index-url \S+\s*\Z"
+    rb"|\A(--extra-index-url )?https?://\S+/simple/\s*\Z"
     rb"|^UV_INDEX=[^\n]*$",
     re.MULTILINE | re.DOTALL,
 )

@@ -10,7 +10,10 @@ import pytest
 
 from gar_emulator import Emulator, World
 from tests.integration.frontdoors import Doors
+from tests.integration.laptop import laptop, public_index
 from tests.wheels import make_wheel
+
+__all__ = ["laptop", "public_index"]
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY, Doors,
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
-COMMANDS = ("publish", "promote", "plan", "index-url", "configure", "doctor", "bootstrap", "emulator", "demo")
+COMMANDS = ("publish", "promote", "plan", "index-url", "run", "configure", "doctor", "bootstrap", "emulator", "demo")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli.main")
 
@@ -61,7 +61,7 @@ class TestHelp:
     def test_has_an_option_for_each_input(self, doors: Doors, command: str, inputs: tuple[object, ...]) -> None:
         text = doors.command(command, "--help").out
         options = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
-        options -= {"json", "token", "keyring", "json-key", "changed-since", "from"}
+        options -= {"json", "token", "keyring", "json-key", "changed-since", "from", "bare"}
         assert options == {each.name for each in INPUTS if each in inputs}
         flags = {each.name for each in INPUTS if each in inputs and each.kind == "flag"}
         assert set(re.findall(r"--no-([a-z-]+)\s", text)) == flags

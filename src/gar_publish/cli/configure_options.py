@@ -8,7 +8,7 @@ from gar_publish.settings.inputs import INDEX_NAME
 _SECTIONS = {"default", "distutils"}
 """Sections of a .pypirc that are not repositories."""
 
-TOOL_NAMES = ("pip", "uv", "poetry", "pdm", "twine", "docker")
+TOOL_NAMES = ("pip", "uv", "poetry", "pdm", "twine", "docker", "netrc")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

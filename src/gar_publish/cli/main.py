@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # argparse has printed why
         code = int(ended.code or 0)
     if code and given[:1] == ["index-url"]:
-        # A shell ignores the exit code of $(…), and pip would look for the package on PyPI alone.
+        # A shell ignores the exit code of $(…), and pip would go on with PyPI alone. At such a URL, pip stops.
         with suppress(BrokenPipeError):
-            print("--no-index")
+            print("https://[failed" if "--bare" in given else "--no-index")
     return code
 
 
@@ -96,8 +96,23 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
     inputs = read_inputs(options, sys.stdin)
     repository = read_repository(inputs, context.endpoints)
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=True)
-    print(f"--extra-index-url {url_with_login(repository.index_url, login)}")
+    url = url_with_login(repository.index_url, login)
+    print(url if options["bare"] else f"--extra-index-url {url}")
     return 0
+
+
+def run_program(options: Options, environment: Environment, console: TerminalConsole) -> int:
+    """Run `gar-publish run`: a program that can install from the repository."""
+    from gar_publish.registry.access import open_login  # other commands do without
+
+    with _installed("`run`", "gar-publish"):
+        from gar_publish.cli.run import run as run_with_login
+
+    context = _context_of(environment, console)
+    inputs = read_inputs(options, sys.stdin)
+    repository = read_repository(inputs, context.endpoints)
+    login = open_login(inputs, context, keyring=False, narrow="access-token" not in inputs)
+    return run_with_login(options["program"], repository, login, context)
 
 
 def configure(options: Options, environment: Environment, console: TerminalConsole) -> int:
@@ -197,6 +212,7 @@ COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] =
     "promote": publish,
     "plan": plan,
     "index-url": index_url,
+    "run": run_program,
     "configure": configure,
     "doctor": doctor,
     "bootstrap": bootstrap,

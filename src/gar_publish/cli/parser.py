@@ -54,10 +54,17 @@ def new_parser() -> argparse.ArgumentParser:
     _add_inputs(command, (OPTIONS["packages"], CHANGED_SINCE))
 
     command = commands.add_parser("index-url", help="print the option that makes pip and uv install from it")
+    command.add_argument("--bare", action="store_true", help="print the URL alone, without an option in front of it")
     _add_logins(command, default="token")
     _add_inputs(command, (*_WHERE_AND_WHO, INDEX_TOKEN))
 
-    command = commands.add_parser("configure", help="write the settings of pip, uv, Poetry, PDM, twine or Docker")
+    command = commands.add_parser("run", help="run a command that can install from it")
+    command.add_argument("program", nargs="+", metavar="COMMAND", help="the command and its arguments, after --")
+    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY))
+
+    command = commands.add_parser(
+        "configure", help="write the settings of pip, uv, Poetry, PDM, twine or Docker, or a netrc"
+    )
     add_configure_options(command)
     _add_logins(command, default="keyring")
     _add_inputs(command, _WHERE_AND_WHO)

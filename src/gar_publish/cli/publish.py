@@ -1,5 +1,6 @@
 """`gar-publish publish` and `gar-publish promote`."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from gar_publish import flow
 from gar_publish.cli.terminal import TerminalConsole
 from gar_publish.errors import CONFUSION_DOCS, Failure
 from gar_publish.report import ci_files, render
+from gar_publish.settings.settings import CREDENTIAL_INPUTS, JSON_KEY
 
 if TYPE_CHECKING:
     from gar_publish.report.report import Report
@@ -32,7 +34,7 @@ def run(
     """
     outlet = flow.Outlet(
         console,
-        hand_out=partial(_hand_out, environment=environment, console=console, write=write),
+        hand_out=partial(_hand_out, options=options, environment=environment, console=console, write=write),
         error=console.error,
         summary=options["summary"] is not False,
         words=console.in_options,
@@ -42,6 +44,7 @@ def run(
 
 def _hand_out(
     outcome: "Report | Failure",
+    options: Mapping[str, Any],
     environment: Mapping[str, str],
     console: TerminalConsole,
     write: Callable[[str], None],
@@ -54,6 +57,12 @@ def _hand_out(
     ci_files.write_step_output(outcome.outputs(), environment, console)
     write(render.as_json(outcome))
     if outcome.pins and not outcome.dry_run and not outcome.failure:
-        option = f"$(gar-publish index-url --repository {outcome.repository} …)"
-        console.info(f"\nTo install: pip install {option} {' '.join(outcome.pins)}")
+        who = [
+            word
+            for each in (*CREDENTIAL_INPUTS, JSON_KEY)
+            if options.get(each.name) not in (None, "-")
+            for word in (f"--{each.name}", options[each.name])
+        ]
+        run = ["gar-publish", "run", "--repository", str(outcome.repository), *who]
+        console.info(f"\nTo install: {shlex.join([*run, '--', 'pip', 'install', *outcome.pins])}")
         console.info(f"Pin hashes to be safe from packages of the same name in other indexes: {CONFUSION_DOCS}")

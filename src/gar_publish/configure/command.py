@@ -4,10 +4,12 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gar_publish.configure import files
+from gar_publish.configure import files, netrc, places
+from gar_publish.configure.files import parsed
 from gar_publish.configure.places import Machine
 from gar_publish.configure.tools import TOOLS, Plan, Request
 from gar_publish.console import Console, rfc3339
@@ -42,6 +44,12 @@ def run(
         machine=Machine(platform.system(), context.environment, Path.home(), lambda path: Path(path).exists()),
     )
     apply(TOOLS[options["tool"]](request), request, dry_run=options["preview"], console=context.console, show=show)
+    file = Path(places.netrc_file(request.machine))
+    if options["tool"] != "netrc" and parsed(file, partial(netrc.has_login, host=repository.host), files.read(file)):
+        context.console.warning(
+            f"{file} has a login for {repository.host}. uv, and pip before 23.3, prefer it to any other: remove it, or "
+            "keep it up to date with `gar-publish configure netrc`."
+        )
     if login.expires_at:
         context.console.notice(
             f"The token expires at {rfc3339(login.expires_at)}. Run this command again for a new one."

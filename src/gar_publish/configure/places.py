@@ -106,6 +106,11 @@ def pypirc_file(machine: Machine) -> PurePath:
     return machine.home / ".pypirc"
 
 
+def netrc_file(machine: Machine) -> PurePath:
+    """https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication"""
+    return machine.named("NETRC") or machine.home / ("_netrc" if machine.system == "Windows" else ".netrc")
+
+
 def docker_file(machine: Machine, name: str) -> PurePath:
     """Return a path outside every project, so that no build context contains it."""
     return machine.config("gar-publish") / f"{name}.pip.conf"

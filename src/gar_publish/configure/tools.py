@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from gar_publish.configure import ini, places, toml
+from gar_publish.configure import ini, netrc, places, toml
 from gar_publish.configure.files import Edit, parsed, read
 from gar_publish.configure.indexes import Indexes
 from gar_publish.configure.places import Machine
@@ -114,6 +114,19 @@ def twine(request: Request) -> Plan:
     )
 
 
+def netrc_file(request: Request) -> Plan:
+    """A login for all repositories of a host, which the tools use for plain URLs."""
+    if not request.secret:
+        raise BadInput(
+            "A netrc file cannot refer to a keyring.",
+            fix="add `--token`, or `--json-key FILE`",
+            anchor="one-login",
+        )
+    path = Path(places.netrc_file(request.machine))
+    edit = Edit(path, partial(netrc.with_login, host=request.repository.host, login=request.login), secret=True)
+    return Plan((edit,), (f"The index for pip, uv, Poetry and PDM, without a login: {request.index}",))
+
+
 def uv(request: Request) -> Plan:
     """https://docs.astral.sh/uv/concepts/indexes/"""
     keys: tuple[str, ...]
@@ -190,7 +203,7 @@ def pdm(request: Request) -> Plan:
 
 
 TOOLS: Mapping[str, Callable[[Request], Plan]] = MappingProxyType(
-    {"pip": pip, "uv": uv, "poetry": poetry, "pdm": pdm, "twine": twine, "docker": docker}
+    {"pip": pip, "uv": uv, "poetry": poetry, "pdm": pdm, "twine": twine, "docker": docker, "netrc": netrc_file}
 )
 
 

@@ -42,6 +42,11 @@ class Repository:
         return f"projects/{self.project}/locations/{self.location}/repositories/{self.name}"
 
     @property
+    def host(self) -> str:
+        """Return the host name of the index."""
+        return urlsplit(self.index_url).hostname or ""
+
+    @property
     def files_url(self) -> str | None:
         """Where Artifact Registry serves files, as `NAME/FILE` below, or None for another index."""
         return self.upload_url if self.name else None

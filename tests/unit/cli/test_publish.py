@@ -33,10 +33,11 @@ def run(
 
 
 def test_a_report(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, written, outlet = run(report, monkeypatch, {"BUILDER_OUTPUT": str(tmp_path)})
+    given = {"access-token": "-", "credentials-json": "my key.json"}
+    shown, written, outlet = run(report, monkeypatch, {"BUILDER_OUTPUT": str(tmp_path)}, **given)
     assert shown == (
-        f"{render.as_text(report)}\n\nTo install: pip install $(gar-publish index-url --repository "
-        f"us/demo-project/python …) one==1.0 other==2.0\n"
+        f"{render.as_text(report)}\n\nTo install: gar-publish run --repository us/demo-project/python "
+        "--credentials-json 'my key.json' -- pip install one==1.0 other==2.0\n"
         f"Pin hashes to be safe from packages of the same name in other indexes: {CONFUSION_DOCS}\n"
     )
     assert written == render.as_json(report)

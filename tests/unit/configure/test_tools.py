@@ -13,6 +13,7 @@ from gar_publish.settings.index_url import KEYRING, Login, default_name
 from gar_publish.settings.repository import Repository
 
 REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpoints())
+WITH_KEYRING = [tool for tool in TOOL_NAMES if tool != "netrc"]
 SECRET = Login("_json_key_base64", "made+up==")
 INDEX = REPOSITORY.index_url
 UV = f'[[tool.uv.index]]\nname = "mine"\nurl = "{INDEX}"\n'
@@ -58,8 +59,9 @@ def test_the_default_name_is_valid_for_every_tool(repository: str, name: str) ->
     assert default_name(Repository.parse(repository, endpoints=Endpoints())) == name
 
 
-@pytest.mark.parametrize("tool", TOOL_NAMES)
-@pytest.mark.parametrize("login", [KEYRING, SECRET], ids=["keyring", "secret"])
+@pytest.mark.parametrize(
+    ("tool", "login"), [*((tool, SECRET) for tool in TOOL_NAMES), *((tool, KEYRING) for tool in WITH_KEYRING)]
+)
 def test_a_secret_goes_only_into_private_files(project: Path, tool: str, login: Login) -> None:
     plan = TOOLS[tool](make_request(project, login))
     for edit in plan.edits:
@@ -68,7 +70,12 @@ def test_a_secret_goes_only_into_private_files(project: Path, tool: str, login: 
     assert "made" not in " ".join((*plan.notes, *plan.warnings))
 
 
-@pytest.mark.parametrize("tool", TOOL_NAMES)
+def test_a_netrc_needs_a_password(project: Path) -> None:
+    with pytest.raises(BadInput, match="cannot refer to a keyring"):
+        TOOLS["netrc"](make_request(project, KEYRING))
+
+
+@pytest.mark.parametrize("tool", WITH_KEYRING)
 @pytest.mark.parametrize("only", [False, True])
 def test_warns_of_dependency_confusion(project: Path, tool: str, *, only: bool) -> None:
     plan = TOOLS[tool](make_request(project, only=only))

@@ -1,0 +1,77 @@
+"""The variables with which tools read a repository, for one program."""
+
+import configparser
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from gar_publish.configure import places
+from gar_publish.configure.files import Malformed, parsed, read
+from gar_publish.configure.places import Machine
+from gar_publish.settings.index_url import same_index
+
+_UV_NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
+
+
+def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapping[str, str]:
+    """Return the variables with which pip, uv, Poetry and PDM find the repository. Other extra indexes stay.
+
+    uv gets no index if a project has declared it: an explicit one would not be explicit any more.
+
+    Args:
+        url: The index of the repository, without a login.
+        netrc: The file that has the login, which all of these tools read.
+        folder: The folder that the program starts in.
+        machine: The variables so far, and where settings are.
+
+    Raises:
+        BadInput: A settings file cannot be read or parsed.
+    """
+    given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*_others(_pip_indexes(machine), url), url])}
+    above = (folder, *folder.parents)
+    declared = [_toml(each / "pyproject.toml").get("tool", {}).get("uv", {}) for each in above]
+    declared += [_toml(file) for file in (*(each / "uv.toml" for each in above), Path(places.uv_file(machine)))]
+    if not any(_has(each.get("index", []), url) for each in declared):
+        given["UV_INDEX"] = " ".join([url, *_others(machine.environment.get("UV_INDEX", "").split(), url)])
+    return given
+
+
+def _others(indexes: list[str], url: str) -> list[str]:
+    return [each for each in indexes if not same_index(_UV_NAME.sub("", each), url)]
+
+
+def _pip_indexes(machine: Machine) -> list[str]:
+    """Return pip's extra indexes, which the variable would hide if they are in a file."""
+    if "PIP_EXTRA_INDEX_URL" in machine.environment:
+        return machine.environment["PIP_EXTRA_INDEX_URL"].split()
+    files = (places.pip_environment_file(machine), places.pip_file(machine))
+    found = (parsed(Path(file), _extra_indexes, read(Path(file))) for file in files if file)
+    return next(filter(None, found), [])
+
+
+def _extra_indexes(text: str) -> list[str]:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise Malformed(getattr(error, "lineno", None)) from None
+    names = ("extra-index-url", "extra_index_url")
+    lines = [line for name in names for line in parser.get("global", name, fallback="").splitlines()]
+    return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    return parsed(file, _loaded, read(file))
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise Malformed(None) from None
+
+
+def _has(indexes: list[dict[str, Any]], url: str) -> bool:
+    return any(same_index(str(each.get("url", "")), url) for each in indexes)

@@ -1,0 +1,53 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gar_publish.configure.environment import variables
+from gar_publish.configure.places import Machine
+from gar_publish.errors import BadInput
+
+URL = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
+MINE = "https://mine.example.com/simple/"
+
+
+def of(folder: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    home = folder / "home"
+    machine = Machine("Linux", environment or {}, home, lambda path: Path(path).exists())
+    return dict(variables(URL, Path("/n/netrc"), folder / "a", machine))
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def test_no_url_has_a_login(tmp_path: Path) -> None:
+    assert of(tmp_path) == {"NETRC": "/n/netrc", "PIP_EXTRA_INDEX_URL": URL, "UV_INDEX": URL}
+
+
+def test_other_indexes_of_pip_stay(tmp_path: Path) -> None:
+    write(tmp_path, "home/.config/pip/pip.conf", f"[global]\nextra_index_url =\n  {MINE}\n  https://user@{URL[8:]}\n")
+    assert of(tmp_path)["PIP_EXTRA_INDEX_URL"] == f"{MINE} {URL}"
+    write(tmp_path, "venv/pip.conf", "[global]\nextra-index-url = https://venv.example.com/\n")
+    venv = {"VIRTUAL_ENV": str(tmp_path / "venv")}
+    assert of(tmp_path, venv)["PIP_EXTRA_INDEX_URL"] == f"https://venv.example.com/ {URL}"
+    assert of(tmp_path, {**venv, "PIP_EXTRA_INDEX_URL": MINE})["PIP_EXTRA_INDEX_URL"] == f"{MINE} {URL}"
+
+
+def test_other_indexes_of_uv_stay(tmp_path: Path) -> None:
+    assert of(tmp_path, {"UV_INDEX": f"mine={MINE} gar={URL}"})["UV_INDEX"] == f"{URL} mine={MINE}"
+
+
+@pytest.mark.parametrize(
+    ("file", "keys"), [("pyproject.toml", "tool.uv."), ("a/pyproject.toml", "tool.uv."), ("uv.toml", "")]
+)
+def test_an_index_that_uv_knows_is_not_given_again(file: str, keys: str, tmp_path: Path) -> None:
+    write(tmp_path, file, f'[[{keys}index]]\nname = "x"\nurl = "{URL}"\nexplicit = true\n')
+    assert "UV_INDEX" not in of(tmp_path)
+
+
+def test_a_file_that_no_tool_could_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml", "[")
+    with pytest.raises(BadInput, match=r"pyproject\.toml cannot be parsed"):
+        of(tmp_path)
