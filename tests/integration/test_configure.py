@@ -156,6 +156,30 @@ def test_twine_uploads(laptop: Laptop, kind: str, tmp_path: Path) -> None:
     assert stat.S_IMODE((laptop.home / ".pypirc").stat().st_mode) == 0o600
 
 
+def test_a_project_of_uv_with_a_uv_toml(laptop: Laptop) -> None:
+    (laptop.project / "uv.toml").write_text("no-cache = true\n")
+    laptop.configure("uv", "keyring")
+    _uv(laptop)
+    assert laptop.readers() == {f"serviceAccount:{PUBLISHER}"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "kind", "command"),
+    [
+        ("uv", "keyring", ("uv", "publish", "--index", NAME)),
+        ("poetry", "token", ("poetry", "publish", "--no-interaction", "--repository", NAME)),
+        ("pdm", "json-key", ("pdm", "publish", "--no-build", "--repository", NAME)),
+    ],
+)
+def test_the_tool_itself_can_publish(laptop: Laptop, tool: str, kind: str, command: Sequence[str]) -> None:
+    laptop.configure(tool, kind)
+    pyproject = laptop.project / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("package-mode = false", "package-mode = true"))
+    wheel = make_wheel(laptop.project / "dist", "consumer", "1")
+    laptop.run(*command)
+    assert wheel.name in [file.filename for file in laptop.registry.files()]
+
+
 @pytest.mark.parametrize("client", [("pip", "install"), ("uv", "pip", "install")])
 @pytest.mark.parametrize("kind", ["--token", "--keyring", "--json-key"])
 def test_index_url(laptop: Laptop, client: Sequence[str], kind: str, leaks: Leaks) -> None:

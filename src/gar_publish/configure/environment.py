@@ -2,13 +2,12 @@
 
 import configparser
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 from gar_publish.configure import places
-from gar_publish.configure.files import Malformed, parsed, read
+from gar_publish.configure.files import Malformed, loaded, parsed, read
 from gar_publish.configure.places import Machine
 from gar_publish.settings.index_url import same_index
 
@@ -31,8 +30,8 @@ def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapp
     """
     given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*_others(_pip_indexes(machine), url), url])}
     above = (folder, *folder.parents)
-    declared = [_toml(each / "pyproject.toml").get("tool", {}).get("uv", {}) for each in above]
-    declared += [_toml(file) for file in (*(each / "uv.toml" for each in above), Path(places.uv_file(machine)))]
+    declared = [loaded(each / "pyproject.toml").get("tool", {}).get("uv", {}) for each in above]
+    declared += [loaded(file) for file in (*(each / "uv.toml" for each in above), Path(places.uv_file(machine)))]
     if not any(_has(each.get("index", []), url) for each in declared):
         given["UV_INDEX"] = " ".join([url, *_others(machine.environment.get("UV_INDEX", "").split(), url)])
     return given
@@ -60,17 +59,6 @@ def _extra_indexes(text: str) -> list[str]:
     names = ("extra-index-url", "extra_index_url")
     lines = [line for name in names for line in parser.get("global", name, fallback="").splitlines()]
     return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    return parsed(file, _loaded, read(file))
-
-
-def _loaded(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise Malformed(None) from None
 
 
 def _has(indexes: list[dict[str, Any]], url: str) -> bool:

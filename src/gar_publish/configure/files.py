@@ -5,11 +5,12 @@ import os
 import re
 import stat
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gar_publish.errors import BadInput
 from gar_publish.settings.index_url import USERS
@@ -17,7 +18,7 @@ from gar_publish.settings.index_url import USERS
 T = TypeVar("T")
 
 _LOGIN_IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
-_SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*)(.*)$")
+_SECRET_VALUE = re.compile(r"(?i)((?:password|passwd|token|secret)[\w.-]*[\"']?\s*[=:]\s*|\bpassword\s+)(.*)$")
 _THREE_QUOTES = re.compile(r"\"{3}|'{3}")
 _CHANGED = "\0"
 """Separates a line without its secret from a hash of the line, so that a changed secret is a difference."""
@@ -64,6 +65,22 @@ def read(path: Path) -> str:
     except (OSError, ValueError) as error:
         why = (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
         raise _unusable(path, "read", why) from None
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """Return what a TOML file has; nothing if there is no file.
+
+    Raises:
+        BadInput: It cannot be read or parsed.
+    """
+    return parsed(path, _loaded, read(path))
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise Malformed(None) from None
 
 
 def changed(edit: Edit, text: str) -> str:

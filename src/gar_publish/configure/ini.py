@@ -4,12 +4,14 @@ pip and twine read these files without interpolation, so `%` is not escaped.
 """
 
 import configparser
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from configupdater import ConfigUpdater, Section
 
 from gar_publish.configure.files import Malformed
 from gar_publish.settings.index_url import Login, same_index
+
+_REPLACED = "# replaced by gar-publish: "
 
 
 class _Pip(ConfigUpdater):
@@ -21,7 +23,8 @@ class _Pip(ConfigUpdater):
 def with_pip_index(text: str, url: str, *, only: bool) -> str:
     """Return a pip.conf with this index in addition to the others, or as the only one.
 
-    In pip, the section of a command ([install]) overrides [global], so one that names indexes is changed too.
+    In pip, the section of a command ([install]) overrides [global], so one that names indexes is changed too. The only
+    index replaces others by comments, from which they come back when it is not the only one any more.
 
     Args:
         text: The current text.
@@ -33,25 +36,34 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
     """
     updater = _parsed(_Pip(), text)
     everywhere = _section(updater, "global")
-    for section in [each for each in updater.iter_sections() if each is everywhere or _names_indexes(each)]:
-        if only:
+    if only:
+        for section in [each for each in updater.iter_sections() if each is everywhere or _names_indexes(each)]:
+            for option in ("extra-index-url", "index-url"):
+                if others := [each for line in _lines_without(section, option, url) for each in _items(line)]:
+                    section[option].add_before.comment(f"{_REPLACED}{option} = {' '.join(others)}")
             section["index-url"] = url
             _set_lines(section, "extra-index-url", [])
-            continue
+        return str(updater)
+    for section in updater.iter_sections():
         if same_index(_value(section, "index-url"), url):
             del section["index-url"]
+    updater = _parsed(_Pip(), str(updater).replace(_REPLACED, ""))
+    everywhere = _section(updater, "global")
+    for section in updater.iter_sections():
         if section is everywhere or "extra-index-url" in section:
             _set_lines(section, "extra-index-url", [*_lines_without(section, "extra-index-url", url), url])
     return str(updater)
 
 
-def names_pip_indexes(text: str) -> bool:
-    """Return whether a pip.conf names indexes.
+def pip_indexes(text: str, options: Collection[str] = ("index-url", "extra-index-url")) -> list[str]:
+    """Return the indexes in a pip.conf.
 
     Raises:
         Malformed: pip cannot read the file either.
     """
-    return any(_names_indexes(section) for section in _parsed(_Pip(), text).iter_sections())
+    sections = list(_parsed(_Pip(), text).iter_sections())
+    lines = [line for section in sections for option in options for line in _lines(section, option)]
+    return [each for line in lines for each in _items(line)]
 
 
 def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:

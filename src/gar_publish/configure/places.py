@@ -66,6 +66,25 @@ def pip_environment_file(machine: Machine) -> PurePath | None:
     return folder / ("pip.ini" if machine.system == "Windows" else "pip.conf") if folder else None
 
 
+def weaker_pip_files(machine: Machine) -> tuple[PurePath, ...]:
+    """Return the files that pip reads before the user's own, which overrides them."""
+    everyone: tuple[PurePath, ...]
+    match machine.system:
+        case "Windows":
+            everyone = (
+                type(machine.home)(machine.environment.get("PROGRAMDATA", r"C:\ProgramData")) / "pip" / "pip.ini",
+            )
+        case "Darwin":
+            everyone = (type(machine.home)("/Library/Application Support/pip/pip.conf"),)
+        case _:
+            named = (machine.environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+            everyone = tuple(
+                type(machine.home)(each) for each in (*(f"{one}/pip/pip.conf" for one in named), "/etc/pip.conf")
+            )
+    own = pip_file(machine)
+    return tuple(each for each in (*everyone, *reversed(_pip_files(machine))) if each != own)
+
+
 def _pip_files(machine: Machine) -> tuple[PurePath, PurePath]:
     """Return pip's current path and its legacy path."""
     match machine.system:
@@ -86,9 +105,9 @@ def uv_file(machine: Machine) -> PurePath:
     return machine.named("UV_CONFIG_FILE") or base / "uv" / "uv.toml"
 
 
-def poetry_auth_file(machine: Machine) -> PurePath:
+def poetry_folder(machine: Machine) -> PurePath:
     """https://python-poetry.org/docs/configuration/#config-directory"""
-    return (machine.named("POETRY_CONFIG_DIR") or machine.config("pypoetry")) / "auth.toml"
+    return machine.named("POETRY_CONFIG_DIR") or machine.config("pypoetry")
 
 
 def pdm_file(machine: Machine) -> PurePath:

@@ -7,17 +7,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gar_publish.configure import ini, netrc, places, toml
-from gar_publish.configure.files import Edit, parsed, read
+from gar_publish.configure.files import Edit, loaded, parsed, read
 from gar_publish.configure.indexes import Indexes
 from gar_publish.configure.places import Machine
 from gar_publish.errors import BadInput
-from gar_publish.settings.index_url import Login, default_name, url_with_login
+from gar_publish.projects.workspaces import members
+from gar_publish.settings.index_url import Login, default_name, same_index, url_with_login, url_without_login
 from gar_publish.settings.repository import Repository
 
 _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
     "name (dependency confusion). Pin hashes, or make a virtual repository the only index with `--only`."
 )
+_TOOL_UV = ("tool", "uv")
 _KEYRING = "keyrings.google-artifactregistry-auth"
 
 
@@ -83,12 +85,14 @@ class Plan:
 def pip(request: Request) -> Plan:
     """https://pip.pypa.io/en/stable/topics/authentication/"""
     path = Path(places.pip_file(request.machine))
-    overriding = ", ".join(_overriding(request))
-    return Plan(
-        (_pip_edit(path, request),),
-        _keyring_note(request, f"pip install keyring {_KEYRING}"),
-        (*_confusion(request, "pip"), *([f"These override {path}: {overriding}."] if overriding else [])),
-    )
+    warnings = [*_confusion(request, "pip")]
+    if overriding := ", ".join(_overriding(request)):
+        warnings.append(f"These override {path}: {overriding}.")
+    if replaced := ", ".join(_replaced(path, request)):
+        warnings.append(f"pip does not use any more: {replaced}. Without `--only`, it uses them again.")
+    if hidden := ", ".join(_hidden(path, request)):
+        warnings.append(f"{path} hides other indexes: {hidden}. Add those that pip needs to `extra-index-url` there.")
+    return Plan((_pip_edit(path, request),), _keyring_note(request, f"pip install keyring {_KEYRING}"), tuple(warnings))
 
 
 def docker(request: Request) -> Plan:
@@ -129,31 +133,45 @@ def netrc_file(request: Request) -> Plan:
 
 def uv(request: Request) -> Plan:
     """https://docs.astral.sh/uv/concepts/indexes/"""
-    keys: tuple[str, ...]
-    if request.user:
-        path, keys = Path(places.uv_file(request.machine)), ("index",)
-    elif (request.folder / "uv.toml").exists():  # then uv ignores [tool.uv]
-        path, keys = request.folder / "uv.toml", ("index",)
-    else:
-        path, keys = _pyproject(request), ("tool", "uv", "index")
-    indexes = Indexes.read(path, keys, explicit=("explicit", True))
-    name = _name(request, indexes)
-    entry: toml.Values = {"name": name, "url": request.public_index, "authenticate": "always"}
-    # Only a project's file can refer to an explicit index.
+    settings, keys = _uv_settings(request)
+    # Only a project's own file can refer to an explicit index.
     explicit = not request.only and not request.user
+    path, above = (_pyproject(request), _TOOL_UV) if explicit else (settings, keys)
+    indexes = Indexes.read(path, (*above, "index"), explicit=("explicit", True))
+    name = _name(request, indexes)
+    entry: toml.Values = {
+        "name": name,
+        "url": request.public_index,
+        "publish-url": request.repository.upload_url,
+        "authenticate": "always",
+    }
     if request.only:
         entry = {**entry, "explicit": None, "default": True}
     new: toml.Values = {"explicit": True} if explicit else {}
-    edits = [Edit(path, partial(toml.with_entry, keys=keys, entry=entry, new=new))]
+    edits = [Edit(path, partial(toml.with_entry, keys=(*above, "index"), entry=entry, new=new))]
     if not request.secret:
         provider: toml.Values = {"keyring-provider": "subprocess"}
-        edits.insert(0, Edit(path, partial(toml.with_values, keys=keys[:-1], values=provider)))
+        edits.insert(0, Edit(settings, partial(toml.with_values, keys=keys, values=provider)))
     names = f'[tool.uv.sources]\nPACKAGE = {{ index = "{name}" }}'
     notes = (f"Name the packages that come from it in pyproject.toml:\n{names}",) if explicit else ()
     # With the new settings, uv would call the keyring, which is not installed yet.
     keyring = _keyring_note(request, f"uv --no-config tool install keyring --with {_KEYRING}")
     warnings = indexes.warnings(name, only=request.only, new_is_explicit=explicit)
     return Plan(tuple(edits), (*notes, *keyring), warnings, in_uv=True)
+
+
+def _uv_settings(request: Request) -> tuple[Path, tuple[str, ...]]:
+    """Return the file that uv reads settings from, and the table in it.
+
+    A workspace has those of its root, and a `uv.toml` hides the `[tool.uv]` beside it.
+    """
+    if request.user:
+        return Path(places.uv_file(request.machine)), ()
+    folder = _pyproject(request).parent.resolve()
+    above = (each for each in folder.parents if folder in (members(each, loaded(each / "pyproject.toml"), {}) or ()))
+    root = next(above, request.folder)
+    beside = root / "uv.toml"
+    return (beside, ()) if beside.exists() else (root / "pyproject.toml", _TOOL_UV)
 
 
 def poetry(request: Request) -> Plan:
@@ -171,12 +189,15 @@ def poetry(request: Request) -> Plan:
     new: toml.Values = {"priority": "explicit"}
     if request.only:
         entry, new = {**entry, "priority": "primary"}, {}
+    upload = partial(toml.with_values, keys=("repositories", name), values={"url": request.repository.upload_url})
     auth = partial(toml.with_values, keys=("http-basic", name), values=request.credential)
+    own = Path(places.poetry_folder(request.machine))
     notes = () if request.only else (f"poetry add --source {name} PACKAGE",)
     return Plan(
         (
             Edit(path, partial(toml.with_entry, keys=keys, entry=entry, new=new)),
-            Edit(Path(places.poetry_auth_file(request.machine)), auth, secret=request.secret),
+            Edit(own / "config.toml", upload),
+            Edit(own / "auth.toml", auth, secret=request.secret),
         ),
         (*notes, *_keyring_note(request, f"poetry self add {_KEYRING}")),
         indexes.warnings(name, only=request.only, new_is_explicit=True),
@@ -197,8 +218,13 @@ def pdm(request: Request) -> Plan:
             warnings = indexes.warnings(name, only=True, new_is_explicit=False)
     else:
         values = {"url": request.public_index, **values}
-    change = partial(toml.with_values, keys=("pypi",) if request.only else ("pypi", name), values=values)
-    edits.append(Edit(Path(places.pdm_file(request.machine)), change, secret=request.secret))
+    uploads: toml.Values = {"url": request.repository.upload_url, **request.credential}
+    path = Path(places.pdm_file(request.machine))
+    for table, its in (
+        (("pypi",) if request.only else ("pypi", name), values),
+        (("repository", default_name(request.repository) if request.only else name), uploads),
+    ):
+        edits.append(Edit(path, partial(toml.with_values, keys=table, values=its), secret=request.secret))
     return Plan(tuple(edits), _keyring_note(request, f"pdm self add keyring {_KEYRING}"), warnings)
 
 
@@ -239,8 +265,25 @@ def _overriding(request: Request) -> Iterator[str]:
         if machine.named(variable):
             yield variable
     file = places.pip_environment_file(machine)
-    if file and not machine.named("PIP_CONFIG_FILE") and parsed(Path(file), ini.names_pip_indexes, read(Path(file))):
+    if file and not machine.named("PIP_CONFIG_FILE") and parsed(Path(file), ini.pip_indexes, read(Path(file))):
         yield str(file)
+
+
+def _replaced(path: Path, request: Request) -> Iterator[str]:
+    """Yield the indexes of a pip.conf that make room for the only one."""
+    listed = parsed(path, ini.pip_indexes, read(path)) if request.only else []
+    return (url_without_login(each) for each in listed if not same_index(each, request.index))
+
+
+def _hidden(path: Path, request: Request) -> Iterator[str]:
+    """Yield the indexes of files that pip does not read any more, because the same option is in this one now."""
+    options = ("index-url", "extra-index-url") if request.only else ("extra-index-url",)
+    of_options = partial(ini.pip_indexes, options=options)
+    if parsed(path, of_options, read(path)):
+        return  # they were hidden before
+    for file in map(Path, places.weaker_pip_files(request.machine)):
+        for each in parsed(file, of_options, read(file)):
+            yield f"{url_without_login(each)} ({file})"
 
 
 def _keyring_note(request: Request, command: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ import configparser
 import pytest
 
 from gar_publish.configure.files import Malformed
-from gar_publish.configure.ini import names_pip_indexes, with_pip_index, with_pypirc_repository
+from gar_publish.configure.ini import pip_indexes, with_pip_index, with_pypirc_repository
 from gar_publish.settings.index_url import KEYRING, Login
 
 BARE = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -64,6 +64,28 @@ def test_an_index_that_is_no_longer_the_only_one() -> None:
     assert pip_reads(text) == {"extra-index-url": URL}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        PIP_CONF,
+        f"[global]\nindex-url = {OTHER}\nextra-index-url =\n    https://a.example.com/\n    https://b.example.com/\nx=1\n",
+        f"[global]\nx = 1\n\n[install]\nextra-index-url = {OTHER}\nindex-url = {OTHER}\n",
+        f"[global]\nextra-index-url = {OTHER}",
+    ],
+)
+def test_what_the_only_index_replaced_comes_back(text: str) -> None:
+    only = with_pip_index(text, URL, only=True)
+    assert set(pip_indexes(only)) == {URL}
+    again = with_pip_index(with_pip_index(only, BARE, only=True), URL, only=False)
+    direct = with_pip_index(text, URL, only=False)
+    for section in ("global", "install"):
+        if f"[{section}]" in direct:
+            found, expected = pip_reads(again, section), pip_reads(direct, section)
+            assert {name: value.split() for name, value in found.items()} == {
+                name: value.split() for name, value in expected.items()
+            }
+
+
 def test_keeps_another_index_url() -> None:
     text = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=False)
     assert pip_reads(text) == {"index-url": OTHER, "extra-index-url": URL}
@@ -122,9 +144,9 @@ def test_changes_the_section_of_a_command_that_names_indexes() -> None:
     assert pip_reads(text, "install")["extra-index-url"].split() == [OTHER, URL]
     assert pip_reads(text, "download") == {"no-deps": "true"}
     alone = with_pip_index(COMMANDS, URL, only=True)
-    assert OTHER not in alone
+    assert pip_indexes(alone) == [URL, URL]
     assert alone.count(f"index-url = {URL}") == 2
-    assert OTHER not in with_pip_index(alone, URL, only=False)
+    assert pip_indexes(with_pip_index(alone, URL, only=False)) == [URL, OTHER, URL]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +154,7 @@ def test_changes_the_section_of_a_command_that_names_indexes() -> None:
     [("", False), ("[global]\ntimeout = 60\n", False), (COMMANDS, True), (f"[global]\nindex_url = {OTHER}\n", True)],
 )
 def test_finds_out_whether_a_pip_conf_names_indexes(text: str, *, named: bool) -> None:
-    assert names_pip_indexes(text) == named
+    assert bool(pip_indexes(text)) == named
 
 
 PYPIRC = """[distutils]

@@ -12,12 +12,14 @@ from gar_publish.configure.places import (
     pdm_file,
     pip_environment_file,
     pip_file,
-    poetry_auth_file,
+    poetry_folder,
     pypirc_file,
     uv_file,
+    weaker_pip_files,
 )
 
 LIBRARY = "/Users/me/Library/Application Support"
+USERS = "/home/me/.config/pip/pip.conf"
 ROAMING = r"C:\Users\me\AppData\Roaming"
 
 
@@ -43,10 +45,10 @@ def docker(machine: Machine) -> PurePath:
         (pip_file, "/home/me/.config/pip/pip.conf", "/Users/me/.config/pip/pip.conf", rf"{ROAMING}\pip\pip.ini"),
         (uv_file, "/home/me/.config/uv/uv.toml", "/Users/me/.config/uv/uv.toml", rf"{ROAMING}\uv\uv.toml"),
         (
-            poetry_auth_file,
-            "/home/me/.config/pypoetry/auth.toml",
-            f"{LIBRARY}/pypoetry/auth.toml",
-            rf"{ROAMING}\pypoetry\auth.toml",
+            poetry_folder,
+            "/home/me/.config/pypoetry",
+            f"{LIBRARY}/pypoetry",
+            rf"{ROAMING}\pypoetry",
         ),
         (
             pdm_file,
@@ -71,6 +73,19 @@ def test_the_paths_of_each_system(
     assert str(file(windows())) == on_windows
 
 
+@pytest.mark.parametrize(
+    ("machine", "files"),
+    [
+        (linux(), ["/etc/xdg/pip/pip.conf", "/etc/pip.conf", "/home/me/.pip/pip.conf"]),
+        (linux({"PIP_CONFIG_FILE": "/x"}), ["/etc/xdg/pip/pip.conf", "/etc/pip.conf", "/home/me/.pip/pip.conf", USERS]),
+        (mac(), ["/Library/Application Support/pip/pip.conf", "/Users/me/.pip/pip.conf"]),
+        (windows(), [r"C:\ProgramData\pip\pip.ini", r"C:\Users\me\pip\pip.ini"]),
+    ],
+)
+def test_the_files_that_pip_reads_before_the_users_own(machine: Machine, files: list[str]) -> None:
+    assert [str(each) for each in weaker_pip_files(machine)] == files
+
+
 def test_pip_on_macos_keeps_its_existing_folder() -> None:
     assert str(pip_file(mac(f"{LIBRARY}/pip"))) == f"{LIBRARY}/pip/pip.conf"
 
@@ -81,7 +96,7 @@ def test_pip_on_macos_keeps_its_existing_folder() -> None:
         ("PIP_CONFIG_FILE", "/etc/ours.conf", pip_file, "/etc/ours.conf"),
         ("UV_CONFIG_FILE", "/etc/ours.toml", uv_file, "/etc/ours.toml"),
         ("PDM_CONFIG_FILE", "/etc/ours.toml", pdm_file, "/etc/ours.toml"),
-        ("POETRY_CONFIG_DIR", "/etc/poetry", poetry_auth_file, "/etc/poetry/auth.toml"),
+        ("POETRY_CONFIG_DIR", "/etc/poetry", poetry_folder, "/etc/poetry"),
         ("XDG_CONFIG_HOME", "/etc/me", pip_file, "/etc/me/pip/pip.conf"),
         ("XDG_CONFIG_HOME", "/etc/me", uv_file, "/etc/me/uv/uv.toml"),
         ("XDG_CONFIG_HOME", "/etc/me", pdm_file, "/etc/me/pdm/config.toml"),

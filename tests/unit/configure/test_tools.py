@@ -1,10 +1,12 @@
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
 
 from gar_publish.cli.configure_options import TOOL_NAMES
+from gar_publish.configure import places
 from gar_publish.configure.places import Machine
 from gar_publish.configure.tools import TOOLS, Plan, Request
 from gar_publish.errors import BadInput
@@ -21,9 +23,15 @@ POETRY = f'[[tool.poetry.source]]\nname = "mine"\nurl = "{INDEX}"\n'
 
 
 def make_request(
-    folder: Path, login: Login = KEYRING, *, name: str = "", only: bool = False, user: bool = False
+    folder: Path,
+    login: Login = KEYRING,
+    *,
+    name: str = "",
+    only: bool = False,
+    user: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Request:
-    machine = Machine("Linux", {}, PurePath("/home/me"), lambda _: False)
+    machine = Machine("Linux", environment or {}, PurePath("/home/me"), lambda _: False)
     return Request(
         repository=REPOSITORY, login=login, name=name or None, only=only, user=user, folder=folder, machine=machine
     )
@@ -35,6 +43,14 @@ def texts(plan: Plan, old: str = "") -> dict[str, str]:
     for edit in plan.edits:
         done[edit.path.name] = edit.change(done.get(edit.path.name, old))
     return done
+
+
+@pytest.fixture(autouse=True)
+def weaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the pip.conf of all users, in place of this machine's."""
+    file = tmp_path / "etc" / "pip.conf"
+    monkeypatch.setattr(places, "weaker_pip_files", lambda _: (file,))
+    return file
 
 
 @pytest.fixture
@@ -81,6 +97,20 @@ def test_warns_of_dependency_confusion(project: Path, tool: str, *, only: bool) 
     plan = TOOLS[tool](make_request(project, only=only))
     named = ["dependency confusion" in each for each in plan.warnings]
     assert named == ([True] if tool in {"pip", "pdm", "docker"} and not only else [])
+
+
+def test_pip_names_what_it_replaces_and_hides(project: Path, weaker: Path) -> None:
+    own = project / "pip.conf"
+    request = make_request(project, environment={"PIP_CONFIG_FILE": str(own)})
+    weaker.parent.mkdir()
+    weaker.write_text("[global]\nextra-index-url = https://me:made-up@mirror.example.com/\n")
+    _, hidden = TOOLS["pip"](request).warnings
+    assert hidden.startswith(f"{own} hides other indexes: https://mirror.example.com/ ({weaker}).")
+    own.write_text(
+        "[global]\nindex-url = https://me:made-up@a.example.com/\nextra-index-url = https://b.example.com/\n"
+    )
+    (replaced,) = TOOLS["pip"](replace(request, only=True)).warnings
+    assert replaced.startswith("pip does not use any more: https://a.example.com/, https://b.example.com/.")
 
 
 def test_warns_of_dependency_confusion_for_a_user_index_of_uv(project: Path) -> None:
@@ -147,20 +177,32 @@ def test_suggests_user_settings_without_a_project_where_the_tool_has_them(tmp_pa
     assert ("--user" in caught.value.fix) is (tool != "poetry")
 
 
-def test_writes_uv_toml_if_the_project_has_one(project: Path) -> None:
+def test_uv_sources_need_an_index_in_pyproject_even_beside_a_uv_toml(project: Path) -> None:
     (project / "uv.toml").write_text("")
     done = texts(TOOLS["uv"](make_request(project)))
-    assert tomllib.loads(done["uv.toml"]) == {
-        "keyring-provider": "subprocess",
+    assert tomllib.loads(done["uv.toml"]) == {"keyring-provider": "subprocess"}
+    assert tomllib.loads(done["pyproject.toml"])["tool"]["uv"] == {
         "index": [
             {
                 "name": "gar-demo-project-python",
                 "url": INDEX.replace("://", "://oauth2accesstoken@"),
+                "publish-url": REPOSITORY.upload_url,
                 "authenticate": "always",
                 "explicit": True,
             }
         ],
     }
+    assert TOOLS["uv"](make_request(project, only=True)).edits[-1].path == project / "uv.toml"
+
+
+def test_settings_of_a_workspace_member_are_those_of_its_root(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["a"]\n')
+    (project / "a").mkdir()
+    (project / "a/pyproject.toml").write_text("")
+    provider, index = TOOLS["uv"](make_request(project / "a")).edits
+    assert (provider.path, index.path) == (project / "pyproject.toml", project / "a/pyproject.toml")
+    (only,) = TOOLS["uv"](make_request(project / "a", SECRET, only=True)).edits
+    assert only.path == project / "pyproject.toml"
 
 
 def test_a_user_index_of_uv_is_not_explicit(project: Path) -> None:
@@ -193,10 +235,10 @@ def test_pdm_names_the_only_index_pypi(project: Path, *, user: bool) -> None:
 
 @pytest.mark.parametrize("tool", ["poetry", "pdm"])
 def test_a_keyring_removes_an_old_login(project: Path, tool: str) -> None:
-    (edit,) = TOOLS[tool](make_request(project, SECRET)).edits[1:]
-    (again,) = TOOLS[tool](make_request(project)).edits[1:]
-    assert "made" not in again.change(edit.change(""))
-    assert again.change("") == ""
+    before = TOOLS[tool](make_request(project, SECRET)).edits[1:]
+    after = TOOLS[tool](make_request(project)).edits[1:]
+    for edit, again in zip(before, after, strict=True):
+        assert "made" not in again.change(edit.change(""))
 
 
 def test_docker_shows_how_to_build(project: Path) -> None:
