@@ -14,6 +14,7 @@ import docker
 import pytest
 import yaml
 
+from gar_emulator.world.iam import Binding
 from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
@@ -22,6 +23,7 @@ from tests.runner import OWNER, Runner, Step, commands, give_to_owner
 
 pytestmark = pytest.mark.docker
 
+PROJECT = "projects/demo-project"
 REPOSITORY = "us-central1/demo-project/python"
 PROD = "us-central1/demo-project/prod"
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -60,7 +62,12 @@ def _credential(kind: str, production: Production, workspace: Path) -> tuple[dic
     if kind in kinds:
         return kinds[kind]
     file = workspace / "gha-creds-0123456789abcdef.json"
-    file.write_text(json.dumps(_auths_file(job, impersonated=kind.endswith("impersonation"))))
+    if kind == "a user's login":
+        emulator.cloud.set_policy(PROJECT, [Binding("user:dev@example.com", "roles/artifactregistry.writer", PROJECT)])
+        info: Mapping[str, object] = emulator.login("dev@example.com")
+    else:
+        info = _auths_file(job, impersonated=kind.endswith("impersonation"))
+    file.write_text(json.dumps(info))
     return {}, {"GOOGLE_APPLICATION_CREDENTIALS": f"/github/workspace/{file.name}", **job}
 
 
@@ -95,6 +102,7 @@ KINDS = [
     "metadata server",
     "google-github-actions/auth",
     "google-github-actions/auth with impersonation",
+    "a user's login",
 ]
 
 
