@@ -47,8 +47,9 @@ VOLUME /var/lib/gar-publish
 ENV UV_CACHE_DIR=/var/cache/uv
 # There is no USER line: only root can always write the files that the runner mounts (outputs, summary).
 # Each project is built on a copy, as a user of its own, never as root.
-# -I: no PYTHON* variable, user site or working folder can add modules. -u: output is not buffered.
+# The first line of each script starts Python with -I (no PYTHON* variable, user site or working folder can add
+# modules) and -u (output is not buffered).
 LABEL org.opencontainers.image.title="gar-publish" \
     org.opencontainers.image.description="Publishes Python packages to Google Artifact Registry." \
     org.opencontainers.image.licenses="Apache-2.0"
-ENTRYPOINT ["/app/venv/bin/python", "-Iu", "/app/entrypoint.py"]
+ENTRYPOINT ["/app/entrypoint.py"]

@@ -1,3 +1,4 @@
+#!/app/venv/bin/python -Iu
 """The entry point of the image: the command line if there are arguments, else the action."""
 
 import sys

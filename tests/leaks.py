@@ -33,6 +33,7 @@ TOKEN_PREFIXES = {
     "ya29.d.eyJwcmluY2lwYWwiOi": "federated access token",
     "eyJhbGciOiJSUzI1NiIsImtpZCI6I": "identity token",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqb2IiOn": "request token",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjoi": "refresh token",
 }
 """The beginning of each kind of token that the emulator issues."""
 

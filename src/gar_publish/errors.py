@@ -56,6 +56,11 @@ class Failure(Exception):
             words(self.what), cause=words(self.cause), fix=words(self.fix), anchor=self.anchor, detail=self.detail
         )
 
+    @property
+    def brief(self) -> str:
+        """Return what happened and the fix on one line, for a warning."""
+        return f"{self.what} Fix: {self.fix}".replace("\n ", ":")
+
     def explain(self) -> str:
         """Return the whole failure as plain text."""
         return f"{self.what}\n{self.explanation}"

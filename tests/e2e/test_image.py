@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 import docker
 import pytest
+import yaml
 
+from gar_emulator.world.iam import Binding
 from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
@@ -21,6 +23,7 @@ from tests.runner import OWNER, Runner, Step, commands, give_to_owner
 
 pytestmark = pytest.mark.docker
 
+PROJECT = "projects/demo-project"
 REPOSITORY = "us-central1/demo-project/python"
 PROD = "us-central1/demo-project/prod"
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -59,7 +62,12 @@ def _credential(kind: str, production: Production, workspace: Path) -> tuple[dic
     if kind in kinds:
         return kinds[kind]
     file = workspace / "gha-creds-0123456789abcdef.json"
-    file.write_text(json.dumps(_auths_file(job, impersonated=kind.endswith("impersonation"))))
+    if kind == "a user's login":
+        emulator.cloud.set_policy(PROJECT, [Binding("user:dev@example.com", "roles/artifactregistry.writer", PROJECT)])
+        info: Mapping[str, object] = emulator.login("dev@example.com")
+    else:
+        info = _auths_file(job, impersonated=kind.endswith("impersonation"))
+    file.write_text(json.dumps(info))
     return {}, {"GOOGLE_APPLICATION_CREDENTIALS": f"/github/workspace/{file.name}", **job}
 
 
@@ -94,6 +102,7 @@ KINDS = [
     "metadata server",
     "google-github-actions/auth",
     "google-github-actions/auth with impersonation",
+    "a user's login",
 ]
 
 
@@ -240,6 +249,28 @@ def test_a_malicious_build_finds_and_changes_nothing(
 def test_the_image_accepts_the_command_line(docker_client: docker.DockerClient, image: str) -> None:
     said = docker_client.containers.run(image, ["--version"], remove=True, network_mode="none")
     assert said.decode() == f"gar-publish {__version__}\n"
+
+
+def test_the_image_without_arguments_is_the_action(docker_client: docker.DockerClient, image: str) -> None:
+    with pytest.raises(docker.errors.ContainerError) as ended:
+        docker_client.containers.run(image, stdout=False, stderr=True, remove=True, network_mode="none")
+    assert ended.value.exit_status == 2
+
+
+def test_starts_in_a_pod_of_kubernetes(docker_client: docker.DockerClient, image: str) -> None:
+    """ARC's container hooks (0.8) run `tail` in the pod, and then start the entry point by `sh` and `env`."""
+    entry_point = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["entrypoint"]
+    pod = docker_client.containers.run(
+        image, ["-f", "/dev/null"], entrypoint="tail", detach=True, network_mode="none", init=True
+    )
+    try:
+        code, said = pod.exec_run(
+            ["sh", "-ec", f'exec env "INPUT_REPOSITORY=python" "INPUT_DRY-RUN=true" {entry_point}']
+        )
+    finally:
+        pod.remove(force=True)
+    assert code == 2
+    assert b"`repository` is only a name ('python')" in said
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])

@@ -62,7 +62,7 @@ def run(jobs: Mapping[str, Mapping[str, Any]], *, doors: Doors, shell: Shell, em
             given = {key: _filled(value, values) for key, value in step.get("with", {}).items()}
             variables = exported | {key: _filled(value, values) for key, value in step.get("env", {}).items()}
             if "run" in step:
-                shell(_filled(step["run"], values), **variables)
+                shell(_filled(step["run"], values), **identity, **variables)
             elif step["uses"] in {PUBLISH, SETUP}:
                 publishes = step["uses"] == PUBLISH
                 done = here.action(_completed(given), variables) if publishes else here.setup(given, variables)

@@ -25,6 +25,9 @@ ADMIN = "user:admin@example.com"
 PROJECT = Project("demo-project", 123456789012, tuple(sorted(SERVICES.keys() - {"serviceusage.googleapis.com"})))
 PACKAGES = "us-central1/demo-project/packages"
 IDS = (f"--github-owner-id={steady_id('octo-org')}", f"--github-repository-id={steady_id('octo-org/hello')}")
+RELEASES = ("--environment=release", "--service-account=releases")
+TENANT = "https://token.actions.octo.ghe.com"
+ENTERPRISE = "https://token.actions.githubusercontent.com/octo-enterprise"
 GITHUB = ("bootstrap", "--github=octo-org/hello", *IDS)
 
 Script = Callable[[str], str]
@@ -115,14 +118,18 @@ def spoil(emulator: Emulator) -> None:
     ("asked", "ours", "foreign"),
     [
         (("--github=octo-org/hello", *IDS), {}, {"repository": "octo-org/other"}),
-        (("--github=octo-org", IDS[0]), {"repository": "octo-org/other"}, {"repository": "stranger/hello"}),
         (
-            ("--github=octo-org/hello", *IDS, "--environment=release", "--service-account=releases"),
-            {"environment": "release"},
-            {"environment": "test"},
+            ("--github=octo-org", IDS[0], f"--issuer={TENANT}"),
+            {"repository": "octo-org/other", "iss": TENANT},
+            {"repository": "stranger/hello", "iss": TENANT},
+        ),
+        (
+            ("--github=octo-org/hello", *IDS, *RELEASES, f"--issuer={ENTERPRISE}"),
+            {"environment": "release", "iss": ENTERPRISE},
+            {"environment": "test", "iss": ENTERPRISE},
         ),
     ],
-    ids=["repository", "organisation", "environment and account"],
+    ids=["repository", "organisation of a tenant", "environment and account of an enterprise"],
 )
 def test_the_script_makes_what_the_check_expects(
     *,

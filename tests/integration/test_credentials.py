@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from gar_emulator import Emulator, Fault
+from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Key as WorldKey
 from gar_publish.auth.http_auth import HostAuth
 from gar_publish.auth.sources import open_source
@@ -19,6 +20,7 @@ from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import read_credential
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
+from tests.integration.frontdoors import HELLO, PUBLISH, Doors
 from tests.unit.servers import Memory
 
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -146,6 +148,44 @@ def test_reader_may_only_read(opened: Open, rights: Rights, emulator: Emulator) 
 
 def test_a_malformed_token(opened: Open, rights: Rights) -> None:
     assert rights(opened(access_token="senseless")) == UNKNOWN
+
+
+class TestLogin:
+    """`gcloud auth application-default login`, whose file names a quota project or none."""
+
+    NEW = ("publish", "--dist=dist", "--index-token=none", "--repository=us-central1/demo-project/new")
+
+    @pytest.fixture
+    def login(self, hello: Doors, emulator: Emulator, tmp_path: Path) -> Iterator[Callable[..., Doors]]:
+        roles = ("roles/artifactregistry.admin", "roles/serviceusage.serviceUsageConsumer")
+        project = "projects/demo-project"
+        emulator.cloud.set_policy(project, [Binding("user:dev@example.com", role, project) for role in roles])
+        file = tmp_path / "application_default_credentials.json"
+
+        def login(**more: str) -> Doors:
+            file.write_text(json.dumps(emulator.login("dev@example.com", **more)))
+            return replace(hello, environment={**hello.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(file)})
+
+        yield login
+        file.unlink()
+
+    def test_with_a_quota_project(self, login: Callable[..., Doors], emulator: Emulator) -> None:
+        done = login(quota_project_id="demo-project").command(*self.NEW, "--create-repository")
+        assert (done.code, done.warnings) == (0, []), done.err
+        assert [file.filename for file in emulator.files("us-central1/demo-project/new")] == [HELLO]
+
+    def test_without_one(self, login: Callable[..., Doors], emulator: Emulator) -> None:
+        doors = login()
+        done = doors.command(*PUBLISH, "--dist=dist")
+        assert done.code == 0, done.err
+        assert [file.filename for file in emulator.files()] == [HELLO]
+        assert "764086051850" in done.warnings[0]
+        assert "gcloud auth application-default set-quota-project demo-project" in done.warnings[0]
+        refused = doors.command(*self.NEW, "--create-repository")
+        assert refused.code == 6
+        (failure,) = refused.errors
+        assert "764086051850" in failure
+        assert failure.endswith("#quota-project")
 
 
 class TestRefused:

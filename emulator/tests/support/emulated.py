@@ -107,6 +107,7 @@ class Local:
 
     def api(self, method: str, host: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= options.pop("headers", {})
         return self.session.request(method, self.url(host, path), headers=headers, **options)
 
 

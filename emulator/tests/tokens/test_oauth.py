@@ -106,6 +106,16 @@ def test_order_of_the_checks(local: Local, clock: Clock) -> None:
     assert _refused(local, _signed(local, everything_wrong))[1] == "Invalid grant: account not found"
 
 
+def test_a_login_gives_a_token_of_its_user(local: Local) -> None:
+    url, form = local.url("oauth2.googleapis.com", "/token"), local.emulator.login("dev@example.com")
+    body = local.session.post(url, data={**form, "grant_type": "refresh_token"}).json()
+    who = local.emulator.cloud.identify(body["access_token"])
+    assert who
+    assert (who.principal, who.client_project) == ("user:dev@example.com", "764086051850")
+    revoked = local.session.post(url, data={**form, "grant_type": "refresh_token", "refresh_token": "1//revoked"})
+    assert (revoked.status_code, revoked.json()["error"]) == (400, "invalid_grant")
+
+
 def test_grant_type_is_checked(local: Local) -> None:
     answer = local.session.post(local.url("oauth2.googleapis.com", "/token"), data={"grant_type": "x"})
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")

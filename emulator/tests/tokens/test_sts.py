@@ -21,6 +21,20 @@ def _refused(local: Local, token: str, **fields: str) -> tuple[int, str, str]:
     return answer.status_code, body["error"], body["error_description"]
 
 
+@pytest.mark.parametrize(
+    ("issuer", "status"),
+    [
+        ("https://token.actions.githubusercontent.com/octo-enterprise", 200),
+        ("https://token.actions.octo.ghe.com", 200),
+        ("https://token.actions.octo.ghe.com.example.org", 400),
+    ],
+)
+def test_issuers_of_github(start: Callable[..., Local], default: World, issuer: str, status: int) -> None:
+    (provider,) = default.providers
+    local = start(replace(default, providers=(replace(provider, issuer=issuer),)))
+    assert local.exchange(local.id_token(iss=issuer)).status_code == status
+
+
 def test_form_is_exchanged(local: Local) -> None:
     answer = local.exchange(local.id_token())
     assert answer.status_code == 200

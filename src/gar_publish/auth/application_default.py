@@ -18,6 +18,7 @@ from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.urls import refuse_plain_http
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+_QUOTA_VARIABLE = "GOOGLE_CLOUD_QUOTA_PROJECT"
 _KINDS = ("service_account", "external_account", "authorized_user", "impersonated_service_account")
 
 
@@ -71,7 +72,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
     Raises:
         BadInput: It is not such a file.
     """
-    info = _read(path)
+    info, environment = _read(path), exchange.context.environment
     kind = info.get("type")
     if kind not in _KINDS:
         raise BadInput(
@@ -83,7 +84,8 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
 
     def fetch(scope: str) -> Token:
         try:
-            return _token(info, replace(exchange, names=_names(info)), scope)
+            token = _token(info, replace(exchange, names=_names(info)), scope)
+            return replace(token, quota_project=environment.get(_QUOTA_VARIABLE) or token.quota_project)
         except (KeyError, TypeError, AttributeError):
             raise BadInput(
                 f"{path} is a credentials file with parts missing.",
@@ -117,6 +119,14 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _token(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
+    """Return a token, with the quota project that the file names (https://cloud.google.com/docs/quotas/set-quota-project)."""
+    project = info.get("quota_project_id")
+    if not isinstance(project, str | None):
+        raise TypeError("not a project")
+    return replace(_plain_token(info, exchange, scope), quota_project=project)
+
+
+def _plain_token(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
     match info["type"]:
         case "service_account":
             return refresh(service_account_key.credentials(info, exchange, scope), exchange)

@@ -10,7 +10,13 @@ from requests.auth import AuthBase
 from gar_publish.urls import origin
 
 if TYPE_CHECKING:
-    from gar_publish.auth.tokens import TokenSource
+    from gar_publish.auth.tokens import Token, TokenSource
+
+QUOTA_HEADER = "x-goog-user-project"
+"""https://cloud.google.com/docs/quotas/set-quota-project"""
+
+GCLOUD_PROJECT = "764086051850"
+"""The project of the program that `gcloud auth application-default login` logs in to. It uses no API of ours."""
 
 
 class HostAuth(AuthBase):
@@ -33,6 +39,12 @@ class HostAuth(AuthBase):
             pair = f"{token.user}:{token.value}"
             request.headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         return request
+
+
+def bearer(token: "Token") -> dict[str, str]:
+    """Return the headers that authorize a request to one of Google's APIs."""
+    quota = {QUOTA_HEADER: token.quota_project} if token.quota_project else {}
+    return {"Authorization": f"Bearer {token.value}", **quota}
 
 
 def login_of(request: requests.PreparedRequest) -> tuple[str, str]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import requests
 
+from gar_publish.auth.http_auth import GCLOUD_PROJECT
 from gar_publish.errors import CredentialsFailure
-from gar_publish.transport.answers import harmless, server_text
+from gar_publish.transport.answers import counted_for, harmless, server_text
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ _BIND = (
 _LOGIN = "log in again\n  gcloud auth application-default login"
 
 GITHUB = Service(
-    r"/idtoken|actions\.githubusercontent\.com",
+    r"/idtoken|actions\.(githubusercontent\.com|[a-z0-9-]+\.ghe\.com)",
     "GitHub does not issue an identity token for this job",
     (
         Reason(
@@ -154,9 +155,22 @@ IAM = Service(
     "Google does not let this identity act as {service_account}",
     (
         Reason(
+            rf"projects?[/ ]{GCLOUD_PROJECT}\b",
+            "Google counts this login's requests for the project {consumer}: the login has no quota project",
+            "set the quota project of the login\n  gcloud auth application-default set-quota-project {project}",
+            "quota-project",
+        ),
+        Reason(
+            "USER_PROJECT_DENIED|required permission to use project",
+            "the login lacks roles/serviceusage.serviceUsageConsumer on its quota project, {consumer}",
+            "set a quota project on which the login has that role\n"
+            "  gcloud auth application-default set-quota-project PROJECT",
+            "quota-project",
+        ),
+        Reason(
             _DISABLED,
-            "the IAM Service Account Credentials API is disabled in the service account's project",
-            "enable the API\n  gcloud services enable iamcredentials.googleapis.com --project={project}",
+            "the IAM Service Account Credentials API is disabled in the project {consumer}",
+            "enable the API\n  gcloud services enable iamcredentials.googleapis.com --project={consumer}",
             "api-disabled",
         ),
         _PERIMETER,
@@ -268,7 +282,7 @@ def explain(response: requests.Response, names: Mapping[str, str]) -> Credential
     body = server_text(response)
     message = _message(response) or body
     seen = f"HTTP {response.status_code}\n{message}\n{body}"
-    known = _Names(names)
+    known = _Names({**names, "consumer": counted_for(response) or names.get("project", "PROJECT")})
     reason = next((each for each in service.reasons if _matches(each, seen, known["claims"])), UNKNOWN)
     return CredentialsFailure(
         f"{service.what.format_map(known)} (HTTP {response.status_code}).",

@@ -29,11 +29,13 @@ class Token:
         value: The secret.
         expires_at: The time in UTC when it expires, if known.
         user: The user name for basic authentication.
+        quota_project: The project whose quota Google's APIs use; None for their own choice.
     """
 
     value: str = field(repr=False)
     expires_at: datetime | None
     user: str = OAUTH_USER
+    quota_project: str | None = None
 
 
 class TokenSource(Protocol):

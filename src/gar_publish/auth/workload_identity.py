@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gar_publish.auth.exchange import MALFORMED, Exchange, new_token, no_token
+from gar_publish.auth.http_auth import bearer
 from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, Token
 from gar_publish.errors import CredentialsFailure, Failure
-from gar_publish.settings.credential import Federation
+from gar_publish.settings.credential import Federation, jobs_of
 from gar_publish.threads import in_background
 from gar_publish.urls import refuse_plain_http
 
@@ -140,7 +141,7 @@ def impersonate(
         "POST",
         url,
         json={name: value for name, value in body.items() if value},
-        headers={"Authorization": f"Bearer {token.value}"},
+        headers=bearer(token),
     )
     try:
         return new_token(answer["accessToken"], datetime.fromisoformat(answer["expireTime"]))
@@ -154,7 +155,10 @@ def _add_claims(token: str, exchange: Exchange) -> None:
     known["claims"] = ", ".join(f"{name}={claims[name]}" for name in _SHOWN_CLAIMS if name in claims)
     known["issuer"] = str(claims.get("iss", "ISSUER"))
     known["owner_id"] = str(claims.get("repository_owner_id", "OWNER_ID"))
-    known["member"] = known["member"].replace("OWNER/REPOSITORY", str(claims.get("repository", "OWNER/REPOSITORY")))
+    if "repository" in claims:
+        known["member"] = jobs_of(
+            known["pool"], str(claims["repository"]), str(claims.get("repository_id", "REPOSITORY_ID"))
+        )
 
 
 def subject_token(federation: Federation, exchange: Exchange) -> str:
@@ -204,5 +208,5 @@ def names(provider: str, account: str | None) -> dict[str, str]:
         "service_account": account or "ACCOUNT",
         "project": project_of(account or ""),
         "role": "roles/iam.workloadIdentityUser",
-        "member": f"principalSet://iam.googleapis.com/{pool}/attribute.repository/OWNER/REPOSITORY",
+        "member": jobs_of(pool, "OWNER/REPOSITORY", "REPOSITORY_ID"),
     }

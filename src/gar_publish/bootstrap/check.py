@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import requests
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
 from gar_publish.registry.google_api import GoogleApi, json_object, said
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import is_success
 
@@ -62,6 +63,7 @@ class Check:
         """Yield the result for each part of the setup, in the order of the script.
 
         Raises:
+            RegistryRefused: Google refuses the quota project of a login.
             Unreachable: Google does not answer.
             CredentialsFailure: There is no token to ask with.
         """
@@ -100,7 +102,7 @@ class Check:
         oidc = body.get("oidc", {})
         condition = setup.condition(setup.owner_id or "", setup.repository_id or "")
         expected: Mapping[str, tuple[Any, Any]] = {
-            "issuer": (oidc.get("issuerUri"), ISSUER),
+            "issuer": (oidc.get("issuerUri"), setup.issuer),
             "audiences": (oidc.get("allowedAudiences", []), []),
             "attribute mapping": (body.get("attributeMapping"), dict(setup.mapping)),
             "condition": (body.get("attributeCondition"), condition),
@@ -112,6 +114,9 @@ class Check:
         response = self._api.call(method, url, what=f"read {url.rpartition('/')[2].partition('?')[0]}")
         if is_success(response):
             return _Seen("ok", json_object(response))
+        refusal = explain_refusal(response, self._setup.repository, "read", said(response))
+        if refusal.anchor == "quota-project":
+            raise refusal
         missing = response.status_code == requests.codes.not_found or "SERVICE_DISABLED" in response.text
         return _Seen("missing" if missing else "unknown", {}, said(response))
 

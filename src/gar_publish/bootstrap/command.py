@@ -12,6 +12,7 @@ from gar_publish.bootstrap.workflow import as_workflow
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, json_object, said
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.credential import Ambient
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import is_success, new_session
@@ -81,6 +82,9 @@ def _project_number(setup: Setup, context: Context) -> str:
     )
     number = str(json_object(response).get("projectNumber", "")) if is_success(response) else ""
     if not number.isdigit():
+        refusal = explain_refusal(response, setup.repository, "read", said(response))
+        if refusal.anchor == "quota-project":
+            raise refusal
         raise RegistryRefused(
             f"The number of the project {project} cannot be read.",
             cause="the project does not exist, or you lack resourcemanager.projects.get (roles/browser) on it",

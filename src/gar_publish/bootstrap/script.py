@@ -5,7 +5,7 @@ It can be run again at any time: it creates what is missing and corrects what ha
 
 import shlex
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
 
 _HELPERS = """\
 say() {
@@ -149,7 +149,7 @@ def _names(setup: Setup) -> str:
         "REPOSITORY": repository.name,
         "POOL": setup.pool,
         "PROVIDER": PROVIDER,
-        "ISSUER": ISSUER,
+        "ISSUER": setup.issuer,
         **({"ACCOUNT": setup.email} if setup.account else {}),
         "MAPPING": ",".join(f"{name}={claim}" for name, claim in setup.mapping.items()),
     }

@@ -14,9 +14,13 @@ from gar_publish.settings.repository import Repository
 
 PROVIDER = "github"
 ISSUER = "https://token.actions.githubusercontent.com"
+"""The issuer of all jobs on github.com, unless their enterprise has its own."""
+_HOST = "github.com"
 WRITER = "roles/artifactregistry.writer"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 
+_ISSUER = re.compile(rf"{re.escape(ISSUER)}(?:/[A-Za-z0-9-]+)?|https://token\.actions\.([a-z0-9-]+\.ghe\.com)")
+"""https://docs.github.com/en/enterprise-cloud@latest/actions/reference/security/oidc"""
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}")
 _NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -37,6 +41,7 @@ class Setup:
         account: The name of the service account that the jobs act as; None if they publish as themselves.
         owner_id: GitHub's number for the owner, if known.
         repository_id: GitHub's number for the GitHub repository, if known.
+        issuer: The issuer of the jobs' identity tokens.
     """
 
     repository: Repository
@@ -46,6 +51,7 @@ class Setup:
     account: str | None
     owner_id: str | None
     repository_id: str | None
+    issuer: str = ISSUER
 
     @classmethod
     def read(cls, options: Mapping[str, object], repository: Repository) -> "Setup":
@@ -55,7 +61,8 @@ class Setup:
             BadInput: One of them is malformed.
         """
         texts = {name: value.strip() for name, value in options.items() if isinstance(value, str)}
-        owner, name = _github(texts.get("github", ""))
+        issuer = texts.get("issuer", ISSUER).rstrip("/")
+        owner, name = _github(texts.get("github", ""), _host(issuer))
         environment = texts.get("environment")
         if environment is not None and not _ENVIRONMENT.fullmatch(environment):
             raise BadInput(
@@ -78,7 +85,13 @@ class Setup:
             _account(texts.get("account"), str(repository.project)),
             texts.get("github_owner_id"),
             texts.get("github_repository_id") if name else None,
+            issuer,
         )
+
+    @property
+    def host(self) -> str:
+        """Return the host of GitHub that has the repositories."""
+        return _host(self.issuer)
 
     @property
     def github(self) -> str:
@@ -92,8 +105,12 @@ class Setup:
 
     @property
     def pool(self) -> str:
-        """Return the pool's id; each setup has its own pool, so that no other provider can admit anyone to it."""
-        parts = [part.lower() for part in ("github", self.owner, self.name, self.environment) if part]
+        """Return the pool's id; each setup has its own pool, so that no other provider can admit anyone to it.
+
+        `settings/credential.py` recognises it by its beginning.
+        """
+        tenant = None if self.host == _HOST else self.host
+        parts = [part.lower() for part in ("github", tenant, self.owner, self.name, self.environment) if part]
         plain = "--".join(parts)
         id_ = re.sub(r"[^a-z0-9-]", "-", plain)
         if id_ == plain and len(id_) <= _LONGEST_POOL and plain.split("--") == parts:
@@ -146,11 +163,12 @@ class Setup:
     @property
     def ids(self) -> Mapping[str, tuple[str | None, str]]:
         """Return each id that is needed, None if it is not known, and the command that prints it."""
+        gh = "gh api" if self.host == _HOST else f"gh api --hostname {self.host}"
         if not self.name:
-            return {"owner_id": (self.owner_id, f"gh api users/{self.owner} --jq .id")}
+            return {"owner_id": (self.owner_id, f"{gh} users/{self.owner} --jq .id")}
         return {
-            "owner_id": (self.owner_id, f"gh api repos/{self.github} --jq .owner.id"),
-            "repository_id": (self.repository_id, f"gh api repos/{self.github} --jq .id"),
+            "owner_id": (self.owner_id, f"{gh} repos/{self.github} --jq .owner.id"),
+            "repository_id": (self.repository_id, f"{gh} repos/{self.github} --jq .id"),
         }
 
     @property
@@ -163,16 +181,34 @@ class Setup:
             "service-account": self.account,
             "github-owner-id": self.owner_id,
             "github-repository-id": self.repository_id,
+            "issuer": None if self.issuer == ISSUER else self.issuer,
         }
         return [f"--{name}={value}" for name, value in given.items() if value]
 
 
-def _github(text: str) -> tuple[str, str | None]:
-    owner, slash, name = text.removeprefix("https://github.com/").partition("/")
+def _host(issuer: str) -> str:
+    """Return the host of GitHub that an issuer belongs to.
+
+    Raises:
+        BadInput: It is not an issuer of GitHub Actions: Google would trust whatever its server signs.
+    """
+    found = _ISSUER.fullmatch(issuer)
+    if not found:
+        raise BadInput(
+            f"`--issuer` is {issuer!r}, which is not an issuer of GitHub Actions.",
+            fix="use --issuer https://token.actions.TENANT.ghe.com for a tenant on ghe.com, or "
+            f"--issuer {ISSUER}/ENTERPRISE for an enterprise with its own issuer",
+            anchor="bootstrap-names",
+        )
+    return found[1] or _HOST
+
+
+def _github(text: str, host: str) -> tuple[str, str | None]:
+    owner, slash, name = text.removeprefix(f"https://{host}/").partition("/")
     name = name.rstrip("/").removesuffix(".git")
     if not _OWNER.fullmatch(owner) or (slash and not _NAME.fullmatch(name)):
         raise BadInput(
-            f"`--github` is {text!r}, which is not a repository or organisation on GitHub.",
+            f"`--github` is {text!r}, which is not a repository or organisation on {host}.",
             fix="use --github OWNER/REPOSITORY, or --github OWNER for all repositories of an organisation",
             anchor="bootstrap-names",
         )

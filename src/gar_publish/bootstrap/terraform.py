@@ -5,7 +5,7 @@ https://registry.terraform.io/providers/hashicorp/google/latest/docs
 
 import json
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
 
 _POOL = "${google_iam_workload_identity_pool.github.name}"
 _OWNER = "${var.github_owner_id}"
@@ -70,7 +70,7 @@ def as_terraform(setup: Setup) -> str:
             *(f"    {json.dumps(name):<{width}} = {json.dumps(claim)}" for name, claim in setup.mapping.items()),
             "  }",
             "  oidc {",
-            f"    issuer_uri = {json.dumps(ISSUER)}",
+            f"    issuer_uri = {json.dumps(setup.issuer)}",
             "  }",
         ),
         *(

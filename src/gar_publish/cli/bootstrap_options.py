@@ -15,6 +15,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="create this account, and let the jobs publish as this account instead of as themselves",
     )
+    command.add_argument(
+        "--issuer", metavar="URL", help="the issuer of a ghe.com tenant, or of an enterprise that has its own"
+    )
     command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")
     command.add_argument(
         "--github-repository-id", type=_number, metavar="NUMBER", help="gh api repos/OWNER/REPOSITORY --jq .id"

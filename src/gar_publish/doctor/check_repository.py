@@ -1,5 +1,8 @@
 """Checks the repository, the permissions on it, and the index that users install from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from gar_publish.console import rfc3339
 from gar_publish.doctor import why_name
 from gar_publish.doctor.case import Case, NotChecked
@@ -10,6 +13,7 @@ from gar_publish.registry.access import Access, open_for_reading
 from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
 from gar_publish.settings.credential import KeyPassword
 from gar_publish.settings.repository import Repository
+from gar_publish.settings.settings import OPTIONS
 
 READER = "roles/artifactregistry.reader"
 WRITER = "roles/artifactregistry.writer"
@@ -30,9 +34,10 @@ def check_repository(case: Case, facts: list[str]) -> None:
     """
     repository = _googles(case, case.target)
     try:
-        found = case.repository_api(repository).describe()
-        if found is None and (api := case.viewer.api()):
-            found = case.repository_api(repository, api).describe()
+        with _quota_project_optional(case):
+            found = case.repository_api(repository).describe()
+            if found is None and (api := case.viewer.api()):
+                found = case.repository_api(repository, api).describe()
     except RegistryRefused as failure:
         raise _explain_repository(failure, case, repository) from None
     if found is None:
@@ -48,7 +53,8 @@ def check_permissions(case: Case, facts: list[str]) -> None:
         RegistryRefused: A permission is missing.
     """
     repository = _googles(case, case.target)
-    granted = case.repository_api(repository).permitted((UPLOAD, DOWNLOAD))
+    with _quota_project_optional(case):
+        granted = case.repository_api(repository).permitted((UPLOAD, DOWNLOAD))
     if granted is None:
         raise NotChecked("the API does not say; the upload will show")
     facts += [f"{name}: {'granted' if name in granted else 'not granted'}" for name in (UPLOAD, DOWNLOAD)]
@@ -69,7 +75,8 @@ def check_source(case: Case, facts: list[str]) -> None:
     source = _googles(case, case.promotes_from)
     api = case.repository_api(source)
     api.check_source()
-    granted = api.permitted((DOWNLOAD,))
+    with _quota_project_optional(case):
+        granted = api.permitted((DOWNLOAD,))
     if granted is not None and DOWNLOAD not in granted:
         raise _lacks(case, source, "read", READER, exists=api.takes_uploads())
     Access(case.source, source, case.index_token, case.context, case.session).files(_ANY)
@@ -92,6 +99,17 @@ def check_index(case: Case, facts: list[str]) -> None:
         facts.append(f"--extra-index-url {scheme}://{token.user}:***@{rest}")
         facts.append("has the publishing token" if access.reads_as_publisher else "has a read-only token")
         facts.append(f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "its expiry is not known")
+
+
+@contextmanager
+def _quota_project_optional(case: Case) -> Iterator[None]:
+    """Turn a refusal of a login's quota project into NotChecked, if the run needs only the registry's own host."""
+    try:
+        yield
+    except RegistryRefused as failure:
+        if failure.anchor != "quota-project" or case.evidence or OPTIONS["create-repository"].read(case.inputs):
+            raise
+        raise NotChecked(failure.brief) from None
 
 
 def _googles(case: Case, repository: Repository) -> Repository:

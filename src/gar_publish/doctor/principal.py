@@ -29,8 +29,9 @@ def find_member(case: Case) -> str:
                 return found
         case Ambient() if account := find_attached_account(case):
             return f"serviceAccount:{account}"
-    repository = {"GITHUB_REPOSITORY": str(case.claims["repository"])} if "repository" in case.claims else {}
-    return credential.member(case.credential, {**case.context.environment, **repository})
+    named = {"GITHUB_REPOSITORY": "repository", "GITHUB_REPOSITORY_ID": "repository_id"}
+    claimed = {name: str(case.claims[claim]) for name, claim in named.items() if claim in case.claims}
+    return credential.member(case.credential, {**case.context.environment, **claimed})
 
 
 def find_attached_account(case: Case) -> str | None:

@@ -17,6 +17,7 @@ from packaging.version import Version
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.outcomes import Evidence
+from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import is_success
 
@@ -150,6 +151,9 @@ class AttachmentApi:
         return self._api.call(method, url, what=f"attach evidence in {self._repository}", **body)
 
     def _refused(self, evidence: Evidence, response: requests.Response) -> Failure:
+        explained = explain_refusal(response, self._repository, "upload", said(response))
+        if explained.anchor == "quota-project":
+            return explained
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (HTTP 403).",

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from gar_publish.auth.http_auth import with_renewal
+from gar_publish.auth.http_auth import bearer, with_renewal
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import OPERATION_WAITS, Context
 from gar_publish.errors import RegistryRefused
@@ -41,10 +41,8 @@ class GoogleApi:
         """
 
         def request() -> requests.Response:
-            authorization = {"Authorization": f"Bearer {self._source.token().value}"}
-            return self._session.request(
-                method, url, headers={**(headers or {}), **authorization}, allow_redirects=False, **body
-            )
+            sent = {**(headers or {}), **bearer(self._source.token())}
+            return self._session.request(method, url, headers=sent, allow_redirects=False, **body)
 
         def attempt() -> requests.Response:
             response = with_renewal(request, self._source)

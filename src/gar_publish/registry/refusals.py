@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import requests
 
-from gar_publish.auth.http_auth import login_of
+from gar_publish.auth.http_auth import GCLOUD_PROJECT, QUOTA_HEADER, login_of
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
 from gar_publish.settings.index_url import KEY_USER
 from gar_publish.settings.repository import Repository
-from gar_publish.transport.answers import server_text
+from gar_publish.transport.answers import counted_for, server_text
 from gar_publish.urls import host_of
 
 _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
@@ -21,7 +21,8 @@ class Refusal:
 
     "key STATUS TEXT" is an answer to a request with a key as the password.
 
-    The texts may contain the names that `explain_refusal` fills in.
+    The texts may contain the names that `explain_refusal` fills in. With `elsewhere`, it is an answer to a request that
+    Google counts for another project, as far as the request tells.
     """
 
     says: str
@@ -29,6 +30,7 @@ class Refusal:
     fix: str
     anchor: str
     cause: str = ""
+    elsewhere: bool = False
     failure: type[Failure] = RegistryRefused
 
 
@@ -36,8 +38,24 @@ class Refusal:
 REFUSALS = (
     Refusal(
         says=".*(SERVICE_DISABLED|has not been used in project)",
-        what="The Artifact Registry API is disabled in this project.",
-        fix="enable the API\n  gcloud services enable artifactregistry.googleapis.com --project={project}",
+        what="Google counts this login's requests for the project {consumer}, in which {service} is disabled.",
+        cause="the login has no quota project, or one without this API",
+        fix="set the quota project of the login\n  gcloud auth application-default set-quota-project {project}",
+        anchor="quota-project",
+        elsewhere=True,
+    ),
+    Refusal(
+        says=".*(USER_PROJECT_DENIED|required permission to use project)",
+        what="This login may not use its quota project, {consumer}.",
+        cause="the login lacks roles/serviceusage.serviceUsageConsumer on that project",
+        fix="set a quota project on which the login has that role\n"
+        "  gcloud auth application-default set-quota-project PROJECT",
+        anchor="quota-project",
+    ),
+    Refusal(
+        says=".*(SERVICE_DISABLED|has not been used in project)",
+        what="The Artifact Registry API is disabled in the project {consumer}.",
+        fix="enable the API\n  gcloud services enable artifactregistry.googleapis.com --project={consumer}",
         anchor="api-disabled",
     ),
     Refusal(
@@ -119,7 +137,9 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
     said = f"{response.status_code} {text}"
     if response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
-    known = next(each for each in REFUSALS if re.match(each.says, said, re.DOTALL))
+    quota, consumer = response.request.headers.get(QUOTA_HEADER), counted_for(response)
+    elsewhere = consumer == GCLOUD_PROJECT or quota not in {None, repository.project}
+    known = next(each for each in REFUSALS if elsewhere >= each.elsewhere and re.match(each.says, said, re.DOTALL))
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"
@@ -129,6 +149,8 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         "status": response.status_code,
         "action": action,
         "project": project,
+        "consumer": consumer or quota or project,
+        "service": next(iter(re.findall(r"[a-z]+\.googleapis\.com", text)), "the API"),
         "role": _ROLES[action],
         "grant": f"grant the role\n  {repository.to_grant('MEMBER', _ROLES[action])}"
         if is_google

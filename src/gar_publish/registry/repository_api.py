@@ -52,7 +52,7 @@ class RepositoryApi:
 
         Raises:
             RegistryRefused: The repository is missing and not to be created, cannot be created, or takes no Python
-                uploads.
+                uploads; or the API is disabled.
             Unreachable: It is to be created, and the API does not answer.
         """
         try:
@@ -69,7 +69,7 @@ class RepositoryApi:
         elif missing and dry_run:
             self._say(f"{self._repository} does not exist; it would be created.")
         else:
-            self._refuse_disabled(response)
+            self._refuse_disabled(response, needed=create)
             if create and not dry_run and response.status_code in _HIDDEN:
                 self._create()
                 return True
@@ -101,7 +101,8 @@ class RepositoryApi:
         """Return the API's description of the repository; None if this identity may not ask.
 
         Raises:
-            RegistryRefused: The repository is missing, or takes no Python uploads; or the API is disabled.
+            RegistryRefused: The repository is missing, or takes no Python uploads; or the API is disabled, or refuses
+                the quota project of a login.
             Unreachable: The API does not answer.
         """
         response = self._look()
@@ -127,7 +128,7 @@ class RepositoryApi:
         https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/testIamPermissions
 
         Raises:
-            RegistryRefused: The API is disabled.
+            RegistryRefused: The API is disabled, or refuses the quota project of a login.
             Unreachable: The API does not answer.
         """
         path = f"{self._repository.resource}:testIamPermissions"
@@ -138,10 +139,13 @@ class RepositoryApi:
         granted = json_object(response).get("permissions", [])
         return {str(name) for name in granted} if isinstance(granted, list) else None
 
-    def _refuse_disabled(self, response: requests.Response) -> None:
+    def _refuse_disabled(self, response: requests.Response, *, needed: bool = True) -> None:
+        """Raise RegistryRefused if the API is disabled; warn if publishing works without it."""
         failure = explain_refusal(response, self._repository, "read", said(response))
-        if failure.anchor == "api-disabled":
+        if failure.anchor == "api-disabled" or (needed and failure.anchor == "quota-project"):
             raise failure
+        if failure.anchor == "quota-project":
+            self._api.context.console.warning(f"{self._repository} cannot be checked. {failure.brief}")
 
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")

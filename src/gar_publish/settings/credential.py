@@ -13,6 +13,8 @@ _KINDS = ("workload-identity-provider", "credentials-json", "json-key", "access-
 _PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
 _STORE_KEY = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
+_OF_BOOTSTRAP = "github--"
+"""How the ids of the pools begin that `gar-publish bootstrap` makes. Their providers map only ids."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,29 @@ def member(credential: Credential, environment: Mapping[str, str]) -> str:
         case Federation(service_account=str(account)):
             return f"serviceAccount:{account}"
         case Federation(provider=provider):
-            pool = provider.partition("/providers/")[0]
-            repository = environment.get("GITHUB_REPOSITORY") or "OWNER/REPOSITORY"
-            return f"principalSet://iam.googleapis.com/{pool}/attribute.repository/{repository}"
+            return jobs_of(
+                provider.partition("/providers/")[0],
+                environment.get("GITHUB_REPOSITORY") or "OWNER/REPOSITORY",
+                environment.get("GITHUB_REPOSITORY_ID") or "REPOSITORY_ID",
+            )
         case Key(info=info):
             return f"serviceAccount:{info['client_email']}"
     return "MEMBER"
+
+
+def jobs_of(pool: str, repository: str, repository_id: str) -> str:
+    """Return the IAM member for the jobs of a GitHub repository, by an attribute that the pool's provider likely maps.
+
+    https://cloud.google.com/iam/docs/principal-identifiers
+
+    Args:
+        pool: The pool's full name.
+        repository: `OWNER/NAME`.
+        repository_id: GitHub's number for it.
+    """
+    maps_ids = pool.rpartition("/")[2].startswith(_OF_BOOTSTRAP)
+    attribute = f"repository_id/{repository_id}" if maps_ids else f"repository/{repository}"
+    return f"principalSet://iam.googleapis.com/{pool}/attribute.{attribute}"
 
 
 def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, Any]:

@@ -22,6 +22,15 @@ def server_text(response: requests.Response) -> str:
     return harmless(text)
 
 
+def counted_for(response: requests.Response) -> str:
+    """Return the project for which Google counts a refused request; empty if the answer does not name one.
+
+    https://cloud.google.com/apis/design/errors#error_info
+    """
+    found = re.search(rb'"consumer":\s*"projects/([\w.:-]+)"|has not been used in project ([\w.:-]+)', response.content)
+    return (found[1] or found[2]).decode() if found else ""
+
+
 def harmless(text: str) -> str:
     """Return at most 2,000 characters of a server's text, without control characters and with secrets hidden."""
     return _SECRETS.sub("[hidden]", printable(text))[:_LONGEST_TEXT].strip()

@@ -132,6 +132,14 @@ class TestFile:
         expected = {name: [text] for name, text in USER.items() if name != "type"}
         assert form == {**expected, "grant_type": ["refresh_token"]}
         assert source.read_only() is None
+        assert source.token().quota_project is None
+
+    @pytest.mark.usefixtures("google")
+    def test_the_quota_project_of_a_login(self, file: Path, exchange: Exchange) -> None:
+        given = environment(file, {**USER, "quota_project_id": "of-the-file"})
+        assert ambient(exchange, given).token().quota_project == "of-the-file"
+        given["GOOGLE_CLOUD_QUOTA_PROJECT"] = "of-the-environment"
+        assert ambient(exchange, given).token().quota_project == "of-the-environment"
 
     def test_an_expired_login(self, file: Path, exchange: Exchange, google: ScriptedServer) -> None:
         refusal = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
@@ -145,12 +153,15 @@ class TestFile:
         info = {
             "type": "impersonated_service_account",
             "service_account_impersonation_url": IMPERSONATE,
-            "source_credentials": USER,
+            "source_credentials": {**USER, "quota_project_id": "of-the-login"},
+            "quota_project_id": "of-the-file",
             "delegates": ["projects/-/serviceAccounts/between@p.iam.gserviceaccount.com"],
         }
         source = ambient(exchange, environment(file, info))
         assert source.token().value == "impersonated"
+        assert source.token().quota_project == "of-the-file"
         assert google.seen[1].headers["Authorization"] == "Bearer tok-1"
+        assert google.seen[1].headers["x-goog-user-project"] == "of-the-login"
         assert json.loads(google.seen[1].body) == {"scope": [PUBLISH_SCOPE], "delegates": info["delegates"]}
         google.on("/iamcredentials.googleapis.com/", Reply(403, "getAccessToken denied"))
         with pytest.raises(CredentialsFailure) as caught:
@@ -210,6 +221,7 @@ class TestFile:
         [
             {"type": "service_account"},
             {"type": "authorized_user", "client_id": "client"},
+            {**USER, "quota_project_id": 7},
             {"type": "external_account", "audience": AUDIENCE},
             {"type": "external_account", "audience": None},
             {"type": "impersonated_service_account", "source_credentials": None},

@@ -15,6 +15,7 @@ from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
 from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Setup
 from gar_publish.context import Context, RetryPolicy
+from gar_publish.errors import RegistryRefused
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
@@ -52,12 +53,12 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         yield running
 
 
-def check(emulator: Emulator, setup: Setup = SETUP, principal: str = OWNER) -> list[Finding]:
+def check(emulator: Emulator, setup: Setup = SETUP, principal: str = OWNER, **options: Any) -> list[Finding]:
     endpoints = Endpoints(emulator.url)
     api = GoogleApi(
         Context(Path(), {}, endpoints, Memory(), RetryPolicy(tries=1)),
         new_session(),
-        GivenSource(emulator.access_token(principal)),
+        GivenSource(emulator.access_token(principal, **options)),
     )
     return list(Check(setup, api=api, endpoints=endpoints).findings())
 
@@ -68,6 +69,19 @@ def test_a_complete_setup(emulator: Emulator) -> None:
     assert {finding.state for finding in findings} == {"ok"}
     asked = {seen.method for seen in emulator.requests if not seen.path.endswith(":getIamPolicy")}
     assert asked == {"GET"}
+
+
+def test_the_issuer_of_an_enterprise(emulator: Emulator) -> None:
+    issuer = f"{ISSUER}/octo-org"
+    emulator.cloud.put(replace(PROVIDER, issuer=issuer))
+    assert {finding.state for finding in check(emulator, replace(SETUP, issuer=issuer))} == {"ok"}
+
+
+def test_a_login_without_a_quota_project(emulator: Emulator) -> None:
+    """Nothing is missing: Google only counts the requests for another project."""
+    with pytest.raises(RegistryRefused, match="764086051850") as caught:
+        check(emulator, attributes={"client_project": "764086051850"})
+    assert caught.value.fix.endswith("gcloud auth application-default set-quota-project demo-project")
 
 
 def test_jobs_without_an_account(emulator: Emulator) -> None:

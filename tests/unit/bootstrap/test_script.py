@@ -84,6 +84,10 @@ def test_asks_github_for_ids_that_are_not_given(run: Run) -> None:
     code, log = run(as_script(make_setup("octo-org")), COMPLETE, {"users/octo-org": "echo 11"})
     assert code == 0
     assert "/workloadIdentityPools/github--octo-org/attribute.repository_owner_id/11" in log
+    tenant = make_setup("octo-org", issuer="https://token.actions.octo.ghe.com")
+    code, log = run(as_script(tenant), COMPLETE, {"--hostname octo.ghe.com users/octo-org": "echo 11"})
+    assert code == 0
+    assert "--issuer-uri=https://token.actions.octo.ghe.com" in log
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo", 'echo \'{"message": "Not Found"}\''])

@@ -20,6 +20,43 @@ def test_a_repository_on_github(github: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("issuer", "host"),
+    [
+        ("https://token.actions.githubusercontent.com", "github.com"),
+        ("https://token.actions.githubusercontent.com/octo-enterprise", "github.com"),
+        ("https://token.actions.octo.ghe.com/", "octo.ghe.com"),
+    ],
+)
+def test_issuers_of_github(issuer: str, host: str) -> None:
+    found = make_setup(f"https://{host}/octo-org/hello", issuer=issuer)
+    assert (found.issuer, found.host, found.github) == (issuer.rstrip("/"), host, "octo-org/hello")
+    assert {command.startswith(f"gh api --hostname {host} ") for _, command in found.ids.values()} == {
+        host != "github.com"
+    }
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "",
+        "https://example.com",
+        "http://token.actions.githubusercontent.com",
+        "https://token.actions.githubusercontent.com.example.com",
+        "https://token.actions.githubusercontent.com/a/b",
+        "https://token.actions.ghe.com",
+        "https://token.actions.a.b.ghe.com",
+        "https://token.actions.octo.ghe.com/octo",
+        "https://token-actions.octo.ghe.com",
+    ],
+)
+def test_refuses_issuers_of_others(issuer: str) -> None:
+    """Google would trust every token that such a server signs."""
+    with pytest.raises(BadInput, match="which is not an issuer of GitHub Actions") as caught:
+        make_setup(issuer=issuer)
+    assert caught.value.anchor == "bootstrap-names"
+
+
+@pytest.mark.parametrize(
     ("github", "options"),
     [
         ("", {}),
@@ -90,6 +127,10 @@ def test_each_setup_has_its_own_pool() -> None:
     assert len(set(pools)) == len(pools)
     assert all(re.fullmatch(r"(?!gcp-)[a-z0-9-]{4,32}", pool) for pool in pools)
     assert make_setup("Octo-Org/Hello").pool == pools[0]
+    tenants = [make_setup(issuer=f"https://token.actions.{name}.ghe.com").pool for name in ("octo", "octo-org")]
+    assert len({*pools, *tenants}) == len(pools) + 2
+    assert all(len(pool) <= 32 and pool.startswith("github--") for pool in [*pools, *tenants])
+    assert make_setup(issuer="https://token.actions.githubusercontent.com/octo").pool == pools[0]
 
 
 OURS = {"repository_id": "22", "repository_owner_id": "11", "environment": "release"}
@@ -142,3 +183,5 @@ def test_arguments_describe_the_setup() -> None:
         "--github-owner-id=11",
         "--github-repository-id=22",
     ]
+    tenant = "https://token.actions.octo.ghe.com"
+    assert make_setup(issuer=tenant).arguments[-1] == f"--issuer={tenant}"

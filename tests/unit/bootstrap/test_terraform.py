@@ -41,7 +41,9 @@ def test_account() -> None:
 
 
 def test_organisation() -> None:
-    found = read(github="octo-org")
+    found = read(github="octo-org", issuer="https://token.actions.octo.ghe.com")
+    (oidc,) = found["google_iam_workload_identity_pool_provider"]["oidc"]
+    assert oidc["issuer_uri"] == "https://token.actions.octo.ghe.com"
     assert set(found["variable"]) == {"github_owner_id"}
     assert "repository_id" not in found["google_iam_workload_identity_pool_provider"]["attribute_condition"]
 

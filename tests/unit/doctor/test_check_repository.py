@@ -16,6 +16,22 @@ def test_a_check_without_permission_breaks_nothing(look: Examine, server: Script
     assert [link.name for link in found.links if link.state == "not checked"] == ["repository", "permissions"]
 
 
+def test_a_login_without_a_quota_project_breaks_only_what_needs_the_api(look: Examine, server: ScriptedServer) -> None:
+    server.on("/us-central1-python.pkg.dev/demo-project", Reply(404))
+    api = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations/us-central1/repositories/python"
+    server.on(api, Reply(403, "Artifact Registry API has not been used in project 764086051850 before"))
+    found = look()
+    assert found.exit_code == 0
+    unchecked = [link for link in found.links if link.state == "not checked"]
+    assert [link.name for link in unchecked] == ["repository", "permissions"]
+    assert all("set-quota-project demo-project" in link.facts[-1] for link in unchecked)
+    for needs in ("sbom", "create-repository"):
+        broken = look({needs: "true"}).broken
+        assert broken
+        assert broken.failure
+        assert (broken.name, broken.failure.anchor) == ("repository", "quota-project")
+
+
 def test_names_both_causes_if_nothing_can_be_listed(look: Examine, server: ScriptedServer) -> None:
     project = "/artifactregistry.googleapis.com/v1/projects/demo-project/locations"
     server.on(project, Reply(403, "{}"))

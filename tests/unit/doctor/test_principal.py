@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from gar_publish.auth.tokens import GivenSource
@@ -18,6 +19,12 @@ def test_a_federated_identity(make: MakeCase, server: ScriptedServer) -> None:
     assert find_member(make(DIRECT)) == usual
     server.on(f"{IAM}/{PROVIDER}", answer(attributeMapping=mapping))
     assert find_member(make(DIRECT)) == f"principalSet://iam.googleapis.com/{POOL}/attribute.repository_id/42"
+
+
+def test_the_jobs_of_a_pool_that_bootstrap_made(make: MakeCase) -> None:
+    made = replace(DIRECT, provider=PROVIDER.replace("Pools/github/", "Pools/github--octo-org--hello/"))
+    pool = made.provider.partition("/providers/")[0]
+    assert find_member(make(made)) == f"principalSet://iam.googleapis.com/{pool}/attribute.repository_id/42"
 
 
 def test_the_account_of_a_key(make: MakeCase) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import requests
 
-from gar_publish.auth.tokens import GivenSource
+from gar_publish.auth.tokens import FreshSource, GivenSource, Token
 from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, said, why_failed
@@ -22,6 +22,14 @@ def test_a_call(api: GoogleApi, server: ScriptedServer) -> None:
     (seen,) = server.seen
     assert (seen.method, seen.path, json.loads(seen.body)) == ("POST", "/v1/x?a=b", {"c": 1})
     assert (seen.headers["Authorization"], seen.headers["X-Name"]) == ("Bearer ya29.given", "value")
+    assert "x-goog-user-project" not in seen.headers
+
+
+def test_the_quota_project_of_a_token(context: Context, session: requests.Session, server: ScriptedServer) -> None:
+    server.on("/", Reply(200, "{}"))
+    source = FreshSource("login", lambda _: Token("ya29.user", None, quota_project="my-project"))
+    GoogleApi(context, session, source).call("GET", server.url, what="ask")
+    assert server.seen[0].headers["x-goog-user-project"] == "my-project"
 
 
 @pytest.mark.parametrize("status", [302, 403, 404, 409])

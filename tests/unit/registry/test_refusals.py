@@ -84,7 +84,7 @@ def test_a_service_perimeter(words: str) -> None:
             403,
             "SERVICE_DISABLED",
             [
-                "The Artifact Registry API is disabled in this project.",
+                "The Artifact Registry API is disabled in the project p.",
                 "",
                 "enable the API\n  gcloud services enable artifactregistry.googleapis.com --project=p",
                 "api-disabled",
@@ -183,6 +183,41 @@ def test_a_service_perimeter(words: str) -> None:
 )
 def test_the_texts(status: int, body: str, says: list[str]) -> None:
     assert words(explain_refusal(answer(status, body), PYTHON, "upload")) == says
+
+
+DISABLED = "Artifact Registry API has not been used in project {} before or it is disabled."
+NO_QUOTA_PROJECT = (
+    '{"message": "Your application is authenticating by using local Application Default Credentials. The '
+    'artifactregistry.googleapis.com API requires a quota project, which is not set by default.", '
+    '"metadata": {"consumer": "projects/764086051850"}, "reason": "SERVICE_DISABLED"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "quota", "anchor", "what"),
+    [
+        (DISABLED.format("764086051850"), "", "quota-project", "for the project 764086051850, in which the API is"),
+        (NO_QUOTA_PROJECT, "", "quota-project", "764086051850, in which artifactregistry.googleapis.com is disabled"),
+        (DISABLED.format("123"), "other", "quota-project", "requests for the project 123, in which"),
+        (DISABLED.format("123"), "p", "api-disabled", "is disabled in the project 123."),
+        (DISABLED.format("123"), "", "api-disabled", "is disabled in the project 123."),
+        ('{"reason": "USER_PROJECT_DENIED"}', "p", "quota-project", "This login may not use its quota project, p."),
+        ("no", "other", "registry-403", "refuses to read (HTTP 403)"),
+    ],
+)
+def test_a_disabled_api_of_another_project_is_not_taken_for_this_one(
+    body: str, quota: str, anchor: str, what: str
+) -> None:
+    response = answer(403, body, "https://artifactregistry.googleapis.com/v1/projects/p")
+    if quota:
+        response.request.headers["x-goog-user-project"] = quota
+    failure = explain_refusal(response, PYTHON, "read")
+    assert failure.anchor == anchor
+    assert what in failure.what
+    if anchor == "quota-project":
+        assert "\n  gcloud auth application-default set-quota-project " in failure.fix
+    if anchor == "api-disabled":
+        assert failure.fix.endswith("--project=123")
 
 
 def test_reading_takes_another_role() -> None:

@@ -277,9 +277,7 @@ def test_a_switched_off_api(server: ScriptedServer, api: RepositoryApi, ask: Cal
     server.on(API, Reply(403, DISABLED))
     with pytest.raises(RegistryRefused, match="is disabled") as caught:
         ask(api)
-    assert caught.value.fix == (
-        "enable the API\n  gcloud services enable artifactregistry.googleapis.com --project=demo-project"
-    )
+    assert caught.value.fix == "enable the API\n  gcloud services enable artifactregistry.googleapis.com --project=1"
 
 
 def test_a_repository_is_described_if_this_identity_may_ask(server: ScriptedServer, api: RepositoryApi) -> None:

@@ -16,7 +16,7 @@ from gar_emulator.cloud.attachment_store import AttachmentStore
 from gar_emulator.cloud.changes import Changes
 from gar_emulator.cloud.keys import Identity, Keys
 from gar_emulator.cloud.package_store import PackageStore
-from gar_emulator.cloud.refusals import api, disabled, insufficient_scopes
+from gar_emulator.cloud.refusals import api, disabled, insufficient_scopes, user_project_denied
 from gar_emulator.world.iam import Binding, allowed, in_scope
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.world import Account, Pool, Project, Provider, Repository, World
@@ -137,7 +137,8 @@ class Cloud:
         """Return the caller of a Google API.
 
         Raises:
-            Refusal: 401, without a valid token; 403, if the project has disabled the API.
+            Refusal: 401, without a valid token; 403, if the project has disabled the API, or the caller may not use
+                the project that the request names for quotas, or names none.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
@@ -151,10 +152,22 @@ class Cloud:
         if who is None:
             raise api(401, f"Request had invalid authentication credentials. {EXPECTED}")
         request.scope["principal"] = who.principal
+        self._check_quota_project(request, who)
         if found := re.search(r"/projects/([^/:]+)(?:/serviceAccounts/([^/:]+))?", request.url.path):
             project = Account(found[2]).project if found[1] == "-" and found[2] else found[1]
             self.check_enabled(request.scope["host_match"][0], project)
         return who
+
+    def _check_quota_project(self, request: Request, who: Identity) -> None:
+        """Check the project whose quota a request uses: https://cloud.google.com/docs/quotas/quota-project"""
+        service, name = request.scope["host_match"][0], request.headers.get("x-goog-user-project", "")
+        project = self.project(name)
+        if project and self.permits(who, "serviceusage.services.use", project.resource):
+            self.check_enabled(service, name)
+        elif name:
+            raise user_project_denied(name, service)
+        elif who.client_project and self.switches.quota_project:
+            raise disabled(service, int(who.client_project))
 
     def check_enabled(self, service: str, project: str) -> None:
         """Check that a project (given by id or number) has not disabled a service.

@@ -30,11 +30,13 @@ class Identity:
         principal: `serviceAccount:EMAIL`, `user:EMAIL`, or `principal://…/subject/SUBJECT`.
         scopes: The OAuth scopes of the token.
         members: Every IAM member that includes this principal.
+        client_project: The number of the project whose program a user has logged in to; empty for others.
     """
 
     principal: str
     scopes: frozenset[str]
     members: frozenset[str] = field(repr=False)
+    client_project: str = ""
 
     @property
     def federated(self) -> bool:
@@ -49,7 +51,7 @@ def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, An
         members.add(f"{pool}/*")
         members.update(f"{pool}/group/{group}" for group in attributes.get("google.groups", ()))
         members.update(f"{pool}/{name}/{value}" for name, value in attributes.items() if name.startswith("attribute."))
-    return Identity(principal, scopes, frozenset(members))
+    return Identity(principal, scopes, frozenset(members), attributes.get("client_project", ""))
 
 
 class Keys:
@@ -103,11 +105,22 @@ class Keys:
         return jwt.encode({"job": dict(claims)}, self._secret, "HS256")
 
     def read_request_token(self, token: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._read(token).get("job")
+        return found
+
+    def refresh_token(self, user: str) -> str:
+        """Return the token of a user's login (an e-mail address)."""
+        return jwt.encode({"user": user}, self._secret, "HS256")
+
+    def read_refresh_token(self, token: str) -> str | None:
+        user: str | None = self._read(token).get("user")
+        return user
+
+    def _read(self, token: str) -> dict[str, Any]:
         try:
-            content = jwt.decode(token, self._secret, ["HS256"])
+            return jwt.decode(token, self._secret, ["HS256"])
         except jwt.InvalidTokenError:
-            return None
-        return cast("dict[str, Any]", content["job"])
+            return {}
 
     def id_token(self, claims: Mapping[str, Any]) -> str:
         return jwt.encode(dict(claims), self._github, "RS256", headers={"kid": self._key_id})

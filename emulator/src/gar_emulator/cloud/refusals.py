@@ -91,6 +91,24 @@ def disabled(service: str, number: int) -> Refusal:
     )
 
 
+def user_project_denied(project: str, service: str) -> Refusal:
+    """Return the error of a call that names a project for quotas which its caller may not use.
+
+    Seen in https://github.com/google-github-actions/auth/issues/250
+    """
+    return api(
+        403,
+        f"Caller does not have required permission to use project {project}. Grant the caller the "
+        "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, "
+        f"by visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
+        "Propagation of the new permission may take a few minutes.",
+        reason="USER_PROJECT_DENIED",
+        domain="googleapis.com",
+        service=service,
+        consumer=f"projects/{project}",
+    )
+
+
 def _activation(service: str, number: int) -> str:
     return f"https://console.developers.google.com/apis/api/{service}/overview?project={number}"
 

@@ -17,7 +17,7 @@ from gar_emulator.faults.faults import Faults
 from gar_emulator.server.app import App, Seen
 from gar_emulator.server.connections import Server, close, listen
 from gar_emulator.server.tls import make_context, write_bundle
-from gar_emulator.tokens import github
+from gar_emulator.tokens import github, oauth
 from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import CLOUD_PLATFORM
 from gar_emulator.world.world import Repository, World
@@ -176,6 +176,16 @@ class Emulator:
     def key_file(self, account: str) -> Path:
         self.cloud.keys.account_key(account)
         return self.cloud.keys.account_key_file(account)
+
+    def login(self, user: str, **more: str) -> dict[str, str]:
+        """Return the file of `gcloud auth application-default login` of a user, with more fields (quota_project_id)."""
+        return {
+            "type": "authorized_user",
+            "client_id": oauth.GCLOUD_CLIENT,
+            "client_secret": "no-secret",
+            "refresh_token": self.cloud.keys.refresh_token(user),
+            **more,
+        }
 
     # Faults
 

@@ -3,6 +3,7 @@
 https://docs.github.com/en/actions/reference/security/oidc
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,8 @@ from gar_emulator.cloud.refusals import Refusal
 
 HOST = "token.actions.githubusercontent.com"
 ISSUER = f"https://{HOST}"
+#: The issuers whose tokens the emulator signs: of github.com, of an enterprise there, and of tenants on ghe.com.
+ISSUERS = re.compile(rf"{re.escape(ISSUER)}(/[\w-]+)?|https://token\.actions\.[\w-]+\.ghe\.com")
 #: As opaque as the real address, which also has a query.
 REQUEST_PATH = "/emulator/00000000-0000-0000-0000-000000000000/_apis/distributedtask/hubs/Actions/idtoken"
 REQUEST_QUERY = "api-version=2.0"

@@ -1,9 +1,11 @@
-"""OAuth for service-account keys: access tokens in exchange for signed assertions.
+"""OAuth: access tokens in exchange for the signed assertions of service-account keys, or for a user's login.
 
 https://developers.google.com/identity/protocols/oauth2/service-account
+https://developers.google.com/identity/protocols/oauth2/native-app#offline
 The order of the checks is Google's (see docs/fidelity.md).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -13,10 +15,12 @@ from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.refusals import oauth
-from gar_emulator.world.iam import SCOPE
+from gar_emulator.world.iam import CLOUD_PLATFORM, SCOPE
 
 HOST = "oauth2.googleapis.com"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+#: The program that `gcloud auth application-default login` logs in to; its project's number comes first.
+GCLOUD_CLIENT = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
 AUDIENCES = (f"https://{HOST}/token", "https://accounts.google.com/o/oauth2/token")
 LIFETIME = 3599
 LONGEST = 3600
@@ -28,6 +32,8 @@ UNCHECKED: Any = {f"verify_{name}": False for name in ("aud", "exp", "nbf", "iat
 def routes(cloud: Cloud) -> list[Route]:
     async def token(request: Request) -> Response:
         form = await request.form()
+        if form.get("grant_type") == "refresh_token":
+            return _refreshed(cloud, {name: str(value) for name, value in form.items()})
         if form.get("grant_type") != GRANT:
             raise oauth(400, "unsupported_grant_type", "Invalid grant_type: " + str(form.get("grant_type", "")))
         email, scopes = check(cloud, str(form.get("assertion", "")))
@@ -39,6 +45,17 @@ def routes(cloud: Cloud) -> list[Route]:
         return JSONResponse({"access_token": access, "expires_in": LIFETIME, "token_type": "Bearer"})
 
     return [Route("/token", token, methods=["POST"])]
+
+
+def _refreshed(cloud: Cloud, form: Mapping[str, str]) -> Response:
+    user = cloud.keys.read_refresh_token(form.get("refresh_token", ""))
+    if user is None:
+        raise oauth(400, "invalid_grant", "Token has been expired or revoked.")
+    client = {"client_project": form.get("client_id", "").partition("-")[0]}
+    access = cloud.keys.access_token(f"user:{user}", frozenset({CLOUD_PLATFORM}), LIFETIME, client)
+    return JSONResponse(
+        {"access_token": access, "expires_in": LIFETIME, "scope": CLOUD_PLATFORM, "token_type": "Bearer"}
+    )
 
 
 def check(cloud: Cloud, assertion: str) -> tuple[str, frozenset[str]]:

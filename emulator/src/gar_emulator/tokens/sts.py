@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.refusals import oauth
-from gar_emulator.tokens.github import ISSUER
+from gar_emulator.tokens.github import ISSUERS
 from gar_emulator.tokens.oauth import UNCHECKED
 from gar_emulator.world.world import Provider
 
@@ -126,7 +126,7 @@ def verify(cloud: Cloud, provider: Provider, audience: str, token: str) -> dict[
             "invalid_grant",
             f"The issuer in ID Token {issuer} does not match the expected ones: {provider.issuer}",
         )
-    if not provider.jwks and issuer != ISSUER:
+    if not provider.jwks and not ISSUERS.fullmatch(issuer):
         raise oauth(400, "invalid_grant", "Error connecting to the given credential's issuer.")
     keys = jwt.PyJWKSet.from_dict(json.loads(provider.jwks) if provider.jwks else cloud.keys.github_jwks)
     try:

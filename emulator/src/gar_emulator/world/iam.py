@@ -42,7 +42,8 @@ _PROJECT = frozenset({"resourcemanager.projects.get"})
 _PROJECT_POLICY = _all("resourcemanager.projects", *_POLICY)
 _IMPERSONATE = frozenset({"iam.serviceAccounts.getAccessToken"})
 _SERVICES_READ = _all("serviceusage.services", "get", "list")
-_SERVICES = _SERVICES_READ | _all("serviceusage.services", "disable", "enable")
+_CONSUMER = _SERVICES_READ | _all("serviceusage.services", "use")
+_SERVICES = _CONSUMER | _all("serviceusage.services", "disable", "enable")
 _POOLS_READ = _all("iam.workloadIdentityPools", "get", "list") | _all(
     "iam.workloadIdentityPoolProviders", "get", "list"
 )
@@ -76,6 +77,7 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/iam.workloadIdentityUser": _IMPERSONATE,
     "roles/resourcemanager.projectIamAdmin": _PROJECT | _PROJECT_POLICY,
     "roles/serviceusage.serviceUsageAdmin": _SERVICES,
+    "roles/serviceusage.serviceUsageConsumer": _CONSUMER,
     "roles/serviceusage.serviceUsageViewer": _SERVICES_READ,
 }
 

@@ -24,6 +24,7 @@ class Switches:
         max_upload_size: The largest file in bytes; 0 = no limit.
         missing_repository: `by-rights` (404 if the caller has the permission on the project, else 403), `403` or `404`.
         operation_seconds: Seconds until a long-running operation is done and has taken effect.
+        quota_project: Whether Google's APIs refuse a user's login that names no project with `x-goog-user-project`.
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
         repository_delay: Seconds until the Python host knows a new repository.
         requires_python: Whether the index has `data-requires-python`.
@@ -48,6 +49,7 @@ class Switches:
     max_upload_size: int = 0
     missing_repository: str = "by-rights"
     operation_seconds: float = 0.0
+    quota_project: bool = True
     read_only_scope: bool = True
     repository_delay: float = 0.0
     requires_python: bool = True
