@@ -30,11 +30,13 @@ class Identity:
         principal: `serviceAccount:EMAIL`, `user:EMAIL`, or `principal://…/subject/SUBJECT`.
         scopes: The OAuth scopes of the token.
         members: Every IAM member that includes this principal.
+        attributes_size: The bytes of all mapped attributes together.
     """
 
     principal: str
     scopes: frozenset[str]
     members: frozenset[str] = field(repr=False)
+    attributes_size: int = 0
 
     @property
     def federated(self) -> bool:
@@ -49,7 +51,8 @@ def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, An
         members.add(f"{pool}/*")
         members.update(f"{pool}/group/{group}" for group in attributes.get("google.groups", ()))
         members.update(f"{pool}/{name}/{value}" for name, value in attributes.items() if name.startswith("attribute."))
-    return Identity(principal, scopes, frozenset(members))
+    size = sum(len(str(value).encode()) for value in attributes.values())
+    return Identity(principal, scopes, frozenset(members), size)
 
 
 class Keys:
