@@ -155,8 +155,10 @@ def test_reader_cannot_upload(local: Local, wheel: Path) -> None:
         ("empty", ""),
         (
             "detailed",
-            'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
-            '"projects/demo-project/locations/us-central1/repositories/python" (or it may not exist)\n',
+            (
+                'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
+                '"projects/demo-project/locations/us-central1/repositories/python" (or it may not exist)\n'
+            ),
         ),
     ],
 )
