@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD
 from tests.unit.doctor.conftest import Examine, answer
 from tests.unit.servers import Reply, ScriptedServer
 
