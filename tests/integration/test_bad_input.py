@@ -357,22 +357,14 @@ CREDENTIALS = {
 
 REGISTRY = {
     "reader": Bad(
-        6, "registry-403", "us-central1-python.pkg.dev refuses to upload (HTTP 403)",
+        6, "registry-403", "This identity may not upload to us-central1/demo-project/python",
         "add-iam-policy-binding python --location=us-central1 --project=demo-project",
-        who="--access-token reader.token", shows="artifactregistry.repositories.uploadArtifacts",
-    ),
-    "stranger": Bad(
-        6, "registry-403", "us-central1-python.pkg.dev refuses to read (HTTP 403)", "roles/artifactregistry.reader",
-        who="--credentials-json stranger.json",
+        who="--access-token reader.token", shows="The caller does not have permission.",
     ),
     "missing repository": Bad(
         6, "repository-missing", "The repository us-central1/demo-project/pithon does not exist",
         "gcloud artifacts repositories create pithon --repository-format=python",
         where="--repository us-central1/demo-project/pithon", who="--access-token owner.token",
-    ),
-    "missing repository, hidden from the identity": Bad(
-        6, "registry-403", "refuses to read (HTTP 403)", "add-iam-policy-binding pithon",
-        where="--repository us-central1/demo-project/pithon",
     ),
     "unknown location": Bad(
         6, "repository-missing", "The repository us-central9/demo-project/python does not exist",

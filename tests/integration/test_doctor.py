@@ -55,6 +55,7 @@ BINDINGS = {
     ),
     "owner": (f"{JOBS}/attribute.repository_owner/octo-org", IMPERSONATOR, ACCOUNT),
     "repository": (f"{JOBS}/attribute.repository/octo-org/hello", IMPERSONATOR, ACCOUNT),
+    "job": (f"{JOBS}/attribute.repository/octo-org/hello", "roles/artifactregistry.writer", PYTHON),
     "capitals": (f"{JOBS}/attribute.repository/Octo-Org/hello", IMPERSONATOR, ACCOUNT),
 }
 
@@ -73,7 +74,7 @@ class Planted:
         cause: Part of the cause, or of the first sentence.
         manual: The kind of fix that the test makes itself; without one, it applies the commands and inputs of the fix.
             With "clock", it removes the fault: no test may set this machine's clock.
-        credential: "account", "key" or "expired token".
+        credential: "account", "job" (its own identity), "key" or "expired token".
         viewer: Whether the cause is found only with credentials on the machine that may read IAM.
         bindings: The role bindings, by their names in `BINDINGS`.
         absent: Whether the repository is missing.
@@ -166,8 +167,9 @@ class Scene:
                 given = dict(re.findall(r"`([a-z-]+): (\S+)`", failure.fix))
                 assert commands or given, failure.fix
                 self.inputs |= given
+                location, _, name = self.inputs["repository"].split("/")
                 for command in commands:
-                    self.run(command)
+                    self.run(command.replace("REPOSITORY", name).replace("LOCATION", location))
 
     def run(self, command: str) -> str:
         """Run a command with the real gcloud, as the project's owner."""
@@ -207,6 +209,8 @@ def prepared(planted: Planted, emulator: Emulator, folder: Path, gcloud: Callabl
             inputs["credentials-json"] = json.dumps(emulator.key(PUBLISHER))
         case "expired token":
             inputs["access-token"] = emulator.access_token(PUBLISHER, lifetime=-60)
+        case "job":
+            inputs["workload-identity-provider"] = PROVIDER
         case _:
             inputs |= {"workload-identity-provider": PROVIDER, "service-account": PUBLISHER}
     environment = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "NO_GCE_CHECK": "true"}
@@ -319,11 +323,8 @@ class TestWhatElseARunNeeds:
         scene = plant(replace(self.PLANTED, repositories=[development], inputs=inputs))
         broken, failure = seen(scene)
         assert (broken.name, failure.anchor) == ("source", "registry-403")
-        assert (
-            "there is no repository dev in us-central1, or the identity lacks roles/artifactregistry.reader"
-            in failure.cause
-        )
-        scene.fix(failure, broken.commands)
+        assert failure.what == f"No Python repository dev in us-central1 that {PUBLISHER} can see."
+        scene.fix(failure, [each.replace("REPOSITORY", "dev") for each in broken.commands])
         again = scene.examine()
         assert again.broken is None
         assert next(link for link in again.links if link.name == "source").state == "ok"
@@ -375,7 +376,7 @@ class TestFrontDoors:
         step = hello.action({**given, "doctor": doctor})
         assert step.code == 6
         failure, _, found = step.summary.partition("### gar-publish doctor")
-        assert "(HTTP 403)" in failure
+        assert "No Python repository other in us-central1 that this identity can see." in failure
         assert bool(found) == (doctor == "true") == ("x Permissions: broken" in step.log)
         assert ("| ❌ Permissions | broken |" in found) == (doctor == "true")
         assert len(step.errors) == 1

@@ -60,8 +60,8 @@ def _token(credentials: Any, session: requests.Session) -> str:
 
 
 def _reaches_the_index(emulator: Emulator, session: requests.Session, token: str) -> str:
-    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
-    assert session.get(url, auth=("oauth2accesstoken", token)).status_code == 200
+    url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/hello/"
+    assert session.get(url, auth=("oauth2accesstoken", token)).status_code == 404  # it can read, and there is no hello
     return emulator.requests[-1].principal
 
 

@@ -40,6 +40,7 @@ def test_account_is_created_disabled_enabled_and_deleted(local: Local) -> None:
 
 
 def test_disabled_account_cannot_publish(local: Local) -> None:
+    local.emulator.cloud.switch(root_index=True)
     token = local.token()
     assert local.get("/demo-project/python/simple/", token).status_code == 200
     call(local, "POST", f"{ACCOUNTS}/{PUBLISHER}:disable")

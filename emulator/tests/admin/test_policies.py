@@ -88,6 +88,7 @@ def test_invalid_policy_is_refused(local: Local, policy: Any) -> None:
 
 def test_removed_role_is_gone(local: Local) -> None:
     host = "artifactregistry.googleapis.com"
+    local.emulator.cloud.switch(root_index=True)
     token = local.token()
     index = "/demo-project/python/simple/"
     assert local.get(index, token).status_code == 200

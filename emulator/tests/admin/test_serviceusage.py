@@ -82,6 +82,7 @@ def test_disabled_api_is_refused(local: Local, method: str, host: str, path: str
 def test_disabled_hosts_without_bearer_tokens(local: Local) -> None:
     exchange = local.exchange("anything")
     assert (exchange.status_code, exchange.json()["error"]["details"][0]["reason"]) == (403, "SERVICE_DISABLED")
-    index = local.get("/demo-project/python/simple/", local.token())
+    local.emulator.cloud.switch(texts="detailed")
+    index = local.get("/demo-project/python/simple/any/", local.token())
     assert index.status_code == 403
     assert index.text.startswith("Artifact Registry API has not been used in project 123456789012 before")

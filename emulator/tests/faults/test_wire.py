@@ -21,6 +21,12 @@ METADATA = {"Metadata-Flavor": "Google"}
 
 
 @pytest.fixture
+def local(start: Callable[..., Local]) -> Local:
+    """An emulator with an index of all packages."""
+    return start(root_index=True)
+
+
+@pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     return make_wheel(tmp_path, content="x" * 1000)
 

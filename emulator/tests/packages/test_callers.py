@@ -13,6 +13,12 @@ SIMPLE = "/demo-project/python/simple/"
 
 
 @pytest.fixture
+def local(start: Callable[..., Local]) -> Local:
+    """An emulator with an index of all packages, which shows whether a caller can read."""
+    return start(root_index=True)
+
+
+@pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     return make_wheel(tmp_path, "my-pkg")
 
@@ -58,6 +64,17 @@ def test_federated_token(local: Local, wheel: Path) -> None:
     assert local.get(SIMPLE, token).status_code == 401
 
 
+def test_long_attributes_of_a_federated_token(local: Local, wheel: Path) -> None:
+    job = local.id_token(environment="release", ref=f"refs/heads/{'x' * 200}")
+    token = local.exchange(job).json()["access_token"]
+    for answer in (local.upload(wheel, token), local.get(SIMPLE, token)):
+        assert (answer.status_code, answer.text) == (400, "Request contains an invalid argument.\n")
+    local.emulator.cloud.switch(attributes_limit=0)
+    assert local.upload(wheel, token).status_code == 200
+
+
 def test_disabled_account(start: Callable[..., Local], default: World) -> None:
-    local = start(replace(default, accounts=tuple(replace(item, disabled=True) for item in default.accounts)))
+    local = start(
+        replace(default, accounts=tuple(replace(item, disabled=True) for item in default.accounts)), root_index=True
+    )
     assert local.get(SIMPLE, local.token()).status_code == 401

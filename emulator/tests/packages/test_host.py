@@ -11,10 +11,13 @@ from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
 
 SIMPLE = "/demo-project/python/simple/"
-DENIED = (
-    'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
-    '"projects/demo-project/locations/us-central1/repositories/python" (or it may not exist)\n'
-)
+DENIED = "The caller does not have permission.\n"
+
+
+@pytest.fixture
+def local(start: Callable[..., Local]) -> Local:
+    """An emulator with an index of all packages, which shows whether a caller can read."""
+    return start(root_index=True)
 
 
 @pytest.fixture
@@ -40,10 +43,10 @@ def test_uploaded_file_can_be_downloaded(local: Local, wheel: Path) -> None:
 
 def test_duplicate_is_refused_whatever_its_contents(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token())
-    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists\n")
+    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists.\n")
     first = wheel.read_bytes()
     make_wheel(wheel.parent, "my-pkg", content="other = 1")
-    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists\n")
+    assert _said(local.upload(wheel, local.token())) == (400, "Requested entity already exists.\n")
     assert local.emulator.read(wheel.name) == first
 
 
@@ -138,12 +141,30 @@ def test_no_credentials(local: Local, wheel: Path) -> None:
     answer = local.upload(wheel)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
-    assert answer.text.startswith("Unauthenticated request.")
+    assert answer.text == "The request does not have valid authentication credentials.\n"
 
 
 def test_reader_cannot_upload(local: Local, wheel: Path) -> None:
     assert _said(local.upload(wheel, local.token(READER))) == (403, DENIED)
     assert local.get(SIMPLE, local.token(READER)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ("empty", ""),
+        (
+            "detailed",
+            (
+                'Permission "artifactregistry.repositories.uploadArtifacts" denied on resource '
+                '"projects/demo-project/locations/us-central1/repositories/python" (or it may not exist)\n'
+            ),
+        ),
+    ],
+)
+def test_texts_are_a_switch(local: Local, wheel: Path, texts: str, says: str) -> None:
+    local.emulator.cloud.switch(texts=texts)
+    assert _said(local.upload(wheel, local.token(READER))) == (403, says)
 
 
 def test_other_account_can_do_nothing(local: Local, wheel: Path) -> None:
@@ -184,8 +205,7 @@ def test_anonymous_caller_can_read_a_public_repository(
 )
 def test_missing_repository_is_hidden(local: Local, wheel: Path, repository: str) -> None:
     answer = local.upload(wheel, local.token(), repository=repository)
-    assert answer.status_code == 403
-    assert answer.text.endswith("(or it may not exist)\n")
+    assert _said(answer) == (403, DENIED)
     local.emulator.cloud.switch(missing_repository="404")
     assert local.upload(wheel, local.token(), repository=repository).status_code == 404
 
@@ -197,7 +217,7 @@ def test_missing_repository_is_404_with_the_permission_on_the_project(
     local = start(replace(default, bindings=(*default.bindings, writer)))
     token = local.token("user:dev@example.com")
     answer = local.upload(wheel, token, repository="us-central1/demo-project/none")
-    assert _said(answer) == (404, 'Repository "none" not found\n')
+    assert _said(answer) == (404, "Requested entity was not found.\n")
     local.emulator.cloud.switch(missing_repository="403")
     assert local.upload(wheel, token, repository="us-central1/demo-project/none").status_code == 403
 
@@ -225,7 +245,7 @@ def test_new_repository_is_known_after_a_delay(
 def test_only_standard_python_repositories_accept_uploads(
     start: Callable[..., Local], default: World, wheel: Path, other: Repository, read: int
 ) -> None:
-    local = start(replace(default, repositories=(other,)))
+    local = start(replace(default, repositories=(other,)), root_index=True)
     assert local.upload(wheel, local.token()).status_code == 400
     assert local.get(SIMPLE, local.token()).status_code == read
     local.emulator.cloud.switch(wrong_repository_status=404)
@@ -240,6 +260,12 @@ def test_missing_package_and_file(local: Local, wheel: Path) -> None:
     local.upload(wheel, local.token())
     assert local.get(f"/demo-project/python/other/{wheel.name}", local.token()).status_code == 404
     assert local.get("/demo-project/python/", local.token()).status_code in {404, 405}
+
+
+def test_there_is_no_index_of_all_packages(start: Callable[..., Local]) -> None:
+    local = start()
+    for path in (SIMPLE, SIMPLE.removesuffix("/")):
+        assert {local.get(path).status_code, local.get(path, local.token()).status_code} == {404}
 
 
 def test_index_delay(start: Callable[..., Local], wheel: Path, clock: Clock) -> None:

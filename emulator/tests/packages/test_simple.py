@@ -23,6 +23,12 @@ class Links(html.parser.HTMLParser):
 
 
 @pytest.fixture
+def local(start: Callable[..., Local]) -> Local:
+    """An emulator with an index of all packages, which shows whether a caller can read."""
+    return start(root_index=True)
+
+
+@pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     return make_wheel(tmp_path, "my-pkg")
 

@@ -26,6 +26,7 @@ def test_unknown_path_is_not_found(local: Local, path: str) -> None:
 
 
 def test_requests_are_recorded_without_secrets(local: Local) -> None:
+    local.emulator.cloud.switch(root_index=True)
     token = local.token()
     local.get("/demo-project/python/simple/?secret=x", token)
     local.get("/demo-project/python/simple/")

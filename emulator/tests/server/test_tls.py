@@ -45,7 +45,9 @@ def test_address_and_exports(emulator: Emulator) -> None:
     with requests.Session() as session:
         session.trust_env = False
         session.verify = exports["REQUESTS_CA_BUNDLE"]
-        assert session.get(f"{emulator.url}/us-central1-python.pkg.dev/demo-project/python/simple/").status_code == 401
+        assert (
+            session.get(f"{emulator.url}/us-central1-python.pkg.dev/demo-project/python/simple/any/").status_code == 401
+        )
         assert session.get(emulator.plain_url).headers["Metadata-Flavor"] == "Google"
 
 

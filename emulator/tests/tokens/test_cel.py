@@ -87,8 +87,8 @@ def test_subject_has_at_most_127_bytes() -> None:
     admit(PROVIDER, {"sub": "é" * 63}, 401)
     assert _refusal(PROVIDER, {"sub": "é" * 64}) == (
         400,
-        "invalid_grant",
-        "The size of mapped attribute exceeds the 127 bytes limit.",
+        "invalid_request",
+        "The size of mapped attribute google.subject exceeds the 127 bytes limit.",
     )
 
 

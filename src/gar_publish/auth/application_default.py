@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
+
 from gar_publish.auth import gcloud, metadata_server, service_account_key, workload_identity
 from gar_publish.auth.exchange import Exchange, refresh
 from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, FreshSource, Token, TokenSource
+from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure
 from gar_publish.urls import refuse_plain_http
 
@@ -37,7 +40,7 @@ def open_ambient(exchange: Exchange) -> TokenSource:
         return open_file(file, exchange)
     if base := metadata_server.find(exchange):
         return metadata_server.MetadataSource(
-            "metadata server", lambda scope: metadata_server.fetch(base, exchange, scope)
+            metadata_server.KIND, lambda scope: metadata_server.fetch(base, exchange, scope)
         )
     if real and (program := gcloud.find(environment)):
         source = FreshSource(
@@ -95,6 +98,23 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
 
     # The scopes of a login are those that the user consented to.
     return FreshSource(f"credentials file ({kind})", fetch, narrows=kind != "authorized_user")
+
+
+def find_account(kind: str, context: Context, session: requests.Session) -> str | None:
+    """Return the service account of this machine's credentials, if a file or the metadata server names one.
+
+    Args:
+        kind: The kind of the opened source, if it is open.
+        context: Where the run happens.
+        session: Asks the metadata server.
+    """
+    if path := context.environment.get(VARIABLE):
+        try:
+            info = json.loads(Path(path).read_text("utf-8-sig"))
+            return str(info.get("client_email") or _impersonated(info)) or None
+        except (OSError, ValueError, AttributeError):
+            return None
+    return metadata_server.find_account(context, session) if kind == metadata_server.KIND else None
 
 
 def _read(path: Path) -> Mapping[str, Any]:

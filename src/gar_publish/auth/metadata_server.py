@@ -15,13 +15,16 @@ import requests
 
 from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import FreshSource, Token
+from gar_publish.context import Context
 from gar_publish.errors import CredentialsFailure, Failure
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.retry import with_retries
+from gar_publish.transport.session import is_success
 
+KIND = "metadata server"
 HEADERS = {"Metadata-Flavor": "Google"}
 NO_PROXY: dict[str, Any] = {"http": None, "all": None}
-ACCOUNT_PATH = "computeMetadata/v1/instance/service-accounts/default/email"
+_ACCOUNT_PATH = "computeMetadata/v1/instance/service-accounts/default/email"
 _PING_TIMEOUTS = (1.5, 1.0)
 """Seconds for a connection, and for an answer. A lost SYN is sent again after a second (RFC 6298, section 2.1)."""
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, getattr(errno, "EHOSTDOWN", None)}
@@ -75,6 +78,16 @@ def find(exchange: Exchange) -> str | None:
 def address(endpoints: Endpoints, environment: Mapping[str, str]) -> str:
     """Return the base URL that a metadata server would have."""
     return endpoints.emulator or f"http://{environment.get('GCE_METADATA_HOST') or '169.254.169.254'}"
+
+
+def find_account(context: Context, session: requests.Session) -> str | None:
+    """Return the address of the attached account, if the server tells it at once."""
+    url = f"{address(context.endpoints, context.environment)}/{_ACCOUNT_PATH}"
+    try:
+        answer = session.get(url, headers=HEADERS, proxies=NO_PROXY, timeout=_PING_TIMEOUTS, allow_redirects=False)
+    except requests.RequestException:
+        return None
+    return answer.text.strip() if is_success(answer) and "@" in answer.text else None
 
 
 def _errno(error: requests.ConnectionError) -> int | None:

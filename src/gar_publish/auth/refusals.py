@@ -36,6 +36,10 @@ class Service:
 
 _DESCRIBE = "gcloud iam workload-identity-pools providers describe {provider}"
 _UPDATE = "gcloud iam workload-identity-pools providers update-oidc {provider}"
+_SHORT_CLAIMS = (
+    "google.subject=assertion.repository_id,attribute.repository=assertion.repository,"
+    "attribute.repository_id=assertion.repository_id,attribute.repository_owner_id=assertion.repository_owner_id"
+)
 _DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
 _PERIMETER = Reason(
     "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
@@ -128,9 +132,7 @@ STS = Service(
             "the attribute that is mapped to google.subject is longer than Google's limit of 127 bytes: "
             "GitHub's `sub` has the names of the repository and the branch",
             "map a shorter attribute; this replaces the whole mapping, so add the other attributes that you use\n"
-            f"  {_UPDATE} --attribute-mapping='google.subject=assertion.repository_id,"
-            "attribute.repository=assertion.repository,attribute.repository_id=assertion.repository_id,"
-            "attribute.repository_owner_id=assertion.repository_owner_id'",
+            f"  {_UPDATE} --attribute-mapping='{_SHORT_CLAIMS}'",
             "subject-too-long",
         ),
         Reason(
@@ -314,6 +316,11 @@ def _message(response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return harmless(text)[:1000]
+
+
+def to_map_short_claims(provider: str) -> str:
+    """Return the command with which a provider maps only claims that are short."""
+    return f"{_UPDATE.format(provider=provider)} --attribute-mapping='{_SHORT_CLAIMS}'"
 
 
 def project_of(account: str) -> str:

@@ -4,8 +4,18 @@ import requests
 
 from gar_publish.auth.tokens import FreshSource, GivenSource, TokenSource
 from gar_publish.context import Context
-from gar_publish.settings.credential import Ambient, Credential, Federation, GivenToken, Key, KeyPassword
+from gar_publish.settings.credential import Ambient, Credential, Federation, GivenToken, Key, KeyPassword, member
 from gar_publish.settings.index_url import KEY_USER
+
+
+def find_member(credential: Credential, source: TokenSource, context: Context, session: requests.Session) -> str:
+    """Return the name that IAM has for a credential's identity, or the word MEMBER if only Google knows it."""
+    if isinstance(credential, Ambient):
+        from gar_publish.auth import application_default
+
+        if account := application_default.find_account(source.kind, context, session):
+            return f"serviceAccount:{account}"
+    return member(credential, context.environment)
 
 
 def open_source(credential: Credential, context: Context, session: requests.Session) -> TokenSource:

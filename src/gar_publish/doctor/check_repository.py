@@ -10,18 +10,17 @@ from gar_publish.doctor.conditions import quoted
 from gar_publish.doctor.principal import find_member
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.access import Access, open_for_reading
-from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, WRITER, explain_denial
 from gar_publish.settings.credential import KeyPassword
 from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import OPTIONS
 
-READER = "roles/artifactregistry.reader"
-WRITER = "roles/artifactregistry.writer"
 _ATTACH = tuple(
     f"artifactregistry.{name}"
     for name in ("attachments.create", "attachments.get", "files.download", "files.update", "files.upload")
 )
 """The permissions that `registry/attachments.py` needs."""
+_NOT_ALLOWED = RegistryRefused("The API does not grant the permission.", anchor="registry-403")
 _ANY = "gar-publish"
 """A package to look up in an index; it need not exist."""
 
@@ -59,7 +58,7 @@ def check_permissions(case: Case, facts: list[str]) -> None:
         raise NotChecked("the API does not say; the upload will show")
     facts += [f"{name}: {'granted' if name in granted else 'not granted'}" for name in (UPLOAD, DOWNLOAD)]
     if UPLOAD not in granted:
-        raise _explain_upload(case, repository, reads=DOWNLOAD in granted)
+        raise _explain_upload(case, repository, granted)
     if case.evidence:
         _check_evidence(case, repository, facts)
 
@@ -78,7 +77,14 @@ def check_source(case: Case, facts: list[str]) -> None:
     with _quota_project_optional(case):
         granted = api.permitted((DOWNLOAD,))
     if granted is not None and DOWNLOAD not in granted:
-        raise _lacks(case, source, "read", READER, exists=api.takes_uploads())
+        raise explain_denial(
+            _NOT_ALLOWED,
+            source,
+            find_member(case),
+            publishes=False,
+            exists=api.takes_uploads(),
+            granted=granted,
+        )
     Access(case.source, source, case.index_token, case.context, case.session).files(_ANY)
     facts.append(f"{source} can be read")
 
@@ -91,7 +97,15 @@ def check_index(case: Case, facts: list[str]) -> None:
     """
     if case.credential is None:
         raise NotChecked("there is no credential to read with")
-    access = open_for_reading(case.target, case.credential, case.index_token, case.context, case.session)
+    try:
+        access = open_for_reading(
+            case.target, case.credential, case.index_token, case.context, case.session, publishes=True
+        )
+    except RegistryRefused as failure:
+        if failure.anchor == "attributes-too-long":
+            sizes = {name: len(str(value).encode()) for name, value in case.claims.items()}
+            facts += [f"{name} has {sizes[name]} bytes" for name in sorted(sizes, key=sizes.__getitem__)[-3:]]
+        raise
     facts.append("can be read")
     token = access.install_token()
     if token:
@@ -148,22 +162,21 @@ def _check_evidence(case: Case, repository: Repository, facts: list[str]) -> Non
         return
     facts += [f"{name}: {'granted' if name in granted else 'not granted'}" for name in _ATTACH]
     if missing := [name for name in _ATTACH if name not in granted]:
-        failure = _lacks(case, repository, "attach evidence in", WRITER, exists=True)
-        raise failure.because(
+        member = find_member(case)
+        raise RegistryRefused(
+            f"{member if '@' in member else 'This identity'} may not attach evidence in {repository}.",
             cause=f"the identity lacks {', '.join(missing)}, which `sbom` and `provenance` need",
-            fix=failure.fix,
+            fix=f"grant the role\n  {repository.to_grant(quoted(member), WRITER)}",
             anchor="evidence-403",
         )
 
 
-def _explain_upload(case: Case, repository: Repository, *, reads: bool) -> Failure:
-    failure = _lacks(case, repository, "upload to", WRITER, exists=reads or bool(case.described))
-    if reads:
-        return failure.because(
-            cause=f"the identity has only {READER}, so it can download but not upload",
-            fix=failure.fix,
-            anchor="registry-403",
-        )
+def _explain_upload(case: Case, repository: Repository, granted: set[str]) -> Failure:
+    failure = explain_denial(
+        _NOT_ALLOWED, repository, find_member(case), publishes=True, exists=bool(case.described), granted=granted
+    )
+    if granted:
+        return failure
     if not case.described and (moved := why_name.explain_location(failure, case, repository)):
         return moved
     for name in why_name.list_others(case, repository):
@@ -174,23 +187,3 @@ def _explain_upload(case: Case, repository: Repository, *, reads: bool) -> Failu
                 anchor="registry-403",
             )
     return failure
-
-
-def _lacks(case: Case, repository: Repository, verb: str, role: str, *, exists: bool) -> Failure:
-    """Return the failure of a publisher who lacks a role; one that is not known to exist may also be missing."""
-    member = find_member(case)
-    what = f"{member if '@' in member else 'This identity'} may not {verb} {repository}."
-    grant = f"grant the role\n  {repository.to_grant(quoted(member), role)}"
-    if exists:
-        return RegistryRefused(
-            what, cause=f"the identity lacks {role} on this repository", fix=grant, anchor="registry-403"
-        )
-    create = f"if the repository does not exist, create it\n  {repository.to_create()}\n" if role == WRITER else ""
-    return RegistryRefused(
-        what,
-        cause=f"there is no repository {repository.name} in {repository.location}, or the identity lacks {role} on it: "
-        "Google's answer is the same for both",
-        fix="check whether the repository exists, in another location or under another name\n"
-        f"  gcloud artifacts repositories list --project={repository.project}\n{create}{grant}",
-        anchor="registry-403",
-    )

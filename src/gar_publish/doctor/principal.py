@@ -3,18 +3,11 @@
 https://cloud.google.com/iam/docs/principal-identifiers
 """
 
-import json
-from pathlib import Path
-
-import requests
-
-from gar_publish.auth.application_default import VARIABLE
-from gar_publish.auth.metadata_server import ACCOUNT_PATH, HEADERS, NO_PROXY, address
+from gar_publish.auth.application_default import find_account
 from gar_publish.doctor import conditions
 from gar_publish.doctor.case import Case
 from gar_publish.settings import credential
 from gar_publish.settings.credential import Ambient, Federation
-from gar_publish.transport.session import is_success
 
 
 def find_member(case: Case) -> str:
@@ -36,18 +29,4 @@ def find_member(case: Case) -> str:
 
 def find_attached_account(case: Case) -> str | None:
     """Return the account of the machine's own credentials, if a key or the metadata server names one."""
-    if path := case.context.environment.get(VARIABLE):
-        try:
-            info = json.loads(Path(path).read_text("utf-8-sig"))
-        except (OSError, ValueError):
-            return None
-        account = info.get("client_email") if isinstance(info, dict) else None
-        return account if isinstance(account, str) else None
-    if case.source is None or case.source.kind != "metadata server":
-        return None
-    url = f"{address(case.context.endpoints, case.context.environment)}/{ACCOUNT_PATH}"
-    try:
-        answer = case.session.get(url, headers=HEADERS, proxies=NO_PROXY, allow_redirects=False)
-    except requests.RequestException:
-        return None
-    return answer.text.strip() if is_success(answer) and "@" in answer.text else None
+    return find_account(case.source.kind if case.source else "", case.context, case.session)

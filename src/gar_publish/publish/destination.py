@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, Unreachable
+from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, FileRefused, RegistryRefused, Unreachable
 from gar_publish.projects.find import Project
 from gar_publish.registry.access import Access, open_access
 from gar_publish.registry.google_api import GoogleApi
@@ -62,6 +63,8 @@ class Destination:
         self._readers = readers
         self._session = session
         self._is_new = False
+        self._lock = Lock()
+        self._refusal: Failure | None = None
         self._access = readers.submit(self._open_access)
         self._checked = readers.submit(self._check_repository)
         self._listed = {each.name: readers.submit(self._list, each.name) for each in projects if each.name}
@@ -72,17 +75,19 @@ class Destination:
 
     def check(self) -> None:
         """Raise Failure if it is known already that nothing can be published."""
-        futures: list[Future[Any]] = [self._access, self._checked, *self._listed.values()]
+        futures: list[Future[Any]] = [self._access, self._checked]
+        if self._checked.done() and not self._is_new:
+            futures += self._listed.values()
         for asked in futures:
             failure = asked.exception() if asked.done() else None
             if isinstance(failure, Failure) and (asked is self._checked or not isinstance(failure, OF_ONE_FILE)):
-                raise failure
+                raise self.explain(failure)
 
     def files(self, name: str) -> Mapping[str, IndexFile]:
         """Return the files of a project in the index, once it is known that the repository takes uploads."""
         self._checked.result()
         listed = None if self._is_new else self._listed.get(name)  # those requests came before the repository
-        return listed.result() if listed else self._once_known(lambda: self._list(name))
+        return self._explained(listed.result if listed else lambda: self._list(name))
 
     def upload(self, distribution: Distribution) -> PublishedFile:
         """Upload a file that was compared with the index."""
@@ -96,7 +101,15 @@ class Destination:
             if_exists=settings.if_exists,
             scratch=self.scratch,
         )
-        return self._once_known(lambda: uploader.upload(distribution))
+        return self._explained(lambda: uploader.upload(distribution))
+
+    def explain(self, failure: Failure) -> Failure:
+        """Return a refusal of the repository with its reason, which is looked for once."""
+        if failure.anchor not in {"registry-400", "registry-403"} or isinstance(failure, FileRefused):
+            return failure
+        with self._lock:
+            self._refusal = self._refusal or self.access.explain(failure, self._settings.credential, publishes=True)
+            return self._refusal
 
     def attachments(self) -> "AttachmentApi":
         """Open the attachments of the repository."""
@@ -136,8 +149,11 @@ class Destination:
     def _list(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)
 
-    def _once_known(self, call: Callable[[], Answer]) -> Answer:
-        return once_known(call, self._context) if self._is_new else call()
+    def _explained(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return once_known(call, self._context) if self._is_new else call()
+        except RegistryRefused as failure:
+            raise self.explain(failure) from None
 
     def _repository_api(self, repository: Repository) -> RepositoryApi:
         return RepositoryApi(repository, *self._google_api())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gar_publish.context import Context
 from gar_publish.distributions import archives, distribution, filenames
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BuildFailure, Failure
+from gar_publish.errors import BuildFailure, Failure, RegistryRefused
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project, requirements, same_name
 from gar_publish.publish.delivery import Delivery
@@ -100,8 +100,11 @@ class Sources:
         for name in self._needed_for_builds.intersection(names):
             if not self._delivery.has_landed(name) or self._settings.dry_run:
                 raise _not_published(name)
-        if not any(name in self._needed_for_builds or self._destination.access.files(name) for name in names):
-            return None
+        try:
+            if not any(name in self._needed_for_builds or self._destination.access.files(name) for name in names):
+                return None
+        except RegistryRefused as failure:
+            raise self._destination.explain(failure) from None
         token = self._destination.access.build_token()
         return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
@@ -151,7 +154,11 @@ class Sources:
 
         access = self._destination.open_source(promotion.source)
         source = PromotionSource(promotion.source, access, self._readers, folder, self._context.console.info)
-        return self._packages(source.fetch(promotion.pins, with_dependencies=promotion.with_dependencies))
+        try:
+            fetched = source.fetch(promotion.pins, with_dependencies=promotion.with_dependencies)
+        except RegistryRefused as failure:
+            raise access.explain(failure, self._settings.credential, publishes=False) from None
+        return self._packages(fetched)
 
     def _packages(self, files: Iterable[Distribution]) -> list[Package]:
         name = attrgetter("name")

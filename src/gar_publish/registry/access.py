@@ -1,16 +1,20 @@
 """The two identities of a run: one that publishes, and the same with a weaker token for everything that only reads."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 
 import requests
 
-from gar_publish.auth.sources import open_source
+from gar_publish.auth.sources import find_member, open_source
 from gar_publish.auth.tokens import Token, TokenSource
 from gar_publish.context import Context
-from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
+from gar_publish.errors import BadInput, CredentialsFailure, Failure, FileRefused, RegistryRefused
+from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.index import Index, IndexFile
-from gar_publish.settings.credential import Credential, KeyPassword, read_credential
+from gar_publish.registry.refusals import explain_denial, explain_long_attributes
+from gar_publish.registry.repository_api import RepositoryApi
+from gar_publish.settings.credential import Credential, Federation, KeyPassword, read_credential
 from gar_publish.settings.index_url import ANONYMOUS, KEY_USER, KEYRING, OAUTH_USER, Login
 from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import (
@@ -96,6 +100,28 @@ class Access:
         weaker = None if self._wanted == "auto" else self.source.read_only()
         return (weaker or self.reader).token()
 
+    def explain(self, failure: Failure, credential: Credential, *, publishes: bool) -> Failure:
+        """Return a refusal of the whole repository, to which the registry gives no reason, with its reason.
+
+        Args:
+            failure: The refusal. Any other failure is returned unchanged.
+            credential: The identity that it is about.
+            publishes: Whether the identity has to upload, or only to read.
+        """
+        repository, context = self._repository, self._context
+        if isinstance(failure, FileRefused) or not repository.resource:
+            return failure
+        if failure.anchor == "registry-400" and isinstance(credential, Federation) and not credential.service_account:
+            return explain_long_attributes(failure, credential.provider)
+        if failure.anchor != "registry-403":
+            return failure
+        member = find_member(credential, self.source, context, self._session)
+        if isinstance(credential, KeyPassword):  # the API takes only tokens
+            return explain_denial(failure, repository, member, publishes=publishes)
+        once = replace(context, retry_policy=replace(context.retry_policy, tries=1))
+        api = RepositoryApi(repository, GoogleApi(once, self._session, self.source), member)
+        return api.explain(failure, publishes=publishes)
+
     def _index_for(self, source: TokenSource) -> Index:
         return Index(self._repository, self._context, self._session, source)
 
@@ -123,14 +149,27 @@ def open_for_reading(
     index_token: IndexToken,
     context: Context,
     session: requests.Session,
+    *,
+    publishes: bool = False,
 ) -> Access:
     """Open a repository and read its index once, so that a token which may not read fails here and not in pip.
+
+    Args:
+        repository: The repository.
+        credential: The identity.
+        index_token: The token that the install options get.
+        context: Where the run happens.
+        session: What requests are made with.
+        publishes: Whether the identity publishes as well.
 
     Raises:
         Failure: There are no credentials, or they may not read.
     """
     access = open_access(repository, credential, index_token, context, session)
-    access.files("gar-publish")  # any name does
+    try:
+        access.files("gar-publish")  # any name does
+    except RegistryRefused as failure:
+        raise access.explain(failure, credential, publishes=publishes) from None
     return access
 
 

@@ -1,18 +1,26 @@
 """The registry's known refusals: what its answer says, what happened, the likely cause and the fix."""
 
 import re
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import requests
 
 from gar_publish.auth.http_auth import GCLOUD_PROJECT, QUOTA_HEADER, login_of
+from gar_publish.auth.refusals import to_map_short_claims
 from gar_publish.errors import CredentialsFailure, Failure, FileRefused, RegistryRefused
+from gar_publish.settings.credential import name_of
 from gar_publish.settings.index_url import KEY_USER
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.answers import counted_for, server_text
 from gar_publish.urls import host_of
 
-_ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregistry.writer"}
+UPLOAD = "artifactregistry.repositories.uploadArtifacts"
+DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
+READER = "roles/artifactregistry.reader"
+WRITER = "roles/artifactregistry.writer"
+"""https://cloud.google.com/artifact-registry/docs/access-control"""
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,8 @@ class Refusal:
 
     "key STATUS TEXT" is an answer to a request with a key as the password.
 
-    The texts may contain the names that `explain_refusal` fills in. With `elsewhere`, it is an answer to a request that
-    Google counts for another project, as far as the request tells.
+    The texts may contain the names that `explain_refusal` fills in. `action` is "read" or "upload", or empty for both.
+    With `elsewhere`, it is an answer to a request that Google counts for another project, as far as the request tells.
     """
 
     says: str
@@ -31,6 +39,7 @@ class Refusal:
     anchor: str
     cause: str = ""
     elsewhere: bool = False
+    action: str = ""
     failure: type[Failure] = RegistryRefused
 
 
@@ -88,15 +97,22 @@ REFUSALS = (
         cause="the token lacks the scope https://www.googleapis.com/auth/cloud-platform, or this registry does not "
         "accept read-only tokens",
         fix="make the token with the scope cloud-platform; with `index-token: read-only`, use `index-token: auto`",
-        anchor="registry-403",
+        anchor="token-scopes",
     ),
     Refusal(
         says="403",
         what="{host} refuses to {action} (HTTP 403).",
-        cause="the identity lacks {role} on this repository; Google also answers 403 where the repository does not "
-        "exist, or is in another location or project",
-        fix="{grant}",
+        cause="the identity has no role on the repository, or the name, the location or the project is wrong",
+        fix="{list}",
         anchor="registry-403",
+    ),
+    Refusal(
+        says="400",
+        what="{host} refuses to read (HTTP 400).",
+        cause="the repository has another format than Python, or the job's own identity has long attributes",
+        fix="{list}",
+        action="read",
+        anchor="registry-400",
     ),
     Refusal(
         says="404",
@@ -139,7 +155,11 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         said = f"key {said}"
     quota, consumer = response.request.headers.get(QUOTA_HEADER), counted_for(response)
     elsewhere = consumer == GCLOUD_PROJECT or quota not in {None, repository.project}
-    known = next(each for each in REFUSALS if elsewhere >= each.elsewhere and re.match(each.says, said, re.DOTALL))
+    known = next(
+        each
+        for each in REFUSALS
+        if elsewhere >= each.elsewhere and each.action in {"", action} and re.match(each.says, said, re.DOTALL)
+    )
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"
@@ -151,13 +171,9 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         "project": project,
         "consumer": consumer or quota or project,
         "service": next(iter(re.findall(r"[a-z]+\.googleapis\.com", text)), "the API"),
-        "role": _ROLES[action],
-        "grant": f"grant the role\n  {repository.to_grant('MEMBER', _ROLES[action])}"
-        if is_google
-        else "ask the index's owner for access",
         "list": f"use one of the repositories that this lists\n  gcloud artifacts repositories list --project={project}"
         if is_google
-        else "compare `repository` with the index's URL",
+        else "compare `repository` with the index's URL, or ask the index's owner for access",
     }
     return known.failure(
         known.what.format_map(names),
@@ -165,4 +181,73 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         fix=known.fix.format_map(names),
         anchor=known.anchor,
         detail=detail or text,
+    )
+
+
+def explain_denial(
+    failure: Failure,
+    repository: Repository,
+    member: str,
+    *,
+    publishes: bool,
+    exists: bool | None = None,
+    granted: Collection[str] | None = None,
+) -> Failure:
+    """Return a 403 that gives no reason with what Artifact Registry's API tells.
+
+    Args:
+        failure: The refusal.
+        repository: The repository that it is about.
+        member: The identity, as IAM names it.
+        publishes: Whether the identity has to upload, or only to read.
+        exists: Whether the identity can see the repository; None if the API does not tell.
+        granted: Those of `UPLOAD` and `DOWNLOAD` that it has; None if the API does not tell.
+    """
+    who, role = name_of(member), WRITER if publishes else READER
+    needed = {UPLOAD, DOWNLOAD} if publishes else {DOWNLOAD}
+    if needed <= set(granted or ()):
+        return failure.because(
+            cause=f"{who} has the permission, so it was granted some minutes ago, or the registry does not accept this "
+            "token's scope, or a service perimeter or a deny policy blocks the request",
+            fix="run it again in some minutes; with `index-token: read-only`, use `index-token: auto`",
+            anchor="registry-403",
+        )
+    member = shlex.quote(member)
+    if exists or granted:
+        return RegistryRefused(
+            f"{who if '@' in who else who[0].upper() + who[1:]} may not {'upload to' if publishes else 'read'} "
+            f"{repository}.",
+            cause=f"the identity has only {READER}, so it can download but not upload"
+            if granted and DOWNLOAD in granted
+            else f"the identity lacks {role} on this repository",
+            fix=f"grant the role\n  {repository.to_grant(member, role)}",
+            anchor="registry-403",
+            detail=failure.detail,
+        )
+    create = f"if it should be a new repository, create it\n  {repository.to_create()}\n" if publishes else ""
+    is_known = exists is not None or granted is not None
+    return RegistryRefused(
+        f"No Python repository {repository.name} in {repository.location} that {who} can see."
+        if is_known
+        else failure.what,
+        cause=f"{who} has no role on it, or the name, the location or the project {repository.project} is wrong: "
+        "Google's answer (HTTP 403) is the same for all of them",
+        fix="compare `repository` with the repositories that this lists\n"
+        f"  gcloud artifacts repositories list --project={repository.project}\n"
+        f"{create}grant the role on the right repository\n"
+        "  gcloud artifacts repositories add-iam-policy-binding REPOSITORY --location=LOCATION "
+        f"--project={repository.project} --member={member} --role={role}",
+        anchor="registry-403",
+        detail=failure.detail,
+    )
+
+
+def explain_long_attributes(failure: Failure, provider: str) -> Failure:
+    """Return a 400 that gives no reason, to an identity of workload identity that is used directly."""
+    return failure.because(
+        cause="the mapped attributes of this job's identity are too long for Artifact Registry, as with a long branch "
+        "name; a service account has none",
+        fix="set `service-account`, or map short claims only; this replaces the whole mapping, so add the other "
+        f"attributes that you use\n  {to_map_short_claims(provider)}",
+        anchor="attributes-too-long",
     )

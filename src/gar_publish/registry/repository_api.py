@@ -4,6 +4,7 @@ See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.l
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 import requests
@@ -11,17 +12,17 @@ import requests
 from gar_publish.context import OPERATION_WAITS
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
-from gar_publish.registry.refusals import explain_refusal
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, explain_denial, explain_refusal
 from gar_publish.settings.repository import Repository
+from gar_publish.threads import in_background
 from gar_publish.transport.retry import poll
 from gar_publish.transport.session import is_success
 
-UPLOAD = "artifactregistry.repositories.uploadArtifacts"
-DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
-"""https://cloud.google.com/artifact-registry/docs/access-control"""
 _ALREADY_EXISTS = 6
 """Of google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
 _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
+_EXPLAIN_SECONDS = 5.0
+_ASKED = "repositories.get and testIamPermissions"
 _RUN_AGAIN = "run again: gar-publish uses the repository once it exists"
 
 
@@ -131,13 +132,38 @@ class RepositoryApi:
             RegistryRefused: The API is disabled, or refuses the quota project of a login.
             Unreachable: The API does not answer.
         """
-        path = f"{self._repository.resource}:testIamPermissions"
-        response = self._call("POST", path, json={"permissions": list(permissions)})
+        response = self._test(permissions)
         if not is_success(response):
             self._refuse_disabled(response)
-            return None
-        granted = json_object(response).get("permissions", [])
-        return {str(name) for name in granted} if isinstance(granted, list) else None
+        return _granted(response)
+
+    def explain(self, failure: Failure, *, publishes: bool) -> Failure:
+        """Return a 403 of the registry, which gives no reason, with the one that two calls show in five seconds.
+
+        Args:
+            failure: The refusal.
+            publishes: Whether the identity has to upload, or only to read.
+        """
+        asked = [in_background(self._look), in_background(lambda: self._test((UPLOAD, DOWNLOAD)))]
+        wait(asked, _EXPLAIN_SECONDS)
+        looked, tested = map(_answer, asked)
+        for each in (looked, tested):
+            if each is not None and each.status_code == requests.codes.forbidden:
+                reason = explain_refusal(each, self._repository, "upload" if publishes else "read", said(each))
+                if reason.anchor != "registry-403":
+                    return reason
+        explained = explain_denial(
+            failure,
+            self._repository,
+            self._member,
+            publishes=publishes,
+            exists=None if looked is None else is_success(looked),
+            granted=None if tested is None else _granted(tested) or set(),
+        )
+        if looked is not None or tested is not None:
+            return explained
+        cause = f"{explained.cause}; artifactregistry.googleapis.com does not answer {_ASKED}"
+        return explained.because(cause=cause, fix=explained.fix, anchor=explained.anchor)
 
     def _refuse_disabled(self, response: requests.Response, *, needed: bool = True) -> None:
         """Raise RegistryRefused if the API is disabled; warn if publishing works without it."""
@@ -149,6 +175,10 @@ class RepositoryApi:
 
     def _look(self) -> requests.Response:
         return self._call("GET", self._repository.resource or "")
+
+    def _test(self, permissions: Sequence[str]) -> requests.Response:
+        path = f"{self._repository.resource}:testIamPermissions"
+        return self._call("POST", path, json={"permissions": list(permissions)})
 
     def _check_kind(self, found: dict[str, Any], use: str = "publish to", why: str = "accept uploads") -> None:
         kind, mode = found.get("format", "PYTHON"), found.get("mode", "STANDARD_REPOSITORY")
@@ -246,3 +276,17 @@ class RepositoryApi:
             anchor="repository-missing",
             detail=said(response),
         )
+
+
+def _granted(response: requests.Response) -> set[str] | None:
+    """Return the permissions in an answer to testIamPermissions; None if there are none to read."""
+    granted = json_object(response).get("permissions", []) if is_success(response) else None
+    return {str(name) for name in granted} if isinstance(granted, list) else None
+
+
+def _answer(asked: "Future[requests.Response]") -> requests.Response | None:
+    """Return an answer that says something about the repository, if there is one already."""
+    if not asked.done() or asked.exception():
+        return None
+    response = asked.result()
+    return response if is_success(response) or response.status_code in _HIDDEN else None

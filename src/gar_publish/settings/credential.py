@@ -12,6 +12,7 @@ from gar_publish.errors import BadInput, CredentialsFailure
 _KINDS = ("workload-identity-provider", "credentials-json", "json-key", "access-token")
 _PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
 _STORE_KEY = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
+_ANY_REPOSITORY = "OWNER/REPOSITORY"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 _OF_BOOTSTRAP = "github--"
 """How the ids of the pools begin that `gar-publish bootstrap` makes. Their providers map only ids."""
@@ -116,11 +117,13 @@ def member(credential: Credential, environment: Mapping[str, str]) -> str:
         case Federation(provider=provider):
             return jobs_of(
                 provider.partition("/providers/")[0],
-                environment.get("GITHUB_REPOSITORY") or "OWNER/REPOSITORY",
+                environment.get("GITHUB_REPOSITORY") or _ANY_REPOSITORY,
                 environment.get("GITHUB_REPOSITORY_ID") or "REPOSITORY_ID",
             )
         case Key(info=info):
             return f"serviceAccount:{info['client_email']}"
+        case KeyPassword(value=key):
+            return f"serviceAccount:{parse_key(key)['client_email']}"
     return "MEMBER"
 
 
@@ -137,6 +140,15 @@ def jobs_of(pool: str, repository: str, repository_id: str) -> str:
     maps_ids = pool.rpartition("/")[2].startswith(_OF_BOOTSTRAP)
     attribute = f"repository_id/{repository_id}" if maps_ids else f"repository/{repository}"
     return f"principalSet://iam.googleapis.com/{pool}/attribute.{attribute}"
+
+
+def name_of(member: str) -> str:
+    """Return a member of IAM in the words of a message: the address of an account, or "this identity"."""
+    kind, _, name = member.partition(":")
+    if kind in {"serviceAccount", "user"}:
+        return name
+    repository = name.partition("/attribute.repository/")[2]
+    return f"the jobs of {repository}" if repository not in {"", _ANY_REPOSITORY} else "this identity"
 
 
 def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, Any]:

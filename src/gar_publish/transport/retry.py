@@ -21,6 +21,9 @@ _LONGEST_RETRY_AFTER = 60.0
 _TRIES_OF_UNUSABLE = 3
 _CONNECTION = re.compile(r"^<?\w*Connection\w*\([^)]*\)>?: ")
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_NO_ADDRESS = "Failed to resolve"
+_NO_PROXY = "Unable to connect to proxy"
+_NO_TUNNEL = "Tunnel connection failed"
 _PROXY_LOGIN = "Tunnel connection failed: 407"
 _TRANSIENT = (
     requests.ConnectionError,
@@ -155,6 +158,23 @@ def _unreachable(what: str, host: str, trouble: str, tries: int, seconds: float)
             f"Could not {what}: the proxy on the way to {host} wants a user name and a password (407).",
             fix="set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or NO_PROXY where no proxy is needed",
             anchor="proxy-login",
+            detail=trouble,
+        )
+    if _NO_PROXY in trouble and _NO_TUNNEL not in trouble:
+        return Unreachable(
+            f"Could not {what}: the proxy on the way to {host} does not answer.",
+            cause="the proxy's address is wrong, or the proxy is down",
+            fix="correct HTTPS_PROXY, or add the host to NO_PROXY where no proxy is needed",
+            anchor="proxy-down",
+            detail=trouble,
+        )
+    if _NO_ADDRESS in trouble:
+        return Unreachable(
+            f"Could not {what}: the host name {host} cannot be resolved.",
+            cause="this network's name server knows only its own hosts, and a proxy resolves the others; or this "
+            "machine has no network",
+            fix="set HTTPS_PROXY to http://HOST:PORT (in a workflow: `env:` of the step)",
+            anchor="no-address",
             detail=trouble,
         )
     return Unreachable(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD
 from tests.unit.doctor.conftest import Examine, answer
 from tests.unit.servers import Reply, ScriptedServer
 
@@ -39,7 +39,7 @@ def test_names_both_causes_if_nothing_can_be_listed(look: Examine, server: Scrip
     found = look().broken
     assert found
     assert found.failure
-    assert found.failure.cause.startswith("there is no repository python in us-central1, or the identity lacks ")
+    assert found.failure.what == "No Python repository python in us-central1 that this identity can see."
     assert [command.split()[3] for command in found.commands] == ["list", "create", "add-iam-policy-binding"]
 
 

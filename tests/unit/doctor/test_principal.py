@@ -37,6 +37,9 @@ def test_the_account_of_the_machine(make: MakeCase, server: ScriptedServer, tmp_
     assert find_member(make(Ambient(), environment)) == "MEMBER"
     file.write_text(json.dumps({"client_email": ACCOUNT}))
     assert find_member(make(Ambient(), environment)) == f"serviceAccount:{ACCOUNT}"
+    url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
+    file.write_text(json.dumps({"service_account_impersonation_url": url}))
+    assert find_member(make(Ambient(), environment)) == f"serviceAccount:{ACCOUNT}"
     attached = make(Ambient())
     attached.source = GivenSource("ya29.x")
     attached.source.kind = "metadata server"

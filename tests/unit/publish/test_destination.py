@@ -59,12 +59,16 @@ def test_a_new_repository_is_asked_until_its_servers_know_it(bench: Bench, tmp_p
 def test_an_old_repository_is_not_asked_again(bench: Bench, tmp_path: Path) -> None:
     bench.server.on(f"{API}/python", FOUND)
     bench.server.on(HOST, Reply(403, "no"))
-    destination = bench.destination(bench.settings(**GOOGLE))
-    with pytest.raises(RegistryRefused, match="refuses to read"):
-        destination.files("lib")
-    with pytest.raises(RegistryRefused, match="refuses to upload"):
-        destination.upload(distribution.read(make_wheel(tmp_path, "lib")))
+    destination = bench.destination(bench.settings(**GOOGLE), [LIB])
+    for call in (
+        lambda: destination.files("lib"),
+        destination.check,
+        lambda: destination.upload(distribution.read(make_wheel(tmp_path, "lib"))),
+    ):
+        with pytest.raises(RegistryRefused, match="This identity may not upload to us/demo-project/python"):
+            call()
     assert bench.time.slept == []
+    assert [each.method for each in bench.server.asked(f"{API}/python")].count("POST") == 1  # asked for a reason once
 
 
 def test_a_dry_run_creates_no_repository(bench: Bench) -> None:

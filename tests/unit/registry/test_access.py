@@ -12,7 +12,7 @@ from gar_publish.auth.tokens import GivenSource, Token, TokenSource
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.registry.access import Access, open_for_reading, open_login
-from gar_publish.settings.credential import GivenToken
+from gar_publish.settings.credential import GivenToken, read_key_password
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import KEY_USER, KEYRING, OAUTH_USER, Login
 from gar_publish.settings.repository import Repository
@@ -137,7 +137,21 @@ def test_a_token_that_may_not_read_fails_at_once(
     repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
     with pytest.raises(RegistryRefused):
         open_for_reading(repository, GivenToken("given"), wanted, context, session)
-    assert len(server.seen) == 1
+    assert len(server.asked("/us-python.pkg.dev/")) == 1
+
+
+@pytest.mark.parametrize(("publishes", "role"), [(True, "writer"), (False, "reader")])
+def test_a_key_as_the_password_that_is_refused(
+    *, publishes: bool, role: str, server: ScriptedServer, context: Context, session: requests.Session
+) -> None:
+    server.on("/", Reply(403))
+    repository = Repository.parse("us/demo-project/python", endpoints=context.endpoints)
+    info = {"type": "service_account", "client_email": "a@p.example", "private_key": "x", "private_key_id": "1"}
+    key = read_key_password(json.dumps(info))
+    with pytest.raises(RegistryRefused) as caught:
+        open_for_reading(repository, key, "publisher", context, session, publishes=publishes)
+    assert f"--member=serviceAccount:a@p.example --role=roles/artifactregistry.{role}" in caught.value.fix
+    assert len(server.seen) == 1  # the API takes no key
 
 
 def test_plain_http_gets_no_token(server: ScriptedServer, context: Context, session: requests.Session) -> None:

@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from gar_publish.errors import CredentialsFailure, FileRefused, RegistryRefused
-from gar_publish.registry.refusals import explain_refusal
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, explain_denial, explain_refusal
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from tests.unit.failures import words
@@ -41,7 +41,7 @@ def answer(
         (401, "SECURITY_POLICY_VIOLATED", "us-python.pkg.dev does not accept", CredentialsFailure, "registry-401"),
         (403, "no", "us-python.pkg.dev refuses to upload (HTTP 403).", RegistryRefused, "registry-403"),
         (403, DENIED, "us-python.pkg.dev refuses to upload (HTTP 403).", RegistryRefused, "registry-403"),
-        (403, "a\n insufficient authentication scopes", "us-python.pkg.dev refuses", RegistryRefused, "registry-403"),
+        (403, "a\n insufficient authentication scopes", "us-python.pkg.dev refuses", RegistryRefused, "token-scopes"),
         (404, "403", "us-python.pkg.dev does not have this", RegistryRefused, "repository-missing"),
         (300, "no", "us-python.pkg.dev redirected this request (HTTP 300)", RegistryRefused, "redirect"),
         (399, "no", "us-python.pkg.dev redirected this request (HTTP 399)", RegistryRefused, "redirect"),
@@ -123,7 +123,7 @@ def test_a_service_perimeter(words: str) -> None:
                     "not accept read-only tokens"
                 ),
                 "make the token with the scope cloud-platform; with `index-token: read-only`, use `index-token: auto`",
-                "registry-403",
+                "token-scopes",
             ],
         ),
         (
@@ -131,15 +131,8 @@ def test_a_service_perimeter(words: str) -> None:
             "",
             [
                 "us-python.pkg.dev refuses to upload (HTTP 403).",
-                (
-                    "the identity lacks roles/artifactregistry.writer on this repository; Google also answers 403 "
-                    "where the repository does not exist, or is in another location or project"
-                ),
-                (
-                    "grant the role\n"
-                    "  gcloud artifacts repositories add-iam-policy-binding r --location=us --project=p "
-                    "--member=MEMBER --role=roles/artifactregistry.writer"
-                ),
+                "the identity has no role on the repository, or the name, the location or the project is wrong",
+                "use one of the repositories that this lists\n  gcloud artifacts repositories list --project=p",
                 "registry-403",
             ],
         ),
@@ -220,20 +213,126 @@ def test_a_disabled_api_of_another_project_is_not_taken_for_this_one(
         assert failure.fix.endswith("--project=123")
 
 
-def test_reading_takes_another_role() -> None:
-    failure = explain_refusal(answer(403), PYTHON, "read")
-    assert failure.what == "us-python.pkg.dev refuses to read (HTTP 403)."
-    assert "lacks roles/artifactregistry.reader on" in failure.cause
-    assert failure.fix.endswith("--role=roles/artifactregistry.reader")
+@pytest.mark.parametrize(("action", "anchor"), [("read", "registry-400"), ("upload", "registry-refused")])
+def test_400_has_another_meaning_for_a_file_that_is_sent(action: str, anchor: str) -> None:
+    assert explain_refusal(answer(400), PYTHON, action).anchor == anchor
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_another_index_has_no_gcloud_command(status: int) -> None:
+    failure = explain_refusal(answer(status, url="http://user:pw@localhost:80/x"), ANOTHER, "read")
+    assert failure.what.startswith("localhost:80 ")
+    assert failure.fix == "compare `repository` with the index's URL, or ask the index's owner for access"
+
+
+REFUSED = RegistryRefused("us-python.pkg.dev refuses to upload (HTTP 403).", anchor="registry-403", detail="no")
+LIST = "compare `repository` with the repositories that this lists\n  gcloud artifacts repositories list --project=p\n"
+ADD = "gcloud artifacts repositories add-iam-policy-binding"
+CREATE = (
+    "if it should be a new repository, create it\n"
+    "  gcloud artifacts repositories create r --repository-format=python --location=us --project=p\n"
+)
+
+
+def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
+    return f"  {ADD} {name} --project=p --member=user:me@x.example --role=roles/artifactregistry.{role}"
 
 
 @pytest.mark.parametrize(
-    ("status", "fix"), [(403, "ask the index's owner for access"), (404, "compare `repository` with the index's URL")]
+    ("publishes", "exists", "granted", "what", "cause", "fix"),
+    [
+        (
+            True,
+            False,
+            set(),
+            "No Python repository r in us that me@x.example can see.",
+            (
+                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
+                "(HTTP 403) is the same for all of them"
+            ),
+            f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
+        ),
+        (
+            False,
+            False,
+            None,
+            "No Python repository r in us that me@x.example can see.",
+            (
+                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
+                "(HTTP 403) is the same for all of them"
+            ),
+            f"{LIST}grant the role on the right repository\n{grant('reader')}",
+        ),
+        (
+            True,
+            None,
+            None,
+            REFUSED.what,
+            (
+                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
+                "(HTTP 403) is the same for all of them"
+            ),
+            f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
+        ),
+        (
+            True,
+            None,
+            {DOWNLOAD},
+            "me@x.example may not upload to us/p/r.",
+            "the identity has only roles/artifactregistry.reader, so it can download but not upload",
+            f"grant the role\n{grant('writer', 'r --location=us')}",
+        ),
+        (
+            True,
+            None,
+            {UPLOAD},
+            "me@x.example may not upload to us/p/r.",
+            "the identity lacks roles/artifactregistry.writer on this repository",
+            f"grant the role\n{grant('writer', 'r --location=us')}",
+        ),
+        (
+            False,
+            True,
+            set(),
+            "me@x.example may not read us/p/r.",
+            "the identity lacks roles/artifactregistry.reader on this repository",
+            f"grant the role\n{grant('reader', 'r --location=us')}",
+        ),
+        (
+            True,
+            False,
+            {DOWNLOAD, UPLOAD},
+            REFUSED.what,
+            (
+                "me@x.example has the permission, so it was granted some minutes ago, or the registry does not accept "
+                "this token's scope, or a service perimeter or a deny policy blocks the request"
+            ),
+            "run it again in some minutes; with `index-token: read-only`, use `index-token: auto`",
+        ),
+    ],
+    ids=["unseen", "unseen reader", "not told", "reads", "only sends", "sees", "allowed"],
 )
-def test_another_index_has_no_gcloud_command(status: int, fix: str) -> None:
-    failure = explain_refusal(answer(status, url="http://user:pw@localhost:80/x"), ANOTHER, "read")
-    assert failure.what.startswith("localhost:80 ")
-    assert failure.fix == fix
+def test_a_403_is_explained_by_what_is_known(
+    *, publishes: bool, exists: bool | None, granted: set[str] | None, what: str, cause: str, fix: str
+) -> None:
+    failure = explain_denial(REFUSED, PYTHON, "user:me@x.example", publishes=publishes, exists=exists, granted=granted)
+    assert words(failure) == [what, cause, fix, "registry-403"]
+    assert failure.detail == "no"
+
+
+@pytest.mark.parametrize(
+    ("member", "start"),
+    [
+        ("MEMBER", "This identity may"),
+        ("principalSet://iam.googleapis.com/p/attribute.repository/octo-org/Hello", "The jobs of octo-org/Hello may"),
+        ("principalSet://iam.googleapis.com/p/attribute.repository/OWNER/REPOSITORY", "This identity may"),
+        ("principal://iam.googleapis.com/p/subject/repo:octo-org/hello:ref:x", "This identity may"),
+    ],
+)
+def test_the_identity_has_a_name(member: str, start: str) -> None:
+    failure = explain_denial(REFUSED, PYTHON, member, publishes=True, exists=True)
+    assert failure.what.startswith(start)
+    assert f"--member={member} " in failure.fix
 
 
 def test_the_switched_off_api_of_another_index_has_a_placeholder() -> None:

@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -7,11 +8,13 @@ import requests
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused, Unreachable
+from gar_publish.registry import repository_api
 from gar_publish.registry.google_api import GoogleApi
-from gar_publish.registry.repository_api import DOWNLOAD, UPLOAD, RepositoryApi
+from gar_publish.registry.refusals import DOWNLOAD, UPLOAD
+from gar_publish.registry.repository_api import RepositoryApi
 from gar_publish.settings.repository import Repository
 from tests.unit.failures import words
-from tests.unit.servers import Memory, Reply, ScriptedServer, Time
+from tests.unit.servers import Memory, Reply, ScriptedServer, Seen, Time
 
 API = "/artifactregistry.googleapis.com/v1"
 PARENT = f"{API}/projects/demo-project/locations/us/repositories"
@@ -309,3 +312,47 @@ def test_permissions(server: ScriptedServer, api: RepositoryApi, answer: Reply, 
     server.on(f"{PARENT}/python:testIamPermissions", answer)
     assert api.permitted((UPLOAD, DOWNLOAD)) == granted
     assert json.loads(server.seen[0].body) == {"permissions": [UPLOAD, DOWNLOAD]}
+
+
+DENIED = RegistryRefused("us-python.pkg.dev refuses to read (HTTP 403).", anchor="registry-403")
+PERIMETER = '{"error": {"message": "Prohibited.", "details": [{"vpcServiceControlsUniqueIdentifier": "x"}]}}'
+
+
+@pytest.mark.parametrize(
+    ("answers", "says", "anchor"),
+    [
+        ((Reply(403, "{}"), Reply(200, "{}")), "No Python repository python in us that ", "registry-403"),
+        ((Reply(404, "{}"), Reply(404, "{}")), "No Python repository python in us that ", "registry-403"),
+        ((Reply(404, "{}"), Reply(503)), "No Python repository python in us that ", "registry-403"),
+        ((found(), Reply(200, "{}")), "me@demo-project.iam.gserviceaccount.com may not upload to ", "registry-403"),
+        ((Reply(drop=True), Reply(401)), DENIED.what, "registry-403"),
+        ((Reply(200, "<html>"), Reply(500)), DENIED.what, "registry-403"),
+        ((Reply(503), Reply(403, DISABLED)), "The Artifact Registry API is disabled", "api-disabled"),
+        ((Reply(403, PERIMETER), Reply(200, "{}")), "127.0.0.1", "perimeter"),
+        ((Reply(403, "insufficient authentication scopes"), Reply(403)), "127.0.0.1", "token-scopes"),
+    ],
+)
+def test_a_403_is_explained_by_two_calls(
+    server: ScriptedServer, api: RepositoryApi, answers: tuple[Reply, Reply], says: str, anchor: str
+) -> None:
+    for path, answer in zip(("python", "python:testIamPermissions"), answers, strict=True):
+        server.on(f"{PARENT}/{path}", answer)
+    failure = api.explain(DENIED, publishes=True)
+    assert failure.what.startswith(says)
+    assert failure.anchor == anchor
+
+
+def test_a_403_is_not_explained_for_long(
+    server: ScriptedServer, api: RepositoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer = threading.Event()
+
+    def answer_late(_: Seen) -> Reply:
+        may_answer.wait(10)
+        return found()
+
+    server.on(PARENT, answer_late)
+    monkeypatch.setattr(repository_api, "_EXPLAIN_SECONDS", 0.05)
+    failure = api.explain(DENIED, publishes=True)
+    may_answer.set()
+    assert "does not answer repositories.get and testIamPermissions" in failure.cause

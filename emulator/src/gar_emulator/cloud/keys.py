@@ -31,12 +31,14 @@ class Identity:
         scopes: The OAuth scopes of the token.
         members: Every IAM member that includes this principal.
         client_project: The number of the project whose program a user has logged in to; empty for others.
+        attributes_size: The bytes of all mapped attributes together.
     """
 
     principal: str
     scopes: frozenset[str]
     members: frozenset[str] = field(repr=False)
     client_project: str = ""
+    attributes_size: int = 0
 
     @property
     def federated(self) -> bool:
@@ -51,7 +53,8 @@ def identity(principal: str, scopes: frozenset[str], attributes: Mapping[str, An
         members.add(f"{pool}/*")
         members.update(f"{pool}/group/{group}" for group in attributes.get("google.groups", ()))
         members.update(f"{pool}/{name}/{value}" for name, value in attributes.items() if name.startswith("attribute."))
-    return Identity(principal, scopes, frozenset(members), attributes.get("client_project", ""))
+    size = sum(len(str(value).encode()) for value in attributes.values())
+    return Identity(principal, scopes, frozenset(members), attributes.get("client_project", ""), size)
 
 
 class Keys:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gar_emulator.world.services import SERVICES
+from gar_emulator.world.switches import Switches
 
 
 class Refusal(Exception):
@@ -19,7 +20,24 @@ class Refusal(Exception):
 
 
 def text(status: int, body: str, headers: Mapping[str, str] | None = None) -> Refusal:
-    return Refusal(PlainTextResponse(f"{body}\n", status, headers))
+    return Refusal(PlainTextResponse(f"{body}\n" if body else "", status, headers))
+
+
+#: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_GENERIC = {
+    400: "Request contains an invalid argument.",
+    401: "The request does not have valid authentication credentials.",
+    403: "The caller does not have permission.",
+    404: "Requested entity was not found.",
+}
+
+
+def host_text(switches: Switches, status: int, detailed: str, headers: Mapping[str, str] | None = None) -> Refusal:
+    """Return a refusal of the Python host, with the text that the switch `texts` selects."""
+    if switches.texts == "detailed":
+        return text(status, detailed, headers)
+    empty = switches.texts == "empty" and status == 403  # noqa: PLR2004 - forbidden
+    return text(status, "" if empty else _GENERIC.get(status, detailed), headers)
 
 
 def oauth(status: int, error: str, description: str) -> Refusal:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.keys import Identity, decode_basic, identity
-from gar_emulator.cloud.refusals import text
+from gar_emulator.cloud.refusals import host_text
 from gar_emulator.world.iam import CLOUD_PLATFORM
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
@@ -39,7 +39,7 @@ def caller(cloud: Cloud, request: Request) -> Identity | None:
         elif user == "_json_key_base64":
             who = _key_owner(cloud, password)
     if who is None or (who.federated and not switches.federated_tokens):
-        raise text(401, "Request had invalid authentication credentials.", CHALLENGE)
+        raise host_text(switches, 401, "Request had invalid authentication credentials.", CHALLENGE)
     request.scope["principal"] = who.principal
     return who
 

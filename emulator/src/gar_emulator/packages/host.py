@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
-from gar_emulator.cloud.refusals import Refusal, text, why_disabled
+from gar_emulator.cloud.refusals import Refusal, host_text, text, why_disabled
 from gar_emulator.packages import form, simple
 from gar_emulator.packages.callers import CHALLENGE, caller
 from gar_emulator.world.iam import CLOUD_PLATFORM, in_scope
@@ -62,8 +62,10 @@ class PythonHost:
         try:
             repository = self._authorize(request, UPLOAD)
             if repository.mode != "STANDARD_REPOSITORY":
-                raise text(
-                    switches.wrong_repository_status, f"Cannot upload to the {repository.mode} {repository.resource}."
+                raise host_text(
+                    switches,
+                    switches.wrong_repository_status,
+                    f"Cannot upload to the {repository.mode} {repository.resource}.",
                 )
         except Refusal:
             async for _ in request.stream():  # a client reads the answer once it has sent everything
@@ -81,6 +83,8 @@ class PythonHost:
         return Response(status_code=switches.upload_status)
 
     async def index(self, request: Request) -> Response:
+        if not self._cloud.switches.root_index:
+            raise host_text(self._cloud.switches, 404, "There is no index of all packages.")
         repository = self._authorize(request, DOWNLOAD)
         files = self._visible(request, self._cloud.store.files(repository))
         return simple.index(request, self._cloud.switches, repository, files)
@@ -90,7 +94,7 @@ class PythonHost:
         name = canonicalize_name(request.path_params["package"])
         files = self._visible(request, self._cloud.store.files(repository, name))
         if not files:
-            raise text(404, f'Package "{name}" not found')
+            raise host_text(self._cloud.switches, 404, f'Package "{name}" not found')
         return simple.package(request, self._cloud.switches, repository, files)
 
     async def download(self, request: Request) -> Response:
@@ -120,12 +124,20 @@ class PythonHost:
         if repository and not cloud.is_visible(repository):
             repository = None
         who = caller(cloud, request)
+        limit = cloud.switches.attributes_limit
+        if who and who.federated and 0 < limit < who.attributes_size:
+            raise host_text(
+                cloud.switches,
+                400,
+                f"The mapped attributes have {who.attributes_size} bytes; at most {limit} are allowed.",
+            )
         project = cloud.project(wanted.project)
         if project and ARTIFACT_REGISTRY in project.disabled_services:
-            raise text(403, why_disabled(ARTIFACT_REGISTRY, project.number))
+            raise host_text(cloud.switches, 403, why_disabled(ARTIFACT_REGISTRY, project.number))
         granted = repository is not None and cloud.permits(who, permission, repository.resource)
         if who is None and not granted:
-            raise text(
+            raise host_text(
+                cloud.switches,
                 401,
                 f'Unauthenticated request. Unauthenticated requests do not have permission "{permission}" '
                 f'on resource "{wanted.resource}" (or it may not exist)',
@@ -134,13 +146,18 @@ class PythonHost:
         if who and not (
             in_scope(who.scopes, permission) and (cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes)
         ):
-            raise text(403, "Request had insufficient authentication scopes.")
+            raise host_text(cloud.switches, 403, "Request had insufficient authentication scopes.")
         if repository is None and cloud.missing_status(who, permission, wanted) == 404:  # noqa: PLR2004 - an HTTP status
-            raise text(404, f'Repository "{wanted.name}" not found')
+            raise host_text(cloud.switches, 404, f'Repository "{wanted.name}" not found')
         if repository is None or not granted:
-            raise text(403, f'Permission "{permission}" denied on resource "{wanted.resource}" (or it may not exist)')
+            raise host_text(
+                cloud.switches,
+                403,
+                f'Permission "{permission}" denied on resource "{wanted.resource}" (or it may not exist)',
+            )
         if repository.format != "PYTHON":
-            raise text(
+            raise host_text(
+                cloud.switches,
                 cloud.switches.wrong_repository_status,
                 f"Repository {repository.resource} has the format {repository.format}, not PYTHON.",
             )
@@ -154,7 +171,7 @@ class PythonHost:
             Refusal: The file is too large, or the repository already has a file of that name.
         """
         store, switches = self._cloud.store, self._cloud.switches
-        duplicate = text(switches.duplicate_status, "Requested entity already exists")
+        duplicate = text(switches.duplicate_status, "Requested entity already exists.")
         arrived: form.Form | None = None
         async with aclosing(form.read(request.headers.get("content-type", ""), request.stream(), draft)) as growing:
             async for arrived in growing:

@@ -48,7 +48,7 @@ def admit(provider: Provider, claims: Mapping[str, Any], refused_status: int) ->
     if not isinstance(subject, str) or not subject:
         raise oauth(400, "invalid_grant", "The mapped attribute google.subject must be a non-empty string.")
     if len(subject.encode()) > SUBJECT_LIMIT:
-        raise oauth(400, "invalid_grant", "The size of mapped attribute exceeds the 127 bytes limit.")
+        raise oauth(400, "invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit.")
     if provider.condition and not _holds(provider.condition, mapped, context):
         raise oauth(
             refused_status,

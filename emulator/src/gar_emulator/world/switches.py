@@ -10,6 +10,8 @@ class Switches:
 
     Attributes:
         attribute_condition_status: HTTP status when an attribute condition is false (401 or 400).
+        attributes_limit: The most bytes that the mapped attributes of a federated identity may have together on the
+            Python host; with more, it answers 400. 0 = no limit.
         bearer_tokens: Whether the Python host takes `Authorization: Bearer`.
         check_digests: Whether an upload is refused if its digests do not match its contents.
         duplicate_identical: Whether an identical file under the same name is accepted again.
@@ -28,6 +30,9 @@ class Switches:
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
         repository_delay: Seconds until the Python host knows a new repository.
         requires_python: Whether the index has `data-requires-python`.
+        root_index: Whether `/simple/` lists the packages; otherwise the answer is 404, with and without credentials.
+        texts: The texts of the Python host's refusals: `generic` (those of google.rpc), `empty` (generic, and a 403 has
+            no body) or `detailed` (with the permission and the resource).
         upload_status: HTTP status of a successful upload.
         wrong_repository_status: HTTP status for a repository of another format or mode.
 
@@ -36,6 +41,7 @@ class Switches:
     """
 
     attribute_condition_status: int = 401
+    attributes_limit: int = 256
     bearer_tokens: bool = True
     check_digests: bool = True
     duplicate_identical: bool = False
@@ -53,6 +59,8 @@ class Switches:
     read_only_scope: bool = True
     repository_delay: float = 0.0
     requires_python: bool = True
+    root_index: bool = False
+    texts: str = "generic"
     upload_status: int = 200
     wrong_repository_status: int = 400
 
@@ -61,11 +69,16 @@ class Switches:
             first, last = (200, 299) if name == "upload_status" else (400, 599)
             if not first <= getattr(self, name) <= last:
                 raise ValueError(f"{_dashed(name)} must be an HTTP status from {first} to {last}")
-        for name in ("federated_lifetime", "index_delay", "max_upload_size", "operation_seconds", "repository_delay"):
+        for name in (
+            *("attributes_limit", "federated_lifetime", "index_delay", "max_upload_size"),
+            *("operation_seconds", "repository_delay"),
+        ):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{_dashed(name)} must be 0 or more")
         if self.missing_repository not in {"by-rights", "403", "404"}:
             raise ValueError("missing-repository must be by-rights, 403 or 404")
+        if self.texts not in {"generic", "empty", "detailed"}:
+            raise ValueError("texts must be generic, empty or detailed")
 
 
 def _dashed(name: str) -> str:
