@@ -3,7 +3,18 @@
 import math
 from dataclasses import dataclass
 
-ENDPOINTS = ("github", "sts", "iamcredentials", "oauth", "metadata", "repository", "upload", "index", "download")
+ENDPOINTS = (
+    "github",
+    "sts",
+    "iamcredentials",
+    "oauth",
+    "metadata",
+    "repository",
+    "upload",
+    "index",
+    "download",
+    "redirected",
+)
 FAULTS = (
     "refused",
     "reset-before-body",
@@ -11,6 +22,8 @@ FAULTS = (
     "silence",
     "drip",
     "401",
+    "403",
+    "404",
     "408",
     "429",
     "500",
@@ -22,6 +35,8 @@ FAULTS = (
     "wrong-content-type",
     "accepted-5xx",
     "accepted-lost",
+    "403-closed",
+    "403-reset",
     "lag",
     "skew",
 )
@@ -35,12 +50,13 @@ class Fault:
 
     Attributes:
         endpoint: One of `ENDPOINTS`: `repository` is the Artifact Registry API; `upload`, `index` and `download` are
-            the Python host's.
+            the Python host's; `redirected` is the address that downloads are redirected to.
         fault: One of `FAULTS`.
         after: How many requests to the endpoint come first without a fault.
         times: How often it strikes; 0 = always.
         chance: The probability that it strikes.
         seconds: The duration, for faults that have one; 0 = the default.
+        file: The name of the only file that it strikes, for `download` and `redirected`; empty = all.
 
     Raises:
         ValueError: A value is out of range.
@@ -52,6 +68,7 @@ class Fault:
     times: int = 1
     chance: float = 1.0
     seconds: float = 0.0
+    file: str = ""
 
     def __post_init__(self) -> None:
         if self.endpoint not in ENDPOINTS:
@@ -70,3 +87,7 @@ class Fault:
             raise ValueError(f"seconds must be set for {self.fault}")
         if self.fault == "lag" and self.endpoint not in {"index", "download"}:
             raise ValueError("lag exists for the endpoints index and download only")
+        if self.file and self.endpoint not in {"download", "redirected"}:
+            raise ValueError("file can be set for the endpoints download and redirected only")
+        if self.fault in {"403-closed", "403-reset"} and self.endpoint != "upload":
+            raise ValueError(f"{self.fault} exists for the endpoint upload only")

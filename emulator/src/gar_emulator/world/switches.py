@@ -13,8 +13,9 @@ class Switches:
         bearer_tokens: Whether the Python host takes `Authorization: Bearer`.
         check_digests: Whether an upload is refused if its digests do not match its contents.
         duplicate_identical: Whether an identical file under the same name is accepted again.
-        duplicate_early: Whether the answer to a duplicate comes before the body is read, and closes the connection.
         duplicate_status: HTTP status for a file name that already exists (400 or 409).
+        early_refusals: What follows a refusal of a large upload, which comes before the body is read: the connection is
+            `closed`, or it is `reset`. `never`: the refusal comes after the body.
         federated_lifetime: Lifetime in seconds of a token from the token exchange.
         federated_tokens: Whether the Python host takes a federated token without impersonation.
         immutable_subject: Whether `sub` has ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories created after
@@ -25,6 +26,7 @@ class Switches:
         missing_repository: `by-rights` (404 if the caller has the permission on the project, else 403), `403` or `404`.
         operation_seconds: Seconds until a long-running operation is done and has taken effect.
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
+        redirect_length: Length of the path that a download is redirected to; 0 = no redirect.
         repository_delay: Seconds until the Python host knows a new repository.
         requires_python: Whether the index has `data-requires-python`.
         upload_status: HTTP status of a successful upload.
@@ -38,8 +40,8 @@ class Switches:
     bearer_tokens: bool = True
     check_digests: bool = True
     duplicate_identical: bool = False
-    duplicate_early: bool = False
     duplicate_status: int = 400
+    early_refusals: str = "closed"
     federated_lifetime: int = 3600
     federated_tokens: bool = True
     immutable_subject: bool = False
@@ -49,6 +51,7 @@ class Switches:
     missing_repository: str = "by-rights"
     operation_seconds: float = 0.0
     read_only_scope: bool = True
+    redirect_length: int = 6000
     repository_delay: float = 0.0
     requires_python: bool = True
     upload_status: int = 200
@@ -59,11 +62,20 @@ class Switches:
             first, last = (200, 299) if name == "upload_status" else (400, 599)
             if not first <= getattr(self, name) <= last:
                 raise ValueError(f"{_dashed(name)} must be an HTTP status from {first} to {last}")
-        for name in ("federated_lifetime", "index_delay", "max_upload_size", "operation_seconds", "repository_delay"):
+        for name in (
+            "federated_lifetime",
+            "index_delay",
+            "max_upload_size",
+            "operation_seconds",
+            "redirect_length",
+            "repository_delay",
+        ):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{_dashed(name)} must be 0 or more")
         if self.missing_repository not in {"by-rights", "403", "404"}:
             raise ValueError("missing-repository must be by-rights, 403 or 404")
+        if self.early_refusals not in {"closed", "reset", "never"}:
+            raise ValueError("early-refusals must be closed, reset or never")
 
 
 def _dashed(name: str) -> str:
