@@ -19,7 +19,8 @@ _ROLES = {"read": "roles/artifactregistry.reader", "upload": "roles/artifactregi
 class Refusal:
     """One row: how the answer starts, as "STATUS TEXT" (a regular expression), and what that means.
 
-    "key STATUS TEXT" is an answer to a request with a key as the password.
+    "key STATUS TEXT" is an answer to a request with a key as the password, and "redirected STATUS TEXT" one of the
+    address that a download was redirected to.
 
     The texts may contain the names that `explain_refusal` fills in.
     """
@@ -39,6 +40,15 @@ REFUSALS = (
         what="The Artifact Registry API is disabled in this project.",
         fix="enable the API\n  gcloud services enable artifactregistry.googleapis.com --project={project}",
         anchor="api-disabled",
+    ),
+    Refusal(
+        says="redirected",
+        what="{host} redirects the download of {file} to an address that refuses it (HTTP {status}).",
+        cause="the registry does not serve this file at the moment, or a proxy does not let addresses of several kB "
+        "through; the role of the identity is not the cause",
+        fix="run again later; if the registry refuses only this file, delete its version and publish it again",
+        anchor="redirected-download",
+        failure=FileRefused,
     ),
     Refusal(
         says="401",
@@ -88,6 +98,14 @@ REFUSALS = (
         anchor="repository-missing",
     ),
     Refusal(
+        says="413",
+        what="{host} does not accept a file of this size (HTTP 413).",
+        cause="the registry, or a proxy on the way to it, has a limit",
+        fix="make the file smaller, or raise the limit of the proxy",
+        anchor="file-too-large",
+        failure=FileRefused,
+    ),
+    Refusal(
         says="3",
         what="{host} redirected this request (HTTP {status}); gar-publish does not send credentials to another "
         "address.",
@@ -106,7 +124,9 @@ REFUSALS = (
 )
 
 
-def explain_refusal(response: requests.Response, repository: Repository, action: str, detail: str = "") -> Failure:
+def explain_refusal(
+    response: requests.Response, repository: Repository, action: str, detail: str = "", *, file: str = ""
+) -> Failure:
     """Return the failure that explains an answer that is not a success.
 
     Args:
@@ -114,18 +134,23 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         repository: The repository of the request.
         action: "read" or "upload".
         detail: The part of the answer to show; all of its text if empty.
+        file: The name of the file that was to be downloaded, if any.
     """
     text = server_text(response)
     said = f"{response.status_code} {text}"
-    if response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
+    asked = response.history[0].url if response.history else response.url
+    if response.history and file:
+        said = f"redirected {said}"
+    elif response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
     known = next(each for each in REFUSALS if re.match(each.says, said, re.DOTALL))
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"
-    is_here = is_google and response.url.startswith(repository.upload_url)
+    is_here = is_google and asked.startswith(repository.upload_url)
     names = {
-        "host": f"{repository.location}-python.pkg.dev" if is_here else host_of(response.url),
+        "host": f"{repository.location}-python.pkg.dev" if is_here else host_of(asked),
+        "file": file,
         "status": response.status_code,
         "action": action,
         "project": project,

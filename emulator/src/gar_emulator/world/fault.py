@@ -40,6 +40,9 @@ FAULTS = (
     "lag",
     "skew",
 )
+_PLACES = {"lag": ("index", "download"), "403-closed": ("upload",), "403-reset": ("upload",)}
+"""The endpoints of the faults that not every endpoint can have."""
+
 LONGEST = 1e9
 """Seconds: about thirty years, so that every date stays valid."""
 
@@ -85,9 +88,8 @@ class Fault:
             raise ValueError("seconds must be 0 or more, for every fault but skew")
         if self.seconds == 0 and self.fault in {"lag", "skew"}:
             raise ValueError(f"seconds must be set for {self.fault}")
-        if self.fault == "lag" and self.endpoint not in {"index", "download"}:
-            raise ValueError("lag exists for the endpoints index and download only")
+        places = _PLACES.get(self.fault, ENDPOINTS)
+        if self.endpoint not in places:
+            raise ValueError(f"{self.fault} exists for {' and '.join(places)} only")
         if self.file and self.endpoint not in {"download", "redirected"}:
             raise ValueError("file can be set for the endpoints download and redirected only")
-        if self.fault in {"403-closed", "403-reset"} and self.endpoint != "upload":
-            raise ValueError(f"{self.fault} exists for the endpoint upload only")
