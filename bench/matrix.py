@@ -34,6 +34,10 @@ AT_ONCE = 8
 SLOW = {"silence", "drip"}
 """The rows that take real time until the timeout."""
 
+EARLY = {"403-closed", "403-reset"}
+"""The rows with a file so large that a connection does not take all of it before the answer."""
+
+_LARGE = 1_000_000
 _ANSWER_SECONDS = {"silence": 0.4, "drip": 0.4}
 _LONG = 10.0
 """How long a publish waits for an answer where no fault is slow: this machine may be."""
@@ -112,7 +116,8 @@ class Cell:
 
     def _outcome(self, emulator: Emulator, injected: Fault) -> str:
         endpoint, row, times = self.endpoint, self.row, self.times
-        wheel = make_wheel(self.folder / "wheels", f"cell-{endpoint}", content="x = 1\n" * 99)
+        lines = _LARGE if row in EARLY else 99
+        wheel = make_wheel(self.folder / "wheels", f"cell-{endpoint}", content="x = 1\n" * lines)
         name = f"{endpoint}, {row}, {times or 'for ever'}"
         credential = _credential(emulator, endpoint)
         emulator.inject(injected)

@@ -22,7 +22,7 @@ HASTE = 20
 """The factor by which waits and slow faults are shortened."""
 
 _SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
-_REFUSAL = "401"
+_REFUSALS = {"401", "403", "404", "403-closed", "403-reset"}
 """Not injected, because a repeated 401, or one of a token service, correctly ends a run."""
 
 
@@ -57,7 +57,9 @@ class Soak:
 def faults(rate: float) -> list[Fault]:
     """Return every fault that a run survives, for every endpoint. Each request has a fault with this probability."""
     kinds = {
-        endpoint: [kind for kind in FAULTS if kind != _REFUSAL and (kind != "lag" or endpoint in {"index", "download"})]
+        endpoint: [
+            kind for kind in FAULTS if kind not in _REFUSALS and (kind != "lag" or endpoint in {"index", "download"})
+        ]
         for endpoint in ENDPOINTS
     }
     return [

@@ -5,7 +5,7 @@ from emulated import Local
 from gar_emulator import Fault
 from gar_emulator.world.fault import ENDPOINTS
 
-ONE = {"endpoint": "metadata", "fault": "503", "after": 0, "times": 1, "chance": 1.0, "seconds": 2.0}
+ONE = {"endpoint": "metadata", "fault": "503", "after": 0, "times": 1, "chance": 1.0, "seconds": 2.0, "file": ""}
 
 
 def faults(local: Local, method: str = "GET", body: str | None = None) -> requests.Response:

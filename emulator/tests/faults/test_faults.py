@@ -71,7 +71,9 @@ def test_replace_restarts_the_count() -> None:
         (lambda: Fault("upload", "skew", seconds=-1e10), "seconds must be at most"),
         (lambda: Fault("upload", "skew"), "seconds must be set for skew"),
         (lambda: Fault("index", "lag"), "seconds must be set for lag"),
-        (lambda: Fault("sts", "lag", seconds=1), "index and download"),
+        (lambda: Fault("sts", "lag", seconds=1), "lag exists for index and download only"),
+        (lambda: Fault("index", "503", file="a.whl"), "file can be set for the endpoints download and redirected"),
+        (lambda: Fault("index", "403-reset"), "403-reset exists for upload only"),
     ],
 )
 def test_invalid_fault(make: Callable[[], Fault], said: str) -> None:

@@ -34,6 +34,10 @@ def wheel(tmp_path: Path) -> Path:
 def ask(local: Local, endpoint: str, wheel: Path) -> requests.Response:
     """Send a request to an endpoint. Its answer has a body if real ones have one."""
     token = local.token()
+    file = f"/demo-project/python/sample/{wheel.name}"
+    stored = f"repositories/us-central1{file}"
+    long = local.emulator.cloud.keys.download_token(stored, 6000)
+    redirected = f"/artifacts-downloads/namespaces/p/repositories/r/downloads/{long}"
     impersonate = f"/v1/projects/-/serviceAccounts/{PUBLISHER}:generateAccessToken"
     asks: dict[str, Callable[[], requests.Response]] = {
         "github": lambda: local.api("GET", "token.actions.githubusercontent.com", "/.well-known/jwks"),
@@ -44,7 +48,8 @@ def ask(local: Local, endpoint: str, wheel: Path) -> requests.Response:
         "repository": lambda: local.api("GET", "artifactregistry.googleapis.com", f"/v1/{PYTHON}", token),
         "upload": lambda: local.upload(wheel, token),
         "index": lambda: local.get(INDEX, token),
-        "download": lambda: local.get(f"/demo-project/python/sample/{wheel.name}", token),
+        "download": lambda: local.get(file, token, allow_redirects=False),
+        "redirected": lambda: local.get(redirected),
     }
     assert tuple(asks) == ENDPOINTS
     return asks[endpoint]()
@@ -148,6 +153,18 @@ def test_status(local: Local, wheel: Path, status: int) -> None:
 def test_retry_after_is_in_whole_seconds(local: Local, status: str, header: str | None) -> None:
     local.emulator.inject(Fault("metadata", status, seconds=1.5))
     assert local.session.get(local.emulator.url).headers.get("Retry-After") == header
+
+
+@pytest.mark.parametrize("fault", ["403-closed", "403-reset"])
+def test_upload_is_refused_before_its_body(local: Local, fault: str) -> None:
+    local.emulator.inject(Fault("upload", fault))
+    with connected(local, "/us-central1-python.pkg.dev/demo-project/python/", b"x" * 1000, length=10**9) as connection:
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        if fault == "403-closed":
+            assert connection.recv(1000) == b""
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 100_000_000)
 
 
 def test_accepted_upload_is_answered_503(local: Local, wheel: Path) -> None:

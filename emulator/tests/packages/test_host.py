@@ -1,12 +1,14 @@
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from emulated import CLOUD_PLATFORM, READ_ONLY, READER, SCOPE, Clock, Local, make_wheel
-from gar_emulator import World
+from emulated import CLOUD_PLATFORM, PUBLISHER, READ_ONLY, READER, SCOPE, Clock, Local, make_wheel
+from gar_emulator import Fault, World
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
 
@@ -58,11 +60,46 @@ def test_status_of_a_duplicate_is_a_switch(start: Callable[..., Local], wheel: P
     assert local.upload(wheel, local.token()).status_code == 409
 
 
-def test_duplicate_answered_early_closes_the_connection(start: Callable[..., Local], wheel: Path) -> None:
-    local = start(duplicate_early=True)
+REFUSED = {
+    "duplicate": (PUBLISHER, {}, b"HTTP/1.1 400 Bad Request\r\n"),
+    "no token": (None, {}, b"HTTP/1.1 401 Unauthorized\r\n"),
+    "no role": (READER, {}, b"HTTP/1.1 403 Forbidden\r\n"),
+    "too large": (PUBLISHER, {"max_upload_size": 100}, b"HTTP/1.1 413 "),
+}
+
+
+@pytest.mark.parametrize(("who", "switches", "says"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("early", ["closed", "reset"])
+def test_large_upload_is_refused_before_its_body(
+    local: Local, wheel: Path, *, who: str | None, switches: dict[str, int], says: bytes, early: str
+) -> None:
     local.upload(wheel, local.token())
-    answer = local.upload(wheel, local.token())
-    assert (answer.status_code, answer.headers["Connection"]) == (400, "close")
+    local.emulator.cloud.switch(early_refusals=early, **switches)
+    form = {":action": "file_upload", "name": "my-pkg", "version": "1.0"}
+    prepared = requests.Request(
+        "POST",
+        local.url("us-central1-python.pkg.dev", "/demo-project/python/"),
+        data=form,
+        files={"content": (wheel.name, b"x" * 10_000)},
+        auth=("oauth2accesstoken", local.token(who)) if who else None,
+    ).prepare()
+    prepared.headers["Content-Length"] = "1048577"
+    assert isinstance(prepared.body, bytes)
+    head = "".join(f"{name}: {value}\r\n" for name, value in prepared.headers.items())
+    address = urlsplit(local.emulator.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+        connection.sendall(f"POST {prepared.path_url} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode() + prepared.body)
+        assert connection.recv(1000).startswith(says)
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 100_000_000)
+
+
+def test_large_upload_is_read_before_its_refusal(start: Callable[..., Local], tmp_path: Path) -> None:
+    local = start(early_refusals="never")
+    large = make_wheel(tmp_path, "my-pkg", content="#" * 2_000_000)
+    assert local.upload(large, local.token(READER)).status_code == 403
+    assert local.upload(large, local.token()).status_code == 200
+    assert local.upload(large, local.token()).status_code == 400
 
 
 @pytest.mark.parametrize("field", ["sha256_digest", "md5_digest", "blake2_256_digest"])
@@ -274,6 +311,50 @@ def test_index_delay(start: Callable[..., Local], wheel: Path, clock: Clock) -> 
     assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 404
     clock.now += 10
     assert local.get(f"{SIMPLE}my-pkg/", local.token()).status_code == 200
+
+
+@pytest.mark.parametrize("length", [6_000, 21_000])
+def test_download_is_redirected_to_a_long_address(start: Callable[..., Local], wheel: Path, length: int) -> None:
+    local = start(redirect_length=length)
+    local.upload(wheel, local.token())
+    file = f"/demo-project/python/my-pkg/{wheel.name}"
+    first = local.get(file, local.token(), allow_redirects=False)
+    address = first.headers["Location"].removeprefix("/us-central1-python.pkg.dev")
+    assert first.status_code == 307
+    assert address.startswith("/artifacts-downloads/namespaces/demo-project/repositories/python/downloads/")
+    assert length <= len(address) < length + 300
+    assert local.get(address).content == wheel.read_bytes()
+
+
+def test_download_without_a_redirect(start: Callable[..., Local], wheel: Path) -> None:
+    local = start(redirect_length=0)
+    local.upload(wheel, local.token())
+    got = local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token())
+    assert (got.content, got.history) == (wheel.read_bytes(), [])
+
+
+def test_redirected_download_needs_its_token_and_file(local: Local, wheel: Path) -> None:
+    local.upload(wheel, local.token())
+    address = local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).url
+    assert local.session.get(f"{address}x").status_code == 403
+    local.emulator.cloud.store.remove(local.emulator.cloud.repositories[0], local.emulator.files()[0])
+    assert local.session.get(address).status_code == 404
+
+
+def test_a_single_file_is_refused_after_the_redirect(local: Local, wheels: list[Path]) -> None:
+    local.emulator.inject(Fault("redirected", "403", times=0, file=wheels[1].name))
+    statuses = [
+        local.get(f"/demo-project/python/my-pkg/{wheel.name}", local.token()).status_code for wheel in wheels[:2]
+    ]
+    assert statuses == [200, 403]
+
+
+def test_head_of_a_file_announces_no_ranges(local: Local, wheel: Path) -> None:
+    local.upload(wheel, local.token())
+    url = local.url("us-central1-python.pkg.dev", f"/demo-project/python/my-pkg/{wheel.name}")
+    got = local.session.head(url, auth=("oauth2accesstoken", local.token()))
+    assert (got.status_code, got.headers["Content-Length"]) == (200, str(wheel.stat().st_size))
+    assert "Accept-Ranges" not in got.headers
 
 
 def test_range_request(local: Local, wheel: Path) -> None:

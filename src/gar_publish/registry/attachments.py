@@ -140,7 +140,7 @@ class AttachmentApi:
         listed = json_object(found).get("files")
         if not isinstance(listed, list) or file not in [unquote(str(each)) for each in listed]:
             raise _different(evidence, "the attachment lists another file")
-        download = self._call("GET", f"{self._base}/{file}:download", params={"alt": "media"})
+        download = self._call("GET", f"{self._base}/{file}:download", params={"alt": "media"}, allow_redirects=True)
         if not is_success(download):
             raise self._refused(evidence, download)
         sha256 = hashlib.sha256(download.content).hexdigest()
@@ -154,6 +154,15 @@ class AttachmentApi:
         explained = explain_refusal(response, self._repository, "upload", said(response))
         if explained.anchor == "quota-project":
             return explained
+        if response.history:
+            return RegistryRefused(
+                f"{evidence.filename} was attached, but cannot be read back: the address to which the registry "
+                f"redirects its download refuses it (HTTP {response.status_code}).",
+                cause="the registry does not serve this file at the moment; the publisher's roles are not the cause",
+                fix=_RUN_AGAIN,
+                anchor="evidence-read-back",
+                detail=said(response),
+            )
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (HTTP 403).",

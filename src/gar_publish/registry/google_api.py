@@ -32,7 +32,7 @@ class GoogleApi:
             url: The URL without a query.
             what: The purpose as a verb: "ask for us/p/r".
             headers: More headers than the authorization.
-            body: `params`, `json` or `data` of requests.
+            body: `params`, `json`, `data` or `allow_redirects` of requests; redirects are not followed by default.
 
         Raises:
             Unreachable: There is no proper answer.
@@ -42,7 +42,8 @@ class GoogleApi:
 
         def request() -> requests.Response:
             sent = {**(headers or {}), **bearer(self._source.token())}
-            return self._session.request(method, url, headers=sent, allow_redirects=False, **body)
+            options = {"allow_redirects": False, **body}
+            return self._session.request(method, url, headers=sent, **options)
 
         def attempt() -> requests.Response:
             response = with_renewal(request, self._source)

@@ -146,7 +146,7 @@ class Index:
             self._context,
         )
         if sha256 is None:
-            raise explain_refusal(response, self.repository, "read")
+            raise explain_refusal(response, self.repository, "read", file=file.filename)
         return sha256
 
     def _read_page(self, response: requests.Response, url: str) -> Mapping[str, IndexFile]:

@@ -27,7 +27,8 @@ WRITER = "roles/artifactregistry.writer"
 class Refusal:
     """One row: how the answer starts, as "STATUS TEXT" (a regular expression), and what that means.
 
-    "key STATUS TEXT" is an answer to a request with a key as the password.
+    "key STATUS TEXT" is an answer to a request with a key as the password, and "redirected STATUS TEXT" one of the
+    address that a download was redirected to.
 
     The texts may contain the names that `explain_refusal` fills in. `action` is "read" or "upload", or empty for both.
     With `elsewhere`, it is an answer to a request that Google counts for another project, as far as the request tells.
@@ -66,6 +67,15 @@ REFUSALS = (
         what="The Artifact Registry API is disabled in the project {consumer}.",
         fix="enable the API\n  gcloud services enable artifactregistry.googleapis.com --project={consumer}",
         anchor="api-disabled",
+    ),
+    Refusal(
+        says="redirected",
+        what="{host} redirects the download of {file} to an address that refuses it (HTTP {status}).",
+        cause="the registry does not serve this file at the moment, or a proxy does not let addresses of several kB "
+        "through; the role of the identity is not the cause",
+        fix="run again later; if the registry refuses only this file, delete its version and publish it again",
+        anchor="redirected-download",
+        failure=FileRefused,
     ),
     Refusal(
         says="401",
@@ -122,6 +132,14 @@ REFUSALS = (
         anchor="repository-missing",
     ),
     Refusal(
+        says="413",
+        what="{host} does not accept a file of this size (HTTP 413).",
+        cause="the registry, or a proxy on the way to it, has a limit",
+        fix="make the file smaller, or raise the limit of the proxy",
+        anchor="file-too-large",
+        failure=FileRefused,
+    ),
+    Refusal(
         says="3",
         what="{host} redirected this request (HTTP {status}); gar-publish does not send credentials to another "
         "address.",
@@ -140,7 +158,9 @@ REFUSALS = (
 )
 
 
-def explain_refusal(response: requests.Response, repository: Repository, action: str, detail: str = "") -> Failure:
+def explain_refusal(
+    response: requests.Response, repository: Repository, action: str, detail: str = "", *, file: str = ""
+) -> Failure:
     """Return the failure that explains an answer that is not a success.
 
     Args:
@@ -148,10 +168,14 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
         repository: The repository of the request.
         action: "read" or "upload".
         detail: The part of the answer to show; all of its text if empty.
+        file: The name of the file that was to be downloaded, if any.
     """
     text = server_text(response)
     said = f"{response.status_code} {text}"
-    if response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
+    asked = response.history[0].url if response.history else response.url
+    if response.history and file:
+        said = f"redirected {said}"
+    elif response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
     quota, consumer = response.request.headers.get(QUOTA_HEADER), counted_for(response)
     elsewhere = consumer == GCLOUD_PROJECT or quota not in {None, repository.project}
@@ -163,9 +187,10 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"
-    is_here = is_google and response.url.startswith(repository.upload_url)
+    is_here = is_google and asked.startswith(repository.upload_url)
     names = {
-        "host": f"{repository.location}-python.pkg.dev" if is_here else host_of(response.url),
+        "host": f"{repository.location}-python.pkg.dev" if is_here else host_of(asked),
+        "file": file,
         "status": response.status_code,
         "action": action,
         "project": project,

@@ -43,6 +43,8 @@ _LARGER = 64 * 1024 * 1024
 _NOT_PROCESSED = frozenset({408, 429})
 """Statuses that mean that the server did not take the file (RFC 9110, section 15.5.9; RFC 6585, section 4)."""
 
+_NOT_ALLOWED = frozenset({401, 403})
+
 
 class Uploader:
     """Posts files to one repository with the legacy upload API, as twine does. Threads may share it.
@@ -119,6 +121,7 @@ class Uploader:
         return _settle(distribution, present, self._if_exists, self._index, self._scratch, sent=unsettled > 0)
 
     def _post(self, distribution: Distribution) -> requests.Response:
+        """Send the file once. If the answer is lost, it may have been a refusal: ask again without the file."""
         try:
             with distribution.path.open("rb") as content:
                 body = FormWithFile(form(distribution.package), "content", distribution.filename, content)
@@ -131,6 +134,11 @@ class Uploader:
                         stream=True,
                         allow_redirects=False,
                     )
+        except requests.ConnectionError as error:
+            refusal = None if isinstance(error, requests.Timeout) else self._refusal()
+            if refusal is None:
+                raise
+            return refusal
         except requests.RequestException:
             raise
         except (OSError, FileChanged) as error:
@@ -140,6 +148,14 @@ class Uploader:
                 fix="keep other programs out of the folder, and run it again",
                 anchor="file-gone",
             ) from None
+
+    def _refusal(self) -> requests.Response | None:
+        """Upload nothing, and return the answer if the registry does not let this identity upload."""
+        with contextlib.suppress(requests.RequestException):
+            response = self._session.post(self._repository.upload_url, auth=self._auth, allow_redirects=False)
+            if response.status_code in _NOT_ALLOWED:
+                return response
+        return None
 
     def _listed(self, distribution: Distribution) -> IndexFile | None:
         return self._index.files(distribution.name).get(distribution.filename)

@@ -4,11 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPResponse
 from socket import SHUT_RDWR, socket
+from ssl import SSLEOFError, SSLWantReadError
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import wait
 
 from gar_publish.certificates import ssl_context
 
@@ -76,19 +79,24 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
 
 
 class _Bounded(HTTPConnection):
-    """Has a timeout of its own for sending: urllib3 sends with the timeout for connecting.
+    """Has a timeout of its own for sending, and stops sending once the answer begins (RFC 9112, section 9.5).
+
+    urllib3 sends with the timeout for connecting. It reads an answer after a BrokenPipeError.
 
     Attributes:
         scheme: "http" or "https".
         stall: Seconds without progress after which sending fails.
         take: Returns a connection that is ready, if there is one.
+        early: An answer that has begun before its request was sent. The connection then serves no other request.
     """
 
     scheme: str
     stall: float
     take: Take
+    early: HTTPResponse | None = None
 
     def connect(self) -> None:
+        self.early = None
         if self.proxy is None and (ready := self.take(self.scheme, self.host, self.port)):
             self.sock, self.is_verified = ready, self.scheme == "https"
         else:
@@ -100,6 +108,37 @@ class _Bounded(HTTPConnection):
         if self.sock:
             self.sock.settimeout(self.stall)
         super().putrequest(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        if self.sock:
+            if not wait.wait_for_socket(self.sock, read=True, write=True, timeout=self.stall):
+                raise TimeoutError("the server takes nothing more")
+            self.early = self.early or self._begun()
+            if self.early:
+                raise BrokenPipeError
+        try:
+            super().send(data)
+        except SSLEOFError as error:  # what TLS makes of a connection that the server has closed
+            raise BrokenPipeError from error
+
+    def _begun(self) -> HTTPResponse | None:
+        """Return the answer if its first byte is here. Tickets of TLS 1.3 also make a connection readable."""
+        if not wait.wait_for_socket(self.sock, read=True, timeout=0):
+            return None
+        answer = HTTPResponse(self.sock)
+        self.sock.settimeout(0)
+        with suppress(SSLWantReadError):
+            if answer.fp.peek(1):
+                return answer
+        self.sock.settimeout(self.stall)
+        return None
+
+    def response_class(self, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override] # http.client calls it
+        return self.early or HTTPResponse(*args, **kwargs)
+
+    @property
+    def is_connected(self) -> bool:
+        return not self.early and super().is_connected
 
     def getresponse(self) -> Any:
         with _deadline(self):

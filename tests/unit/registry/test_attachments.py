@@ -93,6 +93,31 @@ def test_each_version_and_content_has_its_own_id(server: ScriptedServer, api: At
     assert {each.method for each in server.seen} == {"GET"}, "nothing is created twice"
 
 
+def test_the_download_is_redirected(server: ScriptedServer, api: AttachmentApi) -> None:
+    address = f"{HOST}/artifacts-downloads/{'x' * 6000}"
+    server.on(f"{HOST}/v1/{FILE}:download", Reply(307, headers={"Location": address}))
+    server.on(f"{HOST}/artifacts-downloads/", Reply(200, SBOM.content))
+    api.attach(SBOM, "a", "1", verify=True)
+    (second,) = server.asked(f"{HOST}/artifacts-downloads/")
+    assert second.headers["Authorization"] == "Bearer ya29.given"
+
+
+def test_the_redirected_download_is_refused(server: ScriptedServer, api: AttachmentApi) -> None:
+    server.on(f"{HOST}/v1/{FILE}:download", Reply(307, headers={"Location": f"{HOST}/artifacts-downloads/x"}))
+    server.on(f"{HOST}/artifacts-downloads/", Reply(403, "no"))
+    with pytest.raises(RegistryRefused) as caught:
+        api.attach(SBOM, "a", "1", verify=True)
+    assert words(caught.value) == [
+        (
+            "a.whl.cdx.json was attached, but cannot be read back: the address to which the registry redirects its "
+            "download refuses it (HTTP 403)."
+        ),
+        "the registry does not serve this file at the moment; the publisher's roles are not the cause",
+        "run again: published files stay, and identical evidence is not attached twice",
+        "evidence-read-back",
+    ]
+
+
 @pytest.mark.parametrize(
     "reply",
     [Reply(409, "exists"), as_json({"operation": {"done": True, "error": {"code": 6, "message": "x already exists"}}})],

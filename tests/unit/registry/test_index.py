@@ -8,13 +8,13 @@ import requests
 
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import Context
-from gar_publish.errors import CredentialsFailure, RegistryRefused, Unreachable
+from gar_publish.errors import CredentialsFailure, FileRefused, RegistryRefused, Unreachable
 from gar_publish.registry import index as index_module
 from gar_publish.registry.index import Index, IndexFile, parse_html, parse_json
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from tests.unit.failures import words
-from tests.unit.servers import Memory, Reply, ScriptedServer, Time, serve
+from tests.unit.servers import Memory, Reply, ScriptedServer, Time, basic, serve
 
 SHA = "ab" * 32
 URL = "https://us-python.pkg.dev/p/r/simple/sample/"
@@ -222,6 +222,24 @@ def test_redirects_in_cycles(server: ScriptedServer, index: Index) -> None:
     server.on("/simple/", Reply(302, headers={"Location": "/simple/sample/"}))
     with pytest.raises(RegistryRefused, match="redirects in cycles"):
         index.files("sample")
+
+
+@pytest.mark.parametrize("length", [6_000, 21_000])
+def test_a_download_is_redirected_to_a_long_address(server: ScriptedServer, index: Index, length: int) -> None:
+    address = f"/artifacts-downloads/{'x' * length}"
+    server.on("/f/a.whl", Reply(307, f'<a href="{address}">', headers={"Location": address}))
+    server.on("/artifacts-downloads/", Reply(200, b"bytes"))
+    file = IndexFile("a.whl", f"{server.url}/f/a.whl", None)
+    assert index.read_sha256(file) == hashlib.sha256(b"bytes").hexdigest()
+    assert [seen.headers["Authorization"] for seen in server.seen] == [basic("ya29.given")] * 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_after_a_redirect_is_the_files_own_failure(server: ScriptedServer, index: Index, status: int) -> None:
+    server.on("/f/a.whl", Reply(307, headers={"Location": "/artifacts-downloads/x"}))
+    server.on("/artifacts-downloads/", Reply(status))
+    with pytest.raises(FileRefused, match=r"redirects the download of a\.whl to an address that refuses it"):
+        index.read_sha256(IndexFile("a.whl", f"{server.url}/f/a.whl", None))
 
 
 def test_another_host_gets_no_token(index: Index) -> None:

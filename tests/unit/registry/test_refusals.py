@@ -45,7 +45,8 @@ def answer(
         (404, "403", "us-python.pkg.dev does not have this", RegistryRefused, "repository-missing"),
         (300, "no", "us-python.pkg.dev redirected this request (HTTP 300)", RegistryRefused, "redirect"),
         (399, "no", "us-python.pkg.dev redirected this request (HTTP 399)", RegistryRefused, "redirect"),
-        (413, "404", "us-python.pkg.dev refused to upload (HTTP 413).", FileRefused, "registry-refused"),
+        (413, "404", "us-python.pkg.dev does not accept a file of this size (HTTP", FileRefused, "file-too-large"),
+        (422, "404", "us-python.pkg.dev refused to upload (HTTP 422).", FileRefused, "registry-refused"),
         (101, "", "us-python.pkg.dev refused to upload (HTTP 101).", FileRefused, "registry-refused"),
     ],
 )
@@ -163,7 +164,17 @@ def test_a_service_perimeter(words: str) -> None:
             413,
             "",
             [
-                "us-python.pkg.dev refused to upload (HTTP 413).",
+                "us-python.pkg.dev does not accept a file of this size (HTTP 413).",
+                "the registry, or a proxy on the way to it, has a limit",
+                "make the file smaller, or raise the limit of the proxy",
+                "file-too-large",
+            ],
+        ),
+        (
+            422,
+            "",
+            [
+                "us-python.pkg.dev refused to upload (HTTP 422).",
                 "",
                 (
                     "read the answer above; if it does not name the cause, run the doctor (in the action, add "
@@ -361,6 +372,33 @@ def test_a_file_on_another_host_is_called_by_that_host() -> None:
 def test_a_redirect_shows_its_target_without_the_query() -> None:
     response = answer(302, "moved", Location="https://elsewhere.example/?secret")
     assert explain_refusal(response, PYTHON, "upload").detail == "https://elsewhere.example/"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_redirected_download_is_judged_by_its_first_address(status: int) -> None:
+    first = answer(307, url="https://us-python.pkg.dev/p/r/a/a-1-py3-none-any.whl")
+    second = answer(status, "no", url=f"https://us-python.pkg.dev/artifacts-downloads/{'x' * 6000}")
+    second.history = [first]
+    failure = explain_refusal(second, PYTHON, "read", file="a-1-py3-none-any.whl")
+    assert words(failure) == [
+        (
+            "us-python.pkg.dev redirects the download of a-1-py3-none-any.whl to an address that refuses it "
+            f"(HTTP {status})."
+        ),
+        (
+            "the registry does not serve this file at the moment, or a proxy does not let addresses of several kB "
+            "through; the role of the identity is not the cause"
+        ),
+        "run again later; if the registry refuses only this file, delete its version and publish it again",
+        "redirected-download",
+    ]
+    assert (type(failure), failure.detail) == (FileRefused, "no")
+
+
+def test_a_redirected_page_is_not_a_download() -> None:
+    second = answer(403, url="https://us-python.pkg.dev/p/r/simple/b/")
+    second.history = [answer(307, url="https://us-python.pkg.dev/p/r/simple/B/")]
+    assert explain_refusal(second, PYTHON, "read").anchor == "registry-403"
 
 
 def test_a_given_detail_is_shown_instead() -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.admin import policies
 from gar_emulator.artifact_registry import attachments, listing, resources
 from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
 from gar_emulator.artifact_registry.resources import Item
+from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_found
@@ -35,6 +36,7 @@ def routes(cloud: Cloud) -> list[Route]:
     location = "/{api}/projects/{project}/locations/{location}"
     one = f"{location}/repositories/{{repository}}"
     return [
+        downloads.route(cloud),
         Route("/{api}/projects/{project}/locations", service.list_locations),
         Route(f"{location}/operations/{{operation}}", operations.get),
         Route(f"{location}/repositories", service.list_repositories),
@@ -167,7 +169,7 @@ class ArtifactRegistry:
         stored = self._file(request, repository)
         if request.query_params.get("alt") != "media":
             return JSONResponse({})
-        return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
+        return downloads.download(request, self._cloud, repository, self._cloud.store.path(repository, stored))
 
     async def delete_file(self, request: Request) -> Response:
         repository = self.permitted(request, "files.delete")

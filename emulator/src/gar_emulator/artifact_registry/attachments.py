@@ -10,12 +10,13 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.artifact_registry import listing, resources
 from gar_emulator.artifact_registry.operations import EMPTY, TYPE, Operations
 from gar_emulator.artifact_registry.resources import Item
+from gar_emulator.cloud import downloads
 from gar_emulator.cloud.attachment_store import AttachedFile, Attachment
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, rfc3339
@@ -123,7 +124,7 @@ class Attachments:
         file = self._file(request, repository)
         if request.query_params.get("alt") != "media":
             return JSONResponse({})
-        return FileResponse(self._store.path(repository, file.sha256), media_type="application/octet-stream")
+        return downloads.download(request, self._cloud, repository, self._store.path(repository, file.sha256))
 
     async def annotate_file(self, request: Request) -> Response:
         repository = self._permitted(request, "files.update")

@@ -48,10 +48,12 @@ class Cloud:
         clock: Seconds since the epoch.
 
     Attributes:
+        data: The folder.
         true_clock: The clock without the skew that a fault adds to `clock()`.
     """
 
     def __init__(self, world: World, data: Path, clock: Callable[[], float] = time.time) -> None:
+        self.data = data
         self._changes = Changes(data / "setup.json")
         self.world = self._changes.applied(world)
         self.true_clock = clock

@@ -26,9 +26,9 @@ class Faults:
             for number, fault in enumerate(faults)
         ]
 
-    def next(self, endpoint: str) -> Fault | None:
+    def next(self, endpoint: str, path: str = "") -> Fault | None:
         """Count a request, and return the first fault that strikes it."""
-        active = [item for item in self._active if item.fault.endpoint == endpoint]
+        active = [item for item in self._active if item.fault.endpoint == endpoint and path.endswith(item.fault.file)]
         for item in active:
             item.requests += 1
         return next((item.fault for item in active if item.strikes()), None)

@@ -104,6 +104,11 @@ async def _status(struck: Struck) -> None:
     await _answer(struck, int(struck.fault.fault))
 
 
+async def _closed_early(struck: Struck) -> None:
+    struck.connection.end_with_answer(reset=struck.fault.fault == "403-reset")
+    await _answer(struck, HTTPStatus.FORBIDDEN)
+
+
 async def _accepted_5xx(struck: Struck) -> None:
     await struck.serve(_discard)
     await _answer(struck, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -214,12 +219,13 @@ _STRIKES: dict[str, Callable[[Struck], Awaitable[None]]] = {
     "reset-after-body": _reset_after_body,
     "silence": _silence,
     "drip": _drip,
-    **dict.fromkeys(("401", "408", "429", "500", "502", "503", "504"), _status),
+    **dict.fromkeys(("401", "403", "404", "408", "429", "500", "502", "503", "504"), _status),
     "cut-body": _cut_body,
     "garbage-body": _garbage_body,
     "wrong-content-type": _wrong_content_type,
     "accepted-5xx": _accepted_5xx,
     "accepted-lost": _accepted_lost,
+    **dict.fromkeys(("403-closed", "403-reset"), _closed_early),
     "lag": _lag,
     "skew": _skew,
 }

@@ -4,7 +4,7 @@ https://cloud.google.com/artifact-registry/docs/python and PEP 503
 """
 
 import re
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from packaging.utils import (
@@ -16,9 +16,10 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
 from gar_emulator.cloud.refusals import Refusal, host_text, text, why_disabled
@@ -32,11 +33,15 @@ HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
 UPLOAD = "artifactregistry.repositories.uploadArtifacts"
 DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"
 
+LARGE = 1024 * 1024
+"""Bytes of an upload from which a refusal does not wait for the body."""
+
 
 def routes(cloud: Cloud) -> list[Route]:
     host = PythonHost(cloud)
     root = "/{project}/{repository}"
     return [
+        downloads.route(cloud),
         Route(f"{root}/", host.upload, methods=["POST"]),
         Route(f"{root}/simple", host.index),
         Route(f"{root}/simple/", host.index),
@@ -59,6 +64,8 @@ class PythonHost:
 
     async def upload(self, request: Request) -> Response:
         switches = self._cloud.switches
+        large = int(request.headers.get("content-length", "0")) > LARGE
+        early = large and switches.early_refusals != "never"
         try:
             repository = self._authorize(request, UPLOAD)
             if repository.mode != "STANDARD_REPOSITORY":
@@ -67,19 +74,19 @@ class PythonHost:
                     switches.wrong_repository_status,
                     f"Cannot upload to the {repository.mode} {repository.resource}.",
                 )
+            await self._receive(request, repository, early=early)
         except Refusal:
-            async for _ in request.stream():  # a client reads the answer once it has sent everything
-                pass
+            if early:
+                request.scope["state"]["connection"].end_with_answer(reset=switches.early_refusals == "reset")
+            else:
+                with suppress(RuntimeError):  # it is read already
+                    async for _ in request.stream():
+                        pass
             raise
-        draft = self._cloud.store.draft()
-        try:
-            await self._receive(request, repository, draft)
         except ClientDisconnect:
             raise text(400, "The upload is cut short.") from None
         except form.BadForm as problem:
             raise text(400, str(problem)) from None
-        finally:
-            draft.unlink(missing_ok=True)
         return Response(status_code=switches.upload_status)
 
     async def index(self, request: Request) -> Response:
@@ -105,7 +112,7 @@ class PythonHost:
         stored = self._cloud.store.find(repository, filename)
         if stored is None or stored.package != package or not self._visible(request, [stored]):
             raise text(404, "The requested entity was not found.")
-        return FileResponse(self._cloud.store.path(repository, stored), media_type="application/octet-stream")
+        return downloads.download(request, self._cloud, repository, self._cloud.store.path(repository, stored))
 
     def _visible(self, request: Request, files: list[StoredFile]) -> list[StoredFile]:
         latest = self._cloud.true_clock() - max(self._cloud.switches.index_delay, request.scope.get("lag", 0.0))
@@ -163,32 +170,50 @@ class PythonHost:
             )
         return repository
 
-    async def _receive(self, request: Request, repository: Repository, draft: Path) -> None:
+    async def _receive(self, request: Request, repository: Repository, *, early: bool) -> None:
         """Read an upload into the repository.
+
+        Args:
+            request: The upload.
+            repository: The repository.
+            early: Whether to refuse it as soon as the reason is known.
 
         Raises:
             BadForm: The upload is incomplete or inconsistent.
             Refusal: The file is too large, or the repository already has a file of that name.
         """
-        store, switches = self._cloud.store, self._cloud.switches
-        duplicate = text(switches.duplicate_status, "Requested entity already exists.")
-        arrived: form.Form | None = None
-        async with aclosing(form.read(request.headers.get("content-type", ""), request.stream(), draft)) as growing:
-            async for arrived in growing:
-                if switches.max_upload_size and arrived.size > switches.max_upload_size:
-                    raise text(413, f"The largest file has {switches.max_upload_size} bytes.", {"Connection": "close"})
-                if switches.duplicate_early and store.find(repository, arrived.filename):
-                    duplicate.response.headers["Connection"] = "close"
-                    raise duplicate
-        if arrived is None:
-            raise form.BadForm("The form is empty.")
-        stored = self._checked(arrived)
+        draft = self._cloud.store.draft()
+        try:
+            arrived: form.Form | None = None
+            async with aclosing(form.read(request.headers.get("content-type", ""), request.stream(), draft)) as growing:
+                async for arrived in growing:
+                    if early:
+                        self._check_name_and_size(repository, arrived)
+            if arrived is None:
+                raise form.BadForm("The form is empty.")
+            self._check_name_and_size(repository, arrived)
+            self._store(repository, draft, self._checked(arrived))
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _check_name_and_size(self, repository: Repository, arrived: form.Form) -> None:
+        switches = self._cloud.switches
+        if switches.max_upload_size and arrived.size > switches.max_upload_size:
+            raise text(413, f"The largest file has {switches.max_upload_size} bytes.")
+        if not switches.duplicate_identical and self._cloud.store.find(repository, arrived.filename):
+            raise self._duplicate()
+
+    def _store(self, repository: Repository, draft: Path, stored: StoredFile) -> None:
+        store = self._cloud.store
         try:
             store.add(repository, draft, stored)
         except AlreadyExists:
             present = store.find(repository, stored.filename)
-            if not (switches.duplicate_identical and present and present.sha256 == stored.sha256):
-                raise duplicate from None
+            if not (self._cloud.switches.duplicate_identical and present and present.sha256 == stored.sha256):
+                raise self._duplicate() from None
+
+    def _duplicate(self) -> Refusal:
+        return text(self._cloud.switches.duplicate_status, "Requested entity already exists.")
 
     def _checked(self, arrived: form.Form) -> StoredFile:
         """Return the file that a complete form describes.

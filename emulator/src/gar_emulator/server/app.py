@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gar_emulator.admin import iam, resourcemanager, serviceusage
 from gar_emulator.artifact_registry import api
+from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.refusals import Refusal
 from gar_emulator.faults import control
@@ -104,7 +105,10 @@ class App:
                 record(message["status"])  # before the client can have the answer and read the record
             await send(message)
 
-        fault = self._faults.next(service.endpoint(scope["method"], path))
+        if path.startswith(downloads.ROOT):
+            fault = self._faults.next("redirected", downloads.file_at(self._cloud, path))
+        else:
+            fault = self._faults.next(service.endpoint(scope["method"], path), path)
         if fault is None:
             await service(scope, receive, answer)
         else:

@@ -18,6 +18,9 @@ from gar_emulator.faults.connection import Connection
 STOP_TIMEOUT = 2
 """Seconds for running requests to finish when the emulator stops."""
 
+MOST_HEADERS = 64 * 1024
+"""Bytes of a request's headers, which include the long path of a redirected download."""
+
 STEPS_OF_ACCEPTING = 2
 """Event loop iterations from accepting a connection to `connection_made`: a task, and the call that it schedules."""
 
@@ -49,6 +52,7 @@ class Server(uvicorn.Server):
             server_header=False,
             date_header=False,
             timeout_keep_alive=75,
+            h11_max_incomplete_event_size=MOST_HEADERS,
             ssl_context_factory=(lambda *_: tls) if tls else None,
             reset_contextvars=True,  # or the clock skew of a request would apply to the next one
         )

@@ -3,7 +3,18 @@
 import math
 from dataclasses import dataclass
 
-ENDPOINTS = ("github", "sts", "iamcredentials", "oauth", "metadata", "repository", "upload", "index", "download")
+ENDPOINTS = (
+    "github",
+    "sts",
+    "iamcredentials",
+    "oauth",
+    "metadata",
+    "repository",
+    "upload",
+    "index",
+    "download",
+    "redirected",
+)
 FAULTS = (
     "refused",
     "reset-before-body",
@@ -11,6 +22,8 @@ FAULTS = (
     "silence",
     "drip",
     "401",
+    "403",
+    "404",
     "408",
     "429",
     "500",
@@ -22,9 +35,14 @@ FAULTS = (
     "wrong-content-type",
     "accepted-5xx",
     "accepted-lost",
+    "403-closed",
+    "403-reset",
     "lag",
     "skew",
 )
+_PLACES = {"lag": ("index", "download"), "403-closed": ("upload",), "403-reset": ("upload",)}
+"""The endpoints of the faults that not every endpoint can have."""
+
 LONGEST = 1e9
 """Seconds: about thirty years, so that every date stays valid."""
 
@@ -35,12 +53,13 @@ class Fault:
 
     Attributes:
         endpoint: One of `ENDPOINTS`: `repository` is the Artifact Registry API; `upload`, `index` and `download` are
-            the Python host's.
+            the Python host's; `redirected` is the address that downloads are redirected to.
         fault: One of `FAULTS`.
         after: How many requests to the endpoint come first without a fault.
         times: How often it strikes; 0 = always.
         chance: The probability that it strikes.
         seconds: The duration, for faults that have one; 0 = the default.
+        file: The name of the only file that it strikes, for `download` and `redirected`; empty = all.
 
     Raises:
         ValueError: A value is out of range.
@@ -52,6 +71,7 @@ class Fault:
     times: int = 1
     chance: float = 1.0
     seconds: float = 0.0
+    file: str = ""
 
     def __post_init__(self) -> None:
         if self.endpoint not in ENDPOINTS:
@@ -68,5 +88,8 @@ class Fault:
             raise ValueError("seconds must be 0 or more, for every fault but skew")
         if self.seconds == 0 and self.fault in {"lag", "skew"}:
             raise ValueError(f"seconds must be set for {self.fault}")
-        if self.fault == "lag" and self.endpoint not in {"index", "download"}:
-            raise ValueError("lag exists for the endpoints index and download only")
+        places = _PLACES.get(self.fault, ENDPOINTS)
+        if self.endpoint not in places:
+            raise ValueError(f"{self.fault} exists for {' and '.join(places)} only")
+        if self.file and self.endpoint not in {"download", "redirected"}:
+            raise ValueError("file can be set for the endpoints download and redirected only")

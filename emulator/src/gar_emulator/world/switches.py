@@ -15,8 +15,9 @@ class Switches:
         bearer_tokens: Whether the Python host takes `Authorization: Bearer`.
         check_digests: Whether an upload is refused if its digests do not match its contents.
         duplicate_identical: Whether an identical file under the same name is accepted again.
-        duplicate_early: Whether the answer to a duplicate comes before the body is read, and closes the connection.
         duplicate_status: HTTP status for a file name that already exists (400 or 409).
+        early_refusals: What follows a refusal of a large upload, which comes before the body is read: the connection is
+            `closed`, or it is `reset`. `never`: the refusal comes after the body.
         federated_lifetime: Lifetime in seconds of a token from the token exchange.
         federated_tokens: Whether the Python host takes a federated token without impersonation.
         immutable_subject: Whether `sub` has ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories created after
@@ -28,6 +29,7 @@ class Switches:
         operation_seconds: Seconds until a long-running operation is done and has taken effect.
         quota_project: Whether Google's APIs refuse a user's login that names no project with `x-goog-user-project`.
         read_only_scope: Whether a token with the scope cloud-platform.read-only can read packages.
+        redirect_length: Length of the path that a download is redirected to; 0 = no redirect.
         repository_delay: Seconds until the Python host knows a new repository.
         requires_python: Whether the index has `data-requires-python`.
         root_index: Whether `/simple/` lists the packages; otherwise the answer is 404, with and without credentials.
@@ -45,8 +47,8 @@ class Switches:
     bearer_tokens: bool = True
     check_digests: bool = True
     duplicate_identical: bool = False
-    duplicate_early: bool = False
     duplicate_status: int = 400
+    early_refusals: str = "closed"
     federated_lifetime: int = 3600
     federated_tokens: bool = True
     immutable_subject: bool = False
@@ -57,6 +59,7 @@ class Switches:
     operation_seconds: float = 0.0
     quota_project: bool = True
     read_only_scope: bool = True
+    redirect_length: int = 6000
     repository_delay: float = 0.0
     requires_python: bool = True
     root_index: bool = False
@@ -70,8 +73,13 @@ class Switches:
             if not first <= getattr(self, name) <= last:
                 raise ValueError(f"{_dashed(name)} must be an HTTP status from {first} to {last}")
         for name in (
-            *("attributes_limit", "federated_lifetime", "index_delay", "max_upload_size"),
-            *("operation_seconds", "repository_delay"),
+            "attributes_limit",
+            "federated_lifetime",
+            "index_delay",
+            "max_upload_size",
+            "operation_seconds",
+            "redirect_length",
+            "repository_delay",
         ):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{_dashed(name)} must be 0 or more")
@@ -79,6 +87,8 @@ class Switches:
             raise ValueError("missing-repository must be by-rights, 403 or 404")
         if self.texts not in {"generic", "empty", "detailed"}:
             raise ValueError("texts must be generic, empty or detailed")
+        if self.early_refusals not in {"closed", "reset", "never"}:
+            raise ValueError("early-refusals must be closed, reset or never")
 
 
 def _dashed(name: str) -> str:
