@@ -15,7 +15,7 @@ class Switches:
         duplicate_identical: Whether an identical file under the same name is accepted again.
         duplicate_early: Whether the answer to a duplicate comes before the body is read, and closes the connection.
         duplicate_status: HTTP status for a file name that already exists (400 or 409).
-        federated_lifetime: Lifetime in seconds of a token from the token exchange.
+        federated_lifetime: Lifetime in seconds of a token from the token exchange; 0 = until the subject token expires.
         federated_tokens: Whether the Python host takes a federated token without impersonation.
         immutable_subject: Whether `sub` has ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories created after
             2026-07-15.
@@ -40,7 +40,7 @@ class Switches:
     duplicate_identical: bool = False
     duplicate_early: bool = False
     duplicate_status: int = 400
-    federated_lifetime: int = 3600
+    federated_lifetime: int = 0
     federated_tokens: bool = True
     immutable_subject: bool = False
     index_delay: float = 0.0
