@@ -13,7 +13,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--service-account",
         dest="account",
         metavar="NAME",
-        help="create this account, and let the jobs publish as this account instead of as themselves",
+        help="create this account, and let the jobs publish as this account instead of as themselves; its tokens last "
+        "an hour, theirs about five minutes",
     )
     command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")
     command.add_argument(

@@ -44,7 +44,8 @@ def run(
     apply(TOOLS[options["tool"]](request), request, dry_run=options["preview"], console=context.console, show=show)
     if login.expires_at:
         context.console.notice(
-            f"The token expires at {rfc3339(login.expires_at)}. Run this command again for a new one."
+            f"The token expires at {rfc3339(login.expires_at)}. After that, installs fail, or pip takes a public "
+            "package of the same name: run this command again first."
         )
 
 
