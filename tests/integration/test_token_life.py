@@ -19,11 +19,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """On Google's side, each file takes seven minutes."""
 
     def clock() -> float:
-        return time.time() + 420 * len(emulator.files())
+        return time.time() + 420 * len(running.files())
 
-    emulator = Emulator(data=tmp_path_factory.mktemp("emulator"), clock=clock)
-    with emulator:
-        yield emulator
+    running = Emulator(data=tmp_path_factory.mktemp("emulator"), clock=clock)
+    with running:
+        yield running
 
 
 def test_an_identity_token_in_a_file_that_is_not_replaced_ends_the_run(
