@@ -6,10 +6,11 @@ version under the same name.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,8 @@ BIN = Path(sys.executable).parent
 PRIVATE, STRANGER = "ours", "a stranger's"
 
 Run = Callable[..., str]
+Attempt = Callable[..., "subprocess.CompletedProcess[str]"]
+Indexes = Mapping[str, str]
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -64,7 +67,7 @@ def private(emulator: Emulator, wheel: Path) -> str:
 
 
 @pytest.fixture
-def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> Run:
+def attempt(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> Attempt:
     """Return a function that runs a program with the token in environment variables, as in the document."""
     leaks.excuse("the environment of")  # the processes that pip and uv start inherit the token
     (tmp_path / "work").mkdir()
@@ -76,8 +79,8 @@ def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Le
         "UV_PYTHON": sys.executable,
     }
 
-    def run(program: str, *arguments: str, **environment: str) -> str:
-        done = subprocess.run(
+    def attempt(program: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [BIN / program, *arguments],
             cwd=tmp_path / "work",
             env=clean_env | variables | environment,
@@ -86,16 +89,43 @@ def run(emulator: Emulator, clean_env: dict[str, str], tmp_path: Path, leaks: Le
             timeout=120,
             check=False,
         )
+
+    return attempt
+
+
+@pytest.fixture
+def run(attempt: Attempt) -> Run:
+    """Return a function that runs a program, which must succeed, and returns its output."""
+
+    def run(program: str, *arguments: str, **environment: str) -> str:
+        done = attempt(program, *arguments, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return run
 
 
-def pip(run: Run, tmp_path: Path, requirements: str, *options: str) -> str:
+@pytest.fixture
+def expired(emulator: Emulator) -> dict[str, str]:
+    """Return the variables that have the token, with a token that has expired."""
+    return dict.fromkeys(("GAR_TOKEN", "UV_INDEX_GAR_PASSWORD"), emulator.access_token(READER, lifetime=-1))
+
+
+@pytest.fixture
+def indexes(private: str, public: str, wheel: Path, tmp_path: Path) -> Indexes:
+    """Write the settings of an explicit index, and return the parts of requirements files."""
+    write_explicit_index(tmp_path, private, public)
+    return {
+        "private": with_variable(private),
+        "extra": f"--index-url {public}\n--extra-index-url {with_variable(private)}\n",
+        "pins": requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]}),
+    }
+
+
+def pip(run: Run, tmp_path: Path, requirements: str, *options: str, **environment: str) -> str:
     """Install a requirements file with pip, and return whose package was installed."""
     (tmp_path / "work/requirements.txt").write_text(requirements)
-    run("pip", "install", "--no-cache-dir", "--target=lib", *options, "-r", "requirements.txt")
+    run("pip", "install", "--no-cache-dir", "--target=lib", *options, "-r", "requirements.txt", **environment)
     return says(run, PYTHONPATH="lib")
 
 
@@ -158,7 +188,7 @@ def test_a_single_index_protects(run: Run, private: str, public: str, tmp_path: 
     assert pip(run, tmp_path, f"--index-url {with_variable(private)}\nacme-tools\n") == PRIVATE
 
 
-def test_an_explicit_index_of_uv_protects(run: Run, private: str, public: str, tmp_path: Path) -> None:
+def write_explicit_index(tmp_path: Path, private: str, public: str) -> None:
     (tmp_path / "work/pyproject.toml").write_text(
         f"""\
 [project]
@@ -180,6 +210,10 @@ default = true
 acme-tools = {{ index = "gar" }}
 """
     )
+
+
+def test_an_explicit_index_of_uv_protects(run: Run, private: str, public: str, tmp_path: Path) -> None:
+    write_explicit_index(tmp_path, private, public)
     run("uv", "sync")
     (packages,) = (tmp_path / "work/.venv/lib").glob("python*/site-packages")
     assert says(run, PYTHONPATH=str(packages)) == PRIVATE
@@ -192,3 +226,34 @@ def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: s
     )
     run("uv", "pip", "install", "--target=lib", "-r", "requirements.txt")
     assert says(run, PYTHONPATH="lib") == PRIVATE
+
+
+def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
+    run: Run, private: str, public: str, expired: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "public/acme-tools")
+    make_wheel(tmp_path / "public/acme-tools", "acme-tools", "0.1", content=f'SAYS = "{STRANGER}"\n')
+    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
+    assert pip(run, tmp_path, requirements, **expired) == STRANGER
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ("pip install --target=lib --require-hashes -r requirements.txt", "{extra}{pins}\n"),
+        ("pip install --target=lib -r requirements.txt", "--index-url {private}\nacme-tools\n"),
+        ("uv pip install --target=lib --require-hashes -r requirements.txt", "{extra}{pins}\n"),
+        ("uv pip install --target=lib -r requirements.txt", "{extra}acme-tools\n"),
+        ("uv sync", ""),
+    ],
+    ids=["pip, hashes", "pip, single index", "uv, hashes", "uv, extra index", "uv, explicit index"],
+)
+def test_with_an_expired_token_nothing_is_installed(
+    recipe: tuple[str, str], attempt: Attempt, indexes: Indexes, expired: dict[str, str], tmp_path: Path
+) -> None:
+    command, requirements = recipe
+    (tmp_path / "work/requirements.txt").write_text(requirements.format_map(indexes))
+    done = attempt(*command.split(), **expired)
+    assert done.returncode, done.stdout
+    assert "401" in done.stderr
+    assert list((tmp_path / "work").rglob("acme_tools.py")) == []

@@ -61,18 +61,28 @@ class TestInstallOption:
     def test_installs_and_cannot_upload(self, hello: Doors, emulator: Emulator, wanted: str, account: str) -> None:
         step = self.act(hello, index_token=wanted, service_account=account)
         assert self.rights(step, emulator) == (200, 403)
-        assert "::warning" not in step.log
+        warned = ["The token for installs expires at"] * (not account)
+        assert re.findall("^::warning::(The .* at) ", step.log, re.MULTILINE) == warned
+        assert step.log.count("set `service-account`") == step.log.count("::warning") == len(warned)
         installed = install(hello, step.outputs["extra-index-url"], "hello==1.0")
         assert (installed / "hello.py").is_file()
 
+    def test_is_exchanged_after_a_long_upload(self, hello: Doors, emulator: Emulator) -> None:
+        emulator.cloud.switch(federated_lifetime=6)
+        emulator.inject(Fault("upload", "drip", seconds=0.006))  # longer than a tenth of the token's life
+        self.act(hello)
+        seen = emulator.requests
+        later = seen[seen.index(uploads(emulator)[0]) :]
+        assert "sts.googleapis.com" in {each.host for each in later}
+
     def test_publisher(self, hello: Doors, emulator: Emulator) -> None:
-        step = self.act(hello, index_token="publisher")
+        step = self.act(hello, index_token="publisher", service_account=PUBLISHER)
         assert self.rights(step, emulator) == (200, 400)
         assert "::warning" not in step.log
 
     def test_auto_where_the_registry_takes_no_read_only_token(self, hello: Doors, emulator: Emulator) -> None:
         emulator.cloud.switch(read_only_scope=False)
-        step = self.act(hello)
+        step = self.act(hello, service_account=PUBLISHER)
         assert self.rights(step, emulator) == (200, 400)
         assert step.log.count("::warning") == 1
         assert "::warning::The install options have the publishing token" in step.log
@@ -111,6 +121,9 @@ class TestInstallOption:
         publish(hello, "--dist", "dist")
         done = hello.command("index-url", "--repository", REPOSITORY, *DIRECT)
         assert done.code == 0, done.err
+        (warning,) = done.warnings
+        assert "in less than ten minutes" in warning
+        assert "set `--service-account`" in warning
         assert (install(hello, done.out, "hello") / "hello.py").is_file()
 
     def test_command_as_a_reader(self, hello: Doors, emulator: Emulator) -> None:

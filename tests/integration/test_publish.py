@@ -487,7 +487,7 @@ class TestLostAnswer:
         assert len(emulator.files()) == 1
 
 
-class TestTokensOfTenMinutes:
+class TestTokensOfFiveMinutes:
     """On Google's side, each file takes seven minutes, and all of them more than an hour."""
 
     @pytest.fixture
@@ -497,7 +497,6 @@ class TestTokensOfTenMinutes:
 
         emulator = Emulator(data=tmp_path_factory.mktemp("emulator"), clock=clock)
         with emulator:
-            emulator.cloud.switch(federated_lifetime=600)
             yield emulator
 
     def test_carry_an_hour(self, doors: Doors, emulator: Emulator) -> None:
@@ -509,7 +508,7 @@ class TestTokensOfTenMinutes:
         assert report["verified"] is True
         assert len(uploads(emulator)) == 10, "a refused token costs no second upload of what landed"
         exchanges = [seen.status for seen in emulator.requests if seen.host == "sts.googleapis.com"]
-        assert exchanges.count(200) >= 2 * 5, "for reading and for writing"
+        assert exchanges.count(200) >= 2 * 10, "for reading and for writing"
         assert set(exchanges) <= {200, 400}, "an identity token may be too old by then, and is asked for anew"
         assert exchanges[-1] == 200
 

@@ -62,7 +62,7 @@ def test_pip_and_uv_install_without_an_option(doors: Doors) -> None:
 
 @pytest.mark.usefixtures("wheel")
 def test_only_means_no_other_index(doors: Doors) -> None:
-    step = _set_up(doors, {**FEDERATION, "only": "true"})
+    step = _set_up(doors, {**FEDERATION, "only": "true", "service-account": PUBLISHER})
     assert "::warning" not in step.log
     for install in (["python", "-m", "pip", "install"], ["uv", "pip", "install"]):
         assert _run(doors, step, *install, "--target", "found", "greetings").startswith("0")
@@ -114,7 +114,7 @@ explicit = true
 
 
 @pytest.mark.usefixtures("wheel")
-def test_a_poetry_project_installs_from_its_explicit_source(doors: Doors, tmp_path: Path) -> None:
+def test_a_poetry_project_installs_from_its_explicit_source(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
     step = _set_up(doors, FEDERATION)
     (doors.folder / "pyproject.toml").write_text(
         f"""[project]
@@ -137,6 +137,10 @@ priority = "explicit"
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
+    expired = {"POETRY_HTTP_BASIC_GAR_DEMO_PROJECT_PYTHON_PASSWORD": emulator.access_token(READER, lifetime=-1)}
+    output = _run(doors, step, "poetry", "install", "--no-interaction", **own, **expired)
+    assert output.startswith("1"), output
+    assert not list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
     output = _run(doors, step, "poetry", "install", "--no-interaction", **own)
     assert output.startswith("0"), output
     assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
@@ -157,6 +161,7 @@ def test_masks_come_first_and_one_line_lists_the_variables(doors: Doors) -> None
     step = _set_up(doors, FEDERATION)
     token = step.exported["GAR_TOKEN"]
     assert step.log.partition(token)[0].endswith("\n::add-mask::")
+    assert "::warning::The token for installs expires at" in step.log
     line = next(line for line in step.log.splitlines() if line.startswith("Exported for this job, until 20"))
     assert all(name in line for name in step.exported)
     masker = Masker(step.log)

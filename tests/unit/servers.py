@@ -171,6 +171,9 @@ class Counting:
         self.count += 1
         return Token(f"token-{self.count}", None)
 
+    def to_hand_out(self) -> Token:
+        raise NotImplementedError
+
     def renew(self, refused: str) -> Token:
         raise NotImplementedError
 

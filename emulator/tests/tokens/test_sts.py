@@ -43,8 +43,24 @@ def test_form_is_exchanged(local: Local) -> None:
     assert body == {
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "token_type": "Bearer",
-        "expires_in": 3600,
+        "expires_in": 300,
     }
+
+
+def test_token_ends_with_the_subject_token(local: Local, clock: Clock) -> None:
+    subject = local.id_token()
+    clock.now += 200
+    answer = local.exchange(subject).json()
+    assert answer["expires_in"] == 100
+    clock.now += 99
+    assert local.emulator.cloud.identify(answer["access_token"])
+    clock.now += 1
+    assert local.emulator.cloud.identify(answer["access_token"]) is None
+
+
+def test_lifetime_of_an_hour_is_a_switch(start: Callable[..., Local]) -> None:
+    local = start(federated_lifetime=3600)
+    assert local.exchange(local.id_token()).json()["expires_in"] == 3600
 
 
 def test_json_in_camel_case_is_exchanged(local: Local) -> None:
@@ -130,12 +146,12 @@ def test_allowed_audiences_replace_the_default_one(start: Callable[..., Local], 
 
 def test_times_are_checked(local: Local, clock: Clock) -> None:
     token = local.id_token()
-    clock.now += 300
+    clock.now += 299
     assert local.exchange(token).status_code == 200
-    clock.now += 100
+    clock.now += 1
     assert _refused(local, token)[:2] == (400, "invalid_grant")
     assert _refused(local, token)[2].endswith(STALE)
-    clock.now -= 1100
+    clock.now -= 1000
     assert _refused(local, token)[2].endswith("is not valid yet.")
 
 

@@ -183,7 +183,17 @@ def _external(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
         _googles(url, exchange)
     subject = _subject(source, exchange)
     exchange.context.console.mask(subject)
-    return workload_identity.exchange_subject(info, subject, exchange, scope)
+    try:
+        return workload_identity.exchange_subject(info, subject, exchange, scope)
+    except CredentialsFailure as refused:
+        if refused.anchor == "stale-token" and (file := source.get("file")):
+            raise refused.because(
+                cause=f"the identity token in {file} has expired, and no newer one is there",
+                fix=f"write a new identity token to {file} right before the run; during a run that takes longer than "
+                "the identity token lasts, replace it in time",
+                anchor="stale-token",
+            ) from None
+        raise
 
 
 def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:

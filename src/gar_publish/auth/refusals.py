@@ -63,6 +63,14 @@ GITHUB = Service(
     (
         Reason(
             r"HTTP 40[13]",
+            "the job has ended or was cancelled, and with it ended its right to identity tokens: GitHub issued one to "
+            "it earlier in this run",
+            "run the job again",
+            "id-token-permission",
+            claims="=",
+        ),
+        Reason(
+            r"HTTP 40[13]",
             "the job lacks the permission `id-token: write`, or the job has ended and with it the right to a token",
             "add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
             "id-token-permission",

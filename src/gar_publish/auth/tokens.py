@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
-from gar_publish.errors import Unreachable
+from gar_publish.console import rfc3339
+from gar_publish.errors import CredentialsFailure, Failure, Unreachable
 from gar_publish.settings.index_url import OAUTH_USER
 
 PUBLISH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -16,6 +17,12 @@ READ_ONLY_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
 
 FRESH = timedelta(minutes=4)
 """A token that expires sooner is replaced, so that it does not expire during a large upload."""
+
+_YOUNG = 0.1
+"""The part of its life after which a token is replaced before it is handed out."""
+
+_SHORT = timedelta(minutes=10)
+"""A token that is handed out with less time left comes with a warning."""
 
 _PAUSE = timedelta(minutes=1)
 """The time between two attempts to replace a token, while a server does not answer."""
@@ -30,12 +37,30 @@ class Token:
         expires_at: The time in UTC when it expires, if known.
         user: The user name for basic authentication.
         quota_project: The project whose quota Google's APIs use; None for their own choice.
+        federated: Whether it is a federated identity's own. Then it expires with the identity token that it was
+            exchanged for.
     """
 
     value: str = field(repr=False)
     expires_at: datetime | None
     user: str = OAUTH_USER
     quota_project: str | None = None
+    federated: bool = False
+
+
+def expiry_warning(token: Token) -> str:
+    """Return the warning for a token that is handed out and expires soon; empty for any other token."""
+    if token.expires_at is None or token.expires_at - datetime.now(UTC) >= _SHORT:
+        return ""
+    longer = (
+        "set `service-account`, because the tokens of a service account last an hour"
+        if token.federated
+        else "get another token right before the install"
+    )
+    return (
+        f"The token for installs expires at {rfc3339(token.expires_at)}, in less than ten minutes. After that, an "
+        f"install fails, or pip takes a public package of the same name. To install later, {longer}."
+    )
 
 
 class TokenSource(Protocol):
@@ -56,6 +81,12 @@ class TokenSource(Protocol):
             Unreachable: A server that is needed for it does not answer.
         """
 
+    def to_hand_out(self) -> Token:
+        """Return a token with at least nine tenths of its life left, where possible. Raises as `token`.
+
+        This process cannot replace a token that it has handed out.
+        """
+
     def renew(self, refused: str) -> Token:
         """Return another token than `refused`, which a server answered with 401, if there is one. Raises as `token`."""
 
@@ -72,6 +103,9 @@ class GivenSource:
 
     def token(self) -> Token:
         return self._token
+
+    def to_hand_out(self) -> Token:
+        return self.token()
 
     def renew(self, refused: str) -> Token:  # noqa: ARG002 - the protocol's signature
         return self._token
@@ -108,18 +142,14 @@ class FreshSource:
         self._lock = Lock()
         self._token: Token | None = None
         self._replace_at: datetime | None = None
+        self._young_until: datetime | None = None
         self._pending: Future[Token] | None = None
 
     def token(self) -> Token:
-        try:
-            return self._current(lambda _: self._replace_at is None or self._now() < self._replace_at)
-        except Unreachable:
-            with self._lock:
-                last, now = self._token, self._now()
-                if last and last.expires_at and now < last.expires_at:  # it is valid for some minutes yet
-                    self._replace_at = now + _PAUSE
-                    return last
-            raise
+        return self._until(lambda: self._replace_at, (Unreachable,))
+
+    def to_hand_out(self) -> Token:
+        return self._until(lambda: self._young_until, (Unreachable, CredentialsFailure))
 
     def renew(self, refused: str) -> Token:
         return self._current(lambda token: token.value != refused)
@@ -128,6 +158,18 @@ class FreshSource:
         if not self._narrows:
             return None
         return FreshSource(self.kind, self._fetch, scope=READ_ONLY_SCOPE, now=self._now)
+
+    def _until(self, end: Callable[[], datetime | None], tolerated: tuple[type[Failure], ...]) -> Token:
+        """Return the current token until `end`, then a new one; after a tolerated failure, one that is still valid."""
+        try:
+            return self._current(lambda _: (moment := end()) is None or self._now() < moment)
+        except tolerated:
+            with self._lock:
+                last, now = self._token, self._now()
+                if last and last.expires_at and now < last.expires_at:  # it is valid for some minutes yet
+                    self._replace_at = now + _PAUSE
+                    return last
+            raise
 
     def _current(self, is_good: Callable[[Token], bool]) -> Token:
         with self._lock:
@@ -151,8 +193,10 @@ class FreshSource:
             return
         with self._lock:
             self._token, self._pending = token, None
-            self._replace_at = None
+            self._replace_at = self._young_until = None
             # A new token that has expired already means that this machine's clock is wrong. Then a 401 decides.
             if token.expires_at and token.expires_at > asked_at:
-                self._replace_at = token.expires_at - min(FRESH, (token.expires_at - asked_at) / 2)
+                life = token.expires_at - asked_at
+                self._replace_at = token.expires_at - min(FRESH, life / 2)
+                self._young_until = asked_at + life * _YOUNG
         pending.set_result(token)

@@ -24,16 +24,17 @@ from gar_publish.urls import refuse_plain_http
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-_SUBJECT_SECONDS = 60.0
+_SUBJECT_SECONDS = 10.0
+"""Long enough for the publishing and the read-only token; each later token gets a new identity token, and so its whole
+life."""
 _SHOWN_CLAIMS = ("repository", "repository_owner", "ref", "sub", "environment", "event_name")
 
 
 class JobIdentity:
     """Exchanges the identity token of a GitHub job for access tokens.
 
-    The first identity token is asked for at once, in the background. One serves all exchanges of a minute, as one in a
-    file does for those of an hour (https://cloud.google.com/iam/docs/workload-identity-federation-with-kubernetes).
-    After a refusal, a new one is tried once.
+    The first identity token is asked for at once, in the background. One serves the exchanges of some seconds. After a
+    refusal, a new one is tried once.
     """
 
     def __init__(self, federation: Federation, exchange: Exchange) -> None:
@@ -114,7 +115,7 @@ def exchange_subject(account: Mapping[str, Any], subject: str, exchange: Exchang
     except MALFORMED:
         raise no_token() from None
     if not impersonation:
-        return token
+        return replace(token, federated=True)
     lifetime = (account.get("service_account_impersonation") or {}).get("token_lifetime_seconds")
     return impersonate(token, impersonation, exchange, scope, lifetime=lifetime)
 
@@ -169,12 +170,21 @@ def subject_token(federation: Federation, exchange: Exchange) -> str:
         Unreachable: It does not answer.
     """
     refuse_plain_http(federation.request_url, exchange.context.endpoints.emulator)
-    answer = exchange.json(
-        "GET",
-        federation.request_url,
-        params={"audience": f"https://iam.googleapis.com/{federation.provider}"},
-        headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},
-    )
+    try:
+        answer = exchange.json(
+            "GET",
+            federation.request_url,
+            params={"audience": f"https://iam.googleapis.com/{federation.provider}"},
+            headers={"Authorization": f"Bearer {federation.request_token}", "Accept": "application/json"},
+        )
+    except CredentialsFailure as refused:
+        if _has_expired(federation.request_token):
+            raise refused.because(
+                cause="the token in ACTIONS_ID_TOKEN_REQUEST_TOKEN has expired: it is valid for one job, while it runs",
+                fix="run the job again; do not store this variable for later",
+                anchor="id-token-permission",
+            ) from None
+        raise
     token = answer.get("value")
     if not isinstance(token, str) or not token:
         raise CredentialsFailure(
@@ -195,6 +205,12 @@ def unverified_claims(token: str) -> Mapping[str, Any]:
     except (IndexError, ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def _has_expired(token: str) -> bool:
+    """Return whether a JWT says that it has expired."""
+    expires = unverified_claims(token).get("exp")
+    return isinstance(expires, int) and expires <= datetime.now(UTC).timestamp()
 
 
 def names(provider: str, account: str | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ It can be run again at any time: it creates what is missing and corrects what ha
 
 import shlex
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import ADVICE, IMPERSONATOR, PROVIDER, WRITER, Setup
 
 _HELPERS = """\
 say() {
@@ -193,8 +193,10 @@ JOBS="{setup.member(pool, "$OWNER_ID", "$REPOSITORY_ID")}"
 
 def _end(setup: Setup) -> str:
     command = shlex.join(["gar-publish", "bootstrap", *setup.arguments])
+    advice = "" if setup.account else "".join(f'say "{line}"\n' for line in ADVICE)
     return (
         f'say "Done: {setup.principal} may publish to {setup.repository}."\n'
+        f"{advice}"
         f'say "The workflow: {command} --project-number=$NUMBER --workflow"\n'
         "} </dev/null\n"
     )

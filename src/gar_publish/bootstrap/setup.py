@@ -21,6 +21,13 @@ IMPERSONATOR = "roles/iam.workloadIdentityUser"
 
 _ISSUER = re.compile(rf"{re.escape(ISSUER)}(?:/[A-Za-z0-9-]+)?|https://token\.actions\.([a-z0-9-]+\.ghe\.com)")
 """https://docs.github.com/en/enterprise-cloud@latest/actions/reference/security/oidc"""
+
+ADVICE = (
+    "A job's own tokens last about five minutes, those of a service account an hour.",
+    "For jobs that install packages later, such as in a docker build, add --service-account=publisher.",
+)
+"""What a setup without a service account comes with, as lines."""
+
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}")
 _NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")

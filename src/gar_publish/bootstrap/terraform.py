@@ -5,7 +5,7 @@ https://registry.terraform.io/providers/hashicorp/google/latest/docs
 
 import json
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import ADVICE, IMPERSONATOR, PROVIDER, WRITER, Setup
 
 _POOL = "${google_iam_workload_identity_pool.github.name}"
 _OWNER = "${var.github_owner_id}"
@@ -21,7 +21,12 @@ def as_terraform(setup: Setup) -> str:
     writer = f"{account}.member" if setup.account else jobs
     width = max(len(json.dumps(name)) for name in setup.mapping)  # as `terraform fmt` aligns them
     blocks = [
-        f"# Lets {setup.principal} publish Python packages to {repository}.",
+        "\n".join(
+            [
+                f"# Lets {setup.principal} publish Python packages to {repository}.",
+                *([] if setup.account else [f"# {line}" for line in ADVICE]),
+            ]
+        ),
         _block(
             "terraform",
             "  required_providers {\n    google = {\n"

@@ -2,7 +2,7 @@
 
 import json
 
-from gar_publish.bootstrap.setup import Setup
+from gar_publish.bootstrap.setup import ADVICE, Setup
 
 
 def as_workflow(setup: Setup, number: str) -> str:
@@ -14,9 +14,10 @@ def as_workflow(setup: Setup, number: str) -> str:
     """
     environment = f"    environment: {json.dumps(setup.environment)}\n" if setup.environment else ""
     account = f"          service-account: {setup.email}\n" if setup.account else ""
+    advice = "" if setup.account else "".join(f"# {line}\n" for line in ADVICE)
     return f"""\
 # Publishes to {setup.repository} without any stored secret: GitHub identifies the job, and Google trusts GitHub.
-name: Publish
+{advice}name: Publish
 on:
   push:
     tags: ["v*"]

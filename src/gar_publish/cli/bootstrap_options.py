@@ -13,7 +13,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--service-account",
         dest="account",
         metavar="NAME",
-        help="create this account, and let the jobs publish as this account instead of as themselves",
+        help="create this account, and let the jobs publish as this account instead of as themselves; its tokens last "
+        "an hour, theirs about five minutes",
     )
     command.add_argument(
         "--issuer", metavar="URL", help="the issuer of a ghe.com tenant, or of an enterprise that has its own"

@@ -52,7 +52,8 @@ def run(
         )
     if login.expires_at:
         context.console.notice(
-            f"The token expires at {rfc3339(login.expires_at)}. Run this command again for a new one."
+            f"The token expires at {rfc3339(login.expires_at)}. After that, installs fail, or pip takes a public "
+            "package of the same name: run this command again first."
         )
 
 

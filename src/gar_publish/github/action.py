@@ -44,6 +44,8 @@ def _hand_out(outcome: "Report | Failure", environment: Mapping[str, str], conso
     console.info(render.as_text(outcome))
     if outcome.index_token:
         console.mask(outcome.index_token)
+    if outcome.token_warning:
+        console.warning(outcome.token_warning)
     if Path(environment.get("GITHUB_OUTPUT", "")).is_file():
         from actions_toolkit import core  # imports requests, which is slow
 

@@ -29,7 +29,7 @@ def read_only_token(repository: Repository, credential: Credential, context: Con
             "This credential cannot be made read-only: every later step of the job has all of its rights. "
             "Use an identity that has the role Artifact Registry Reader and no other."
         )
-    return access.reader.token()
+    return access.reader.to_hand_out()
 
 
 def variables(

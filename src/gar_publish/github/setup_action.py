@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actions_toolkit import core
 
+from gar_publish.auth.tokens import expiry_warning
 from gar_publish.console import rfc3339
 from gar_publish.context import new_context
 from gar_publish.errors import BadInput
@@ -79,6 +80,8 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     core.set_output("index-url", settings.repository.index_url)
     core.set_output("token-expires-at", expires)
     console.info(f"Exported for this job{f', until {expires}' if expires else ''}: {', '.join(exported)}.")
+    if warning := expiry_warning(token):
+        console.warning(warning)
     if not settings.only:
         console.warning(
             "With an extra index, pip installs the highest version from any index, so a public package can replace a "

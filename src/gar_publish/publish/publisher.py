@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gar_publish.auth.tokens import Token, expiry_warning
 from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
@@ -22,7 +23,6 @@ from gar_publish.threads import result
 from gar_publish.transport.session import Session
 
 if TYPE_CHECKING:
-    from gar_publish.auth.tokens import Token
     from gar_publish.registry.outcomes import AttachedEvidence
 
 _UPLOADS_AT_ONCE = 8
@@ -159,13 +159,13 @@ class Publisher:
             return as_failure(error)
         return None
 
-    def _install_token(self) -> "tuple[Token | None, Failure | None]":
+    def _install_token(self) -> tuple[Token | None, Failure | None]:
         try:
             return result(self._readers.submit(self._destination.access.install_token)), None
         except Exception as error:  # noqa: BLE001 - the files are published all the same
             return None, as_failure(error)
 
-    def _report(self, token: "Token | None", stopped: Failure | None) -> Report:
+    def _report(self, token: Token | None, stopped: Failure | None) -> Report:
         settings = self._settings
         order = {project.name: number for number, project in enumerate(self._projects)}
         files = (*self.sources.skipped, *self._delivery.end())
@@ -177,6 +177,7 @@ class Publisher:
             verified=read_back and all(each.status != "skipped" for each in files),
             index_token=token.value if token else "",
             token_expires_at=token.expires_at if token else None,
+            token_warning=expiry_warning(token) if token else "",
             stopped=stopped,
             not_built=tuple(self.sources.not_built),
             promoted_from=str(settings.promotion.source) if settings.promotion else "",

@@ -7,7 +7,7 @@ from threading import Lock
 import requests
 
 from gar_publish.auth.sources import find_member, open_source
-from gar_publish.auth.tokens import Token, TokenSource
+from gar_publish.auth.tokens import Token, TokenSource, expiry_warning
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure, Failure, FileRefused, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi
@@ -85,7 +85,7 @@ class Access:
         return self.reader is self.source
 
     def install_token(self) -> Token | None:
-        """Return the token for the install options; None for `index-token: none`."""
+        """Return a fresh token for the install options; None for `index-token: none`."""
         if self._wanted == "none":
             return None
         if self._wanted == "auto" and self.reads_as_publisher:
@@ -93,12 +93,12 @@ class Access:
                 "The install options have the publishing token, since a read-only one is not available. "
                 "Set `index-token: publisher` to accept that, or `index-token: none`."
             )
-        return self.reader.token()
+        return self.reader.to_hand_out()
 
     def build_token(self) -> Token:
         """Return the weakest token that reads, for the installer of build requirements."""
         weaker = None if self._wanted == "auto" else self.source.read_only()
-        return (weaker or self.reader).token()
+        return (weaker or self.reader).to_hand_out()
 
     def explain(self, failure: Failure, credential: Credential, *, publishes: bool) -> Failure:
         """Return a refusal of the whole repository, to which the registry gives no reason, with its reason.
@@ -205,4 +205,8 @@ def open_login(inputs: Mapping[str, str], context: Context, *, keyring: bool, na
     index_token = read_index_token(inputs, credential) if narrow else "publisher"
     session = new_session(context.retry_policy)
     token = open_for_reading(repository, credential, index_token, context, session).install_token()
-    return Login(OAUTH_USER, token.value, token.expires_at) if token else ANONYMOUS
+    if token is None:
+        return ANONYMOUS
+    if warning := expiry_warning(token):
+        context.console.warning(warning)
+    return Login(OAUTH_USER, token.value, token.expires_at)

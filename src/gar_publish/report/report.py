@@ -27,6 +27,7 @@ class Report:
         verified: Whether every file was read back and is identical.
         index_token: The token in the install option; empty where there is none.
         token_expires_at: When that token expires, where that is known.
+        token_warning: That it expires soon; empty where it does not.
         stopped: The failure that ended the whole run early, such as a cancellation.
         not_built: The projects whose builds failed.
         promoted_from: The repository that the files were promoted from; empty where they were not.
@@ -39,6 +40,7 @@ class Report:
     verified: bool
     index_token: str = field(repr=False)
     token_expires_at: datetime | None
+    token_warning: str = ""
     stopped: Failure | None = None
     not_built: tuple[NotBuilt, ...] = ()
     promoted_from: str = ""

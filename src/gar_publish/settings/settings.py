@@ -37,7 +37,11 @@ CREDENTIAL_INPUTS = (
         "workload-identity-provider",
         "The provider, as projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER.",
     ),
-    Input("service-account", "Impersonate this account. Without it, the federated identity is used directly."),
+    Input(
+        "service-account",
+        "Impersonate this account, whose tokens last an hour. Without it, the federated identity is used directly, "
+        "whose tokens last about five minutes.",
+    ),
     Input("credentials-json", "A service-account key, as JSON or as base64 of it.", kind="secret"),
     Input("access-token", "An access token that exists already. It keeps all its rights.", kind="secret"),
 )

@@ -313,6 +313,19 @@ class TestFile:
         assert parts(caught.value) == (what, "", "", "credentials-file")
         assert not google.seen
 
+    def test_subject_file_has_expired(
+        self, file: Path, tmp_path: Path, exchange: Exchange, google: ScriptedServer
+    ) -> None:
+        stale = {"error": "invalid_grant", "error_description": "ID Token issued at 17 is stale to sign-in."}
+        google.on("/sts.googleapis.com/", Reply(400, json.dumps(stale)))
+        subject = tmp_path / "subject"
+        subject.write_text("old")
+        with pytest.raises(CredentialsFailure) as caught:
+            ambient(exchange, environment(file, external(file=str(subject)))).token()
+        assert caught.value.cause == f"the identity token in {subject} has expired, and no newer one is there"
+        assert caught.value.fix.startswith(f"write a new identity token to {subject} ")
+        assert caught.value.anchor == "stale-token"
+
     def test_subject_file_is_missing(self, file: Path, tmp_path: Path, exchange: Exchange) -> None:
         path = str(tmp_path / "gone")
         with pytest.raises(CredentialsFailure) as caught:

@@ -6,8 +6,8 @@ from time import sleep
 
 import pytest
 
-from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource, Token, TokenSource
-from gar_publish.errors import CredentialsFailure, Unreachable
+from gar_publish.auth.tokens import READ_ONLY_SCOPE, FreshSource, GivenSource, Token, TokenSource, expiry_warning
+from gar_publish.errors import CredentialsFailure, Failure, Unreachable
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -79,6 +79,46 @@ def test_the_old_token_is_used_until_it_expires_while_no_server_answers() -> Non
     mint.now += timedelta(minutes=1)
     with pytest.raises(Unreachable):
         source.token()
+
+
+def test_a_token_to_hand_out_has_nearly_its_whole_life() -> None:
+    mint = Mint(life=timedelta(minutes=5))
+    source = mint.source()
+    assert source.token().value == "token-1"
+    mint.now += timedelta(seconds=29)
+    assert source.to_hand_out().value == "token-1"
+    mint.now += timedelta(seconds=1)
+    assert source.to_hand_out() == Token("token-2", mint.now + timedelta(minutes=5))
+    assert source.token().value == "token-2"
+
+
+@pytest.mark.parametrize("failure", [Unreachable("no answer", anchor="x"), CredentialsFailure("no", anchor="x")])
+def test_a_token_that_cannot_be_replaced_is_handed_out_while_it_is_valid(failure: Failure) -> None:
+    mint = Mint(life=timedelta(minutes=5))
+
+    def fetch(scope: str) -> Token:
+        if mint.scopes:
+            raise failure
+        return mint.fetch(scope)
+
+    source = FreshSource("test", fetch, now=lambda: mint.now)
+    source.token()
+    mint.now += timedelta(minutes=4)
+    assert source.to_hand_out().value == "token-1"
+    mint.now += timedelta(minutes=1)
+    with pytest.raises(type(failure)):
+        source.to_hand_out()
+
+
+def test_a_token_that_expires_soon_comes_with_a_warning() -> None:
+    def warned(minutes: float, *, federated: bool) -> str:
+        end = datetime.now(UTC) + timedelta(minutes=minutes)
+        return expiry_warning(Token("token", end, federated=federated))
+
+    assert expiry_warning(Token("token", None)) == warned(10.1, federated=True) == ""
+    assert "set `service-account`" in warned(9.9, federated=True)
+    assert "get another token right before the install" in warned(9.9, federated=False)
+    assert warned(-1, federated=False)
 
 
 def test_a_token_without_an_end_is_kept() -> None:
@@ -175,5 +215,5 @@ def test_fifty_threads_share_one_failure_and_the_next_fetches_again() -> None:
 
 def test_given_token_stays() -> None:
     source: TokenSource = GivenSource("given")
-    assert source.token() == source.renew("given") == Token("given", None)
+    assert source.token() == source.to_hand_out() == source.renew("given") == Token("given", None)
     assert source.read_only() is None

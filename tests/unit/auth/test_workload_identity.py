@@ -1,7 +1,7 @@
 import base64
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -21,7 +21,7 @@ ACCOUNT = "publisher@demo-project.iam.gserviceaccount.com"
 AUDIENCE = f"https://iam.googleapis.com/{PROVIDER}"
 
 
-def jwt(**claims: str) -> str:
+def jwt(**claims: str | int) -> str:
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"head.{body}.sign"
 
@@ -188,10 +188,12 @@ def test_an_answer_without_a_token(
     assert caught.value.anchor == "strange-token"
 
 
-def test_one_identity_token_serves_a_minute(asked: Federation, exchange: Exchange, server: ScriptedServer) -> None:
+def test_one_identity_token_serves_both_scopes_and_no_later_token(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
     federated = workload_identity.JobIdentity(asked, exchange)
     federated.fetch(PUBLISH_SCOPE)
-    exchange.context.retry_policy.sleep(59)
+    exchange.context.retry_policy.sleep(9)
     federated.fetch(READ_ONLY_SCOPE)
     assert len(server.asked("/github/")) == 1
     exchange.context.retry_policy.sleep(2)
@@ -209,6 +211,33 @@ def test_a_failure_that_was_reported_is_forgotten(
     assert len(server.seen) == 1
     server.on("/github/idtoken", GOOD["/github/idtoken"])
     assert federated.fetch(PUBLISH_SCOPE).value == "federated"
+
+
+def test_a_job_that_has_ended_gets_no_further_token(
+    asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    federated = workload_identity.JobIdentity(asked, exchange)
+    federated.fetch(PUBLISH_SCOPE)
+    server.on("/github/idtoken", Reply(401))
+    exchange.context.retry_policy.sleep(60)
+    with pytest.raises(CredentialsFailure) as caught:
+        federated.fetch(PUBLISH_SCOPE)
+    assert caught.value.cause.startswith("the job has ended or was cancelled")
+    assert (caught.value.fix, caught.value.anchor) == ("run the job again", "id-token-permission")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cause"), [(-1, "the token in ACTIONS_ID_TOKEN_REQUEST_TOKEN"), (60, "the job lacks")]
+)
+def test_a_request_token_that_has_expired_is_told(
+    minutes: int, cause: str, asked: Federation, exchange: Exchange, server: ScriptedServer
+) -> None:
+    end = datetime.now(UTC) + timedelta(minutes=minutes)
+    server.on("/github/idtoken", Reply(401))
+    with pytest.raises(CredentialsFailure) as caught:
+        workload_identity.subject_token(replace(asked, request_token=jwt(exp=int(end.timestamp()))), exchange)
+    assert caught.value.cause.startswith(cause)
+    assert caught.value.anchor == "id-token-permission"
 
 
 def test_plain_http_gets_no_request_token(exchange: Exchange) -> None:

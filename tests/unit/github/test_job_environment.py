@@ -79,7 +79,7 @@ def test_the_token_of_later_steps(read_only: bool, monkeypatch: pytest.MonkeyPat
 
     def open_for_reading(*arguments: Any) -> SimpleNamespace:
         asked.extend(arguments)
-        return SimpleNamespace(reads_as_publisher=not read_only, reader=SimpleNamespace(token=lambda: token))
+        return SimpleNamespace(reads_as_publisher=not read_only, reader=SimpleNamespace(to_hand_out=lambda: token))
 
     monkeypatch.setattr(job_environment, "open_for_reading", open_for_reading)
     context = new_context({}, console)

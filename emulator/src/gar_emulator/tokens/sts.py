@@ -28,6 +28,7 @@ _AUDIENCE = re.compile(
 )
 SKEW = 60
 OLDEST = 3600
+LONGEST = 3600
 
 
 def routes(cloud: Cloud) -> list[Route]:
@@ -50,7 +51,7 @@ def routes(cloud: Cloud) -> list[Route]:
         mapped = admit(provider, claims, cloud.switches.attribute_condition_status)
         principal = f"principal://iam.googleapis.com/{pool}/subject/{mapped['google.subject']}"
         request.scope["principal"] = principal
-        lifetime = cloud.switches.federated_lifetime
+        lifetime = cloud.switches.federated_lifetime or min(claims["exp"] - int(cloud.clock()), LONGEST)
         return JSONResponse(
             {
                 "access_token": cloud.keys.access_token(principal, scopes, lifetime, mapped),
@@ -156,5 +157,5 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise oauth(400, "invalid_grant", "The ID Token has no iat or exp.")
     if max(issued, claims.get("nbf", 0)) > now + SKEW:
         raise oauth(400, "invalid_grant", f"ID Token issued at {issued} is not valid yet.")
-    if expires < now - SKEW or issued < now - OLDEST:
+    if expires <= now or issued < now - OLDEST:
         raise oauth(400, "invalid_grant", f"ID Token issued at {issued} is stale to sign-in.")

@@ -18,7 +18,7 @@ class Switches:
         duplicate_status: HTTP status for a file name that already exists (400 or 409).
         early_refusals: What follows a refusal of a large upload, which comes before the body is read: the connection is
             `closed`, or it is `reset`. `never`: the refusal comes after the body.
-        federated_lifetime: Lifetime in seconds of a token from the token exchange.
+        federated_lifetime: Lifetime in seconds of a token from the token exchange; 0 = until the subject token expires.
         federated_tokens: Whether the Python host takes a federated token without impersonation.
         immutable_subject: Whether `sub` has ids (`repo:OWNER@ID/NAME@ID:…`), as in repositories created after
             2026-07-15.
@@ -49,7 +49,7 @@ class Switches:
     duplicate_identical: bool = False
     duplicate_status: int = 400
     early_refusals: str = "closed"
-    federated_lifetime: int = 3600
+    federated_lifetime: int = 0
     federated_tokens: bool = True
     immutable_subject: bool = False
     index_delay: float = 0.0
