@@ -17,6 +17,8 @@ from gar_publish.context import new_context
 from gar_publish.distributions import distribution
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects import find
+from tests.blocks import blocks
+from tests.conftest import ROOT
 from tests.integration.real import no_index
 from tests.recording import RecordingConsole
 
@@ -99,20 +101,30 @@ def test_setup_py_only(workspace: Path, made: Made, console: RecordingConsole) -
     assert console.of("group") == ["Build ."]
 
 
-def test_setuptools_scm_below_the_top_of_the_checkout(workspace: Path, made: Made) -> None:
-    (workspace / "packages/one").mkdir(parents=True)
-    (workspace / "packages/one/one.py").touch()
-    (workspace / "packages/one/pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools>=77", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[project]\nname = "one"\ndynamic = ["version"]\n[tool.setuptools]\npy-modules = ["one"]\n'
-        '[tool.setuptools_scm]\nroot = "../.."\n'
-    )
-    commit(workspace)
-    subprocess.run(["git", "tag", "v4.5.6"], cwd=workspace, check=True)
-    sdist, wheel = made("sdist", "wheel", packages=("packages/*",))
-    assert [sdist.name, wheel.name] == ["one-4.5.6.tar.gz", "one-4.5.6-py3-none-any.whl"]
+def test_setuptools_scm_with_a_tag_for_each_package(workspace: Path, made: Made) -> None:
+    """Below the top of the checkout: HEAD has a tag of one package, and the others have older tags."""
+    (shown,) = (block.text for block in blocks(ROOT / "docs/monorepo.md") if "setuptools_scm" in block.text)
+    without_scope = shown.replace("scm.git.distance_scope = true\n", "")
+    assert without_scope != shown
+    for name, settings in {"tagged": shown, "every_commit": without_scope, "own_commits": shown}.items():
+        folder = workspace / "packages" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}.py").touch()
+        (folder / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["setuptools>=77", "setuptools-scm>=10.3"]\n'
+            f'build-backend = "setuptools.build_meta"\n[project]\nname = "{name}"\ndynamic = ["version"]\n'
+            f'[tool.setuptools]\npy-modules = ["{name}"]\n{settings.replace("greetings", name)}'
+        )
+    commit(workspace, "every_commit-v1.0.0", "own_commits-v2.0.0")
+    (workspace / "packages/tagged/tagged.py").write_text("x = 1\n")
+    commit(workspace, "tagged-v4.5.6")
+    sdist, wheel = made("sdist", "wheel", packages=("packages/tagged",))
+    assert [sdist.name, wheel.name] == ["tagged-4.5.6.tar.gz", "tagged-4.5.6-py3-none-any.whl"]
     with zipfile.ZipFile(wheel) as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(2020, 2, 2, 0, 0, 0)}
+    development, kept = sorted(file.name for file in made("wheel", packages=("packages/*", "!packages/tagged")))
+    assert development.startswith("every_commit-1.0.1.dev1+g")
+    assert kept == "own_commits-2.0.0-py3-none-any.whl"
 
 
 DATED = """
@@ -220,7 +232,8 @@ def test_only_an_sdist(workspace: Path, made: Made) -> None:
     assert sdist.stat().st_mode & 0o777 == 0o644 or os.name == "nt"
 
 
-def commit(folder: Path) -> None:
+def commit(folder: Path, *tags: str) -> None:
     person = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"]):
+    tagged = (["tag", tag] for tag in tags)
+    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"], *tagged):
         subprocess.run(["git", *arguments], cwd=folder, check=True)

@@ -206,8 +206,11 @@ def run(doors: Doors, *arguments: str, code: int) -> tuple[Done, dict[str, Any]]
 
 
 def test_only_the_dependents_of_a_failed_build_are_not_tried(doors: Doors, emulator: Emulator) -> None:
+    """Dependents at run time: an extra of the base requires all others."""
     for package, required in {"base": [], "middle": ["base"], "top": ["middle"], "roof": ["top"], "free": []}.items():
-        write(doors.folder, package, required, backend=SETUPTOOLS if package == "middle" else HATCHLING)
+        optional = ["middle", "top", "roof", "free"] if package == "base" else []
+        backend = SETUPTOOLS if package == "middle" else HATCHLING
+        write(doors.folder, package, required, optional=optional, backend=backend)
     (doors.folder / "middle/setup.py").write_text("raise SystemExit('out of order')\n")
     done, report = run(doors, "*", code=4)
     assert statuses(report) == {

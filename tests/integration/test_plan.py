@@ -109,9 +109,13 @@ def checkout(doors: Doors) -> Doors:
     """A repository in which `app` requires `lib`."""
     write(doors.folder, "app", "lib")
     write(doors.folder, "lib")
+    commit(doors)
+    return doors
+
+
+def commit(doors: Doors) -> None:
     for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
         subprocess.run(["git", *command.split()], cwd=doors.folder, check=True)
-    return doors
 
 
 def planned(doors: Doors, *arguments: str) -> list[str]:
@@ -132,6 +136,16 @@ def test_changed_projects(checkout: Doors) -> None:
     (checkout.folder / "app/x.py").touch()
     assert planned(checkout, "*", "--changed-since", "HEAD") == ["app"]
     assert planned(checkout, "*", "--changed-since", "") == ["lib", "app"]
+
+
+def test_says_whose_dependencies_are_unknown(checkout: Doors) -> None:
+    (checkout.folder / "app/pyproject.toml").write_text('[project]\nname = "app"\ndynamic = ["dependencies"]\n')
+    commit(checkout)
+    (checkout.folder / "lib/x.py").touch()
+    done = checkout.command("plan", "*", "--changed-since", "HEAD")
+    assert [job["folder"] for job in json.loads(done.out)["include"]] == ["lib"]
+    (warning,) = done.warnings
+    assert warning.startswith("The dependencies of app are not known before the build")
 
 
 @pytest.mark.parametrize(

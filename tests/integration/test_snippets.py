@@ -54,6 +54,7 @@ ELSEWHERE = (
     ("docs/local.md", "cp -r examples/act ", "tests/e2e/test_act.py"),
     ("docs/local.md", "GAR_TOKEN=", "tests/e2e/test_act.py"),
     ("docs/local.md", "```yaml", "examples/act/.github/workflows/publish.yml"),
+    ("docs/monorepo.md", "[tool.setuptools_scm]", "tests/integration/test_build_backends.py"),
     ("docs/monorepo.md", "{", "tests/unit/test_docs.py"),
     ("docs/monorepo.md", "```yaml", "examples/matrix/.github/workflows/publish.yml"),
     ("docs/reliability.md", "$ python -m bench.kill ", "tests/integration/test_proofs.py"),

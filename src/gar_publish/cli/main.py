@@ -75,13 +75,17 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     )
 
 
-def plan(options: Options, environment: Environment, _: TerminalConsole) -> int:
+def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects.plan import as_json, select  # other commands do without
 
     inputs = read_inputs(options, sys.stdin)
     selected = select(
-        OPTIONS["packages"].read(inputs), Path.cwd(), changed_since=CHANGED_SINCE.read(inputs), environment=environment
+        OPTIONS["packages"].read(inputs),
+        Path.cwd(),
+        changed_since=CHANGED_SINCE.read(inputs),
+        environment=environment,
+        warn=console.warning,
     )
     print(as_json(selected, pretty=os.isatty(1)))
     return 0

@@ -34,7 +34,7 @@ _DIFFERENCES = 5
 _SHOWN = 200
 """Characters of a name or a value in a message."""
 
-_LARGER = 1024**3
+_LARGER = 256 * 1024**2
 """Bytes that the second file may unpack to beyond those of the first: with more, the contents differ anyway."""
 
 _LISTS_LIMIT = 16 * 1024 * 1024
@@ -215,7 +215,7 @@ def _read_zip(path: Path, limit: int) -> _Contents:
     texts_of = _OF_A_WHEEL if path.suffix == ".whl" else _OF_AN_SDIST
     contents = _Contents(texts_of, unpacked=sum(info.file_size for info in members))
     if contents.unpacked > limit:
-        raise ValueError(f"the archive unpacks to more than {limit / 1024**3:.1f} GiB")
+        raise ValueError(f"the archive unpacks to more than {limit / 1024**2:.0f} MiB")
     with path.open("rb") as file:
         ends = [*(info.header_offset for info in members[1:]), end]
         for info, following in zip(members, ends, strict=True):
@@ -329,7 +329,7 @@ class _Unpacked(io.RawIOBase):
             self._chunk = self._chunk[size:]
             self._position += len(part)
             if self._position > self._limit:
-                raise ValueError(f"the archive unpacks to more than {self._limit / 1024**3:.1f} GiB")
+                raise ValueError(f"the archive unpacks to more than {self._limit / 1024**2:.0f} MiB")
             size -= len(part)
             yield part
 

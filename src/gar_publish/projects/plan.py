@@ -1,15 +1,23 @@
 """Select the projects of a run in their order, and show them as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gar_publish.projects import find
 from gar_publish.projects.find import Project
 
+_NAMED = 5
+"""Projects that a warning names; the rest are counted."""
+
 
 def select(
-    patterns: Sequence[str], root: Path, *, changed_since: str | None, environment: Mapping[str, str]
+    patterns: Sequence[str],
+    root: Path,
+    *,
+    changed_since: str | None,
+    environment: Mapping[str, str],
+    warn: Callable[[str], None],
 ) -> list[Project]:
     """Return the projects, each after those it requires.
 
@@ -18,6 +26,7 @@ def select(
         root: The workspace or the current folder.
         changed_since: A commit: only projects that have changed since, and those that require them. None for all.
         environment: All environment variables, for git.
+        warn: Called with a sentence about projects that are left out, but may require one that has changed.
 
     Raises:
         BadInput: Something is wrong with the patterns, the projects, or the commit.
@@ -26,8 +35,20 @@ def select(
     if changed_since:
         from gar_publish.projects import git  # other runs do not need it
 
-        found = git.changed(found, changed_since, root, environment)
+        every, found = found, git.changed(found, changed_since, root, environment)
+        unknown = [each.label for each in every if each.requires is None and each not in found]
+        if found and unknown:
+            warn(_dependencies_unknown(unknown))
     return [project for wave in find.in_waves(found) for project in wave]
+
+
+def _dependencies_unknown(labels: Sequence[str]) -> str:
+    rest = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    return (
+        f"The dependencies of {', '.join(labels[:_NAMED])}{rest} are not known before the build (`dynamic`, or"
+        " setup.py). These projects have not changed themselves, so they are left out, even if they depend on a project"
+        " that has changed."
+    )
 
 
 def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:

@@ -12,7 +12,8 @@ from gar_publish.projects.metadata import table
 def members(root: Path, pyproject: Mapping[str, Any], hatch_toml: Mapping[str, Any]) -> list[Path] | None:
     """Return the members of a workspace, sorted; None if the folder is not the root of a workspace.
 
-    Folders outside of the root are not members: a hatch environment may name any project of the machine.
+    Folders outside of the root are not members: a hatch environment may name any project of the machine. The members of
+    a hatch environment count only if the root is not a package: hatch installs them for development.
 
     Args:
         root: The folder.
@@ -57,7 +58,8 @@ def _declared(pyproject: Mapping[str, Any], hatch_toml: Mapping[str, Any]) -> It
     """
     uv, hatch = table(pyproject, "tool", "uv"), {**table(pyproject, "tool", "hatch"), **hatch_toml}
     environments = table(hatch, "envs")
-    for holder in (uv, *(table(environments, name) for name in environments)):
+    of_hatch = () if "project" in pyproject else (table(environments, name) for name in environments)
+    for holder in (uv, *of_hatch):
         workspace = table(holder, "workspace")
         if workspace:
             yield _patterns(workspace.get("members")), _patterns(workspace.get("exclude"))

@@ -139,6 +139,7 @@ def _select(settings: Settings, context: Context) -> "list[Project]":
         context.workspace,
         changed_since=settings.changed_since,
         environment=context.environment,
+        warn=context.console.warning,
     )
     if settings.expected_version:
         from gar_publish.distributions import distribution

@@ -6,7 +6,6 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +19,7 @@ from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import Context
 from gar_publish.distributions import contents
-from gar_publish.distributions.distribution import Distribution
+from gar_publish.distributions.distribution import Distribution, read
 from gar_publish.errors import BuildFailure, Conflict, Failure, FileRefused, Unreachable
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.outcomes import PublishedFile
@@ -270,9 +269,12 @@ def _compare_contents(distribution: Distribution, present: IndexFile, index: Ind
         raise _different(distribution, str(error)) from error
     if found.differences:
         raise _different(distribution, "; ".join(found.differences))
+    try:
+        registrys = read(copy)
+    except BuildFailure as failure:
+        raise _different(distribution, f"its metadata are invalid: {failure.detail or failure.what}") from failure
     backend = _BACKEND.match(found.rebuilt_by)
     by = f"built by another release of {backend[0]}" if backend else ""
-    registrys = replace(distribution, path=copy, sha256=theirs, size=copy.stat().st_size)
     return PublishedFile(registrys, "identical", theirs, present.url, why=by)
 
 

@@ -159,6 +159,7 @@ class TestWorkspace:
     def libs(self, tmp_path: Path) -> Path:
         write(tmp_path, libs_a=BACKEND + requiring("a"), libs_b=BACKEND + requiring("b"), libs_bare=requiring("bare"))
         write(tmp_path, libs_app=BACKEND + requiring("app", more="[tool.uv]\npackage = false"))
+        write(tmp_path, other=BACKEND + requiring("other"))
         (tmp_path / "libs/docs").mkdir()
         return tmp_path
 
@@ -170,7 +171,11 @@ class TestWorkspace:
             (UV + BACKEND + requiring("root"), [".", "libs/a", "libs/b"]),
             (UV + BACKEND + requiring("root", more="[tool.uv]\npackage = false"), ["libs/a", "libs/b"]),
             ('[tool.hatch.envs.default]\nworkspace.members = ["libs/*"]', ["libs/a", "libs/b", "libs/bare"]),
-            (requiring("root", more='[tool.hatch.envs.x]\nworkspace.members = ["libs/a"]'), [".", "libs/a"]),
+            (requiring("root", more='[tool.hatch.envs.x]\nworkspace.members = ["libs/a"]'), ["."]),
+            (
+                UV + BACKEND + requiring("root", more='[tool.hatch.envs.x]\nworkspace.members = ["other"]'),
+                [".", "libs/a", "libs/b"],
+            ),
         ],
     )
     def test_of_uv_and_hatch(self, libs: Path, pyproject: str, found: list[str]) -> None:
@@ -180,9 +185,11 @@ class TestWorkspace:
         assert labels(libs, ".", "libs/app") == [*found, "libs/app"]
 
     def test_in_a_file_of_hatch(self, libs: Path) -> None:
-        write(libs, **{".": requiring("root")})
+        (libs / "pyproject.toml").touch()
         (libs / "hatch.toml").write_text('[envs.default]\nworkspace.members = ["libs/b"]')
-        assert labels(libs, ".") == [".", "libs/b"]
+        assert labels(libs, ".") == ["libs/b"]
+        write(libs, **{".": requiring("root")})
+        assert labels(libs, ".") == ["."], "hatch installs the members for the development of the root"
         (libs / "hatch.toml").write_text("[")
         with pytest.raises(BadInput, match=r"^hatch\.toml is not valid TOML"):
             find(["."], libs)

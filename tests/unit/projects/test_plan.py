@@ -23,12 +23,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_required_projects_come_first(root: Path) -> None:
-    selected = select(["libs/*"], root, changed_since=None, environment={})
+    selected = select(["libs/*"], root, changed_since=None, environment={}, warn=pytest.fail)
     assert [project.name for project in selected] == ["lib", None, "tool", "app"]
 
 
 def test_matrix(root: Path) -> None:
-    selected = select(["libs/*"], root, changed_since=None, environment={})
+    selected = select(["libs/*"], root, changed_since=None, environment={}, warn=pytest.fail)
     text = as_json(selected)
     assert "\n" not in text
     assert json.loads(text) == {
@@ -43,15 +43,41 @@ def test_matrix(root: Path) -> None:
     assert as_json([]) == '{"include":[]}'
 
 
-def test_only_changed_projects(root: Path) -> None:
+def commit(root: Path) -> None:
     for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
         subprocess.run(["git", *command.split()], cwd=root, check=True)
+
+
+def test_only_changed_projects(root: Path) -> None:
+    commit(root)
+    said: list[str] = []
+
+    def changed() -> list[str | None]:
+        selected = select(["libs/*"], root, changed_since="HEAD", environment=os.environ, warn=said.append)
+        return [project.name for project in selected]
+
+    assert (changed(), said) == ([], [])
     (root / "libs/lib/x.py").touch()
-    selected = select(["libs/*"], root, changed_since="HEAD", environment=os.environ)
-    assert [project.name for project in selected] == ["lib", "app"]
+    assert changed() == ["lib", "app"]
+    assert said.pop().startswith("The dependencies of libs/old are not known before the build (`dynamic`, or setup.py)")
+    (root / "libs/old/x.py").touch()
+    assert (changed(), said) == (["lib", None, "app"], [])
+
+
+def test_names_five_projects_whose_dependencies_are_unknown(root: Path) -> None:
+    for number in range(6):
+        (root / f"libs/old-{number}").mkdir()
+        declared = f'[project]\nname = "old-{number}"\ndynamic = ["dependencies"]\n'
+        (root / f"libs/old-{number}/pyproject.toml").write_text(declared)
+    commit(root)
+    (root / "libs/tool/x.py").touch()
+    said: list[str] = []
+    select(["libs/*"], root, changed_since="HEAD", environment=os.environ, warn=said.append)
+    named = "libs/old, libs/old-0, libs/old-1, libs/old-2, libs/old-3 and 2 more are"
+    assert [each.startswith(f"The dependencies of {named} not known before the build") for each in said] == [True]
 
 
 def test_refuses_a_cycle(root: Path) -> None:
     (root / "libs/lib/pyproject.toml").write_text('[project]\nname = "lib"\ndependencies = ["app"]')
     with pytest.raises(BadInput, match="there is no order"):
-        select(["libs/*"], root, changed_since=None, environment={})
+        select(["libs/*"], root, changed_since=None, environment={}, warn=pytest.fail)

@@ -215,7 +215,11 @@ def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pyte
     assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
     assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
     assert report.token_expires_at is None
-    assert asked == {"changed_since": "v1", "environment": bench.context.environment}
+    assert asked == {
+        "changed_since": "v1",
+        "environment": bench.context.environment,
+        "warn": bench.context.console.warning,
+    }
     assert recorder.events == ["settled", "close"]
 
 

@@ -23,7 +23,7 @@ from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import IfExists
 from tests.unit.failures import words
 from tests.unit.servers import Memory, Reply, ScriptedServer
-from tests.wheels import make_wheel
+from tests.wheels import METADATA, make_wheel
 
 FILENAME = "sample-1.0-py3-none-any.whl"
 OpenUploader = Callable[..., Uploader]
@@ -418,6 +418,29 @@ def test_a_file_that_cannot_be_compared_is_different(
     server.on("/f/", Reply(200, theirs))
     listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", hashlib.sha256(theirs).hexdigest())}
     with pytest.raises(Conflict, match="with different contents: the published file cannot be compared"):
+        compare(wheel, listed, "skip-identical", index, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "Metadata-Version: garbage\n",
+        "Metadata-Version: 9.9\n",
+        "Metadata-Version: 2.2\nDynamic: name\n",
+        "Metadata-Version: 2.4\nLicense-File: ../LICENSE\n",
+        "Metadata-Version: 2.5\nImport-Name: 1\n",
+    ],
+)
+def test_a_file_with_invalid_metadata_is_different(
+    server: ScriptedServer, index: Index, wheel: Distribution, tmp_path: Path, said: str
+) -> None:
+    """Also in the fields that do not count, because a release of a backend may add them."""
+    metadata = METADATA.replace("Metadata-Version: 2.1\n", said)
+    theirs = make_wheel(tmp_path / "theirs", metadata=metadata).read_bytes()
+    server.on("/f/", Reply(200, theirs))
+    listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", hashlib.sha256(theirs).hexdigest())}
+    with pytest.raises(Conflict, match="with different contents: its metadata are invalid"):
         compare(wheel, listed, "skip-identical", index, tmp_path)
 
 
