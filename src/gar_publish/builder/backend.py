@@ -56,6 +56,7 @@ _MISSING = [
         rf"linker `{_TOOL}` not found",
         r"Microsoft Visual (?P<tool>C\+\+) 14",
         r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
+        r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
         rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
         r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
         r"fatal error: (?P<tool>Python\.h)",
