@@ -69,7 +69,7 @@ class Project:
         subprocess.run(["cp", "-a", source, folder], check=True)
         if self.kind != "sdist":
             _restore(folder, is_below=is_below)
-            _commit(workspace if is_below else folder, self.sdist.version, ahead=int(is_below))
+            commit(workspace if is_below else folder, self.sdist.version, ahead=int(is_below))
         return folder
 
 
@@ -85,15 +85,32 @@ class Repository:
 
     @property
     def backend(self) -> str:
-        command = ["git", "show", "HEAD:pyproject.toml"]
-        shown = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False).stdout
-        backend: str = tomllib.loads(shown).get("build-system", {}).get("build-backend", "setuptools")
-        return backend
+        """The `build-backend`; `unknown` if its pyproject.toml is not valid."""
+        shown = subprocess.run(
+            ["git", "-C", self.folder, "show", "HEAD:pyproject.toml"], capture_output=True, check=False
+        ).stdout
+        try:
+            backend = tomllib.loads(shown.decode()).get("build-system", {}).get("build-backend", "setuptools")
+        except (ValueError, AttributeError):
+            return "unknown"
+        return str(backend)
 
     def lay(self, downloads: Path, workspace: Path) -> Path:  # noqa: ARG002 - a clone needs no downloads
-        """Clone it into an empty workspace, and return the project's folder."""
+        """Clone it into an empty workspace, and return the project's folder.
+
+        Raises:
+            ValueError: git cannot clone it; the message is a sentence.
+        """
         target = workspace / self.folder.name
-        subprocess.run(["git", "clone", "--quiet", "--no-local", self.folder, target], check=True)
+        done = subprocess.run(
+            ["git", "clone", "--quiet", "--no-local", self.folder, target],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            raise ValueError(f"git cannot clone it: {' '.join(done.stderr.split())}")
         return target
 
 
@@ -140,16 +157,16 @@ def _restore(folder: Path, *, is_below: bool) -> None:
     settings.write_text(text, encoding="utf-8")
 
 
-def _commit(root: Path, version: str, *, ahead: int) -> None:
+def commit(root: Path, version: str, *, ahead: int) -> None:
     """Make a repository with a tag, and so many commits after it. They have the same hashes in each run."""
     date = {f"GIT_{who}_DATE": "2020-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
     who = ("-c", "user.name=Octocat", "-c", "user.email=octocat@example.org")
-    commit = (*who, "commit", "--quiet", "--allow-empty", "--message=A commit")
+    once = (*who, "commit", "--quiet", "--allow-empty", "--message=A commit")
     for command in (
         ("init", "--quiet", "--initial-branch=main"),
         ("add", "."),
-        commit,
+        once,
         ("tag", f"v{version}"),
-        *[commit] * ahead,
+        *[once] * ahead,
     ):
         subprocess.run(["git", *command], cwd=root, env={"PATH": "/usr/bin:/bin", **date}, check=True)

@@ -1,22 +1,31 @@
-"""Build a wheel with gar-publish, or with `python -m build`, on this machine or in the image."""
+"""Build with gar-publish, with `python -m build`, or with `uv build`, on this machine or in the image."""
 
 import json
 import os
 import re
 import secrets
 import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
 from bench.corpus.projects import Project, Repository
+from bench.corpus.tools import Checkout, Tool
+from gar_publish.builder.backend import Kind
 
 ROOT = Path(__file__).parents[2]
 USER = 65534
 """The id of the ordinary user."""
 LONGEST = 600
 """Seconds of a build."""
+_AT_ONCE = 3
+"""Builds of uv; gar-publish builds as many on two cores."""
 _DRIVER = "tests/integration/root/build_driver.py"
 _DATE = "1580601600"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -27,15 +36,15 @@ _PATH_IN_ERROR = re.compile(r"/[\w./+-]*")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A wheel, or what was said instead.
+    """A wheel or sdist, or what was said instead.
 
     Attributes:
-        wheel: The wheel.
+        file: The wheel or sdist.
         said: What the build said.
         anchor: The anchor of gar-publish's failure.
     """
 
-    wheel: Path | None = None
+    file: Path | None = None
     said: str = ""
     anchor: str = ""
 
@@ -46,6 +55,15 @@ class Outcome:
             found[0].strip("<> \t") for found in _ERROR.finditer(self.said) if "CalledProcessError" not in found[0]
         ]
         return without_paths(lines[-1] if lines else self.said.strip().rpartition("\n")[2])
+
+
+def project_and_version(file: Path) -> tuple[str, str]:
+    """Return the normalised name and the version in the name of a wheel or sdist."""
+    if file.suffix == ".whl":
+        project, version, *_ = parse_wheel_filename(file.name)
+    else:
+        project, version = parse_sdist_filename(file.name)
+    return project, str(version)
 
 
 def without_paths(text: str) -> str:
@@ -66,57 +84,83 @@ class Place(ABC):
     def __init__(self, room: Path, downloads: Path) -> None:
         self.room = room
         self._downloads = downloads
-        self._count = 0
         for name in ("kept", "cache", "cache-root"):
             (room / name).mkdir(exist_ok=True)
         os.chown(room / "cache", USER, USER)
 
     def reference(self, project: Project | Repository, workspace: str = "workspace") -> Outcome:
-        """Build with `python -m build`, as the ordinary user."""
+        """Build a wheel with `python -m build`, as the ordinary user."""
         folder = self._lay(project, workspace)
-        out = self.room / "out"
-        done = self._run(["-m", "build", "--wheel", "--installer=uv", f"--outdir={out}", str(folder)], is_root=False)
-        if done.returncode:
-            return Outcome(said=done.stdout)
-        (wheel,) = out.iterdir()
-        return Outcome(self._kept(wheel))
+        return self._by_another(["build", "--wheel", "--installer=uv", "--outdir"], folder)
 
     def ours(self, project: Project | Repository, *, is_root: bool) -> Outcome:
-        """Build with gar-publish."""
+        """Build a wheel with gar-publish."""
         folder = self._lay(project, "workspace")
-        workspace = self.room / "workspace"
-        orders = {
-            "workspace": str(workspace),
-            "packages": [str(folder.relative_to(workspace))],
-            "out": str(self.room / "out"),
-            "alone": False,
-            "insist": self.insists,
-        }
-        done = self._run([self._driver], json.dumps(orders), is_root=is_root)
-        try:
-            result = json.loads(done.stdout.splitlines()[-1])
-        except (ValueError, IndexError):
-            return Outcome(said=done.stdout)
+        result = self._driven([str(folder.relative_to(self.room / "workspace"))], "wheel", is_root=is_root)
         if failure := result["failure"]:
             return Outcome(said=failure.get("text", failure["kind"]), anchor=failure.get("anchor", ""))
         return Outcome(self._kept(Path(result["files"][0])))
 
-    def _lay(self, project: Project | Repository, workspace: str) -> Path:
-        for name in {"workspace", workspace, "home", "tmp", "out"}:
-            subprocess.run(["rm", "-rf", "--", self.room / name], check=True)
-            (self.room / name).mkdir()
+    def by_uv(self, checkout: Checkout, tools: Sequence[Tool], kind: Kind) -> dict[str, Outcome]:
+        """Build the projects of these tools with `uv build`, as the ordinary user, and return the outcomes by tool."""
+        folder = self._lay(checkout, "workspace")
+        command = ["uv", "build", f"--{kind}", "--out-dir"]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            outcomes = pool.map(lambda tool: self._by_another(command, folder / tool.project), tools)
+            return {tool.name: outcome for tool, outcome in zip(tools, outcomes, strict=True)}
+
+    def by_gar_publish(
+        self, checkout: Checkout, tools: Sequence[Tool], kind: Kind, *, is_root: bool
+    ) -> dict[str, Outcome]:
+        """Build the projects of these tools with gar-publish, side by side, and return the outcomes by tool."""
+        folder = self._lay(checkout, "workspace").relative_to(self.room / "workspace")
+        result = self._driven([f"{folder}/{tool.project}" for tool in tools], kind, is_root=is_root, go_on=True)
+        said = {Path(label).name: text for label, text in result.get("explained", {}).items()}
+        files = {project_and_version(Path(file))[0]: Path(file) for file in result.get("files", ())}
+        return {
+            tool.name: Outcome(self._kept(files[tool.project]))
+            if tool.project in files
+            else Outcome(said=said.get(tool.project, str(result["failure"])))
+            for tool in tools
+        }
+
+    def _by_another(self, command: Sequence[str], folder: Path) -> Outcome:
+        out = self.room / "out" / folder.name
+        done = self._run(["-m", *command, str(out), str(folder)], is_root=False)
+        if done.returncode:
+            return Outcome(said=done.stdout)
+        (file,) = out.glob("[!.]*")  # uv adds a .gitignore
+        return Outcome(self._kept(file))
+
+    def _driven(self, packages: Sequence[str], kind: Kind, *, is_root: bool, go_on: bool = False) -> dict[str, Any]:
+        """Build with gar-publish, and return what the driver says."""
+        orders = {
+            "workspace": str(self.room / "workspace"),
+            "packages": packages,
+            "formats": [kind],
+            "out": str(self.room / "out"),
+            "alone": False,
+            "insist": self.insists,
+            "go_on": go_on,
+        }
+        done = self._run([self._driver], json.dumps(orders), is_root=is_root)
+        try:
+            result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        except (ValueError, IndexError):
+            return {"failure": {"kind": "none", "text": done.stdout}}
+        return result
+
+    def _lay(self, project: Project | Repository | Checkout, workspace: str) -> Path:
+        made = [self.room / name for name in {"workspace", workspace, "origin", "home", "tmp", "out"}]
+        for each in made:
+            subprocess.run(["rm", "-rf", "--", each], check=True)
+            each.mkdir()
         folder = project.lay(self._downloads, self.room / workspace)
-        subprocess.run(
-            ["chown", "-R", f"{USER}:{USER}", *(self.room / name for name in (workspace, "home", "tmp", "out"))],
-            check=True,
-        )
+        subprocess.run(["chown", "-R", f"{USER}:{USER}", *made], check=True)
         return folder
 
-    def _kept(self, wheel: Path) -> Path:
-        self._count += 1
-        folder = self.room / "kept" / str(self._count)
-        folder.mkdir()
-        return wheel.rename(folder / wheel.name)
+    def _kept(self, file: Path) -> Path:
+        return file.rename(Path(tempfile.mkdtemp(dir=self.room / "kept"), file.name))
 
     def _variables(self, *, is_root: bool) -> dict[str, str]:
         return {

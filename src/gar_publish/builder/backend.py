@@ -35,7 +35,7 @@ _FILENAMES = {
 }
 
 _EXTRA_CONFIG = "DIST_EXTRA_CONFIG"
-_LINES_KEPT = 40
+_LINES_KEPT = 60
 _LONGEST_ANSWER = 4 * 1024 * 1024
 _LONGEST_SETTINGS = 4 * 1024 * 1024
 # Python 3.11 has no filters before 3.11.4.
@@ -56,6 +56,7 @@ _MISSING = [
         rf"linker `{_TOOL}` not found",
         r"Microsoft Visual (?P<tool>C\+\+) 14",
         r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
+        r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
         rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
         r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
         r"fatal error: (?P<tool>Python\.h)",

@@ -56,7 +56,8 @@ def main() -> None:
     workspace = Path(orders["workspace"])
     files: list[str] = []
     failures: dict[str, str] = {}
-    result: dict[str, object] = {"failure": None, "files": [], "failures": failures}
+    explained: dict[str, str] = {}
+    result: dict[str, object] = {"failure": None, "files": [], "failures": failures, "explained": explained}
     try:
         with building(
             find.find(orders.get("packages", ["."]), workspace),
@@ -71,6 +72,7 @@ def main() -> None:
                     raise built.failure
                 if built.failure:
                     failures[built.project.label] = built.failure.anchor
+                    explained[built.project.label] = built.failure.explain()
                 files += map(str, built.files)
         result["files"] = sorted(files, key=lambda file: int(Path(file).parent.name))
     except KeyboardInterrupt:

@@ -121,6 +121,8 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
         ("error: can't find Rust compiler", "Rust"),
         ("ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]", "compiler"),
         ("Cargo, the Rust package manager, is not installed or is not on PATH.", "Cargo"),
+        ("  Caused by: Cargo metadata failed. Do you have cargo in your PATH?", "cargo"),
+        ('  File "/site-packages/puccinialin/_setup_rust.py", line 34, in download_rustup', "rust"),
         ("CMake Error: No CMAKE_CXX_COMPILER could be found.", "compiler"),
         ("CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage", "compiler"),
         ("Could not find compiler set in environment variable CC:\n\n  x86_64-linux-gnu-gcc.", "x86_64-linux-gnu-gcc"),
