@@ -103,5 +103,5 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
     assert "Hello, octocat!" in log
     assert [file.filename for file in emulator.files()] == ["greetings-1.0.0-py3-none-any.whl"]
     runs = re.findall(rf"docker run image={re.escape(pushed)} .*entrypoint=(\S*)", log)
-    assert runs == ["[]", '["/app/setup/main.py"]', '["/app/setup/post.py"]'], log
+    assert runs == ['["/app/entrypoint.py"]', '["/app/setup/main.py"]', '["/app/setup/post.py"]'], log
     assert docker_client.images.get(pushed).attrs["RepoDigests"]
