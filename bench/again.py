@@ -64,7 +64,7 @@ def main() -> int:
         help="git repositories to publish instead, each with a folder or a glob that selects its packages",
     )
     options = parser.parse_args()
-    chosen: Sequence[Project | Monorepo]
+    chosen: Sequence[Project | Repository]
     if options.monorepos:
         named = [each.partition("=") for each in options.monorepos]
         chosen = [Monorepo(Path(folder).absolute(), packages or ".") for folder, _, packages in named]
@@ -81,7 +81,7 @@ def main() -> int:
     return int(skipped < wanted)
 
 
-def again(chosen: Sequence[Project | Monorepo], wanted: int, folder: Path) -> int:
+def again(chosen: Sequence[Project | Repository], wanted: int, folder: Path) -> int:
     """Publish projects twice, print a row for each, and return how many of the second runs skipped all files.
 
     Args:
@@ -93,7 +93,7 @@ def again(chosen: Sequence[Project | Monorepo], wanted: int, folder: Path) -> in
     downloads, home = folder / "downloads", folder / "home"
     downloads.mkdir()
     home.mkdir()
-    words = []
+    words: list[str] = []
     for number, project in enumerate(chosen):
         if len(words) - words.count("not built") == wanted:
             break
@@ -108,7 +108,7 @@ def again(chosen: Sequence[Project | Monorepo], wanted: int, folder: Path) -> in
     return words.count("skipped")
 
 
-def _copies(project: Project | Monorepo, downloads: Path, folder: Path) -> Iterator[tuple[Path, str]]:
+def _copies(project: Project | Repository, downloads: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield two copies, one after the other, and what to publish of them: clones, or copies of an unpacked sdist."""
     for name in ("original", "first", "second"):
         (folder / name).mkdir()
