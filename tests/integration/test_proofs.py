@@ -1,12 +1,32 @@
 """The proofs of bench/ with few runs, and the complete matrix of docs/reliability.md."""
 
+import subprocess
 from pathlib import Path
 
-from bench import kill, matrix, memory, soak
+import pytest
+
+from bench import again, kill, matrix, memory, soak
+from bench.corpus.projects import projects
+
+UNSTABLE = "import setuptools, time; setuptools.setup(name='clock', version='1', description=str(time.time_ns()))"
 
 
 def test_the_same_command_completes_a_killed_run(tmp_path: Path) -> None:
     assert kill.kill(4, seed=7, folder=tmp_path) == 4
+
+
+def test_a_second_run_skips_what_has_the_same_contents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = tmp_path / "clock"
+    clock.mkdir()
+    (clock / "setup.py").write_text(UNSTABLE)
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@example.com commit -qm x"):
+        subprocess.run(["git", *command.split()], cwd=clock, check=True)
+    (six,) = (each for each in projects() if each.label == "six-1.17.0")  # its sdist has the time in its gzip header
+    assert again.again([six, again.Monorepo(clock, ".")], 2, tmp_path) == 1
+    table = capsys.readouterr().out
+    assert "| six-1.17.0 | 2 | skipped |  |" in table
+    assert "| clock (clone) | 2 | NOT SKIPPED | " in table
+    assert "summary in clock-1.dist-info/METADATA" in table
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ ELSEWHERE = (
     ("docs/monorepo.md", "```yaml", "examples/matrix/.github/workflows/publish.yml"),
     ("docs/reliability.md", "$ python -m bench.kill ", "tests/integration/test_proofs.py"),
     ("docs/reliability.md", "$ python -m bench.soak ", "tests/integration/test_proofs.py"),
+    ("docs/reliability.md", "$ python -m bench.again ", "tests/integration/test_proofs.py"),
     ("docs/reliability.md", "$ python -m bench.memory ", "tests/integration/test_proofs.py"),
     ("docs/security.md", "```yaml", "examples/github-workload-identity/.github/workflows/publish.yml"),
     ("docs/setup.md", "before: ", "tests/integration/test_emulator_docs.py"),
