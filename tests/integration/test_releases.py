@@ -113,19 +113,17 @@ def test_release_after_release(doors: Doors, emulator: Emulator, tmp_path: Path)
 
     # The builds of QUICK take a quarter of the time, so they have more releases.
     for packages, version, raised in (
-        (BACKENDS, "1.1.0", ["by-setuptools", "by-hatchling", "by-flit"]),
-        (BACKENDS, "1.2.0", ["by-poetry", "by-pdm", "by-uv"]),
-        (QUICK, "1.3.0", ["by-flit"]),
-        (QUICK, "1.4.0", ["by-uv"]),
+        (tuple(BACKENDS), "1.1.0", "by-flit"),
+        (QUICK, "1.2.0", "by-uv"),
+        (QUICK, "1.3.0", "by-flit"),
+        (QUICK, "1.4.0", "by-uv"),
     ):
-        origin.commit(version, *raised)
+        origin.commit(version, raised)
         before = len(uploads(emulator))
         found = statuses(run(doors, origin.clone(tmp_path / version), packages=packages))
-        assert {file for file, status in found.items() if status == "uploaded"} == {
-            wheel(name, version) for name in raised
-        }
-        assert list(found.values()).count("identical") == len(packages) - len(raised)
-        assert len(uploads(emulator)) == before + len(raised)
+        assert found.pop(wheel(raised, version)) == "uploaded"
+        assert list(found.values()) == ["identical"] * (len(packages) - 1)
+        assert len(uploads(emulator)) == before + 1
 
 
 def test_near_misses_do_not_stop_the_rest(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
