@@ -174,12 +174,12 @@ def test_what_twine_published_is_identical(
     theirs, ours = origin.clone(tmp_path / "theirs"), origin.clone(tmp_path / "ours")
     environment = {**clean_env, "PATH": f"{BIN}:{clean_env['PATH']}"}
     project = theirs / "packages/by-setuptools"
-    build = [sys.executable, "-m", "build", "--quiet", "--installer", "uv", project]
+    build: list[str | Path] = [sys.executable, "-m", "build", "--quiet", "--installer", "uv", project]
     subprocess.run(build, env=environment, check=True, capture_output=True)
     files = sorted((project / "dist").iterdir())
     login = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
     url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
-    upload = [BIN / "twine", "upload", "--non-interactive", "--repository-url", url, *files]
+    upload: list[str | Path] = [BIN / "twine", "upload", "--non-interactive", "--repository-url", url, *files]
     subprocess.run(upload, env={**environment, **login}, check=True, capture_output=True)
     assert len(uploads(emulator)) == 2
     report = run(doors, ours, "--formats", "wheel, sdist")
