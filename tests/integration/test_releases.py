@@ -113,19 +113,17 @@ def test_release_after_release(doors: Doors, emulator: Emulator, tmp_path: Path)
 
     # The builds of QUICK take a quarter of the time, so they have more releases.
     for packages, version, raised in (
-        (BACKENDS, "1.1.0", ["by-setuptools", "by-hatchling", "by-flit"]),
-        (BACKENDS, "1.2.0", ["by-poetry", "by-pdm", "by-uv"]),
-        (QUICK, "1.3.0", ["by-flit"]),
-        (QUICK, "1.4.0", ["by-uv"]),
+        (tuple(BACKENDS), "1.1.0", "by-flit"),
+        (QUICK, "1.2.0", "by-uv"),
+        (QUICK, "1.3.0", "by-flit"),
+        (QUICK, "1.4.0", "by-uv"),
     ):
-        origin.commit(version, *raised)
+        origin.commit(version, raised)
         before = len(uploads(emulator))
         found = statuses(run(doors, origin.clone(tmp_path / version), packages=packages))
-        assert {file for file, status in found.items() if status == "uploaded"} == {
-            wheel(name, version) for name in raised
-        }
-        assert list(found.values()).count("identical") == len(packages) - len(raised)
-        assert len(uploads(emulator)) == before + len(raised)
+        assert found.pop(wheel(raised, version)) == "uploaded"
+        assert list(found.values()) == ["identical"] * (len(packages) - 1)
+        assert len(uploads(emulator)) == before + 1
 
 
 def test_near_misses_do_not_stop_the_rest(doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
@@ -176,12 +174,12 @@ def test_what_twine_published_is_identical(
     theirs, ours = origin.clone(tmp_path / "theirs"), origin.clone(tmp_path / "ours")
     environment = {**clean_env, "PATH": f"{BIN}:{clean_env['PATH']}"}
     project = theirs / "packages/by-setuptools"
-    build = [sys.executable, "-m", "build", "--quiet", "--installer", "uv", project]
+    build: list[str | Path] = [sys.executable, "-m", "build", "--quiet", "--installer", "uv", project]
     subprocess.run(build, env=environment, check=True, capture_output=True)
     files = sorted((project / "dist").iterdir())
     login = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
     url = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/"
-    upload = [BIN / "twine", "upload", "--non-interactive", "--repository-url", url, *files]
+    upload: list[str | Path] = [BIN / "twine", "upload", "--non-interactive", "--repository-url", url, *files]
     subprocess.run(upload, env={**environment, **login}, check=True, capture_output=True)
     assert len(uploads(emulator)) == 2
     report = run(doors, ours, "--formats", "wheel, sdist")

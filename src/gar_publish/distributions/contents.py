@@ -8,6 +8,8 @@ files is refused, and reading one takes bounded time and memory.
 import base64
 import csv
 import email
+import email.errors
+import email.header
 import hashlib
 import io
 import posixpath
@@ -502,6 +504,14 @@ def _link(value: str) -> str:
     return f"{label.strip().lower()}, {url.strip()}"
 
 
+def _person(value: str) -> str:
+    """Return the names and addresses of a field, of which pdm-backend 2.4 encodes what is not ASCII (RFC 2047)."""
+    try:
+        return str(email.header.make_header(email.header.decode_header(value))).strip()
+    except (email.errors.MessageError, LookupError, ValueError):
+        return value.strip()
+
+
 def _text(value: str) -> str:
     return "\n".join(line.strip() for line in value.strip().splitlines())
 
@@ -514,6 +524,10 @@ _NORMALISED: Mapping[str, Callable[[str], str]] = {
     "provides-extra": canonicalize_name,
     "requires-dist": _requirement,
     "requires-python": _specifiers,
+    "author": _person,
+    "author-email": _person,
+    "maintainer": _person,
+    "maintainer-email": _person,
     "license": _text,
     "license-expression": _text,
     "home-page": lambda url: _link(f"homepage, {url}"),

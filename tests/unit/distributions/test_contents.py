@@ -28,6 +28,7 @@ Metadata-Version: 2.1
 Name: sample
 Version: 1.0
 Summary: A sample
+Author: Jané
 License: MIT
 Home-page: https://example.org/a
 Project-URL: The Log, https://example.org/log
@@ -204,6 +205,7 @@ def test_names_the_release_that_built_the_published_wheel(tmp_path: Path) -> Non
         ("Provides-Extra: Test_It", "Provides-Extra: test-it"),
         (">=3.9, <4", "<4,>=3.9"),
         ("Name: sample", "Name: Sample"),
+        ("Author: Jané", "Author: =?utf-8?b?SmFuw6k=?="),
         ("\n", "\r\n"),
     ],
 )
@@ -312,6 +314,9 @@ def test_a_link_is_another_thing_than_a_file(tmp_path: Path) -> None:
             "Nothing",
             f"description in {INFO}/METADATA is A description.\\n, and in",
         ),
+        (f"{INFO}/METADATA", "Jané", "=?utf-8?b?SmFuZQ==?=", "author in"),
+        (f"{INFO}/METADATA", "Jané", "=?none?b?SmFuw6k=?=", "author in"),
+        (f"{INFO}/METADATA", "Jané", "=?utf-8?b?=?=", "author in"),
         (f"{INFO}/METADATA", "MIT", "BSD", f"license in {INFO}/METADATA is MIT, and in the published file BSD"),
         (f"{INFO}/METADATA", "example.org/a", "example.org/b", f"project-url in {INFO}/METADATA is homepage, https://"),
         (f"{INFO}/METADATA", "'Test_It'", "'other'", "requires-dist in"),
