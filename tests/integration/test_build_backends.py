@@ -99,22 +99,6 @@ def test_setup_py_only(workspace: Path, made: Made, console: RecordingConsole) -
     assert console.of("group") == ["Build ."]
 
 
-def test_setuptools_scm_below_the_top_of_the_checkout(workspace: Path, made: Made) -> None:
-    (workspace / "packages/one").mkdir(parents=True)
-    (workspace / "packages/one/one.py").touch()
-    (workspace / "packages/one/pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools>=77", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[project]\nname = "one"\ndynamic = ["version"]\n[tool.setuptools]\npy-modules = ["one"]\n'
-        '[tool.setuptools_scm]\nroot = "../.."\n'
-    )
-    commit(workspace)
-    subprocess.run(["git", "tag", "v4.5.6"], cwd=workspace, check=True)
-    sdist, wheel = made("sdist", "wheel", packages=("packages/*",))
-    assert [sdist.name, wheel.name] == ["one-4.5.6.tar.gz", "one-4.5.6-py3-none-any.whl"]
-    with zipfile.ZipFile(wheel) as archive:
-        assert {entry.date_time for entry in archive.infolist()} == {(2020, 2, 2, 0, 0, 0)}
-
-
 DATED = """
 import os, zipfile
 def build_wheel(folder, config_settings=None, metadata_directory=None):
