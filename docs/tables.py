@@ -1,7 +1,8 @@
-"""Writes what follows from the declared inputs and outputs (`make docs`).
+"""Writes what follows from the declared inputs and outputs, and from results (`make docs`).
 
 The inputs are declared in src/gar_publish/settings/settings.py, the outputs in the two action.yml. From there come the
-inputs in action.yml, all inputs in action-types.yml, and the tables in README.md and docs/jobs.md.
+inputs in action.yml, all inputs in action-types.yml, and the tables in README.md and docs/jobs.md. The table in
+docs/monorepo.md has the results in bench/corpus/tools.json.
 """
 
 import json
@@ -47,7 +48,20 @@ def written() -> dict[Path, str]:
         text = document.read_text(encoding="utf-8")
         text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
         files[document] = _with_part(text, "outputs", _table(("output", "meaning"), outputs))
+    document = ROOT / "docs" / "monorepo.md"
+    files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _version_tools())
     return files
+
+
+def _version_tools() -> str:
+    """Return the results of `python -m bench.corpus --tools` as a table: one row per tool, one column per checkout."""
+    results = json.loads((ROOT / "bench" / "corpus" / "tools.json").read_text(encoding="utf-8"))
+    cells: dict[str, dict[str, str]] = {}
+    for each in results:
+        different = [f"**{way}: {word}**" for way, word in each["ways"].items() if word != "same"]
+        cells.setdefault(each["tool"], {})[each["checkout"]] = "; ".join([each["uv"].partition(":")[0], *different])
+    checkouts = next(iter(cells.values()))
+    return _table(("tool", *checkouts), ((tool, *of.values()) for tool, of in cells.items()))
 
 
 def _with_part(text: str, name: str, part: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from bench.corpus.projects import commit
 
-Kind = Literal["a subfolder", "shallow", "shallow, at a tag", "a worktree", "without `.git`"]
+Kind = Literal["a subfolder", "shallow", "a worktree", "without `.git`"]
 CHECKOUTS: Sequence[Kind] = get_args(Kind)
 _FOLDER = "packages"
 _VERSION = "1.2.3"
@@ -139,8 +139,8 @@ class Checkout:
     """A checkout with a project for each tool in a subfolder, one commit after its tag.
 
     Attributes:
-        kind: A whole checkout; the last commit alone, which has no tag, as `actions/checkout` fetches it; the tagged
-            commit alone; a worktree of a repository in another folder; or the files without a repository.
+        kind: A whole checkout; the last commit alone, which has no tag, as `actions/checkout` fetches it; a worktree of
+            a repository in another folder; or the files without a repository.
     """
 
     kind: Kind
@@ -157,20 +157,10 @@ class Checkout:
         (made / ".gitignore").write_text(_IGNORED)
         if self.kind != "without `.git`":
             commit(made, _VERSION, ahead=1)
-        clone = ("clone", "--quiet", "--depth=1")
-        match self.kind:
-            case "shallow":
-                _git(*clone, origin.as_uri(), str(workspace))
-            case "shallow, at a tag":
-                _git(
-                    *clone,
-                    f"--branch=v{_VERSION}",
-                    "--config=advice.detachedHead=false",
-                    origin.as_uri(),
-                    str(workspace),
-                )
-            case "a worktree":
-                _git("-C", str(origin), "worktree", "add", "--quiet", "--detach", str(workspace))
+        if self.kind == "shallow":
+            _git("clone", "--quiet", "--depth=1", origin.as_uri(), str(workspace))
+        elif self.kind == "a worktree":
+            _git("-C", str(origin), "worktree", "add", "--quiet", "--detach", str(workspace))
         return workspace / _FOLDER
 
 

@@ -15,7 +15,7 @@ from gar_publish.builder.backend import Kind
 
 RESULTS = Path(__file__).with_name("tools.json")
 SAME = "same"
-_KINDS: Sequence[Kind] = ("wheel", "sdist")
+BOTH: Sequence[Kind] = ("wheel", "sdist")
 
 
 class Row(TypedDict):
@@ -34,7 +34,9 @@ class Row(TypedDict):
     ways: dict[str, str]
 
 
-def rows(checkout: Checkout, tools: Sequence[Tool], places: Mapping[str, Place], host: Host) -> Iterator[Row]:
+def rows(
+    checkout: Checkout, tools: Sequence[Tool], places: Mapping[str, Place], host: Host, kinds: Sequence[Kind] = BOTH
+) -> Iterator[Row]:
     """Build in a checkout, and yield a row for each of these tools.
 
     Args:
@@ -42,22 +44,23 @@ def rows(checkout: Checkout, tools: Sequence[Tool], places: Mapping[str, Place],
         tools: The tools.
         places: Where to run gar-publish, by the way: as `user`, as another one for root.
         host: Where to run uv.
+        kinds: What to build.
     """
-    theirs = {kind: host.by_uv(checkout, tools, kind) for kind in _KINDS}
+    theirs = {kind: host.by_uv(checkout, tools, kind) for kind in kinds}
     ours = {
-        way: {kind: place.by_gar_publish(checkout, tools, kind, is_root=way != "user") for kind in _KINDS}
+        way: {kind: place.by_gar_publish(checkout, tools, kind, is_root=way != "user") for kind in kinds}
         for way, place in places.items()
     }
     for tool in tools:
         name = tool.name
         different = {
-            way: [f"{kind}: {word}" for kind in _KINDS if (word := judged(ours[way][kind][name], theirs[kind][name]))]
+            way: [f"{kind}: {word}" for kind in kinds if (word := judged(ours[way][kind][name], theirs[kind][name]))]
             for way in places
         }
         yield Row(
             tool=name,
             checkout=checkout.kind,
-            uv=_given([theirs[kind][name] for kind in _KINDS]),
+            uv=_given([theirs[kind][name] for kind in kinds]),
             ways={way: "; ".join(words) or SAME for way, words in different.items()},
         )
 

@@ -31,6 +31,8 @@ _DATE = "1580601600"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _ERROR = re.compile(r"^[^\w\n]*(\w[\w.]*(Error|Exception|Failure|Exit)\b|.*\b(?i:error)(:| at )).*$", re.MULTILINE)
+_CONSEQUENCES = ("CalledProcessError", "error: Failed to build")
+"""What follows from an error in a line above."""
 _PATH_IN_ERROR = re.compile(r"/[\w./+-]*")
 
 
@@ -51,9 +53,8 @@ class Outcome:
     @property
     def error(self) -> str:
         """The last line of the output that names an error, without paths."""
-        lines = [
-            found[0].strip("<> \t") for found in _ERROR.finditer(self.said) if "CalledProcessError" not in found[0]
-        ]
+        found = (line[0].strip("<> \t") for line in _ERROR.finditer(self.said))
+        lines = [line for line in found if not any(each in line for each in _CONSEQUENCES)]
         return without_paths(lines[-1] if lines else self.said.strip().rpartition("\n")[2])
 
 
