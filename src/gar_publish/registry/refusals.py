@@ -29,7 +29,7 @@ class Refusal:
 
     "key STATUS TEXT" is an answer to a request with a key as the password.
 
-    The texts may contain the names that `explain_refusal` fills in. `action` is "read" or "upload", or empty for both.
+    The texts may contain the names that `explain_refusal` fills in. `of_index` is for answers to index pages only.
     """
 
     says: str
@@ -37,7 +37,7 @@ class Refusal:
     fix: str
     anchor: str
     cause: str = ""
-    action: str = ""
+    of_index: bool = False
     failure: type[Failure] = RegistryRefused
 
 
@@ -93,7 +93,7 @@ REFUSALS = (
         what="{host} refuses to read (HTTP 400).",
         cause="the repository has another format than Python, or the job's own identity has long attributes",
         fix="{list}",
-        action="read",
+        of_index=True,
         anchor="registry-400",
     ),
     Refusal(
@@ -135,7 +135,8 @@ def explain_refusal(response: requests.Response, repository: Repository, action:
     said = f"{response.status_code} {text}"
     if response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
-    known = next(each for each in REFUSALS if re.match(each.says, said, re.DOTALL) and each.action in {"", action})
+    is_index = response.url.startswith(repository.index_url)
+    known = next(each for each in REFUSALS if re.match(each.says, said, re.DOTALL) and (is_index or not each.of_index))
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]
     is_google, project = bool(repository.resource), repository.project or "PROJECT"
