@@ -99,7 +99,7 @@ class TestInstallOption:
         )
         assert step.code == 6
         (message,) = step.errors
-        assert "the token's scopes do not allow this" in message
+        assert "the registry does not accept this token's scope" in message
         assert "use `index-token: auto`" in message
         assert uploads(emulator) == []
 

@@ -30,8 +30,8 @@ class Refusal:
     "key STATUS TEXT" is an answer to a request with a key as the password, and "redirected STATUS TEXT" one of the
     address that a download was redirected to.
 
-    The texts may contain the names that `explain_refusal` fills in. `action` is "read" or "upload", or empty for both.
-    With `elsewhere`, it is an answer to a request that Google counts for another project, as far as the request tells.
+    The texts may contain the names that `explain_refusal` fills in. `of_index` is for answers to index pages only. With
+    `elsewhere`, it is an answer to a request that Google counts for another project, as far as the request tells.
     """
 
     says: str
@@ -40,7 +40,7 @@ class Refusal:
     anchor: str
     cause: str = ""
     elsewhere: bool = False
-    action: str = ""
+    of_index: bool = False
     failure: type[Failure] = RegistryRefused
 
 
@@ -121,7 +121,7 @@ REFUSALS = (
         what="{host} refuses to read (HTTP 400).",
         cause="the repository has another format than Python, or the job's own identity has long attributes",
         fix="{list}",
-        action="read",
+        of_index=True,
         anchor="registry-400",
     ),
     Refusal(
@@ -178,11 +178,12 @@ def explain_refusal(
     elif response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
     quota, consumer = response.request.headers.get(QUOTA_HEADER), counted_for(response)
+    is_index = asked.startswith(repository.index_url)
     elsewhere = consumer == GCLOUD_PROJECT or quota not in {None, repository.project}
     known = next(
         each
         for each in REFUSALS
-        if elsewhere >= each.elsewhere and each.action in {"", action} and re.match(each.says, said, re.DOTALL)
+        if elsewhere >= each.elsewhere and is_index >= each.of_index and re.match(each.says, said, re.DOTALL)
     )
     if known.anchor == "redirect":
         detail = response.headers.get("Location", "").partition("?")[0]

@@ -224,9 +224,10 @@ def test_a_disabled_api_of_another_project_is_not_taken_for_this_one(
         assert failure.fix.endswith("--project=123")
 
 
-@pytest.mark.parametrize(("action", "anchor"), [("read", "registry-400"), ("upload", "registry-refused")])
-def test_400_has_another_meaning_for_a_file_that_is_sent(action: str, anchor: str) -> None:
-    assert explain_refusal(answer(400), PYTHON, action).anchor == anchor
+@pytest.mark.parametrize(("path", "anchor"), [("simple/a/", "registry-400"), ("a/a-1.0.whl", "registry-refused")])
+def test_400_has_another_meaning_for_one_file(path: str, anchor: str) -> None:
+    refused = answer(400, url=f"https://us-python.pkg.dev/p/r/{path}")
+    assert explain_refusal(refused, PYTHON, "read").anchor == anchor
 
 
 @pytest.mark.parametrize("status", [403, 404])
