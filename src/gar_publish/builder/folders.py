@@ -53,7 +53,7 @@ def remove(folder: Path) -> None:
     Another build may hold a folder in it open, and fill it faster than it is emptied.
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
-        command = ["/bin/rm", "-rf", "--", folder]
+        command = ["/bin/rm", "-rf", "--", str(folder)]
         subprocess.run(command, env={}, stderr=subprocess.DEVNULL, check=False, timeout=_LONGEST_REMOVAL)
 
 
