@@ -68,6 +68,35 @@ def _git_of_links(project: Path) -> None:
     (git / "commondir").write_text(f"{home}\n")
 
 
+_GUEST = """
+# Project 0 lets project 1 make folders in its tree, and ends.
+NAMES = ("one", "two", "sub", "one/deep", "two/deep")
+
+def wait(is_done):
+    until = time.monotonic() + 20
+    while not is_done() and time.monotonic() < until:
+        time.sleep(0.0002)
+
+def attack(folder):
+    if NUMBER == 0:
+        tree = os.path.dirname(HERE)
+        for each in ("one", "two", "sub"):
+            os.rename(f"{tree}/{each}", f"{HERE}/{each}")
+        os.chmod(tree, 0o777)
+        wait(lambda: os.path.exists(f"{TMP}/made"))
+    if NUMBER == 1:
+        os.umask(0)
+        theirs = os.path.abspath(f"{HERE}/../../../../1/source/{os.path.basename(os.path.dirname(HERE))}")
+        wait(lambda: os.access(theirs, os.W_OK))
+        for each in NAMES:
+            os.mkdir(f"{theirs}/{each}")
+        folders = [os.open(f"{theirs}/{each}", os.O_RDONLY) for each in NAMES]
+        open(f"{TMP}/made", "w").close()
+        wait(lambda: not os.path.lexists(theirs))
+        use(folders)
+    return wheel(folder)
+"""
+
 FILES = (
     Attack(
         "secrets in its own tree, home and variables",
@@ -76,12 +105,10 @@ def attack(folder):
     for name, value in os.environ.items():
         if "canary-" in value:
             note(f"read {value} in {name}")
-    top = HERE
-    while os.path.dirname(top) not in {"/", SCRATCH}:
-        top = os.path.dirname(top)
-    for place, _, names in os.walk(top):
-        for name in names:
-            read(f"{place}/{name}")
+    for top in (os.path.dirname(HERE), os.environ["HOME"], os.environ["TMPDIR"], sys.argv[-1]):
+        for place, _, names in os.walk(top):
+            for name in names:
+                read(f"{place}/{name}")
     for place in (HERE, f"{HERE}/../mirror.git", f"{HERE}/../sub"):
         said = subprocess.run(["git", "config", "--list"], cwd=place, capture_output=True, text=True).stdout
         if "canary-" in said:
@@ -192,6 +219,55 @@ def sdist(folder):
         formats=("wheel", "sdist"),
     ),
     Attack(
+        "an unpacked sdist that another project changes",
+        r"""
+def open_to_all():
+    while True:
+        for place in PLACES:
+            with contextlib.suppress(OSError):
+                os.chmod(place, 0o777)
+                os.chmod(f"{place}/evil-1.0", 0o777)
+        time.sleep(0.0005)
+
+PLACES = [f"{os.path.dirname(os.environ['TMPDIR'])}/unpacked-{number}" for number in range(3, 9)]
+
+def sdist(folder):
+    detached(open_to_all)
+    os.rename(f"{HERE}/pyproject.toml", f"{HERE}/settings.toml")
+    os.symlink("settings.toml", f"{HERE}/pyproject.toml")
+    return hostile.sdist(folder)
+
+def requires():
+    if NUMBER == 0 and not os.path.exists(f"{TMP}/once"):
+        open(f"{TMP}/once", "w").close()
+        run = os.path.abspath(f"{os.environ['TMPDIR']}/../..")
+        places = [f"{run}/{each}/unpacked-{number}" for each in range(2, 7) for number in range(3, 9)]
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            for place in places:
+                with contextlib.suppress(OSError):
+                    os.symlink(f"{GITHUB}/home/pyproject.toml", f"{place}/evil-1.0/x")
+                    while os.path.exists(place):
+                        exchange(f"{place}/evil-1.0/pyproject.toml", f"{place}/evil-1.0/x")
+                        time.sleep(0.0002)
+    return []
+""",
+        count=6,
+        jobs=2,
+        formats=("wheel", "sdist"),
+    ),
+    Attack(
+        "a pyproject.toml that grows",
+        r"""
+def sdist(folder):
+    name = hostile.sdist(folder)
+    os.truncate(f"{HERE}/pyproject.toml", 600 * 2**20)
+    return name
+""",
+        formats=("wheel", "sdist"),
+        exclusive=True,
+    ),
+    Attack(
         "folders that are swapped for links while root works",
         r"""
 SECRETS = {
@@ -295,6 +371,58 @@ def attack(folder):
             socket.send_fds(channel, [b"."], [os.open(each, os.O_RDONLY) for each in places])
             time.sleep(0.2)
     return wheel(folder)
+""",
+        count=2,
+        jobs=2,
+        neighbours=("one", "two"),
+    ),
+    Attack(
+        "folders of its tree that belong to another project",
+        _GUEST
+        + r"""
+def spoil(folder):
+    os.fchmod(folder, 0o777)
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
+            if os.fstat(opened).st_uid not in (0, os.getuid()):
+                note(f"worked: read {name} of another project")
+            os.close(opened)
+        os.rename(name, f"{name}x", src_dir_fd=folder, dst_dir_fd=folder)
+        os.symlink(f"{GITHUB}/home", name, dir_fd=folder)
+    os.close(os.open("sitecustomize.py", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+
+def spoil_later(folder):
+    wait(lambda: stat.S_IMODE(os.fstat(folder).st_mode) != 0o777)  # root uses it now
+    while True:
+        with contextlib.suppress(OSError):
+            spoil(folder)
+
+def use(folders):
+    for each in folders:
+        detached(lambda: spoil_later(each))
+    time.sleep(4)
+""",
+        count=2,
+        jobs=2,
+        neighbours=("one", "two"),
+    ),
+    Attack(
+        "folders of its tree that another project fills while root removes them",
+        _GUEST
+        + r"""
+def fill(folder):
+    number = 0
+    while True:
+        number += 1
+        with contextlib.suppress(OSError):
+            os.mkdir(f"{os.getpid()}-{number}", dir_fd=folder)
+            os.rmdir(f"{os.getpid()}-{number - 50}", dir_fd=folder)
+
+def use(folders):
+    for each in folders:
+        detached(lambda: fill(each), 2)
+    time.sleep(4)
 """,
         count=2,
         jobs=2,

@@ -300,6 +300,16 @@ def attack(folder):
         exclusive=True,
     ),
     Attack(
+        "output that takes long to search, and a failure",
+        r"""
+def attack(folder):
+    for _ in range(40):
+        print("CMAKE_" * 10_000, flush=True)
+    sys.exit(1)
+""",
+        exclusive=True,
+    ),
+    Attack(
         "output without end, and SIGINT",
         r"""
 def attack(folder):

@@ -87,10 +87,10 @@ channel = socket.socket(fileno=int(sys.argv[1]))
 lies = [(b"pid 1", b"\\xff"), (b"pid %d" % os.getppid(), b"-999999999999999"), (b"pid %d" % os.getppid(), b"-40")]
 lies += [(b"pid -1", b""), (b"pid x", b"0"), (b"x", b"x"), (b"", b""), (b"pid 0", b"0")]
 while True:
-    order, files, _, _ = socket.recv_fds(channel, 1024 * 1024, 2)
-    if not order:
+    message, files, _, _ = socket.recv_fds(channel, 8, 3)
+    if not message:
         break
-    folder = json.loads(order)["arguments"][1]
+    folder = json.loads(os.pread(files.pop(0), 1024 * 1024, 0))["arguments"][1]
     lie = lies[len(glob.glob(f"{TMP}/lie-*")) % len(lies)]
     open(f"{TMP}/lie-{os.getpid()}-{time.monotonic_ns()}", "w").close()
     os.symlink(f"{GITHUB}/home/.netrc", f"{folder}/output.json")

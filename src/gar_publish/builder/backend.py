@@ -36,6 +36,7 @@ _FILENAMES = {
 
 _EXTRA_CONFIG = "DIST_EXTRA_CONFIG"
 _LINES_KEPT = 60
+_LONGEST_LINE_KEPT = 2000  # characters; patterns take quadratic time to search a line
 _LONGEST_ANSWER = 4 * 1024 * 1024
 _LONGEST_SETTINGS = 4 * 1024 * 1024
 # Python 3.11 has no filters before 3.11.4.
@@ -146,11 +147,11 @@ class Backend:
 
         It is unpacked in the sandbox, where a hostile archive can do no more than the backend that wrote it.
         """
+        self.sandbox.end()  # or it could let another project into the folder, which could change it while it is read
         folder = self.sandbox.folder("unpacked")
         command = [sys.executable, "-I", "-S", "-c", _UNPACK, str(sdist), str(folder)]
         try:
             self.sandbox.run(command, cwd=folder, show=self._print)
-            self.sandbox.end()
             (tree,) = (each for each in folder.iterdir() if not each.is_symlink())
             settings = (tree / "pyproject.toml").resolve()
             settings.relative_to(folder.resolve())
@@ -201,7 +202,7 @@ class Backend:
         elif not line.startswith("    "):
             self._is_hidden = False
         if not self._is_hidden:
-            self._output.append(line)
+            self._output.append(line[:_LONGEST_LINE_KEPT])
             self.show(line)
 
     def _failure(self, kind: Kind, error: Exception) -> Failure:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -247,7 +247,8 @@ class _Run:
             return [sdist], None
         wheel = backend.unpacked(sdist).make("wheel")
         try:
-            return [sdist, wheel], replace(backend, show=lambda _: None).make("wheel")
+            backend.show = lambda _: None
+            return [sdist, wheel], backend.make("wheel")
         except NotEnded:
             raise
         except Failure:

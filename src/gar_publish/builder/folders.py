@@ -16,6 +16,7 @@ from gar_publish.errors import BuildFailure
 FOLDER = Path("/var/lib/gar-publish")
 """Below this, builds have the same paths in each run, and no other user can put a file above them."""
 
+_LONGEST_REMOVAL = 30
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
 
 
@@ -47,8 +48,13 @@ def folder_for_builds() -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of untrusted code: however deep it is, and without following a link."""
-    subprocess.run(["/bin/rm", "-rf", "--", folder], env={}, stderr=subprocess.DEVNULL, check=False)
+    """Remove a folder of untrusted code: however deep it is, without following a link, and not without end.
+
+    Another build may hold a folder in it open, and fill it faster than it is emptied.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        command = ["/bin/rm", "-rf", "--", str(folder)]
+        subprocess.run(command, env={}, stderr=subprocess.DEVNULL, check=False, timeout=_LONGEST_REMOVAL)
 
 
 def _is_locked(folder: Path) -> bool:

@@ -6,9 +6,9 @@ With modules, which belong to a build backend, it imports them once, and calls a
 fork becomes a program. It reads nothing of any project before the fork has become the project's user. gar-publish is
 not installed where it runs.
 
-Each message on the socket is an `Order`, with a file descriptor for the output, and perhaps one that the program gets
-as its `GIVEN`. The answers are the process id of the fork, and its exit code. A fork ends as Python ends, but does not
-destroy its modules, which takes longer than builds.
+Each message on the socket has a file descriptor of a file with an `Order`, one for the output, and perhaps one that the
+program gets as its `GIVEN`. The answers are the process id of the fork, and its exit code. A fork ends as Python ends,
+but does not destroy its modules, which takes longer than builds.
 """
 
 import atexit
@@ -30,7 +30,6 @@ from collections.abc import Sequence
 from types import CodeType, ModuleType
 from typing import NoReturn, TypedDict
 
-LONGEST = 1024 * 1024
 GIVEN = 3
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -64,8 +63,8 @@ def main(descriptor: str, script: str, *modules: str) -> None:
     channel = socket.socket(fileno=int(descriptor))
     parent = os.getpid()
     while True:
-        text, descriptors, _, _ = socket.recv_fds(channel, LONGEST, 2)
-        if not text:
+        message, descriptors, _, _ = socket.recv_fds(channel, 8, 3)
+        if not message:
             return
         if child := os.fork():
             for each in descriptors:
@@ -75,7 +74,9 @@ def main(descriptor: str, script: str, *modules: str) -> None:
                 os.killpg(child, signal.SIGKILL)  # before it is reaped, while nothing else gets its id
             channel.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
             continue
-        order: Order = json.loads(text)
+        with open(descriptors.pop(0), "rb") as file:
+            file.seek(0)
+            order: Order = json.load(file)
         _prepare(order, parent, descriptors, channel)
         if modules:
             os.environ.update(order["environment"])

@@ -81,7 +81,11 @@ class Fork(Running):
         reader, writer = os.pipe()
         output = os.fdopen(reader, "rb")
         try:
-            socket.send_fds(channel, [json.dumps(order).encode()], [writer, *given])
+            os.fchmod(writer, 0o622)  # so that another user, too, can open /dev/stdout
+            with os.fdopen(os.memfd_create("order"), "w") as file:  # a message has 208 kB at most
+                json.dump(order, file)
+                file.flush()
+                socket.send_fds(channel, [b"order"], [file.fileno(), writer, *given])
         except OSError:
             output.close()
             raise

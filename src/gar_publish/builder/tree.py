@@ -29,6 +29,7 @@ _CREDENTIALS = re.compile(r"gha-creds-.*\.json")
 _PUBLISHED = re.compile(r".*(\.whl|\.tar\.gz|\.cdx\.json|\.intoto\.json)")
 _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir
 _BARE = {"HEAD", "objects", "refs"}
+_URLS_OF_BARE = {"FETCH_HEAD", "config.worktree", "logs"}
 _MOST_FILES = 20_000  # and folders of a copy that are linked for each project; each takes 20 microseconds
 _BLOCK = 512
 _CHUNK = 16 * 1024 * 1024
@@ -76,6 +77,8 @@ class Trees:
         root = root_of(project, self._workspace, self._home)
         folder.mkdir(mode=0o700)  # nobody may enter it until it is done
         tree = folder / (root.name or "source")
+        odd = self._copies / str(next(self._numbers))
+        odd.mkdir()
         with self._lock:
             if root not in self._made:
                 self._made[root] = self._copy(root)
@@ -85,10 +88,11 @@ class Trees:
         try:
             if spare:
                 spare.rename(tree)
-            _equip(str(tree), str(copy), contents, own, user)
-        except OSError:  # what is left is odd
-            remove(tree)
-            _equip(str(tree), str(copy), contents, own, user)
+            _equip(str(tree), str(copy), contents, own, user, odd=odd)
+        except OSError:
+            _set_aside(str(tree), odd)
+            _equip(str(tree), str(copy), contents, own, user, odd=odd)
+        remove(odd)
         folder.chmod(0o711)
         return tree / own
 
@@ -96,7 +100,7 @@ class Trees:
         """Keep what `make` made, for another project. No process of its user may be left."""
         root = root_of(project, self._workspace, self._home)
         spare = self._copies / str(next(self._numbers))
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             (folder / (root.name or "source")).rename(spare)
             with self._lock:
                 self._spare[root].append(spare)
@@ -156,7 +160,8 @@ class Trees:
         if kind and not any(f"{each}/".startswith(f"{folder}/") for each in (root, *self._projects)):
             self.left_out[Path(folder)] = f"it is {kind}"
             return None
-        kept = [each for each in entries if not self._is_secret(each)]
+        has_urls = _URLS_OF_BARE if {entry.name for entry in entries} >= _BARE else set[str]()
+        kept = [each for each in entries if not self._is_secret(each) and each.name not in has_urls]
         parent, name = os.path.split(folder)
         if name != "dist" or parent not in self._projects:
             return kept
@@ -219,15 +224,15 @@ def _contents(copy: Path, only: Container[str], projects: Collection[str]) -> It
         yield _Folder(path, (status.st_atime_ns, status.st_mtime_ns), folders, files)
 
 
-def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: int) -> None:
+def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: int, *, odd: Path) -> None:
     """Make a tree of hard links to a copy, with folders, and the files in `own`, that belong to the user.
 
-    The tree may be that of an ended build: what is as it should be in it is used again.
+    The tree may be that of an ended build: what is as it should be in it is used again, and the rest goes to `odd`.
     """
     for path, _, folders, files in contents:
         source, target = f"{copy}/{path}".rstrip("/"), f"{tree}/{path}".rstrip("/")
         is_own = f"{path}/".startswith(own)
-        inodes = _claim(target, folders | files.keys(), again=not is_own)
+        inodes = _claim(target, folders | files.keys(), odd, again=not is_own)
         for name, inode in files.items():
             if inodes.get(name) == inode:
                 continue
@@ -243,12 +248,12 @@ def _equip(tree: str, copy: str, contents: Sequence[_Folder], own: str, user: in
         os.chown(f"{tree}/{path}".rstrip("/"), user, user, follow_symlinks=False)
 
 
-def _claim(folder: str, names: Collection[str], *, again: bool) -> dict[str, int]:
+def _claim(folder: str, names: Collection[str], odd: Path, *, again: bool) -> dict[str, int]:
     """Make a folder, or take that of an ended build, and return the inodes in it.
 
     Any user may own it, and hold it open: another build that is still running may have made it there. So it is given to
     root before it is looked at, and nobody else can enter it afterwards. All folders above it are done already: nobody
-    can put a link in its place. One that has other names or an access control list is removed, and made anew.
+    can put a link in its place. One that has other names or an access control list is set aside, and made anew.
     """
     with contextlib.suppress(FileNotFoundError):
         if again and stat.S_ISDIR(os.lstat(folder).st_mode):
@@ -258,10 +263,14 @@ def _claim(folder: str, names: Collection[str], *, again: bool) -> dict[str, int
                 inodes = {each.name: each.inode() for each in islice(found, len(names) + 1)}
             if inodes.keys() <= set(names) and all(each.startswith("security.") for each in os.listxattr(folder)):
                 return inodes
-        os.lstat(folder)
-        remove(Path(folder))
+        _set_aside(folder, odd)
     os.mkdir(folder, 0o700)
     return {}
+
+
+def _set_aside(path: str, odd: Path) -> None:
+    """Move a file or folder. It cannot be removed at once: another build may hold it open, and fill it meanwhile."""
+    os.rename(path, odd / str(os.lstat(path).st_ino))
 
 
 def copy_file(source: str, target: str) -> None:

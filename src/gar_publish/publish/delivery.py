@@ -1,5 +1,7 @@
 """Compares packages with the index, uploads them in order, and reads them back."""
 
+import math
+import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -15,6 +17,8 @@ from gar_publish.threads import TICK, TaskGroup
 
 _MOST_UNANSWERED = 2
 """After so many files in a row without an answer, nothing else is tried."""
+_LONGEST_WAIT = 1800.0
+"""Seconds that a build waits for a package that is built, but must not be uploaded yet."""
 
 
 class Delivery:
@@ -95,9 +99,17 @@ class Delivery:
             self._advance()
 
     def has_landed(self, name: str) -> bool:
-        """Wait until a package has landed, or will not, and return whether it has."""
+        """Wait until a package has landed, or will not, and return whether it has.
+
+        What the package requires may come only after the caller: then this would wait for ever.
+        """
+        until = math.inf
         with self._changed:
             while not (self._ended or self.stopped or name in self._schedule.landed | self._schedule.failed):
+                is_held = name in self._schedule.waiting
+                until = min(until, time.monotonic() + _LONGEST_WAIT) if is_held else math.inf
+                if time.monotonic() >= until:
+                    return False
                 self._changed.wait(TICK)
             return name in self._schedule.landed
 

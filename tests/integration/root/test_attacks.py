@@ -28,6 +28,8 @@ SAMPLE = (
     "folders that are swapped for links while root works",
     "what it leaves in the tree that the next project gets",
     "folders of its tree in the hands of another project",
+    "folders of its tree that belong to another project",
+    "folders of its tree that another project fills while root removes them",
     "names of files",
     "answers",
 )

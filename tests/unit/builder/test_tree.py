@@ -284,9 +284,13 @@ def test_a_repository_inside_has_no_credentials_either(workspace: Path) -> None:
         (workspace / place / "objects").mkdir()
         (workspace / place / "HEAD").write_text("ref: refs/heads/main\n")
         (workspace / place / "config").write_text(config)
+    (workspace / "bare.git/logs").mkdir()
+    for name in ("FETCH_HEAD", "config.worktree", "logs/HEAD"):
+        (workspace / "bare.git" / name).write_text(SECRET)
     own, _ = make(workspace)
     assert (own / ".git/HEAD").exists()
-    assert [file.read_text() for file in own.parent.rglob("config") if SECRET in file.read_text()] == []
+    files = [file for file in own.parent.rglob("*") if file.is_file()]
+    assert [file for file in files if SECRET in file.read_text(errors="replace")] == []
 
 
 def test_a_tree_that_cannot_be_copied(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from gar_publish.builder.builds import Built
+from gar_publish.distributions import distribution
 from gar_publish.errors import BadInput, BuildFailure, Failure
 from gar_publish.projects.find import Project
+from gar_publish.publish import delivery
 from gar_publish.publish.schedule import Package
 from gar_publish.publish.sources import Sources
 from gar_publish.registry.outcomes import ExistingFile, NotBuilt, PublishedFile
@@ -37,6 +39,15 @@ class Opened:
             delivery=self.delivery,
             readers=bench.pool,
         )
+
+
+def test_a_build_does_not_wait_for_ever_for_a_package_that_waits_for_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LONGEST_WAIT", 0)
+    opened = Opened(bench, project("lib"), project(None, "1.0", "lib"))  # until its name is known, nothing is uploaded
+    opened.delivery.add(Package.of([distribution.read(make_wheel(tmp_path, "lib"))]))
+    assert not opened.delivery.has_landed("lib")
 
 
 def outline(packages: Sequence[Package]) -> list[tuple[str, list[str], bool]]:
@@ -103,7 +114,7 @@ def test_a_build_requirement_of_this_run_that_is_not_published(bench: Bench, *, 
         opened.sources.private_index(["lib"])
     assert words(caught.value) == [
         "A build needs lib, which this run has not published. gar-publish does not take it from another index.",
-        "lib failed, or this is a dry run",
+        "lib failed, or waits for packages that come only after this build, or this is a dry run",
         "publish lib first, in a run of its own",
         "build-requirements",
     ]
