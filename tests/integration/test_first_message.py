@@ -79,8 +79,8 @@ WRONG = {
         cause="artifactregistry.googleapis.com does not answer repositories.get and testIamPermissions",
     ),
     "disabled API": Wrong(
-        "The Artifact Registry API is disabled in this project.",
-        ("gcloud services enable artifactregistry.googleapis.com --project=other-project",),
+        "The Artifact Registry API is disabled in the project 2.",
+        ("gcloud services enable artifactregistry.googleapis.com --project=2",),
         where="us-central1/other-project/python",
     ),
     "long branch name": Wrong(

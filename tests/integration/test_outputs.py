@@ -69,7 +69,7 @@ class TestInstallOption:
 
     def test_is_exchanged_after_a_long_upload(self, hello: Doors, emulator: Emulator) -> None:
         emulator.cloud.switch(federated_lifetime=6)
-        emulator.inject(Fault("upload", "drip", seconds=0.006))  # longer than a tenth of the token's life
+        emulator.inject(Fault("upload", "drip", seconds=0.02))  # longer than a tenth of the token's life
         self.act(hello)
         seen = emulator.requests
         later = seen[seen.index(uploads(emulator)[0]) :]
