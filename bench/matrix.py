@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
@@ -63,10 +63,10 @@ class Clock:
         time.sleep(0.01)  # the emulator notices the new time
 
 
-def tables(folder: Path) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
+def tables(folder: Path, rows: Sequence[str] = ROWS) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
     """Return the outcome for each strength, fault and endpoint, and the problems of all cells."""
     Cloud(World.default(), folder)  # makes the keys
-    places = list(product(TIMES, ROWS, ENDPOINTS))
+    places = list(product(TIMES, rows, ENDPOINTS))
     cells = {
         (strength, row, endpoint): Cell(folder / str(number), folder / "keys", endpoint, row, TIMES[strength])
         for number, (strength, row, endpoint) in enumerate(places)
@@ -76,7 +76,7 @@ def tables(folder: Path) -> tuple[dict[str, dict[str, dict[str, str]]], list[str
         ended = {place: pool.submit(cells[place].outcome) for place in slowest_first}
     return (
         {
-            strength: {row: {each: ended[strength, row, each].result() for each in ENDPOINTS} for row in ROWS}
+            strength: {row: {each: ended[strength, row, each].result() for each in ENDPOINTS} for row in rows}
             for strength in TIMES
         },
         [problem for cell in cells.values() for problem in cell.wrong],

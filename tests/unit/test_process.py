@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +94,13 @@ def test_prctl_is_called_on_linux_alone(platform: str, calls: list[Any], monkeyp
     hide_this_process()
     become_subreaper()
     assert called == calls
+
+
+def test_exit_after_an_interrupted_exec(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import os, signal\nfrom gar_publish.process import exit_now\n"
+        "try:\n    exec('os.kill(os.getpid(), signal.SIGINT); [0 for _ in range(1000)]')\n"
+        "except KeyboardInterrupt:\n    exit_now(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, timeout=30, check=False)
+    assert done.returncode == 7
