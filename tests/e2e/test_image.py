@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from gar_emulator.world.iam import Binding
 from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
+from tests.integration.test_releases import Origin
 from tests.leaks import Leaks
 from tests.runner import OWNER, Runner, Step, commands, give_to_owner
 
@@ -148,6 +150,30 @@ def test_a_second_run_finds_identical_files_and_evidence(
     for file in left:
         assert attachments.file(production.emulator.cloud.repositories[0], sha256(file.read_bytes()).hexdigest())
     assert _owners(workspace.parent) == {OWNER}
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_the_same_commit_in_another_clone_is_skipped(
+    production: Production, runner: Runner, leaks: Leaks, tmp_path: Path, *, with_git: bool
+) -> None:
+    origin = Origin(tmp_path / "origin", {"by-setuptools": "by-setuptools", "by-pdm": "by-pdm"})
+    origin.commit(f"2.{int(with_git)}.0", "by-setuptools", "by-pdm")
+    inputs = {
+        "access-token": production.emulator.access_token(PUBLISHER),
+        "packages": "packages/*",
+        "formats": "wheel, sdist",
+    }
+    published = []
+    for number in range(2):
+        clone = origin.clone(tmp_path / str(number))
+        if not with_git:
+            shutil.rmtree(clone / ".git")
+        shutil.rmtree(runner.workspace)
+        shutil.copytree(clone, runner.workspace)
+        give_to_owner(runner.workspace)
+        step = _publish(runner, leaks, inputs)
+        published.append([file["status"] for each in json.loads(step.outputs["packages"]) for file in each["files"]])
+    assert published == [["uploaded"] * 4, ["identical"] * 4]
 
 
 def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
