@@ -30,7 +30,7 @@ _DRIVER = "tests/integration/root/build_driver.py"
 _DATE = "1580601600"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_ERROR = re.compile(r"^[^\w\n]*(\w[\w.]*(Error|Exception|Failure|Exit)\b|.*\b(?i:error)(:| at )).*$", re.MULTILINE)
+_ERROR = re.compile(r"^[^\w\n]*([\w.]*(Error|Exception|Failure|Exit)\b|.*\b(?i:error)(:| at )).*$", re.MULTILINE)
 _CONSEQUENCES = ("CalledProcessError", "error: Failed to build")
 """What follows from an error in a line above."""
 _PATH_IN_ERROR = re.compile(r"/[\w./+-]*")
