@@ -56,7 +56,7 @@ def test_members_that_are_packed_in_another_way_have_the_same_contents(wheel: Pa
     with zipfile.ZipFile(wheel) as read, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as written:
         for name in read.namelist():
             written.writestr(name, read.read(name))
-    good, word, reason = judged(PROJECT, Stable(), Outcome(packed), Outcome(wheel))  # type: ignore[arg-type] # as above
+    good, word, reason = judged(PROJECT, Stable(), Outcome(packed), Outcome(wheel))  # type: ignore[arg-type] # in place of builds
     assert (good, word) == (True, "contents")
     assert "times" in reason
 
@@ -116,7 +116,7 @@ def test_a_clone_that_git_cannot_make_is_a_sentence_in_the_table(
     commit(tmp_path / "odd", "1.0", ahead=0)
     assert Repository(tmp_path / "odd").backend == "unknown"
     (tmp_path / "broken").mkdir()
-    assert not is_as_built(Repository(tmp_path / "broken"), ["user"], Cloning(), Cloning())  # type: ignore[arg-type]
+    assert not is_as_built(Repository(tmp_path / "broken"), ["user"], Cloning(), Cloning())  # type: ignore[arg-type] # in place of builds
     row = capsys.readouterr().out
     assert row.startswith("| broken (clone) | setuptools |  |  |  | git cannot clone it: fatal: ")
     assert row.count("\n") == 1

@@ -108,6 +108,12 @@ def test_no_program_starts_without_a_token(laptop: Laptop, temporary: Path) -> N
     assert not list(temporary.iterdir())
 
 
+def test_a_runtime_folder_that_is_gone_is_not_needed(laptop: Laptop, temporary: Path) -> None:
+    environment = {**laptop.environment, "TMPDIR": str(temporary), "XDG_RUNTIME_DIR": "/run/user/nobody"}
+    done = Doors(laptop.project, environment).command(*RUN, "--", "sh", "-c", 'echo "$NETRC"')
+    assert done.out.startswith(str(temporary)), done.err
+
+
 def test_a_program_that_is_not_there_is_named(laptop: Laptop, temporary: Path) -> None:
     done = run(laptop, temporary, "pipp", "install", "hello")
     assert done.code == 2

@@ -61,7 +61,8 @@ def run(command: Sequence[str], repository: Repository, login: Login, context: C
 @contextlib.contextmanager
 def _folder(environment: Mapping[str, str]) -> Iterator[Path]:
     """Make a private folder, and remove it afterwards, with those of runs that were killed."""
-    place = Path(environment.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    given = environment.get("XDG_RUNTIME_DIR", "")
+    place = Path(given if os.access(given, os.W_OK) else tempfile.gettempdir())  # after sudo, it is another user's
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     for other in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
