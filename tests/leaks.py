@@ -151,7 +151,7 @@ class Listener:
     def __init__(self) -> None:
         self.leaks = Leaks()
         self._stop = threading.Event()
-        self._containers: set[int] = set()
+        self.containers: set[int] = set()
 
     def start(self) -> None:
         sys.addaudithook(self._audit)
@@ -168,7 +168,7 @@ class Listener:
 
     def watch_container(self, pid: int) -> None:
         """Also watch the processes that the first process of a container starts."""
-        self._containers.add(pid)
+        self.containers.add(pid)
 
     def _wrap_output(self, owner: Any, method: str, where: str) -> None:
         original = getattr(owner, method)
@@ -219,12 +219,14 @@ class Listener:
         ours: dict[int, bytes] = {os.getpid(): b""}
         while not self._stop.wait(0.005):
             leaks = self.leaks  # what this round sees belongs to the test that ran when it began
+            containers = set(self.containers)
             alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - a third of the time
             others &= alive
+            self.containers -= containers - alive  # the numbers of ended processes are given again
             ours = {pid: argv for pid, argv in ours.items() if pid in alive}
             for pid in sorted(alive - others):
                 parent = _parent(pid)
-                if pid in self._containers or parent == os.getpid():
+                if pid in self.containers or parent == os.getpid():
                     ours[pid] = _read(pid, "cmdline")
                 elif parent in ours:
                     argv = _read(pid, "cmdline")

@@ -4,6 +4,7 @@ import base64
 import os
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from gar_emulator import Emulator
-from tests.leaks import Leaks
+from tests.leaks import Leaks, Listener
 
 SECRET = "ya29.c/Made>>>up~~~for???this_test=0123456789"
 
@@ -116,6 +117,18 @@ def test_scans_output_files_and_children_of_a_process(leaks: Leaks, tmp_path: Pa
     ]
     assert len(found) == len(starts)
     assert all(line.startswith(start) for line, start in zip(found, starts, strict=True))
+
+
+def test_forgets_a_container_that_has_ended(listener: Listener) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    listener.watch_container(process.pid)
+    time.sleep(0.1)
+    assert process.pid in listener.containers
+    process.communicate(b"\n")
+    deadline = time.monotonic() + 10
+    while process.pid in listener.containers and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.pid not in listener.containers
 
 
 def test_finds_every_token_of_an_emulator_in_another_process(tmp_path: Path) -> None:
