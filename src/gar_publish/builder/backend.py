@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import signal
 import subprocess
 import sys
 import warnings
@@ -16,18 +15,17 @@ from typing import Any, Literal
 
 import build
 from build import ProjectBuilder
-from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
+from gar_publish.build_failures import KINDS, FailedBuild
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
 from gar_publish.builder.files import open_regular
 from gar_publish.builder.process import Show
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.builder.templates import HOOK_SCRIPT
-from gar_publish.errors import BadInput, BuildFailure, Failure
+from gar_publish.errors import BadInput, Failure
 
 Kind = Literal["wheel", "sdist"]
-_KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
 
 _FILENAMES = {
     "wheel": re.compile(r"[a-z0-9][\w.+!-]*\.whl", re.ASCII | re.IGNORECASE),
@@ -45,27 +43,7 @@ import sys, tarfile
 how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
 """
-_TOOL = r"(?:\S*/)?(?P<tool>[\w.+-]+)"
-_COMPILER = r"(?P<tool>([\w.-]+-)?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?)"
-_MISSING = [
-    re.compile(pattern)
-    for pattern in (
-        rf"_execute_child(?s:.{{0,400}}?)(?:No such file or directory|Permission denied): '{_TOOL}'",
-        rf"No such file or directory: '{_COMPILER}'",
-        rf"(?:command|execute) '{_TOOL}'(?: failed)?: No such file",
-        rf"(?m)^(?:\S*sh: (?:line )?(?:\d+: )?)?{_TOOL}: (?:command not found|not found|Permission denied)$",
-        rf"linker `{_TOOL}` not found",
-        r"Microsoft Visual (?P<tool>C\+\+) 14",
-        r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
-        r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
-        rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
-        r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
-        r"fatal error: (?P<tool>Python\.h)",
-    )
-]
 _FRAME = re.compile(r'\s+File "(?P<file>.*)", line \d+, in ')
-_CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
-_WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
 
 def requirements(tree: Path, label: str) -> set[str]:
@@ -130,7 +108,7 @@ class Backend:
         with self._running(kind):
             name = Path(self._builder.build(kind, folder)).name
             if not _FILENAMES[kind].fullmatch(name):
-                raise TypeError(f"the backend returned {name[:100]!r}, which is not the name of {_KINDS[kind]}")
+                raise TypeError(f"the backend returned {name[:100]!r}, which is not the name of {KINDS[kind]}")
             open_regular(folder / name).close()
         return folder / name
 
@@ -206,71 +184,22 @@ class Backend:
             self.show(line)
 
     def _failure(self, kind: Kind, error: Exception) -> Failure:
-        output = "\n".join(self._output)
-        cause = error.exception if isinstance(error, build.BuildBackendException) else error
-        if isinstance(cause, BackendUnavailable):
-            return BuildFailure(
-                f"The build backend of {self.label} could not be imported.",
-                cause="`build-backend` is misspelt, or the backend's package is missing in `requires`",
-                fix=f"correct the [build-system] table in the pyproject.toml of {self.label}",
-                anchor="build-backend",
-                detail=str(cause),
-            )
-        if isinstance(cause, UnsupportedOperation):
-            return BuildFailure(
-                f"The build backend of {self.label} does not support building {_KINDS[kind]}.",
-                fix=f"set `formats: {'sdist' if kind == 'wheel' else 'wheel'}`",
-                anchor="build-failed",
-                detail=output,
-            )
-        if isinstance(cause, subprocess.CalledProcessError) and cause.returncode < 0:
-            number = -cause.returncode
-            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-            return BuildFailure(
-                f"The build of {self.label} was ended by {name} ({kind}).",
-                cause="there was not enough memory" if number == signal.SIGKILL else "a program of the build crashed",
-                fix="set `jobs: 1`, or use a machine with more memory",
-                anchor="build-killed",
-                detail=output,
-            )
-        found = next(filter(None, (pattern.search(output) for pattern in _MISSING)), None)
-        if found:
-            tool = next(text for text in found.groupdict().values() if text).replace("COMPILER", "compiler")
-            return BuildFailure(
-                f"The build of {self.label} needs {tool}, and cannot run or find it.",
-                cause=f"{tool} is not here, or the build may not use it: {self._how}",
-                fix="build the files in an earlier step (with cibuildwheel, for example), and set `dist` to them",
-                anchor="missing-program",
-                detail=output,
-            )
-        because, fix = self._because(output)
-        return BuildFailure(
-            f"The build of {self.label} failed ({kind}).",
-            cause=because or "the last lines of the build's output show why",
-            fix=fix or "run this in the project's folder, and correct what fails\n  python -m build",
-            anchor="build-failed",
-            detail=output if isinstance(cause, subprocess.CalledProcessError) else f"{output}\n{cause}",
-        )
-
-    @property
-    def _how(self) -> str:
-        user = "as a user of its own, on a copy of the workspace" if self.sandbox.user else "as you"
-        return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
-
-    def _because(self, output: str) -> tuple[str, str]:
-        """Return what the sandbox has to do with a failure, and the fix; empty if it has not."""
         self.sandbox.end()  # from now on, the tree does not change
-        for path, why in self.left_out.items():
-            if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", output):
-                return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
-        if self.sandbox.user and (closed := _CLOSED.search(output)):
-            return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
+        failed = FailedBuild(
+            self.label,
+            kind,
+            output="\n".join(self._output),
+            settings="\n".join(self._settings()),
+            withheld=self.withheld,
+            left_out=self.left_out,
+            is_isolated=bool(self.sandbox.user),
+        )
+        return failed.explain(error.exception if isinstance(error, build.BuildBackendException) else error)
+
+    def _settings(self) -> Iterator[str]:
         for name in ("pyproject.toml", "setup.py", "setup.cfg") if self.tree.resolve() == self.tree else ():
             with contextlib.suppress(OSError), open_regular(self.tree / name, _LONGEST_SETTINGS) as file:
-                output += file.read().decode(errors="replace")
-        if names := sorted(self.withheld & set(_WORD.findall(output))):
-            return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
-        return "", ""
+                yield file.read().decode(errors="replace")
 
 
 @contextlib.contextmanager

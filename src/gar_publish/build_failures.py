@@ -1,0 +1,122 @@
+"""Find the cause of a failed build in its output, which is text that untrusted code wrote."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyproject_hooks import BackendUnavailable, UnsupportedOperation
+
+from gar_publish.errors import BuildFailure
+
+KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
+
+_TOOL = r"(?:\S*/)?(?P<tool>[\w.+-]+)"
+_COMPILER = r"(?P<tool>([\w.-]+-)?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?)"
+_MISSING = [
+    re.compile(pattern)
+    for pattern in (
+        rf"_execute_child(?s:.{{0,400}}?)(?:No such file or directory|Permission denied): '{_TOOL}'",
+        rf"No such file or directory: '{_COMPILER}'",
+        rf"(?:command|execute) '{_TOOL}'(?: failed)?: No such file",
+        rf"(?m)^(?:\S*sh: (?:line )?(?:\d+: )?)?{_TOOL}: (?:command not found|not found|Permission denied)$",
+        rf"linker `{_TOOL}` not found",
+        r"Microsoft Visual (?P<tool>C\+\+) 14",
+        r"can't find (?P<tool>Rust) compiler|(?P<cargo>Cargo), the Rust package manager, is not installed",
+        r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
+        rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
+        r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
+        r"fatal error: (?P<tool>Python\.h)",
+    )
+]
+_CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
+_WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
+
+
+@dataclass(frozen=True)
+class FailedBuild:
+    """What is known of a failed build.
+
+    Attributes:
+        label: The project's label.
+        kind: What was built: a key of `KINDS`.
+        output: The last lines of the build.
+        settings: The content of the files that say how the project is built.
+        withheld: The variables that the build did not get.
+        left_out: The files and folders that its tree did not have, and why.
+        is_isolated: Whether it ran as a user of its own.
+    """
+
+    label: str
+    kind: str
+    output: str
+    settings: str
+    withheld: AbstractSet[str]
+    left_out: Mapping[Path, str]
+    is_isolated: bool
+
+    def explain(self, error: Exception) -> BuildFailure:
+        """Return the failure with its cause, where `error` is what the call of the backend raised."""
+        if isinstance(error, BackendUnavailable):
+            return BuildFailure(
+                f"The build backend of {self.label} could not be imported.",
+                cause="`build-backend` is misspelt, or the backend's package is missing in `requires`",
+                fix=f"correct the [build-system] table in the pyproject.toml of {self.label}",
+                anchor="build-backend",
+                detail=str(error),
+            )
+        if isinstance(error, UnsupportedOperation):
+            return BuildFailure(
+                f"The build backend of {self.label} does not support building {KINDS[self.kind]}.",
+                fix=f"set `formats: {'sdist' if self.kind == 'wheel' else 'wheel'}`",
+                anchor="build-failed",
+                detail=self.output,
+            )
+        if isinstance(error, subprocess.CalledProcessError) and error.returncode < 0:
+            number = -error.returncode
+            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+            return BuildFailure(
+                f"The build of {self.label} was ended by {name} ({self.kind}).",
+                cause="there was not enough memory" if number == signal.SIGKILL else "a program of the build crashed",
+                fix="set `jobs: 1`, or use a machine with more memory",
+                anchor="build-killed",
+                detail=self.output,
+            )
+        found = next(filter(None, (pattern.search(self.output) for pattern in _MISSING)), None)
+        if found:
+            tool = next(text for text in found.groupdict().values() if text).replace("COMPILER", "compiler")
+            return BuildFailure(
+                f"The build of {self.label} needs {tool}, and cannot run or find it.",
+                cause=f"{tool} is not here, or the build may not use it: {self._how}",
+                fix="build the files in an earlier step (with cibuildwheel, for example), and set `dist` to them",
+                anchor="missing-program",
+                detail=self.output,
+            )
+        because, fix = self._because()
+        return BuildFailure(
+            f"The build of {self.label} failed ({self.kind}).",
+            cause=because or "the last lines of the build's output show why",
+            fix=fix or "run this in the project's folder, and correct what fails\n  python -m build",
+            anchor="build-failed",
+            detail=self.output if isinstance(error, subprocess.CalledProcessError) else f"{self.output}\n{error}",
+        )
+
+    @property
+    def _how(self) -> str:
+        user = "as a user of its own, on a copy of the workspace" if self.is_isolated else "as you"
+        return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
+
+    def _because(self) -> tuple[str, str]:
+        """Return what the sandbox has to do with a failure, and the fix; empty if it has not."""
+        for path, why in self.left_out.items():
+            if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", self.output):
+                return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
+        if self.is_isolated and (closed := _CLOSED.search(self.output)):
+            return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
+        if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
+            return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
+        return "", ""
