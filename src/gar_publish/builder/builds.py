@@ -14,17 +14,18 @@ from pathlib import Path
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
 from gar_publish.builder.environments import Environments, PrivateIndex
-from gar_publish.builder.files import leave, take
+from gar_publish.builder.files import take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
-from gar_publish.builder.variables import asked_for
 from gar_publish.console import Console
 from gar_publish.context import Context
+from gar_publish.distributions.leave import leave
 from gar_publish.errors import BuildFailure, Failure
 from gar_publish.process import check_signals
 from gar_publish.projects import uv_settings
 from gar_publish.projects.find import Project
+from gar_publish.settings.build_env import asked_for
 from gar_publish.settings.source_date import source_date
 
 _TICK = 0.5

@@ -17,6 +17,7 @@ from gar_publish.builder.template import Order
 from gar_publish.builder.templates import HOOK_SCRIPT, Kind, ProjectTemplate, Template, Templates, has_template
 from gar_publish.errors import BuildFailure
 from gar_publish.projects.find import Project
+from gar_publish.settings.build_env import worth_asking
 
 BACKEND_VARIABLE = "_PYPROJECT_HOOKS_BUILD_BACKEND"
 IN_TREE_VARIABLE = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
@@ -137,7 +138,7 @@ class Sandboxes:
         self.works = Works()
         usual = variables.for_backend(environment, personal=not self.are_isolated)
         self._variables = {**usual, **asked}
-        self.withheld = set(filter(variables.worth_asking, environment.keys() - self._variables.keys()))
+        self.withheld = set(filter(worth_asking, environment.keys() - self._variables.keys()))
         """The variables that builds do not get, and could."""
         self.left_out: Mapping[Path, str] = {}
         """The files and folders that builds do not get, and why."""

@@ -5,9 +5,9 @@ the runner, of Google's tools, and of package indexes.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from gar_publish.errors import BadInput
+from gar_publish.settings.build_env import PERSONAL
 
 _COMMON = r"""
     PATH | LANG | LC_(ALL|ADDRESS|COLLATE|CTYPE|MESSAGES|MONETARY|NUMERIC|PAPER|TIME) | TZ | CI |
@@ -15,7 +15,6 @@ _COMMON = r"""
     SYSTEMROOT | SYSTEMDRIVE | WINDIR | COMSPEC | PATHEXT | PROGRAMDATA | PROGRAMFILES(\(X86\))? |
     NUMBER_OF_PROCESSORS | PROCESSOR_ARCHITECTURE
 """
-_PERSONAL = r"HOME | USER | LOGNAME | TMPDIR | TEMP | TMP | USERPROFILE | APPDATA | LOCALAPPDATA"
 
 _BACKEND = re.compile(
     rf"""{_COMMON} |
@@ -31,17 +30,9 @@ _BACKEND = re.compile(
     POETRY_DYNAMIC_VERSIONING_\w+ | UV_DYNAMIC_VERSIONING_BYPASS | VERSIONINGIT_LOG_LEVEL""",
     re.VERBOSE,
 )
-_PERSONAL_ONLY = re.compile(_PERSONAL, re.VERBOSE)
-_NEVER = re.compile(
-    rf"""PATH | SOURCE_DATE_EPOCH | {_PERSONAL} | _PYPROJECT_HOOKS_\w+ |
-    (INPUT|ACTIONS|CLOUDSDK|GAR_PUBLISH|GOOGLE|RUNNER|LD|DYLD)_.* | PYTHON.* |
-    GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY|EVENT_PATH) | (UV|PIP|TWINE)_.*""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_MAY_BE_SECRET = re.compile(r".*(TOKEN|PASSWORD|SECRET|CREDENTIAL|KEY).*", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PERSONAL_ONLY = re.compile(PERSONAL, re.VERBOSE)
 _INSTALLER = re.compile(
-    rf"""{_COMMON} | {_PERSONAL} | XDG_(CACHE|CONFIG|DATA)_(HOME|DIRS) |
+    rf"""{_COMMON} | {PERSONAL} | XDG_(CACHE|CONFIG|DATA)_(HOME|DIRS) |
     UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|INDEX_\w+_(USERNAME|PASSWORD)) |
     UV_(OFFLINE|CACHE_DIR|NO_CACHE|NATIVE_TLS|SYSTEM_CERTS|CONFIG_FILE|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY)
     | UV_(LINK_MODE|EXCLUDE_NEWER|INSECURE_HOST|PRERELEASE|RESOLUTION) |
@@ -62,35 +53,6 @@ def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, 
         for name, value in environment.items()
         if _BACKEND.fullmatch(name) or (personal and _PERSONAL_ONLY.fullmatch(name))
     }
-
-
-def worth_asking(name: str) -> bool:
-    """Return whether a message may suggest a variable for `build-env`."""
-    return _NAME.fullmatch(name) is not None and not _NEVER.fullmatch(name) and not _MAY_BE_SECRET.fullmatch(name)
-
-
-def asked_for(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the input `build-env` names.
-
-    Raises:
-        BadInput: One is not set, is no name, or no build may have it.
-    """
-    for name in names:
-        if not _NAME.fullmatch(name) or _NEVER.fullmatch(name):
-            raise BadInput(
-                f"`build-env` names {name[:100]!r}, which no build gets.",
-                cause="it is not the name of a variable, or gar-publish sets it for builds itself, or it may have a "
-                "credential of this run",
-                fix="remove it from `build-env`",
-                anchor="build-env",
-            )
-        if name not in environment:
-            raise BadInput(
-                f"`build-env` names {name}, which is not set.",
-                fix=f"set the variable {name}, or remove it from `build-env`",
-                anchor="build-env",
-            )
-    return {name: environment[name] for name in names}
 
 
 def for_installer(environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
 from gar_publish.distributions.distribution import Distribution
+from gar_publish.distributions.leave import leave
 from gar_publish.errors import as_failure
 from gar_publish.registry.outcomes import AttachedEvidence, Evidence
 from gar_publish.settings.settings import Settings
@@ -95,8 +96,6 @@ class EvidenceMaker:
 
     def _leave(self, documents: Sequence[Evidence]) -> list[str]:
         """Leave copies in the workspace, and return the path of each; empty where that failed."""
-        from gar_publish.builder.files import leave  # takes long to import
-
         paths = []
         with tempfile.TemporaryDirectory() as scratch:
             for each in documents:

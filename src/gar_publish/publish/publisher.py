@@ -10,6 +10,7 @@ from gar_publish.auth.tokens import Token, expiry_warning
 from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
+from gar_publish.distributions.leave import leave
 from gar_publish.errors import Failure, as_failure
 from gar_publish.projects.find import Project
 from gar_publish.publish.delivery import Delivery
@@ -135,8 +136,6 @@ class Publisher:
                 and found.path.is_relative_to(self._scratch.name)
                 and found.name in folders
             ):
-                from gar_publish.builder.files import leave  # few runs need it
-
                 leave(found.path, folders[found.name] / "dist", self._context.console)
 
     def _make_evidence(self) -> Failure | None:

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.files import leave, open_regular, take
-from tests.recording import RecordingConsole
+from gar_publish.builder.files import open_regular, take
 
 
 def test_opens_only_regular_files(tmp_path: Path) -> None:
@@ -34,19 +33,3 @@ def test_takes_a_copy(tmp_path: Path) -> None:
     taken = take(tmp_path / "file", tmp_path / "taken")
     (tmp_path / "file").write_bytes(b"changed")
     assert taken.read_bytes() == b"x" * 3_000_000
-
-
-@pytest.mark.skipif(os.name == "nt", reason="gar-publish has no more rights there than who could make a link")
-def test_leaves_a_copy_and_follows_no_link(tmp_path: Path) -> None:
-    console = RecordingConsole()
-    (tmp_path / "file").write_bytes(b"new")
-    (tmp_path / "precious").write_bytes(b"precious")
-    (tmp_path / "dist").mkdir()
-    (tmp_path / "dist/file").symlink_to(tmp_path / "precious")
-    assert leave(tmp_path / "file", tmp_path / "dist", console)
-    assert (tmp_path / "dist/file").read_bytes() == b"new"
-    assert not (tmp_path / "dist/file").is_symlink()
-    assert (tmp_path / "precious").read_bytes() == b"precious"
-    (tmp_path / "link").symlink_to(tmp_path / "dist")
-    assert not leave(tmp_path / "file", tmp_path / "link", console)
-    assert "No copy of file was left" in console.of("warning")[0]

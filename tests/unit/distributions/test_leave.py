@@ -1,0 +1,23 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from gar_publish.distributions.leave import leave
+from tests.recording import RecordingConsole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="gar-publish has no more rights there than who could make a link")
+def test_leaves_a_copy_and_follows_no_link(tmp_path: Path) -> None:
+    console = RecordingConsole()
+    (tmp_path / "file").write_bytes(b"new")
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/file").symlink_to(tmp_path / "precious")
+    assert leave(tmp_path / "file", tmp_path / "dist", console)
+    assert (tmp_path / "dist/file").read_bytes() == b"new"
+    assert not (tmp_path / "dist/file").is_symlink()
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    (tmp_path / "link").symlink_to(tmp_path / "dist")
+    assert not leave(tmp_path / "file", tmp_path / "link", console)
+    assert "No copy of file was left" in console.of("warning")[0]
