@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from gar_publish.builder import git_folder
 from gar_publish.builder.folders import remove
+from gar_publish.projects import git_folder
 
 _SECRET_FILES = (
     "GOOGLE_APPLICATION_CREDENTIALS",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.git_folder import clean_config, copy
+from gar_publish.projects.git_folder import clean_config, copy
 from gar_publish.builder.tree import copy_file
 
 SECRET = "canary-8c1f0e"
