@@ -1,7 +1,9 @@
 """The isolated environments of a run."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import KW_ONLY, dataclass, field
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -33,15 +35,17 @@ PUBLIC = frozenset(
 """Build requirements whose names on PyPI belong to their makers, so that no private package is looked for."""
 
 
+@dataclass
 class Environments:
     """All environments of a run. Threads may share it.
 
     Projects with the same requirements share an environment. Where each project has a user, it belongs to root, and
     wheels are unpacked into it, which runs no code. One with a requirement that must be built belongs to its project.
 
-    Args:
+    Attributes:
         scratch: A folder of this run that only gar-publish can write to.
         path: The PATH of gar-publish.
+        are_several: Whether the run has several projects.
         may_fork: Whether hooks may run in forks of a process that has imported their backend.
         byte_code: For environments in which all code runs as the user who started gar-publish.
         private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
@@ -49,27 +53,17 @@ class Environments:
             strategy), so a package of the same name on PyPI is not taken.
     """
 
-    def __init__(
-        self,
-        scratch: Path,
-        path: str,
-        installer: Installer,
-        *,
-        are_several: bool,
-        may_fork: bool,
-        private_index: PrivateIndex,
-        byte_code: ByteCode | None = None,
-    ) -> None:
-        self._scratch = scratch
-        self._path = path
-        self._installer = installer
-        self._are_several = are_several
-        self._may_fork = may_fork
-        self._private_index = private_index
-        self._byte_code = byte_code
-        self._lock = Lock()
-        self._made: dict[frozenset[str], Future[Environment | None]] = {}
-        self._count = 0
+    scratch: Path
+    path: str
+    installer: Installer
+    _: KW_ONLY
+    are_several: bool
+    may_fork: bool
+    private_index: PrivateIndex
+    byte_code: ByteCode | None = None
+    _lock: Lock = field(default_factory=Lock, init=False)
+    _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1), init=False)
 
     def get(self, requirements: Collection[str], *, project: str, sandbox: Sandbox) -> Environment:
         """Return the environment with these requirements, not checked yet. What has no wheel is built in the sandbox.
@@ -93,33 +87,33 @@ class Environments:
 
     def keep_byte_code(self) -> None:
         """Keep the byte code that imports have left, for later runs."""
-        if self._byte_code:
+        if self.byte_code:
             with self._lock:
                 made = [each.result() for each in self._made.values() if each.done() and not each.exception()]
             for environment in filter(None, made):
-                self._byte_code.keep(environment.site)
+                self.byte_code.keep(environment.site)
 
     def _make_shared(self, wanted: Sequence[Requirement], project: str, sandbox: Sandbox) -> Environment | None:
         """Return an environment for every project with these requirements; None if each needs one of its own."""
         if not wanted:
             return self._empty()
-        held = image_backends.choose(wanted) if image_backends.asks_pypi_alone(self._installer.variables) else None
+        held = image_backends.choose(wanted) if image_backends.asks_pypi_alone(self.installer.variables) else None
         if held is not None and self._private(wanted) is None:
-            environment = Environment(self._folder(), self._path, is_trusted=self._may_fork)
+            environment = Environment(self._folder(), self.path, is_trusted=self.may_fork)
             image_backends.link(held, environment.folder)
             return environment
         if not sandbox.user:
             environment = self._filled(wanted, project, sandbox)
-            if self._byte_code:
-                self._byte_code.give(environment.site)
+            if self.byte_code:
+                self.byte_code.give(environment.site)
             return environment
-        if not self._are_several:
+        if not self.are_several:
             return None
         environment = self._empty()
         if not self._unpacked(environment, wanted, project):
             return None
         (environment.folder / ".lock").unlink(missing_ok=True)  # uv lets every user write to it
-        self._installer.compile(environment)
+        self.installer.compile(environment)
         return environment
 
     def _filled(self, wanted: Sequence[Requirement], project: str, sandbox: Sandbox) -> Environment:
@@ -127,12 +121,12 @@ class Environments:
 
         Only the first way has the credential of the private repository.
         """
-        is_trusted = self._may_fork and not sandbox.user
+        is_trusted = self.may_fork and not sandbox.user
         environment = self._empty(is_trusted=is_trusted)
         if not self._unpacked(environment, wanted, project):
             environment = self._empty(is_trusted=is_trusted)
             names = [str(requirement) for requirement in wanted]
-            output = self._installer.build_and_install(environment, names, sandbox)
+            output = self.installer.build_and_install(environment, names, sandbox)
             if output is not None:
                 raise not_installed(output, project)
         else:
@@ -148,7 +142,7 @@ class Environments:
         private = self._private(wanted)
         if not any(requirement.url for requirement in wanted):
             names = [str(requirement) for requirement in wanted]
-            output = self._installer.install_wheels(environment, names, private)
+            output = self.installer.install_wheels(environment, names, private)
             if output is None:
                 return True
             if "--no-build" not in output:
@@ -159,15 +153,14 @@ class Environments:
 
     def _private(self, wanted: Sequence[Requirement]) -> str | None:
         asked = {canonicalize_name(requirement.name) for requirement in wanted} - PUBLIC
-        return self._private_index(asked).result() if asked else None
+        return self.private_index(asked).result() if asked else None
 
     def _folder(self) -> Path:
         with self._lock:
-            self._count += 1
-            return self._scratch / f"environment-{self._count}"
+            return self.scratch / f"environment-{next(self._numbers)}"
 
     def _empty(self, *, is_trusted: bool = False) -> Environment:
-        environment = Environment(self._folder(), self._path, is_trusted)
+        environment = Environment(self._folder(), self.path, is_trusted)
         make(environment.folder)
         return environment
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.projects.git_folder import clean_config, copy
 from gar_publish.builder.tree import copy_file
+from gar_publish.projects.git_folder import clean_config, copy
 
 SECRET = "canary-8c1f0e"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only root's builds get copies, on Linux")
