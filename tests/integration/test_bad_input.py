@@ -226,6 +226,8 @@ ACTION_ONLY = {
                         what="--dist dist --dry-run=ture"),
     "another language's boolean": Bad(2, "booleans", "`verify` is 'yes'", "`verify: true`",
                                       what="--dist dist --verify=yes"),
+    "misspelt input": Bad(2, "unknown-inputs", "`dry_run` is not an input; did you mean `dry-run`?", "use `dry-run`",
+                          more={"INPUT_DRY_RUN": "true"}),
 }
 
 FILES = {

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from gar_publish import flow
 from gar_publish.errors import Failure
-from gar_publish.github.workflow_commands import RunnerConsole, read_inputs, run_step
+from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
+from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.report import render
 from gar_publish.settings.settings import INPUTS
 
@@ -21,9 +22,13 @@ def main() -> int:
     environment = dict(os.environ)
     inputs = read_inputs(INPUTS, environment)
 
+    def read() -> Mapping[str, str]:
+        refuse_unknown_inputs(INPUTS, environment)
+        return inputs
+
     def step(console: RunnerConsole) -> int:
         return flow.run(
-            lambda: inputs,
+            read,
             environment,
             flow.Outlet(
                 console,

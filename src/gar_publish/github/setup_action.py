@@ -13,8 +13,9 @@ from gar_publish.console import rfc3339
 from gar_publish.context import new_context
 from gar_publish.errors import BadInput
 from gar_publish.flow import mask_given
+from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
 from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
-from gar_publish.github.workflow_commands import RunnerConsole, read_inputs, run_step
+from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.process import ignore_signals
 from gar_publish.settings.index_url import extra_index_option
 from gar_publish.settings.settings import SETUP_INPUTS, SetupSettings
@@ -48,6 +49,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
+    refuse_unknown_inputs(SETUP_INPUTS, environment)
     for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"):
         if not Path(environment.get(name, "")).is_file():
             raise BadInput(

@@ -1,4 +1,4 @@
-"""A step of a workflow: its inputs, its output as workflow commands, and its exit code.
+"""A step of a workflow: its output as workflow commands, and its exit code.
 
 Nothing here needs `actions_toolkit.core`: it imports requests, which is slow, and the first connections do not wait
 for that.
@@ -8,7 +8,7 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
 
@@ -17,7 +17,6 @@ from actions_toolkit.command import issue
 from gar_publish.console import Lines, encoded_forms, printable
 from gar_publish.errors import Failure, as_failure
 from gar_publish.process import hide_this_process, ignore_signals, raise_on_signals
-from gar_publish.settings.inputs import Input
 
 
 class RunnerConsole:
@@ -107,8 +106,3 @@ def run_step(step: Callable[[RunnerConsole], int]) -> int:
         failure = as_failure(error)
         console.error(failure)
         return failure.exit_code
-
-
-def read_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the inputs of a step by name, without white space around them; empty where they are not set."""
-    return {each.name: environment.get(f"INPUT_{each.name.upper()}", "").strip() for each in wanted}

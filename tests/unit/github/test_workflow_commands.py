@@ -6,8 +6,7 @@ import pytest
 
 from gar_publish import console as console_module
 from gar_publish.errors import DOCS, BadInput, Failure
-from gar_publish.github.workflow_commands import RunnerConsole, read_inputs, run_step
-from gar_publish.settings.settings import INPUTS
+from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from tests.runner import commands
 from tests.unit.github.conftest import Runner
 
@@ -136,8 +135,3 @@ def test_a_step_that_raises_shows_one_annotation(  # noqa: PLR0917 - a table
     assert [*commands(out)] == [("error", what)]
     assert out.endswith(f"\nMore: {DOCS}#{anchor}\n")
     assert "secret" not in out
-
-
-def test_inputs_are_stripped_and_never_missing() -> None:
-    inputs = read_inputs(INPUTS, {"INPUT_DRY-RUN": " true\n", "INPUT_OTHER": "x"})
-    assert inputs == {each.name: "" for each in INPUTS} | {"dry-run": "true"}

@@ -1,0 +1,71 @@
+"""The inputs of an action, which the runner passes in variables named `INPUT_*`.
+
+See https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax#inputs
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from gar_publish.errors import BadInput
+from gar_publish.settings.inputs import Input
+
+_PREFIX = "INPUT_"
+_OF_THE_RUNNER = {"args", "entrypoint"}
+"""Inputs that the runner itself takes for an action in a container."""
+
+_NOT_NEEDED = "remove it"
+_TAKES_ITS_PLACE = {
+    "attestations": "set `provenance: true`",
+    "create-credentials-file": _NOT_NEEDED,
+    "export-environment-variables": _NOT_NEEDED,
+    "packages-dir": "set `dist` to the files, or `packages` to the projects that it builds",
+    "password": "set `access-token`, `credentials-json` or `workload-identity-provider`",
+    "print-hash": "remove it; the output `requirements-hashed` has the hashes",
+    "project-id": "set `project`",
+    "repository-url": "set `repository: LOCATION/PROJECT/NAME`",
+    "skip-existing": "remove it; `if-exists: skip-identical` is the default",
+    "token-format": _NOT_NEEDED,
+    "user": _NOT_NEEDED,
+    "username": _NOT_NEEDED,
+    "verbose": _NOT_NEEDED,
+    "verify-metadata": "remove it; the metadata is always checked",
+    "working-directory": "set `packages`",
+}
+"""Inputs of other actions that publish or log in, and what to do with them."""
+
+
+def read_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the inputs by name, without white space around them; empty where they are not set."""
+    return {each.name: environment.get(f"{_PREFIX}{each.name.upper()}", "").strip() for each in wanted}
+
+
+def refuse_unknown_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> None:
+    """Check that there are no other inputs: `dry_run: true` would be ignored, and the run would publish.
+
+    Raises:
+        BadInput: There are.
+    """
+    known = [each.name for each in wanted]
+    given = [name.removeprefix(_PREFIX).lower() for name in sorted(environment) if name.startswith(_PREFIX)]
+    unknown = {name: _meant(name, known) for name in given if name not in {*known, *_OF_THE_RUNNER}}
+    if not unknown:
+        return
+    first, what_to_do = next(iter(unknown.items()))
+    raise BadInput(
+        " ".join(
+            f"`{name}` is not an input; did you mean `{meant}`?" if meant in known else f"`{name}` is not an input."
+            for name, meant in unknown.items()
+        ),
+        cause=f"it is misspelt, or of another action; or `env:` sets {_PREFIX}{first.upper()}",
+        fix=f"use `{what_to_do}`" if what_to_do in known else what_to_do,
+        anchor="unknown-inputs",
+    )
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """Return the input that was meant, or what to do with the one that was given."""
+    plain = re.sub(r"[_ ]", "-", name)
+    if plain in known:
+        return plain
+    return _TAKES_ITS_PLACE.get(plain) or next(iter(get_close_matches(plain, known)), _NOT_NEEDED)

@@ -1,0 +1,49 @@
+"""The inputs of an action: how they are read, and the ones that it does not have."""
+
+import pytest
+
+from gar_publish.errors import BadInput
+from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
+from gar_publish.settings.settings import INPUTS
+
+
+def test_inputs_are_stripped_and_never_missing() -> None:
+    inputs = read_inputs(INPUTS, {"INPUT_DRY-RUN": " true\n", "INPUT_OTHER": "x"})
+    assert inputs == {each.name: "" for each in INPUTS} | {"dry-run": "true"}
+
+
+def test_accepts_every_input_and_those_of_the_runner() -> None:
+    own = {f"INPUT_{each.name.upper()}": "" for each in INPUTS}
+    refuse_unknown_inputs(INPUTS, {**own, "INPUT_ARGS": "", "INPUT_ENTRYPOINT": "", "INPUTRC": "/etc/inputrc"})
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "fix"),
+    [
+        ("dry_run", "`dry_run` is not an input; did you mean `dry-run`?", "use `dry-run`"),
+        ("dryrun", "`dryrun` is not an input; did you mean `dry-run`?", "use `dry-run`"),
+        ("packages-dir", "`packages-dir` is not an input.", "set `dist` to the files, or `packages` to the projects"),
+        ("packages_dir", "`packages_dir` is not an input.", "set `dist` to the files, or `packages` to the projects"),
+        ("skip-existing", "`skip-existing` is not an input.", "`if-exists: skip-identical` is the default"),
+        (
+            "workload_identity_provider",
+            "`workload_identity_provider` is not an input; did you mean `workload-identity-provider`?",
+            "use `workload-identity-provider`",
+        ),
+        ("credentials_json", "`credentials_json` is not an input; did you mean `credentials-json`?", "use `cred"),
+        ("user", "`user` is not an input.", "remove it"),
+        ("colour", "`colour` is not an input.", "remove it"),
+    ],
+)
+def test_refuses_an_input_that_it_does_not_have(given: str, what: str, fix: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        refuse_unknown_inputs(INPUTS, {f"INPUT_{given.upper()}": "", "INPUT_DRY-RUN": ""})
+    assert caught.value.what == what
+    assert caught.value.fix.startswith(fix) or fix in caught.value.fix
+
+
+def test_names_all_of_them_at_once() -> None:
+    with pytest.raises(
+        BadInput, match="`dry_run` is not an input; did you mean `dry-run`\\? `user` is not an input\\."
+    ):
+        refuse_unknown_inputs(INPUTS, {"INPUT_USER": "", "INPUT_DRY_RUN": "true"})
