@@ -234,6 +234,10 @@ FILES = {
     "folder without a project": Bad(
         2, "no-project", "'dist' is not a Python project", "packages/*", what="--packages dist",
     ),
+    "file instead of a folder": Bad(
+        2, "no-project", "'dist/*.whl' names files that are built already", "`dist: dist/*.whl`",
+        what="--packages dist/*.whl",
+    ),
     "missing folder": Bad(2, "no-project", "There is no folder 'src'", "packages", what="--packages src"),
     "glob that matches nothing": Bad(
         2, "no-project", "'packages/*' matches no Python project", "actions/checkout", what="--packages packages/*",

@@ -1,6 +1,5 @@
 """The documents agree with the code: tables, links, quotes, inputs, commands, and a section for every failure."""
 
-import argparse
 import ast
 import json
 import re
@@ -21,6 +20,7 @@ from packaging.requirements import Requirement
 from gar_publish.auth import refusals
 from gar_publish.bootstrap.setup import Setup
 from gar_publish.cli import parser as arguments
+from gar_publish.cli.suggestions import Parser
 from gar_publish.projects import plan
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
@@ -301,10 +301,10 @@ def test_commands_of_gar_publish_are_understood(document: Path) -> None:
 def test_commands_in_sentences_are_understood(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A required argument may be missing in a sentence."""
 
-    def error(_: argparse.ArgumentParser, message: str) -> None:
+    def error(_: Parser, message: str) -> None:
         assert message.startswith("the following arguments are required: "), message
 
-    monkeypatch.setattr(argparse.ArgumentParser, "error", error)
+    monkeypatch.setattr(Parser, "error", error)
     for code in re.findall(r"`([^`]+)`", prose(document)):
         for command in re.findall(r"\bgar-publish\s([a-z-]+[^|)&#…]*)", code):
             arguments.new_parser().parse_args(shlex.split(command))

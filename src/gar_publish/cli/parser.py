@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from gar_publish import __version__
 from gar_publish.cli.bootstrap_options import add_options as add_bootstrap_options
 from gar_publish.cli.configure_options import add_options as add_configure_options
+from gar_publish.cli.suggestions import Parser
 from gar_publish.cli.terminal import as_options
 from gar_publish.errors import BadInput
 from gar_publish.settings.inputs import Input
@@ -28,11 +29,11 @@ _WHERE_AND_WHO = (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)
 
 def new_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; its option `command` is the name of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gar-publish",
         description="Publish Python packages to Google Artifact Registry in one step, and install them with one line.",
     )
-    parser.add_argument("--version", action="version", version=f"gar-publish {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"gar-publish {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("publish", help="build and publish")

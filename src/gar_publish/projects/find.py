@@ -58,6 +58,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
     found: dict[Path, Project] = {}
     excluded = [folder for pattern in patterns if pattern.startswith("!") for folder in _excluded(pattern, root)]
     for pattern in [each for each in patterns if not each.startswith("!")] or ["."]:
+        _refuse_files(pattern)
         try:
             globbed = globs.is_glob(pattern, root)
             folders = globs.folders(pattern, root) if globbed else [_named(pattern, root)]
@@ -163,6 +164,15 @@ def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
         fix="correct the pattern in `packages`, or check out the source before this step (actions/checkout)",
         anchor="no-project",
     )
+
+
+def _refuse_files(pattern: str) -> None:
+    if pattern.endswith((".whl", ".tar.gz")):
+        raise BadInput(
+            f"{pattern!r} names files that are built already, not folders of projects.",
+            fix=f"set `dist: {pattern}`",
+            anchor="no-project",
+        )
 
 
 def _named(name: str, root: Path) -> Path:

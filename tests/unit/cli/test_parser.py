@@ -92,3 +92,26 @@ def test_what_is_not_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_last_port() -> None:
     assert new_parser().parse_args(["emulator", "--port=65535"]).port == 65535
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["pubish"], "There is no command `pubish`; did you mean `publish`?\nFix: gar-publish --help"),
+        (["xyz"], "There is no command `xyz`.\nFix: gar-publish --help"),
+        (["publish", "--dry_run"], "There is no option `--dry_run`; did you mean `--dry-run`?"),
+        (["plan", "--change-since=main"], "There is no option `--change-since`; did you mean `--changed-since`?"),
+        (
+            ["publish", "--dry-run=true"],
+            "argument --dry-run/--no-dry-run takes no value.\nFix: gar-publish publish --he",
+        ),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_mistyped_arguments(given: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        new_parser().parse_args(given)
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {says}")
+    assert len(printed.splitlines()) == 2
