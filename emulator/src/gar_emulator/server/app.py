@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -22,6 +22,7 @@ from gar_emulator.faults import control
 from gar_emulator.faults.faults import Faults
 from gar_emulator.faults.wire import Struck, strike
 from gar_emulator.packages import host
+from gar_emulator.server.hosts import WHY, host_of, is_own
 from gar_emulator.tokens import github, iamcredentials, metadata, oauth, sts
 
 KEPT_REQUESTS = 10_000
@@ -53,13 +54,21 @@ class App:
         cloud: The emulated Google.
         faults: The faults to inject.
         refuse: Closes every port for some seconds.
+        listening: The names and addresses that the emulator listens on.
     """
 
-    def __init__(self, cloud: Cloud, faults: Faults, refuse: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        faults: Faults,
+        refuse: Callable[[float], Awaitable[None]],
+        listening: Sequence[str] = (),
+    ) -> None:
         self.requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
         self._cloud = cloud
         self._faults = faults
         self._refuse = refuse
+        self._listening = listening
         self._control = _router([control.route(faults)])
         services: list[tuple[Any, str]] = [
             (github, "github"),
@@ -81,11 +90,15 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        header = host_of(scope)
+        if not is_own(header, self._listening) and not any(each.host.fullmatch(header) for each in self._services):
+            self.requests.append(Seen(scope["method"], header, scope["path"], 421, ""))
+            await PlainTextResponse(f"{WHY}\n", 421)(scope, receive, send)
+            return
         if scope["path"] == control.PATH:
             await self._control(scope, receive, send)
             return
         first = scope["path"].split("/")[1] if scope["path"].startswith("/") else ""
-        header = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition("@")[2].partition(":")[0]
         for name, root in ((first, f"/{first}"), (header, ""), (metadata.HOST, "")):
             for service in self._services:
                 if match := service.host.fullmatch(name):
