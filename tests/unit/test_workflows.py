@@ -45,6 +45,19 @@ def test_the_release_workflow_runs_commands_of_the_script() -> None:
     assert commands == ["check", "notes", "tag"]
 
 
+def test_a_reviewer_approves_a_release_before_any_job_that_can_change_something() -> None:
+    jobs = load(ROOT / ".github/workflows/release.yml")["jobs"]
+
+    def before(name: str) -> set[str]:
+        needs = jobs[name].get("needs", [])
+        direct = {needs} if isinstance(needs, str) else set(needs)
+        return direct.union(*(before(each) for each in direct))
+
+    able = {name for name, job in jobs.items() if "write" in job["permissions"].values()}
+    assert able >= {"build", "image", "tag", "publish", "announce"}
+    assert [name for name in able if not any(jobs[each].get("environment") == "release" for each in before(name))] == []
+
+
 def test_new_versions_wait_a_week() -> None:
     updates = load(ROOT / ".github/dependabot.yml")["updates"]
     assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip", "docker"}

@@ -61,7 +61,7 @@ def connected(local: Local, path: str = "/", body: bytes = b"", *, length: int =
     port = int(local.emulator.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         verb = "POST" if length else "GET"
-        connection.sendall(f"{verb} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+        connection.sendall(f"{verb} {path} HTTP/1.1\r\nHost: [::]\r\nContent-Length: {length}\r\n\r\n".encode() + body)
         yield connection
 
 

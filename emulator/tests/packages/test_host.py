@@ -88,7 +88,7 @@ def test_large_upload_is_refused_before_its_body(
     head = "".join(f"{name}: {value}\r\n" for name, value in prepared.headers.items())
     address = urlsplit(local.emulator.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
-        connection.sendall(f"POST {prepared.path_url} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode() + prepared.body)
+        connection.sendall(f"POST {prepared.path_url} HTTP/1.1\r\nHost: [::]\r\n{head}\r\n".encode() + prepared.body)
         assert connection.recv(1000).startswith(says)
         with pytest.raises(ConnectionError):
             connection.sendall(b"x" * 100_000_000)

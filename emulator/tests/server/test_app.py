@@ -40,7 +40,7 @@ def test_disconnected_client_logs_no_error(local: Local, caplog: pytest.LogCaptu
     address = urlsplit(local.emulator.url)
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(
-            b"POST /sts.googleapis.com/v1/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+            b"POST /sts.googleapis.com/v1/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
             b"Content-Type: application/x-www-form-urlencoded\r\n\r\na=b"
         )
         local.get("/")  # the emulator now waits for the rest of the body

@@ -68,7 +68,7 @@ def test_refuses_until_the_emulators_clock_reaches_the_end(local: Local, clock: 
 def test_idle_connections_are_closed(local: Local) -> None:
     url = local.emulator.url
     with socket.create_connection(address(url), timeout=10) as idle:
-        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while b"computeMetadata/\n" not in idle.recv(65536):
             pass
         local.emulator.inject(REFUSED)
@@ -120,7 +120,7 @@ def test_reset_with_tls(data: Path, fault: str) -> None:
         connection = context.wrap_socket(
             socket.create_connection(address(emulator.url), timeout=10), server_hostname="127.0.0.1"
         )
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         # Python's TLS does not distinguish a reset from an end.
         with socket.socket(fileno=connection.detach()) as plain:
             plain.settimeout(10)

@@ -18,7 +18,7 @@ from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, FreshSource, Token, TokenSource
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure
-from gar_publish.urls import refuse_plain_http
+from gar_publish.urls import host_of, origin, refuse_plain_http
 
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 _QUOTA_VARIABLE = "GOOGLE_CLOUD_QUOTA_PROJECT"
@@ -89,9 +89,9 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
         try:
             token = _token(info, replace(exchange, names=_names(info)), scope)
             return replace(token, quota_project=environment.get(_QUOTA_VARIABLE) or token.quota_project)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError):
             raise BadInput(
-                f"{path} is a credentials file with parts missing.",
+                f"{path} is a credentials file with missing or malformed parts.",
                 fix="create the credentials file again\n  gcloud auth application-default login",
                 anchor="credentials-file",
             ) from None
@@ -164,7 +164,7 @@ def _plain_token(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Tok
             )
             return refresh(login, exchange)
         case _:
-            url = _googles(info["service_account_impersonation_url"], exchange)
+            url = _checked(info["service_account_impersonation_url"], "iamcredentials.googleapis.com", exchange)
             source = _token(info["source_credentials"], exchange, PUBLISH_SCOPE)
             return workload_identity.impersonate(source, url, exchange, scope, delegates=info.get("delegates"))
 
@@ -178,9 +178,9 @@ def _external(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Token:
             fix="pass a token as `access-token`; `gcloud auth print-access-token` prints one",
             anchor="credentials-file",
         )
-    _googles(info["token_url"], exchange)
+    _checked(info["token_url"], "sts.googleapis.com", exchange)
     if url := info.get("service_account_impersonation_url"):
-        _googles(url, exchange)
+        _checked(url, "iamcredentials.googleapis.com", exchange)
     subject = _subject(source, exchange)
     exchange.context.console.mask(subject)
     try:
@@ -220,22 +220,20 @@ def _subject(source: Mapping[str, Any], exchange: Exchange) -> str:
         ) from None
 
 
-def _googles(url: str, exchange: Exchange) -> str:
-    """Return a URL of a credentials file, if it is Google's or the emulator's.
+def _checked(url: str, host: str, exchange: Exchange) -> str:
+    """Return a URL of a credentials file, if it is the host's or the emulator's.
 
+    Other hosts of Google store what they are sent where anyone may own the place, such as storage.googleapis.com.
     https://cloud.google.com/docs/authentication/external/externally-sourced-credentials
 
     Raises:
         BadInput: It is not.
     """
-    parts = urlsplit(url)
     emulator = exchange.context.endpoints.emulator
-    if parts.scheme == "https" and (parts.hostname or "").endswith(".googleapis.com"):
-        return url
-    if emulator and url.startswith(f"{emulator}/"):
+    if origin(url) == ("https", host, 443) or (emulator and url.startswith(f"{emulator}/")):
         return url
     raise BadInput(
-        f"The credentials file sends tokens to {parts.scheme}://{parts.hostname}, which is not Google's.",
+        f"The credentials file sends tokens to {urlsplit(url).scheme}://{host_of(url)}, which is not https://{host}.",
         fix="create the credentials file again\n  gcloud iam workload-identity-pools create-cred-config",
         anchor="credentials-file",
     )

@@ -21,6 +21,7 @@ from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.repository import Repository, is_web_url
 from gar_publish.transport.retry import UnusableAnswer, poll, with_retries
 from gar_publish.transport.session import chunks, is_success
+from gar_publish.urls import host_of, origin
 
 _MOST_FILES = 100_000
 _PAGE_LIMIT = 16 * 1024 * 1024
@@ -183,18 +184,41 @@ class Index:
         """Make a request and take the body of a good answer, again if the body breaks off."""
         # Hashes are of the files themselves, so no content coding.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        hooks = {"response": self._check_redirect}
         taken: Taken | None = None
+        self._check_host(url)
 
         def ask() -> requests.Response:
             nonlocal taken
             response = with_renewal(
-                lambda: self._session.get(url, auth=self._auth, headers=headers, stream=True), self._source
+                lambda: self._session.get(url, auth=self._auth, headers=headers, hooks=hooks, stream=True), self._source
             )
             if is_success(response):
                 taken = take(response)
             return response
 
         return with_retries(ask, self._context, what), taken
+
+    def _check_redirect(self, response: requests.Response, **_: object) -> None:
+        if target := self._session.get_redirect_target(response):
+            self._check_host(urljoin(response.url, target))
+
+    def _check_host(self, url: str) -> None:
+        """Refuse what is neither of the index's origin nor on a host that the user names.
+
+        Raises:
+            RegistryRefused: It is elsewhere, maybe in an internal network that only this machine can reach.
+        """
+        host = urlsplit(url).hostname
+        if origin(url) == origin(self.repository.index_url) or host in self.repository.file_hosts:
+            return
+        raise RegistryRefused(
+            f"The index at {host_of(self.repository.index_url)} sends gar-publish to another host: "
+            f"{urlsplit(url).scheme}://{host_of(url)}",
+            cause="that host may be an internal one, which the index itself cannot reach",
+            fix=f"if your registry keeps its files there, set `file-hosts: {host}`",
+            anchor="file-hosts",
+        )
 
 
 def parse_html(body: bytes, url: str) -> Mapping[str, IndexFile]:

@@ -26,6 +26,7 @@ class Repository:
         location: The region or multi-region; None for another index.
         project: The id of the Google Cloud project; None for another index.
         name: The id of the repository; None for another index.
+        file_hosts: Other hosts that the index may send readers to.
     """
 
     upload_url: str
@@ -33,6 +34,7 @@ class Repository:
     location: str | None = None
     project: str | None = None
     name: str | None = None
+    file_hosts: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str | None:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from packaging.version import Version
@@ -113,6 +113,12 @@ class Settings:
     index_token: IndexToken = INDEX_TOKEN.field()
     dry_run: bool = flag("dry-run", "Build, check, authenticate and compare; upload nothing.")
     verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
+    file_hosts: tuple[str, ...] = Input(
+        "file-hosts",
+        "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
+        "own host only.",
+        kind="lines",
+    ).field()
     create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
     jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
     summary: bool = flag("summary", "Write the step summary.", "true")
@@ -147,6 +153,7 @@ class Settings:
         credential = read_credential(inputs, environment)
         promotion = _read_promotion(inputs, repository, endpoints)
         settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
+        repository = replace(repository, file_hosts=settings["file_hosts"])
         return cls(repository, credential, promotion, **settings)
 
     def __post_init__(self) -> None:

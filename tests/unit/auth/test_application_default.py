@@ -241,7 +241,7 @@ class TestFile:
         with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, info)).token()
         assert parts(caught.value) == (
-            f"{file} is a credentials file with parts missing.",
+            f"{file} is a credentials file with missing or malformed parts.",
             "",
             "create the credentials file again\n  gcloud auth application-default login",
             "credentials-file",
@@ -282,6 +282,10 @@ class TestFile:
             "https://attacker.example/sts.googleapis.com/",
             "https://sts.googleapis.com@attacker.example/",
             "https://notgoogleapis.com/",
+            "https://storage.googleapis.com/upload/storage/v1/b/attacker/o?uploadType=media&name=secret",
+            "https://attacker.storage.googleapis.com/secret",
+            "https://sts.googleapis.com:8443/v1/token",
+            "https://attacker-sts.googleapis.com/v1/token",
             "file:///etc/passwd",
         ],
     )
@@ -291,9 +295,11 @@ class TestFile:
         info = {**external(url=f"{google.url}/vault"), field: url}
         with pytest.raises(BadInput) as caught:
             ambient(exchange, environment(file, info)).token()
+        service = "sts.googleapis.com" if field == "token_url" else "iamcredentials.googleapis.com"
         parsed = urlsplit(url)
+        sent = f"{parsed.scheme}://{parsed.netloc.rpartition('@')[2]}"
         assert parts(caught.value) == (
-            f"The credentials file sends tokens to {parsed.scheme}://{parsed.hostname}, which is not Google's.",
+            f"The credentials file sends tokens to {sent}, which is not https://{service}.",
             "",
             "create the credentials file again\n  gcloud iam workload-identity-pools create-cred-config",
             "credentials-file",

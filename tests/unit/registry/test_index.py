@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -243,6 +244,7 @@ def test_a_refusal_after_a_redirect_is_the_files_own_failure(server: ScriptedSer
 
 
 def test_another_host_gets_no_token(index: Index) -> None:
+    index.repository = replace(index.repository, file_hosts=("127.0.0.1",))
     with serve() as other:
         other.on("/a.whl", Reply(200, b"bytes"))
         index.read_sha256(IndexFile("a.whl", f"{other.url}/a.whl", None))
@@ -364,3 +366,27 @@ def test_a_page_with_too_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_link_that_is_not_a_web_url_is_left_out(link: str) -> None:
     assert list(parse_html(f'<a href="{link}"><a href="b.whl">'.encode(), URL)) == ["b.whl"]
+
+
+@pytest.mark.parametrize("way", ["link", "redirect"])
+def test_files_are_read_from_the_indexs_own_origin_or_a_named_host(
+    server: ScriptedServer, index: Index, way: str
+) -> None:
+    with serve() as internal:
+        internal.on("/secret", Reply(200, "internal"))
+        address = internal.url.replace("127.0.0.1", "localhost") + "/secret"
+        server.on("/f/", Reply(302, headers={"Location": address}))
+        file = IndexFile("a.whl", f"{server.url}/f/a.whl" if way == "redirect" else address, None)
+        with pytest.raises(RegistryRefused) as caught:
+            index.read_sha256(file)
+        host = server.url.partition("://")[2]
+        assert words(caught.value) == [
+            f"The index at {host} sends gar-publish to another host: {internal.url.replace('127.0.0.1', 'localhost')}",
+            "that host may be an internal one, which the index itself cannot reach",
+            "if your registry keeps its files there, set `file-hosts: localhost`",
+            "file-hosts",
+        ]
+        assert not internal.seen
+        index.repository = replace(index.repository, file_hosts=("localhost",))
+        assert index.read_sha256(file) == hashlib.sha256(b"internal").hexdigest()
+        assert "Authorization" not in internal.seen[0].headers

@@ -3,7 +3,6 @@
 https://cloud.google.com/artifact-registry/docs/reference/rest
 """
 
-import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -19,7 +18,7 @@ from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_found
-from gar_emulator.world.world import FORMATS, MODES, Repository
+from gar_emulator.world.world import FORMATS, MODES, NAME, Repository
 
 HOST = "artifactregistry.googleapis.com"
 LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
@@ -110,7 +109,7 @@ class ArtifactRegistry:
         body = await json_body(request)
         kind, mode = body.get("format", ""), body.get("mode", UNSPECIFIED)
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
-        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name) or kind not in FORMATS or mode not in MODES:
+        if not (NAME.fullmatch(name) and NAME.fullmatch(location)) or kind not in FORMATS or mode not in MODES:
             raise invalid_argument()
         created = Repository(project, location, name, kind, mode, str(body.get("description", "")))
         if created.resource in self._creating or self._cloud.repository(project, location, name):

@@ -24,6 +24,7 @@ from gar_emulator.cloud.refusals import api, invalid_argument, json_body, not_fo
 from gar_emulator.world.world import Repository
 
 ATTACHMENT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 EXISTS = 6
 """google.rpc.Code.ALREADY_EXISTS"""
 
@@ -110,7 +111,8 @@ class Attachments:
     # Files
 
     def _file(self, request: Request, repository: Repository) -> AttachedFile:
-        found = self._store.file(repository, request.path_params["digest"])
+        digest = request.path_params["digest"]
+        found = self._store.file(repository, digest) if SHA256.fullmatch(digest) else None
         if found is None:
             raise not_found()
         return found

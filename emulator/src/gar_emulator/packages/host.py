@@ -7,14 +7,8 @@ import re
 from contextlib import aclosing, suppress
 from pathlib import Path
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +17,7 @@ from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
 from gar_emulator.cloud.refusals import Refusal, host_text, text, why_disabled
-from gar_emulator.packages import form, simple
+from gar_emulator.packages import filenames, form, simple
 from gar_emulator.packages.callers import CHALLENGE, caller
 from gar_emulator.world.iam import CLOUD_PLATFORM, in_scope
 from gar_emulator.world.services import ARTIFACT_REGISTRY
@@ -225,12 +219,9 @@ class PythonHost:
         if fields.get(":action") != "file_upload" or not arrived.filename:
             raise form.BadForm("An upload has the action file_upload and a file named content.")
         try:
-            if arrived.filename.endswith(".whl"):
-                name, version, _, _ = parse_wheel_filename(arrived.filename)
-            else:
-                name, version = parse_sdist_filename(arrived.filename)
+            name, version = filenames.parse(arrived.filename)
             declared = Version(fields.get("version", ""))
-        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as problem:
+        except ValueError as problem:
             raise form.BadForm(f"Invalid distribution: {problem}") from None
         if (name, version) != (canonicalize_name(fields.get("name", "")), declared):
             raise form.BadForm("The file name does not match the name and version.")

@@ -2,8 +2,8 @@
 
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
@@ -22,6 +22,8 @@ from gar_emulator.faults import control
 from gar_emulator.faults.faults import Faults
 from gar_emulator.faults.wire import Struck, strike
 from gar_emulator.packages import host
+from gar_emulator.server import page
+from gar_emulator.server.hosts import WHY, host_of, is_own
 from gar_emulator.tokens import github, iamcredentials, metadata, oauth, sts
 
 KEPT_REQUESTS = 10_000
@@ -34,6 +36,8 @@ class Seen:
     Attributes:
         status: HTTP status of the answer; 0 if a fault prevented one.
         principal: The caller, if known; otherwise empty.
+        at: Seconds since the epoch.
+        why: The reason for a refusal, or the fault that struck; otherwise empty.
     """
 
     method: str
@@ -41,6 +45,8 @@ class Seen:
     path: str
     status: int
     principal: str
+    at: float = field(default=0.0, compare=False)
+    why: str = field(default="", compare=False)
 
 
 class App:
@@ -53,14 +59,22 @@ class App:
         cloud: The emulated Google.
         faults: The faults to inject.
         refuse: Closes every port for some seconds.
+        listening: The names and addresses that the emulator listens on.
     """
 
-    def __init__(self, cloud: Cloud, faults: Faults, refuse: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        faults: Faults,
+        refuse: Callable[[float], Awaitable[None]],
+        listening: Sequence[str] = (),
+    ) -> None:
         self.requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
         self._cloud = cloud
         self._faults = faults
         self._refuse = refuse
-        self._control = _router([control.route(faults)])
+        self._listening = listening
+        self._control = _router([control.route(faults), *page.routes(cloud, faults, self.requests)])
         services: list[tuple[Any, str]] = [
             (github, "github"),
             (iamcredentials, "iamcredentials"),
@@ -81,11 +95,15 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"] == control.PATH:
+        header = host_of(scope)
+        if not is_own(header, self._listening) and not any(each.host.fullmatch(header) for each in self._services):
+            self.requests.append(Seen(scope["method"], header, scope["path"], 421, "", self._cloud.true_clock(), WHY))
+            await PlainTextResponse(f"{WHY}\n", 421)(scope, receive, send)
+            return
+        if scope["path"] in {control.PATH, page.STATE} or page.is_wanted(scope, header):
             await self._control(scope, receive, send)
             return
         first = scope["path"].split("/")[1] if scope["path"].startswith("/") else ""
-        header = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rpartition("@")[2].partition(":")[0]
         for name, root in ((first, f"/{first}"), (header, ""), (metadata.HOST, "")):
             for service in self._services:
                 if match := service.host.fullmatch(name):
@@ -97,7 +115,9 @@ class App:
         path = scope["path"].removeprefix(scope["root_path"])
 
         def record(status: int) -> None:
-            self.requests.append(Seen(scope["method"], scope["host_match"][0], path, status, scope["principal"]))
+            at, why = self._cloud.true_clock(), scope.get("why", "")
+            seen = Seen(scope["method"], scope["host_match"][0], path, status, scope["principal"], at, why)
+            self.requests.append(seen)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -112,6 +132,7 @@ class App:
         if fault is None:
             await service(scope, receive, answer)
         else:
+            scope["why"] = f"fault {fault.fault}"
             await strike(Struck(fault, service, scope, receive, answer, record, self._refuse))
 
 
@@ -132,6 +153,7 @@ class _Service:
         try:
             await self.router(scope, receive, send)
         except Refusal as refusal:
+            scope.setdefault("why", page.reason(refusal.response))
             await refusal.response(scope, receive, send)
         except ClientDisconnect:  # the client is gone
             return

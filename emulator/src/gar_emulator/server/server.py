@@ -69,8 +69,8 @@ class Emulator:
         self._faults = Faults(self.cloud.world.faults, seed)
         self.url = ""
         self.plain_url = ""
-        self._app = App(self.cloud, self._faults, self._refuse)
         self._hosts = [host] if isinstance(host, str) else list(host)
+        self._app = App(self.cloud, self._faults, self._refuse, self._hosts)
         self._port = port
         self._plain_port = plain_port
         self._tls = tls

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gar_emulator.cloud.cloud import Cloud
-from gar_emulator.cloud.refusals import oauth
+from gar_emulator.cloud.refusals import Refusal, oauth
 from gar_emulator.world.iam import CLOUD_PLATFORM, SCOPE
 
 HOST = "oauth2.googleapis.com"
@@ -70,10 +70,12 @@ def check(cloud: Cloud, assertion: str) -> tuple[str, frozenset[str]]:
     except jwt.InvalidTokenError:
         raise oauth(400, "invalid_request", "Bad Request") from None
     email = str(claims.get("iss", ""))
-    _check_signature(cloud, email, header, assertion)
+    owner = _check_signature(cloud, email, header, assertion)
     account = cloud.account(email)
     if account is None:
         raise oauth(400, "invalid_grant", "Invalid grant: account not found")
+    if owner != email:
+        raise _invalid_signature()
     if account.disabled:
         raise oauth(400, "invalid_grant", "Invalid grant: account disabled")
     _check_times(claims, cloud.clock())
@@ -85,8 +87,12 @@ def check(cloud: Cloud, assertion: str) -> tuple[str, frozenset[str]]:
     return email, scopes
 
 
-def _check_signature(cloud: Cloud, email: str, header: dict[str, Any], assertion: str) -> None:
-    """Check the signature with the key that the header names, or with the account's own key."""
+def _check_signature(cloud: Cloud, email: str, header: dict[str, Any], assertion: str) -> str:
+    """Check the signature with the key that the header names, or with the account's own key.
+
+    Returns:
+        The account whose key it is.
+    """
     owners = [key.account for key in cloud.world.keys if not key.disabled]
     named = {cloud.keys.account_key(owner)["private_key_id"]: owner for owner in owners}
     owner = named.get(header["kid"]) if "kid" in header else email if email in owners else None
@@ -95,7 +101,12 @@ def _check_signature(cloud: Cloud, email: str, header: dict[str, Any], assertion
             raise jwt.InvalidSignatureError
         jwt.decode(assertion, cloud.keys.verifying_key(owner), algorithms=["RS256"], options=UNCHECKED)
     except jwt.InvalidTokenError:
-        raise oauth(400, "invalid_grant", "Invalid JWT Signature.") from None
+        raise _invalid_signature() from None
+    return owner
+
+
+def _invalid_signature() -> Refusal:
+    return oauth(400, "invalid_grant", "Invalid JWT Signature.")
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:

@@ -1,5 +1,6 @@
 """The declared world: projects, repositories, pools, accounts, keys and bindings."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,12 @@ from gar_emulator.world.iam import CLOUD_PLATFORM, ROLES, Binding
 from gar_emulator.world.services import SERVICES
 from gar_emulator.world.switches import Switches
 from gar_emulator.world.toml_records import InvalidTable, invalid_world, record
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+"""The name of a repository, and of a location."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@.:_-]*")
+"""Projects and accounts give their names to files in the data folder."""
 
 MODES = ("STANDARD_REPOSITORY", "VIRTUAL_REPOSITORY", "REMOTE_REPOSITORY")
 FORMATS = ("APT", "DOCKER", "GENERIC", "GO", "KFP", "MAVEN", "NPM", "PYTHON", "YUM")
@@ -197,8 +204,20 @@ class World:
             except InvalidTable as error:
                 raise invalid_world(f"{source}:", str(error)) from None
         world = cls(**values)
+        world._check_names(source)
         world._check(source)
         return world
+
+    def _check_names(self, source: str) -> None:
+        """Raise EmulatorError if a name would lead out of the data folder."""
+        names = [
+            *((_FILE_NAME, item.id) for item in self.projects),
+            *((_FILE_NAME, item.email) for item in self.accounts),
+            *((NAME, part) for item in self.repositories for part in (item.location, item.name)),
+        ]
+        for allowed, name in names:
+            if not allowed.fullmatch(name):
+                raise invalid_world(source, f"has {name!r}, which is not a valid name")
 
     def _check(self, source: str) -> None:
         """Raise EmulatorError if the world names something that it does not declare."""
