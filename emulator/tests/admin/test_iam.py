@@ -64,7 +64,9 @@ def test_other_callers_see_nothing(local: Local) -> None:
 
 
 def test_created_key_gives_a_token(start: Callable[..., Local], default: World) -> None:
-    local = start(replace(default, bindings=(*default.bindings, Binding(OWNER, "roles/owner", "projects/demo-project"))))
+    local = start(
+        replace(default, bindings=(*default.bindings, Binding(OWNER, "roles/owner", "projects/demo-project")))
+    )
     call(local, "POST", ACCOUNTS, json={"accountId": "made-here"})
     made = call(local, "POST", f"{ACCOUNTS}/{MADE}/keys")
     content = json.loads(base64.b64decode(made["privateKeyData"]))

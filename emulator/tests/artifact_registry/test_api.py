@@ -52,7 +52,8 @@ def test_repository(local: Local, wheels: list[Path]) -> None:
     assert body["sizeBytes"] == str(sum(wheel.stat().st_size for wheel in wheels))
 
 
-def test_admin_deletes_a_repository_with_its_files_and_policy(local: Local, wheels: list[Path]) -> None:
+@pytest.mark.usefixtures("wheels")
+def test_admin_deletes_a_repository_with_its_files_and_policy(local: Local) -> None:
     assert _call(local, "DELETE", PYTHON).status_code == 403
     _finished(local, _call(local, "DELETE", PYTHON, ADMIN))
     assert _call(local, "GET", PYTHON, ADMIN).status_code == 404
