@@ -89,7 +89,8 @@ def _with_first(values: str, value: Value) -> str:
         entries.insert(0, new)
     else:
         entries[0] = new + entries[0].removeprefix(words[0])
-    return ", ".join(entries[:-1] + [f"or {entries[-1]}" if " or " in f" {values}" else entries[-1]])
+    last = f"or {entries[-1]}" if " or " in values else entries[-1]
+    return ", ".join([*entries[:-1], last])
 
 
 def _default_of(line: str) -> str:

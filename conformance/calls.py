@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,28 +116,43 @@ class Client:
         except requests.RequestException as error:
             raise NotObserved(f"{host} gives no answer to {method}: {_reason(error)}") from error
         body = b"" if options.get("stream") and is_success(answer) else answer.content
-        self.keep(method, host, path, credential, answer.status_code, dict(answer.headers), body, start)
+        self.keep(
+            f"{method} {host}{path.partition('?')[0]}",
+            credential,
+            status=answer.status_code,
+            headers=answer.headers,
+            body=body,
+            start=start,
+        )
         return answer
 
     def keep(
         self,
-        method: str,
-        host: str,
-        path: str,
+        request: str,
         credential: Credential,
+        *,
         status: int,
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         body: bytes,
         start: float,
     ) -> None:
-        """Keep an answer as the latest one."""
+        """Keep an answer as the latest one, without secrets.
+
+        Args:
+            request: Method, host and path.
+            credential: Who called.
+            status: The status of the answer.
+            headers: Its headers.
+            body: Its body, or the beginning of it.
+            start: When the call began, by `time.monotonic`.
+        """
 
         def cut(text: str) -> str:
             own = credential.header.partition(" ")[2]
             return clean(text.replace(own, f"<{len(own)} characters cut>") if own else text)
 
         self.last = Answer(
-            cut(f"{method} {host}{path.partition('?')[0]}"),
+            cut(request),
             status,
             {name.lower(): cut(value) for name, value in headers.items() if name.lower() not in _UNRECORDED},
             cut(body[: 8 * KEPT].decode("utf-8", "replace"))[:KEPT],

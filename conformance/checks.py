@@ -49,7 +49,7 @@ class Check:
     public: bool = False
 
 
-# A: repositories and accounts
+# Group A, repositories and accounts
 
 
 def operation_seconds(lab: Lab) -> Value:
@@ -68,7 +68,7 @@ def repository_delay(lab: Lab) -> Value:
     return _rounded(time.monotonic() - start)
 
 
-# B: reading
+# Group B, reading
 
 
 def root_index(place: Place) -> Value:
@@ -166,7 +166,7 @@ def missing_repository(lab: Lab) -> Value:
     return known[seen]
 
 
-# C: writing
+# Group C, writing
 
 
 def upload_status(lab: Lab) -> Value:
@@ -210,7 +210,7 @@ def check_digests(lab: Lab) -> Value:
 def early_refusals(lab: Lab) -> Value:
     """What follows the refusal of a large upload."""
     upload = form(lab.package, str(lab.number_of_file()), bytes(16 * 1024))
-    return after_refusal(lab.client, lab.host, f"{lab.root}/", lab.reader, upload, lab.pace.early)
+    return after_refusal(lab.client, lab.host, f"{lab.root}/", lab.reader, upload=upload, seconds=lab.pace.early)
 
 
 def max_upload_size(lab: Lab) -> Value:
@@ -232,7 +232,7 @@ def wrong_repository_status(lab: Lab) -> Value:
     return _refusal(lab.upload(_host_owner(lab), repository="dock"), "an upload to a Docker repository is")
 
 
-# D: Google's APIs
+# Group D, Google's APIs
 
 
 def quota_project(lab: Lab) -> Value:
@@ -243,7 +243,7 @@ def quota_project(lab: Lab) -> Value:
     return _one_of(lab.client.call("GET", REGISTRY, path, lab.login), {FORBIDDEN: True, OK: False})
 
 
-# E: tokens
+# Group E, tokens
 
 
 def attribute_condition_status(lab: Lab) -> Value:
@@ -263,7 +263,7 @@ def federated_lifetime(lab: Lab) -> Value:
     return 0 if abs(seconds - lifetime) <= 30 else seconds  # noqa: PLR2004 - the clocks' difference
 
 
-# F: jobs on GitHub
+# Group F, jobs on GitHub
 
 
 def immutable_subject(lab: Lab) -> Value:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from ssl import SSLEOFError
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,7 +22,7 @@ ENDING = 5.0
 
 
 def after_refusal(
-    client: Client, host: str, path: str, credential: Credential, upload: Mapping[str, object], seconds: float
+    client: Client, host: str, path: str, credential: Credential, *, upload: Mapping[str, Any], seconds: float
 ) -> str:
     """Send the beginning of a large upload, and return what happens: "closed", "reset" or "never".
 
@@ -37,7 +38,8 @@ def after_refusal(
         NotObserved: There is no connection, or it stays open after the answer.
     """
     address = urlsplit(client.address(host) + path)
-    request = requests.Request("POST", address.geturl(), **upload).prepare()  # type: ignore[arg-type] # data and files
+    request = requests.Request("POST", address.geturl(), **upload).prepare()
+    body = request.body if isinstance(request.body, bytes) else b""
     lines = {
         "Host": address.netloc,
         "Authorization": credential.header,
@@ -48,13 +50,13 @@ def after_refusal(
     start = time.monotonic()
     try:
         with _connect(address.scheme, str(address.hostname), address.port, client.timeouts[0]) as connection:
-            connection.sendall(f"POST {address.path} HTTP/1.1\r\n{head}\r\n".encode() + bytes(request.body or b""))
+            connection.sendall(f"POST {address.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
             connection.settimeout(seconds)
             answer, ended = _answer(connection)
     except OSError as error:
         raise NotObserved(f"there is no direct connection to {host}: {type(error).__name__}") from error
     if answer:
-        _keep(client, host, path, credential, answer, start)
+        _keep(client, f"POST {host}{path}", credential, answer, start)
     if ended == "open":
         if answer:
             raise NotObserved("the connection stays open after an early answer")
@@ -86,9 +88,9 @@ def _answer(connection: socket.socket) -> tuple[bytes, str]:
     raise NotObserved("the answer to a large upload is too long")
 
 
-def _keep(client: Client, host: str, path: str, credential: Credential, answer: bytes, start: float) -> None:
+def _keep(client: Client, request: str, credential: Credential, answer: bytes, start: float) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines if ": " in line)
     with suppress(ValueError, IndexError):
-        client.keep("POST", host, path, credential, int(status.split()[1]), headers, body, start)
+        client.keep(request, credential, status=int(status.split()[1]), headers=headers, body=body, start=start)

@@ -390,21 +390,22 @@ def built(lab: Lab) -> Iterator[Lab]:
     Raises:
         NotObserved: The lab cannot be built.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _remove_old(lab)
         lab.build()
         yield lab
     finally:
-        before = [(each, signal.signal(each, signal.SIG_IGN)) for each in (signal.SIGINT, signal.SIGTERM)]
+        interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             kept = lab.leave()
         except NotObserved as error:
             kept = [str(error)]
         if kept:
             say(f"{lab.run} could not remove everything: {'; '.join(kept)}. A later run removes it.")
-        for each, handler in before:
-            signal.signal(each, handler)
+        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGTERM, terminated)
 
 
 def _remove_old(lab: Lab) -> None:

@@ -106,8 +106,8 @@ def default(switch: str) -> Value:
 
 def takes(switch: str, value: Value) -> bool:
     """Return whether a switch can have a value."""
-    kind = type(default(switch))
-    if type(value) is not kind and not (kind is float and type(value) is int):
+    kind = type(default(switch)).__name__
+    if type(value).__name__ != kind and (kind, type(value).__name__) != ("float", "int"):
         return False
     try:
         Switches(**{switch.replace("-", "_"): value})  # type: ignore[arg-type] # of the kind that was checked

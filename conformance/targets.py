@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.calls import Client, Credential, NotObserved, Unusable
+from conformance.calls import Client, NotObserved, Unusable
 from conformance.lab import REGISTRY, Lab, Pace, Place, bearer, built
 from gar_emulator import Emulator, World
 from gar_emulator.tokens.oauth import GCLOUD_CLIENT
