@@ -126,6 +126,10 @@ class Client:
         )
         return answer
 
+    def forget(self) -> None:
+        """Forget the latest answer."""
+        self.last = None
+
     def keep(
         self,
         request: str,

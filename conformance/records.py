@@ -61,7 +61,7 @@ def measure(place: Place, target: str) -> Iterator[Record]:
 def _record(check: Check, place: Place, target: str) -> Record:
     value: Value | None = None
     why = ""
-    place.client.last = None
+    place.client.forget()
     try:
         if isinstance(place, Lab):
             place.check_deadline()

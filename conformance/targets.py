@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,8 +33,8 @@ def owned_world() -> World:
     return replace(world, bindings=(*world.bindings, owner))
 
 
-def lab_of(emulator: Emulator) -> Lab:
-    """Return a lab in the default project of an emulator that has `owned_world`."""
+def lab_of(emulator: Emulator, started: float | None = None) -> Lab:
+    """Return a lab in the default project of an emulator that has `owned_world`, by default one that starts now."""
     user = {"client_project": GCLOUD_CLIENT.partition("-")[0]}
     return Lab.of(
         Client(emulator.address),
@@ -43,6 +44,7 @@ def lab_of(emulator: Emulator) -> Lab:
         login=bearer("owner's login", emulator.access_token(OWNER, attributes=user)),
         job=emulator.job(),
         pace=FAST,
+        started=time.time() if started is None else started,
     )
 
 
