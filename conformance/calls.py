@@ -1,9 +1,11 @@
 """Calls of the hosts under test: bounded, without redirects, and recorded without secrets."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import requests
@@ -15,7 +17,10 @@ KEPT = 2048
 """Bytes of a body that a record keeps."""
 
 TIMEOUTS = (10.0, 60.0)
-"""Seconds for a connection, and for the next bytes of an answer; a whole answer has twice as long."""
+"""Seconds for a connection, and for the next bytes of an answer; a whole call has twice as long."""
+
+SLOWEST = 100_000
+"""Bytes per second that an upload may take more."""
 
 _TOKENS = re.compile(
     r"ya29\.[\w.-]+"  # access tokens
@@ -109,9 +114,13 @@ class Client:
         if credential.header:
             headers["Authorization"] = credential.header
         start = time.monotonic()
+        seconds = 2 * sum(self.timeouts) + len(options.get("files", {}).get("content", ("", b""))[1]) / SLOWEST
         try:
-            answer = self._session.request(
-                method, self.address(host) + path, headers=headers, allow_redirects=False, **options
+            answer = _within(
+                seconds,
+                lambda: self._session.request(
+                    method, self.address(host) + path, headers=headers, allow_redirects=False, **options
+                ),
             )
         except requests.RequestException as error:
             raise NotObserved(f"{host} gives no answer to {method}: {_reason(error)}") from error
@@ -185,6 +194,30 @@ class Refused(NotObserved):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _within(seconds: float, call: Callable[[], requests.Response]) -> requests.Response:
+    """Return what a call returns, which a server can delay byte by byte.
+
+    Raises:
+        requests.Timeout: It takes longer. It then goes on in its thread, which does not keep the process alive.
+    """
+    ended: SimpleQueue[requests.Response | requests.RequestException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put(call())
+        except requests.RequestException as error:
+            ended.put(error)
+
+    threading.Thread(target=run, daemon=True, name="call").start()
+    try:
+        outcome = ended.get(timeout=seconds)
+    except Empty:
+        raise requests.Timeout("the answer is too slow") from None
+    if isinstance(outcome, requests.RequestException):
+        raise outcome
+    return outcome
 
 
 def as_object(answer: requests.Response) -> dict[str, Any]:

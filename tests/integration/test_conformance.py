@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def test_flipped_values_are_adopted(flipped: dict[tuple[str, Any], list[Record]]
         copy(tmp_path, TABLE, DEFAULTS)
         assert adopt(records, tmp_path)
         adopted = runpy.run_path(str(tmp_path / DEFAULTS))["Switches"]()
-        assert adopted == replace(Switches(), **{switch.replace("-", "_"): value})
+        assert asdict(adopted) == asdict(replace(Switches(), **{switch.replace("-", "_"): value}))
         rows = [line for line in (tmp_path / TABLE).read_text("utf-8").splitlines() if f"| `{switch}` (" in line]
         assert rows
         for row in rows:
@@ -215,7 +215,7 @@ def test_records_hold_no_token(flipped: dict[tuple[str, Any], list[Record]], lea
     for records in flipped.values():
         for each in records:
             assert each.date
-            assert each.value is None or each.request
+            assert each.request or each.value in {None, "never"}
             leaks.scan(each.id, each.line())
             assert len(each.body) <= 2048
     (redirect,) = (each for each in flipped["upload-status", 201] if each.switch == "redirect-length")
@@ -425,7 +425,7 @@ def running(emulator: Emulator, environment: dict[str, str]) -> Iterator[subproc
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
