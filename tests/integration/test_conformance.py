@@ -175,7 +175,10 @@ def test_emulators_record_is_not_adopted(lab: Lab, tmp_path: Path, capsys: pytes
         (Record("X9", "", "texts", "empty", "", "public", "2026-01-01").line(), "there is no such check"),
         (Record("B1.root", "", "root-index", "x) | `y`", "", "public", "2026-01-01").line(), "cannot be x) | `y`"),
         (Record("C1.upload", "", "upload-status", 302, "", "project", "2026-01-01").line(), "cannot be 302"),
-        (Record("C1.upload", "", "upload-status", True, "", "project", "2026-01-01").line(), "cannot be true"),
+        (
+            Record("C1.upload", "", "upload-status", value=True, why="", target="project", date="2026-01-01").line(),
+            "cannot be true",
+        ),
         (Record("C1.upload", "", "upload-status", 201, "", "project", "today | x").line(), "is no record"),
     ],
 )
@@ -443,7 +446,7 @@ def owners(emulator: Emulator, tmp_path: Path, clean_env: dict[str, str], stand_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("when", ["while it builds", "while it measures"])
 def test_interrupted_run_removes_what_it_made(
-    when: str, number: signal.Signals, emulator: Emulator, lab: Lab, owners: dict[str, str]
+    when: str, number: signal.Signals, emulator: Emulator, owners: dict[str, str]
 ) -> None:
     before = resources(emulator)
     with running(emulator, owners) as process:
@@ -459,7 +462,7 @@ def test_interrupted_run_removes_what_it_made(
 
 
 def test_next_run_removes_what_a_killed_one_left(
-    emulator: Emulator, lab: Lab, tmp_path: Path, clean_env: dict[str, str], capsys: pytest.CaptureFixture[str]
+    emulator: Emulator, tmp_path: Path, clean_env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = require()
     environment = {**settings(emulator.exports(), emulator.access_token(OWNER), tmp_path), **clean_env}
