@@ -1,11 +1,16 @@
+import base64
+import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jwt
 import pytest
 
-from emulated import PUBLISHER, Local
+from emulated import CLOUD_PLATFORM, PUBLISHER, Local
 from gar_emulator import World
+from gar_emulator.tokens import oauth
 from gar_emulator.world.iam import Binding
 
 HOST = "iam.googleapis.com"
@@ -56,3 +61,21 @@ def test_other_callers_see_nothing(local: Local) -> None:
     assert local.api("GET", HOST, f"{ACCOUNTS}/{PUBLISHER}", local.token()).status_code == 403
     assert local.api("GET", HOST, f"{ACCOUNTS}/none@x.iam.gserviceaccount.com", local.token(OWNER)).status_code == 403
     assert local.api("POST", HOST, ACCOUNTS, local.token(), json={"accountId": "made-here"}).status_code == 403
+
+
+def test_created_key_gives_a_token(start: Callable[..., Local], default: World) -> None:
+    local = start(
+        replace(default, bindings=(*default.bindings, Binding(OWNER, "roles/owner", "projects/demo-project")))
+    )
+    call(local, "POST", ACCOUNTS, json={"accountId": "made-here"})
+    made = call(local, "POST", f"{ACCOUNTS}/{MADE}/keys")
+    content = json.loads(base64.b64decode(made["privateKeyData"]))
+    assert (content["client_email"], content["type"]) == (MADE, "service_account")
+    assert oauth.check(local.emulator.cloud, assertion(content))[0] == MADE
+    assert local.api("POST", HOST, f"{ACCOUNTS}/{MADE}/keys", local.token()).status_code == 403
+
+
+def assertion(key: dict[str, str]) -> str:
+    now = int(time.time())
+    claims = {"iss": MADE, "aud": key["token_uri"], "scope": CLOUD_PLATFORM, "iat": now, "exp": now + 60}
+    return jwt.encode(claims, key["private_key"], "RS256", headers={"kid": key["private_key_id"]})

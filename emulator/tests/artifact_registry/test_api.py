@@ -52,6 +52,17 @@ def test_repository(local: Local, wheels: list[Path]) -> None:
     assert body["sizeBytes"] == str(sum(wheel.stat().st_size for wheel in wheels))
 
 
+@pytest.mark.usefixtures("wheels")
+def test_admin_deletes_a_repository_with_its_files_and_policy(local: Local) -> None:
+    assert _call(local, "DELETE", PYTHON).status_code == 403
+    _finished(local, _call(local, "DELETE", PYTHON, ADMIN))
+    assert _call(local, "GET", PYTHON, ADMIN).status_code == 404
+    body = {"format": "PYTHON"}
+    _finished(local, _call(local, "POST", f"{PARENT}/repositories?repositoryId=python", ADMIN, json=body))
+    assert _call(local, "GET", f"{PYTHON}/files", ADMIN).json() == {}
+    assert _call(local, "GET", PYTHON).status_code == 403
+
+
 def test_admin_creates_a_repository_that_survives_a_restart(local: Local, start: Callable[..., Local]) -> None:
     path = f"{PARENT}/repositories?repositoryId=new"
     body = {"format": "PYTHON", "description": "made here"}

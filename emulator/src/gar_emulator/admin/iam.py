@@ -3,6 +3,8 @@
 https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts
 """
 
+import base64
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -14,7 +16,7 @@ from starlette.routing import Route
 from gar_emulator.admin import policies, pools
 from gar_emulator.cloud.cloud import Cloud, steady_id
 from gar_emulator.cloud.refusals import api, json_body
-from gar_emulator.world.world import Account
+from gar_emulator.world.world import Account, Key
 
 HOST = "iam.googleapis.com"
 _NAME = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
@@ -28,6 +30,7 @@ def routes(cloud: Cloud) -> list[Route]:
         *policies.routes(cloud, one, "iam.serviceAccounts", accounts.of_policy),
         Route(parent, accounts.listing),
         Route(parent, accounts.create, methods=["POST"]),
+        Route(f"{one}/keys", accounts.create_key, methods=["POST"]),
         Route(f"{one}:enable", accounts.enable, methods=["POST"]),
         Route(f"{one}:disable", accounts.disable, methods=["POST"]),
         Route(one, accounts.get),
@@ -74,6 +77,20 @@ class Accounts:
     async def delete(self, request: Request) -> Response:
         self._cloud.put(replace(self._find(request, "iam.serviceAccounts.delete"), deleted=True))
         return JSONResponse({})
+
+    async def create_key(self, request: Request) -> Response:
+        """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/create"""
+        account = self._find(request, "iam.serviceAccountKeys.create")
+        content = self._cloud.keys.account_key(account.email)
+        self._cloud.put(Key(account.email))
+        return JSONResponse(
+            {
+                "name": f"{account.resource}/keys/{content['private_key_id']}",
+                "privateKeyType": "TYPE_GOOGLE_CREDENTIALS_FILE",
+                "privateKeyData": base64.b64encode(json.dumps(content, indent=2).encode()).decode(),
+                "keyAlgorithm": "KEY_ALG_RSA_2048",
+            }
+        )
 
     def of_policy(self, request: Request, permission: str) -> str:
         return self._find(request, permission).resource

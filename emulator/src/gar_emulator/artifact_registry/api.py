@@ -43,6 +43,7 @@ def routes(cloud: Cloud) -> list[Route]:
         Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
         *policies.routes(cloud, one, "artifactregistry.repositories", service.of_policy, read="GET"),
         Route(one, service.get_repository),
+        Route(one, service.delete_repository, methods=["DELETE"]),
         *attachments.routes(cloud, one, permitted=service.permitted, operations=operations),
         Route(f"{one}/files", service.list_files),
         Route(f"{one}/files/{{file:path}}:download", service.download_file),
@@ -121,6 +122,10 @@ class ArtifactRegistry:
             self._creating.remove(created.resource)
 
         return self._operations.start(request, {"@type": f"{TYPE}.Repository", **self._described(created)}, create)
+
+    async def delete_repository(self, request: Request) -> Response:
+        repository = self.permitted(request, "repositories.delete")
+        return self._operations.start(request, EMPTY, lambda: self._cloud.delete(repository))
 
     async def test_permissions(self, request: Request) -> Response:
         who = self._cloud.authenticate(request)

@@ -1,4 +1,4 @@
-"""Changes of the world while the emulator runs: services, pools, providers, accounts and policies.
+"""Changes of the world while the emulator runs: services, pools, providers, accounts, keys and policies.
 
 They survive a restart, and take precedence over the world file.
 """
@@ -13,11 +13,17 @@ from typing import Any
 from gar_emulator.cloud.data_folder import reading
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.toml_records import record
-from gar_emulator.world.world import Account, Pool, Project, Provider, World
+from gar_emulator.world.world import Account, Key, Pool, Project, Provider, World
 
-Item = Project | Pool | Provider | Account
+Item = Project | Pool | Provider | Account | Key
 
-KINDS: Mapping[str, type[Item]] = {"projects": Project, "pools": Pool, "providers": Provider, "accounts": Account}
+KINDS: Mapping[str, type[Item]] = {
+    "projects": Project,
+    "pools": Pool,
+    "providers": Provider,
+    "accounts": Account,
+    "keys": Key,
+}
 READER = "roles/artifactregistry.reader"
 
 

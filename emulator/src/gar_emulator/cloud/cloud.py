@@ -19,7 +19,7 @@ from gar_emulator.cloud.package_store import PackageStore
 from gar_emulator.cloud.refusals import api, disabled, insufficient_scopes, user_project_denied
 from gar_emulator.world.iam import Binding, allowed, in_scope
 from gar_emulator.world.switches import Switches
-from gar_emulator.world.world import Account, Pool, Project, Provider, Repository, World
+from gar_emulator.world.world import Account, Key, Pool, Project, Provider, Repository, World
 
 EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
@@ -76,7 +76,7 @@ class Cloud:
         """Change switches while the emulator runs."""
         self.world = replace(self.world, switches=replace(self.world.switches, **changes))  # type: ignore[arg-type] # checked by the dataclass
 
-    def put(self, item: Project | Pool | Provider | Account) -> None:
+    def put(self, item: Project | Pool | Provider | Account | Key) -> None:
         """Add an item to the world, or replace the one with its resource name."""
         self.world = self._changes.put(self.world, item)
 
@@ -114,6 +114,13 @@ class Cloud:
     def create(self, repository: Repository) -> None:
         self.store.create(repository)
         self._created[repository.resource] = self.true_clock()
+
+    def delete(self, repository: Repository) -> None:
+        """Delete a repository with its files and its policy. A restart brings back one that the world file declares."""
+        others = tuple(item for item in self.world.repositories if item.resource != repository.resource)
+        self.world = replace(self.world, repositories=others)
+        self.set_policy(repository.resource, [])
+        self.store.delete(repository)
 
     def is_visible(self, repository: Repository) -> bool:
         """Return whether the Python host knows a repository yet: a new one takes some time."""

@@ -106,6 +106,14 @@ class PackageStore:
             record.replace(folder / "repository.json")
             self.repositories[repository.resource] = repository
 
+    def delete(self, repository: Repository) -> None:
+        """Delete a repository and its files."""
+        for stored in self.files(repository):
+            self.remove(repository, stored)
+        with self._lock:
+            self.repositories.pop(repository.resource, None)
+            (self._place(repository) / "repository.json").unlink(missing_ok=True)
+
     def files(self, repository: Repository, package: str | None = None) -> list[StoredFile]:
         """Return the files of a repository, or of one of its packages."""
         with self._lock:

@@ -54,9 +54,10 @@ _POOLS = _POOLS_READ | frozenset(
 )
 _ACCOUNTS_READ = _all("iam.serviceAccounts", "get", "list")
 _ACCOUNTS = _ACCOUNTS_READ | _all("iam.serviceAccounts", "create", "delete", "disable", "enable", "update")
+_KEYS = frozenset({"iam.serviceAccountKeys.create"})
 _ACCOUNTS_POLICY = _all("iam.serviceAccounts", *_POLICY)
 _VIEWER = _READ | _PROJECT | _SERVICES_READ | _POOLS_READ | _ACCOUNTS_READ
-_EDITOR = _VIEWER | _ADMIN | _SERVICES | _ACCOUNTS
+_EDITOR = _VIEWER | _ADMIN | _SERVICES | _ACCOUNTS | _KEYS
 
 #: The permissions that the emulator checks: https://cloud.google.com/iam/docs/roles-permissions
 ROLES: dict[str, frozenset[str]] = {
@@ -70,6 +71,7 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/editor": _EDITOR,
     "roles/owner": _EDITOR | _ADMIN_POLICY | _PROJECT_POLICY | _POOLS | _ACCOUNTS_POLICY,
     "roles/iam.serviceAccountAdmin": _ACCOUNTS | _ACCOUNTS_POLICY | _PROJECT,
+    "roles/iam.serviceAccountKeyAdmin": _KEYS | _PROJECT,
     "roles/iam.serviceAccountTokenCreator": _IMPERSONATE,
     "roles/iam.serviceAccountViewer": _ACCOUNTS_READ | {"iam.serviceAccounts.getIamPolicy"} | _PROJECT,
     "roles/iam.workloadIdentityPoolAdmin": _POOLS | _PROJECT,

@@ -122,6 +122,10 @@ class Key:
     account: str
     disabled: bool = False
 
+    @property
+    def resource(self) -> str:
+        return f"{Account(self.account).resource}/keys"
+
 
 @dataclass(frozen=True)
 class Ambient:

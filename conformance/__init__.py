@@ -1,0 +1,1 @@
+"""Measure the emulator and the real Artifact Registry with the same checks: `python -m conformance --help`."""
