@@ -20,6 +20,10 @@ _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
     "name (dependency confusion). Pin hashes, or make a virtual repository the only index with `--only`."
 )
+_COPIED = (
+    "pip-compile copies this index with its secret into requirements.txt. If you use pip-tools, use `--keyring`, "
+    "`gar-publish run`, or `pip-compile --no-emit-index-url`."
+)
 _EXCLUDE_NEWER = (
     "{where} sets exclude-newer, so uv ignores files without an upload time, and Artifact Registry may give none. If "
     "uv finds no version, exempt each package: `exclude-newer-package = {{ PACKAGE = false }}` (uv 0.9.26 or newer)."
@@ -101,6 +105,8 @@ def pip(request: Request) -> Plan:
         warnings.append(f"pip does not use any more: {replaced}. Without `--only`, it uses them again.")
     if hidden := ", ".join(_hidden(path, request)):
         warnings.append(f"{path} hides other indexes: {hidden}. Add those that pip needs to `extra-index-url` there.")
+    if request.secret:
+        warnings.append(_COPIED)
     return Plan((_pip_edit(path, request),), _keyring_note(request, f"pip install keyring {_KEYRING}"), tuple(warnings))
 
 

@@ -55,6 +55,7 @@ def variables(
     only: bool,
     index_name: str | None,
     in_uv: Collection[str] | None,
+    has_netrc: bool,
     before: Mapping[str, str],
 ) -> Mapping[str, str]:
     """Return the variables with which pip, uv, Poetry and PDM find the repository. Other extra indexes of the job stay.
@@ -72,9 +73,10 @@ def variables(
         only: Whether it is the only index.
         index_name: The name of the index in projects of uv and Poetry; None for the default name.
         in_uv: The names of the index in projects of uv; None if none declares it.
+        has_netrc: Whether pip and uv find the token in a netrc. Then no URL has it, which pip-compile would write down.
         before: The environment variables so far.
     """
-    url = url_with_login(repository.index_url, Login(OAUTH_USER, token))
+    url = repository.index_url if has_netrc else url_with_login(repository.index_url, Login(OAUTH_USER, token))
     name = index_name or default_name(repository)
     pip, uv = (_others(before.get(variable, ""), url) for variable in _EXTRA_INDEXES)
     if only:

@@ -65,26 +65,19 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     ignore_signals()
     console.mask(token.value)
     in_uv = names_in_uv(settings.repository, context.workspace)
-    exported = dict(
-        variables(
+    files_of_job = _write_files(settings, token.value, environment)
+    exported = {
+        **variables(
             settings.repository,
             token.value,
             only=settings.only,
             index_name=settings.index_name,
             in_uv=in_uv,
+            has_netrc="NETRC" in files_of_job,
             before=environment,
-        )
-    )
-    # If the folder is not a mount (act, old runners), a file would vanish with this container.
-    if os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
-        for state, variable, text in (
-            ("pip_conf", "GAR_PIP_CONF", pip_configuration(settings.repository, token.value, only=settings.only)),
-            ("netrc", "NETRC", _netrc(settings, token.value, environment)),
-        ):
-            path = Path(folder, f"gar-{secrets.token_hex(8)}.{state}")
-            core.save_state(state, str(path))
-            write_secret(path, text)
-            exported[variable] = str(Path(sys.argv[1]) / path.name)
+        ),
+        **files_of_job,
+    }
     for name, value in exported.items():
         core.export_variable(name, value)
     expires = rfc3339(token.expires_at)
@@ -104,6 +97,23 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
             "a virtual repository."
         )
     return 0
+
+
+def _write_files(settings: SetupSettings, token: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Write the files with the token, and return the variables that name them; none where later steps see no file."""
+    # If the folder is not a mount (act, old runners), a file would vanish with this container.
+    if not os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
+        return {}
+    exported = {}
+    for state, variable, text in (
+        ("pip_conf", "GAR_PIP_CONF", pip_configuration(settings.repository, token, only=settings.only)),
+        ("netrc", "NETRC", _netrc(settings, token, environment)),
+    ):
+        path = Path(folder, f"gar-{secrets.token_hex(8)}.{state}")
+        core.save_state(state, str(path))
+        write_secret(path, text)
+        exported[variable] = str(Path(sys.argv[1]) / path.name)
+    return exported
 
 
 def _netrc(settings: SetupSettings, token: str, environment: Mapping[str, str]) -> str:

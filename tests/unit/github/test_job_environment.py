@@ -21,7 +21,7 @@ URL = f"https://oauth2accesstoken:ya29.x@{INDEX}"
 
 
 def test_each_tool_has_its_variables() -> None:
-    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, before={}) == {
+    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before={}) == {
         "PIP_EXTRA_INDEX_URL": URL,
         "UV_INDEX": URL,
         "UV_INDEX_GAR_DEMO_PROJECT_PYTHON_USERNAME": "oauth2accesstoken",
@@ -33,7 +33,7 @@ def test_each_tool_has_its_variables() -> None:
 
 
 def test_the_only_index_replaces_pypi() -> None:
-    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", in_uv=None, before={})
+    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", in_uv=None, has_netrc=False, before={})
     assert exported["PIP_INDEX_URL"] == exported["UV_DEFAULT_INDEX"] == URL
     assert exported["PDM_PYPI_URL"] == f"https://{INDEX}"
     assert not exported.keys() & {"PIP_EXTRA_INDEX_URL", "UV_INDEX"}
@@ -48,19 +48,24 @@ def test_other_extra_indexes_of_the_job_stay() -> None:
         "PIP_EXTRA_INDEX_URL": f"{URL.replace('ya29.x', 'ya29.old')} {other}",
         "UV_INDEX": f"torch={other} gar={URL.removesuffix('/')}",
     }
-    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, before=before)
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{other} {URL}"
     assert exported["UV_INDEX"] == f"{URL} torch={other}"
     assert "UV_EXTRA_INDEX_URL" not in exported
     before["UV_EXTRA_INDEX_URL"] = other
-    alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, in_uv=None, before=before)
+    alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert {alone[name] for name in before} == {""}
 
 
 def test_an_entry_that_is_not_a_url_stays_unchanged() -> None:
     before = {"PIP_EXTRA_INDEX_URL": "https://me:pa[ss@index.example.com/"}
-    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, before=before)
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{before['PIP_EXTRA_INDEX_URL']} {URL}"
+
+
+def test_no_url_has_the_token_that_a_netrc_has() -> None:
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=True, before={})
+    assert exported["PIP_EXTRA_INDEX_URL"] == exported["UV_INDEX"] == f"https://{INDEX}"
 
 
 def test_an_explicit_index_of_uv_stays_explicit(tmp_path: Path) -> None:
@@ -74,10 +79,14 @@ def test_an_explicit_index_of_uv_stays_explicit(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "pyproject.toml").write_text(text)
     assert names_in_uv(REPOSITORY, tmp_path) == {"my.gar"}
-    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv={"my.gar"}, before={})
+    exported = variables(
+        REPOSITORY, "ya29.x", only=False, index_name=None, in_uv={"my.gar"}, has_netrc=False, before={}
+    )
     assert "UV_INDEX" not in exported
     assert exported["UV_INDEX_MY_GAR_PASSWORD"] == exported["UV_INDEX_GAR_DEMO_PROJECT_PYTHON_PASSWORD"] == "ya29.x"
-    assert "UV_INDEX" not in variables(REPOSITORY, "t", only=False, index_name="x", in_uv=None, before={})
+    assert "UV_INDEX" not in variables(
+        REPOSITORY, "t", only=False, index_name="x", in_uv=None, has_netrc=False, before={}
+    )
 
 
 @pytest.mark.parametrize(

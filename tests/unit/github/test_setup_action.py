@@ -42,7 +42,9 @@ def token(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def exported(**options: Any) -> Mapping[str, str]:
     return variables(
-        REPOSITORY, "ya29.reader", **{"only": False, "index_name": None, "in_uv": None, "before": {}} | options
+        REPOSITORY,
+        "ya29.reader",
+        **{"only": False, "index_name": None, "in_uv": None, "has_netrc": False, "before": {}} | options,
     )
 
 
@@ -98,7 +100,7 @@ def test_files_with_the_token_where_the_temporary_folder_is_a_mount(
         "machine example.com login me password x\n"
     )
     files = {"GAR_PIP_CONF": f"/home/runner/_temp/{pip.name}", "NETRC": f"/home/runner/_temp/{netrc.name}"}
-    assert runner.written("GITHUB_ENV") == {**exported(), **files}
+    assert runner.written("GITHUB_ENV") == {**exported(has_netrc=True), **files}
     os.environ |= {f"STATE_{name}": value for name, value in runner.written("GITHUB_STATE").items()}
     assert post() == 0
     assert not pip.exists()
