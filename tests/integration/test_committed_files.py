@@ -20,6 +20,8 @@ PIPFILE = '[[source]]\nname = "gar"\nurl = "{url}"\nverify_ssl = true\n[packages
 @pytest.fixture
 def tool(laptop: Laptop, tmp_path: Path, session_env: Mapping[str, str], request: pytest.FixtureRequest) -> Path:
     """Install a tool from PyPI, and return its program."""
+    package: str
+    program: str
     package, program = request.param
     tools = Laptop(laptop.home, laptop.project, {**session_env, "PATH": laptop.environment["PATH"]}, laptop.registry)
     tools.run("uv", "venv", "--python", sys.executable, tmp_path / "tool")
