@@ -29,18 +29,19 @@ def _set_up(runner: Runner, production: Production, leaks: Leaks) -> Step:
     return step
 
 
-def test_only_the_owner_can_read_the_file_and_it_is_removed_after_the_job(
+def test_only_the_owner_can_read_the_files_and_they_are_removed_after_the_job(
     runner: Runner, production: Production, leaks: Leaks
 ) -> None:
     step = _set_up(runner, production, leaks)
     exported = read_file_command(step.files["ENV"])
-    (file,) = runner.temp.iterdir()
-    assert exported["GAR_PIP_CONF"] == f"{HOST_TEMP}/{file.name}"
-    about = file.lstat()
-    assert (stat.filemode(about.st_mode), about.st_uid) == ("-rw-------", OWNER)
-    assert file.read_text() == (
-        f"[global]\nextra-index-url = https://oauth2accesstoken:{exported['GAR_TOKEN']}@{INDEX}\n"
-    )
+    netrc, pip = sorted(runner.temp.iterdir(), key=lambda file: file.suffix)
+    assert exported["GAR_PIP_CONF"] == f"{HOST_TEMP}/{pip.name}"
+    assert exported["NETRC"] == f"{HOST_TEMP}/{netrc.name}"
+    for about in (netrc.lstat(), pip.lstat()):
+        assert (stat.filemode(about.st_mode), about.st_uid) == ("-rw-------", OWNER)
+    token = exported["GAR_TOKEN"]
+    assert pip.read_text() == f"[global]\nextra-index-url = https://oauth2accesstoken:{token}@{INDEX}\n"
+    assert netrc.read_text() == f"machine {INDEX.partition('/')[0]} login oauth2accesstoken password {token}\n"
 
     post = runner.run(INPUTS, production.emulator.job(), leaks, action=SETUP, after=step)
     assert post.exit_code == 0, post.log
@@ -55,9 +56,11 @@ def test_after_a_failure_there_is_nothing_to_remove(runner: Runner, production: 
     assert runner.run(INPUTS, {}, leaks, action=SETUP, after=step).exit_code == 0
 
 
-def test_all_outputs_except_the_secret_can_be_job_outputs(runner: Runner, production: Production, leaks: Leaks) -> None:
+def test_all_outputs_except_the_secrets_can_be_job_outputs(
+    runner: Runner, production: Production, leaks: Leaks
+) -> None:
     step = _set_up(runner, production, leaks)
-    assert step.dropped == {"extra-index-url"}
+    assert step.dropped == {"extra-index-url", "token"}
     assert step.outputs["index-url"] == f"https://{INDEX}"
     left = datetime.fromisoformat(step.outputs["token-expires-at"]) - datetime.now(UTC)
     assert 200 < left.total_seconds() <= 300

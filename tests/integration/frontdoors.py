@@ -13,7 +13,7 @@ from gar_emulator import Emulator
 from gar_emulator.server.app import Seen
 from gar_publish.settings.settings import INPUTS, SETUP_INPUTS
 from tests.conftest import ROOT
-from tests.runner import read_file_command
+from tests.runner import HOST_TEMP, read_file_command
 
 REPOSITORY = "us-central1/demo-project/python"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
@@ -91,21 +91,23 @@ class Doors:
     def action(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
         """Run the action as the runner does, with every input that action.yml declares."""
         return self._step(
-            ROOT / "entrypoint.py", {**{each.name: each.default for each in INPUTS}, **inputs}, variables or {}
+            [ROOT / "entrypoint.py", "action", HOST_TEMP],
+            {**{each.name: each.default for each in INPUTS}, **inputs},
+            variables or {},
         )
 
     def setup(self, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Step:
         """Run setup/action.yml as the runner does, and read the variables that it exports through GITHUB_ENV."""
         given = {**{each.name: each.default for each in SETUP_INPUTS}, **inputs}
-        return self._step(ROOT / "setup" / "main.py", given, variables or {})
+        return self._step([ROOT / "setup" / "main.py", HOST_TEMP], given, variables or {})
 
-    def _step(self, start: Path, inputs: Mapping[str, str], variables: Mapping[str, str]) -> Step:
+    def _step(self, start: Sequence[str | Path], inputs: Mapping[str, str], variables: Mapping[str, str]) -> Step:
         names = ("OUTPUT", "STEP_SUMMARY", "ENV", "STATE")
         files = {name: self.folder.parent / f"runner-{name.lower()}" for name in names}
         for file in files.values():
             file.write_text("")
         done = self._run(
-            [start],
+            start,
             None,
             {
                 "GITHUB_ACTIONS": "true",

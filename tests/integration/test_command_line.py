@@ -85,13 +85,14 @@ class TestAction:
 
     def test_inputs(self) -> None:
         declared = {name: about.get("default", "") for name, about in ACTION["inputs"].items()}
+        declared.pop("runner-temp")
         assert declared == {each.name: each.default for each in INPUTS}
         assert [name for name, about in ACTION["inputs"].items() if about.get("required")] == ["repository"]
         assert all(about["description"] for about in ACTION["inputs"].values())
 
     def test_outputs_are_those_of_the_contract(self) -> None:
         assert list(ACTION["outputs"]) == [
-            *("extra-index-url", "index-url", "requirements", "requirements-hashed", "packages"),
+            *("extra-index-url", "index-url", "requirements", "requirements-hashed", "lock", "packages"),
             *("name", "version", "published", "token-expires-at", "sboms", "provenance"),
         ]
 

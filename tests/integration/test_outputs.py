@@ -173,6 +173,7 @@ class TestOutputs:
             "index-url": index,
             "requirements": "hello==1.0",
             "requirements-hashed": f"hello==1.0 --hash=sha256:{sha256}",
+            "lock": "",
             "name": "hello",
             "version": "1.0",
             "published": "true",
@@ -209,7 +210,7 @@ class TestOutputs:
         assert done.out == ""
         report = json.loads((hello.folder / "report.json").read_text())
         assert list(report) == [
-            *("index-url", "requirements", "requirements-hashed", "packages", "name", "version", "published"),
+            *("index-url", "requirements", "requirements-hashed", "lock", "packages", "name", "version", "published"),
             *("token-expires-at", "sboms", "provenance", "repository", "dry-run", "verified", "evidence"),
         ]
         assert report["repository"] == REPOSITORY

@@ -90,10 +90,9 @@ def test_requirements_expand_the_token(doors: Doors) -> None:
 
 
 @pytest.mark.usefixtures("wheel")
-@pytest.mark.parametrize("name", ["", "private"], ids=["default name", "other name"])
-def test_a_uv_project_syncs_from_its_explicit_index(name: str, doors: Doors) -> None:
-    step = _set_up(doors, {**FEDERATION, "index-name": name})
-    called = name or "gar-demo-project-python"
+@pytest.mark.parametrize("name", ["", "private"], ids=["found", "given"])
+def test_a_uv_project_syncs_from_its_explicit_index(name: str, doors: Doors, emulator: Emulator) -> None:
+    """A name that the project does not list still comes from elsewhere alone."""
     (doors.folder / "pyproject.toml").write_text(
         f"""[project]
 name = "service"
@@ -101,16 +100,21 @@ version = "1"
 requires-python = ">=3.11"
 dependencies = ["greetings"]
 [tool.uv.sources]
-greetings = {{ index = "{called}" }}
+greetings = {{ index = "private" }}
 [[tool.uv.index]]
-name = "{called}"
-url = "{step.outputs["index-url"]}"
+name = "private"
+url = "{emulator.address("us-central1-python.pkg.dev")}/demo-project/python/simple/"
 explicit = true
 """
     )
+    step = _set_up(doors, {**FEDERATION, "index-name": name})
     for command in (["lock"], ["sync", "--locked"]):
         output = _run(doors, step, "uv", *command, "--python", sys.executable)
         assert output.startswith("0"), output
+    pyproject = doors.folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("greetings = { index", "other = { index"))
+    output = _run(doors, step, "uv", "lock", "--python", sys.executable, UV_DEFAULT_INDEX="file:///")
+    assert "greetings was not found" in output
 
 
 @pytest.mark.usefixtures("wheel")
@@ -146,6 +150,21 @@ priority = "explicit"
     assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
 
 
+@pytest.mark.usefixtures("wheel")
+@pytest.mark.parametrize("only", ["true", "false"])
+def test_a_pdm_project_installs(only: str, doors: Doors) -> None:
+    """From the only index, or from a source with the variable in its URL."""
+    step = _set_up(doors, {**FEDERATION, "only": only})
+    url = step.outputs["index-url"].replace("://", "://oauth2accesstoken:${GAR_TOKEN}@")
+    source = f'[[tool.pdm.source]]\nname = "gar"\nurl = "{url}"\n' if only == "false" else ""
+    project = '[project]\nname = "service"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["greetings"]\n'
+    (doors.folder / "pyproject.toml").write_text(project + source)
+    output = _run(doors, step, "pdm", "install", "--no-self", PDM_CHECK_UPDATE="false", PYTHONWARNINGS="")
+    assert output.startswith("0"), output
+    assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
+    assert step.exported["GAR_TOKEN"] not in (doors.folder / "pdm.lock").read_text()
+
+
 def test_its_token_cannot_upload(doors: Doors, emulator: Emulator) -> None:
     key = json.dumps(emulator.key(PUBLISHER))
     for inputs in (FEDERATION, {"repository": REPOSITORY, "credentials-json": key}):
@@ -166,8 +185,8 @@ def test_masks_come_first_and_one_line_lists_the_variables(doors: Doors) -> None
     assert all(name in line for name in step.exported)
     masker = Masker(step.log)
     changed = {name for name, value in step.outputs.items() if masker.mask(value) != value}
-    assert changed == {"extra-index-url"}
-    assert step.outputs.keys() == {"extra-index-url", "index-url", "token-expires-at"}
+    assert changed == {"extra-index-url", "token"}
+    assert step.outputs.keys() == {"extra-index-url", "index-url", "token", "token-expires-at"}
 
 
 def test_the_index_url_of_another_job_names_the_repository(doors: Doors) -> None:

@@ -2,14 +2,16 @@
 
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
 
 from gar_publish.configure import places
 from gar_publish.configure.files import Malformed, loaded, parsed, read
 from gar_publish.configure.places import Machine
 from gar_publish.settings.index_url import same_index
+
+UV_FILES = ("pyproject.toml", "uv.toml")
+"""The files in which a project may have settings of uv."""
 
 _UV_NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 
@@ -29,12 +31,25 @@ def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapp
         BadInput: A settings file cannot be read or parsed.
     """
     given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*_others(_pip_indexes(machine), url), url])}
-    above = (folder, *folder.parents)
-    declared = [loaded(each / "pyproject.toml").get("tool", {}).get("uv", {}) for each in above]
-    declared += [loaded(file) for file in (*(each / "uv.toml" for each in above), Path(places.uv_file(machine)))]
-    if not any(_has(each.get("index", []), url) for each in declared):
+    files = [each / name for each in (folder, *folder.parents) for name in UV_FILES]
+    if uv_names(url, [*files, Path(places.uv_file(machine))]) is None:
         given["UV_INDEX"] = " ".join([url, *_others(machine.environment.get("UV_INDEX", "").split(), url)])
     return given
+
+
+def uv_names(url: str, files: Iterable[Path]) -> set[str] | None:
+    """Return the names of an index in settings of uv; None if none of the files has the index.
+
+    Raises:
+        BadInput: A file cannot be read or parsed.
+    """
+    found = [
+        each
+        for file in files
+        for each in _uv_settings(file).get("index", [])
+        if same_index(str(each.get("url", "")), url)
+    ]
+    return {str(each["name"]) for each in found if "name" in each} if found else None
 
 
 def _others(indexes: list[str], url: str) -> list[str]:
@@ -61,5 +76,8 @@ def _extra_indexes(text: str) -> list[str]:
     return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
 
 
-def _has(indexes: list[dict[str, Any]], url: str) -> bool:
-    return any(same_index(str(each.get("url", "")), url) for each in indexes)
+def _uv_settings(file: Path) -> Mapping[str, list[Mapping[str, object]]]:
+    settings = loaded(file)
+    if file.name == "pyproject.toml":
+        settings = settings.get("tool", {}).get("uv", {})
+    return settings

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from gar_publish.configure import ini, netrc, places, toml
 from gar_publish.configure.files import Edit, loaded, parsed, read
@@ -18,6 +19,18 @@ from gar_publish.settings.repository import Repository
 _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
     "name (dependency confusion). Pin hashes, or make a virtual repository the only index with `--only`."
+)
+_COPIED = (
+    "pip-compile copies this index with its secret into requirements.txt. If you use pip-tools, use `--keyring`, "
+    "`gar-publish run`, or `pip-compile --no-emit-index-url`."
+)
+_EXCLUDE_NEWER = (
+    "{where} sets exclude-newer, so uv ignores files without an upload time, and Artifact Registry may give none. If "
+    "uv finds no version, exempt each package: `exclude-newer-package = {{ PACKAGE = false }}` (uv 0.9.26 or newer)."
+)
+_ONE_LOGIN = (
+    "uv may download files from all indexes on {host} with one stored login: {others}, too. If they need different "
+    "logins, set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD for each index."
 )
 _TOOL_UV = ("tool", "uv")
 _KEYRING = "keyrings.google-artifactregistry-auth"
@@ -92,6 +105,8 @@ def pip(request: Request) -> Plan:
         warnings.append(f"pip does not use any more: {replaced}. Without `--only`, it uses them again.")
     if hidden := ", ".join(_hidden(path, request)):
         warnings.append(f"{path} hides other indexes: {hidden}. Add those that pip needs to `extra-index-url` there.")
+    if request.secret:
+        warnings.append(_COPIED)
     return Plan((_pip_edit(path, request),), _keyring_note(request, f"pip install keyring {_KEYRING}"), tuple(warnings))
 
 
@@ -128,7 +143,11 @@ def netrc_file(request: Request) -> Plan:
         )
     path = Path(places.netrc_file(request.machine))
     edit = Edit(path, partial(netrc.with_login, host=request.repository.host, login=request.login), secret=True)
-    return Plan((edit,), (f"The index for pip, uv, Poetry and PDM, without a login: {request.index}",))
+    notes = (
+        f"The index for pip, uv, Poetry and PDM, without a login: {request.index}",
+        f"This is the only login for {request.repository.host}: its other repositories are read with it, too.",
+    )
+    return Plan((edit,), notes)
 
 
 def uv(request: Request) -> Plan:
@@ -156,8 +175,38 @@ def uv(request: Request) -> Plan:
     notes = (f"Name the packages that come from it in pyproject.toml:\n{names}",) if explicit else ()
     # With the new settings, uv would call the keyring, which is not installed yet.
     keyring = _keyring_note(request, f"uv --no-config tool install keyring --with {_KEYRING}")
-    warnings = indexes.warnings(name, only=request.only, new_is_explicit=explicit)
+    if request.secret:
+        notes = (*notes, "uv 0.8.15 or newer has this login. For an older uv, also run `gar-publish configure netrc`.")
+    warnings = (
+        *indexes.warnings(name, only=request.only, new_is_explicit=explicit),
+        *_left_out_by_uv(request, settings, keys),
+        *_others_of_host(request, indexes),
+    )
     return Plan(tuple(edits), (*notes, *keyring), warnings, in_uv=True)
+
+
+def _left_out_by_uv(request: Request, settings: Path, keys: tuple[str, ...]) -> Iterator[str]:
+    """Yield a warning of the setting that makes uv ignore files without an upload time."""
+    if request.repository.resource is None:
+        return
+    where = "UV_EXCLUDE_NEWER" if request.machine.named("UV_EXCLUDE_NEWER") else ""
+    own = Path(places.uv_file(request.machine))
+    for file, table in ((settings, keys), (own, ())):
+        found = loaded(file)
+        for key in table:
+            found = found.get(key, {})
+        where = where or (str(file) if "exclude-newer" in found else "")
+    if where:
+        yield _EXCLUDE_NEWER.format(where=where)
+
+
+def _others_of_host(request: Request, indexes: Indexes) -> Iterator[str]:
+    """Yield a warning of indexes that uv reads with the stored login of this one."""
+    host = request.repository.host
+    urls = (url_without_login(str(each.get("url", ""))) for each in indexes.listed)
+    others = [url for url in urls if urlsplit(url).hostname == host and not same_index(url, request.index)]
+    if request.secret and others:
+        yield _ONE_LOGIN.format(host=host, others=", ".join(others))
 
 
 def _uv_settings(request: Request) -> tuple[Path, tuple[str, ...]]:

@@ -1,7 +1,9 @@
 """The action: inputs from `INPUT_*`; outputs, annotations and the step summary for the runner."""
 
 import os
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,7 @@ def main() -> int:
 def _hand_out(outcome: "Report | Failure", environment: Mapping[str, str], console: RunnerConsole) -> None:
     if isinstance(outcome, Failure):
         return
+    outcome = replace(outcome, lock=_on_the_host(outcome.lock, environment.get("RUNNER_TEMP", "")))
     console.info(render.as_text(outcome))
     if outcome.index_token:
         console.mask(outcome.index_token)
@@ -58,3 +61,10 @@ def _hand_out(outcome: "Report | Failure", environment: Mapping[str, str], conso
             core.set_output(name, value)
     else:
         console.warning("The outputs could not be set: the environment variable GITHUB_OUTPUT is not set to a file.")
+
+
+def _on_the_host(path: str, temporary: str) -> str:
+    """Return a path in the runner's temp folder as later steps know it: this container has that folder elsewhere."""
+    if not path or not temporary or not sys.argv[2:] or not Path(path).is_relative_to(temporary):
+        return path
+    return str(Path(sys.argv[2], Path(path).relative_to(temporary)))

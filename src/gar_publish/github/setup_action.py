@@ -3,24 +3,26 @@
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from actions_toolkit import core
 
 from gar_publish.auth.tokens import expiry_warning
+from gar_publish.configure import files, netrc
 from gar_publish.console import rfc3339
 from gar_publish.context import new_context
 from gar_publish.errors import BadInput
 from gar_publish.flow import mask_given
 from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
-from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
+from gar_publish.github.job_environment import names_in_uv, pip_configuration, read_only_token, variables
 from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.process import ignore_signals
-from gar_publish.settings.index_url import extra_index_option
+from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_option
 from gar_publish.settings.settings import SETUP_INPUTS, SetupSettings
 
-_STATE = "pip_conf"
+_STATES = ("pip_conf", "netrc")
 
 
 def main() -> int:
@@ -31,8 +33,8 @@ def main() -> int:
 
 
 def post() -> int:
-    """Remove the pip configuration file after the job, and return the exit code."""
-    return run_step(lambda _: _remove(core.get_state(_STATE)))
+    """Remove the files with the token after the job, and return the exit code."""
+    return run_step(lambda _: _remove(filter(None, map(core.get_state, _STATES))))
 
 
 def write_secret(path: Path, text: str) -> None:
@@ -64,24 +66,30 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     token = read_only_token(settings.repository, settings.credential, context)
     ignore_signals()
     console.mask(token.value)
-    exported = dict(
-        variables(
-            settings.repository, token.value, only=settings.only, index_name=settings.index_name, before=environment
-        )
-    )
-    # If the folder is not a mount (act, old runners), a file would vanish with this container.
-    if os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
-        path = Path(folder, f"gar-pip-{secrets.token_hex(8)}.conf")
-        core.save_state(_STATE, str(path))
-        write_secret(path, pip_configuration(settings.repository, token.value, only=settings.only))
-        exported["GAR_PIP_CONF"] = str(Path(sys.argv[1]) / path.name)
+    in_uv = names_in_uv(settings.repository, context.workspace)
+    files_of_job = _write_files(settings, token.value, environment)
+    exported = {
+        **variables(
+            settings.repository,
+            token.value,
+            only=settings.only,
+            index_name=settings.index_name,
+            in_uv=in_uv,
+            has_netrc="NETRC" in files_of_job,
+            before=environment,
+        ),
+        **files_of_job,
+    }
     for name, value in exported.items():
         core.export_variable(name, value)
     expires = rfc3339(token.expires_at)
     core.set_output("extra-index-url", extra_index_option(settings.repository.index_url, token.value))
     core.set_output("index-url", settings.repository.index_url)
+    core.set_output("token", token.value)
     core.set_output("token-expires-at", expires)
     console.info(f"Exported for this job{f', until {expires}' if expires else ''}: {', '.join(exported)}.")
+    if in_uv is not None and not settings.only:
+        console.info("A project declares the repository as an index of uv, so UV_INDEX is not set.")
     if warning := expiry_warning(token):
         console.warning(warning)
     if not settings.only:
@@ -93,7 +101,31 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     return 0
 
 
-def _remove(path: str) -> int:
-    if path:
+def _write_files(settings: SetupSettings, token: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Write the files with the token, and return the variables that name them; none where later steps see no file."""
+    # If the folder is not a mount (act, old runners), a file would vanish with this container.
+    if not os.path.ismount(folder := environment.get("RUNNER_TEMP", "")):
+        return {}
+    exported = {}
+    for state, variable, text in (
+        ("pip_conf", "GAR_PIP_CONF", pip_configuration(settings.repository, token, only=settings.only)),
+        ("netrc", "NETRC", _netrc(settings, token, environment)),
+    ):
+        path = Path(folder, f"gar-{secrets.token_hex(8)}.{state}")
+        core.save_state(state, str(path))
+        write_secret(path, text)
+        exported[variable] = str(Path(sys.argv[1]) / path.name)
+    return exported
+
+
+def _netrc(settings: SetupSettings, token: str, environment: Mapping[str, str]) -> str:
+    """Return the netrc of the job, which another step may have begun, with the login for the repository's host."""
+    before = Path(environment.get("NETRC") or os.devnull)
+    add = partial(netrc.with_login, host=settings.repository.host, login=Login(OAUTH_USER, token))
+    return files.parsed(before, add, files.read(before) if before.is_file() else "")
+
+
+def _remove(paths: Iterable[str]) -> int:
+    for path in paths:
         Path(path).unlink(missing_ok=True)
     return 0

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,14 +95,16 @@ class Publisher:
             Failure: The run failed before; nothing was uploaded.
         """
         token: Token | None = None
+        lock = ""
         try:
             stopped = self._deliver(packages) or self._make_evidence()
             if not stopped and not self._delivery.failed:
                 token, stopped = self._install_token()
+                lock = self._make_lock()
             self._context.settled()
         except KeyboardInterrupt as error:
             stopped = as_failure(error)
-        return self._report(token, stopped)
+        return replace(self._report(token, stopped), lock=lock)
 
     def _deliver(self, packages: Iterable[Package]) -> Failure | None:
         try:
@@ -163,6 +166,33 @@ class Publisher:
             return result(self._readers.submit(self._destination.access.install_token)), None
         except Exception as error:  # noqa: BLE001 - the files are published all the same
             return None, as_failure(error)
+
+    def _make_lock(self) -> str:
+        """Make the lock, and return its path. A failure is a warning, since the packages are published."""
+        settings = self._settings
+        pins = self._report(None, None).pins
+        if not settings.lock or settings.dry_run or not pins:
+            return ""
+        from gar_publish.publish import lock  # few runs need it
+
+        distributions = [each.distribution for each in self._delivery.end()]
+        requires_python = {
+            each.requires_python for each in distributions if isinstance(each, Distribution) and each.requires_python
+        }
+
+        def make() -> str:
+            token = self._destination.access.build_token()
+            environment = self._context.environment
+            text = lock.compile_lock(pins, requires_python, settings.repository, token, environment)
+            return lock.leave_lock(text, Path(self._scratch.name), self._context)
+
+        try:
+            return result(self._readers.submit(make))
+        except Exception as error:  # noqa: BLE001 - the packages are published all the same
+            failure = as_failure(error)
+            self._context.console.info(failure.explanation)
+            self._context.console.warning(failure.brief)
+            return ""
 
     def _report(self, token: Token | None, stopped: Failure | None) -> Report:
         settings = self._settings

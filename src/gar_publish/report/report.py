@@ -32,6 +32,7 @@ class Report:
         not_built: The projects whose builds failed.
         promoted_from: The repository that the files were promoted from; empty where they were not.
         evidence: The SBOMs and provenance statements.
+        lock: The path of the lock; empty where there is none.
     """
 
     repository: Repository
@@ -45,6 +46,7 @@ class Report:
     not_built: tuple[NotBuilt, ...] = ()
     promoted_from: str = ""
     evidence: tuple[AttachedEvidence, ...] = ()
+    lock: str = ""
 
     @property
     def failures(self) -> list[Failure]:
@@ -125,6 +127,7 @@ class Report:
             "index-url": self.repository.index_url,
             "requirements": "\n".join(self.pins),
             "requirements-hashed": requirements_hashed(self.pins),
+            "lock": self.lock,
             "packages": json.dumps(packages, separators=(",", ":")),
             "name": only["name"],
             "version": only["version"],

@@ -127,6 +127,11 @@ class Settings:
         "When the run fails, check each link from the job to the repository, and show in the summary which one is "
         "broken.",
     )
+    lock: bool = flag(
+        "lock",
+        "Make a lock of the published packages with all their dependencies and the hashes of all files: the output "
+        "`lock`. Other dependencies than those in the repository come from the public index.",
+    )
     sbom: bool = flag("sbom", "Make a CycloneDX SBOM of each wheel, and attach it to its version in Artifact Registry.")
     provenance: bool = flag(
         "provenance",

@@ -1,4 +1,5 @@
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def test_a_run_that_succeeds(published: dict[str, Any], report: Report, runner: 
     context = published["context"]
     assert (context.workspace, context.container) == (runner.folder, True)
     assert context.environment == dict(os.environ)
+
+
+@pytest.mark.parametrize("path", ["dist/lock-1.txt", "/github/runner_temp/gar-publish/lock-1.txt"])
+def test_the_lock_has_its_path_on_the_runner(
+    published: dict[str, Any], report: Report, runner: Runner, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    published["result"] = replace(report, lock=path)
+    os.environ["RUNNER_TEMP"] = "/github/runner_temp"
+    monkeypatch.setattr(sys, "argv", ["entrypoint.py", "action", "/home/runner/work/_temp"])
+    assert action.main() == 0
+    assert runner.written("GITHUB_OUTPUT")["lock"] == path.replace("/github/runner_temp", "/home/runner/work/_temp")
 
 
 @pytest.mark.usefixtures("published")

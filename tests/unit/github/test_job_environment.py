@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,7 @@ from gar_publish.auth.tokens import Token
 from gar_publish.context import new_context
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.github import job_environment
-from gar_publish.github.job_environment import pip_configuration, read_only_token, variables
+from gar_publish.github.job_environment import names_in_uv, pip_configuration, read_only_token, variables
 from gar_publish.settings.credential import Ambient, GivenToken
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.index_url import default_name
@@ -20,7 +21,7 @@ URL = f"https://oauth2accesstoken:ya29.x@{INDEX}"
 
 
 def test_each_tool_has_its_variables() -> None:
-    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None, before={}) == {
+    assert variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before={}) == {
         "PIP_EXTRA_INDEX_URL": URL,
         "UV_INDEX": URL,
         "UV_INDEX_GAR_DEMO_PROJECT_PYTHON_USERNAME": "oauth2accesstoken",
@@ -32,8 +33,9 @@ def test_each_tool_has_its_variables() -> None:
 
 
 def test_the_only_index_replaces_pypi() -> None:
-    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", before={})
+    exported = variables(REPOSITORY, "ya29.x", only=True, index_name="my.index", in_uv=None, has_netrc=False, before={})
     assert exported["PIP_INDEX_URL"] == exported["UV_DEFAULT_INDEX"] == URL
+    assert exported["PDM_PYPI_URL"] == f"https://{INDEX}"
     assert not exported.keys() & {"PIP_EXTRA_INDEX_URL", "UV_INDEX"}
     assert exported["UV_INDEX_MY_INDEX_PASSWORD"] == "ya29.x"
     assert pip_configuration(REPOSITORY, "ya29.x", only=True) == f"[global]\nindex-url = {URL}\n"
@@ -46,19 +48,45 @@ def test_other_extra_indexes_of_the_job_stay() -> None:
         "PIP_EXTRA_INDEX_URL": f"{URL.replace('ya29.x', 'ya29.old')} {other}",
         "UV_INDEX": f"torch={other} gar={URL.removesuffix('/')}",
     }
-    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{other} {URL}"
     assert exported["UV_INDEX"] == f"{URL} torch={other}"
     assert "UV_EXTRA_INDEX_URL" not in exported
     before["UV_EXTRA_INDEX_URL"] = other
-    alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, before=before)
+    alone = variables(REPOSITORY, "ya29.x", only=True, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert {alone[name] for name in before} == {""}
 
 
 def test_an_entry_that_is_not_a_url_stays_unchanged() -> None:
     before = {"PIP_EXTRA_INDEX_URL": "https://me:pa[ss@index.example.com/"}
-    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, before=before)
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=False, before=before)
     assert exported["PIP_EXTRA_INDEX_URL"] == f"{before['PIP_EXTRA_INDEX_URL']} {URL}"
+
+
+def test_no_url_has_the_token_that_a_netrc_has() -> None:
+    exported = variables(REPOSITORY, "ya29.x", only=False, index_name=None, in_uv=None, has_netrc=True, before={})
+    assert exported["PIP_EXTRA_INDEX_URL"] == exported["UV_INDEX"] == f"https://{INDEX}"
+
+
+def test_an_explicit_index_of_uv_stays_explicit(tmp_path: Path) -> None:
+    assert names_in_uv(REPOSITORY, tmp_path) is None
+    for folder, text in {
+        "a/b": f'[[tool.uv.index]]\nname = "my.gar"\nurl = "https://{INDEX[:-1]}"\nexplicit = true\n',
+        "c": f'[[tool.uv.index]]\nname = "other"\nurl = "https://index.example.com/"\n# {INDEX}\n',
+        "d": f"[{INDEX}",
+        ".venv": f'[[tool.uv.index]]\nname = "hidden"\nurl = "https://{INDEX}"\n',
+    }.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "pyproject.toml").write_text(text)
+    assert names_in_uv(REPOSITORY, tmp_path) == {"my.gar"}
+    exported = variables(
+        REPOSITORY, "ya29.x", only=False, index_name=None, in_uv={"my.gar"}, has_netrc=False, before={}
+    )
+    assert "UV_INDEX" not in exported
+    assert exported["UV_INDEX_MY_GAR_PASSWORD"] == exported["UV_INDEX_GAR_DEMO_PROJECT_PYTHON_PASSWORD"] == "ya29.x"
+    assert "UV_INDEX" not in variables(
+        REPOSITORY, "t", only=False, index_name="x", in_uv=None, has_netrc=False, before={}
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,11 @@ def token(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def exported(**options: Any) -> Mapping[str, str]:
-    return variables(REPOSITORY, "ya29.reader", **{"only": False, "index_name": None, "before": {}} | options)
+    return variables(
+        REPOSITORY,
+        "ya29.reader",
+        **{"only": False, "index_name": None, "in_uv": None, "has_netrc": False, "before": {}} | options,
+    )
 
 
 def test_what_later_steps_get(token: dict[str, Any], runner: Runner, capfd: Capture) -> None:
@@ -50,6 +54,7 @@ def test_what_later_steps_get(token: dict[str, Any], runner: Runner, capfd: Capt
     assert runner.written("GITHUB_OUTPUT") == {
         "extra-index-url": f"--extra-index-url {INDEX.replace('https://', 'https://oauth2accesstoken:ya29.reader@')}",
         "index-url": INDEX,
+        "token": "ya29.reader",
         "token-expires-at": "2026-01-02T03:04:05Z",
     }
     assert runner.written("GITHUB_STATE") == {}
@@ -78,20 +83,28 @@ def test_the_only_index_with_a_name_and_a_token_without_an_end(
 
 
 @pytest.mark.usefixtures("token")
-def test_a_pip_configuration_where_the_temporary_folder_is_a_mount(
+def test_files_with_the_token_where_the_temporary_folder_is_a_mount(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["main.py", "/home/runner/_temp"])
-    os.environ["RUNNER_TEMP"] = str(tmp_path)
+    earlier = tmp_path / "earlier"
+    earlier.write_text("machine us-python.pkg.dev login a password b machine example.com login me password x\n")
+    os.environ |= {"RUNNER_TEMP": str(tmp_path), "NETRC": str(earlier)}
     assert main() == 0
-    (file,) = tmp_path.glob("gar-pip-*.conf")
-    assert file.read_text() == pip_configuration(REPOSITORY, "ya29.reader", only=False)
-    assert len(file.stem) == len("gar-pip-") + 16
-    assert runner.written("GITHUB_ENV") == {**exported(), "GAR_PIP_CONF": f"/home/runner/_temp/{file.name}"}
+    (pip,) = tmp_path.glob("gar-*.pip_conf")
+    (netrc,) = tmp_path.glob("gar-*.netrc")
+    assert pip.read_text() == pip_configuration(REPOSITORY, "ya29.reader", only=False)
+    assert netrc.read_text() == (
+        "machine us-python.pkg.dev login oauth2accesstoken password ya29.reader "
+        "machine example.com login me password x\n"
+    )
+    files = {"GAR_PIP_CONF": f"/home/runner/_temp/{pip.name}", "NETRC": f"/home/runner/_temp/{netrc.name}"}
+    assert runner.written("GITHUB_ENV") == {**exported(has_netrc=True), **files}
     os.environ |= {f"STATE_{name}": value for name, value in runner.written("GITHUB_STATE").items()}
     assert post() == 0
-    assert not file.exists()
+    assert not pip.exists()
+    assert not netrc.exists()
     assert post() == 0
 
 
@@ -161,7 +174,7 @@ def test_the_cleanup_removes_a_link_and_not_its_target(tmp_path: Path) -> None:
     target, file = tmp_path / "target", tmp_path / "pip.conf"
     target.touch()
     file.symlink_to(target)
-    os.environ[f"STATE_{setup_action._STATE}"] = str(file)
+    os.environ[f"STATE_{setup_action._STATES[0]}"] = str(file)
     assert [post(), post()] == [0, 0]
     assert target.exists()
     assert not file.is_symlink()

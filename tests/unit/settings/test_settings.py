@@ -138,7 +138,7 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
         *("if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "jobs", "summary"),
-        *("doctor", "sbom"),
+        *("doctor", "lock", "sbom"),
     ]
 
 
