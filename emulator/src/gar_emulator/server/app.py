@@ -112,7 +112,8 @@ class App:
         if fault is None:
             await service(scope, receive, answer)
         else:
-            await strike(Struck(fault, service, scope, receive, answer, record, self._refuse))
+            end_tokens = self._cloud.keys.end_tokens
+            await strike(Struck(fault, service, scope, receive, answer, record, self._refuse, end_tokens))
 
 
 @dataclass(frozen=True)
