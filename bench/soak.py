@@ -22,7 +22,7 @@ HASTE = 20
 """The factor by which waits and slow faults are shortened."""
 
 _SECONDS = {"refused": 0.02, "drip": 0.02, "lag": 0.2, "skew": 5.0}
-_REFUSALS = {"401", "403", "404", "403-closed", "403-reset"}
+_REFUSALS = {"401", "403", "404", "403-closed", "403-reset", "token-ended"}
 """Not injected, because a repeated 401, or one of a token service, correctly ends a run."""
 
 

@@ -1,7 +1,7 @@
 """One publishing run, from the inputs to the exit code: the same for every front door."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ class Outlet:
             May raise BadInput or OSError.
         error: Shows a failure.
         summary: Whether to write the step summary.
+        hands_out_token: Whether an install option with a token is handed out.
         words: Translates the text of a failure into the syntax of this front door.
     """
 
@@ -37,6 +38,7 @@ class Outlet:
     hand_out: "Callable[[Report | Failure], None]"
     error: Callable[[Failure], None]
     summary: bool
+    hands_out_token: bool = True
     words: Callable[[str], str] = str
 
 
@@ -68,6 +70,8 @@ def run(
         context = new_context(environment, outlet.console, workspace=workspace, container=container)
         settings = Settings.from_inputs(inputs, environment=environment, endpoints=context.endpoints)
         mask_given(settings.credential, outlet.console)
+        if not outlet.hands_out_token:
+            settings = replace(settings, index_token="none")  # noqa: S106 - no token
         outcome = publish(settings, context).translated(outlet.words)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is shown as a failure, too
         ignore_signals()

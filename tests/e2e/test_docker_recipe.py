@@ -12,9 +12,12 @@ import secrets
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import docker
@@ -25,6 +28,7 @@ from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_option
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, upload
+from tests.integration.test_dependency_confusion import QuietHandler
 from tests.leaks import Leaks, encodings
 from tests.wheels import make_wheel
 
@@ -60,8 +64,16 @@ class Builder:
         self._tags: list[str] = []
 
     def build(self, tag: str, context: Path, *options: str, **environment: str) -> None:
-        self._docker("build", "--no-cache", f"--tag={self._name}:{tag}", *options, str(context), **environment)
+        done = self._build(tag, context, *options, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
         self._tags.append(f"{self._name}:{tag}")
+
+    def fail(self, context: Path, *options: str, **environment: str) -> str:
+        """Build what cannot be built, and return the log."""
+        done = self._build("failed", context, *options, **environment)
+        assert done.returncode, done.stdout
+        assert not self._client.images.list(f"{self._name}:failed")
+        return done.stdout + done.stderr
 
     def adopt(self, tag: str, image: str) -> None:
         """Take over an image that was built elsewhere, to search and remove it."""
@@ -95,7 +107,8 @@ class Builder:
     def _saved(self) -> Iterator[bytes]:
         """Yield the files that `docker save` writes for the images, without the layers of the base."""
         archive = self._folder / "images.tar"
-        self._docker("save", f"--output={archive}", *self._tags)
+        done = self._docker("save", f"--output={archive}", *self._tags)
+        assert done.returncode == 0, done.stderr
         inherited = len(self._client.images.get(self._base).attrs["RootFS"]["Layers"])
         with tarfile.open(archive) as saved:
             images = json.loads(self._read(saved, "manifest.json"))
@@ -138,8 +151,11 @@ class Builder:
         )
         return set(said.decode().split())
 
-    def _docker(self, *arguments: str, **environment: str) -> None:
-        done = subprocess.run(
+    def _build(self, tag: str, context: Path, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return self._docker("build", "--no-cache", f"--tag={self._name}:{tag}", *options, str(context), **environment)
+
+    def _docker(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [self._program, *arguments],
             env=BUILDKIT | environment,
             capture_output=True,
@@ -147,7 +163,6 @@ class Builder:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -187,6 +202,28 @@ def test_the_recipes_leave_no_token(
     assert found == {"pip": set(), "uv": set()}
     for tool in found:
         assert builder.run(tool) == "Hello, container!\n"
+
+
+def test_an_ended_token_ends_the_build_and_takes_no_public_namesake(
+    builder: Builder, checkout: Checkout, emulator: Emulator, gateway: str, tmp_path: Path
+) -> None:
+    upload(emulator, make_wheel(tmp_path, "greetings", content="def greet(name): return f'Hello, {name}!'\n"))
+    (stored,) = emulator.files()
+    index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+    recipe = checkout("docker-build")
+    (recipe / "requirements.txt").write_text(requirements_hashed({"greetings==1.0": [stored.sha256]}))
+    make_wheel(tmp_path / "public/greetings", "greetings", content="def greet(name): return 'Stolen!'\n")
+    ended = emulator.access_token(READER, lifetime=-1)
+    with ThreadingHTTPServer((gateway, 0), partial(QuietHandler, directory=str(tmp_path / "public"))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        public = f"http://{gateway}:{server.server_port}/"
+        conf = f"[global]\nindex-url = {public}\nextra-index-url = {url_with_login(index, Login(OAUTH_USER, ended))}\n"
+        pip = builder.fail(recipe, "--secret=id=pip,env=PIP_CONF", PIP_CONF=conf)
+        lines = f"--index-url {public}\n{extra_index_option(index, ended)}\n"
+        uv = builder.fail(recipe, f"--file={recipe}/uv.Dockerfile", "--secret=id=gar,env=GAR_LINE", GAR_LINE=lines)
+        server.shutdown()
+    assert "DO NOT MATCH THE HASHES" in pip, "it finds the namesake, and refuses it"
+    assert "401" in uv
 
 
 @pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image

@@ -15,13 +15,16 @@ import docker
 import pytest
 import yaml
 
+from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import Binding
 from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
+from tests.integration.test_early_refusals import MEGABYTES_29
 from tests.integration.test_releases import Origin
 from tests.leaks import Leaks
 from tests.runner import OWNER, Runner, Step, commands, give_to_owner
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
@@ -31,6 +34,7 @@ PROD = "us-central1/demo-project/prod"
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
+UPLOADS = "/demo-project/python/"
 Write = Callable[[str, str], Path]
 
 
@@ -106,6 +110,11 @@ KINDS = [
     "google-github-actions/auth with impersonation",
     "a user's login",
 ]
+WARNINGS = {
+    "workload identity": "in less than ten minutes",
+    "google-github-actions/auth": "in less than ten minutes",
+    "a user's login": "gcloud auth application-default set-quota-project demo-project",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,6 +143,7 @@ def test_each_credential_publishes(
     assert wheel.name in outputs["packages"]
     assert wheel.name in step.summary
     assert step.dropped == {"extra-index-url"}
+    assert WARNINGS.get(kind, "") in step.log
 
 
 def test_a_second_run_finds_identical_files_and_evidence(
@@ -188,6 +198,65 @@ def test_a_failure_is_an_annotation_a_summary_and_an_exit_code(
     assert "Traceback" not in step.log
     assert step.outputs == {}
     assert not [file for file in production.emulator.files() if file.package == "hello-refused"]
+
+
+def test_a_refusal_of_one_file_is_its_own(production: Production, runner: Runner, leaks: Leaks) -> None:
+    """The tokens end before the first upload. One download is refused where it is redirected to. One file is so large
+    that the registry refuses it before it reads it, and closes the connection.
+    """
+    emulator, before = production.emulator, len(production.emulator.requests)
+    for name in ("harsh-a", "harsh-b", "harsh-c"):
+        make_wheel(runner.workspace / "dist", name)
+    make_wheel(runner.workspace / "dist", "harsh-large", content=MEGABYTES_29)
+    refused = Fault("redirected", "403", times=0, file="harsh_a-1.0-py3-none-any.whl")
+    emulator.inject(Fault("upload", "token-ended"), refused)
+    emulator.cloud.switch(max_upload_size=2_000_000)
+    try:
+        inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist"}
+        step = runner.run(inputs, emulator.job(), leaks)
+    finally:
+        emulator.inject()
+        emulator.cloud.switch(max_upload_size=0)
+    assert step.exit_code == 6
+    files = [file for package in json.loads(step.outputs["packages"]) for file in package["files"]]
+    assert [file["status"] for file in files] == ["uploaded", "uploaded", "uploaded", "failed"], step.log
+    assert f"redirects the download of {refused.file} to an address that refuses it (HTTP 403)" in step.log
+    assert "us-central1-python.pkg.dev does not accept a file of this size (HTTP 413)." in step.log
+    assert len([name for name, _ in commands(step.log) if name == "error"]) == 2
+    sent = [seen.status for seen in list(emulator.requests)[before:] if (seen.method, seen.path) == ("POST", UPLOADS)]
+    assert (sent.count(200), sent.count(413)) == (3, 1)
+    assert set(sent) == {200, 401, 413}
+
+
+@pytest.mark.parametrize(
+    ("repository", "job", "says"),
+    [
+        (
+            "us-central1/demo-project/pithon",
+            {},
+            "No Python repository pithon in us-central1 that the jobs of octo-org/hello can see.",
+        ),
+        (
+            REPOSITORY,
+            {"environment": "release", "ref": f"refs/heads/{'x' * 200}"},
+            "the mapped attributes of this job's identity are too long",
+        ),
+    ],
+    ids=["an empty 403", "long attributes"],
+)
+def test_a_refusal_without_a_reason_is_explained(
+    *, repository: str, job: dict[str, str], says: str, production: Production, runner: Runner, leaks: Leaks
+) -> None:
+    make_wheel(runner.workspace / "dist", "hello")
+    production.emulator.cloud.switch(texts="empty")
+    try:
+        inputs = {"repository": repository, "workload-identity-provider": PROVIDER, "dist": "dist"}
+        step = runner.run(inputs, production.emulator.job(**job), leaks)
+    finally:
+        production.emulator.cloud.switch(texts="generic")
+    assert step.exit_code == 6
+    assert says in step.log
+    assert "MEMBER" not in step.log
 
 
 def test_promotes_from_another_repository(production: Production, runner: Runner, project: Write, leaks: Leaks) -> None:

@@ -297,6 +297,14 @@ def test_skewed_upload_is_in_the_index(local: Local, wheel: Path) -> None:
     assert local.get(f"{INDEX}sample/", local.token()).status_code == 200
 
 
+def test_token_ended_ends_the_tokens_of_before(local: Local, wheel: Path) -> None:
+    before = local.token()
+    local.emulator.inject(Fault("upload", "token-ended"))
+    assert [local.upload(wheel, before).status_code for _ in range(2)] == [401, 401]
+    assert local.upload(wheel, local.token()).status_code == 200
+    assert local.get(f"{INDEX}sample/", before).status_code == 401
+
+
 # Counting
 
 

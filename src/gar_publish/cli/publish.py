@@ -37,6 +37,7 @@ def run(
         hand_out=partial(_hand_out, options=options, environment=environment, console=console, write=write),
         error=console.error,
         summary=options["summary"] is not False,
+        hands_out_token=False,
         words=console.in_options,
     )
     return flow.run(read, environment, outlet)

@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 import requests
 
+from gar_publish.auth.http_auth import GCLOUD_PROJECT
 from gar_publish.errors import Failure
 from gar_publish.registry.google_api import GoogleApi, json_object
 from gar_publish.settings.endpoints import Endpoints
+from gar_publish.transport.answers import counted_for
 from gar_publish.transport.session import is_success
 
 _WITH_CONDITIONS = {"options.requestedPolicyVersion": "3"}
@@ -28,12 +30,14 @@ class Viewer:
         endpoints: Google's hosts, or the emulator's.
 
     Attributes:
-        unread: What it had no permission to read, and the command that shows it.
+        unread: What it could not read, and the command that shows it.
+        lacks_quota_project: Whether Google refused because the login names no project whose quota counts.
     """
 
     def __init__(self, ambient: Callable[[], GoogleApi | None], endpoints: Endpoints) -> None:
         self.api = cache(ambient)
         self.unread: dict[str, str] = {}
+        self.lacks_quota_project = False
         self._get = cache(self._ask)
         self._iam = f"{endpoints.host('iam.googleapis.com')}/v1"
         self._projects = f"{endpoints.host('cloudresourcemanager.googleapis.com')}/v1/projects"
@@ -106,6 +110,7 @@ class Viewer:
                     return json_object(response)
                 if response.status_code == requests.codes.not_found:
                     return None
+                self.lacks_quota_project |= counted_for(response) == GCLOUD_PROJECT
         self.unread[what] = shown_by
         return None
 

@@ -102,5 +102,10 @@ def _checked(case: Case, name: str, title: str, check: Check) -> Link:
         failure = internal_error(error)
     else:
         return Link(name, title, "ok", tuple(facts))
-    facts += [f"no permission to read {what}; shown by: {command}" for what, command in case.viewer.unread.items()]
+    lacks = "no permission"
+    if case.viewer.lacks_quota_project:
+        lacks = "no quota project"
+        set_it = f"gcloud auth application-default set-quota-project {case.target.project}"
+        facts.append(f"this machine's own login has no quota project; set it: {set_it}")
+    facts += [f"{lacks} to read {what}; shown by: {command}" for what, command in case.viewer.unread.items()]
     return Link(name, title, "broken", tuple(facts), failure)

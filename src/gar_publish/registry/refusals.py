@@ -27,8 +27,8 @@ WRITER = "roles/artifactregistry.writer"
 class Refusal:
     """One row: how the answer starts, as "STATUS TEXT" (a regular expression), and what that means.
 
-    "key STATUS TEXT" is an answer to a request with a key as the password, and "redirected STATUS TEXT" one of the
-    address that a download was redirected to.
+    "key STATUS TEXT" is an answer to a request with a key as the password, "file STATUS TEXT" one to a download, and
+    "redirected STATUS TEXT" one of the address that a download was redirected to.
 
     The texts may contain the names that `explain_refusal` fills in. `of_index` is for answers to index pages only. With
     `elsewhere`, it is an answer to a request that Google counts for another project, as far as the request tells.
@@ -125,6 +125,14 @@ REFUSALS = (
         anchor="registry-400",
     ),
     Refusal(
+        says="file 404",
+        what="{host} does not serve {file}, which its index lists (HTTP 404).",
+        cause="the file was deleted, or the registry does not serve it yet",
+        fix="run again later; if the file is still missing, delete its version and publish it again",
+        anchor="read-back",
+        failure=FileRefused,
+    ),
+    Refusal(
         says="404",
         what="{host} does not have this repository (HTTP 404).",
         cause="a wrong project, location or repository name",
@@ -175,6 +183,8 @@ def explain_refusal(
     asked = response.history[0].url if response.history else response.url
     if response.history and file:
         said = f"redirected {said}"
+    elif response.status_code == requests.codes.not_found and file:
+        said = f"file {said}"
     elif response.status_code == requests.codes.unauthorized and login_of(response.request)[0] == KEY_USER:
         said = f"key {said}"
     quota, consumer = response.request.headers.get(QUOTA_HEADER), counted_for(response)

@@ -17,6 +17,7 @@ from urllib3 import encode_multipart_formdata
 
 from gar_publish.auth.http_auth import HostAuth, with_renewal
 from gar_publish.auth.tokens import TokenSource
+from gar_publish.console import human_size
 from gar_publish.context import Context
 from gar_publish.distributions import contents
 from gar_publish.distributions.distribution import Distribution, read
@@ -30,6 +31,7 @@ from gar_publish.threads import in_background
 from gar_publish.transport.answers import server_text
 from gar_publish.transport.retry import with_retries
 from gar_publish.transport.session import is_success, release
+from gar_publish.urls import host_of
 
 if TYPE_CHECKING:
     from twine.package import PackageFile
@@ -43,6 +45,9 @@ _NOT_PROCESSED = frozenset({408, 429})
 """Statuses that mean that the server did not take the file (RFC 9110, section 15.5.9; RFC 6585, section 4)."""
 
 _NOT_ALLOWED = frozenset({401, 403})
+
+_MOST_BROKEN_OFF = 3
+"""After so many uploads of a file that broke off, although the registry answers, it is not sent again."""
 
 
 class Uploader:
@@ -88,6 +93,7 @@ class Uploader:
             Failure: The registry refuses, cannot be reached, or has a file that `if_exists` does not allow.
         """
         unsettled, ask_index, asking = 0, False, False  # `unsettled`: tries after which the file may be there
+        send = self._sender(distribution)
 
         def attempt() -> requests.Response:
             nonlocal unsettled, ask_index, asking
@@ -97,7 +103,7 @@ class Uploader:
                     raise _Found(present)
                 asking = False
             unsettled, ask_index = unsettled + 1, True
-            response = with_renewal(lambda: self._post(distribution), self._source)
+            response = send()
             if response.status_code in _NOT_PROCESSED:
                 unsettled, ask_index = unsettled - 1, False
             return response
@@ -119,6 +125,22 @@ class Uploader:
             unsettled -= 1  # the last try was refused
         return _settle(distribution, present, self._if_exists, self._index, self._scratch, sent=unsettled > 0)
 
+    def _sender(self, distribution: Distribution) -> Callable[[], requests.Response]:
+        """Return a function that sends the file, until that has broken off too often."""
+        broken_off = 0
+
+        def send() -> requests.Response:
+            nonlocal broken_off
+            try:
+                return with_renewal(lambda: self._post(distribution), self._source)
+            except _BrokenOff:
+                broken_off += 1
+                if broken_off == _MOST_BROKEN_OFF:
+                    raise self._not_taken(distribution) from None
+                raise
+
+        return send
+
     def _post(self, distribution: Distribution) -> requests.Response:
         """Send the file once. If the answer is lost, it may have been a refusal: ask again without the file."""
         try:
@@ -134,10 +156,12 @@ class Uploader:
                         allow_redirects=False,
                     )
         except requests.ConnectionError as error:
-            refusal = None if isinstance(error, requests.Timeout) else self._refusal()
-            if refusal is None:
+            answer = None if isinstance(error, requests.Timeout) else self._post_nothing()
+            if answer is None:
                 raise
-            return refusal
+            if answer.status_code not in _NOT_ALLOWED:
+                raise _BrokenOff(*error.args, request=error.request) from error
+            return answer
         except requests.RequestException:
             raise
         except (OSError, FileChanged) as error:
@@ -148,13 +172,22 @@ class Uploader:
                 anchor="file-gone",
             ) from None
 
-    def _refusal(self) -> requests.Response | None:
-        """Upload nothing, and return the answer if the registry does not let this identity upload."""
+    def _post_nothing(self) -> requests.Response | None:
+        """Upload nothing, and return the registry's answer, if there is one."""
         with contextlib.suppress(requests.RequestException):
-            response = self._session.post(self._repository.upload_url, auth=self._auth, allow_redirects=False)
-            if response.status_code in _NOT_ALLOWED:
-                return response
+            return self._session.post(self._repository.upload_url, auth=self._auth, allow_redirects=False)
         return None
+
+    def _not_taken(self, distribution: Distribution) -> Unreachable:
+        host = host_of(self._repository.upload_url)
+        return Unreachable(
+            f"Could not upload {distribution.filename}: the connection broke {_MOST_BROKEN_OFF} times, "
+            f"although {host} answers.",
+            cause=f"{host}, or a proxy on the way to it, does not accept a file of {human_size(distribution.size)}; or "
+            "the network is unstable",
+            fix="make the file smaller, or raise the limit of the proxy; in an unstable network, run it again",
+            anchor="file-too-large",
+        )
 
     def _listed(self, distribution: Distribution) -> IndexFile | None:
         return self._index.files(distribution.name).get(distribution.filename)
@@ -178,6 +211,10 @@ class Uploader:
                 anchor="read-back",
             )
         return listed
+
+
+class _BrokenOff(requests.ConnectionError):
+    """An upload broke off, although the registry answers."""
 
 
 class _Found(Exception):

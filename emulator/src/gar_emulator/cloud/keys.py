@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,7 @@ class Keys:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._clock = clock
+        self._ended = 0
         with reading(folder / "tokens.key"):
             self._secret = _read_or_create(folder / "tokens.key", lambda: secrets.token_bytes(SECRET_SIZE))
             if len(self._secret) != SECRET_SIZE:
@@ -82,6 +84,7 @@ class Keys:
         content = {
             "principal": principal,
             "scopes": sorted(scopes),
+            "issued": time.time_ns(),
             "expires": self._clock() + lifetime,
             "attributes": dict(attributes or {}),
             "nonce": secrets.token_hex(8),
@@ -96,9 +99,13 @@ class Keys:
         if not token.startswith("ya29.") or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
             return None
         content = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        if content["expires"] <= self._clock():
+        if content["expires"] <= self._clock() or content["issued"] < self._ended:
             return None
         return identity(content["principal"], frozenset(content["scopes"]), content["attributes"])
+
+    def end_tokens(self) -> None:
+        """End every access token that was issued so far, until the emulator starts again."""
+        self._ended = time.time_ns()
 
     def _sign(self, payload: str) -> str:
         return _b64(hmac.digest(self._secret, payload.encode(), "sha256"))

@@ -32,6 +32,7 @@ class Struck:
         send: Sends the answer and records its status.
         record: Records the status of an answer that does not use `send`; 0 = no answer.
         refuse: Closes every port for some seconds.
+        end_tokens: Ends every access token that was issued so far.
     """
 
     fault: Fault
@@ -41,6 +42,7 @@ class Struck:
     send: Send
     record: Callable[[int], None]
     refuse: Callable[[float], Awaitable[None]]
+    end_tokens: Callable[[], None]
 
     @property
     def connection(self) -> Connection:
@@ -209,6 +211,11 @@ async def _skew(struck: Struck) -> None:
         await struck.serve()
 
 
+async def _token_ended(struck: Struck) -> None:
+    struck.end_tokens()
+    await struck.serve()
+
+
 async def _discard(message: Message) -> None:
     pass
 
@@ -228,4 +235,5 @@ _STRIKES: dict[str, Callable[[Struck], Awaitable[None]]] = {
     **dict.fromkeys(("403-closed", "403-reset"), _closed_early),
     "lag": _lag,
     "skew": _skew,
+    "token-ended": _token_ended,
 }

@@ -133,7 +133,8 @@ class App:
             await service(scope, receive, answer)
         else:
             scope["why"] = f"fault {fault.fault}"
-            await strike(Struck(fault, service, scope, receive, answer, record, self._refuse))
+            end_tokens = self._cloud.keys.end_tokens
+            await strike(Struck(fault, service, scope, receive, answer, record, self._refuse, end_tokens))
 
 
 @dataclass(frozen=True)

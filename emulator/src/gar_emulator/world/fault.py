@@ -39,6 +39,7 @@ FAULTS = (
     "403-reset",
     "lag",
     "skew",
+    "token-ended",
 )
 _PLACES = {"lag": ("index", "download"), "403-closed": ("upload",), "403-reset": ("upload",)}
 """The endpoints of the faults that not every endpoint can have."""
