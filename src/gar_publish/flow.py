@@ -30,16 +30,16 @@ class Outlet:
             May raise BadInput or OSError.
         error: Shows a failure.
         summary: Whether to write the step summary.
-        hands_out_token: Whether an install option with a token is handed out.
         words: Translates the text of a failure into the syntax of this front door.
+        hands_out_token: Whether an install option with a token is handed out.
     """
 
     console: Console
     hand_out: "Callable[[Report | Failure], None]"
     error: Callable[[Failure], None]
     summary: bool
-    hands_out_token: bool = True
     words: Callable[[str], str] = str
+    hands_out_token: bool = True
 
 
 def run(

@@ -286,6 +286,18 @@ class TestViewer:
         _, failure = seen(plant(planted, [each for each in VIEWER_ROLES if each != role]))
         assert planted.cause not in failure.cause
 
+    def test_a_login_without_a_quota_project_is_named(self, plant: Plant) -> None:
+        scene = plant(Planted.load(ROOT / "tests" / "worlds" / "pool-disabled.toml"))
+        file = scene.folder / "login.json"
+        file.write_text(json.dumps(scene.emulator.login(DEVELOPER.removeprefix("user:"))))
+        scene.environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(file)
+        broken, _ = seen(scene)
+        file.unlink()
+        set_it = "gcloud auth application-default set-quota-project demo-project"
+        assert f"this machine's own login has no quota project; set it: {set_it}" in broken.facts
+        assert [fact for fact in broken.facts if fact.startswith("no quota project to read ")]
+        assert not [fact for fact in broken.facts if fact.startswith("no permission to read ")]
+
     def test_the_documentation_names_its_roles(self) -> None:
         section = TROUBLESHOOTING.read_text("utf-8").partition("\n## The doctor\n")[2].partition("\n## ")[0]
         assert set(re.findall(r"`(roles/[\w.]+)`", section)) == set(VIEWER_ROLES)
