@@ -22,7 +22,7 @@ import pytest
 
 from conformance.__main__ import main
 from conformance.adopt import DEFAULTS, TABLE, adopt
-from conformance.calls import Client, form
+from conformance.calls import Client, NotObserved, form
 from conformance.checks import CHECKS
 from conformance.lab import LONGEST_RUN, Lab, Place, basic, built, wheel
 from conformance.records import Record, comparison, default, differences, measure, shown
@@ -281,11 +281,11 @@ def test_token_that_a_server_echoes_is_cut() -> None:
 def test_endless_answers_are_bounded(beginning: bytes, pause: float) -> None:
     with endless(beginning, pause) as url:
         start = time.monotonic()
-        client = Client(lambda _: url, QUICK)
-        place = Place(client, "h-python.pkg.dev", "/p/r", "pkg", basic("reader", SECRET))
-        records = list(measure(place, "public"))
-        assert time.monotonic() - start < 15
-        assert all(len(each.line()) < 8000 for each in records)
+        client = Client(lambda _: url, (0.5, 0.2))
+        with suppress(NotObserved):
+            client.call("GET", "h-python.pkg.dev", "/p/r/simple/pkg/", basic("reader", SECRET))
+        assert time.monotonic() - start < 10  # 1.4 seconds, unless the machine is busy
+        assert client.last is None or len(client.last.body) <= 2048
 
 
 @contextmanager
