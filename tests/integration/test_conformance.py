@@ -474,7 +474,7 @@ def test_next_run_removes_what_a_killed_one_left(
         process.wait()
     left = [each for each in resources(emulator) if each not in before]
     assert left
-    with built(lab_of(emulator)):
+    with built(lab_of(emulator, started=time.time() + 60)):
         assert set(left) < set(resources(emulator))  # it may still run
     assert "may still run" in capsys.readouterr().err
     later = lab_of(emulator, started=time.time() + LONGEST_RUN + 60)
