@@ -403,12 +403,12 @@ def test_public_repository_is_read_without_an_account(
 def resources(emulator: Emulator) -> list[str]:
     """Return what runs have made and not removed."""
     cloud = emulator.cloud
-    world = cloud.world
-    return [
-        item.resource
-        for item in (*cloud.repositories, *(each for each in (*world.pools, *world.accounts) if not each.deleted))
-        if "conformance-" in item.resource
+    names = [
+        *(item.resource for item in cloud.repositories),
+        *(item.resource for item in cloud.world.pools if not item.deleted),
+        *(item.resource for item in cloud.world.accounts if not item.deleted),
     ]
+    return [name for name in names if "conformance-" in name]
 
 
 @contextmanager
