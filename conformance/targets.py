@@ -115,6 +115,7 @@ def _gcloud(*arguments: str) -> str:
     try:
         done = subprocess.run(
             [program, *arguments, "--quiet"],
+            env={**os.environ, "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1"},  # its log would have the token
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -22,7 +22,7 @@ import pytest
 
 from conformance.__main__ import main
 from conformance.adopt import DEFAULTS, TABLE, adopt
-from conformance.calls import Client, form
+from conformance.calls import Client, NotObserved, form
 from conformance.checks import CHECKS
 from conformance.lab import LONGEST_RUN, Lab, Place, basic, built, wheel
 from conformance.records import Record, comparison, default, differences, measure, shown
@@ -127,7 +127,7 @@ def test_default_behaviour_is_adopted_without_a_change_of_defaults(lab: Lab, tmp
     assert adopt(list(measure(lab, "project")), tmp_path) == []
     assert (tmp_path / DEFAULTS).read_bytes() == (ROOT / DEFAULTS).read_bytes()
     before, after = ((folder / TABLE).read_text("utf-8") for folder in (ROOT, tmp_path))
-    assert after.count("measured on") == sum(after.count(f"| `{check.switch}` (") for check in CHECKS)
+    assert len(re.findall(r"measured on \d", after)) == sum(after.count(f"| `{check.switch}` (") for check in CHECKS)
     assert [row.split("|")[3:] for row in after.splitlines()] == [row.split("|")[3:] for row in before.splitlines()]
 
 
@@ -281,11 +281,11 @@ def test_token_that_a_server_echoes_is_cut() -> None:
 def test_endless_answers_are_bounded(beginning: bytes, pause: float) -> None:
     with endless(beginning, pause) as url:
         start = time.monotonic()
-        client = Client(lambda _: url, QUICK)
-        place = Place(client, "h-python.pkg.dev", "/p/r", "pkg", basic("reader", SECRET))
-        records = list(measure(place, "public"))
-        assert time.monotonic() - start < 15
-        assert all(len(each.line()) < 8000 for each in records)
+        client = Client(lambda _: url, (0.5, 0.2))
+        with suppress(NotObserved):
+            client.call("GET", "h-python.pkg.dev", "/p/r/simple/pkg/", basic("reader", SECRET))
+        assert time.monotonic() - start < 10  # 1.4 seconds, unless the machine is busy
+        assert client.last is None or len(client.last.body) <= 2048
 
 
 @contextmanager
@@ -403,12 +403,12 @@ def test_public_repository_is_read_without_an_account(
 def resources(emulator: Emulator) -> list[str]:
     """Return what runs have made and not removed."""
     cloud = emulator.cloud
-    world = cloud.world
-    return [
-        item.resource
-        for item in (*cloud.repositories, *(each for each in (*world.pools, *world.accounts) if not each.deleted))
-        if "conformance-" in item.resource
+    names = [
+        *(item.resource for item in cloud.repositories),
+        *(item.resource for item in cloud.world.pools if not item.deleted),
+        *(item.resource for item in cloud.world.accounts if not item.deleted),
     ]
+    return [name for name in names if "conformance-" in name]
 
 
 @contextmanager
@@ -474,7 +474,7 @@ def test_next_run_removes_what_a_killed_one_left(
         process.wait()
     left = [each for each in resources(emulator) if each not in before]
     assert left
-    with built(lab_of(emulator)):
+    with built(lab_of(emulator, started=time.time() + 60)):
         assert set(left) < set(resources(emulator))  # it may still run
     assert "may still run" in capsys.readouterr().err
     later = lab_of(emulator, started=time.time() + LONGEST_RUN + 60)
