@@ -249,6 +249,72 @@ def test_the_documented_commands_leave_no_token(
     assert builder.find({"document": secret}) == {"document": set()}
 
 
+@pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
+def test_an_ordinary_user_installs_with_dependencies(
+    *,
+    builder: Builder,
+    buildkit: str,
+    python_image: str,
+    emulator: Emulator,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    leaks: Leaks,
+) -> None:
+    """A public and a private dependency; with a secret that the user cannot read, and with the classic builder."""
+    for wheel in (
+        make_wheel(tmp_path, "greetings", requires=["idna", "greetings-words"]),
+        make_wheel(tmp_path, "greetings-words"),
+    ):
+        upload(emulator, wheel)
+    url = emulator.address("us-central1-python.pkg.dev")
+    token = emulator.access_token(READER)
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {emulator.url.split('/')[2].split(':')[0]} login oauth2accesstoken password {token}\n")
+    netrc.chmod(0o600)
+    leaks.expect(netrc)
+    use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "requirements.txt").write_text("greetings==1.0\n")
+
+    def write(section: str) -> str:
+        text = re.sub("^FROM .*", f"FROM {python_image}", _block(section, "dockerfile"))
+        text = text.replace("https://us-central1-python.pkg.dev/my-project", f"{url}/demo-project")
+        (recipe / "Dockerfile").write_text(text + use)
+        return text
+
+    text = write("As an ordinary user, with dependencies")
+    builder.build("app", recipe, f"--secret=id=netrc,src={netrc}")
+    builder.run("app")
+    (recipe / "Dockerfile").write_text(text.replace(",uid=1000", ""))
+    with pytest.raises(AssertionError) as failed:
+        builder.build("unreadable", recipe, f"--secret=id=netrc,src={netrc}")
+    assert "Looking in indexes" not in str(failed.value)  # pip did not start
+
+    use = 'CMD ["python3", "-c", "import greetings, idna, greetings_words"]\n'
+    write("Without BuildKit's secrets")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in {
+        "docker": f'exec {buildkit} "$@"',
+        "gar-publish": f'while [ "$1" != -- ]; do shift; done; shift; NETRC={netrc} exec "$@"',
+        "pip": f'exec {sys.executable} -m pip "$@" --extra-index-url {url}/demo-project/python/simple/',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    host = emulator.url.split("/")[2].split(":")[0]
+    subprocess.run(
+        ["/bin/sh", "-ec", _block("Without BuildKit's secrets", "sh")],
+        cwd=recipe,
+        env={**clean_env, "PATH": f"{programs}:{clean_env['PATH']}", "PIP_TRUSTED_HOST": host},
+        check=True,
+        timeout=100,
+    )
+    builder.adopt("classic", "service")
+    builder.run("classic")
+    assert builder.find({"token": token}) == {"token": set()}
+
+
 def _block(heading: str, language: str) -> str:
     """Return the first block of a language in one section of docs/docker.md; empty if there is none."""
     found = (each for each in blocks(ROOT / "docs/docker.md") if (each.section, each.language) == (heading, language))
