@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -267,11 +268,13 @@ def test_an_ordinary_user_installs_with_dependencies(
     ):
         upload(emulator, wheel)
     url = emulator.address("us-central1-python.pkg.dev")
-    token = emulator.access_token(READER)
+    given = tmp_path / "given"
+    given.touch()
+    leaks.excuse("the environment of")  # it has the request token of the job
+    leaks.expect(given)
     netrc = tmp_path / "netrc"
-    netrc.write_text(f"machine {emulator.url.split('/')[2].split(':')[0]} login oauth2accesstoken password {token}\n")
+    netrc.write_text("")
     netrc.chmod(0o600)
-    leaks.expect(netrc)
     use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
     recipe = tmp_path / "recipe"
     recipe.mkdir()
@@ -283,8 +286,34 @@ def test_an_ordinary_user_installs_with_dependencies(
         (recipe / "Dockerfile").write_text(text + use)
         return text
 
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in {
+        "docker": f'[ -z "$NETRC" ] || cat "$NETRC" >{given}; exec {buildkit} "$@"',
+        "gar-publish": f'exec {Path(sys.executable).with_name("gar-publish")} "$@"',
+        "pip": f'exec {sys.executable} -m pip "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    environment = {
+        **clean_env,
+        **emulator.exports(),
+        "PATH": f"{programs}:{clean_env['PATH']}",
+        "PIP_TRUSTED_HOST": str(urlsplit(emulator.url).hostname),
+    }
+
+    def shell(section: str) -> None:
+        subprocess.run(
+            ["/bin/sh", "-ec", _block(section, "sh").replace("my-project", "demo-project")],
+            cwd=recipe,
+            env={name: value for name, value in environment.items() if name != "PIP_CONFIG_FILE"},
+            check=True,
+            timeout=100,
+        )
+
     text = write("As an ordinary user, with dependencies")
-    builder.build("app", recipe, f"--secret=id=netrc,src={netrc}")
+    shell("As an ordinary user, with dependencies")
+    builder.adopt("app", "service")
     builder.run("app")
     (recipe / "Dockerfile").write_text(text.replace(",uid=1000", ""))
     with pytest.raises(AssertionError) as failed:
@@ -293,26 +322,11 @@ def test_an_ordinary_user_installs_with_dependencies(
 
     use = 'CMD ["python3", "-c", "import greetings, idna, greetings_words"]\n'
     write("Without BuildKit's secrets")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in {
-        "docker": f'exec {buildkit} "$@"',
-        "gar-publish": f'while [ "$1" != -- ]; do shift; done; shift; NETRC={netrc} exec "$@"',
-        "pip": f'exec {sys.executable} -m pip "$@" --extra-index-url {url}/demo-project/python/simple/',
-    }.items():
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
-    host = emulator.url.split("/")[2].split(":")[0]
-    subprocess.run(
-        ["/bin/sh", "-ec", _block("Without BuildKit's secrets", "sh")],
-        cwd=recipe,
-        env={**clean_env, "PATH": f"{programs}:{clean_env['PATH']}", "PIP_TRUSTED_HOST": host},
-        check=True,
-        timeout=100,
-    )
+    shell("Without BuildKit's secrets")
     builder.adopt("classic", "service")
     builder.run("classic")
-    assert builder.find({"token": token}) == {"token": set()}
+    (secret,) = set(re.findall(r"ya29\.[\w.-]+", given.read_text()))
+    assert builder.find({"token": secret}) == {"token": set()}
 
 
 def _block(heading: str, language: str) -> str:
