@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -284,6 +285,85 @@ def test_the_documented_commands_leave_no_token(
     assert builder.run("document") == "Hello, container!\n"
     (secret,) = set(re.findall(r"ya29\.[\w.-]+", given.read_text()))
     assert builder.find({"document": secret}) == {"document": set()}
+
+
+@pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
+def test_an_ordinary_user_installs_with_dependencies(
+    *,
+    builder: Builder,
+    buildkit: str,
+    python_image: str,
+    emulator: Emulator,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    leaks: Leaks,
+) -> None:
+    """A public and a private dependency; with a secret that the user cannot read, and with the classic builder."""
+    for wheel in (
+        make_wheel(tmp_path, "greetings", requires=["idna", "greetings-words"]),
+        make_wheel(tmp_path, "greetings-words"),
+    ):
+        upload(emulator, wheel)
+    url = emulator.address("us-central1-python.pkg.dev")
+    given = tmp_path / "given"
+    given.touch()
+    leaks.excuse("the environment of")  # it has the request token of the job
+    leaks.expect(given)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("")
+    netrc.chmod(0o600)
+    use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "requirements.txt").write_text("greetings==1.0\n")
+
+    def write(section: str) -> str:
+        text = re.sub("^FROM .*", f"FROM {python_image}", _block(section, "dockerfile"))
+        text = text.replace("https://us-central1-python.pkg.dev/my-project", f"{url}/demo-project")
+        (recipe / "Dockerfile").write_text(text + use)
+        return text
+
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in {
+        "docker": f'[ -z "$NETRC" ] || cat "$NETRC" >{given}; exec {buildkit} "$@"',
+        "gar-publish": f'exec {Path(sys.executable).with_name("gar-publish")} "$@"',
+        "pip": f'exec {sys.executable} -m pip "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    environment = {
+        **clean_env,
+        **emulator.exports(),
+        "PATH": f"{programs}:{clean_env['PATH']}",
+        "PIP_TRUSTED_HOST": str(urlsplit(emulator.url).hostname),
+    }
+
+    def shell(section: str) -> None:
+        subprocess.run(
+            ["/bin/sh", "-ec", _block(section, "sh").replace("my-project", "demo-project")],
+            cwd=recipe,
+            env={name: value for name, value in environment.items() if name != "PIP_CONFIG_FILE"},
+            check=True,
+            timeout=100,
+        )
+
+    text = write("As an ordinary user, with dependencies")
+    shell("As an ordinary user, with dependencies")
+    builder.adopt("app", "service")
+    builder.run("app")
+    (recipe / "Dockerfile").write_text(text.replace(",uid=1000", ""))
+    with pytest.raises(AssertionError) as failed:
+        builder.build("unreadable", recipe, f"--secret=id=netrc,src={netrc}")
+    assert "Looking in indexes" not in str(failed.value)  # pip did not start
+
+    use = 'CMD ["python3", "-c", "import greetings, idna, greetings_words"]\n'
+    write("Without BuildKit's secrets")
+    shell("Without BuildKit's secrets")
+    builder.adopt("classic", "service")
+    builder.run("classic")
+    (secret,) = set(re.findall(r"ya29\.[\w.-]+", given.read_text()))
+    assert builder.find({"token": secret}) == {"token": set()}
 
 
 def _block(heading: str, language: str) -> str:

@@ -1,5 +1,8 @@
 """`gar-publish run`: the program that it starts can install from the repository, and leaves no token."""
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pip._internal.models.index import PyPI
 from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
 from tests.integration.laptop import NAME, Laptop, ToolFailure
 from tests.leaks import Leaks
+from tests.wheels import make_wheel
 
 RUN = ("run", "--repository", REPOSITORY)
 URL = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
@@ -54,6 +58,38 @@ def test_tools_install_and_keep_no_token(
     assert not list(temporary.glob("gar-publish-*"))
     left = [file for file in laptop.project.rglob("*") if file.is_file() and b"ya29." in file.read_bytes()]
     assert not left
+
+
+def test_the_printed_line_works_in_every_shell(laptop: Laptop, temporary: Path, tmp_path: Path, leaks: Leaks) -> None:
+    """Paste the line of `publish` into interactive shells; the name of the token's file makes it quote a word."""
+    for shell in ("fish", "zsh"):
+        if not shutil.which(shell):
+            assert os.environ.get("CI") != "true", f"install {shell}"
+            pytest.skip(f"{shell} is not installed")
+    wheel = make_wheel(tmp_path / "published", "hello", "2.0")
+    token = laptop.project.parent / "my token"
+    token.write_text((laptop.project.parent / "token").read_text())
+    leaks.expect(token)
+    doors = Doors(laptop.project, laptop.environment)
+    published = doors.command(
+        "publish", "--repository", REPOSITORY, "--access-token", "../my token", "--dist", str(wheel)
+    )
+    assert published.code == 0, published.err
+    (line,) = re.findall(r"^To install: (.+)", published.err, re.MULTILINE)
+    assert "'../my token'" in line
+    for shell in ("fish", "zsh"):
+        environment = {**laptop.environment, "TMPDIR": str(temporary), "PIP_TARGET": shell, "PIP_NO_CACHE_DIR": "1"}
+        pasted = subprocess.run(
+            [shell, "-i"],
+            input=f"{line}\n",
+            cwd=laptop.project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (laptop.project / shell / "hello.py").is_file(), pasted.stdout + pasted.stderr
+        assert "ya29." not in pasted.stdout + pasted.stderr
 
 
 def test_the_program_gets_its_input_and_its_exit_code_is_ours(laptop: Laptop, temporary: Path) -> None:
