@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 # Run all tests, with one worker per core. Without a Docker engine, the tests that need it are skipped, or fail if
 # REQUIRE_DOCKER=1.
 test: .venv/dev.stamp
-	.venv/bin/python -m pytest --numprocesses=auto --no-loadscope-reorder $(PYTEST)
+	.venv/bin/python -m pytest --numprocesses=3 --no-loadscope-reorder $(PYTEST)
 
 # Check style, format, types, layers, Dockerfiles, workflows, actions, and the documents' links, anchors and tables,
 # all without a network.

@@ -45,7 +45,7 @@ def test_no_secret_is_in_the_state(used: Local) -> None:
 
 
 def test_the_page_allows_its_own_script_and_style_alone(local: Local) -> None:
-    answer = local.session.get(local.emulator.url)
+    answer = local.session.get(local.emulator.url, headers={"Accept": "text/html,*/*;q=0.8"})
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy

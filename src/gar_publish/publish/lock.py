@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 from gar_publish import certificates
 from gar_publish.auth.tokens import Token
 from gar_publish.builder import variables
-from gar_publish.builder.files import leave
 from gar_publish.context import Context
+from gar_publish.distributions.leave import leave
 from gar_publish.errors import BuildFailure
 from gar_publish.settings.repository import Repository
 

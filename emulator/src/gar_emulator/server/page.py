@@ -47,9 +47,9 @@ def routes(cloud: Cloud, faults: Faults, requests: Sequence[Any]) -> list[Route]
 
 
 def is_wanted(scope: Scope, host: str) -> bool:
-    """Return whether a request is for the page; clients of the metadata server ask for `/` as well."""
-    names = {name for name, _ in scope["headers"]}
-    return scope["path"] == "/" and host not in _METADATA and b"metadata-flavor" not in names
+    """Return whether a browser asks for the page; clients of the metadata server ask for `/` as well."""
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    return scope["path"] == "/" and host not in _METADATA and b"text/html" in accepted
 
 
 def state(cloud: Cloud, faults: Faults, requests: Sequence[Any]) -> dict[str, Any]:
