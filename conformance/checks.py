@@ -54,18 +54,14 @@ class Check:
 
 def operation_seconds(lab: Lab) -> Value:
     """Seconds until a new repository is done."""
-    start = time.monotonic()
-    lab.finish(lab.create(f"{lab.run}-a{lab.number_of_file()}", "PYTHON"))
-    return _rounded(time.monotonic() - start)
+    return _rounded(lab.finish(lab.create(f"{lab.run}-a{lab.number_of_file()}", "PYTHON")))
 
 
 def repository_delay(lab: Lab) -> Value:
     """Seconds from then until the Python host takes an upload to it."""
     name = f"a{lab.number_of_file()}"
     lab.finish(lab.create(f"{lab.run}-{name}", "PYTHON"))
-    start = time.monotonic()
-    lab.until(lambda: lab.upload(_host_owner(lab), repository=name), is_success, "an upload to a new repository")
-    return _rounded(time.monotonic() - start)
+    return _delay(lab, lambda: lab.upload(_host_owner(lab), repository=name), "an upload to a new repository")
 
 
 # Group B, reading
@@ -181,9 +177,7 @@ def index_delay(lab: Lab) -> Value:
     """Seconds from an upload until the file is in the index."""
     package = f"{lab.run}-late{lab.number_of_file()}"
     _accepted(lab.upload(lab.publisher, package=package))
-    start = time.monotonic()
-    lab.until(lambda: lab.page(package), is_success, "the index page of a new package")
-    return _rounded(time.monotonic() - start)
+    return _delay(lab, lambda: lab.page(package), "the index page of a new package")
 
 
 def duplicate_identical(lab: Lab) -> Value:
@@ -358,6 +352,19 @@ def _largest(is_taken: Callable[[int], bool], taken: int, refused: int) -> int:
         middle = (taken + refused) // 2
         taken, refused = (middle, refused) if is_taken(middle) else (taken, middle)
     return taken
+
+
+def _delay(lab: Lab, call: Callable[[], requests.Response], what: str) -> float:
+    """Return the rounded seconds until a call succeeds; 0 if it does at once, however long it takes."""
+    answers: list[requests.Response] = []
+    start = time.monotonic()
+
+    def once_more() -> requests.Response:
+        answers.append(call())
+        return answers[-1]
+
+    lab.until(once_more, is_success, what)
+    return _rounded(time.monotonic() - start if len(answers) > 1 else 0)
 
 
 def _rounded(seconds: float) -> float:

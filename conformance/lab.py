@@ -221,21 +221,23 @@ class Lab(Place):
         )
         return text(operation, "name")
 
-    def finish(self, operation: str) -> None:
-        """Wait until an operation is done.
+    def finish(self, operation: str) -> float:
+        """Wait until an operation is done, and return the seconds that it took: 0 if it was done when first looked at.
 
         Raises:
             NotObserved: It fails, or takes too long.
         """
         if not _OPERATION.fullmatch(operation):
             raise NotObserved("an operation has a malformed name")
-        end = time.monotonic() + self.pace.patience
-        while time.monotonic() < end:
+        start = time.monotonic()
+        seen = 0
+        while time.monotonic() < start + self.pace.patience:
             state = self._registry("GET", f"/v1/{operation}")
+            seen += 1
             if state.get("done"):
                 if "error" in state:
                     raise NotObserved("an operation fails")
-                return
+                return time.monotonic() - start if seen > 1 else 0.0
             time.sleep(self.pace.wait)
         raise NotObserved(f"an operation is not done after {self.pace.patience:g} seconds")
 
