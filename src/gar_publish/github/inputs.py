@@ -11,8 +11,8 @@ from gar_publish.errors import BadInput
 from gar_publish.settings.inputs import Input
 
 _PREFIX = "INPUT_"
-_OF_THE_RUNNER = {"args", "entrypoint"}
-"""Inputs that the runner itself takes for an action in a container."""
+_ARGUMENTS = {"args", "entrypoint", "runner-temp"}
+"""Inputs that reach the program as arguments: the runner's own, for an action in a container, and that of `setup`."""
 
 _NOT_NEEDED = "remove it"
 _TAKES_ITS_PLACE = {
@@ -48,7 +48,7 @@ def refuse_unknown_inputs(wanted: Iterable[Input], environment: Mapping[str, str
     """
     known = [each.name for each in wanted]
     given = [name.removeprefix(_PREFIX).lower() for name in sorted(environment) if name.startswith(_PREFIX)]
-    unknown = {name: _meant(name, known) for name in given if name not in {*known, *_OF_THE_RUNNER}}
+    unknown = {name: _meant(name, known) for name in given if name not in {*known, *_ARGUMENTS}}
     if not unknown:
         return
     first, what_to_do = next(iter(unknown.items()))

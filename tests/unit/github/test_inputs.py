@@ -1,10 +1,17 @@
 """The inputs of an action: how they are read, and the ones that it does not have."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
+import yaml
 
 from gar_publish.errors import BadInput
 from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
-from gar_publish.settings.settings import INPUTS
+from gar_publish.settings.inputs import Input
+from gar_publish.settings.settings import INPUTS, SETUP_INPUTS
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_inputs_are_stripped_and_never_missing() -> None:
@@ -12,9 +19,11 @@ def test_inputs_are_stripped_and_never_missing() -> None:
     assert inputs == {each.name: "" for each in INPUTS} | {"dry-run": "true"}
 
 
-def test_accepts_every_input_and_those_of_the_runner() -> None:
-    own = {f"INPUT_{each.name.upper()}": "" for each in INPUTS}
-    refuse_unknown_inputs(INPUTS, {**own, "INPUT_ARGS": "", "INPUT_ENTRYPOINT": "", "INPUTRC": "/etc/inputrc"})
+@pytest.mark.parametrize(("folder", "wanted"), [(ROOT, INPUTS), (ROOT / "setup", SETUP_INPUTS)])
+def test_accepts_every_input_and_those_of_the_runner(folder: Path, wanted: Iterable[Input]) -> None:
+    declared = yaml.safe_load((folder / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    own = {f"INPUT_{name.upper()}": "" for name in declared}
+    refuse_unknown_inputs(wanted, {**own, "INPUT_ARGS": "", "INPUT_ENTRYPOINT": "", "INPUTRC": "/etc/inputrc"})
 
 
 @pytest.mark.parametrize(
