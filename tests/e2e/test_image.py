@@ -303,7 +303,7 @@ def test_a_malicious_build_finds_and_changes_nothing(
     secrets = {
         "ACTIONS_RUNTIME_TOKEN": canary,
         "ACTIONS_CACHE_URL": f"https://cache.example/{canary}",
-        "INPUT_OTHER": canary,
+        "INPUT_ARGS": canary,
         "MY_SECRET": canary,
     }
     for name, content in {"home/.netrc": canary, "runner_temp/secret": canary, "workflow/event.json": canary}.items():

@@ -35,6 +35,7 @@ def new_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"gar-publish {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.commands = commands.choices
 
     command = commands.add_parser("publish", help="build and publish")
     _add_folders(command)
