@@ -61,12 +61,19 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
 
 
 def test_matrix_builds_in_many_jobs_and_publishes_in_one(
-    act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
+    act: Act,
+    checkout: Checkout,
+    emulator: Emulator,
+    dist: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
     options = [
-        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts",
+        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts"
+        f" --volume={tmp_path_factory.mktemp('uv')}:/uv",
         "--env=UV_FIND_LINKS=/gar-publish",  # pipx installs with uv
+        "--env=UV_CACHE_DIR=/uv",
         f"--eventpath={event}",
         f"--local-repository=actions/upload-artifact@v6={ACTIONS / 'upload-artifact'}",
         f"--local-repository=actions/download-artifact@v7={ACTIONS / 'download-artifact'}",
