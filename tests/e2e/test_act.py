@@ -61,17 +61,12 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
 
 
 def test_matrix_builds_in_many_jobs_and_publishes_in_one(
-    act: Act,
-    checkout: Checkout,
-    emulator: Emulator,
-    dist: Path,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
+    volumes = f"{dist}:/gar-publish:ro", f"{artifacts}:/artifacts", f"{dist.with_name('uv-of-jobs')}:/uv"
     options = [
-        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts"
-        f" --volume={tmp_path_factory.mktemp('uv')}:/uv",
+        f"--container-options={' '.join(f'--volume={volume}' for volume in volumes)}",
         "--env=UV_FIND_LINKS=/gar-publish",  # pipx installs with uv
         "--env=UV_CACHE_DIR=/uv",
         f"--eventpath={event}",
