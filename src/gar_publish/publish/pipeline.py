@@ -133,6 +133,7 @@ def _building(
             build_env=settings.build_env,
             jobs=settings.jobs,
             leaves_copies=not settings.preview,
+            pins=lambda names: sources.result().pins(names),
             check=lambda: sources.result().check() if sources.done() else None,
         ) as builds,
     ):
