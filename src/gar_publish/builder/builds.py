@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
-from gar_publish.builder.environments import Environments, PrivateIndex
+from gar_publish.builder.environments import Environments, FindPrivateIndex
 from gar_publish.builder.files import take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
@@ -53,15 +53,16 @@ def building(
     formats: Collection[Kind],
     out: Path,
     context: Context,
-    private_index: PrivateIndex,
+    private_index: FindPrivateIndex,
     build_env: Collection[str] = (),
     jobs: int = 0,
+    leaves_copies: bool = True,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
 
     If both formats are requested, the wheel is built from the sdist, as `python -m build` does: this proves that the
-    sdist is complete. A copy of every file is left in the project's `dist` folder.
+    sdist is complete.
 
     Args:
         projects: The projects to build.
@@ -71,6 +72,7 @@ def building(
         private_index: See `Environments`. Its result may have to wait for a credential.
         build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
+        leaves_copies: Whether to leave a copy of every file in the project's `dist` folder.
         check: Called twice a second while builds run. What it raises ends them.
 
     Raises:
@@ -99,7 +101,7 @@ def building(
             private_index=private_index,
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
-        run = _Run(formats, out, environments, sandboxes, date, context.console, live=most == 1)
+        run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)
         folders = {project.folder for project in projects}
         are_nested = any(parent in folders for folder in folders for parent in folder.parents)
         one_by_one = are_nested and not sandboxes.are_isolated  # one build may read what the other writes
@@ -199,6 +201,7 @@ class _Run:
     sandboxes: Sandboxes
     date: str
     console: Console
+    leaves_copies: bool
     live: bool
 
     def build(self, number: int, project: Project, opened: contextlib.ExitStack) -> tuple[Built, Collection[str]]:
@@ -226,7 +229,7 @@ class _Run:
                 return Built(project, failure=failure), output.lines
             except Exception as error:  # noqa: BLE001 - one project must not stop the others
                 return Built(project, failure=_unexpected(project.label, error)), output.lines
-        for file in files:
+        for file in files if self.leaves_copies else ():
             leave(file, project.folder / "dist", self.console)
         return Built(project, files, from_tree), output.lines
 

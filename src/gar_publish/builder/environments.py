@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -17,7 +18,20 @@ from gar_publish.builder.installer import Installer, not_installed
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
 
-PrivateIndex = Callable[[Collection[str]], "Future[str | None]"]
+
+class PrivateIndex(NamedTuple):
+    """The index of the private repository.
+
+    Attributes:
+        url: Its URL with a read-only credential.
+        pins: Requirements of exact versions, for packages of this run.
+    """
+
+    url: str
+    pins: Sequence[str] = ()
+
+
+FindPrivateIndex = Callable[[Collection[str]], "Future[PrivateIndex | None]"]
 
 PUBLIC = frozenset(
     [
@@ -48,9 +62,9 @@ class Environments:
         are_several: Whether the run has several projects.
         may_fork: Whether hooks may run in forks of a process that has imported their backend.
         byte_code: For environments in which all code runs as the user who started gar-publish.
-        private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
-            the private repository has one of them, else None. That index wins over others (uv's `first-index`
-            strategy), so a package of the same name on PyPI is not taken.
+        private_index: Returns, for normalised names of requirements, the index of the private repository if that has
+            one of them, else None. That index wins over others (uv's `first-index` strategy), so a package of the same
+            name on PyPI is not taken.
     """
 
     scratch: Path
@@ -59,7 +73,7 @@ class Environments:
     _: KW_ONLY
     are_several: bool
     may_fork: bool
-    private_index: PrivateIndex
+    private_index: FindPrivateIndex
     byte_code: ByteCode | None = None
     _lock: Lock = field(default_factory=Lock, init=False)
     _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
@@ -141,8 +155,8 @@ class Environments:
         """
         private = self._private(wanted)
         if not any(requirement.url for requirement in wanted):
-            names = [str(requirement) for requirement in wanted]
-            output = self.installer.install_wheels(environment, names, private)
+            names = [*map(str, wanted), *(private.pins if private else ())]
+            output = self.installer.install_wheels(environment, names, private.url if private else None)
             if output is None:
                 return True
             if "--no-build" not in output:
@@ -151,7 +165,7 @@ class Environments:
             raise _mixed(project)
         return False
 
-    def _private(self, wanted: Sequence[Requirement]) -> str | None:
+    def _private(self, wanted: Sequence[Requirement]) -> PrivateIndex | None:
         asked = {canonicalize_name(requirement.name) for requirement in wanted} - PUBLIC
         return self.private_index(asked).result() if asked else None
 

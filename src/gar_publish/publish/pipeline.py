@@ -19,6 +19,7 @@ from gar_publish.urls import refuse_plain_http
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
+    from gar_publish.previews.origin import Preview
     from gar_publish.projects.find import Project
     from gar_publish.publish.schedule import Package
     from gar_publish.publish.sources import Sources
@@ -41,10 +42,12 @@ def publish(settings: Settings, context: Context) -> "Report":
     opened: Future[Sources] = Future()
     with ExitStack() as stack:
         preconnector = stack.enter_context(_connecting(settings, context))
+        preview = _preview(settings, context)
         no_build = settings.dist or settings.promotion
-        projects = [] if no_build else _select(settings, context)
+        since = settings.changed_since or (preview and preview.base)
+        projects = [] if no_build else _select(settings, since, context)
         if not projects and not no_build:
-            return _nothing_changed(settings, context)
+            return _nothing_changed(settings, since, context)
 
         def build(projects: "Sequence[Project]") -> Iterator["Built"]:
             return stack.enter_context(_building(projects, opened, settings, context))
@@ -59,7 +62,7 @@ def publish(settings: Settings, context: Context) -> "Report":
         session = stack.enter_context(new_session(context.retry_policy, take=preconnector.take))
         if settings.repository.resource and len(projects) > 1:
             preconnector.connect({settings.repository.upload_url: min(len(projects), readers(settings))})
-        publisher = Publisher(settings, context, projects, session)
+        publisher = Publisher(settings, context, projects, session, preview=preview.label if preview else "")
         stack.callback(publisher.close)
         sources = publisher.sources
         opened.set_result(sources)
@@ -67,18 +70,30 @@ def publish(settings: Settings, context: Context) -> "Report":
         def packages() -> "Iterator[Package]":
             if settings.promotion:
                 yield from sources.promoted(settings.promotion, stack.enter_context(_scratch()))
+            elif settings.dist and preview:
+                yield from sources.prebuilt_preview(preview, stack.enter_context(_scratch()))
             elif settings.dist:
                 yield from sources.prebuilt()
+            elif preview:
+                yield from sources.preview(builds or build(projects), preview, stack.enter_context(_scratch()))
             elif to_build := sources.to_build():
                 yield from sources.built(builds or build(to_build))
 
         return publisher.publish(packages())
 
 
-def _nothing_changed(settings: Settings, context: Context) -> "Report":
+def _preview(settings: Settings, context: Context) -> "Preview | None":
+    if not settings.preview:
+        return None
+    from gar_publish.previews import origin  # most runs make none
+
+    return origin.find(context.workspace, context.environment)
+
+
+def _nothing_changed(settings: Settings, since: str | None, context: Context) -> "Report":
     from gar_publish.report.report import Report  # most runs import it later
 
-    context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
+    context.console.info(f"Nothing has changed since {since}: there is nothing to publish.")
     context.settled()
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
@@ -117,6 +132,7 @@ def _building(
             private_index=private_index,
             build_env=settings.build_env,
             jobs=settings.jobs,
+            leaves_copies=not settings.preview,
             check=lambda: sources.result().check() if sources.done() else None,
         ) as builds,
     ):
@@ -130,16 +146,17 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _select(settings: Settings, context: Context) -> "list[Project]":
+def _select(settings: Settings, since: str | None, context: Context) -> "list[Project]":
     """Return the projects in the order of their builds: first those without a known name, which others may need."""
     from gar_publish.projects import plan
 
     selected = plan.select(
         settings.packages,
         context.workspace,
-        changed_since=settings.changed_since,
+        changed_since=since,
         environment=context.environment,
         warn=context.console.warning,
+        complete=settings.preview,
     )
     if settings.expected_version:
         from gar_publish.distributions import distribution

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gar_publish.context import Context
 from gar_publish.distributions import archives, distribution, filenames
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BuildFailure, Failure, RegistryRefused
+from gar_publish.errors import BadInput, BuildFailure, Failure, RegistryRefused
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project, requirements, same_name
 from gar_publish.publish.delivery import Delivery
@@ -25,6 +25,9 @@ from gar_publish.threads import result
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
+    from gar_publish.builder.environments import PrivateIndex
+    from gar_publish.previews.origin import Preview
+    from gar_publish.previews.siblings import Held, Siblings
     from gar_publish.settings.promotion import Promotion
 
 
@@ -63,6 +66,7 @@ class Sources:
         self._names = {project.name: project for project in projects if project.name}
         self._needed_for_builds = _needed_for_builds(projects)
         self._credential = _credentials_file(context.environment)
+        self._siblings: Siblings | None = None
         self.skipped: list[PublishedFile] = []
         self.not_built: list[NotBuilt] = []
 
@@ -72,7 +76,7 @@ class Sources:
         Raises:
             Failure: The registry refuses this run, or does not answer.
         """
-        if self._settings.if_exists != "skip":
+        if self._settings.if_exists != "skip" or self._settings.preview:
             return self._projects
         existing = [(project, self._readers.submit(self._existing, project)) for project in self._projects]
         to_build = []
@@ -88,8 +92,8 @@ class Sources:
         """Raise the failure of a repository that takes no uploads, as soon as it is known."""
         self._destination.check()
 
-    def private_index(self, names: Collection[str]) -> str | None:
-        """Return the index's URL with a token that reads it, if it has any of these build requirements.
+    def private_index(self, names: Collection[str]) -> "PrivateIndex | None":
+        """Return the index with a token that reads it, if it has any of these build requirements.
 
         Build requirements that this run publishes are waited for. Before that, the installer could find another package
         of the same name in a public index.
@@ -105,8 +109,12 @@ class Sources:
                 return None
         except RegistryRefused as failure:
             raise self._destination.explain(failure) from None
+        from gar_publish.builder.environments import PrivateIndex  # it is imported already, by the builds
+
         token = self._destination.access.build_token()
-        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
+        url = url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
+        versions = self._siblings.versions if self._siblings else {}
+        return PrivateIndex(url, [f"{name}=={versions[name]}" for name in names if name in versions])
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
         """Yield the packages of finished builds. If one of several builds fails, the others go on."""
@@ -126,12 +134,49 @@ class Sources:
                     )
                 self._refuse_same_name(files[0].name, project)
             except Failure as failure:
-                if len(self._projects) == 1:
-                    raise
-                self.not_built.append(NotBuilt(project.label, failure))
-                self._delivery.leave_out(project.name)
+                self._leave_out(project.label, project.name, failure)
             else:
                 yield Package.of(files, unnamed=project.name is None)
+
+    def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
+        """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
+        import twine.package  # noqa: F401 - as above
+
+        from gar_publish.previews import stamp
+        from gar_publish.previews.siblings import Held, Siblings
+
+        named = [project.name for project in self._projects if project.name]
+        self._siblings = siblings = Siblings(preview, named, len(self._projects) - len(named))
+        self._delivery.held = siblings.held
+        for built in builds:
+            project = built.project
+            try:
+                if built.failure:
+                    raise built.failure
+                wheels = [stamp.read(path, self._credential) for path in built.files]
+                distribution.check_name(wheels[0].name, wheels[0].filename, project)
+                self._refuse_same_name(wheels[0].name, project)
+                siblings.add(Held(project.label, wheels, unnamed=project.name is None))
+            except Failure as failure:
+                self._leave_out(project.label, project.name, failure)
+                siblings.lose(project.name)
+            yield from self._stamped(siblings, folder)
+
+    def _stamped(self, siblings: "Siblings", folder: Path) -> Iterator[Package]:
+        for held, lost in siblings.ready():
+            name = held.wheels[0].name
+            try:
+                if lost:
+                    raise _requires_lost(held.label, lost)
+                yield Package.of(self._stamp(held, siblings, folder), unnamed=held.unnamed)
+            except Failure as failure:
+                self._leave_out(held.label, None if held.unnamed else name, failure)
+
+    def _stamp(self, held: "Held", siblings: "Siblings", folder: Path) -> list[Distribution]:
+        from gar_publish.previews import stamp
+
+        paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
+        return [distribution.read(path, self._credential) for path in paths]
 
     def prebuilt(self) -> list[Package]:
         """Return the packages of the input `dist`.
@@ -144,14 +189,41 @@ class Sources:
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
         return self._packages(distribution.read(path, self._credential) for path in paths)
 
+    def prebuilt_preview(self, preview: "Preview", folder: Path) -> list[Package]:
+        """Return the packages of the input `dist` as a preview, stamped in a folder. It has no sdists.
+
+        Raises:
+            Failure: `dist` matches no wheel, or a file that must not be published.
+        """
+        from gar_publish.distributions import prebuilt
+        from gar_publish.previews import stamp
+        from gar_publish.previews.siblings import Held, Siblings
+
+        paths = prebuilt.collect(self._settings.dist, self._context.workspace)
+        wheels = [stamp.read(path, self._credential) for path in paths if path.name.endswith(".whl")]
+        wheels.sort(key=attrgetter("name"))
+        if not wheels:
+            raise BadInput(
+                "`dist` has sdists alone, and a preview is made of wheels.",
+                fix="build wheels, and give them as `dist`",
+                anchor="preview-inputs",
+            )
+        siblings = Siblings(preview, (), 0)
+        for name, group in groupby(wheels, key=attrgetter("name")):
+            siblings.add(Held(name, list(group), unnamed=False))
+        return self._packages(
+            file for held, _ in siblings.ready() for file in self._stamp(held, siblings, folder)
+        )
+
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
         """Return the packages of a promotion, fetched into a folder.
 
         Raises:
             Failure: A version is missing, cannot be read, or must not be published; nothing was uploaded.
         """
-        from gar_publish.publish.promote import PromotionSource  # only `promote-from` needs it
+        from gar_publish.publish.promote import PromotionSource, refuse_previews  # only `promote-from` needs it
 
+        refuse_previews(promotion.pins)
         access = self._destination.open_source(promotion.source)
         source = PromotionSource(promotion.source, access, self._readers, folder, self._context.console.info)
         try:
@@ -186,6 +258,17 @@ class Sources:
             if kind in self._settings.formats
         ]
 
+    def _leave_out(self, label: str, name: str | None, failure: Failure) -> None:
+        """Go on without a project, unless it is the only one.
+
+        Raises:
+            Failure: It is.
+        """
+        if len(self._projects) == 1:
+            raise failure
+        self.not_built.append(NotBuilt(label, failure))
+        self._delivery.leave_out(name)
+
     def _refuse_same_name(self, name: str, project: Project) -> None:
         other = self._names.setdefault(name, project)
         if other is not project:
@@ -205,6 +288,14 @@ def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
     order = requirements(projects)
     pairs = {(project.key, name) for project in projects for name in project.build_requires & order.keys()}
     return {name for _, name in pairs} - {name for key, name in pairs if name not in order[key]}
+
+
+def _requires_lost(label: str, name: str) -> BuildFailure:
+    return BuildFailure(
+        f"{label} requires {name}, which was not built, so no preview of {label} can be installed.",
+        fix=f"correct the build of {name}",
+        anchor="build-failed",
+    )
 
 
 def _not_published(name: str) -> BuildFailure:

@@ -32,6 +32,7 @@ def as_text(report: "Report") -> str:
         lines.append(_UNKNOWN)
     if report.verified:
         lines.append(_VERIFIED)
+    lines += _preview_commands(report)
     return "\n".join(lines)
 
 
@@ -65,18 +66,29 @@ def as_markdown(report: "Report | Failure") -> str:
 
 
 def _title(report: "Report") -> str:
+    what = f" the preview `{report.preview}`" if report.preview else ""
     if report.failure:
-        return "Did not finish publishing to"
+        return f"Did not finish publishing{what} to"
     if not report.files:
         return "Nothing to publish to"
-    return "Would publish to" if report.dry_run else "Published to"
+    return f"Would publish{what} to" if report.dry_run else f"Published{what} to"
 
 
 def _table(header: str, rows: list[str]) -> list[str]:
     return [header, "|" + " --- |" * (header.count("|") - 1), *rows, ""] if rows else []
 
 
+def _preview_commands(report: "Report") -> list[str]:
+    return [command for command in (report.preview_install("pip"), report.preview_install("uv")) if command]
+
+
 def _how_to_install(report: "Report") -> list[str]:
+    if commands := _preview_commands(report):
+        return [
+            "Install it with pip or with uv, and a login for the repository:",
+            "",
+            *("```sh", commands[0], "```", "", "```sh", commands[1], "```", ""),
+        ]
     pins = " ".join(report.pins)
     return [
         "Install in a later step of the same job (`id` is the id of the publishing step):",
@@ -104,6 +116,7 @@ def as_json(report: "Report | Failure") -> str:
         "dry-run": report.dry_run,
         "verified": report.verified,
         **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
+        **({"preview": report.preview} if report.preview else {}),
         "evidence": [
             {
                 "kind": each.evidence.kind,

@@ -137,6 +137,11 @@ class Settings:
         "provenance",
         "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
     )
+    preview: bool = flag(
+        "preview",
+        "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
+        "these need, each as a development version of the commit. For a repository of previews alone.",
+    )
     changed_since: str | None = CHANGED_SINCE.field()
 
     @classmethod
@@ -168,6 +173,8 @@ class Settings:
                 fix="remove one of the two",
                 anchor="dist-or-packages",
             )
+        if self.preview:
+            self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
@@ -179,6 +186,20 @@ class Settings:
                     f"`{name}` needs Artifact Registry, but {self.repository} is another index.",
                     fix=f"remove `{name}`",
                     anchor="evidence-elsewhere",
+                )
+
+
+    def _refuse_with_preview(self) -> None:
+        mixed = [
+            ("formats", "sdist" in self.formats, "a preview is made of wheels"),
+            ("expected-version", self.expected_version, "the commit decides the version of a preview"),
+            ("create-repository", self.create_repository, "a repository of previews has rules that delete them"),
+            *((name, getattr(self, name), "previews are deleted") for name in ("lock", "sbom", "provenance")),
+        ]
+        for name, is_set, why in mixed:
+            if is_set:
+                raise BadInput(
+                    f"`{name}` and `preview` cannot be combined: {why}.", fix=f"remove `{name}`", anchor="preview-inputs"
                 )
 
 
@@ -212,7 +233,7 @@ class SetupSettings:
 
 
 PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
-BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance")
+BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
