@@ -1,5 +1,6 @@
 """`gar-publish previews` lists the previews in a repository, and deletes those of one pull request."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -90,6 +91,27 @@ def test_a_batch_that_fails_is_sent_again(doors: Doors, emulator: Emulator) -> N
     emulator.inject(Fault("repository", "500", times=4))
     assert doors.command("previews", "delete", "42", WHERE, hurried=True).code == 0
     assert not any("+pr42.g" in version and ".dev" in version for _, version in versions(emulator))
+
+
+def event(doors: Doors, **content: object) -> dict[str, str]:
+    file = doors.folder.parent / "event.json"
+    file.write_text(json.dumps(content))
+    return {"GITHUB_EVENT_PATH": str(file)}
+
+
+def test_the_action_deletes_the_previews_of_the_closed_pull_request(doors: Doors, emulator: Emulator) -> None:
+    inputs = {"repository": "us-central1/demo-project/previews", "preview": "delete"}
+    before = versions(emulator)
+    nothing = doors.action(inputs, {"GITHUB_REF": "refs/pull/42/merge"})
+    assert (nothing.code, versions(emulator)) == (2, before)
+    step = doors.action(inputs, event(doors, action="closed", pull_request={"number": 42}))
+    assert step.code == 0, step.log
+    assert "Deleted 12 previews of pr42" in step.summary
+    gone = set(before) - set(versions(emulator))
+    assert {version.partition("+")[2].partition(".g")[0] for _, version in gone} == {"pr42"}
+    assert len(gone) == 12
+    branch = doors.action(inputs, {**event(doors, ref="42", ref_type="branch"), "GITHUB_EVENT_NAME": "delete"})
+    assert f"Deleted 12 previews of {branch_label('42')}" in branch.summary
 
 
 def test_killed_deletions_are_completed_by_the_same_command(tmp_path: Path) -> None:

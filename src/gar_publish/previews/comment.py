@@ -1,9 +1,43 @@
 """The comment on a pull request that says how to install its preview."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gar_publish.context import Context
+from gar_publish.previews.github import GitHub
+from gar_publish.previews.origin import read_event
 from gar_publish.report.report import Report
+from gar_publish.transport.session import new_session
 
 _LONGEST = 65_000
 """GitHub takes 65,536 characters."""
+
+
+def write(report: Report, token: str, context: Context) -> None:
+    """Write the comment, or edit the one of the last push. A preview of a branch has none.
+
+    Args:
+        report: The report of a run.
+        token: A token of GitHub.
+        context: Where the run happens.
+
+    Raises:
+        Failure: See `GitHub.comment`.
+    """
+    found = re.fullmatch(r"pr([0-9]+)", report.preview)
+    if not found or not report.preview_install("pip"):
+        return
+    context = replace(context, retry_policy=context.retry_policy.for_doctor())  # everything is published already
+    github = GitHub(token, context, new_session(context.retry_policy))
+    github.comment(int(found[1]), marker_of(report), text_of(report, head_of(read_event(context.environment))))
+
+
+def head_of(event: Mapping[str, Any]) -> str:
+    """Return the newest commit of the pull request, which GITHUB_SHA is not."""
+    run, pull_request = event.get("workflow_run"), event.get("pull_request")
+    return str(run["head_sha"] if run else pull_request["head"]["sha"] if pull_request else "")
 
 
 def marker_of(report: Report) -> str:

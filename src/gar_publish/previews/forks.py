@@ -7,22 +7,46 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-t
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import InvalidName, canonicalize_name
 
+from gar_publish.context import Context
 from gar_publish.distributions import filenames
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.previews.github import GitHub
-from gar_publish.previews.origin import Preview
+from gar_publish.previews.origin import Preview, read_event
 from gar_publish.previews.versions import pull_request_label
+from gar_publish.settings.settings import Settings
+from gar_publish.transport.session import new_session
 
 EVENT = "workflow_run"
 MOST_FILES = 500
 MOST_BYTES = 1024**3
 """The most wheels in one preview of a fork, and the most bytes of all of them."""
+
+
+def open_preview(settings: Settings, context: Context) -> Preview:
+    """Return the preview of a run on the event `workflow_run`.
+
+    Raises:
+        BadInput: `dist` or `packages` is missing; see `find` as well.
+        Failure: See `GitHub.pull_request_of`.
+    """
+    if not settings.dist:
+        raise BadInput(
+            "On the event `workflow_run`, a preview is made of files that are built already: nothing is built here.",
+            cause="the code of a pull request must not run in a job that has an identity",
+            fix="build in a workflow on the event `pull_request`, and set `dist` to the files that it has built",
+            anchor="preview-fork",
+        )
+    names = read_names(settings.packages)
+    token = settings.github_token
+    github = GitHub(token, context, new_session(context.retry_policy)) if token else None
+    return replace(find(read_event(context.environment), github), names=names)
 
 
 def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:

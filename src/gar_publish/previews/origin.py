@@ -1,7 +1,7 @@
 """Whose preview a run makes, of which commit, and what has changed there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,6 @@ from gar_publish.errors import BadInput
 from gar_publish.previews.versions import branch_label, preview_version, pull_request_label
 from gar_publish.projects import git
 
-_WITHOUT_COMMIT = ("pull_request_target", "workflow_run")
-"""Events whose GITHUB_SHA is a commit of the default branch."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,14 @@ class Preview:
         commit: The hash of the commit.
         committed_at: When that was made.
         base: The commit that a pull request is compared with; None for a branch, whose preview has everything.
+        names: The only packages that it may have; None if the workflow builds them itself.
     """
 
     label: str
     commit: str
     committed_at: datetime
     base: str | None
+    names: Collection[str] | None = None
 
     def version(self, base: Version) -> str:
         """Return the version of a package in this preview, whose own version in this commit is `base`.
@@ -56,11 +56,11 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
         BadInput: The commit or the branch is not known.
     """
     event = environment.get("GITHUB_EVENT_NAME", "")
-    if event in _WITHOUT_COMMIT:
+    if event == "pull_request_target":
         raise BadInput(
             f"On the event `{event}`, the commit of a pull request is not known.",
             cause="GITHUB_SHA is a commit of the default branch there",
-            fix="use the event `pull_request`",
+            fix="use the event `pull_request`; for forks, `workflow_run`",
             anchor="preview-commit",
         )
     commit = _commit(environment.get("GITHUB_SHA") or "HEAD", root, environment)
@@ -70,6 +70,18 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
     is_merge = commit.hash != pull_request["head"]["sha"] and len(commit.parents) > 1
     base = commit.parents[0] if is_merge else pull_request["base"]["sha"]
     return Preview(pull_request_label(pull_request["number"]), commit.hash, commit.time, base)
+
+
+def read_event(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the event that started the workflow; empty without a readable file of it.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads
+    """
+    try:
+        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError):
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def _commit(name: str, root: Path, environment: Mapping[str, str]) -> git.Commit:
@@ -96,16 +108,11 @@ def _branch(root: Path, environment: Mapping[str, str]) -> str:
 
 
 def _pull_request(environment: Mapping[str, str]) -> Any:
-    """Return the pull request of the event.
-
-    https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request
-    """
     try:
-        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
-        found = event["pull_request"]
+        found = read_event(environment)["pull_request"]
         if found["number"] > 0 and found["base"]["sha"] and found["head"]["sha"]:
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         pass
     raise BadInput(
         "The event file of this run (GITHUB_EVENT_PATH) has no pull request with a number and two commits.",
