@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +36,12 @@ SOON = 0.3
 
 OPERATION_SECONDS = 0.1
 _AGAIN = 1_000_000
-_PACKAGES = ("alpha", "beta", "gamma")
+Versions = set[tuple[str, str]]
+"""Names and versions."""
+
+_PACKAGES = tuple(f"package-{number}" for number in range(12))
+"""More than one deletion sends at once."""
+
 _LABELS = ("pr4", "pr42", "pr421", branch_label("pr42"), branch_label("42"))
 _COMMITS = 4
 _OTHERS = ("1.0", "1.0.1", "1.0.1.dev7", "1.0.1rc1", "1.0.1+pr42.gabc1234", "1.0.1rc1+pr42.gabc1234", "1.0.1.dev7+pr42")
@@ -54,11 +59,11 @@ def previews_repository(name: str) -> Repository:
     return Repository("demo-project", "us-central1", name, labels=dict([PREVIEWS_LABEL]))
 
 
-def stock(emulator: Emulator, repository: Repository) -> None:
+def stock(emulator: Emulator, repository: Repository, packages: Sequence[str]) -> None:
     """Put releases and previews of several pull requests and branches into a repository."""
     previews = (f"1.0.1.dev{1000 + n}+{label}.gabc123{n}" for label in _LABELS for n in range(_COMMITS))
     for version in (*_OTHERS, *previews):
-        for package in _PACKAGES:
+        for package in packages:
             put(emulator, repository, package, version)
 
 
@@ -98,7 +103,7 @@ class Killer:
         for name in itertools.count(number, _AGAIN):
             repository = previews_repository(f"previews-{name}")
             self.emulator.cloud.create(repository)
-            stock(self.emulator, repository)
+            stock(self.emulator, repository, _PACKAGES)
             before = self._versions(repository)
             folder = self.folder / repository.name
             folder.mkdir()
@@ -147,7 +152,7 @@ class Killer:
             self._duration = time.monotonic() - began
         return False
 
-    def _versions(self, repository: Repository) -> set[tuple[str, str]]:
+    def _versions(self, repository: Repository) -> Versions:
         return {(stored.package, stored.version) for stored in self.emulator.cloud.store.files(repository)}
 
 
@@ -158,11 +163,11 @@ class publishing:  # noqa: N801 - a context manager
         self._emulator = emulator
         self._repository = repository
         self._folder = folder
-        self._published: set[tuple[str, str]] = set()
+        self._published: Versions = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish)
 
-    def __enter__(self) -> set[tuple[str, str]]:
+    def __enter__(self) -> Versions:
         self._thread.start()
         return self._published
 
@@ -188,11 +193,11 @@ class publishing:  # noqa: N801 - a context manager
                 yield package, f"1.0.1.dev{2000 + number}+pr421.g{number:07}"
 
 
-def _of_42(versions: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def _of_42(versions: Versions) -> Versions:
     return {(package, version) for package, version in versions if ".dev" in version and "+pr42.g" in version}
 
 
-def _differences(found: set[tuple[str, str]], expected: set[tuple[str, str]]) -> Iterator[tuple[str, set[tuple[str, str]]]]:
+def _differences(found: Versions, expected: Versions) -> Iterator[tuple[str, Versions]]:
     yield "left", found - expected
     yield "lost", expected - found
 

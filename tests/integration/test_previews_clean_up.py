@@ -29,7 +29,7 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
     with Emulator(
         replace(world, repositories=(*world.repositories, PREVIEWS)), data=tmp_path / "emulator"
     ) as running:
-        stock(running, PREVIEWS)
+        stock(running, PREVIEWS, ("alpha", "beta", "gamma"))
         yield running
 
 

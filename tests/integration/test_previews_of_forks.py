@@ -69,10 +69,13 @@ def test_publishes_with_one_comment_that_is_edited(doors: Doors, emulator: Emula
     step = publish(doors, github)
     assert step.code == 0, step.log
     first = f"1.0.1.dev{TIME}+pr42.gabc1234"
-    assert stored(emulator) == [f"greetings-{first}-py3-none-any.whl", f"welcome-1.0.2.dev{TIME}+pr42.gabc1234-py3-none-any.whl"]
+    assert stored(emulator) == [
+        f"greetings-{first}-py3-none-any.whl",
+        f"welcome-1.0.2.dev{TIME}+pr42.gabc1234-py3-none-any.whl",
+    ]
     _, comment = github.comments[42]
     assert comment["user"]["login"] == BOT
-    for part in (f"greetings=={first}", COMMIT, "pip install", "uv pip install", "deleted when this pull request is closed"):
+    for part in (f"greetings=={first}", COMMIT, "pip install", "uv pip install", "deleted when this pull request is"):
         assert part in comment["body"]
 
     commit = "def5678" + "0" * 33

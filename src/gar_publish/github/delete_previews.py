@@ -35,7 +35,7 @@ def run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Runn
 
 
 def _label(environment: Mapping[str, str]) -> str:
-    """Return the label of the previews to delete. The event has the number: GITHUB_REF is the base branch after a merge.
+    """Return the label of the previews to delete. GITHUB_REF does not tell: it is the base branch after a merge.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows
     """

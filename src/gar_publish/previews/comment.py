@@ -64,4 +64,4 @@ def text_of(report: Report, commit: str) -> str:
     for parts in ([*lines[:1], *table, *lines[1:]], lines):
         if len(text := "\n".join(parts)) <= _LONGEST:
             return text
-    return f"{lines[0]}\nIt has {len(rows)} packages: too many commands for a comment. They are in the summary of the run.\n"
+    return f"{lines[0]}\nIt has {len(rows)} packages. Their commands are in the summary of the run."

@@ -85,8 +85,8 @@ def _succeeded(event: Mapping[str, Any]) -> Mapping[str, Any]:
         raise BadInput(
             "The workflow run of this event is not one of a pull request that has succeeded.",
             cause="the job has no condition on the event and the conclusion of the run",
-            fix="add to the job\n"
-            "  if: github.event.workflow_run.event == 'pull_request' && github.event.workflow_run.conclusion == 'success'",
+            fix="add to the job\n  if: github.event.workflow_run.event == 'pull_request' && "
+            "github.event.workflow_run.conclusion == 'success'",
             anchor="preview-fork",
         )
     return run

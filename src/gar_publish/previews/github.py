@@ -87,7 +87,7 @@ class GitHub:
         ]
         if len(numbers) != 1:
             raise BadInput(
-                f"{len(numbers)} open pull requests have the commit {harmless(str(run['head_sha']))[:12]} as their newest.",
+                f"{len(numbers)} open pull requests have {harmless(str(run['head_sha']))[:12]} as their newest commit.",
                 cause="the pull request is closed, or has a newer commit, whose own run publishes that"
                 if not numbers
                 else "the same branch has several pull requests",

@@ -13,6 +13,9 @@ from gar_publish.errors import BadInput
 from gar_publish.previews.versions import branch_label, preview_version, pull_request_label
 from gar_publish.projects import git
 
+_WITHOUT_COMMIT = ("pull_request_target", "workflow_run")
+"""Events whose GITHUB_SHA is a commit of the default branch."""
+
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
         BadInput: The commit or the branch is not known.
     """
     event = environment.get("GITHUB_EVENT_NAME", "")
-    if event == "pull_request_target":
+    if event in _WITHOUT_COMMIT:
         raise BadInput(
             f"On the event `{event}`, the commit of a pull request is not known.",
             cause="GITHUB_SHA is a commit of the default branch there",
-            fix="use the event `pull_request`; for forks, `workflow_run`",
+            fix="use the event `pull_request`",
             anchor="preview-commit",
         )
     commit = _commit(environment.get("GITHUB_SHA") or "HEAD", root, environment)

@@ -21,7 +21,7 @@ LOCALS = (
     *(f"+{label}.gabc1234" for label in LABELS),
     *(f"+{label}" for label in LABELS),
     *("+PR42.GABC1234", "+pr42-gabc1234", "+pr42_gabc1234", "+pr042.gabc1234", "+pr42.gabc1234.1", "+x.pr42.gabc1234"),
-    *("+pr42.gabc123", "+pr42.gabc12345", "+pr42.gxyz1234", "+pr 42.gabc1234", "+pr42.gabc1234\n", "+pr42.*", "+42.gabc1234"),
+    *("+pr42.gabc123", "+pr42.gabc12345", "+pr42.gxyz1234", "+pr 42.gabc1234", "+pr42.gabc1234\n", "+pr42.*"),
 )
 
 
