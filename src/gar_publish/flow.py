@@ -63,6 +63,7 @@ def run(
         The exit code.
     """
     inputs: Mapping[str, str] = {}
+    token: str | None = None
     context: Context | None = None
     outcome: Report | Failure
     try:
@@ -70,6 +71,9 @@ def run(
         context = new_context(environment, outlet.console, workspace=workspace, container=container)
         settings = Settings.from_inputs(inputs, environment=environment, endpoints=context.endpoints)
         mask_given(settings.credential, outlet.console)
+        token = settings.github_token
+        if token:
+            outlet.console.mask(token)
         if not outlet.hands_out_token:
             settings = replace(settings, index_token="none")  # noqa: S106 - no token
         outcome = publish(settings, context).translated(outlet.words)
@@ -90,6 +94,8 @@ def run(
                 anchor="outputs",
             ).translated(outlet.words)
         )
+    if context and token and not isinstance(outcome, Failure):
+        _comment(outcome, token, context)
     if outlet.summary:
         ci_files.add_step_summary(render.as_markdown(outcome), environment, outlet.console)
     for each in failures:
@@ -102,6 +108,16 @@ def run(
         with interruptible():
             tell_after(failures[0], inputs, context, outlet.words)
     return failures[0].exit_code
+
+
+def _comment(report: "Report", token: str, context: Context) -> None:
+    """Write the comment on the pull request of a preview. Without it, the run is complete all the same."""
+    from gar_publish.previews import comment  # most runs make no preview
+
+    try:
+        comment.write(report, token, context)
+    except Failure as failure:
+        context.console.warning(failure.brief)
 
 
 def mask_given(credential: Credential, console: Console) -> None:

@@ -1,7 +1,7 @@
 """Whose preview a run makes, of which commit, and what has changed there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ _WITHOUT_COMMIT = ("pull_request_target", "workflow_run")
 """Events whose GITHUB_SHA is a commit of the default branch."""
 
 
+
 @dataclass(frozen=True)
 class Preview:
     """A preview.
@@ -26,12 +27,14 @@ class Preview:
         commit: The hash of the commit.
         committed_at: When that was made.
         base: The commit that a pull request is compared with; None for a branch, whose preview has everything.
+        names: The only packages that it may have; None if the workflow builds them itself.
     """
 
     label: str
     commit: str
     committed_at: datetime
     base: str | None
+    names: Collection[str] | None = None
 
     def version(self, base: Version) -> str:
         """Return the version of a package in this preview, whose own version in this commit is `base`.
@@ -72,6 +75,18 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
     return Preview(pull_request_label(pull_request["number"]), commit.hash, commit.time, base)
 
 
+def read_event(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the event that started the workflow; empty without a readable file of it.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads
+    """
+    try:
+        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
 def _commit(name: str, root: Path, environment: Mapping[str, str]) -> git.Commit:
     try:
         return git.commit(name, root, environment)
@@ -96,16 +111,11 @@ def _branch(root: Path, environment: Mapping[str, str]) -> str:
 
 
 def _pull_request(environment: Mapping[str, str]) -> Any:
-    """Return the pull request of the event.
-
-    https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request
-    """
     try:
-        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
-        found = event["pull_request"]
+        found = read_event(environment)["pull_request"]
         if found["number"] > 0 and found["base"]["sha"] and found["head"]["sha"]:
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         pass
     raise BadInput(
         "The event file of this run (GITHUB_EVENT_PATH) has no pull request with a number and two commits.",

@@ -85,8 +85,10 @@ def publish(settings: Settings, context: Context) -> "Report":
 def _preview(settings: Settings, context: Context) -> "Preview | None":
     if not settings.preview:
         return None
-    from gar_publish.previews import origin  # most runs make none
+    from gar_publish.previews import forks, origin  # most runs make none
 
+    if context.environment.get("GITHUB_EVENT_NAME") == forks.EVENT:
+        return forks.open_preview(settings, context)
     return origin.find(context.workspace, context.environment)
 
 

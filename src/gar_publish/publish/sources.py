@@ -196,11 +196,14 @@ class Sources:
             Failure: `dist` matches no wheel, or a file that must not be published.
         """
         from gar_publish.distributions import prebuilt
-        from gar_publish.previews import stamp
+        from gar_publish.previews import forks, stamp
         from gar_publish.previews.siblings import Held, Siblings
 
-        paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        wheels = [stamp.read(path, self._credential) for path in paths if path.name.endswith(".whl")]
+        collected = prebuilt.collect(self._settings.dist, self._context.workspace)
+        paths = [path for path in collected if path.name.endswith(".whl")]
+        if preview.names is not None:
+            forks.check_files(paths, preview.names)
+        wheels = [stamp.read(path, self._credential) for path in paths]
         wheels.sort(key=attrgetter("name"))
         if not wheels:
             raise BadInput(

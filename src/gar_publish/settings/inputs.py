@@ -24,7 +24,7 @@ class Input:
         help: The one text about it, for `action.yml`, the documents and `--help`.
         default: The text that an absent or blank input stands for.
         kind: The kind of value, which decides how the text is read.
-        words: The words that the kinds `word` and `words` accept.
+        words: The words that the kinds `word` and `words` accept; of a flag, all that some front door accepts.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Input:
 
     def field(self) -> Any:
         """Return a dataclass field that `read_fields` fills from this input."""
-        return dataclasses.field(default=self.read({}), metadata={"input": self})
+        return dataclasses.field(default=self.read({}), metadata={"input": self}, repr=self.kind != "secret")
 
     def text(self, inputs: Mapping[str, str]) -> str:
         """Return what was given, without white space around it, or the default."""
@@ -52,7 +52,7 @@ class Input:
             case "lines":
                 return tuple(line.strip() for line in text.splitlines() if line.strip())
             case "flag":
-                self._check(text in _BOOLEANS, text, "true or false", fix="true")
+                self._check(text in _BOOLEANS, text, " or ".join(self.words or ("true", "false")), fix="true")
                 return _BOOLEANS[text]
             case "number":
                 self._check(re.fullmatch(r"[0-9]{1,3}", text), text, "a number from 0 to 999", fix="0")

@@ -137,11 +137,21 @@ class Settings:
         "provenance",
         "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
     )
-    preview: bool = flag(
+    preview: bool = Input(
         "preview",
         "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
-        "these need, each as a development version of the commit. For a repository of previews alone.",
-    )
+        "these need, each as a development version of the commit. For a repository of previews alone. In the action, "
+        "`delete` deletes the previews of the pull request that was closed.",
+        "false",
+        "flag",
+        ("true", "false", "delete"),
+    ).field()
+    github_token: str | None = Input(
+        "github-token",
+        "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited "
+        "by each push.",
+        kind="secret",
+    ).field()
     changed_since: str | None = CHANGED_SINCE.field()
 
     @classmethod
@@ -233,7 +243,7 @@ class SetupSettings:
 
 
 PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
-BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview")
+BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview", "github-token")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
