@@ -16,10 +16,12 @@ from pathlib import Path
 
 from bench import projects
 from bench.measure import Bench, Case, Command
+from bench.previews_kill import previews_repository
 from bench.stage import Stage
 from bench.tools import Tools
 
 PLAIN, PREVIEW = "publish", "publish --preview"
+WHERE = "us-central1/demo-project/previews"
 ALLOWED = 1.05
 
 
@@ -47,6 +49,7 @@ def main() -> int:
 
 def measure(stage: Stage, count: int, rounds: int) -> list[float]:
     """Return, for each round, the time of a preview divided by that of publishing; nothing if one failed."""
+    stage.emulator.cloud.store.create(previews_repository("previews"))
     tools = Tools(stage)
     names = [projects.part(number) for number in range(count)]
 
@@ -58,7 +61,7 @@ def measure(stage: Stage, count: int, rounds: int) -> list[float]:
 
     def plain(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
         prepare(folder, number)
-        return {PLAIN: tools.ours(folder, "packages/*")}
+        return {PLAIN: tools.ours(folder, "--repository", WHERE, "packages/*")}
 
     def preview(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
         base = _commit(folder)
@@ -68,10 +71,10 @@ def measure(stage: Stage, count: int, rounds: int) -> list[float]:
         pull_request = {"number": number, "head": {"sha": head}, "base": {"sha": base}}
         event.write_text(json.dumps({"pull_request": pull_request}))
         job = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event), "GITHUB_SHA": head}
-        return {PREVIEW: tools.ours(folder, "--preview", "packages/*", **job)}
+        return {PREVIEW: tools.ours(folder, "--repository", WHERE, "--preview", "packages/*", **job)}
 
     def check(version: str) -> None:
-        stored = {each.package for each in stage.emulator.files() if each.version.startswith(version)}
+        stored = {each.package for each in stage.emulator.files(WHERE) if each.version.startswith(version)}
         if missing := set(names) - stored:
             raise RuntimeError(f"not uploaded: {sorted(missing)}")
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gar_emulator import Emulator
-from gar_emulator.world.world import Repository
 from gar_publish.previews.versions import label_of
-from tests.integration.frontdoors import DIRECT, PUBLISH, REPOSITORY, Done, Doors, statuses, uploads
+from bench.previews_kill import previews_repository
+from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, statuses, uploads
 from tests.integration.test_build_backends import BACKENDS
 from tests.stored import store
 from tests.wheels import make_wheel
@@ -49,6 +49,8 @@ MORE = {
 }
 PREVIEWED = sorted(REQUIRED.keys() - {"gp-alone"})
 TIME = 1_795_946_401
+WHERE = "us-central1/demo-project/previews"
+PUBLISH = ("publish", "--repository", WHERE)
 
 
 def module(name: str) -> str:
@@ -128,7 +130,8 @@ class PullRequest:
 @pytest.fixture
 def pull_request(doors: Doors, emulator: Emulator, tmp_path: Path) -> PullRequest:
     """Two other pull requests have previews of the same packages, one older and one newer."""
-    repository = Repository("demo-project", "us-central1", "python")
+    repository = previews_repository("previews")
+    emulator.cloud.store.create(repository)
     for number, time in ((4, TIME - 1000), (421, TIME + 1000)):
         for name in REQUIRED:
             version = f"1.0.{5 if name == 'gp-base' else 1}.dev{time}+pr{number}.gabc1234"
@@ -144,7 +147,7 @@ def install(pull_request: PullRequest, public_index: str, command: str, folder: 
     program, *arguments = shlex.split(command)
     if program == "uv":
         arguments[2:2] = ["--target", "installed", "--python", sys.executable]
-    start = ("run", "--repository", REPOSITORY, *DIRECT, "--")
+    start = ("run", "--repository", WHERE, *DIRECT, "--")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = doors.command(*start, program, *arguments, variables={**variables, "PATH": path, "PYTHONWARNINGS": ""})
     assert done.code == 0, done.out + done.err
@@ -188,7 +191,7 @@ def test_seven_backends_and_three_installers(
 
     (tmp_path / "checked").mkdir()
     for name in statuses(report):
-        (tmp_path / "checked" / name).write_bytes(emulator.read(name))
+        (tmp_path / "checked" / name).write_bytes(emulator.read(name, WHERE))
     twine = [Path(sys.executable).with_name("twine"), "check", *(tmp_path / "checked").iterdir()]
     subprocess.run(twine, check=True, capture_output=True)
 
@@ -196,7 +199,7 @@ def test_seven_backends_and_three_installers(
     before = len(uploads(emulator))
     step = pull_request.doors.action(
         {
-            "repository": REPOSITORY,
+            "repository": WHERE,
             "workload-identity-provider": DIRECT[1],
             "packages": "libs/*",
             "preview": "true",
@@ -229,7 +232,7 @@ def test_seven_backends_and_three_installers(
         "PYTHONWARNINGS": "",
     }
     doors = Doors(second, pull_request.doors.environment)
-    start = ("run", "--repository", REPOSITORY, *DIRECT, "--")
+    start = ("run", "--repository", WHERE, *DIRECT, "--")
     done = doors.command(*start, "poetry", "add", "--no-interaction", "--source=previews", *pins, variables=environment)
     assert done.code == 0, done.out + done.err
     (site,) = (second / ".venv/lib").glob("*/site-packages")
@@ -260,3 +263,12 @@ def test_files_that_are_built_already(pull_request: PullRequest, tmp_path: Path)
         ("app", 1, "pr42"),
         ("lib", 2, "pr42"),
     ]
+
+
+def test_previews_are_not_published_among_releases(pull_request: PullRequest) -> None:
+    pull_request.push("gp-alone", "first")
+    done = pull_request.doors.command(
+        "publish", "--repository", REPOSITORY, *DIRECT, "--preview", "libs/gp-alone", variables=pull_request.job
+    )
+    assert done.code == 6
+    assert f"{REPOSITORY} is not a repository for previews: it lacks the label gar-publish=previews." in done.err

@@ -19,7 +19,7 @@ VERSION = "1.0.1.dev1795946401+pr42.gabc1234"
 VERSIONS = {"my-sample": VERSION, "lib": f"2.0.1.dev1795946401+pr42.gabc1234", "tool": "3.1.dev1+pr42.gabc1234"}
 BODY = "Ünïcode\r\n\r\nVersion: 1.0\nRequires-Dist: lib\n\ttabs and spaces  \n"
 METADATA = (
-    "Metadata-Version: 2.4\nName: My.Sample\nVersion: 1.0.0\nSummary: A sample\n  that is folded\n"
+    "Metadata-Version: 2.4\nName: My.Sample\nVersion: 1.0.0\nAuthor: A sample\n  that is folded\n"
     "Requires-Dist: Lib[two,one]>=1.0,<2.0 ; python_version >= '3.9'\n"
     "Requires-Dist: tool @ file:///somewhere/tool ; extra == 'dev'\n"
     "Requires-Dist: other (>=1.0)\n"
