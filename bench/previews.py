@@ -19,9 +19,16 @@ from bench.measure import Bench, Case, Command
 from bench.previews_kill import previews_repository
 from bench.stage import Stage
 from bench.tools import Tools
+from gar_emulator.world.iam import Binding
 
 PLAIN, PREVIEW = "publish", "publish --preview"
 WHERE = "us-central1/demo-project/previews"
+REPOSITORY = previews_repository("previews")
+_POOL = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
+WRITER = Binding(
+    f"principalSet://{_POOL}/attribute.repository_owner/octo-org", "roles/artifactregistry.writer", REPOSITORY.resource
+)
+"""Octo-org's workflows publish there."""
 ALLOWED = 1.05
 
 
@@ -49,7 +56,8 @@ def main() -> int:
 
 def measure(stage: Stage, count: int, rounds: int) -> list[float]:
     """Return, for each round, the time of a preview divided by that of publishing; nothing if one failed."""
-    stage.emulator.cloud.store.create(previews_repository("previews"))
+    stage.emulator.cloud.store.create(REPOSITORY)
+    stage.emulator.cloud.set_policy(REPOSITORY.resource, [WRITER])
     tools = Tools(stage)
     names = [projects.part(number) for number in range(count)]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from bench import previews
 from gar_emulator import Emulator
 from gar_publish.previews.versions import label_of
-from bench.previews_kill import previews_repository
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, statuses, uploads
 from tests.integration.test_build_backends import BACKENDS
 from tests.stored import store
@@ -49,8 +49,7 @@ MORE = {
 }
 PREVIEWED = sorted(REQUIRED.keys() - {"gp-alone"})
 TIME = 1_795_946_401
-WHERE = "us-central1/demo-project/previews"
-PUBLISH = ("publish", "--repository", WHERE)
+PUBLISH = ("publish", "--repository", previews.WHERE)
 
 
 def module(name: str) -> str:
@@ -82,6 +81,7 @@ class PullRequest:
         self.time = TIME
         for name in REQUIRED:
             write(doors.folder / "libs" / name, name)
+        (doors.folder / ".gitignore").write_text("build/\n*.egg-info/\n__pycache__/\n")  # of setuptools
         self.git("init", "-qb", "main")
         self.commit()
         self.git("tag", "v1.0.0")
@@ -124,18 +124,18 @@ class PullRequest:
         return report
 
     def is_clean(self) -> bool:
-        return not self.git("status", "--porcelain", "--ignored") and not list(self.doors.folder.rglob("dist"))
+        return not self.git("status", "--porcelain") and not list(self.doors.folder.rglob("dist"))
 
 
 @pytest.fixture
 def pull_request(doors: Doors, emulator: Emulator, tmp_path: Path) -> PullRequest:
     """Two other pull requests have previews of the same packages, one older and one newer."""
-    repository = previews_repository("previews")
-    emulator.cloud.store.create(repository)
+    emulator.cloud.store.create(previews.REPOSITORY)
+    emulator.cloud.set_policy(previews.REPOSITORY.resource, [previews.WRITER])
     for number, time in ((4, TIME - 1000), (421, TIME + 1000)):
         for name in REQUIRED:
             version = f"1.0.{5 if name == 'gp-base' else 1}.dev{time}+pr{number}.gabc1234"
-            store(emulator, repository, make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"'))
+            store(emulator, previews.REPOSITORY, make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"'))
     return PullRequest(doors)
 
 
@@ -147,7 +147,7 @@ def install(pull_request: PullRequest, public_index: str, command: str, folder: 
     program, *arguments = shlex.split(command)
     if program == "uv":
         arguments[2:2] = ["--target", "installed", "--python", sys.executable]
-    start = ("run", "--repository", WHERE, *DIRECT, "--")
+    start = ("run", "--repository", previews.WHERE, *DIRECT, "--")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = doors.command(*start, program, *arguments, variables={**variables, "PATH": path, "PYTHONWARNINGS": ""})
     assert done.code == 0, done.out + done.err
@@ -191,7 +191,7 @@ def test_seven_backends_and_three_installers(
 
     (tmp_path / "checked").mkdir()
     for name in statuses(report):
-        (tmp_path / "checked" / name).write_bytes(emulator.read(name, WHERE))
+        (tmp_path / "checked" / name).write_bytes(emulator.read(name, previews.WHERE))
     twine = [Path(sys.executable).with_name("twine"), "check", *(tmp_path / "checked").iterdir()]
     subprocess.run(twine, check=True, capture_output=True)
 
@@ -199,7 +199,7 @@ def test_seven_backends_and_three_installers(
     before = len(uploads(emulator))
     step = pull_request.doors.action(
         {
-            "repository": WHERE,
+            "repository": previews.WHERE,
             "workload-identity-provider": DIRECT[1],
             "packages": "libs/*",
             "preview": "true",
@@ -232,7 +232,7 @@ def test_seven_backends_and_three_installers(
         "PYTHONWARNINGS": "",
     }
     doors = Doors(second, pull_request.doors.environment)
-    start = ("run", "--repository", WHERE, *DIRECT, "--")
+    start = ("run", "--repository", previews.WHERE, *DIRECT, "--")
     done = doors.command(*start, "poetry", "add", "--no-interaction", "--source=previews", *pins, variables=environment)
     assert done.code == 0, done.out + done.err
     (site,) = (second / ".venv/lib").glob("*/site-packages")
