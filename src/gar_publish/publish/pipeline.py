@@ -44,7 +44,7 @@ def publish(settings: Settings, context: Context) -> "Report":
         preconnector = stack.enter_context(_connecting(settings, context))
         preview = _preview(settings, context)
         no_build = settings.dist or settings.promotion
-        since = settings.changed_since or (preview and preview.base)
+        since = settings.changed_since or (preview.base if preview else None)
         projects = [] if no_build else _select(settings, since, context)
         if not projects and not no_build:
             return _nothing_changed(settings, since, context)
