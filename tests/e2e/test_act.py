@@ -128,7 +128,11 @@ def test_previews_of_a_fork_are_built_without_rights_published_and_deleted(
     file.write_text(json.dumps({"number": 42, "pull_request": {"number": 42, "head": head, "base": {"ref": "main"}}}))
     act(folder, *options, event="pull_request")
     run = {
-        **{"id": 1, "event": "pull_request", "conclusion": "success", "head_branch": "fix", "head_sha": head["sha"]},
+        "id": 1,
+        "event": "pull_request",
+        "conclusion": "success",
+        "head_branch": "fix",
+        "head_sha": head["sha"],
         "head_repository": head["repo"],
         "head_commit": {"timestamp": "2026-11-29T10:00:01Z"},
         "pull_requests": [{"number": 42, "head": head}],  # act has no GitHub to ask

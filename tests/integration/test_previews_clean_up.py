@@ -13,7 +13,6 @@ from bench.previews_kill import kill, put, stock
 from gar_emulator import Emulator
 from gar_emulator.world.fault import Fault
 from gar_emulator.world.iam import Binding
-from gar_emulator.world.world import Repository
 from gar_publish.previews.versions import branch_label
 from tests.integration.frontdoors import PUBLISHER, Doors
 

@@ -14,7 +14,7 @@ from gar_publish.registry.versions_api import ListedVersion
 
 NOW = datetime.now(UTC)
 LABELS = ("pr4", "pr42", "pr421", branch_label("pr42"), branch_label("42"))
-RELEASES = ("0", "1.0", "1.0.1", "2026.11.29", "1!1.0", "01.0", "v1.0")
+RELEASES = ("0", "3", "0.0.1", "1.0", "1.0.1", "2026.11.29", "1!1.0", "01.0", "v1.0")
 SUFFIXES = ("", "a1", "rc2", ".post1", ".dev1", ".dev1795946401", "rc1.dev3", ".post1.dev3", "-1", "dev", ".DEV5")
 LOCALS = (
     "",
