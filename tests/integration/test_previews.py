@@ -135,7 +135,8 @@ def pull_request(doors: Doors, emulator: Emulator, tmp_path: Path) -> PullReques
     for number, time in ((4, TIME - 1000), (421, TIME + 1000)):
         for name in REQUIRED:
             version = f"1.0.{5 if name == 'gp-base' else 1}.dev{time}+pr{number}.gabc1234"
-            store(emulator, previews.REPOSITORY, make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"'))
+            wheel = make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"')
+            store(emulator, previews.REPOSITORY, wheel)
     return PullRequest(doors)
 
 

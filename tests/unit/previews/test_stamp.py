@@ -37,7 +37,7 @@ def make(folder: Path, metadata: str = f"{METADATA}\n{BODY}", **members: bytes) 
         "my_sample/native.so": b"\x7fELF" * 10_000,
         "My.Sample-1.0.0.data/scripts/run, and \"quote\"": b"#!python\n",
         f"{info}/METADATA": metadata.encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n",
         f"{info}/RECORD.jws": b"signed",
         "vendored-9.0.dist-info/METADATA": b"Name: vendored\n",
         **members,

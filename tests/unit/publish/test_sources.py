@@ -208,7 +208,10 @@ def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Pa
     assert [each.name for each in packages] == ["other"]
     assert [(each.label, each.failure.what) for each in opened.sources.not_built] == [
         ("packages/lib", "No."),
-        ("packages/app", "packages/app requires lib, which was not built, so no preview of packages/app can be installed."),
+        (
+            "packages/app",
+            "packages/app requires lib, which was not built, so no preview of packages/app can be installed.",
+        ),
     ]
     assert not opened.delivery.has_landed("app")
 
