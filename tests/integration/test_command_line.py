@@ -97,6 +97,7 @@ class TestAction:
         assert list(ACTION["outputs"]) == [
             *("extra-index-url", "index-url", "requirements", "requirements-hashed", "lock", "packages"),
             *("name", "version", "published", "token-expires-at", "sboms", "provenance"),
+            *("preview-install", "preview-install-uv"),
         ]
 
 

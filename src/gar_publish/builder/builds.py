@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
-from gar_publish.builder.environments import Environments, FindPrivateIndex
+from gar_publish.builder.environments import Environments, Pins, PrivateIndex
 from gar_publish.builder.files import take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
@@ -53,10 +53,11 @@ def building(
     formats: Collection[Kind],
     out: Path,
     context: Context,
-    private_index: FindPrivateIndex,
+    private_index: PrivateIndex,
     build_env: Collection[str] = (),
     jobs: int = 0,
     leaves_copies: bool = True,
+    pins: Pins = lambda _names: (),
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
@@ -73,6 +74,7 @@ def building(
         build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
         leaves_copies: Whether to leave a copy of every file in the project's `dist` folder.
+        pins: See `Environments`.
         check: Called twice a second while builds run. What it raises ends them.
 
     Raises:
@@ -99,6 +101,7 @@ def building(
             are_several=len(projects) > 1,
             may_fork=not asked,
             private_index=private_index,
+            pins=pins,
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
         run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)

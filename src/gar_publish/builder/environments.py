@@ -6,7 +6,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -18,20 +17,8 @@ from gar_publish.builder.installer import Installer, not_installed
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
 
-
-class PrivateIndex(NamedTuple):
-    """The index of the private repository.
-
-    Attributes:
-        url: Its URL with a read-only credential.
-        pins: Requirements of exact versions, for packages of this run.
-    """
-
-    url: str
-    pins: Sequence[str] = ()
-
-
-FindPrivateIndex = Callable[[Collection[str]], "Future[PrivateIndex | None]"]
+PrivateIndex = Callable[[Collection[str]], "Future[str | None]"]
+Pins = Callable[[Collection[str]], Collection[str]]
 
 PUBLIC = frozenset(
     [
@@ -62,9 +49,10 @@ class Environments:
         are_several: Whether the run has several projects.
         may_fork: Whether hooks may run in forks of a process that has imported their backend.
         byte_code: For environments in which all code runs as the user who started gar-publish.
-        private_index: Returns, for normalised names of requirements, the index of the private repository if that has
-            one of them, else None. That index wins over others (uv's `first-index` strategy), so a package of the same
-            name on PyPI is not taken.
+        private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
+            the private repository has one of them, else None. That index wins over others (uv's `first-index`
+            strategy), so a package of the same name on PyPI is not taken.
+        pins: Returns requirements of exact versions for some of these names, if that index has one of them.
     """
 
     scratch: Path
@@ -73,7 +61,8 @@ class Environments:
     _: KW_ONLY
     are_several: bool
     may_fork: bool
-    private_index: FindPrivateIndex
+    private_index: PrivateIndex
+    pins: Pins = lambda _names: ()
     byte_code: ByteCode | None = None
     _lock: Lock = field(default_factory=Lock, init=False)
     _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
@@ -155,8 +144,9 @@ class Environments:
         """
         private = self._private(wanted)
         if not any(requirement.url for requirement in wanted):
-            names = [*map(str, wanted), *(private.pins if private else ())]
-            output = self.installer.install_wheels(environment, names, private.url if private else None)
+            pins = self.pins([canonicalize_name(each.name) for each in wanted]) if private else ()
+            names = [*map(str, wanted), *pins]
+            output = self.installer.install_wheels(environment, names, private)
             if output is None:
                 return True
             if "--no-build" not in output:
@@ -165,7 +155,7 @@ class Environments:
             raise _mixed(project)
         return False
 
-    def _private(self, wanted: Sequence[Requirement]) -> PrivateIndex | None:
+    def _private(self, wanted: Sequence[Requirement]) -> str | None:
         asked = {canonicalize_name(requirement.name) for requirement in wanted} - PUBLIC
         return self.private_index(asked).result() if asked else None
 

@@ -11,10 +11,10 @@ from gar_publish.context import LAG_WAITS, Context
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.previews.versions import label_of, pull_request_label
 from gar_publish.registry.google_api import GoogleApi
-from gar_publish.registry.repository_api import RepositoryApi
+from gar_publish.registry.repository_api import RepositoryApi, refuse_without_label
 from gar_publish.registry.versions_api import ListedVersion, VersionsApi
 from gar_publish.settings.credential import read_credential
-from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL
+from gar_publish.settings.repository import DELETER
 from gar_publish.settings.settings import read_repository
 from gar_publish.transport.retry import poll
 from gar_publish.transport.session import new_session
@@ -100,16 +100,7 @@ def open_previews(inputs: Mapping[str, str], context: Context) -> VersionsApi:
             fix=f"grant the role\n  {repository.to_grant('MEMBER', DELETER)}",
             anchor="previews-repository",
         )
-    labels = described.get("labels")
-    name, value = PREVIEWS_LABEL
-    if not isinstance(labels, dict) or labels.get(name) != value:
-        raise RegistryRefused(
-            f"{repository} is not a repository for previews: it lacks the label {name}={value}.",
-            cause="a repository without the label may have releases, which must not be deleted",
-            fix="make a repository for previews\n  gar-publish bootstrap --github OWNER/REPOSITORY "
-            f"--repository {repository.location}/{repository.project}/previews --previews",
-            anchor="previews-repository",
-        )
+    refuse_without_label(repository, described)
     return VersionsApi(repository, api, partial(find_member, credential, source, context, session))
 
 

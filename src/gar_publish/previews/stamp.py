@@ -106,7 +106,7 @@ def stamp(wheel: Wheel, versions: Mapping[str, str], folder: Path) -> Path:
             if sum(each.compress_size for each in archive.infolist()) > wheel.path.stat().st_size:
                 raise ValueError("members overlap")
             tops = {
-                top: f"{top.rpartition('-')[0]}-{version}{suffix}"
+                top: f"{top.removesuffix(suffix).rpartition('-')[0]}-{version}{suffix}"
                 for suffix in (".dist-info", ".data")
                 for top in _folders(archive, suffix, wheel.name, wheel.version)
             }

@@ -44,7 +44,7 @@ def publish(settings: Settings, context: Context) -> "Report":
         preconnector = stack.enter_context(_connecting(settings, context))
         preview = _preview(settings, context)
         no_build = settings.dist or settings.promotion
-        since = settings.changed_since or (preview and preview.base)
+        since = settings.changed_since or (preview.base if preview else None)
         projects = [] if no_build else _select(settings, since, context)
         if not projects and not no_build:
             return _nothing_changed(settings, since, context)
@@ -135,6 +135,7 @@ def _building(
             build_env=settings.build_env,
             jobs=settings.jobs,
             leaves_copies=not settings.preview,
+            pins=lambda names: sources.result().pins(names),
             check=lambda: sources.result().check() if sources.done() else None,
         ) as builds,
     ):

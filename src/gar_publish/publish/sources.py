@@ -25,7 +25,6 @@ from gar_publish.threads import result
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
-    from gar_publish.builder.environments import PrivateIndex
     from gar_publish.previews.origin import Preview
     from gar_publish.previews.siblings import Held, Siblings
     from gar_publish.settings.promotion import Promotion
@@ -92,8 +91,8 @@ class Sources:
         """Raise the failure of a repository that takes no uploads, as soon as it is known."""
         self._destination.check()
 
-    def private_index(self, names: Collection[str]) -> "PrivateIndex | None":
-        """Return the index with a token that reads it, if it has any of these build requirements.
+    def private_index(self, names: Collection[str]) -> str | None:
+        """Return the index's URL with a token that reads it, if it has any of these build requirements.
 
         Build requirements that this run publishes are waited for. Before that, the installer could find another package
         of the same name in a public index.
@@ -109,12 +108,13 @@ class Sources:
                 return None
         except RegistryRefused as failure:
             raise self._destination.explain(failure) from None
-        from gar_publish.builder.environments import PrivateIndex  # it is imported already, by the builds
-
         token = self._destination.access.build_token()
-        url = url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
+        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
+
+    def pins(self, names: Collection[str]) -> list[str]:
+        """Return requirements of the exact versions that a preview has of these names."""
         versions = self._siblings.versions if self._siblings else {}
-        return PrivateIndex(url, [f"{name}=={versions[name]}" for name in names if name in versions])
+        return [f"{name}=={versions[name]}" for name in names if name in versions]
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
         """Yield the packages of finished builds. If one of several builds fails, the others go on."""
