@@ -35,6 +35,9 @@ SOON = 0.3
 """Seconds within which a run is killed after the first of its deletions."""
 
 OPERATION_SECONDS = 0.1
+PAUSE = 0.3
+"""Seconds between two files that are published meanwhile."""
+
 _AGAIN = 1_000_000
 Versions = set[tuple[str, str]]
 """Names and versions."""
@@ -179,7 +182,7 @@ class publishing:  # noqa: N801 - a context manager
         where = f"{self._repository.location}/{self._repository.project}/{self._repository.name}"
         credential = credentials(self._emulator)["metadata"]
         for package, version in self._wheels():
-            if self._ended.is_set():
+            if self._ended.wait(PAUSE):
                 return
             wheel = make_wheel(self._folder / "dist", package, version)
             publish_here(self._emulator, credential, wheel, RetryPolicy(), lambda _: None, repository=where)

@@ -11,7 +11,7 @@ from tests.unit.servers import Reply, ScriptedServer, Seen, serve
 
 REPOSITORY = "octo-org/hello"
 BOT = "github-actions[bot]"
-TOKEN = "ghs_" + "a" * 36
+TOKEN = "ghs_" + "a1B2" * 9
 
 
 @dataclass

@@ -25,9 +25,7 @@ DAY = 24 * 60 * 60
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """Yield an emulator with a repository for previews, and with previews of several pull requests and branches."""
     world = previews_kill.world()
-    with Emulator(
-        replace(world, repositories=(*world.repositories, PREVIEWS)), data=tmp_path / "emulator"
-    ) as running:
+    with Emulator(replace(world, repositories=(*world.repositories, PREVIEWS)), data=tmp_path / "emulator") as running:
         stock(running, PREVIEWS, ("alpha", "beta", "gamma"))
         yield running
 

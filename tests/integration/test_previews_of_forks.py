@@ -24,9 +24,7 @@ TIME = 1795946401
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """Yield an emulator with a repository for previews."""
     world = previews_kill.world()
-    with Emulator(
-        replace(world, repositories=(*world.repositories, PREVIEWS)), data=tmp_path / "emulator"
-    ) as running:
+    with Emulator(replace(world, repositories=(*world.repositories, PREVIEWS)), data=tmp_path / "emulator") as running:
         yield running
 
 

@@ -17,7 +17,6 @@ _WITHOUT_COMMIT = ("pull_request_target", "workflow_run")
 """Events whose GITHUB_SHA is a commit of the default branch."""
 
 
-
 @dataclass(frozen=True)
 class Preview:
     """A preview.

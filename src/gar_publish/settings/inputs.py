@@ -52,7 +52,8 @@ class Input:
             case "lines":
                 return tuple(line.strip() for line in text.splitlines() if line.strip())
             case "flag":
-                self._check(text in _BOOLEANS, text, " or ".join(self.words or ("true", "false")), fix="true")
+                takes = f"one of {', '.join(self.words)}" if self.words else "true or false"
+                self._check(text in _BOOLEANS, text, takes, fix="true")
                 return _BOOLEANS[text]
             case "number":
                 self._check(re.fullmatch(r"[0-9]{1,3}", text), text, "a number from 0 to 999", fix="0")

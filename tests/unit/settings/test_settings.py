@@ -120,6 +120,7 @@ def test_each_input_is_an_option() -> None:
     assert {each.name for each in (*INPUTS, JSON_KEY) if each.kind == "secret"} == {
         "credentials-json",
         "access-token",
+        "github-token",
         "json-key",
     }
     assert [each.name for each in SETUP_INPUTS[-2:]] == ["only", "index-name"]
