@@ -30,7 +30,7 @@ STEPS = 128
 """A size limit is found to this part of the largest upload."""
 
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
-REDIRECTS = (302, 303, 307, 308)
+REDIRECTED = {302: True, 303: True, 307: True, 308: True}
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ def open_downloads(lab: Lab) -> Value:
 def head_redirects(place: Place) -> Value:
     """Whether HEAD of a file is redirected."""
     answer = place.client.call("HEAD", place.host, _file(place), place.reader)
-    return _one_of(answer, {OK: False, **dict.fromkeys(REDIRECTS, True)})
+    return _one_of(answer, {OK: False, **REDIRECTED})
 
 
 def metadata_files(place: Place) -> Value:
     """Whether the index has the metadata of a wheel as a file of its own."""
     answer = place.client.call("GET", place.host, f"{_file(place)}.metadata", place.reader)
-    return _one_of(answer, {OK: True, NOT_FOUND: False, **dict.fromkeys(REDIRECTS, True)})
+    return _one_of(answer, {OK: True, NOT_FOUND: False, **REDIRECTED})
 
 
 def challenge(lab: Lab) -> Value:
@@ -392,7 +392,7 @@ def _redirected(place: Place) -> str:
     file = _file(place)
     answer = place.client.call("GET", place.host, file, place.reader, stream=True)
     answer.close()
-    if not _one_of(answer, {OK: False, **dict.fromkeys(REDIRECTS, True)}):
+    if not _one_of(answer, {OK: False, **REDIRECTED}):
         return ""
     return _on_host(place, file, answer.headers.get("Location", ""))
 

@@ -113,7 +113,8 @@ class Lab(Place):
         owner: The token of an owner of the project.
         login: The same for a login of `gcloud auth application-default login`, if there is one.
         job: The variables of a job on GitHub, if this is one.
-        run: The prefix of all names: "conformance-" and in hexadecimal the start in seconds since 1970 and a random number.
+        run: The prefix of all names: "conformance-", and in hexadecimal the start in seconds since 1970 and a random
+            number.
         uploads: The package of the checks' uploads, so that the page of the other one stays short.
     """
 

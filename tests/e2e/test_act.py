@@ -202,13 +202,13 @@ def commands(heading: str) -> list[str]:
 
 
 PROGRAMS = {
-    "make": """mkdir -p .venv/bin && cp /programs/python .venv/bin/python""",
+    "make": """mkdir -p .venv/bin && cp /usr/local/bin/python .venv/bin/python""",
     "python": """
         test "$3" != compare || { echo 'C2.different differs: 409'; exit 1; }
         echo "$*" >&2
         echo '{"id": "C2.different"}'""",
     "gcloud": """echo "gcloud $*" """,
-    "gh": """echo "gh $*"; test "$2" != create || cat body.md""",
+    "gh": """echo "gh $*" >&2; test "$2" != create || cat body.md""",
 }
 """What the workflow of conformance calls, for a service that differs."""
 
@@ -224,7 +224,8 @@ def test_workflow_of_conformance_measures_and_opens_an_issue(
 ) -> None:
     checkout, programs, artifacts = (tmp_path / name for name in ("checkout", "programs", "artifacts"))
     (checkout / ".github/workflows").mkdir(parents=True)
-    workflow = shutil.copy(ROOT / ".github/workflows/conformance.yml", checkout / ".github/workflows")
+    workflow = (ROOT / ".github/workflows/conformance.yml").read_text()
+    (checkout / ".github/workflows/conformance.yml").write_text(workflow)
     for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
         subprocess.run(["git", *command], cwd=checkout, check=True)
     programs.mkdir()
@@ -237,7 +238,7 @@ def test_workflow_of_conformance_measures_and_opens_an_issue(
         (tmp_path / name).mkdir()
         step = {"shell": "bash", "run": script}
         (tmp_path / name / "action.yml").write_text(json.dumps({"runs": {"using": "composite", "steps": [step]}}))
-        (version,) = re.findall(rf"actions/{name}@(\w+)", workflow.read_text())
+        (version,) = re.findall(rf"actions/{name}@(\w+)", workflow)
         actions.append(f"--local-repository=actions/{name}@{version}={tmp_path / name}")
     variables = {"CONFORMANCE": "true", "CONFORMANCE_PROJECT": "p", "CONFORMANCE_PROVIDER": "q", "CONFORMANCE_ACCOUNT": "a"}
     done = subprocess.run(
@@ -246,8 +247,7 @@ def test_workflow_of_conformance_measures_and_opens_an_issue(
             "workflow_dispatch",
             *("--pull=false", "--action-offline-mode", "--no-cache-server", "--rm"),
             f"--platform=ubuntu-24.04={base_image}",
-            f"--container-options=--volume={programs}:/programs:ro --volume={artifacts}:/artifacts",
-            "--env=PATH=/programs:/usr/local/bin:/usr/bin:/bin",
+            f"--container-options=--volume={programs}:/usr/local/bin:ro --volume={artifacts}:/artifacts",
             "--env=ACTIONS_ID_TOKEN_REQUEST_URL=https://token.example/?a=b",
             "--env=ACTIONS_ID_TOKEN_REQUEST_TOKEN=of-the-job",
             *(f"--var={name}={value}" for name, value in variables.items()),
