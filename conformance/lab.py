@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import jwt
 import requests
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
 
@@ -91,16 +91,23 @@ class Pace:
 
 
 class Signer:
-    """Signs what an account's key exchanges for a token: RFC 7523, section 3."""
+    """Signs what an account's key exchanges for a token: RFC 7523, section 3.
+
+    Raises:
+        ValueError: The key is malformed; also AttributeError, KeyError or TypeError.
+    """
 
     def __init__(self, key: Mapping[str, str]) -> None:
         self._email, self._id = key["client_email"], key["private_key_id"]
-        self._key = load_pem_private_key(key["private_key"].encode(), None)
+        loaded = load_pem_private_key(key["private_key"].encode(), None)
+        if not isinstance(loaded, rsa.RSAPrivateKey):
+            raise TypeError("the key of an account is no RSA key")
+        self._key = loaded
 
     def assertion(self, scope: str) -> str:
         now = int(time.time())
         claims = {"iss": self._email, "aud": f"https://{OAUTH}/token", "scope": scope, "iat": now, "exp": now + 3600}
-        return jwt.encode(claims, self._key, "RS256", headers={"kid": self._id})  # type: ignore[arg-type] # an RSA key
+        return jwt.encode(claims, self._key, "RS256", headers={"kid": self._id})
 
 
 @dataclass
