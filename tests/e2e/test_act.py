@@ -240,7 +240,12 @@ def test_workflow_of_conformance_measures_and_opens_an_issue(
         (tmp_path / name / "action.yml").write_text(json.dumps({"runs": {"using": "composite", "steps": [step]}}))
         (version,) = re.findall(rf"actions/{name}@(\w+)", workflow)
         actions.append(f"--local-repository=actions/{name}@{version}={tmp_path / name}")
-    variables = {"CONFORMANCE": "true", "CONFORMANCE_PROJECT": "p", "CONFORMANCE_PROVIDER": "q", "CONFORMANCE_ACCOUNT": "a"}
+    variables = {
+        "CONFORMANCE": "true",
+        "CONFORMANCE_PROJECT": "p",
+        "CONFORMANCE_PROVIDER": "q",
+        "CONFORMANCE_ACCOUNT": "a",
+    }
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("act")),

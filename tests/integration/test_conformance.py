@@ -117,9 +117,7 @@ def test_emulator_agrees_with_its_own_defaults(usual: list[Record]) -> None:
 
 
 def test_each_flipped_switch_is_found_and_nothing_else(flipped: dict[tuple[str, Any], list[Record]]) -> None:
-    found = {
-        key: [(each.switch, each.value) for each in differences(records)] for key, records in flipped.items()
-    }
+    found = {key: [(each.switch, each.value) for each in differences(records)] for key, records in flipped.items()}
     assert found == {key: [key] for key in found}
     switches = {switch for switch, _ in found}
     assert f"{len(switches)} of {len(fields(Switches))} switches found" == "34 of 34 switches found"
