@@ -86,6 +86,7 @@ def test_a_silent_server(quick: requests.Session) -> None:
             quick.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
+@pytest.mark.parametrize("tls", ["TLS"], indirect=True)
 @pytest.mark.parametrize(
     ("head", "error"),
     [
