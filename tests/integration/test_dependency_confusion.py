@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -232,13 +232,13 @@ def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: s
     assert says(run, PYTHONPATH="lib") == PRIVATE
 
 
+@pytest.mark.parametrize(("login", "options"), [("extra", ()), ("netrc", ("--no-input",))])
 def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
-    run: Run, private: str, public: str, expired: dict[str, str], tmp_path: Path
+    *, login: str, options: Sequence[str], run: Run, indexes: Indexes, expired: dict[str, str], tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / "public/acme-tools")
     make_wheel(tmp_path / "public/acme-tools", "acme-tools", "0.1", content=f'SAYS = "{STRANGER}"\n')
-    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
-    assert pip(run, tmp_path, requirements, **expired) == STRANGER
+    assert pip(run, tmp_path, f"{indexes[login]}acme-tools\n", *options, **expired) == STRANGER
 
 
 @pytest.mark.parametrize(
