@@ -53,7 +53,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
     )
     TerminalConsole(stream, "promote").error(failure)
     assert stream.getvalue() == (
-        "error: `NAME==VERSION` is empty.\n  `sbom`\nLikely cause: `--dry-run`\nFix: `--no-verify`\n"
+        "error: `NAME==VERSION` is empty.\nFix: `--no-verify`\nLikely cause: `--dry-run`\n  `sbom`\n"
         f"More: {failure.docs}\n"
     )
 
