@@ -65,7 +65,7 @@ def as_markdown(report: "Report | Failure", step: str | None = None) -> str:
     for failure in report.failures:
         parts += [failure_as_markdown(failure, heading="####"), ""]
     files = [
-        f"| {_linked(report, each['name'])} | {each['version']} | `{file['filename']}` | {human_size(file['size']).replace(' ', '&nbsp;')} "
+        f"| {_linked(report, each['name'])} | {each['version']} | `{file['filename']}` | {_size(file['size'])} "
         f"| `{file['sha256']}` | {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} |"
         for each in report.packages
         for file in each["files"]
@@ -104,6 +104,10 @@ def _linked(report: "Report", name: str) -> str:
     """Return a package as a link to its page in Google's console, which lists its versions."""
     url = report.repository.console_url(name) if report.repository and not report.dry_run else None
     return f"[{name}]({url})" if url else name
+
+
+def _size(size: int | None) -> str:
+    return human_size(size).replace(" ", "&nbsp;")
 
 
 def _table(header: str, rows: list[str]) -> list[str]:

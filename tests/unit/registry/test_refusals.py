@@ -260,8 +260,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             set(),
             "No Python repository r in us that me@x.example can see.",
             (
-                "there is no role on it for me@x.example, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
@@ -271,8 +271,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             "No Python repository r in us that me@x.example can see.",
             (
-                "there is no role on it for me@x.example, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}grant the role on the right repository\n{grant('reader')}",
         ),
@@ -282,8 +282,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             REFUSED.what,
             (
-                "there is no role on it for me@x.example, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
