@@ -116,15 +116,16 @@ def _table(header: str, rows: list[str]) -> list[str]:
 
 def _how_to_install(report: "Report", step: str | None) -> list[str]:
     """Return the two ways: the install option in a later step, and `gar-publish run` elsewhere."""
-    parts = ["#### Install", ""]
+    parts, where = ["#### Install", ""], "With a login of your own:"
     if report.index_token and step is not None:
         id_ = step if _STEP.fullmatch(step) else "ID_OF_THE_STEP"
         parts += ["In a later step of this job:", "", *_block(_LATER_STEP.replace("ID", id_), "yaml"), ""]
+        where = "Elsewhere, with a login of your own:"
     command = (
         f"cat >requirements.txt <<'END'\n{requirements_hashed(report.pins)}\nEND\n"
         f"gar-publish run --repository {report.repository} -- {_INSTALL}"
     )
-    return [*parts, "Elsewhere, with a login of your own:", "", *_block(command, "sh"), "", _HASHES, ""]
+    return [*parts, where, "", *_block(command, "sh"), "", _HASHES, ""]
 
 
 def _block(text: str, language: str = "") -> list[str]:

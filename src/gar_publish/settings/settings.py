@@ -151,8 +151,8 @@ class Settings(BuildSettings):
     summary: bool = flag("summary", "Write the step summary.", "true")
     doctor: bool = flag(
         "doctor",
-        "When the run fails, check each link from the job to the repository, and show in the summary which one is "
-        "broken.",
+        "When the run fails with exit code 3, 6 or 7, check each link from the job to the repository, and show in the "
+        "summary which one is broken.",
     )
     lock: bool = flag(
         "lock",
