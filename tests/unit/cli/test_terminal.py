@@ -63,6 +63,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
     [
         ("`dry-run`", "`--dry-run`"),
         ("set `dry-run: true`, or `verify: false`", "set `--dry-run`, or `--no-verify`"),
+        ("`dry-run: build`", "`gar-publish build`"),
         ("`index-token: none`", "`--index-token none`"),
         ("`formats: wheel, sdist`", "`--formats 'wheel, sdist'`"),
         ("`repository: us/p/r`", "`--repository us/p/r`"),
