@@ -23,7 +23,7 @@ def fork(doors: Doors) -> Doors:
         (folder / f"{name}.py").write_text(f'"""{name}."""\n')
         (folder / "pyproject.toml").write_text(
             '[build-system]\nrequires = ["flit_core>=3.11"]\nbuild-backend = "flit_core.buildapi"\n'
-            f'[project]\nname = "{name}"\nversion = "1.0"\ndescription = "x"\n'
+            f'[project]\nname = "{name}"\nversion = "1.0"\ndescription = "x"\nrequires-python = ">=3"\n'
         )
     kept = {name: value for name, value in doors.environment.items() if not name.startswith(("ACTIONS_", "GCE_"))}
     return Doors(doors.folder, kept | {"GAR_EMULATOR_HOST": "http://127.0.0.1:9"})
