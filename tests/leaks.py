@@ -3,10 +3,10 @@
 The search covers the output of the test and its processes, the files that gar-publish or a child process wrote, and
 the arguments and environment of every process that gar-publish started.
 
-Some places contain a secret on purpose and are allowed: the output `extra-index-url`, the same option printed by
-`gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX` with
-which uv installs private build requirements, the exports that the emulator prints, its file with gcloud's token, and
-files that the test itself wrote.
+Some places contain a secret on purpose and are allowed: the outputs `extra-index-url` and `token`, the option printed
+by `gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX`
+with which uv installs private build requirements, the exports that the emulator prints, its file with gcloud's token,
+and files that the test itself wrote.
 """
 
 import base64
@@ -49,7 +49,7 @@ LARGEST = 2_000_000
 _ALLOWED = re.compile(
     rb"^::add-mask::[^\n]*$"
     rb"|^export [A-Z_]+=[^\n]*$"
-    rb"|^(?:extra-index-url|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
+    rb"|^(?:extra-index-url|token|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
     rb"|\A(--extra-index-url )?https?://\S+/simple/\s*\Z"
     rb"|^UV_INDEX=[^\n]*$",
     re.MULTILINE | re.DOTALL,
