@@ -113,8 +113,8 @@ def pip(request: Request) -> Plan:
 def docker(request: Request) -> Plan:
     """https://docs.docker.com/build/building/secrets/"""
     path = Path(places.docker_file(request.machine, request.name or default_name(request.repository)))
-    mount = "RUN --mount=type=secret,id=pip,target=/etc/pip.conf pip install --require-hashes -r requirements.txt"
-    notes = [f'docker build --secret "id=pip,src={path}" .', f"In the Dockerfile: {mount}"]
+    run = "RUN --mount=type=secret,id=pip PIP_CONFIG_FILE=/run/secrets/pip pip install --require-hashes"
+    notes = [f'docker build --secret "id=pip,src={path}" .', f"In the Dockerfile: {run} -r requirements.txt"]
     if not request.secret:
         notes.append(
             f"Before that line: RUN pip install keyring {_KEYRING}. The build needs credentials of its own, such as "
