@@ -29,7 +29,7 @@ def _pip(laptop: Laptop, package: str = "hello") -> None:
 
 
 def _docker(laptop: Laptop, package: str = "hello") -> None:
-    """In a build, the file replaces /etc/pip.conf, and there are no user settings."""
+    """In a build, there are no user settings."""
     (file,) = (laptop.home / ".config/gar-publish").iterdir()
     of_a_build = {"PIP_CONFIG_FILE": str(file), "XDG_CONFIG_HOME": os.devnull}
     laptop.run("pip", "install", "--no-cache-dir", "--target", laptop.project / ".venv", package, **of_a_build)
