@@ -34,7 +34,7 @@ RESULTS = Path(__file__).with_suffix(".json")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gar-publish-tools"
 INSTALLED = "✓"
 WAYS = ("--token", "--keyring", "--json-key", "netrc", "run")
-"""The options of `gar-publish configure TOOL`; `configure netrc` and `gar-publish run`, with a plain URL in the project."""
+"""Options of `gar-publish configure TOOL`; and a plain URL in the project, with `configure netrc` or `gar-publish run`."""
 
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 NAME = "gar-demo-project-python"
@@ -359,7 +359,7 @@ class Cell:
 
 def sentence(said: str, indexes: Indexes) -> str:
     """Return the paragraph of a tool's output that says why it failed, without paths and ports of this machine."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" │├╰─▶×") for line in said.splitlines()]
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" │├╰─▶\u00d7") for line in said.splitlines()]
     telling = re.compile(r"(?i)\berror\b|\b40[13]\b|could not|unable|unauthor|no solution")
     first = next((number for number, line in enumerate(lines) if telling.search(line)), 0)
     line = " ".join(itertools.takewhile(bool, lines[first:])).split(". ")[0]
