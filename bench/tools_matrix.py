@@ -34,7 +34,7 @@ RESULTS = Path(__file__).with_suffix(".json")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gar-publish-tools"
 INSTALLED = "✓"
 WAYS = ("--token", "--keyring", "--json-key", "netrc", "run")
-"""Options of `gar-publish configure TOOL`; and a plain URL in the project, with `configure netrc` or `gar-publish run`."""
+"""Options of `gar-publish configure TOOL`; a plain URL in the project, with `configure netrc` or `gar-publish run`."""
 
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 NAME = "gar-demo-project-python"
