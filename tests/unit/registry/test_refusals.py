@@ -259,8 +259,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             set(),
             "No Python repository r in us that me@x.example can see.",
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
@@ -270,8 +270,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             "No Python repository r in us that me@x.example can see.",
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}grant the role on the right repository\n{grant('reader')}",
         ),
@@ -281,8 +281,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             REFUSED.what,
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
