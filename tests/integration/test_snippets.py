@@ -46,6 +46,7 @@ ELSEWHERE = (
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "DOCKER_BUILDKIT=1 gar-publish run", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "gar-publish run ", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "DOCKER_BUILDKIT=0 docker build --network=cloudbuild", "tests/e2e/test_cloud_build.py"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/emulator.md", "# The first two uploads ", "tests/integration/test_emulator_docs.py"),
     ("docs/emulator.md", "faults=", "tests/integration/test_emulator_docs.py"),

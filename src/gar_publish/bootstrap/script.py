@@ -27,7 +27,7 @@ PAUSES=
 _LOGIN = """\
 # gcloud's log would have the token.
 CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1 gcloud auth print-access-token >/dev/null 2>&1 || {
-  say 'Install gcloud (https://cloud.google.com/sdk/docs/install), or log in: gcloud auth login'
+  say 'Log in: gcloud auth login (to install it: https://cloud.google.com/sdk/docs/install)'
   exit 1
 }
 """

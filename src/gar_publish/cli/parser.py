@@ -17,6 +17,7 @@ from gar_publish.settings.settings import (
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
     DRY_RUN,
+    FILE_HOSTS,
     INDEX_TOKEN,
     JSON_KEY,
     OPTIONS,
@@ -86,7 +87,7 @@ def new_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("bootstrap", help="print the commands that set up the Google side, once")
     add_bootstrap_options(command)
-    _add_inputs(command, REPOSITORY_INPUTS)
+    _add_inputs(command, (each for each in REPOSITORY_INPUTS if each != FILE_HOSTS))
 
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")

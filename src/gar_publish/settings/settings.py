@@ -22,6 +22,12 @@ Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
+FILE_HOSTS = Input(
+    "file-hosts",
+    "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
+    "own host only.",
+    kind="lines",
+)
 REPOSITORY_INPUTS = (
     Input(
         "repository",
@@ -31,6 +37,7 @@ REPOSITORY_INPUTS = (
     ),
     Input("project", "The Google Cloud project, only with a bare repository name."),
     Input("location", "The region or multi-region, only with a bare repository name."),
+    FILE_HOSTS,
 )
 CREDENTIAL_INPUTS = (
     Input(
@@ -141,12 +148,6 @@ class Settings(BuildSettings):
     index_token: IndexToken = INDEX_TOKEN.field()
     dry_run: bool = DRY_RUN.field()
     verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
-    file_hosts: tuple[str, ...] = Input(
-        "file-hosts",
-        "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
-        "own host only.",
-        kind="lines",
-    ).field()
     create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
     summary: bool = flag("summary", "Write the step summary.", "true")
     doctor: bool = flag(
@@ -184,7 +185,6 @@ class Settings(BuildSettings):
         credential = read_credential(inputs, environment)
         promotion = _read_promotion(inputs, repository, endpoints)
         settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
-        repository = replace(repository, file_hosts=settings["file_hosts"])
         return cls(repository=repository, credential=credential, promotion=promotion, **settings)
 
     def __post_init__(self) -> None:
@@ -265,8 +265,9 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
     Raises:
         BadInput: They name none.
     """
-    text, project, location = (each.text(inputs) for each in REPOSITORY_INPUTS)
-    return Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    text, project, location, _ = (each.text(inputs) for each in REPOSITORY_INPUTS)
+    repository = Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    return replace(repository, file_hosts=FILE_HOSTS.read(inputs))
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:

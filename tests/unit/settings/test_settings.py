@@ -137,7 +137,7 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
-        *("jobs", "if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "summary"),
+        *("jobs", "if-exists", "index-token", "dry-run", "verify", "create-repository", "summary"),
         *("doctor", "lock", "sbom"),
     ]
 
@@ -145,6 +145,10 @@ def test_a_promotion_takes_the_inputs_of_delivery() -> None:
 def test_a_bare_repository_takes_project_and_location() -> None:
     inputs = {"repository": "python", "project": "demo-project", "location": "us"}
     assert read_repository(inputs, GOOGLE) == PYTHON
+    assert read_repository({**inputs, "file-hosts": "a.example\nb.example"}, GOOGLE).file_hosts == (
+        "a.example",
+        "b.example",
+    )
 
 
 @pytest.mark.parametrize(
