@@ -1,7 +1,7 @@
 """Each mistake of a user ends with its exit code and one message that helps, and nothing is uploaded."""
 
-import html
 import base64
+import html
 import json
 import shlex
 import zipfile
