@@ -104,7 +104,7 @@ def test_sets_up_nothing_without_a_login(run: Run) -> None:
     code, log = run(as_script(make_setup(**IDS)), {**COMPLETE, "auth print-access-token": "exit 1"})
     assert code == 1
     assert log.splitlines()[0] == "gcloud auth print-access-token"
-    assert "or log in: gcloud auth login" in log
+    assert "Log in: gcloud auth login (to install it: " in log
     assert "services list" not in log
 
 
