@@ -49,6 +49,14 @@ MORE = {
 }
 PREVIEWED = sorted(REQUIRED.keys() - {"gp-alone"})
 TIME = 1_795_946_401
+SAY = """
+import importlib, importlib.metadata, json, sys
+sys.path.insert(0, sys.argv[1])
+print(json.dumps({
+    name: (importlib.metadata.version(name), importlib.import_module(name.replace("-", "_")).SAYS)
+    for name in sys.argv[2:]
+}))
+"""
 PUBLISH = ("publish", "--repository", previews.WHERE)
 
 
@@ -161,19 +169,7 @@ def install(pull_request: PullRequest, public_index: str, command: str, folder: 
 
 def installed(folder: Path) -> dict[str, tuple[str, str]]:
     """Return the version, as Python itself finds it, and the content of each package."""
-    found = subprocess.run(
-        [
-            sys.executable,
-            "-Sc",
-            "import importlib, importlib.metadata, json, sys; sys.path[:0] = [sys.argv[1]]; print(json.dumps({"
-            "name: (importlib.metadata.version(name), importlib.import_module(name.replace('-', '_')).SAYS)"
-            "for name in sys.argv[2:]}))",
-            str(folder),
-            *PREVIEWED,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    found = subprocess.run([sys.executable, "-Sc", SAY, str(folder), *PREVIEWED], check=True, capture_output=True)
     return {name: (version, says) for name, (version, says) in json.loads(found.stdout).items()}
 
 
