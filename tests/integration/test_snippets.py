@@ -63,6 +63,7 @@ ELSEWHERE = (
     ("docs/monorepo.md", "{", "tests/unit/test_docs.py"),
     ("docs/monorepo.md", "```yaml", "examples/matrix/.github/workflows/publish.yml"),
     ("docs/reliability.md", "$ python -m bench.kill ", "tests/integration/test_proofs.py"),
+    ("docs/reliability.md", "$ python -m bench.previews_kill ", "tests/integration/test_previews_clean_up.py"),
     ("docs/reliability.md", "$ python -m bench.soak ", "tests/integration/test_proofs.py"),
     ("docs/reliability.md", "$ python -m bench.again ", "tests/integration/test_proofs.py"),
     ("docs/reliability.md", "$ python -m bench.memory ", "tests/integration/test_proofs.py"),

@@ -89,6 +89,12 @@ def new_parser() -> argparse.ArgumentParser:
     add_bootstrap_options(command)
     _add_inputs(command, (each for each in REPOSITORY_INPUTS if each != FILE_HOSTS))
 
+    command = commands.add_parser("previews", help="list the previews of pull requests, or delete them")
+    command.add_argument("verb", nargs="?", choices=("list", "delete"), default="list", help="(default: list)")
+    command.add_argument("whose", nargs="?", metavar="NUMBER", help="of this pull request, or with this label")
+    command.add_argument("--older-than", metavar="DAYS", help="created earlier: 30d is a month")
+    _add_inputs(command, _WHERE_AND_WHO)
+
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")

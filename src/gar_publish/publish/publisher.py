@@ -43,12 +43,22 @@ class Publisher:
         context: Where the run happens.
         projects: The projects to build; none if files are given or fetched.
         session: Makes the requests.
+        preview: Whose preview this is, such as `pr42`; empty for releases.
 
     Attributes:
         sources: The packages of the run.
     """
 
-    def __init__(self, settings: Settings, context: Context, projects: Sequence[Project], session: Session) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        projects: Sequence[Project],
+        session: Session,
+        *,
+        preview: str = "",
+    ) -> None:
+        self._preview = preview
         self._settings = settings
         self._context = context
         self._projects = projects
@@ -131,7 +141,7 @@ class Publisher:
 
     def _leave_copies(self) -> None:
         """Leave the registry's files in place of others with identical contents: they are what will be installed."""
-        folders = {project.name: project.folder for project in self._projects}
+        folders = {} if self._preview else {project.name: project.folder for project in self._projects}
         for each in self._delivery.end():
             found = each.distribution
             if (
@@ -211,4 +221,5 @@ class Publisher:
             not_built=tuple(self.sources.not_built),
             promoted_from=str(settings.promotion.source) if settings.promotion else "",
             evidence=tuple(self._evidence),
+            preview=self._preview,
         )

@@ -81,6 +81,12 @@ INDEX_TOKEN = Input(
     "word",
     get_args(IndexToken),
 )
+GITHUB_TOKEN = Input(
+    "github-token",
+    "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited by "
+    "each push.",
+    kind="secret",
+)
 PROMOTION_INPUTS = (
     Input(
         "promote-from",
@@ -165,6 +171,16 @@ class Settings(BuildSettings):
         "provenance",
         "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
     )
+    preview: bool = Input(
+        "preview",
+        "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
+        "these need, each as a development version of the commit. For a repository of previews alone. In the action, "
+        "`delete` deletes the previews of the pull request that was closed.",
+        "false",
+        "flag",
+        ("delete",),
+    ).field()
+    github_token: str | None = GITHUB_TOKEN.field()
 
     @classmethod
     def from_inputs(
@@ -189,6 +205,8 @@ class Settings(BuildSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.preview:
+            self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
@@ -200,6 +218,21 @@ class Settings(BuildSettings):
                     f"`{name}` needs Artifact Registry, but {self.repository} is another index.",
                     fix=f"remove `{name}`",
                     anchor="evidence-elsewhere",
+                )
+
+    def _refuse_with_preview(self) -> None:
+        mixed = [
+            ("formats", "sdist" in self.formats, "a preview is made of wheels"),
+            ("expected-version", self.expected_version, "the commit decides the version of a preview"),
+            ("create-repository", self.create_repository, "a repository of previews has rules that delete them"),
+            *((name, getattr(self, name), "previews are deleted") for name in ("lock", "sbom", "provenance")),
+        ]
+        for name, is_set, why in mixed:
+            if is_set:
+                raise BadInput(
+                    f"`{name}` and `preview` cannot be combined: {why}.",
+                    fix=f"remove `{name}`",
+                    anchor="preview-inputs",
                 )
 
 
@@ -233,7 +266,7 @@ class SetupSettings:
 
 
 PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each not in {CHANGED_SINCE, OUTDIR})
-BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance")
+BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview", "github-token")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
