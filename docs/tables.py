@@ -2,8 +2,8 @@
 
 The inputs are declared in src/gar_publish/settings/settings.py, the outputs in the two action.yml. From there come the
 inputs in action.yml, all inputs in action-types.yml, and the tables in README.md (a part), docs/inputs.md and
-docs/jobs.md. The table in
-docs/monorepo.md has the results in bench/corpus/tools.json.
+docs/jobs.md. The table in docs/monorepo.md has the results in bench/corpus/tools.json, and that in docs/install.md
+those in bench/tools_matrix.json.
 """
 
 import json
@@ -66,6 +66,8 @@ def written() -> dict[Path, str]:
     files[readme] = _with_tables(readme, action, lambda name: name in _IN_README)
     document = ROOT / "docs" / "monorepo.md"
     files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _version_tools())
+    document = ROOT / "docs" / "install.md"
+    files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _installing_tools())
     return files
 
 
@@ -78,6 +80,13 @@ def _with_tables(document: Path, action: dict[str, Any], shown: Callable[[str], 
     outputs = [(f"`{name}`", each["description"]) for name, each in action["outputs"].items() if shown(name)]
     text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
     return _with_part(text, "outputs", _table(("output", "meaning"), outputs))
+
+
+def _installing_tools() -> str:
+    """Return the results of `python -m bench.tools_matrix` as a table: one row per tool, one column per credential."""
+    results = json.loads((ROOT / "bench" / "tools_matrix.json").read_text(encoding="utf-8"))
+    ways = next(iter(results.values()))
+    return _table(("tool", *(f"`{way}`" for way in ways)), ((tool, *of.values()) for tool, of in results.items()))
 
 
 def _version_tools() -> str:
@@ -125,7 +134,8 @@ def _as_type(each: Input) -> str:
     kinds = {"flag": "boolean", "number": "integer", "word": "enum"}
     lines = [f"type: {kinds.get(each.kind, 'string')}"]
     if each.words:
-        lines = ["type: enum", "allowed-values:", *(f"  - {_scalar(word)}" for word in each.words)]
+        words = ('"true"', '"false"', *each.words) if each.kind == "flag" else each.words
+        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in words)]
     if each.kind in {"lines", "words"}:
         separator = json.dumps("\n" if each.kind == "lines" else ",")
         lines = ["type: list", f"separator: {separator}", "list-item:", *(f"  {line}" for line in lines)]

@@ -257,7 +257,7 @@ def act(
     The job has an identity token from the emulator.
     """
 
-    def run(checkout: Path, *options: str, event: str = "push", secrets: Mapping[str, str] | None = None) -> str:
+    def run(checkout: Path, *options: str, secrets: Mapping[str, str] | None = None, event: str = "push") -> str:
         files = {"env": emulator.exports(), "secret": secrets or {}}
         for kind, values in files.items():
             lines = [f"{name}={json.dumps(value)}\n" for name, value in values.items()]

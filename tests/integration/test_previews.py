@@ -123,6 +123,10 @@ class PullRequest:
         report: dict[str, Any] = json.loads(done.out)
         return report
 
+    def laptop(self, folder: Path) -> Doors:
+        """Return the command in a folder of its own, with usual settings."""
+        return Doors(folder, {name: each for name, each in self.doors.environment.items() if name != "PIP_CONFIG_FILE"})
+
     def is_clean(self) -> bool:
         return not self.git("status", "--porcelain") and not list(self.doors.folder.rglob("dist"))
 
@@ -135,14 +139,15 @@ def pull_request(doors: Doors, emulator: Emulator, tmp_path: Path) -> PullReques
     for number, time in ((4, TIME - 1000), (421, TIME + 1000)):
         for name in REQUIRED:
             version = f"1.0.{5 if name == 'gp-base' else 1}.dev{time}+pr{number}.gabc1234"
-            store(emulator, previews.REPOSITORY, make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"'))
+            wheel = make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"')
+            store(emulator, previews.REPOSITORY, wheel)
     return PullRequest(doors)
 
 
 def install(pull_request: PullRequest, public_index: str, command: str, folder: Path) -> Done:
     """Run a printed command with the login of `gar-publish run`, in a folder of its own."""
     folder.mkdir(exist_ok=True)
-    doors = Doors(folder, pull_request.doors.environment)
+    doors = pull_request.laptop(folder)
     variables = {"PIP_INDEX_URL": public_index, "UV_DEFAULT_INDEX": public_index, "PIP_TARGET": "installed"}
     program, *arguments = shlex.split(command)
     if program == "uv":
@@ -192,8 +197,8 @@ def test_seven_backends_and_three_installers(
     (tmp_path / "checked").mkdir()
     for name in statuses(report):
         (tmp_path / "checked" / name).write_bytes(emulator.read(name, previews.WHERE))
-    twine = [Path(sys.executable).with_name("twine"), "check", *(tmp_path / "checked").iterdir()]
-    subprocess.run(twine, check=True, capture_output=True)
+    twine = Path(sys.executable).with_name("twine")
+    subprocess.run([twine, "check", *map(str, (tmp_path / "checked").iterdir())], check=True, capture_output=True)
 
     # The commit once more, by the action: nothing is new.
     before = len(uploads(emulator))
@@ -231,7 +236,7 @@ def test_seven_backends_and_three_installers(
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONWARNINGS": "",
     }
-    doors = Doors(second, pull_request.doors.environment)
+    doors = pull_request.laptop(second)
     start = ("run", "--repository", previews.WHERE, *DIRECT, "--")
     done = doors.command(*start, "poetry", "add", "--no-interaction", "--source=previews", *pins, variables=environment)
     assert done.code == 0, done.out + done.err

@@ -56,9 +56,9 @@ def building(
     private_index: PrivateIndex,
     build_env: Collection[str] = (),
     jobs: int = 0,
-    leaves_copies: bool = True,
     pins: Pins = lambda _names: (),
     check: Callable[[], None] = lambda: None,
+    leaves_copies: bool = True,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
 
@@ -73,9 +73,9 @@ def building(
         private_index: See `Environments`. Its result may have to wait for a credential.
         build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
-        leaves_copies: Whether to leave a copy of every file in the project's `dist` folder.
         pins: See `Environments`.
         check: Called twice a second while builds run. What it raises ends them.
+        leaves_copies: Whether a copy of every file is left in the project's `dist` folder.
 
     Raises:
         BadInput: A [build-system] table, SOURCE_DATE_EPOCH or a name of a variable is wrong; nothing was built.

@@ -1,24 +1,23 @@
 """The packages of a run: built from projects, given as files, or fetched from another repository."""
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import archives, distribution, filenames
+from gar_publish.distributions import distribution, filenames
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BadInput, BuildFailure, Failure, RegistryRefused
 from gar_publish.projects import graph
-from gar_publish.projects.find import Project, requirements, same_name
+from gar_publish.projects.find import Project
+from gar_publish.publish.built import BuiltPackages, needed_for_builds
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package
-from gar_publish.registry.outcomes import ExistingFile, NotBuilt, PublishedFile
+from gar_publish.registry.outcomes import ExistingFile, PublishedFile
 from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
@@ -62,12 +61,11 @@ class Sources:
         self._destination = destination
         self._delivery = delivery
         self._readers = readers
-        self._names = {project.name: project for project in projects if project.name}
-        self._needed_for_builds = _needed_for_builds(projects)
-        self._credential = _credentials_file(context.environment)
+        self._needed_for_builds = needed_for_builds(projects)
+        self._built = BuiltPackages(projects, context, delivery.leave_out)
         self._siblings: Siblings | None = None
         self.skipped: list[PublishedFile] = []
-        self.not_built: list[NotBuilt] = []
+        self.not_built = self._built.not_built
 
     def to_build(self) -> Sequence[Project]:
         """Return the projects to build. With `if-exists: skip`, versions that the index has are left out.
@@ -117,26 +115,48 @@ class Sources:
         return [f"{name}=={versions[name]}" for name in names if name in versions]
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
-        """Yield the packages of finished builds. If one of several builds fails, the others go on."""
+        """Return the packages of finished builds, as they come."""
+        return self._built.read(builds)
+
+    def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
+        """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
         import twine.package  # noqa: F401 - takes long to import, and builds have just begun
 
+        from gar_publish.previews import stamp
+        from gar_publish.previews.siblings import Held, Siblings
+
+        named = [project.name for project in self._projects if project.name]
+        self._siblings = siblings = Siblings(preview, named, len(self._projects) - len(named))
+        self._delivery.held = siblings.held
         for built in builds:
             project = built.project
             try:
                 if built.failure:
                     raise built.failure
-                files = [distribution.read(path, self._credential) for path in built.files]
-                distribution.check_built(files, project)
-                if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
-                    self._context.console.warning(
-                        f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
-                        "A wheel that is built without the sdist has them. Add them to the sdist."
-                    )
-                self._refuse_same_name(files[0].name, project)
+                wheels = [stamp.read(path, self._built.credential) for path in built.files]
+                distribution.check_name(wheels[0].name, wheels[0].filename, project)
+                self._built.refuse_same_name(wheels[0].name, project)
+                siblings.add(Held(project.label, wheels, unnamed=project.name is None))
             except Failure as failure:
-                self._leave_out(project.label, project.name, failure)
-            else:
-                yield Package.of(files, unnamed=project.name is None)
+                self._built.lose(project.label, project.name, failure)
+                siblings.lose(project.name)
+            yield from self._stamped(siblings, folder)
+
+    def _stamped(self, siblings: "Siblings", folder: Path) -> Iterator[Package]:
+        for held, lost in siblings.ready():
+            name = held.wheels[0].name
+            try:
+                if lost:
+                    raise _requires_lost(held.label, lost)
+                yield Package.of(self._stamp(held, siblings, folder), unnamed=held.unnamed)
+            except Failure as failure:
+                self._built.lose(held.label, None if held.unnamed else name, failure)
+
+    def _stamp(self, held: "Held", siblings: "Siblings", folder: Path) -> list[Distribution]:
+        from gar_publish.previews import stamp
+
+        paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
+        return [distribution.read(path, self._built.credential) for path in paths]
 
     def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
         """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
@@ -153,7 +173,7 @@ class Sources:
             try:
                 if built.failure:
                     raise built.failure
-                wheels = [stamp.read(path, self._credential) for path in built.files]
+                wheels = [stamp.read(path, self._built.credential) for path in built.files]
                 distribution.check_name(wheels[0].name, wheels[0].filename, project)
                 self._refuse_same_name(wheels[0].name, project)
                 siblings.add(Held(project.label, wheels, unnamed=project.name is None))
@@ -187,7 +207,7 @@ class Sources:
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        return self._packages(distribution.read(path, self._credential) for path in paths)
+        return self._packages(distribution.read(path, self._built.credential) for path in paths)
 
     def prebuilt_preview(self, preview: "Preview", folder: Path) -> list[Package]:
         """Return the packages of the input `dist` as a preview, stamped in a folder. It has no sdists.
@@ -203,7 +223,7 @@ class Sources:
         paths = [path for path in collected if path.name.endswith(".whl")]
         if preview.names is not None:
             forks.check_files(paths, preview.names)
-        wheels = [stamp.read(path, self._credential) for path in paths]
+        wheels = [stamp.read(path, self._built.credential) for path in paths]
         wheels.sort(key=attrgetter("name"))
         if not wheels:
             raise BadInput(
@@ -214,9 +234,7 @@ class Sources:
         siblings = Siblings(preview, (), 0)
         for name, group in groupby(wheels, key=attrgetter("name")):
             siblings.add(Held(name, list(group), unnamed=False))
-        return self._packages(
-            file for held, _ in siblings.ready() for file in self._stamp(held, siblings, folder)
-        )
+        return self._packages(file for held, _ in siblings.ready() for file in self._stamp(held, siblings, folder))
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
         """Return the packages of a promotion, fetched into a folder.
@@ -260,37 +278,6 @@ class Sources:
             for kind, listed in found.items()
             if kind in self._settings.formats
         ]
-
-    def _leave_out(self, label: str, name: str | None, failure: Failure) -> None:
-        """Go on without a project, unless it is the only one.
-
-        Raises:
-            Failure: It is.
-        """
-        if len(self._projects) == 1:
-            raise failure
-        self.not_built.append(NotBuilt(label, failure))
-        self._delivery.leave_out(name)
-
-    def _refuse_same_name(self, name: str, project: Project) -> None:
-        other = self._names.setdefault(name, project)
-        if other is not project:
-            self._delivery.leave_out(name)  # neither is published: the right one is not known
-            raise same_name(name, other, project)
-
-
-def _credentials_file(environment: Mapping[str, str]) -> bytes:
-    """Return the content of the credentials file that the variable names: no package may have it inside."""
-    with suppress(OSError, ValueError):
-        return Path(environment.get("GOOGLE_APPLICATION_CREDENTIALS") or os.devnull).read_bytes()
-    return b""
-
-
-def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
-    """Return the build requirements that this run publishes, without those that a cycle keeps from coming first."""
-    order = requirements(projects)
-    pairs = {(project.key, name) for project in projects for name in project.build_requires & order.keys()}
-    return {name for _, name in pairs} - {name for key, name in pairs if name not in order[key]}
 
 
 def _requires_lost(label: str, name: str) -> BuildFailure:

@@ -22,6 +22,12 @@ Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
+FILE_HOSTS = Input(
+    "file-hosts",
+    "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
+    "own host only.",
+    kind="lines",
+)
 REPOSITORY_INPUTS = (
     Input(
         "repository",
@@ -31,6 +37,7 @@ REPOSITORY_INPUTS = (
     ),
     Input("project", "The Google Cloud project, only with a bare repository name."),
     Input("location", "The region or multi-region, only with a bare repository name."),
+    FILE_HOSTS,
 )
 CREDENTIAL_INPUTS = (
     Input(
@@ -55,6 +62,17 @@ CHANGED_SINCE = Input(
 )
 """Of the command line only."""
 
+OUTDIR = Input("outdir", "The folder for the files that passed all checks.", "dist")
+"""Of the command `build` only."""
+
+DRY_RUN = Input(
+    "dry-run",
+    "Build, check, authenticate and compare; upload nothing. `build` needs no identity: it builds, checks, and leaves "
+    "the files in the folder dist.",
+    "false",
+    "flag",
+    ("build",),
+)
 INDEX_TOKEN = Input(
     "index-token",
     "The token in the install options: `read-only`, `publisher`, `none`, or `auto`: read-only where the registry "
@@ -62,6 +80,12 @@ INDEX_TOKEN = Input(
     "auto",
     "word",
     get_args(IndexToken),
+)
+GITHUB_TOKEN = Input(
+    "github-token",
+    "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited by "
+    "each push.",
+    kind="secret",
 )
 PROMOTION_INPUTS = (
     Input(
@@ -78,13 +102,9 @@ PROMOTION_INPUTS = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All inputs of `action.yml`, with their defaults."""
-
-    repository: Repository
-    credential: Credential
-    promotion: "Promotion | None" = None
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """The inputs that decide which files are built. No identity is needed to build them."""
 
     packages: tuple[str, ...] = Input("packages", "Project folders or globs, one per line.", ".", "lines").field()
     dist: tuple[str, ...] = Input(
@@ -99,6 +119,30 @@ class Settings:
         "read and send away what it gets.",
         kind="lines",
     ).field()
+    expected_version: Version | None = Input(
+        "expected-version", "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same).", kind="version"
+    ).field()
+    jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
+    changed_since: str | None = CHANGED_SINCE.field()
+    outdir: str = OUTDIR.field()
+
+    def __post_init__(self) -> None:
+        if self.changed_since and self.dist:
+            raise BadInput(
+                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
+                fix="remove one of the two",
+                anchor="dist-or-packages",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(BuildSettings):
+    """All inputs of `action.yml`, with their defaults."""
+
+    repository: Repository
+    credential: Credential
+    promotion: "Promotion | None" = None
+
     if_exists: IfExists = Input(
         "if-exists",
         "If the registry has the file already: `skip-identical` skips identical contents and fails on different ones, "
@@ -107,25 +151,15 @@ class Settings:
         "word",
         get_args(IfExists),
     ).field()
-    expected_version: Version | None = Input(
-        "expected-version", "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same).", kind="version"
-    ).field()
     index_token: IndexToken = INDEX_TOKEN.field()
-    dry_run: bool = flag("dry-run", "Build, check, authenticate and compare; upload nothing.")
+    dry_run: bool = DRY_RUN.field()
     verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
-    file_hosts: tuple[str, ...] = Input(
-        "file-hosts",
-        "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
-        "own host only.",
-        kind="lines",
-    ).field()
     create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
-    jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
     summary: bool = flag("summary", "Write the step summary.", "true")
     doctor: bool = flag(
         "doctor",
-        "When the run fails, check each link from the job to the repository, and show in the summary which one is "
-        "broken.",
+        "When the run fails with exit code 3, 6 or 7, check each link from the job to the repository, and show in the "
+        "summary which one is broken.",
     )
     lock: bool = flag(
         "lock",
@@ -144,15 +178,9 @@ class Settings:
         "`delete` deletes the previews of the pull request that was closed.",
         "false",
         "flag",
-        ("true", "false", "delete"),
+        ("delete",),
     ).field()
-    github_token: str | None = Input(
-        "github-token",
-        "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited "
-        "by each push.",
-        kind="secret",
-    ).field()
-    changed_since: str | None = CHANGED_SINCE.field()
+    github_token: str | None = GITHUB_TOKEN.field()
 
     @classmethod
     def from_inputs(
@@ -173,16 +201,10 @@ class Settings:
         credential = read_credential(inputs, environment)
         promotion = _read_promotion(inputs, repository, endpoints)
         settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
-        repository = replace(repository, file_hosts=settings["file_hosts"])
-        return cls(repository, credential, promotion, **settings)
+        return cls(repository=repository, credential=credential, promotion=promotion, **settings)
 
     def __post_init__(self) -> None:
-        if self.changed_since and self.dist:
-            raise BadInput(
-                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
-                fix="remove one of the two",
-                anchor="dist-or-packages",
-            )
+        super().__post_init__()
         if self.preview:
             self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
@@ -198,7 +220,6 @@ class Settings:
                     anchor="evidence-elsewhere",
                 )
 
-
     def _refuse_with_preview(self) -> None:
         mixed = [
             ("formats", "sdist" in self.formats, "a preview is made of wheels"),
@@ -209,7 +230,9 @@ class Settings:
         for name, is_set, why in mixed:
             if is_set:
                 raise BadInput(
-                    f"`{name}` and `preview` cannot be combined: {why}.", fix=f"remove `{name}`", anchor="preview-inputs"
+                    f"`{name}` and `preview` cannot be combined: {why}.",
+                    fix=f"remove `{name}`",
+                    anchor="preview-inputs",
                 )
 
 
@@ -242,15 +265,31 @@ class SetupSettings:
         return cls(repository, read_credential(inputs, environment), **read_fields(cls, inputs))
 
 
-PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
+PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each not in {CHANGED_SINCE, OUTDIR})
 BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview", "github-token")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
 INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
 SETUP_INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + inputs_of(SetupSettings)
-OPTIONS = {each.name: each for each in (*INPUTS, JSON_KEY, CHANGED_SINCE)}
+OPTIONS = {each.name: each for each in (*INPUTS, JSON_KEY, CHANGED_SINCE, OUTDIR)}
 """All inputs that the command line has as options, by name."""
+
+
+def read_build_settings(inputs: Mapping[str, str]) -> BuildSettings:
+    """Read the inputs of a run with `dry-run: build`. The repository and the identity are not read.
+
+    Raises:
+        BadInput: An input is wrong, or asks for a promotion.
+    """
+    if PROMOTION_INPUTS[0].text(inputs):
+        raise BadInput(
+            "`promote-from` and `dry-run: build` cannot be combined: a promotion builds nothing.",
+            fix="use `dry-run: true`",
+            anchor="promote-from",
+        )
+    read_fields(Settings, inputs)  # a mistake in another input would show only where it is published
+    return BuildSettings(**read_fields(BuildSettings, inputs))
 
 
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:
@@ -259,8 +298,9 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
     Raises:
         BadInput: They name none.
     """
-    text, project, location = (each.text(inputs) for each in REPOSITORY_INPUTS)
-    return Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    text, project, location, _ = (each.text(inputs) for each in REPOSITORY_INPUTS)
+    repository = Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    return replace(repository, file_hosts=FILE_HOSTS.read(inputs))
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:

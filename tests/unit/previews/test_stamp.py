@@ -35,9 +35,9 @@ def make(folder: Path, metadata: str = f"{METADATA}\n{BODY}", **members: bytes) 
     info, path = "My.Sample-1.0.0.dist-info", folder / "my_sample-1.0.0-1-cp311-abi3-linux_x86_64.whl"
     contents = {
         "my_sample/native.so": b"\x7fELF" * 10_000,
-        "My.Sample-1.0.0.data/scripts/run, and \"quote\"": b"#!python\n",
+        'My.Sample-1.0.0.data/scripts/run, and "quote"': b"#!python\n",
         f"{info}/METADATA": metadata.encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n",
         f"{info}/RECORD.jws": b"signed",
         "vendored-9.0.dist-info/METADATA": b"Name: vendored\n",
         **members,
@@ -84,7 +84,7 @@ def test_record_has_the_hash_of_every_member(tmp_path: Path) -> None:
             content = wheel.read(name)
             expected = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             assert (digest, size) == (f"sha256={expected}", str(len(content)))
-        assert f"My.Sample-{VERSION}.data/scripts/run, and \"quote\"" in rows
+        assert f'My.Sample-{VERSION}.data/scripts/run, and "quote"' in rows
         assert "vendored-9.0.dist-info/METADATA" in rows
 
 

@@ -99,7 +99,7 @@ def test_a_complete_selection_has_all_that_its_projects_need(root: Path) -> None
         "lib": 'dependencies = ["deep"]',
         "deep": "",
         "extra": "",
-        "user": "[project.optional-dependencies]\nlib = [\"lib\"]",
+        "user": '[project.optional-dependencies]\nlib = ["lib"]',
     }.items():
         (root / "libs" / name).mkdir(exist_ok=True)
         text = f'[project]\nname = "{name}"\nversion = "1.0"\n{declared}\n'

@@ -208,5 +208,5 @@ def test_refuses_previews() -> None:
 def test_no_dependency_is_a_preview(shelf: Shelf, source: PromotionSource) -> None:
     shelf.put("app", "1.0", "lib>=1.0")
     shelf.put("lib", "1.0.1.dev1+pr42.gabc1234")
-    with pytest.raises(RegistryRefused, match="does not have a version of lib that app 1.0 can use"):
+    with pytest.raises(RegistryRefused, match=r"does not have a version of lib that app 1\.0 can use"):
         source.fetch(read_pins(["app==1.0"]), with_dependencies=True)

@@ -190,7 +190,7 @@ def test_a_preview_requires_exact_siblings(bench: Bench, tmp_path: Path) -> None
         ("lib", [f"lib-{VERSION}-py3-none-any.whl"], False),
     ]
     requires = [each.files[0].package.metadata.get("requires_dist") for each in packages]
-    assert requires == [[], [f"lib=={VERSION}", f"late=={VERSION}"], ["numpy"]]
+    assert requires == [None, [f"lib=={VERSION}", f"late=={VERSION}"], ["numpy"]]
     assert opened.sources.pins(["app", "numpy"]) == [f"app=={VERSION}"]
     assert Opened(bench, app).sources.pins(["app"]) == []
 
@@ -208,7 +208,10 @@ def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Pa
     assert [each.name for each in packages] == ["other"]
     assert [(each.label, each.failure.what) for each in opened.sources.not_built] == [
         ("packages/lib", "No."),
-        ("packages/app", "packages/app requires lib, which was not built, so no preview of packages/app can be installed."),
+        (
+            "packages/app",
+            "packages/app requires lib, which was not built, so no preview of packages/app can be installed.",
+        ),
     ]
     assert not opened.delivery.has_landed("app")
 
@@ -229,6 +232,7 @@ def test_a_build_does_not_wait_for_ever_for_a_preview_that_waits_for_it(
 
 
 def test_a_preview_has_no_sdists(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
     make_sdist(tmp_path / "dist")
     with pytest.raises(BadInput, match="`dist` has sdists alone"):
         Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)

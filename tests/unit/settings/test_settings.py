@@ -115,7 +115,7 @@ def test_inputs_of_the_setup_action() -> None:
 def test_each_input_is_an_option() -> None:
     names = [each.name for each in INPUTS]
     assert len(set(names)) == len(names)
-    assert set(OPTIONS) == {*names, "json-key", "changed-since"}
+    assert set(OPTIONS) == {*names, "json-key", "changed-since", "outdir"}
     assert all(OPTIONS[each.name] == each for each in (*INPUTS, *SETUP_INPUTS[:-2], JSON_KEY, CHANGED_SINCE))
     assert {each.name for each in (*INPUTS, JSON_KEY) if each.kind == "secret"} == {
         "credentials-json",
@@ -138,7 +138,7 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
-        *("if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "jobs", "summary"),
+        *("jobs", "if-exists", "index-token", "dry-run", "verify", "create-repository", "summary"),
         *("doctor", "lock", "sbom"),
     ]
 
@@ -146,6 +146,10 @@ def test_a_promotion_takes_the_inputs_of_delivery() -> None:
 def test_a_bare_repository_takes_project_and_location() -> None:
     inputs = {"repository": "python", "project": "demo-project", "location": "us"}
     assert read_repository(inputs, GOOGLE) == PYTHON
+    assert read_repository({**inputs, "file-hosts": "a.example\nb.example"}, GOOGLE).file_hosts == (
+        "a.example",
+        "b.example",
+    )
 
 
 @pytest.mark.parametrize(

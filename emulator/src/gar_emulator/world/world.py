@@ -142,6 +142,13 @@ class Ambient:
 
 
 @dataclass(frozen=True)
+class Gcloud:
+    """The account that gcloud is logged in as, in a shell that the emulator's variables connect to it."""
+
+    account: str
+
+
+@dataclass(frozen=True)
 class World:
     """A world file: everything but packages."""
 
@@ -154,6 +161,7 @@ class World:
     bindings: tuple[Binding, ...] = ()
     faults: tuple[Fault, ...] = ()
     ambient: Ambient | None = None
+    gcloud: Gcloud | None = None
     switches: Switches = field(default_factory=Switches)
 
     @classmethod
@@ -193,7 +201,7 @@ class World:
             "bindings": Binding,
             "faults": Fault,
         }
-        singles: dict[str, Any] = {"ambient": Ambient, "switches": Switches}
+        singles: dict[str, Any] = {"ambient": Ambient, "gcloud": Gcloud, "switches": Switches}
         values: dict[str, Any] = {}
         for name, content in raw.items():
             if name not in {**tables, **singles}:
@@ -236,7 +244,7 @@ class World:
             *(("project", item.project) for item in self.repositories),
             *(("project", item.project) for item in self.pools),
             *(("account", item.account) for item in self.keys),
-            *(("account", item.account) for item in [self.ambient] if item),
+            *(("account", item.account) for item in [self.ambient, self.gcloud] if item),
         ]
         for kind, name in named:
             if name not in declared[kind]:
