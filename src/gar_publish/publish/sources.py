@@ -158,46 +158,6 @@ class Sources:
         paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
         return [distribution.read(path, self._built.credential) for path in paths]
 
-    def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
-        """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
-        import twine.package  # noqa: F401 - as above
-
-        from gar_publish.previews import stamp
-        from gar_publish.previews.siblings import Held, Siblings
-
-        named = [project.name for project in self._projects if project.name]
-        self._siblings = siblings = Siblings(preview, named, len(self._projects) - len(named))
-        self._delivery.held = siblings.held
-        for built in builds:
-            project = built.project
-            try:
-                if built.failure:
-                    raise built.failure
-                wheels = [stamp.read(path, self._built.credential) for path in built.files]
-                distribution.check_name(wheels[0].name, wheels[0].filename, project)
-                self._refuse_same_name(wheels[0].name, project)
-                siblings.add(Held(project.label, wheels, unnamed=project.name is None))
-            except Failure as failure:
-                self._leave_out(project.label, project.name, failure)
-                siblings.lose(project.name)
-            yield from self._stamped(siblings, folder)
-
-    def _stamped(self, siblings: "Siblings", folder: Path) -> Iterator[Package]:
-        for held, lost in siblings.ready():
-            name = held.wheels[0].name
-            try:
-                if lost:
-                    raise _requires_lost(held.label, lost)
-                yield Package.of(self._stamp(held, siblings, folder), unnamed=held.unnamed)
-            except Failure as failure:
-                self._leave_out(held.label, None if held.unnamed else name, failure)
-
-    def _stamp(self, held: "Held", siblings: "Siblings", folder: Path) -> list[Distribution]:
-        from gar_publish.previews import stamp
-
-        paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
-        return [distribution.read(path, self._credential) for path in paths]
-
     def prebuilt(self) -> list[Package]:
         """Return the packages of the input `dist`.
 
