@@ -207,6 +207,79 @@ def commands(heading: str) -> list[str]:
     return [each.text for each in found if (each.section, each.language) == (heading, "sh")]
 
 
+PROGRAMS = {
+    "make": """mkdir -p .venv/bin && cp /usr/local/bin/python .venv/bin/python""",
+    "python": """
+        test "$3" != compare || { echo 'C2.different differs: 409'; exit 1; }
+        echo "$*" >&2
+        echo '{"id": "C2.different"}'""",
+    "gcloud": """echo "gcloud $*" """,
+    "gh": """echo "gh $*" >&2; test "$2" != create || cat body.md""",
+}
+"""What the workflow of conformance calls, for a service that differs."""
+
+STEPS = {
+    "setup-python": "true",
+    "upload-artifact": "cp record.jsonl difference.txt /artifacts",
+    "download-artifact": "cp /artifacts/* .",
+}
+
+
+def test_workflow_of_conformance_measures_and_opens_an_issue(
+    base_image: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    checkout, programs, artifacts = (tmp_path / name for name in ("checkout", "programs", "artifacts"))
+    (checkout / ".github/workflows").mkdir(parents=True)
+    workflow = (ROOT / ".github/workflows/conformance.yml").read_text()
+    (checkout / ".github/workflows/conformance.yml").write_text(workflow)
+    for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True)
+    programs.mkdir()
+    artifacts.mkdir()
+    for name, script in PROGRAMS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    actions = []
+    for name, script in STEPS.items():
+        (tmp_path / name).mkdir()
+        step = {"shell": "bash", "run": script}
+        (tmp_path / name / "action.yml").write_text(json.dumps({"runs": {"using": "composite", "steps": [step]}}))
+        (version,) = re.findall(rf"actions/{name}@(\w+)", workflow)
+        actions.append(f"--local-repository=actions/{name}@{version}={tmp_path / name}")
+    variables = {
+        "CONFORMANCE": "true",
+        "CONFORMANCE_PROJECT": "p",
+        "CONFORMANCE_PROVIDER": "q",
+        "CONFORMANCE_ACCOUNT": "a",
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("act")),
+            "workflow_dispatch",
+            *("--pull=false", "--action-offline-mode", "--no-cache-server", "--rm"),
+            f"--platform=ubuntu-24.04={base_image}",
+            f"--container-options=--volume={programs}:/usr/local/bin:ro --volume={artifacts}:/artifacts",
+            "--env=ACTIONS_ID_TOKEN_REQUEST_URL=https://token.example/?a=b",
+            "--env=ACTIONS_ID_TOKEN_REQUEST_TOKEN=of-the-job",
+            *(f"--var={name}={value}" for name, value in variables.items()),
+            *actions,
+        ],
+        cwd=checkout,
+        env=clean_env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = said(done.stdout, "Conformance/Measure")
+    assert "-m conformance --project p --location us-central1" in measured
+    assert any("--credential-source-url=https://token.example/?a=b&audience=https://iam" in each for each in measured)
+    issue = said(done.stdout, "Conformance/Open or update the issue")
+    assert "gh issue create --title The emulator differs from Artifact Registry --body-file body.md" in issue
+    assert "    C2.different differs: 409" in issue
+    assert (artifacts / "record.jsonl").read_text() == '{"id": "C2.different"}\n'
+
+
 def said(log: str, job: str) -> list[str]:
     """Return the lines that the steps of one job printed."""
     return re.findall(rf"^\[{job}\s*\]\s*\| (.*)$", log, re.MULTILINE)

@@ -90,7 +90,8 @@ def _connecting(settings: Settings, context: Context) -> "closing[Preconnector]"
     if settings.repository.resource:
         counts |= {settings.repository.index_url: 2, context.endpoints.artifact_registry: 1}
     if isinstance(settings.credential, Federation):
-        counts |= {settings.credential.request_url: 1, context.endpoints.sts: 2}
+        exchanges = 2 if settings.index_token in {"auto", "read-only"} else 1
+        counts |= {settings.credential.request_url: 1, context.endpoints.sts: exchanges}
     preconnector = Preconnector(context.environment, context.retry_policy.timeouts[0])
     preconnector.connect(counts)
     return closing(preconnector)

@@ -266,8 +266,8 @@ def explain_denial(
         f"No Python repository {repository.name} in {repository.location} that {who} can see."
         if is_known
         else failure.what,
-        cause=f"no role on it is granted to {who}, or the name, the location or the project {repository.project} is "
-        "wrong: Google's answer (HTTP 403) is the same for all of them",
+        cause=f"{who} may have no role on the repository, or its name, its location or the project "
+        f"{repository.project} is wrong: Google's answer (HTTP 403) is the same for all of them",
         fix="compare `repository` with the repositories that this lists\n"
         f"  gcloud artifacts repositories list --project={repository.project}\n"
         f"{create}grant the role on the right repository\n"

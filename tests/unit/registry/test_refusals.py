@@ -260,7 +260,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             set(),
             "No Python repository r in us that me@x.example can see.",
             (
-                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
                 "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
@@ -271,7 +271,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             "No Python repository r in us that me@x.example can see.",
             (
-                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
                 "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}grant the role on the right repository\n{grant('reader')}",
@@ -282,7 +282,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             REFUSED.what,
             (
-                "no role on it is granted to me@x.example, or the name, the location or the project p is wrong: "
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
                 "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
