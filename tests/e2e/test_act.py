@@ -64,9 +64,11 @@ def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
+    volumes = f"{dist}:/gar-publish:ro", f"{artifacts}:/artifacts", f"{dist.with_name('uv-of-jobs')}:/uv"
     options = [
-        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts",
+        f"--container-options={' '.join(f'--volume={volume}' for volume in volumes)}",
         "--env=UV_FIND_LINKS=/gar-publish",  # pipx installs with uv
+        "--env=UV_CACHE_DIR=/uv",
         f"--eventpath={event}",
         f"--local-repository=actions/upload-artifact@v6={ACTIONS / 'upload-artifact'}",
         f"--local-repository=actions/download-artifact@v7={ACTIONS / 'download-artifact'}",

@@ -250,17 +250,6 @@ def test_interrupted_while_it_builds(doors: Doors, emulator: Emulator, number: s
         pytest.fail("the build goes on")
 
 
-def test_demo(doors: Doors, leaks: Leaks) -> None:
-    leaks.excuse("-m gar_publish.cli.main")  # the demo passes on the variables of a job, as a runner does
-    plain = {name: value for name, value in doors.environment.items() if not name.startswith(("ACTIONS_", "GAR_"))}
-    done = Doors(doors.folder, plain).command("demo")
-    assert done.code == 0, done.err
-    assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in done.err
-    assert "oauth2accesstoken:***@" in done.err
-    assert "Hello, world, from a package in Artifact Registry." in done.err
-    assert "Done." in done.err
-
-
 @pytest.mark.parametrize("option", ["--access-token", "--credentials-json"])
 def test_an_empty_secret_is_an_error(doors: Doors, emulator: Emulator, option: str) -> None:
     make_wheel(doors.folder / "dist")
