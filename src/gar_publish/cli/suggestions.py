@@ -2,11 +2,12 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from gar_publish.cli.terminal import as_options
+from gar_publish.cli.terminal import as_options, coloured
 from gar_publish.github.inputs import TAKES_ITS_PLACE
 
 _COMMANDS_OF_OTHERS = {"upload": "publish", "install": "run", "login": "configure", "setup": "bootstrap"}
@@ -35,8 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong on standard error, and exit with 2."""
-        fix = f"{self.prog} --help"
-        meant = ""
+        fix, meant, words = f"{self.prog} --help", "", list[str]()
         if misspelt := re.search(r"COMMAND: invalid choice: '(.*?)'", message):
             message, words = f"There is no command `{misspelt[1]}`.", [*self.commands]
             meant = _COMMANDS_OF_OTHERS.get(misspelt[1], "")
@@ -49,4 +49,5 @@ class Parser(argparse.ArgumentParser):
             message = f"{message[:-1]}; did you mean `{meant}`?"
         if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument", message):
             message, fix = f"`{flag[1]}` takes no value.", f"use `{flag[1]}` or `{flag[2]}`"
-        self.exit(2, f"error: {message}\nFix: {fix}\n")
+        text = f"error: {message}\nFix: {fix}\n"
+        self.exit(2, coloured(text, sys.stderr) if sys.stderr else text)
