@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**about)
         self.helps: dict[str, str] = {}
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the options. A command itself refuses those that it does not have."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
