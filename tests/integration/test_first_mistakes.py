@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from gar_emulator import Emulator
+from gar_emulator import Emulator, World
+from gar_emulator.world.world import Key
 from gar_publish import flow
 from gar_publish.cli import main as command
 from gar_publish.github import action, workflow_commands
@@ -104,7 +105,7 @@ MISTAKES = {
     ),
     "a token in pyproject.toml": Mistake("use `--access-token FILE`", "publish", files={"pyproject.toml": TABLE}),
     "a folder without a project": Mistake("give project folders", "plan"),
-    "a zone": Mistake("use `--repository us-central1/p-r/python`", "index-url --repository us-central1-a/p-r/python"),
+    "a zone": Mistake("use the region us-central1", "index-url --repository us-central1-a/my-project/python"),
     "no repository in a shell": Mistake("use `--repository LOCATION/PROJECT/REPOSITORY`", "index-url"),
     "a job's identity on a laptop": Mistake(
         "gcloud auth application-default login", f"{PUBLISH} --workload-identity-provider {PROVIDER}", code=3
@@ -122,7 +123,6 @@ MISTAKES = {
         "python -m build",
         f"{PUBLISH} --access-token token hello",
         files={
-            "token": "ya29.made-up",
             "hello/pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "b"\nbackend-path = ["."]\n',
             "hello/b.py": FAILING,
         },
@@ -133,7 +133,9 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(data=tmp_path_factory.mktemp("emulator")) as running:
+    world = World.default()
+    world = replace(world, keys=(*world.keys, Key(READER)))
+    with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
         yield running
 
 
@@ -155,6 +157,8 @@ def test_ends_with_one_screen(
     for name, text in mistake.files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    if mistake.code == 4:
+        (tmp_path / "token").write_text(emulator.access_token(PUBLISHER))
     variables = {"HOME": str(tmp_path), "PATH": os.environ["PATH"] if mistake.code == 4 else "", **mistake.variables}
     if mistake.code in {4, 6}:
         variables["GAR_EMULATOR_HOST"] = emulator.url

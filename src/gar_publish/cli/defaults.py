@@ -41,7 +41,7 @@ def _read_table(file: Path) -> dict[str, str]:
 def _text(name: str, value: Any) -> str:
     if name in OPTIONS and OPTIONS[name].kind == "secret":
         raise BadInput(
-            f"{TABLE} in pyproject.toml contains `{name}`: a credential must not be in a file that is committed.",
+            f"{TABLE} in pyproject.toml contains {name}: a credential must not be in a file that is committed.",
             fix=f"revoke it if it was committed, remove it from pyproject.toml, and use `--{name} FILE`",
             anchor="project-settings",
         )
@@ -53,7 +53,7 @@ def _text(name: str, value: Any) -> str:
         )
     if name == "repository" and "://" in str(value):
         raise BadInput(
-            f"`repository` in {TABLE} is a URL: a checkout must not decide which server gets your token.",
+            f"The repository in {TABLE} is a URL: a checkout must not decide which server gets your token.",
             fix="write LOCATION/PROJECT/REPOSITORY, or give the URL as `--repository`",
             anchor="project-settings",
         )
@@ -61,6 +61,6 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
         takes = "a string" if name == "repository" else "a string or an array of strings"
         raise BadInput(
-            f"`{name}` in {TABLE} takes {takes}.", fix=f"correct {name} in pyproject.toml", anchor="project-settings"
+            f"{name} in {TABLE} takes {takes}.", fix=f"correct {name} in pyproject.toml", anchor="project-settings"
         )
     return "\n".join(values)

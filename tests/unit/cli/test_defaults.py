@@ -53,12 +53,12 @@ def test_what_an_option_sets_is_not_read_from_a_broken_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("access-token = 'ya29.secret'", "contains `access-token`: a credential must not be in a file"),
-        ("json-key = 'secret'", "contains `json-key`: a credential must not be in a file that is committed"),
+        ("access-token = 'ya29.secret'", "contains access-token: a credential must not be in a file"),
+        ("json-key = 'secret'", "contains json-key: a credential must not be in a file that is committed"),
         ("dist = 'dist'", "has no setting 'dist'; it takes repository, formats, packages"),
         ("repository = 'https://elsewhere.example/simple/'", "is a URL: a checkout must not decide which server"),
-        ("repository = ['us/p/r']", r"`repository` in \[tool.gar-publish\] takes a string"),
-        ("packages = [1]", r"`packages` in \[tool.gar-publish\] takes a string or an array of strings"),
+        ("repository = ['us/p/r']", r"repository in \[tool.gar-publish\] takes a string"),
+        ("packages = [1]", r"packages in \[tool.gar-publish\] takes a string or an array of strings"),
     ],
 )
 def test_other_settings_are_refused(line: str, says: str, tmp_path: Path) -> None:
