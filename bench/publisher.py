@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gar_emulator import Emulator
+from gar_publish.console import Unit
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish
 from gar_publish.report.report import Report
@@ -91,8 +92,8 @@ class _Console:
 
     def mask(self, secret: str) -> None: ...
 
-    def progress(self, filename: str, total: int) -> Any:
-        self._say(f"{filename}: {total} bytes")
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> Any:  # noqa: ARG002 - a console's
+        self._say(f"{what}: {total} bytes")
         return nullcontext(lambda _: None)
 
     @contextmanager

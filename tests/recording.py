@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from gar_publish.console import Unit
+
 
 class RecordingConsole:
     def __init__(self) -> None:
@@ -25,8 +27,13 @@ class RecordingConsole:
     def mask(self, secret: str) -> None:
         self.said.append(("mask", secret))
 
-    def progress(self, filename: str, total: int) -> contextlib.nullcontext[Callable[[int], None]]:
-        return contextlib.nullcontext(lambda sent: self.said.append(("progress", f"{filename} {sent} {total}")))
+    def progress(
+        self,
+        what: str,
+        total: int,
+        unit: Unit = "bytes",  # noqa: ARG002 - a console's
+    ) -> contextlib.nullcontext[Callable[[int], None]]:
+        return contextlib.nullcontext(lambda sent: self.said.append(("progress", f"{what} {sent} {total}")))
 
     @contextlib.contextmanager
     def untrusted(self) -> Iterator[Callable[[str], None]]:

@@ -27,6 +27,7 @@ from bench.attacks.room import TAG, Room
 from bench.attacks.table import named
 from gar_publish.builder.builds import Built, building
 from gar_publish.builder.sandbox import NotEnded
+from gar_publish.console import Unit
 from gar_publish.context import new_context
 from gar_publish.errors import Failure
 from gar_publish.process import hide_this_process, ignore_signals, raise_on_signals
@@ -65,7 +66,12 @@ class SearchingConsole:
         self.info(title)
         yield
 
-    def progress(self, filename: str, total: int) -> contextlib.nullcontext[Callable[[int], None]]:  # noqa: ARG002 - a console's
+    def progress(
+        self,
+        what: str,  # noqa: ARG002 - a console's
+        total: int,  # noqa: ARG002
+        unit: Unit = "bytes",  # noqa: ARG002
+    ) -> contextlib.nullcontext[Callable[[int], None]]:
         return contextlib.nullcontext(lambda _: None)
 
     @contextlib.contextmanager

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+Unit = Literal["bytes", "builds"]
 
 
 class Console(Protocol):
@@ -25,8 +28,11 @@ class Console(Protocol):
     def mask(self, secret: str) -> None:
         """Hide a secret and its encoded forms in all later output."""
 
-    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Show the progress of one upload. The result takes the number of bytes sent, often and from any thread."""
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> AbstractContextManager[Callable[[int], None]]:
+        """Show the progress of one upload or download, or of all builds.
+
+        The result takes the number of bytes or builds that are done, often and from any thread.
+        """
 
     def untrusted(self) -> AbstractContextManager[Callable[[str], None]]:
         """Show lines that other programs wrote; none of them is taken as a workflow command."""
@@ -60,37 +66,57 @@ def rfc3339(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
+def pace(done: int, total: int, seconds: float, unit: Unit) -> str:
+    """Return how far something is: "35 %, 1.1 MB/s, 0:12 left". A build has no middle: only its time is known."""
+    if not done:
+        return _minutes(seconds)
+    rate = done / max(seconds, 0.001)
+    speed = f"{human_size(int(rate))}/s" if unit == "bytes" else f"{rate * 60:.1f}/min"
+    return f"{done * 100 // max(total, 1)} %, {speed}, {_minutes((total - done) / rate)} left"
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(int(max(seconds, 0)), 60)
+    return f"{minutes}:{rest:02}"
+
+
 _INTERVAL = 12.0
-"""Seconds between two lines; a shorter upload has none."""
+"""Seconds between two lines; what is shorter has none."""
 
 
 class Lines:
-    """The progress of one upload as a line every 12 seconds.
+    """The progress of one upload or download, or of several builds, as a line every 12 seconds.
 
     Args:
         say: Takes a line.
-        filename: The file that is uploaded.
-        total: Its size in bytes.
+        what: What goes on: the name of a file, for example.
+        total: Its size in bytes, or how many builds there are.
+        unit: What is counted.
         clock: Seconds since some fixed point.
     """
 
     def __init__(
-        self, say: Callable[[str], None], filename: str, total: int, clock: Callable[[], float] = time.monotonic
+        self,
+        say: Callable[[str], None],
+        what: str,
+        total: int,
+        unit: Unit = "bytes",
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._say = say
-        self._filename = filename
+        self._what = what
         self._total = total
+        self._unit = unit
         self._clock = clock
         self._started = self._said = clock()
 
-    def show(self, sent: int) -> None:
-        """Take the number of bytes sent so far."""
+    def show(self, done: int) -> None:
+        """Take the number of bytes or builds that are done."""
         now = self._clock()
-        if now - self._said < _INTERVAL:
+        if now - self._said < _INTERVAL or (self._unit == "builds" and self._total == 1):
             return
         self._said = now
-        speed = human_size(int(sent / (now - self._started)))
-        self._say(
-            f"{self._filename}: {human_size(sent)} of {human_size(self._total)}, "
-            f"{sent * 100 // self._total} %, {speed}/s"
-        )
+        in_bytes = self._unit == "bytes"
+        shown, total = ((human_size if in_bytes else str)(each) for each in (done, self._total))
+        self._say(f"{self._what}: {shown} of {total}, {pace(done, self._total, now - self._started, self._unit)}")

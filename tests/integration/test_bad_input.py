@@ -217,7 +217,8 @@ SETTINGS = {
     ),
     "no OIDC": Bad(
         3, "id-token-permission", "may not request an identity token from GitHub", "id-token: write",
-        who=f"--workload-identity-provider {PROVIDER}", more={"ACTIONS_ID_TOKEN_REQUEST_URL": ""},
+        who=f"--workload-identity-provider {PROVIDER}",
+        more={"ACTIONS_ID_TOKEN_REQUEST_URL": "", "GITHUB_ACTIONS": "true"},
     ),
 }
 """Found before the first request."""
@@ -233,7 +234,7 @@ ACTION_ONLY = {
 
 FILES = {
     "folder without a project": Bad(
-        2, "no-project", "'dist' is not a Python project", "packages/*", what="--packages dist",
+        2, "no-project", "'dist' is not a Python project", "`dist: dist/*`", what="--packages dist",
     ),
     "file instead of a folder": Bad(
         2, "no-project", "'dist/*.whl' names files that are built already", "`dist: dist/*.whl`",

@@ -227,7 +227,7 @@ def test_a_credential_option_without_a_token(laptop: Laptop) -> None:
     doors = Doors(laptop.project, laptop.environment)
     done = doors.command("configure", "pip", "--repository", REPOSITORY, "--access-token", "../token")
     assert done.code == 2
-    assert "`--access-token` configures a token, but `--token` is not set." in done.errors[0]
+    assert "`--access-token` is for `--token`, but the login is `--keyring`." in done.errors[0]
     assert not (laptop.home / ".config").exists()
 
 

@@ -22,6 +22,7 @@ import pytest
 from gar_emulator import Emulator, Fault, World
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account
+from gar_publish.console import Unit
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.publish.pipeline import publish as run_pipeline
 from gar_publish.report.report import Report
@@ -532,9 +533,10 @@ class Meeting(RecordingConsole):
         super().__init__()
         self._both = both
 
-    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
-        self._both.wait(30)
-        return super().progress(filename, total)
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> nullcontext[Callable[[int], None]]:
+        if not what.startswith("read "):
+            self._both.wait(30)
+        return super().progress(what, total, unit)
 
 
 class TestTwoAtOnce:

@@ -54,6 +54,7 @@ ELSEWHERE = (
     ("docs/install.md", "uv publish --index ", "tests/integration/test_configure.py"),
     ("docs/local.md", "pipx install ", "tests/e2e/test_laptop.py"),
     ("docs/local.md", "uvx ", "tests/e2e/test_laptop.py"),
+    ("docs/local.md", "[tool.gar-publish]", "tests/unit/cli/test_defaults.py"),
     ("docs/local.md", "git clone ", "README.md"),
     ("docs/local.md", ".venv/bin/gar-publish emulator ", "tests/e2e/test_act.py"),
     ("docs/local.md", "cp -r examples/act ", "tests/e2e/test_act.py"),

@@ -11,6 +11,7 @@ from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
 
 from gar_publish.auth.tokens import Token
+from gar_publish.console import Unit
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class Memory:
     def mask(self, secret: str) -> None:
         self.masked.append(secret)
 
-    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
-        return nullcontext(lambda sent: self.sent.append((filename, sent, total)))
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> nullcontext[Callable[[int], None]]:  # noqa: ARG002 - a console's
+        return nullcontext(lambda sent: self.sent.append((what, sent, total)))
 
     def untrusted(self) -> nullcontext[Callable[[str], None]]:
         return nullcontext(self.info)

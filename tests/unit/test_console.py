@@ -39,20 +39,20 @@ def test_rfc3339() -> None:
 
 def test_a_long_upload_has_a_line_every_12_seconds() -> None:
     time, shown = Time(), list[str]()
-    lines = Lines(shown.append, "big.whl", 2_000_000_000, time.clock)
+    lines = Lines(shown.append, "big.whl", 2_000_000_000, clock=time.clock)
     for sent in range(0, 2_000_000_001, 50_000_000):
         lines.show(sent)
         time.sleep(1.0)
     assert shown == [
-        "big.whl: 600.0 MB of 2.0 GB, 30 %, 50.0 MB/s",
-        "big.whl: 1.2 GB of 2.0 GB, 60 %, 50.0 MB/s",
-        "big.whl: 1.8 GB of 2.0 GB, 90 %, 50.0 MB/s",
+        "big.whl: 600.0 MB of 2.0 GB, 30 %, 50.0 MB/s, 0:28 left",
+        "big.whl: 1.2 GB of 2.0 GB, 60 %, 50.0 MB/s, 0:16 left",
+        "big.whl: 1.8 GB of 2.0 GB, 90 %, 50.0 MB/s, 0:04 left",
     ]
 
 
 def test_a_quick_upload_has_no_line() -> None:
     time, shown = Time(), list[str]()
-    lines = Lines(shown.append, "small.whl", 1000, time.clock)
+    lines = Lines(shown.append, "small.whl", 1000, clock=time.clock)
     lines.show(500)
     time.sleep(5.0)
     lines.show(1000)

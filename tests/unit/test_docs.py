@@ -306,7 +306,7 @@ def test_commands_in_sentences_are_understood(document: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Parser, "error", error)
     for code in re.findall(r"`([^`]+)`", prose(document)):
-        for command in re.findall(r"\bgar-publish\s([a-z-]+[^|)&#…]*)", code):
+        for command in re.findall(r"\bgar-publish\s([a-z-]+[^|)&#…>]*)", code):
             arguments.new_parser().parse_args(shlex.split(command))
 
 

@@ -9,7 +9,7 @@ from gar_publish.auth.exchange import Exchange, refresh
 from gar_publish.auth.refusals import project_of
 from gar_publish.auth.tokens import PUBLISH_SCOPE, Token
 from gar_publish.errors import BadInput
-from gar_publish.settings.credential import Key
+from gar_publish.settings.credential import WHOLE_FILE, Key
 
 
 class KeyIdentity:
@@ -55,7 +55,7 @@ def credentials(info: Mapping[str, Any], exchange: Exchange, scope: str) -> Any:
         raise BadInput(
             f"The private key {needed['private_key_id']} of {needed['client_email']} cannot be read.",
             cause="the key was truncated, or its line breaks were lost when it was pasted",
-            fix="store the whole file as a secret\n  gh secret set GAR_KEY < key.json",
+            fix=WHOLE_FILE,
             anchor="key-format",
         ) from None
 

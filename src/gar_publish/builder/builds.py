@@ -6,9 +6,10 @@ import queue
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -38,12 +39,14 @@ class Built:
 
     Attributes:
         from_tree: If the wheel was built from the sdist, the wheel that is built without it, to be compared.
+        seconds: How long it took.
     """
 
     project: Project
     files: tuple[Path, ...] = ()
     from_tree: Path | None = None
     failure: Failure | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 @contextlib.contextmanager
@@ -117,7 +120,7 @@ def building(
             worker.start()
         threading.Thread(target=_clear, args=(workers, sandboxes), daemon=True).start()
         try:
-            yield _outcomes(len(projects), done, check, context.console)
+            yield _outcomes(projects, done, check, context.console)
         finally:
             sandboxes.stop()
             for worker in workers:
@@ -151,14 +154,26 @@ def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:
     sandboxes.clear()
 
 
-def _outcomes(count: int, done: "queue.Queue[_Done]", check: Callable[[], None], console: Console) -> Iterator[Built]:
-    for _ in range(count):
-        built, output = _next(done, check)
-        if output:
-            with console.group(f"Build {built.project.label}"), console.untrusted() as show:
-                for line in output:
-                    show(line)
-        yield built
+def _outcomes(
+    projects: Sequence[Project], done: "queue.Queue[_Done]", check: Callable[[], None], console: Console
+) -> Iterator[Built]:
+    title = f"Build {projects[0].label}" if len(projects) == 1 else "Build"
+    with console.progress(title, len(projects), "builds") as advance:
+        for number in range(len(projects)):
+
+            def tick(finished: int = number) -> None:
+                advance(finished)
+                check()
+
+            built, output = _next(done, tick)
+            if output:
+                with console.group(f"Build {built.project.label}"), console.untrusted() as show:
+                    for line in output:
+                        show(line)
+            if not built.failure:
+                names = ", ".join(file.name for file in built.files)
+                console.info(f"built  {names}  in {built.seconds:.1f} s")
+            yield built
 
 
 _Done = tuple[Built, Collection[str]] | BaseException
@@ -212,6 +227,7 @@ class _Run:
 
         `opened` gets its sandbox, which may be closed after the result is known.
         """
+        started = time.monotonic()
         output = Tail()
         folder = self.out / str(number)
         with self._showing(project, output) as show:
@@ -234,7 +250,7 @@ class _Run:
                 return Built(project, failure=_unexpected(project.label, error)), output.lines
         for file in files if self.leaves_copies else ():
             leave(file, project.folder / "dist", self.console)
-        return Built(project, files, from_tree), output.lines
+        return Built(project, files, from_tree, seconds=time.monotonic() - started), output.lines
 
     def _make(self, project: Project, sandbox: Sandbox, show: Show) -> tuple[list[Path], Path | None]:
         backend = Backend(

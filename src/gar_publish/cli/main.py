@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gar_publish.cli.parser import new_parser, read_inputs
-from gar_publish.cli.terminal import TerminalConsole
+from gar_publish.cli.terminal import TerminalConsole, coloured
 from gar_publish.context import Context, new_context
 from gar_publish.errors import BadInput, as_failure
 from gar_publish.process import exit_now, hide_this_process, raise_on_signals
@@ -44,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_command(arguments: Sequence[str]) -> int:
     options = vars(new_parser().parse_args(arguments))
     stream = sys.stderr or io.StringIO()  # there is none if it was closed before the start
-    console = TerminalConsole(stream, options["command"], options)
+    console = TerminalConsole(
+        stream,
+        options["command"],
+        options,
+        quiet=options.get("quiet", False),
+        verbose=options.get("verbose", False),
+    )
     raise_on_signals()
     try:
         return COMMANDS[options["command"]](options, dict(os.environ), console)
@@ -72,16 +78,14 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     write = partial(_write, options["json"])
     if options["json"] != "-":
         write("")  # a file that cannot be written stops the run before anything is published
-    return publish_command.run(
-        options, environment, console, read=partial(read_inputs, options, sys.stdin), write=write
-    )
+    return publish_command.run(options, environment, console, read=partial(_inputs, options, environment), write=write)
 
 
 def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects.plan import as_json, select  # other commands do without
 
-    inputs = read_inputs(options, sys.stdin)
+    inputs = _inputs(options, environment)
     selected = select(
         OPTIONS["packages"].read(inputs),
         Path.cwd(),
@@ -99,7 +103,7 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
     from gar_publish.settings.index_url import url_with_login
 
     context = _context_of(environment, console)
-    inputs = read_inputs(options, sys.stdin)
+    inputs = _inputs(options, environment)
     repository = read_repository(inputs, context.endpoints)
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=True)
     url = url_with_login(repository.index_url, login)
@@ -115,7 +119,7 @@ def run_program(options: Options, environment: Environment, console: TerminalCon
         from gar_publish.cli.run import run as run_with_login
 
     context = _context_of(environment, console)
-    inputs = read_inputs(options, sys.stdin)
+    inputs = _inputs(options, environment)
     repository = read_repository(inputs, context.endpoints)
     login = open_login(inputs, context, keyring=False, narrow="access-token" not in inputs)
     return run_with_login(options["program"], repository, login, context)
@@ -129,7 +133,7 @@ def configure(options: Options, environment: Environment, console: TerminalConso
         from gar_publish.configure import command
 
     context = _context_of(environment, console)
-    inputs = read_inputs(options, sys.stdin)
+    inputs = _inputs(options, environment)
     # twine uploads, and a given token cannot be made read-only.
     narrow = options["tool"] != "twine" and "access-token" not in inputs
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=narrow)
@@ -142,7 +146,7 @@ def bootstrap(options: Options, environment: Environment, console: TerminalConso
     from gar_publish.bootstrap import command  # other commands do without
 
     context = _context_of(environment, console)
-    repository = read_repository(read_inputs(options, sys.stdin), context.endpoints)
+    repository = read_repository(_inputs(options, environment), context.endpoints)
     command.run(options, repository, context, show=partial(print, end="", flush=True))
     return 0
 
@@ -151,8 +155,8 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
     """Run `gar-publish doctor`: show each link of the chain, and the fix of the broken one."""
     from gar_publish.doctor import examine, render  # other commands do without
 
-    found = examine(read_inputs(options, sys.stdin), _context_of(environment, console)).translated(console.in_options)
-    show = console.info if options["json"] == "-" else print
+    found = examine(_inputs(options, environment), _context_of(environment, console)).translated(console.in_options)
+    show = console.info if options["json"] == "-" else lambda text: print(coloured(text, sys.stdout))
     show(render.as_text(found))
     _write(options["json"], render.as_json(found))
     return found.exit_code
@@ -172,7 +176,7 @@ def previews(options: Options, environment: Environment, console: TerminalConsol
             anchor="previews-selection",
         )
     context = _context_of(environment, console)
-    api = clean_up.open_previews(read_inputs(options, sys.stdin), context)
+    api = clean_up.open_previews(_inputs(options, environment), context)
     found = clean_up.delete(api, selection, context) if deletes else selection.of(api.list_all())
     for each in found:
         print(f"{label_of(each.version)}\t{each.package}=={each.version}")
@@ -220,6 +224,19 @@ def _context_of(environment: Environment, console: TerminalConsole) -> Context:
     return new_context(environment, console)
 
 
+def completion(options: Options, _: Environment, __: TerminalConsole) -> int:
+    """Run `gar-publish completion`: print a script for a shell."""
+    from gar_publish.cli.completion import script
+
+    parser = new_parser()
+    print(script(options["shell"], parser.commands, parser.helps), end="")
+    return 0
+
+
+def _inputs(options: Options, environment: Environment) -> dict[str, str]:
+    return read_inputs(options, sys.stdin, environment, Path())
+
+
 def _write(file: str | None, text: str) -> None:
     """Write to the file that `--json` names, if any."""
     try:
@@ -248,6 +265,7 @@ COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] =
     "previews": previews,
     "emulator": emulator,
     "demo": demo,
+    "completion": completion,
 }
 
 

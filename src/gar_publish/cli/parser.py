@@ -1,17 +1,19 @@
 """The command line: the options of each command, and how they become inputs."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from gar_publish import __version__
 from gar_publish.cli.bootstrap_options import add_options as add_bootstrap_options
+from gar_publish.cli.completion import SHELLS
 from gar_publish.cli.configure_options import add_options as add_configure_options
+from gar_publish.cli.defaults import REPOSITORY_VARIABLE, TABLE, read_defaults
 from gar_publish.cli.suggestions import Parser
 from gar_publish.cli.terminal import as_options
 from gar_publish.errors import BadInput
-from gar_publish.settings.inputs import Input
+from gar_publish.settings.inputs import NOT_GIVEN, Input
 from gar_publish.settings.settings import (
     CHANGED_SINCE,
     CREDENTIAL_INPUTS,
@@ -27,75 +29,133 @@ from gar_publish.settings.settings import (
     REPOSITORY_INPUTS,
 )
 
-_WHERE_AND_WHO = (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)
+_DEFAULTS = f"Or set {REPOSITORY_VARIABLE}, or `repository` in {TABLE} of pyproject.toml."
+_Add = Callable[..., argparse.ArgumentParser]
+_HERE = "--repository us-central1/my-project/python"
 _BUILD_OPTIONS = ("packages", "formats", "build-env", "expected-version", "jobs", "summary")
 
 
-def new_parser() -> argparse.ArgumentParser:
+def new_parser() -> Parser:
     """Return the parser of the command line; its option `command` is the name of the command."""
     parser = Parser(
         prog="gar-publish",
         description="Publish Python packages to Google Artifact Registry in one step, and install them with one line.",
+        epilog=f"example:\n  gar-publish publish {_HERE}\n\nEach command has more: gar-publish COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-V", "--version", action="version", version=f"gar-publish {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parser.commands = commands.choices
 
-    command = commands.add_parser("publish", help="build and publish")
+    def add(name: str, help_: str, *examples: str) -> argparse.ArgumentParser:
+        parser.helps[name] = help_
+        return commands.add_parser(
+            name,
+            help=help_,
+            description=f"{help_[0].upper()}{help_[1:]}.",
+            epilog="\n  ".join(["example:", *(f"gar-publish {name} {each}".rstrip() for each in examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    _add_publishing(add)
+    _add_installing(add)
+    _add_others(add)
+    return parser
+
+
+def _add_publishing(add: _Add) -> None:
+    command = add("publish", "build and publish", _HERE, f"packages/hello 'libs/*' {_HERE} --dry-run")
     _add_folders(command)
-    _add_json(command, "the report")
-    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *PUBLISH_INPUTS, CHANGED_SINCE))
+    _add_repository(command, "the repository to publish to")
+    _add_identity(command, "the identity that publishes", JSON_KEY)
+    build = [each for each in PUBLISH_INPUTS if each not in DELIVERY_INPUTS]
+    _add_inputs(command.add_argument_group("what is built"), [*build, CHANGED_SINCE])
+    _add_inputs(command.add_argument_group("how it is published"), DELIVERY_INPUTS)
+    _add_output(command, "the report")
+    _add_amount(command)
 
-    command = commands.add_parser("promote", help="copy versions from one repository to another, byte for byte")
-    command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="the versions to promote")
-    _add_json(command, "the report")
-    source, with_dependencies = PROMOTION_INPUTS
-    command.add_argument(
-        "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has the versions"
-    )
-    _add_inputs(command, (*_WHERE_AND_WHO, with_dependencies, *DELIVERY_INPUTS))
-
-    command = commands.add_parser("build", help="build and check without an identity, and upload nothing")
+    command = add("build", "build and check without an identity, and upload nothing", "", "'libs/*' --outdir dist")
     command.set_defaults(**{DRY_RUN.name: "build"})
     _add_folders(command)
-    _add_json(command, "the report")
     _add_inputs(command, (*(OPTIONS[name] for name in _BUILD_OPTIONS), CHANGED_SINCE, OUTDIR))
+    _add_output(command, "the report")
+    _add_amount(command)
 
-    command = commands.add_parser("plan", help="print what would be published, as JSON for the matrix of a workflow")
+    command = add(
+        "promote",
+        "copy versions from one repository to another, byte for byte",
+        "hello==1.2.0 --from us-central1/my-project/dev --repository us-central1/my-project/prod",
+    )
+    command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="the versions to promote")
+    _add_repository(command, "the repository to promote to")
+    _add_identity(command, "the identity that reads one repository and publishes to the other")
+    source, with_dependencies = PROMOTION_INPUTS
+    what = command.add_argument_group("what is promoted")
+    what.add_argument(
+        "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has the versions"
+    )
+    _add_inputs(what, [with_dependencies])
+    _add_inputs(command.add_argument_group("how it is published"), DELIVERY_INPUTS)
+    _add_output(command, "the report")
+    _add_quiet(command)
+
+    command = add(
+        "plan", "print what would be published, as JSON for the matrix of a workflow", "'packages/*' --changed-since v1"
+    )
     _add_folders(command)
     _add_inputs(command, (OPTIONS["packages"], CHANGED_SINCE))
 
-    command = commands.add_parser("index-url", help="print the option that makes pip and uv install from it")
+
+def _add_installing(add: _Add) -> None:
+    command = add(
+        "index-url", "print the option that makes pip and uv install from a repository", _HERE, f"{_HERE} --keyring"
+    )
     command.add_argument("--bare", action="store_true", help="print the URL alone, without an option in front of it")
-    _add_logins(command, default="token")
-    _add_inputs(command, (*_WHERE_AND_WHO, INDEX_TOKEN))
+    _add_repository(command, "the repository to install from")
+    _add_identity(command, "the identity that installs")
+    login = _add_logins(command, default="token")
+    _add_inputs(login, [INDEX_TOKEN])
 
-    command = commands.add_parser("run", help="run a command that can install from it")
+    command = add("run", "run a command that can install from a repository", f"{_HERE} -- pip install my-package")
     command.add_argument("program", nargs="+", metavar="COMMAND", help="the command and its arguments, after --")
-    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY))
+    _add_repository(command, "the repository to install from")
+    _add_identity(command, "the identity that installs", JSON_KEY)
 
-    command = commands.add_parser(
-        "configure", help="write the settings of pip, uv, Poetry, PDM, twine or Docker, or a netrc"
+    command = add(
+        "configure",
+        "write the settings of pip, uv, Poetry, PDM, twine or Docker, or a netrc",
+        f"pip {_HERE}",
+        f"uv {_HERE} --token --dry-run",
     )
     add_configure_options(command)
+    _add_repository(command, "the repository that the tool uses")
+    _add_identity(command, "the identity of the token, with --token")
     _add_logins(command, default="keyring")
-    _add_inputs(command, _WHERE_AND_WHO)
 
-    command = commands.add_parser("doctor", help="find what is broken between this machine and the repository")
-    _add_json(command, "the findings")
-    _add_inputs(command, _WHERE_AND_WHO)
 
-    command = commands.add_parser("bootstrap", help="print the commands that set up the Google side, once")
+def _add_others(add: _Add) -> None:
+    command = add("doctor", "find what is broken between this machine and the repository", _HERE)
+    _add_repository(command, "the repository to examine")
+    _add_identity(command, "the identity to examine")
+    _add_output(command, "the findings")
+
+    command = add(
+        "bootstrap",
+        "print the commands that set up the Google side, once",
+        f"--github OWNER/REPOSITORY {_HERE}",
+        f"--github OWNER {_HERE} --terraform",
+    )
     add_bootstrap_options(command)
-    _add_inputs(command, (each for each in REPOSITORY_INPUTS if each != FILE_HOSTS))
+    _add_repository(command, "the repository to set up", [each for each in REPOSITORY_INPUTS if each != FILE_HOSTS])
 
-    command = commands.add_parser("previews", help="list the previews of pull requests, or delete them")
+    command = add("previews", "list the previews of pull requests, or delete them", _HERE, f"delete 42 {_HERE}")
     command.add_argument("verb", nargs="?", choices=("list", "delete"), default="list", help="(default: list)")
     command.add_argument("whose", nargs="?", metavar="NUMBER", help="of this pull request, or with this label")
     command.add_argument("--older-than", metavar="DAYS", help="created earlier: 30d is a month")
-    _add_inputs(command, _WHERE_AND_WHO)
+    _add_repository(command, "the repository of previews")
+    _add_identity(command, "the identity that lists or deletes")
 
-    command = commands.add_parser("emulator", help="run a local Artifact Registry")
+    command = add("emulator", "run a local Artifact Registry", "| tee emulator.env")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
     command.add_argument(
@@ -106,20 +166,48 @@ def new_parser() -> argparse.ArgumentParser:
         "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
     )
 
-    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
-    return parser
+    add("demo", "publish an example to an emulator, and install it from there", "")
+
+    command = add(
+        "completion",
+        "print a script that completes commands and options in a shell",
+        "bash >> ~/.bashrc",
+        "zsh >> ~/.zshrc",
+        "fish > ~/.config/fish/completions/gar-publish.fish",
+    )
+    command.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def _add_folders(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", nargs="*", metavar="FOLDER", help="project folders or globs (default: .)")
 
 
-def _add_json(command: argparse.ArgumentParser, what: str) -> None:
+def _add_repository(command: argparse.ArgumentParser, title: str, inputs: Iterable[Input] = REPOSITORY_INPUTS) -> None:
+    _add_inputs(command.add_argument_group(title, _DEFAULTS), inputs)
+
+
+def _add_identity(command: argparse.ArgumentParser, title: str, *more: Input) -> None:
+    group = command.add_argument_group(title, "Without an option: the credentials of this machine.")
+    _add_inputs(group, [*CREDENTIAL_INPUTS, *more])
+
+
+def _add_output(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--json", metavar="FILE", help=f"write {what} as JSON (- for standard output)")
 
 
-def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
-    logins = command.add_mutually_exclusive_group()
+def _add_amount(command: argparse.ArgumentParser) -> None:
+    amount = command.add_mutually_exclusive_group()
+    _add_quiet(amount)
+    amount.add_argument("-v", "--verbose", action="store_true", help="show the output of builds")
+
+
+def _add_quiet(command: argparse._ActionsContainer) -> None:
+    command.add_argument("-q", "--quiet", action="store_true", help="show only notes, warnings and errors")
+
+
+def _add_logins(command: argparse.ArgumentParser, *, default: str) -> argparse._ArgumentGroup:
+    group = command.add_argument_group("the login that the tool gets")
+    logins = group.add_mutually_exclusive_group()
     for name, meaning in (
         ("token", "a fresh token, read-only where possible"),
         ("keyring", "no secret: the tool asks keyrings.google-artifactregistry-auth"),
@@ -127,6 +215,7 @@ def _add_logins(command: argparse.ArgumentParser, *, default: str) -> None:
         help_ = f"{meaning} (default)" if name == default else meaning
         logins.add_argument(f"--{name}", dest="login", action="store_const", const=name, default=default, help=help_)
     _add_inputs(logins, [JSON_KEY])
+    return group
 
 
 def _add_inputs(command: argparse._ActionsContainer, inputs: Iterable[Input]) -> None:
@@ -141,7 +230,7 @@ def _add_inputs(command: argparse._ActionsContainer, inputs: Iterable[Input]) ->
         elif each.kind == "secret":
             how = {"metavar": "FILE"}
             help_ += " A file, or - for standard input."
-        if each.default:
+        if each.default and each.kind != "secret":
             help_ += f" (default: {each.default})"
         command.add_argument(f"--{each.name}", dest=each.name, help=help_, **how)
 
@@ -152,11 +241,19 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
-    """Return the options as inputs. The option of a secret names a file, or - for standard input.
+def read_inputs(
+    options: Mapping[str, Any], stdin: TextIO, environment: Mapping[str, str], folder: Path
+) -> dict[str, str]:
+    """Return the options as inputs, and what the environment or the project sets in place of options.
+
+    Args:
+        options: The options. That of a secret names a file, or - for standard input.
+        stdin: Standard input.
+        environment: The environment's variables.
+        folder: The current folder, whose pyproject.toml may have settings.
 
     Raises:
-        BadInput: A secret cannot be read, or options contradict each other.
+        BadInput: A secret cannot be read, options contradict each other, or the project's settings are wrong.
     """
     inputs = {}
     for each in OPTIONS.values():
@@ -170,6 +267,12 @@ def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
         else:
             inputs[each.name] = _read_secret(each.name, value, stdin) if each.kind == "secret" else value
     if folders := options.get("folders"):
+        if (value := folders[0]) in {"true", "false"} and not (folder / value).exists():
+            raise BadInput(
+                f"There is no folder {value!r}, and options that are true or false take no value.",
+                fix="write `--dry-run` for true, and `--no-dry-run` for false",
+                anchor="booleans",
+            )
         if inputs.get("dist"):
             raise BadInput(
                 f"A project ({folders[0]}) and `dist` cannot be combined: with `dist`, nothing is built.",
@@ -177,7 +280,8 @@ def read_inputs(options: Mapping[str, Any], stdin: TextIO) -> dict[str, str]:
                 anchor="dist-or-packages",
             )
         inputs["packages"] = "\n".join(folders)
-    return inputs
+    for_builds = {"formats", "packages"} if inputs.get("dist") else set()
+    return inputs | read_defaults(options.keys() - inputs.keys() - for_builds, environment, folder)
 
 
 def _read_secret(name: str, file: str, stdin: TextIO) -> str:
@@ -192,7 +296,7 @@ def _read_secret(name: str, file: str, stdin: TextIO) -> str:
             else f"gar-publish … --{name} key.json",
             anchor="secret-files",
         ) from None
-    if not text.strip():
+    if text.strip() in {"", NOT_GIVEN}:
         raise BadInput(
             f"`--{name}` is empty: nothing is in {'standard input' if file == '-' else file}.",
             cause="the command before the pipe failed, or the file was never written",

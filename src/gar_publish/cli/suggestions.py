@@ -2,9 +2,15 @@
 
 import argparse
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from gar_publish.cli.terminal import as_options, coloured
+from gar_publish.github.inputs import TAKES_ITS_PLACE
+
+_COMMANDS_OF_OTHERS = {"upload": "publish", "install": "run", "login": "configure", "setup": "bootstrap"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -12,21 +18,36 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
         commands: The parsers of its commands, by their names.
+        helps: What each command does.
     """
 
     commands: Mapping[str, argparse.ArgumentParser] = {}
 
+    def __init__(self, **about: Any) -> None:
+        super().__init__(**about)
+        self.helps: dict[str, str] = {}
+
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """Return the options. A command itself refuses those that it does not have."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.commands.get(options.command, self).error(f"unrecognized arguments: {unknown[0]}")
+        return options
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong on standard error, and exit with 2."""
+        fix, meant, words = f"{self.prog} --help", "", list[str]()
         if misspelt := re.search(r"COMMAND: invalid choice: '(.*?)'", message):
-            message = f"There is no command `{misspelt[1]}`."
+            message, words = f"There is no command `{misspelt[1]}`.", [*self.commands]
+            meant = _COMMANDS_OF_OTHERS.get(misspelt[1], "")
         elif misspelt := re.search(r"unrecognized arguments: ([^\s=]+)", message):
-            message = f"There is no option `{misspelt[1]}`."
-        if misspelt and (close := get_close_matches(misspelt[1], self._words())):
-            message = f"{message[:-1]}; did you mean `{close[0]}`?"
-        message = re.sub(r"^(.*): ignored explicit argument .*", r"\1 takes no value.", message)
-        self.exit(2, f"error: {message}\nFix: {self.prog} --help\n")
-
-    def _words(self) -> list[str]:
-        helps = (each.format_help() for each in (self, *self.commands.values()))
-        return [*self.commands, *re.findall(r"--[a-z][a-z-]*", "\n".join(helps))]
+            kind = "option" if misspelt[1].startswith("-") else "argument"
+            message, words = f"`{self.prog}` has no {kind} `{misspelt[1]}`.", [*self._option_string_actions]
+            if in_place := TAKES_ITS_PLACE.get(misspelt[1].lstrip("-")):
+                fix, words = as_options(in_place), []
+        if misspelt and (meant := meant or next(iter(get_close_matches(misspelt[1], words)), "")):
+            message = f"{message[:-1]}; did you mean `{meant}`?"
+        if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument", message):
+            message, fix = f"`{flag[1]}` takes no value.", f"use `{flag[1]}` or `{flag[2]}`"
+        text = f"error: {message}\nFix: {fix}\n"
+        self.exit(2, coloured(text, sys.stderr) if sys.stderr else text)

@@ -1,7 +1,9 @@
 """The console of the command line: a terminal, or a log file."""
 
+import os
 import re
 import shlex
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator
@@ -9,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
-from gar_publish.console import Lines, encoded_forms, printable
+from gar_publish.console import Lines, Unit, encoded_forms, pace, printable
 from gar_publish.errors import Failure
 from gar_publish.settings.settings import INPUTS, OPTIONS
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 _BAR_AFTER = 1.0
 _REDRAWN_AFTER = 0.1
 """Seconds before an upload gets a bar, and between two updates of the bar."""
+
+_RED, _GREEN, _YELLOW, _CYAN, _DIM = "31", "32", "33", "36", "2"
+_COLOURS = {
+    **dict.fromkeys(("error:", "failed", "not built", "broken"), _RED),
+    **dict.fromkeys(("warning:", "not tried", "unknown"), _YELLOW),
+    **dict.fromkeys(("built", "uploaded", "would upload", "ok"), _GREEN),
+    **dict.fromkeys(("identical", "skipped"), _DIM),
+    **dict.fromkeys(("note:", "Fix:"), _CYAN),
+}
+_COLOURED = re.compile(rf"^(?:{'|'.join(_COLOURS)})(?= )|(?<=: )(?:ok|broken)$", re.MULTILINE)
+"""A status or a prefix at the start of a line, and the state of a link of the doctor at its end."""
 
 _INPUT = re.compile(rf"`({'|'.join(each.name for each in INPUTS)})(?:: ([^`\n]+))?`")
 
@@ -30,10 +43,22 @@ class TerminalConsole:
         stream: Standard error.
         command: The command that is run.
         options: The names of its options.
+        quiet: Whether only notes, warnings and errors are shown.
+        verbose: Whether the output of builds is shown.
     """
 
-    def __init__(self, stream: TextIO, command: str = "publish", options: Container[str] = OPTIONS) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        command: str = "publish",
+        options: Container[str] = OPTIONS,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
         self._stream = stream
+        self._quiet = quiet
+        self._verbose = verbose
         self._command = command
         self._options = options
         self._secrets: set[str] = set()
@@ -42,26 +67,25 @@ class TerminalConsole:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        self.info(title)
+        if self._verbose:
+            self.info(title)
         yield
 
     def info(self, text: str) -> None:
-        text = printable(text)
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        self._bars.write(f"{text}\n")
+        if not self._quiet:
+            self._write(text)
 
     def notice(self, text: str) -> None:
-        self.info(f"note: {self.in_options(text)}")
+        self._write(f"note: {self.in_options(text)}")
 
     def warning(self, text: str) -> None:
-        self.info(f"warning: {self.in_options(text)}")
+        self._write(f"warning: {self.in_options(text)}")
 
     def error(self, failure: Failure) -> None:
         failure = failure.translated(self.in_options)
         if set(self._shown).issuperset(failure.detail.splitlines()):
             failure.detail = ""  # it was shown a moment ago
-        self.info(f"error: {failure.explain()}")
+        self._write(f"error: {failure.explain()}")
 
     def in_options(self, text: str) -> str:
         """Return a text with the options of this command instead of inputs of the action."""
@@ -70,23 +94,41 @@ class TerminalConsole:
     def mask(self, secret: str) -> None:
         self._secrets.update(encoded_forms(secret))
 
-    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> AbstractContextManager[Callable[[int], None]]:
         """Show a bar in a terminal, and a line now and then in a file."""
-        if self._stream.isatty():
-            return self._bars.bar(filename, total)
-        return nullcontext(Lines(self.info, filename, total).show)
+        if self._stream.isatty() and not self._quiet:
+            return self._bars.bar(what, total, unit)
+        return nullcontext(Lines(self.info, what, total, unit).show)
 
     def end_progress(self) -> None:
-        """Remove the bars of uploads that were abandoned."""
+        """Remove the bars of what was abandoned."""
         self._bars.end()
 
     @contextmanager
     def untrusted(self) -> Iterator[Callable[[str], None]]:
         def show(line: str) -> None:
-            self._shown.append(line)
-            self.info(f"  {line}")
+            if self._verbose:
+                self._shown.append(line)
+                self.info(f"  {line}")
 
         yield show
+
+    def _write(self, text: str) -> None:
+        text = printable(text)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        self._bars.write(f"{coloured(text, self._stream)}\n")
+
+
+def coloured(text: str, stream: TextIO) -> str:
+    """Return a text with colours for statuses and errors, if it goes to a terminal that shows them.
+
+    See https://no-color.org/.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
+    if plain or not stream.isatty():
+        return text
+    return _COLOURED.sub(lambda found: f"\033[{_COLOURS[found[0]]}m{found[0]}\033[0m", text)
 
 
 def as_options(text: str, command: str = "publish", options: Container[str] = OPTIONS) -> str:
@@ -114,7 +156,7 @@ def as_options(text: str, command: str = "publish", options: Container[str] = OP
 
 
 class Bars:
-    """A bar for each upload that takes longer than a second, below all other lines."""
+    """A bar for each upload, download or build that takes longer than a second, below all other lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -131,22 +173,24 @@ class Bars:
                 self._stream.flush()
 
     @contextmanager
-    def bar(self, filename: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, what: str, total: int, unit: Unit) -> Iterator[Callable[[int], None]]:
         task = None
-        drawn = time.monotonic() + _BAR_AFTER - _REDRAWN_AFTER
+        started = time.monotonic()
+        drawn = started + _BAR_AFTER - _REDRAWN_AFTER
 
-        def show(sent: int) -> None:
+        def show(done: int) -> None:
             nonlocal task, drawn
-            if time.monotonic() - drawn < _REDRAWN_AFTER:
+            now = time.monotonic()
+            if now - drawn < _REDRAWN_AFTER:
                 return
-            drawn = time.monotonic()
+            drawn = now
             with self._lock:
                 if self._ended:
                     return
                 self._shown = self._shown or _start(self._stream)
                 if task is None:
-                    task = self._shown.add_task(filename, total=total)
-                self._shown.update(task, completed=sent)
+                    task = self._shown.add_task(what, total=total, pace="")
+                self._shown.update(task, completed=done, pace=pace(done, total, now - started, unit))
 
         try:
             yield show
@@ -169,16 +213,16 @@ class Bars:
 
 
 def _start(stream: TextIO) -> "Progress":
-    from rich import progress  # only for slow uploads
+    from rich import progress  # only for what is slow
     from rich.console import Console
+    from rich.table import Column
 
     bars = progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
+        progress.TextColumn("{task.description}", markup=False, table_column=Column(ratio=2, no_wrap=True)),
+        progress.BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        progress.TextColumn("{task.fields[pace]}", markup=False, table_column=Column(no_wrap=True)),
         console=Console(file=stream),
+        expand=True,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,

@@ -10,7 +10,7 @@ import requests
 
 from gar_publish.auth.sources import open_source
 from gar_publish.auth.tokens import TokenSource
-from gar_publish.console import Console
+from gar_publish.console import Console, Unit
 from gar_publish.context import Context
 from gar_publish.doctor.iam import Viewer
 from gar_publish.errors import Failure
@@ -126,7 +126,7 @@ class _Quiet:
     def mask(self, secret: str) -> None:
         self.console.mask(secret)
 
-    def progress(self, _: str, __: int) -> AbstractContextManager[Callable[[int], None]]:
+    def progress(self, _: str, __: int, ___: Unit = "bytes") -> AbstractContextManager[Callable[[int], None]]:
         return nullcontext(lambda _: None)
 
     def untrusted(self) -> AbstractContextManager[Callable[[str], None]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gar_publish import flow
 from gar_publish.errors import Failure
-from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
+from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_unknown_inputs
 from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.report import render
 from gar_publish.settings.settings import INPUTS
@@ -26,6 +26,7 @@ def main() -> int:
 
     def read() -> Mapping[str, str]:
         refuse_unknown_inputs(INPUTS, environment)
+        refuse_empty_secrets(INPUTS, environment)
         return inputs
 
     def step(console: RunnerConsole) -> int:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from gar_publish.errors import BadInput
-from gar_publish.settings.inputs import Input
+from gar_publish.settings.inputs import NOT_GIVEN, Input
 
 _PREFIX = "INPUT_"
 _ARGUMENTS = {"args", "entrypoint", "runner-temp"}
 """Inputs that reach the program as arguments: the runner's own, for an action in a container, and that of `setup`."""
 
 _NOT_NEEDED = "remove it"
-_TAKES_ITS_PLACE = {
+TAKES_ITS_PLACE = {
     "attestations": "set `provenance: true`",
     "create-credentials-file": _NOT_NEEDED,
     "export-environment-variables": _NOT_NEEDED,
@@ -37,7 +37,24 @@ _TAKES_ITS_PLACE = {
 
 def read_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> dict[str, str]:
     """Return the inputs by name, without white space around them; empty where they are not set."""
-    return {each.name: environment.get(f"{_PREFIX}{each.name.upper()}", "").strip() for each in wanted}
+    return {each.name: environment.get(_variable(each), "").strip() for each in wanted}
+
+
+def refuse_empty_secrets(wanted: Iterable[Input], environment: Mapping[str, str]) -> None:
+    """Check that no secret is set to an empty text: the run would use the credentials of the machine instead.
+
+    Raises:
+        BadInput: One is.
+    """
+    for each in wanted:
+        if each.kind == "secret" and not environment.get(_variable(each), NOT_GIVEN).strip():
+            raise BadInput(
+                f"`{each.name}` is set, and empty.",
+                cause="the secret does not exist, or this workflow may not read it: a pull request from a fork gets no "
+                "secrets; or the step that makes the value did not run",
+                fix=f"create the secret, or remove `{each.name}`\n  gh secret set NAME",
+                anchor="empty-secret",
+            )
 
 
 def refuse_unknown_inputs(wanted: Iterable[Input], environment: Mapping[str, str]) -> None:
@@ -63,9 +80,13 @@ def refuse_unknown_inputs(wanted: Iterable[Input], environment: Mapping[str, str
     )
 
 
+def _variable(which: Input) -> str:
+    return f"{_PREFIX}{which.name.upper()}"
+
+
 def _meant(name: str, known: list[str]) -> str:
     """Return the input that was meant, or what to do with the one that was given."""
     plain = re.sub(r"[_ ]", "-", name)
     if plain in known:
         return plain
-    return _TAKES_ITS_PLACE.get(plain) or next(iter(get_close_matches(plain, known)), _NOT_NEEDED)
+    return TAKES_ITS_PLACE.get(plain) or next(iter(get_close_matches(plain, known)), _NOT_NEEDED)

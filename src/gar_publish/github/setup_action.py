@@ -15,7 +15,7 @@ from gar_publish.console import rfc3339
 from gar_publish.context import new_context
 from gar_publish.errors import BadInput
 from gar_publish.flow import mask_given
-from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
+from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_unknown_inputs
 from gar_publish.github.job_environment import names_in_uv, pip_configuration, read_only_token, variables
 from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.process import ignore_signals
@@ -52,6 +52,7 @@ def write_secret(path: Path, text: str) -> None:
 
 def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
     refuse_unknown_inputs(SETUP_INPUTS, environment)
+    refuse_empty_secrets(SETUP_INPUTS, environment)
     for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"):
         if not Path(environment.get(name, "")).is_file():
             raise BadInput(

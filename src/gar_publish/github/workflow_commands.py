@@ -14,7 +14,7 @@ from threading import RLock
 
 from actions_toolkit.command import issue
 
-from gar_publish.console import Lines, encoded_forms, printable
+from gar_publish.console import Lines, Unit, encoded_forms, printable
 from gar_publish.errors import Failure, as_failure
 from gar_publish.process import hide_this_process, ignore_signals, raise_on_signals
 
@@ -59,8 +59,8 @@ class RunnerConsole:
         for form in encoded_forms(secret):
             self._command("add-mask", form)
 
-    def progress(self, filename: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        return nullcontext(Lines(self.info, filename, total).show)
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> AbstractContextManager[Callable[[int], None]]:
+        return nullcontext(Lines(self.info, what, total, unit).show)
 
     @contextmanager
     def untrusted(self) -> Iterator[Callable[[str], None]]:

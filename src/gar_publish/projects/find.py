@@ -189,8 +189,9 @@ def _named(name: str, root: Path) -> Path:
     if not _is_project(folder):
         raise BadInput(
             f"The folder {name!r} is not a Python project: it has neither a pyproject.toml nor a setup.py.",
-            cause=f"paths are relative to {root}",
-            fix=f"{_FIX}; give files that are built already as `dist`",
+            cause=f"paths are relative to {root}"
+            + ("" if any(folder.iterdir()) else "; the source was not checked out before this step (actions/checkout)"),
+            fix=f"give built files as `dist: {name}/*`" if any(folder.glob("*.whl")) else _FIX,
             anchor="no-project",
         )
     return folder

@@ -190,9 +190,10 @@ def open_login(inputs: Mapping[str, str], context: Context, *, keyring: bool, na
     keyring = keyring and JSON_KEY.name not in inputs
     unused = [f"`--{each.name}`" for each in CREDENTIAL_INPUTS if each.name in inputs]
     if unused and (keyring or JSON_KEY.name in inputs):
+        login = "`--keyring`" if keyring else "`--json-key FILE`"
         raise BadInput(
-            f"{unused[0]} configures a token, but `--token` is not set.",
-            fix=f"add `--token`, or remove {unused[0]}",
+            f"{unused[0]} is for `--token`, but the login is {login}.",
+            fix=f"use `--token` instead of {login}, or remove {unused[0]}",
             anchor="one-login",
         )
     if keyring:

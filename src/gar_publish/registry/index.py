@@ -106,7 +106,7 @@ class Index:
         if self.repository.files_url is None:
             return None
         url = f"{self.repository.files_url}{name}/{quote(filename)}"
-        _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, size, None))
+        _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, filename, size, None))
         return None if sha256 is None else IndexFile(filename, url, sha256)
 
     def read_sha256(
@@ -140,7 +140,9 @@ class Index:
     def _read_once(self, file: IndexFile, size: int, copy: Path | None) -> str:
         """Read it as soon as it is there: an index may list a file before it serves it."""
         response, sha256 = poll(
-            lambda: self._get(file.url, f"read {file.filename}", lambda body: self._hash(body, size, copy)),
+            lambda: self._get(
+                file.url, f"read {file.filename}", lambda body: self._hash(body, file.filename, size, copy)
+            ),
             lambda answer: answer[0].status_code != requests.codes.not_found,
             LAG_WAITS,
             f"the index does not serve {file.filename} yet",
@@ -166,12 +168,15 @@ class Index:
             raise UnusableAnswer(response, failure) from None
         raise UnusableAnswer(response, _not_an_index(url))
 
-    def _hash(self, response: requests.Response, size: int, copy: Path | None) -> str:
+    def _hash(self, response: requests.Response, filename: str, size: int, copy: Path | None) -> str:
         digest, received = hashlib.sha256(), 0
-        with response, copy.open("wb") if copy else nullcontext() as kept:
+        length = response.headers.get("Content-Length", "")
+        progress = self._context.console.progress(f"read {filename}", int(length) if length.isdecimal() else size)
+        with response, progress as show, copy.open("wb") if copy else nullcontext() as kept:
             for chunk in chunks(response, self._context.retry_policy.timeouts[1]):
                 digest.update(chunk)
                 received += len(chunk)
+                show(received)
                 if received > size:
                     return ""
                 if kept:

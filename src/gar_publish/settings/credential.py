@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gar_publish.errors import BadInput, CredentialsFailure
+from gar_publish.settings.inputs import NOT_GIVEN
 
 _KINDS = ("workload-identity-provider", "credentials-json", "json-key", "access-token")
 _PROVIDER = re.compile(r"projects/([^/\s]+)/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+")
-_STORE_KEY = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
+WHOLE_FILE = "give the whole key file; in a workflow, as a secret\n  gh secret set GAR_KEY < key.json"
 _ANY_REPOSITORY = "OWNER/REPOSITORY"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 _OF_BOOTSTRAP = "github--"
@@ -76,8 +77,9 @@ def read_credential(inputs: Mapping[str, str], environment: Mapping[str, str]) -
         CredentialsFailure: The job may not request identity tokens.
     """
     values = {name: inputs.get(name, "").strip() for name in (*_KINDS, "service-account")}
+    values |= {name: "" for name in _KINDS if values[name] == NOT_GIVEN}
     given = [name for name in _KINDS if values[name]]
-    named = [f"`{name}`".replace("json-key", "--json-key") for name in given]
+    named = [f"`{name}`".replace("json-key", "--json-key FILE") for name in given]
     account = values["service-account"]
     if len(given) > 1:
         raise BadInput(
@@ -170,7 +172,7 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
                 f"`{given_as}` is neither JSON nor base64-encoded JSON.",
                 cause="the key was truncated or altered when it was pasted; a shell may have expanded `$` or removed "
                 "quotes",
-                fix=_STORE_KEY,
+                fix=WHOLE_FILE,
                 anchor="key-format",
             ) from None
     try:
@@ -179,7 +181,7 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
         raise BadInput(
             f"`{given_as}` is not valid JSON.",
             cause="the key was truncated or altered when it was pasted",
-            fix=_STORE_KEY,
+            fix=WHOLE_FILE,
             anchor="key-format",
         ) from None
     kind = info.get("type") if isinstance(info, dict) else None
@@ -199,7 +201,7 @@ def parse_key(text: str, *, given_as: str = "credentials-json") -> Mapping[str, 
     if missing:
         raise BadInput(
             f"`{given_as}` is a service-account key without {', '.join(missing)}.",
-            fix=_STORE_KEY,
+            fix=WHOLE_FILE,
             anchor="key-format",
         )
     return dict(info)
@@ -211,7 +213,7 @@ def read_key_password(text: str) -> KeyPassword:
     Raises:
         BadInput: It is not a service-account key.
     """
-    parse_key(text, given_as="--json-key")
+    parse_key(text, given_as="--json-key FILE")
     raw = text.strip().lstrip("\ufeff")
     return KeyPassword(base64.b64encode(raw.encode()).decode() if raw.startswith("{") else "".join(raw.split()))
 
@@ -243,6 +245,14 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
         )
     url = environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
     token = environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
+    if not (url and token) and environment.get("GITHUB_ACTIONS") != "true":
+        raise CredentialsFailure(
+            "`workload-identity-provider` works only in a job of GitHub Actions, which this is not.",
+            cause="only such a job gets identity tokens from GitHub",
+            fix="remove `workload-identity-provider`; on your own machine, log in\n"
+            "  gcloud auth application-default login",
+            anchor="id-token-permission",
+        )
     if not url or not token:
         raise CredentialsFailure(
             "This job may not request an identity token from GitHub, so workload identity cannot work here.",

@@ -12,6 +12,9 @@ from gar_publish.errors import BadInput
 INDEX_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
 """A name that uv and Poetry accept for an index."""
 
+NOT_GIVEN = "none"
+"""The default of a secret in `action.yml`. The runner passes on a secret that does not exist as an empty text."""
+
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -49,6 +52,8 @@ class Input:
         """
         text = self.text(inputs)
         match self.kind:
+            case "secret":
+                return None if text == NOT_GIVEN else text
             case "lines":
                 return tuple(line.strip() for line in text.splitlines() if line.strip())
             case "flag":

@@ -12,7 +12,7 @@ from packaging.version import Version
 from gar_publish.errors import BadInput
 from gar_publish.settings.credential import Credential, GivenToken, KeyPassword, read_credential
 from gar_publish.settings.endpoints import Endpoints
-from gar_publish.settings.inputs import Input, flag, inputs_of, read_fields
+from gar_publish.settings.inputs import NOT_GIVEN, Input, flag, inputs_of, read_fields
 from gar_publish.settings.repository import Repository
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ CREDENTIAL_INPUTS = (
         "Impersonate this account, whose tokens last an hour. Without it, the federated identity is used directly, "
         "whose tokens last about five minutes.",
     ),
-    Input("credentials-json", "A service-account key, as JSON or as base64 of it.", kind="secret"),
-    Input("access-token", "An access token that exists already. It keeps all its rights.", kind="secret"),
+    Input("credentials-json", "A service-account key, as JSON or as base64 of it.", NOT_GIVEN, "secret"),
+    Input("access-token", "An access token that exists already. It keeps all its rights.", NOT_GIVEN, "secret"),
 )
 JSON_KEY = Input(
     "json-key", "A service-account key that is sent as the password; no token is made from it.", kind="secret"
@@ -85,7 +85,8 @@ GITHUB_TOKEN = Input(
     "github-token",
     "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited by "
     "each push.",
-    kind="secret",
+    NOT_GIVEN,
+    "secret",
 )
 PROMOTION_INPUTS = (
     Input(

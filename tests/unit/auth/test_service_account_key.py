@@ -8,7 +8,7 @@ from gar_publish.auth.exchange import Exchange
 from gar_publish.auth.tokens import PUBLISH_SCOPE, READ_ONLY_SCOPE
 from gar_publish.auth.workload_identity import unverified_claims
 from gar_publish.errors import BadInput, CredentialsFailure
-from gar_publish.settings.credential import Key
+from gar_publish.settings.credential import WHOLE_FILE, Key
 from tests.unit.auth.conftest import Keys, parts
 from tests.unit.servers import Memory, Reply, ScriptedServer
 
@@ -73,7 +73,7 @@ def test_a_broken_private_key(
     assert parts(caught.value) == (
         "The private key 0123abcd of publisher@demo-project.iam.gserviceaccount.com cannot be read.",
         "the key was truncated, or its line breaks were lost when it was pasted",
-        "store the whole file as a secret\n  gh secret set GAR_KEY < key.json",
+        WHOLE_FILE,
         "key-format",
     )
     assert "AAAA" not in caught.value.explain()

@@ -8,8 +8,10 @@ from gar_publish.cli.parser import new_parser, read_inputs
 from gar_publish.errors import BadInput
 
 
-def inputs(*arguments: str, given: str = "") -> dict[str, str]:
-    return read_inputs(vars(new_parser().parse_args(arguments)), io.StringIO(given))
+def inputs(
+    *arguments: str, given: str = "", environment: dict[str, str] | None = None, folder: Path = Path("nowhere")
+) -> dict[str, str]:
+    return read_inputs(vars(new_parser().parse_args(arguments)), io.StringIO(given), environment or {}, folder)
 
 
 def test_options_that_are_not_given_are_not_inputs() -> None:
@@ -71,6 +73,13 @@ def test_missing_secrets(option: str, says: str, fix: str) -> None:
     assert caught.value.anchor == "secret-files"
 
 
+def test_a_value_of_a_flag_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="There is no folder 'true', and options that are true or false take no value"):
+        inputs("publish", "--dry-run", "true", folder=tmp_path)
+    (tmp_path / "true").mkdir()
+    assert inputs("publish", "true", folder=tmp_path) == {"packages": "true"}
+
+
 def test_help_names_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         new_parser().parse_args(["publish", "--help"])
@@ -99,12 +108,17 @@ def test_the_last_port() -> None:
     [
         (["pubish"], "There is no command `pubish`; did you mean `publish`?\nFix: gar-publish --help"),
         (["xyz"], "There is no command `xyz`.\nFix: gar-publish --help"),
-        (["publish", "--dry_run"], "There is no option `--dry_run`; did you mean `--dry-run`?"),
-        (["plan", "--change-since=main"], "There is no option `--change-since`; did you mean `--changed-since`?"),
+        (["publish", "--dry_run"], "`gar-publish publish` has no option `--dry_run`; did you mean `--dry-run`?"),
+        (
+            ["plan", "--change-since=main"],
+            "`gar-publish plan` has no option `--change-since`; did you mean `--changed-since`?",
+        ),
         (
             ["publish", "--dry-run=true"],
-            "argument --dry-run/--no-dry-run takes no value.\nFix: gar-publish publish --he",
+            "`--dry-run` takes no value.\nFix: use `--dry-run` or `--no-dry-run`",
         ),
+        (["plan", "--dry-run"], "`gar-publish plan` has no option `--dry-run`.\nFix: gar-publish plan --help"),
+        (["index-url", "hello"], "`gar-publish index-url` has no argument `hello`."),
         ([], "the following arguments are required: COMMAND"),
     ],
 )

@@ -1,9 +1,11 @@
 import io
+import re
 import time
 
 import pytest
 
-from gar_publish.cli.terminal import TerminalConsole, as_options
+from gar_publish.cli import terminal
+from gar_publish.cli.terminal import TerminalConsole, as_options, coloured
 from gar_publish.errors import BadInput, BuildFailure
 
 
@@ -17,7 +19,8 @@ def console(stream: io.StringIO) -> TerminalConsole:
     return TerminalConsole(stream)
 
 
-def test_a_masked_secret_is_hidden(console: TerminalConsole, stream: io.StringIO) -> None:
+def test_a_masked_secret_is_hidden(stream: io.StringIO) -> None:
+    console = TerminalConsole(stream, verbose=True)
     console.mask("ya29.a/b=")
     console.info("https://oauth2accesstoken:ya29.a%2Fb%3D@host/")
     with console.untrusted() as say:
@@ -29,7 +32,13 @@ def test_a_masked_secret_is_hidden(console: TerminalConsole, stream: io.StringIO
     assert "a%2Fb" not in shown
 
 
-def test_each_kind_of_line_has_its_prefix(console: TerminalConsole, stream: io.StringIO) -> None:
+@pytest.fixture
+def verbose(stream: io.StringIO) -> TerminalConsole:
+    return TerminalConsole(stream, verbose=True)
+
+
+def test_each_kind_of_line_has_its_prefix(verbose: TerminalConsole, stream: io.StringIO) -> None:
+    console = verbose
     console.notice("one `dry-run`")
     console.warning("two `dry-run`")
     with console.group("three"), console.untrusted() as say:
@@ -37,7 +46,25 @@ def test_each_kind_of_line_has_its_prefix(console: TerminalConsole, stream: io.S
     assert stream.getvalue() == "note: one `--dry-run`\nwarning: two `--dry-run`\nthree\n  four\n"
 
 
-def test_output_of_a_build_is_not_shown_again_with_its_failure(console: TerminalConsole, stream: io.StringIO) -> None:
+def test_a_build_is_silent_unless_it_fails(console: TerminalConsole, stream: io.StringIO) -> None:
+    with console.group("Build hello"), console.untrusted() as say:
+        say("one")
+    assert stream.getvalue() == ""
+    console.error(BuildFailure("It failed.", anchor="build-failed", detail="one"))
+    assert "error: It failed.\n  one\n" in stream.getvalue()
+
+
+def test_quiet_hides_all_but_notes_warnings_and_errors(stream: io.StringIO) -> None:
+    console = TerminalConsole(stream, quiet=True)
+    console.info("uploaded  hello")
+    console.notice("one")
+    console.warning("two")
+    console.error(BadInput("three", anchor="x"))
+    assert stream.getvalue().splitlines()[:-1] == ["note: one", "warning: two", "error: three"]
+
+
+def test_output_of_a_build_is_not_shown_again_with_its_failure(verbose: TerminalConsole, stream: io.StringIO) -> None:
+    console = verbose
     with console.untrusted() as say:
         for line in ("one", "two"):
             say(line)
@@ -104,8 +131,53 @@ def upload(console: TerminalConsole, seconds: float) -> None:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     return Screen()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("uploaded  hello-1.0.whl", "\x1b[32muploaded\x1b[0m  hello-1.0.whl"),
+        ("failed     a.whl\nnot tried  b.whl", "\x1b[31mfailed\x1b[0m     a.whl\n\x1b[33mnot tried\x1b[0m  b.whl"),
+        ("x Repository: broken", "x Repository: \x1b[31mbroken\x1b[0m"),
+        *((text, text) for text in ("  uploaded by a build", "failed.", "uploads", "The state: broken pipe")),
+    ],
+)
+def test_statuses_have_colours_in_a_terminal(text: str, shown: str, screen: Screen) -> None:
+    assert coloured(text, screen) == shown
+    assert coloured(text, io.StringIO()) == text
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_can_be_turned_off(name: str, value: str, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = TerminalConsole(screen)
+    console.warning("one")
+    monkeypatch.setenv(name, value)
+    console.warning("two")
+    assert screen.getvalue() == "\x1b[33mwarning:\x1b[0m one\nwarning: two\n"
+
+
+def test_a_bar_fits_60_columns_and_long_names(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(terminal, "_BAR_AFTER", 0.1)
+    console = TerminalConsole(screen)
+    with (
+        console.progress("read a_package_with_a_very_long_name-1.0.0-cp314-cp314-linux_x86_64.whl", 10**9) as one,
+        console.progress("Build", 12, "builds") as two,
+    ):
+        time.sleep(0.2)
+        one(25 * 10**7)
+        two(3)
+        time.sleep(0.3)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    bars = [line for line in lines if "left" in line]
+    assert all(len(line) <= 60 for line in lines)
+    assert any(re.fullmatch(r"read a_pack\S*\u2026 \S+ +25 %, 1?\d\.\d GB/s, 0:0\d left *", line) for line in bars), (
+        bars
+    )
+    assert any(re.fullmatch(r"Build +\S+ +25 %, \d+\.\d/min, 0:0\d left *", line) for line in bars), bars
 
 
 def test_a_slow_upload_has_a_bar_below_all_lines(screen: Screen) -> None:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from gar_publish.errors import BadInput
-from gar_publish.github.inputs import read_inputs, refuse_unknown_inputs
+from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_unknown_inputs
+from gar_publish.settings.credential import Ambient, read_credential
 from gar_publish.settings.inputs import Input
 from gar_publish.settings.settings import INPUTS, SETUP_INPUTS
 
@@ -17,6 +18,17 @@ ROOT = Path(__file__).parents[3]
 def test_inputs_are_stripped_and_never_missing() -> None:
     inputs = read_inputs(INPUTS, {"INPUT_DRY-RUN": " true\n", "INPUT_OTHER": "x"})
     assert inputs == {each.name: "" for each in INPUTS} | {"dry-run": "true"}
+
+
+@pytest.mark.parametrize("wanted", [INPUTS, SETUP_INPUTS])
+@pytest.mark.parametrize("name", ["credentials-json", "access-token"])
+def test_an_empty_secret_is_not_one_that_is_not_given(name: str, wanted: Iterable[Input]) -> None:
+    variable = f"INPUT_{name.upper()}"
+    for not_given in ({}, {variable: "none"}):
+        refuse_empty_secrets(wanted, not_given)
+        assert isinstance(read_credential(read_inputs(wanted, not_given), {}), Ambient)
+    with pytest.raises(BadInput, match=f"^`{name}` is set, and empty"):
+        refuse_empty_secrets(wanted, {variable: "\n"})
 
 
 @pytest.mark.parametrize(("folder", "wanted"), [(ROOT, INPUTS), (ROOT / "setup", SETUP_INPUTS)])

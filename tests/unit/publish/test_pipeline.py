@@ -11,6 +11,7 @@ import pytest
 from gar_emulator import Emulator
 from gar_publish.builder import builds
 from gar_publish.builder.builds import Built
+from gar_publish.console import Unit
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import BadInput
 from gar_publish.projects import plan
@@ -54,10 +55,10 @@ def run(emulator: Emulator, tmp_path: Path) -> Run:
 class Broken(Memory):
     """A console that fails at the second file."""
 
-    def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
-        if filename.startswith("b"):
+    def progress(self, what: str, total: int, unit: Unit = "bytes") -> nullcontext[Callable[[int], None]]:
+        if what.startswith("b"):
             raise KeyError("made-up-secret")
-        return super().progress(filename, total)
+        return super().progress(what, total, unit)
 
 
 def test_an_internal_error_is_reported_with_the_published_files(run: Run, emulator: Emulator) -> None:

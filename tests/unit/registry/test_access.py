@@ -105,7 +105,7 @@ def login(server: ScriptedServer, console: Memory, folder: Path, *, keyring: boo
 
 def test_a_keyring_is_asked_for_nothing_here(server: ScriptedServer, console: Memory, tmp_path: Path) -> None:
     assert login(server, console, tmp_path, keyring=True) == KEYRING
-    with pytest.raises(BadInput, match="`--access-token` configures a token, but `--token` is not set") as caught:
+    with pytest.raises(BadInput, match="`--access-token` is for `--token`, but the login is `--keyring`") as caught:
         login(server, console, tmp_path, keyring=True, access_token="given")
     assert caught.value.anchor == "one-login"
     assert server.seen == []

@@ -13,6 +13,7 @@ import requests
 from twine.repository import Repository as TwineRepository
 
 from gar_publish.auth.tokens import GivenSource
+from gar_publish.console import Unit
 from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
@@ -342,9 +343,9 @@ def test_a_file_whose_size_changes_during_its_upload(
     large = distribution.read(make_wheel(tmp_path, content="#" * 1_000_000))
 
     class Changing(Memory):
-        def progress(self, filename: str, total: int) -> nullcontext[Callable[[int], None]]:
+        def progress(self, what: str, total: int, unit: Unit = "bytes") -> nullcontext[Callable[[int], None]]:
             large.path.write_bytes(b"x" * size)
-            return super().progress(filename, total)
+            return super().progress(what, total, unit)
 
     server.on("/upload/", Reply(200))
     with pytest.raises(BuildFailure, match=r"can no longer be read: its size changed\."):

@@ -45,7 +45,7 @@ def test_workload_identity_without_an_account() -> None:
 @pytest.mark.parametrize("missing", OIDC)
 def test_a_job_that_may_not_request_identity_tokens(missing: str) -> None:
     with pytest.raises(CredentialsFailure) as caught:
-        read(OIDC | {missing: ""}, workload_identity_provider=PROVIDER)
+        read(OIDC | {missing: "", "GITHUB_ACTIONS": "true"}, workload_identity_provider=PROVIDER)
     assert caught.value.what == (
         "This job may not request an identity token from GitHub, so workload identity cannot work here."
     )
@@ -57,6 +57,13 @@ def test_a_job_that_may_not_request_identity_tokens(missing: str) -> None:
         "can check it"
     )
     assert caught.value.anchor == "id-token-permission"
+
+
+def test_on_a_laptop_there_is_no_advice_about_permissions_of_a_job() -> None:
+    with pytest.raises(CredentialsFailure, match="works only in a job of GitHub Actions, which this is not") as caught:
+        read(workload_identity_provider=PROVIDER)
+    assert "gcloud auth application-default login" in caught.value.fix
+    assert "id-token" not in caught.value.fix
 
 
 KEY_FORMS = {
@@ -83,7 +90,7 @@ def test_base64_of_a_byte_order_mark() -> None:
     assert read(json_key=marked) == KeyPassword(marked)
 
 
-STORE = "store the whole file as a secret\n  gh secret set GAR_KEY < key.json"
+STORE = "give the whole key file; in a workflow, as a secret\n  gh secret set GAR_KEY < key.json"
 CREATE = "create a service-account key\n  gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
 PASTED = "the key was truncated or altered when it was pasted"
 SHELL = f"{PASTED}; a shell may have expanded `$` or removed quotes"
@@ -125,7 +132,7 @@ OTHER = (
     ],
 )  # fmt: skip
 def test_what_is_not_a_key_is_refused_without_showing_it(text: str, says: str, cause: str, fix: str) -> None:
-    for name, shown in {"credentials-json": "credentials-json", "json-key": "--json-key"}.items():
+    for name, shown in {"credentials-json": "credentials-json", "json-key": "--json-key FILE"}.items():
         with pytest.raises(BadInput) as caught:
             read_credential({name: text}, {})
         failure = caught.value
@@ -155,7 +162,7 @@ DESCRIBE = (
                     "`workload-identity-provider` and `access-token`",
                 ),
                 ({"credentials_json": "x", "access_token": "y"}, "`credentials-json` and `access-token`"),
-                ({"credentials_json": "x", "json_key": "y"}, "`credentials-json` and `--json-key`"),
+                ({"credentials_json": "x", "json_key": "y"}, "`credentials-json` and `--json-key FILE`"),
             )
         ),
         ({"service_account": ACCOUNT}, MISSING, ALONE, "set `workload-identity-provider`", "one-credential"),
@@ -168,7 +175,7 @@ DESCRIBE = (
                 "one-credential",
             )
             for name, shown in (
-                *(("credentials_json", "`credentials-json`"), ("json_key", "`--json-key`")),
+                *(("credentials_json", "`credentials-json`"), ("json_key", "`--json-key FILE`")),
                 ("access_token", "`access-token`"),
             )
         ),

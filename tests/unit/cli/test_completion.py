@@ -1,0 +1,52 @@
+"""Completion in real shells."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from gar_publish.cli.completion import script
+from gar_publish.cli.parser import new_parser
+
+PARSER = new_parser()
+LINES = {
+    "gar-publish pub": ["publish"],
+    "gar-publish configure po": ["poetry"],
+    "gar-publish publish --if-exists skip-": ["skip-identical"],
+    "gar-publish doctor --jso": ["--json"],
+    "gar-publish plan --no-ver": [],
+}
+
+
+def in_bash(line: str) -> list[str]:
+    words = line.split(" ")
+    ask = f'COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _gar_publish; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    return ran("bash", "--norc", "-c", f"{script('bash', PARSER.commands, PARSER.helps)}\n{ask}")
+
+
+def in_fish(line: str) -> list[str]:
+    ask = f"{script('fish', PARSER.commands, PARSER.helps)}\ncomplete -C '{line}'"
+    return [each.partition("\t")[0] for each in ran("fish", "--no-config", "-c", ask)]
+
+
+def ran(*command: str) -> list[str]:
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not here")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("ask", [in_bash, in_fish])
+def test_completes(ask: Callable[[str], list[str]], line: str) -> None:
+    assert ask(line) == LINES[line]
+
+
+def test_zsh_takes_the_script_of_bash() -> None:
+    text = script("zsh", PARSER.commands, PARSER.helps)
+    assert text.endswith(script("bash", PARSER.commands, PARSER.helps))
+    assert ran("zsh", "-f", "-c", f"{text}\nprint $_comps[gar-publish]") == [
+        "_bash_complete -o default -F _gar_publish"
+    ]
