@@ -134,7 +134,8 @@ def _as_type(each: Input) -> str:
     kinds = {"flag": "boolean", "number": "integer", "word": "enum"}
     lines = [f"type: {kinds.get(each.kind, 'string')}"]
     if each.words:
-        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in each.words)]
+        words = ('"true"', '"false"', *each.words) if each.kind == "flag" else each.words
+        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in words)]
     if each.kind in {"lines", "words"}:
         separator = json.dumps("\n" if each.kind == "lines" else ",")
         lines = ["type: list", f"separator: {separator}", "list-item:", *(f"  {line}" for line in lines)]

@@ -5,8 +5,8 @@ the arguments and environment of every process that gar-publish started.
 
 Some places contain a secret on purpose and are allowed: the outputs `extra-index-url` and `token`, the option printed
 by `gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX`
-with which uv installs private build requirements, the exports that the emulator prints, and files that the test itself
-wrote.
+with which uv installs private build requirements, the exports that the emulator prints, its file with gcloud's token,
+and files that the test itself wrote.
 """
 
 import base64
@@ -36,6 +36,9 @@ TOKEN_PREFIXES = {
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjoi": "refresh token",
 }
 """The beginning of each kind of token that the emulator issues."""
+
+GCLOUD_TOKEN = "owner@demo-project.iam.gserviceaccount.com.token"
+"""The file of the emulator with the token of gcloud, in the default world."""
 
 SHORTEST = 12
 """The length of the shortest secret to search for. Shorter ones would match by accident."""
@@ -140,6 +143,8 @@ class Leaks:
             for name in names:
                 path = Path(parent, name)
                 if path.is_symlink() or not path.is_file() or os.path.realpath(path) in self._own:
+                    continue
+                if path.name == GCLOUD_TOKEN:
                     continue
                 if path.stat().st_size <= LARGEST:
                     yield str(path), path.read_bytes()

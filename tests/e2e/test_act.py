@@ -60,6 +60,12 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
     assert "Hello, octocat! Come in." in said(log, "publish/publish")
 
 
+def test_a_pull_request_is_checked_without_an_identity(act: Act, checkout: Checkout, emulator: Emulator) -> None:
+    log = act(checkout("pull-request"), event="pull_request")
+    assert any(re.match(r"greetings/__init__.py ", line) for line in said(log, "check/check"))
+    assert not emulator.requests
+
+
 def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:

@@ -26,12 +26,15 @@ def accepted(name: str, settings: type[Settings | SetupSettings]) -> dict[str, A
     inputs = {"repository": "us/demo-project/python", name: "nonsense"}
     try:
         read = settings.from_inputs(inputs, environment={}, endpoints=Endpoints())
-        if isinstance(getattr(read, name.replace("-", "_"), None), tuple):
+        field = name.replace("-", "_")
+        if isinstance(getattr(read, field, getattr(read.repository, field, None)), tuple):
             return {"type": "list", "separator": "\n", "list-item": STRING}
     except Failure as refused:
         said = str(refused)
         if "it takes true or false" in said:
             return {"type": "boolean"}
+        if words := re.search(r"it takes true, false or (\w+)\.", said):
+            return {"type": "enum", "allowed-values": ["true", "false", words[1]]}
         if "it takes a number" in said:
             return {"type": "integer"}
         if choices := re.search(r"it takes one of (.+)\.", said):

@@ -16,16 +16,19 @@ from gar_publish.settings.settings import (
     CHANGED_SINCE,
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
+    DRY_RUN,
     FILE_HOSTS,
     INDEX_TOKEN,
     JSON_KEY,
     OPTIONS,
+    OUTDIR,
     PROMOTION_INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
 )
 
 _WHERE_AND_WHO = (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)
+_BUILD_OPTIONS = ("packages", "formats", "build-env", "expected-version", "jobs", "summary")
 
 
 def new_parser() -> argparse.ArgumentParser:
@@ -51,6 +54,12 @@ def new_parser() -> argparse.ArgumentParser:
         "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has the versions"
     )
     _add_inputs(command, (*_WHERE_AND_WHO, with_dependencies, *DELIVERY_INPUTS))
+
+    command = commands.add_parser("build", help="build and check without an identity, and upload nothing")
+    command.set_defaults(**{DRY_RUN.name: "build"})
+    _add_folders(command)
+    _add_json(command, "the report")
+    _add_inputs(command, (*(OPTIONS[name] for name in _BUILD_OPTIONS), CHANGED_SINCE, OUTDIR))
 
     command = commands.add_parser("plan", help="print what would be published, as JSON for the matrix of a workflow")
     _add_folders(command)

@@ -97,7 +97,7 @@ REFUSALS = (
         says="403.*(vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED)",
         what="{host} refuses to {action}: a service perimeter blocks the request (HTTP 403).",
         cause="the organisation's VPC Service Controls do not allow this identity from this network",
-        fix="ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+        fix="ask the organisation's administrator to look up the identifier in the answer, and to allow this identity\n"
         "  gcloud logging read IDENTIFIER --project={project}",
         anchor="perimeter",
     ),
@@ -158,7 +158,7 @@ REFUSALS = (
     Refusal(
         says="",
         what="{host} refused to {action} (HTTP {status}).",
-        fix="read the answer above; if it does not name the cause, run the doctor (in the action, add doctor: true to "
+        fix="read the answer; if it does not name the cause, run the doctor (in the action, add doctor: true to "
         "the step's `with:`)\n  gar-publish doctor",
         anchor="registry-refused",
         failure=FileRefused,

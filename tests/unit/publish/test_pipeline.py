@@ -215,7 +215,7 @@ def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pyte
     monkeypatch.setattr(plan, "select", select)
     context = replace(bench.context, settled=lambda: recorder.events.append("settled"))
     report = publish(bench.settings(changed_since="v1", dry_run="true"), context)
-    assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
+    assert bench.console.said == ["Nothing has changed since v1: there is nothing to do."]
     assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
     assert report.token_expires_at is None
     assert asked == {

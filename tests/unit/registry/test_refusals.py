@@ -108,7 +108,8 @@ def test_a_service_perimeter(words: str) -> None:
                 "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (HTTP 403).",
                 "the organisation's VPC Service Controls do not allow this identity from this network",
                 (
-                    "ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+                    "ask the organisation's administrator to look up the identifier in the answer, and to allow this "
+                    "identity\n"
                     "  gcloud logging read IDENTIFIER --project=p"
                 ),
                 "perimeter",
@@ -177,7 +178,7 @@ def test_a_service_perimeter(words: str) -> None:
                 "us-python.pkg.dev refused to upload (HTTP 422).",
                 "",
                 (
-                    "read the answer above; if it does not name the cause, run the doctor (in the action, add "
+                    "read the answer; if it does not name the cause, run the doctor (in the action, add "
                     "doctor: true to the step's `with:`)\n  gar-publish doctor"
                 ),
                 "registry-refused",
