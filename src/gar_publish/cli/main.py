@@ -77,6 +77,11 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     )
 
 
+def rehearse(options: Options, environment: Environment, console: TerminalConsole) -> int:
+    """Run `gar-publish rehearse`: a dry run that installs and imports each wheel."""
+    return publish({**options, "dry-run": True, "rehearse": True}, environment, console)
+
+
 def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects.plan import as_json, select  # other commands do without
@@ -215,6 +220,7 @@ def _write(file: str | None, text: str) -> None:
 
 COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] = {
     "publish": publish,
+    "rehearse": rehearse,
     "promote": publish,
     "plan": plan,
     "index-url": index_url,

@@ -42,6 +42,12 @@ def new_parser() -> argparse.ArgumentParser:
     _add_json(command, "the report")
     _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *PUBLISH_INPUTS, CHANGED_SINCE))
 
+    command = commands.add_parser("rehearse", help="build, and install and import each wheel; publish nothing")
+    _add_folders(command)
+    _add_json(command, "the report")
+    inputs = [each for each in PUBLISH_INPUTS if each.name not in {"dry-run", "rehearse"}]
+    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *inputs, CHANGED_SINCE))
+
     command = commands.add_parser("promote", help="copy versions from one repository to another, byte for byte")
     command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="the versions to promote")
     _add_json(command, "the report")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import archives, distribution, filenames
+from gar_publish.distributions import archives, distribution, filenames, wheel_checks
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Failure, RegistryRefused
 from gar_publish.projects import graph
@@ -42,6 +42,7 @@ class Sources:
     Attributes:
         skipped: The files that the registry has, and that are not built again.
         not_built: The projects whose builds failed.
+        warnings: What is wrong with files that are published all the same.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Sources:
         self._credential = _credentials_file(context.environment)
         self.skipped: list[PublishedFile] = []
         self.not_built: list[NotBuilt] = []
+        self.warnings: list[str] = []
 
     def to_build(self) -> Sequence[Project]:
         """Return the projects to build. With `if-exists: skip`, versions that the index has are left out.
@@ -98,7 +100,7 @@ class Sources:
             Failure: One of them was not published, or the repository cannot be read.
         """
         for name in self._needed_for_builds.intersection(names):
-            if not self._delivery.has_landed(name) or self._settings.dry_run:
+            if self._settings.rehearse or not self._delivery.has_landed(name) or self._settings.dry_run:
                 raise _not_published(name)
         try:
             if not any(name in self._needed_for_builds or self._destination.access.files(name) for name in names):
@@ -119,8 +121,10 @@ class Sources:
                     raise built.failure
                 files = [distribution.read(path, self._credential) for path in built.files]
                 distribution.check_built(files, project)
+                for wheel in self._check_wheels(files):
+                    self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
                 if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
-                    self._context.console.warning(
+                    self.warn(
                         f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
                         "A wheel that is built without the sdist has them. Add them to the sdist."
                     )
@@ -142,7 +146,9 @@ class Sources:
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        return self._packages(distribution.read(path, self._credential) for path in paths)
+        files = [distribution.read(path, self._credential) for path in paths]
+        self._check_wheels(files)
+        return self._packages(files)
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
         """Return the packages of a promotion, fetched into a folder.
@@ -159,6 +165,19 @@ class Sources:
         except RegistryRefused as failure:
             raise access.explain(failure, self._settings.credential, publishes=False) from None
         return self._packages(fetched)
+
+    def _check_wheels(self, files: Iterable[Distribution]) -> list[Distribution]:
+        """Check the files inside of wheels, and return the wheels."""
+        wheels = [each for each in files if each.kind == "wheel"]
+        for each in wheels:
+            self.warn(*wheel_checks.check(each))
+        return wheels
+
+    def warn(self, *warnings: str) -> None:
+        """Show warnings, and keep them for the report."""
+        for each in warnings:
+            self._context.console.warning(each)
+        self.warnings += warnings
 
     def _packages(self, files: Iterable[Distribution]) -> list[Package]:
         name = attrgetter("name")
@@ -210,7 +229,8 @@ def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
 def _not_published(name: str) -> BuildFailure:
     return BuildFailure(
         f"A build needs {name}, which this run has not published. gar-publish does not take it from another index.",
-        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run",
+        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run, or a run "
+        "with `rehearse`, which uploads nothing before everything is built",
         fix=f"publish {name} first, in a run of its own",
         anchor="build-requirements",
     )

@@ -8,6 +8,7 @@ from gar_publish.console import human_size, printable
 from gar_publish.errors import Failure
 
 if TYPE_CHECKING:
+    from gar_publish.rehearsal.outcome import Rehearsal
     from gar_publish.report.report import Report
 
 _VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
@@ -27,6 +28,7 @@ def as_text(report: "Report") -> str:
         lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
         if each.why:
             lines.append(f"{'':<{width}}  {each.why}")
+    lines += [f"rehearsal {each.state}  {each.name} {each.version}, {each.title}" for each in report.rehearsals]
     lines += [f"{each.state}  {each.evidence.filename}  to {each.name} {each.version}" for each in report.evidence]
     if report.has_unknown:
         lines.append(_UNKNOWN)
@@ -53,8 +55,15 @@ def as_markdown(report: "Report | Failure") -> str:
         for each in report.evidence
     ]
     parts += _table("| package | version | evidence | SHA-256 | status |", evidence)
+    rehearsals = [
+        f"| {each.name} | {each.version} | {each.title} | {': '.join([each.state, *map(_in_table, _said(each))])} |"
+        for each in report.rehearsals
+    ]
+    parts += _table("| package | version | rehearsed with | outcome |", rehearsals)
     if report.has_unknown:
         parts += [_UNKNOWN, ""]
+    if report.warnings:
+        parts += [*(f"- Warning: {_escaped(each)}" for each in report.warnings), ""]
     for failure in report.failures:
         parts += [failure_as_markdown(failure), ""]
     if report.verified:
@@ -103,6 +112,8 @@ def as_json(report: "Report | Failure") -> str:
         "repository": str(report.repository),
         "dry-run": report.dry_run,
         "verified": report.verified,
+        "warnings": list(report.warnings),
+        "rehearsals": [each.as_json() for each in report.rehearsals],
         **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
         "evidence": [
             {
@@ -130,8 +141,22 @@ def as_json(report: "Report | Failure") -> str:
 def failure_as_markdown(failure: Failure) -> str:
     """Return a failure for the step summary: what happened as the heading, the rest as a block."""
     fence = "````"
-    title = html.escape(printable(" ".join(failure.what.split())), quote=False).replace("[", "&#91;")
-    return f"### {title}\n\n{fence}text\n{printable(failure.explanation).replace(fence, '')}\n{fence}\n"
+    return (
+        f"### {_escaped(failure.what)}\n\n{fence}text\n{printable(failure.explanation).replace(fence, '')}\n{fence}\n"
+    )
+
+
+def _said(rehearsal: "Rehearsal") -> list[str]:
+    """Return what a rehearsal has to say, as one text at most."""
+    return ["; ".join(found)] if (found := [*rehearsal.problems, *rehearsal.warnings, *rehearsal.notes]) else []
+
+
+def _in_table(text: str) -> str:
+    return _escaped(text).replace("|", "&#124;").replace("`", "&#96;")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(" ".join(text.split())), quote=False).replace("[", "&#91;")
 
 
 def failure_as_json(failure: Failure) -> dict[str, Any]:

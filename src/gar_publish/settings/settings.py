@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
+NameGuard = Literal["off", "warn", "strict"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
 REPOSITORY_INPUTS = (
@@ -137,6 +138,32 @@ class Settings:
         "provenance",
         "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
     )
+    rehearse: bool = flag(
+        "rehearse",
+        "Before the first upload, install each wheel in clean environments, and import what it brings. What fails is "
+        "not published.",
+    )
+    rehearse_python: tuple[str, ...] = Input(
+        "rehearse-python",
+        "The versions of Python for `rehearse`, comma-separated. Without it: the lowest and the highest that the "
+        "package allows and uv finds.",
+        kind="versions",
+    ).field()
+    rehearse_command: str | None = Input(
+        "rehearse-command",
+        "A command that `rehearse` runs in each environment, in the project's folder, such as `pytest -q tests/smoke`.",
+    ).field()
+    rehearse_timeout: int = Input(
+        "rehearse-timeout", "Seconds after which `rehearse` ends a program; 0 = never.", "120", "number"
+    ).field()
+    name_guard: NameGuard = Input(
+        "name-guard",
+        "Ask the public index for the names of the packages: `warn` tells which ones it has, too, and `strict` also "
+        "tells which ones are free there. `off` asks nothing.",
+        "off",
+        "word",
+        get_args(NameGuard),
+    ).field()
     changed_since: str | None = CHANGED_SINCE.field()
 
     @classmethod
@@ -168,6 +195,13 @@ class Settings:
                 fix="remove one of the two",
                 anchor="dist-or-packages",
             )
+        for name in ("rehearse-python", "rehearse-command"):
+            if getattr(self, name.replace("-", "_")) and not self.rehearse:
+                raise BadInput(
+                    f"`{name}` is set, but `rehearse` is not.",
+                    fix=f"set `rehearse: true`, or remove `{name}`",
+                    anchor="rehearse-python",
+                )
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
