@@ -57,15 +57,28 @@ class Installer:
             self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
     def install_wheels(
-        self, environment: Environment, names: Sequence[str], private: str | None, *, first: str = ""
+        self,
+        environment: Environment,
+        names: Sequence[str],
+        private: str | None,
+        *,
+        first: str = "",
+        base: Path | None = None,
     ) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
 
-        The index at the private URL, which has a credential, wins over others, and the URL `first` over that one.
+        Args:
+            environment: The environment.
+            names: The requirements.
+            private: The URL of an index, with a credential. It wins over others.
+            first: The URL of an index that wins over that one.
+            base: The Python that the environment is of. With it, uv need not start that of the environment; the scripts
+                are of no use.
         """
         given = [first, private or "", self.variables.get("UV_INDEX", "")]
         index = {"UV_INDEX": " ".join(filter(None, given))} if first or private is not None else {}
-        output = self._uv(["pip", "install", "--no-build", *_into(environment, names)], index)
+        into = ["--python", base, "--prefix", environment.folder, "--", *names] if base else _into(environment, names)
+        output = self._uv(["pip", "install", "--no-build", *into], index)
         return output if output is None or private is None else _scrub(output, private)
 
     def install_published(self, environment: Environment, hashed: Path, private: str) -> str | None:

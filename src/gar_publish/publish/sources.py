@@ -229,8 +229,8 @@ def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
 def _not_published(name: str) -> BuildFailure:
     return BuildFailure(
         f"A build needs {name}, which this run has not published. gar-publish does not take it from another index.",
-        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run, or a run "
-        "with `rehearse`, which uploads nothing before everything is built",
+        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run or a "
+        "rehearsal",
         fix=f"publish {name} first, in a run of its own",
         anchor="build-requirements",
     )

@@ -15,7 +15,6 @@ import re
 import sys
 import traceback
 import warnings
-from importlib import metadata
 from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ OF_ONE_PYTHON = re.compile(r"(^|_|py_?|python_?|cp_?)[23](_?\d{1,2})?(k|plus)?$"
 LEFT_OVER = {"setup", "conftest", "noxfile", "__main__"}
 VALUE = re.compile(r"\s*(?P<module>[\w.]+)\s*(?::\s*(?P<attribute>[\w.]+))?\s*(\[.*\])?\s*$")
 LONGEST = 500
+SUFFIXES = sorted(all_suffixes(), key=len, reverse=True)
 SCRIPTS = ("console_scripts", "gui_scripts")
 
 
@@ -37,24 +37,26 @@ class Installed:
     Attributes:
         packages: The names of its regular packages.
         modules: The names of all its modules and packages, each with its file.
+        points: Its entry points, each with group, name, module and attribute.
     """
 
     def __init__(self, name: str) -> None:
-        self.distribution = metadata.distribution(name)
+        site, info = find(name)
         self.packages: set[str] = set()
         self.modules: dict[str, str] = {}
-        for path in self.distribution.files or ():
-            suffix = next(
-                (each for each in sorted(all_suffixes(), key=len, reverse=True) if path.name.endswith(each)), ""
-            )
-            parts = [*path.parts[:-1], path.name[: len(path.name) - len(suffix)]]
+        self.points = list(entry_points(info / "entry_points.txt"))
+        for line in (info / "RECORD").read_text(encoding="utf-8").splitlines():
+            folder, _, file = line.rpartition(",")[0].rpartition(",")[0].strip('"').rpartition("/")
+            suffix = next((each for each in SUFFIXES if file.endswith(each)), "")
+            parts = [*(folder.split("/") if folder else []), file[: len(file) - len(suffix)]]
             if not suffix or "__pycache__" in parts or not all(part.isidentifier() for part in parts):
                 continue
+            path = f"{Path(site, *parts)}{suffix}"
             if parts[-1] == "__init__":
                 parts.pop()
                 self.packages.add(".".join(parts))
             if parts:
-                self.modules.setdefault(".".join(parts), str(path.locate()))
+                self.modules.setdefault(".".join(parts), path)
 
     def top(self) -> list[str]:
         """Return the modules and regular packages that are in no regular package, in the order of their names."""
@@ -82,6 +84,27 @@ class Installed:
             if above and above not in self.packages:
                 return ""
         return ""
+
+
+def find(name: str) -> tuple[str, Path]:
+    """Return the folder that has a distribution, and that of its metadata."""
+    # importlib.metadata would do, but takes longer to import than everything else.
+    for site in sys.path:
+        for each in sorted(Path(site).glob("*.dist-info")):
+            if re.sub(r"[-_.]+", "-", each.name.partition("-")[0]).lower() == name:
+                return site, each
+    raise LookupError(name)
+
+
+def entry_points(file: Path) -> Iterator[tuple[str, str, str, str]]:
+    group = ""
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        name, _, value = line.partition("=")
+        parts = VALUE.match(value)
+        if line.startswith("["):
+            group = line.strip("[] ")
+        elif parts:
+            yield group, name.strip(), parts["module"], parts["attribute"] or ""
 
 
 def parents(name: str) -> list[str]:
@@ -141,13 +164,6 @@ def shortened(text: str) -> str:
     for folder in sorted(sys.path, key=len, reverse=True):
         text = text.replace(folder + os.sep, "") if folder else text
     return text
-
-
-def entry_points(installed: Installed) -> Iterator[tuple[str, str, str, str]]:
-    for entry in installed.distribution.entry_points:
-        value = VALUE.match(entry.value)
-        if value:
-            yield entry.group, entry.name, value["module"], value["attribute"] or ""
 
 
 def unconditional(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -237,7 +253,7 @@ def main(folder: Path) -> None:
         new.write_text(json.dumps(answer), encoding="utf-8")
         new.replace(folder / "answer.json")
 
-    points = list(entry_points(installed))
+    points = installed.points
     tries = [("module", name, name, "") for name in installed.top()]
     tries += [each for each in points if each[0] in SCRIPTS]
     tries += [each for each in points if each[0] not in SCRIPTS]

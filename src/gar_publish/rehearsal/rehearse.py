@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -236,12 +237,12 @@ class Rehearser:
 
     def _run_command(self, opened: "_Opened") -> dict[str, str]:
         """Run the user's command. Return what went wrong."""
-        words = shlex.split(self._plan.command)
-        program = Path(opened.environment.python_executable).with_name(words[0])
-        if not program.exists() and Path(words[0]).name == words[0]:
+        name, *arguments = shlex.split(self._plan.command)
+        programs = str(Path(opened.environment.python_executable).parent)
+        if not shutil.which(name, path=programs) and Path(name).name == name:
             with contextlib.suppress(NotTried, NotInstalled):
-                opened.install(words[0])
-        command = [program if program.exists() else words[0], *words[1:]]
+                opened.install(name)
+        command = [shutil.which(name, path=programs) or name, *arguments]
         problem, output = opened.run(command, opened.sandbox.tree)
         if not problem:
             return {}
@@ -256,7 +257,13 @@ class Rehearser:
         """
         output: str | None = "--no-build"
         if not opened.is_built:
-            output = self._installer.install_wheels(opened.environment, names, self._plan.private, first=self._index)
+            output = self._installer.install_wheels(
+                opened.environment,
+                names,
+                self._plan.private,
+                first=self._index,
+                base=None if self._plan.command else opened.python.path,
+            )
             if output is None:
                 return
             if "--no-build" in output and not self._plan.is_mixed():
@@ -308,13 +315,13 @@ class _Opened:
 
     def __init__(self, rehearser: Rehearser, python: Python, sandbox: Sandbox) -> None:
         self._rehearser = rehearser
-        self._python = python
+        self.python = python
         self.sandbox = sandbox
         self.is_built = False
         self.renew()
 
     def renew(self) -> None:
-        self.environment = self._rehearser.make(self._python)
+        self.environment = self._rehearser.make(self.python)
 
     def install(self, *names: str) -> None:
         self._rehearser.install(self, names)

@@ -3,6 +3,7 @@
 `make docs` writes the inputs of `action.yml`, their types and the tables of the documents from here.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -202,6 +203,14 @@ class Settings:
                     fix=f"set `rehearse: true`, or remove `{name}`",
                     anchor="rehearse-python",
                 )
+        try:
+            shlex.split(self.rehearse_command or "")
+        except ValueError as error:
+            raise BadInput(
+                f"`rehearse-command` is no command: {error}.",
+                fix="correct the quotes",
+                anchor="rehearse-python",
+            ) from None
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
