@@ -1,4 +1,4 @@
-"""Hostile wheels that root rehearses: nothing is stolen, nothing is left, and an import ends."""
+"""Hostile wheels that root rehearses: nothing is stolen, and nothing is left."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = needs_root
 HUNTS = """
 import json, os, pathlib, time
 found = {"user": os.getuid(), "saw": 0, "environment": sorted(os.environ), "texts": []}
-until = time.monotonic() + 3
+until = time.monotonic() + 2
 while time.monotonic() < until:
     for each in pathlib.Path("/proc").glob("[0-9]*"):
         for name in ("environ", "cmdline"):
@@ -49,25 +49,24 @@ time.sleep(600)
 """
 
 
-def test_hostile_wheels(room: Path, run: Run) -> None:
+def test_a_wheel_that_hunts_for_the_token(room: Path, run: Run) -> None:
+    """It runs while uv, with the token, installs others."""
     loot = room / "tmp" / "loot"
-    wheels = [
-        make_wheel(room / "out", "hunts", content=HUNTS.replace("LOOT", str(loot))),
-        make_wheel(room / "out", "forks", content=FORKS),
-        make_wheel(room / "out", "hangs", content="import threading\nthreading.Event().wait()\n"),
-        make_wheel(room / "out", "fine", content="import os\nassert os.getuid() > 0\n"),
-    ]
-    result = run(driver="rehearsal_driver.py", wheels=list(map(str, wheels)), token=TOKEN, seconds=8)
-    assert {name: outcomes[0]["state"] for name, outcomes in result["outcomes"].items()} == {
-        "hunts": "passed",
-        "forks": "failed",
-        "hangs": "failed",
-        "fine": "passed",
-    }
-    assert result["outcomes"]["hangs"][0]["problems"] == ["hangs did not end within 8 seconds (`rehearse-timeout`)"]
-    assert result["left"] == []
+    names = [f"other{number}" for number in range(8)]
+    wheels = [make_wheel(room / "out", "hunts", content=HUNTS.replace("LOOT", str(loot)))]
+    wheels += [make_wheel(room / "out", name, content="import os\nassert os.getuid() > 0\n") for name in names]
+    result = run(driver="rehearsal_driver.py", wheels=list(map(str, wheels)), token=TOKEN, seconds=60)
+    assert [outcomes[0]["state"] for outcomes in result["outcomes"].values()] == ["passed"] * 9, result
     found = json.loads(loot.read_text())
     assert found["user"] > 0
     assert found["saw"] > 0
     assert found["texts"] == []
     assert not {name for name in found["environment"] if name.startswith(("UV_", "GITHUB_", "GOOGLE_"))}
+
+
+def test_a_wheel_that_forks_without_end(room: Path, run: Run) -> None:
+    wheel = make_wheel(room / "out", "forks", content=FORKS)
+    result = run(driver="rehearsal_driver.py", wheels=[str(wheel)], token=TOKEN, seconds=3)
+    (outcome,) = result["outcomes"]["forks"]
+    assert outcome["problems"] == ["forks did not end within 3 seconds (`rehearse-timeout`)"]
+    assert result["left"] == []
