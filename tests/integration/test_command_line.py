@@ -31,7 +31,19 @@ from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY, Doors,
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
-COMMANDS = ("publish", "promote", "plan", "index-url", "run", "configure", "doctor", "bootstrap", "emulator", "demo")
+COMMANDS = (
+    "publish",
+    "rehearse",
+    "promote",
+    "plan",
+    "index-url",
+    "run",
+    "configure",
+    "doctor",
+    "bootstrap",
+    "emulator",
+    "demo",
+)
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli.main")
 
