@@ -63,7 +63,7 @@ class Installer:
         private: str | None,
         *,
         first: str = "",
-        base: Path | None = None,
+        is_filled: bool = False,
     ) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
 
@@ -72,23 +72,33 @@ class Installer:
             names: The requirements.
             private: The URL of an index, with a credential. It wins over others.
             first: The URL of an index that wins over that one.
-            base: The Python that the environment is of. With it, uv need not start that of the environment; the scripts
-                are of no use.
+            is_filled: Whether the environment may have packages already. uv starts its Python, which would run code of
+                theirs with the credential in its variables; so uv gets the Python that it is of, which the new scripts
+                then start.
         """
         given = [first, private or "", self.variables.get("UV_INDEX", "")]
         index = {"UV_INDEX": " ".join(filter(None, given))} if first or private is not None else {}
-        into = ["--python", base, "--prefix", environment.folder, "--", *names] if base else _into(environment, names)
+        into = _into(environment, names)
+        if is_filled:
+            into = ["--python", environment.base, "--prefix", environment.folder, "--", *names]
         output = self._uv(["pip", "install", "--no-build", *into], index)
         return output if output is None or private is None else _scrub(output, private)
 
     def install_published(self, environment: Environment, hashed: Path, private: str) -> str | None:
-        """Unpack the wheels of a requirements file with hashes, from the private index alone. Return the output if it
-        failed.
+        """Unpack the wheels of a requirements file with hashes, from the private index alone.
+
+        Args:
+            environment: An empty environment.
+            hashed: The file.
+            private: The URL of the index, with a credential.
+
+        Returns:
+            The output of uv if it failed.
         """
-        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes"]
-        alone = {"UV_DEFAULT_INDEX": private, "UV_INDEX": "", "UV_FIND_LINKS": ""}
-        command = ["pip", "install", *options, "--python", environment.python_executable, "-r", hashed]
-        output = self._uv(command, alone)
+        (nothing := hashed.with_name("nothing")).mkdir()
+        alone = {"UV_DEFAULT_INDEX": nothing.as_uri(), "UV_INDEX": private, "UV_FIND_LINKS": ""}
+        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes", "--python", environment.base]
+        output = self._uv(["pip", "install", *options, "--prefix", environment.folder, "-r", hashed], alone)
         return None if output is None else _scrub(output, private)
 
     def pythons(self) -> str:

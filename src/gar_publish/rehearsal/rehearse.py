@@ -262,9 +262,11 @@ class Rehearser:
                 names,
                 self._plan.private,
                 first=self._index,
-                base=None if self._plan.command else opened.python.path,
+                is_filled=True,
             )
             if output is None:
+                if self._plan.command:
+                    _let_scripts_start(opened.environment)
                 return
             if "--no-build" in output and not self._plan.is_mixed():
                 opened.renew()
@@ -315,13 +317,13 @@ class _Opened:
 
     def __init__(self, rehearser: Rehearser, python: Python, sandbox: Sandbox) -> None:
         self._rehearser = rehearser
-        self.python = python
+        self._python = python
         self.sandbox = sandbox
         self.is_built = False
         self.renew()
 
     def renew(self) -> None:
-        self.environment = self._rehearser.make(self.python)
+        self.environment = self._rehearser.make(self._python)
 
     def install(self, *names: str) -> None:
         self._rehearser.install(self, names)
@@ -376,6 +378,15 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
         anchor="rehearsal-failed",
         detail="\n".join(f"{each.title}: {problem}" for each in failed for problem in each.problems),
     )
+
+
+def _let_scripts_start(environment: Environment) -> None:
+    """Let the scripts of an environment start its own Python, and not the one that it is of."""
+    python = Path(environment.python_executable)
+    for script in (each for each in python.parent.iterdir() if not each.is_symlink() and each.is_file()):
+        content = script.read_bytes()
+        if content.startswith(b"#!") and b"python" in content.partition(b"\n")[0]:
+            script.write_bytes(b"#!" + os.fsencode(python) + b"\n" + content.partition(b"\n")[2])
 
 
 def _pin(wheel: Distribution, extra: str = "") -> str:
