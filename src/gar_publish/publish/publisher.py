@@ -155,7 +155,7 @@ class Publisher:
         for package in packages:
             own = outcomes[package.name]
             self._rehearsals += own
-            for warning in sorted({f"{package.name}: {each}" for one in own for each in one.warnings}):
+            for warning in dict.fromkeys(text for each in own for text in _doubts(each)):
                 self._context.console.warning(warning)
             if failure := failure_of(own, package.files[0].filename):
                 self._delivery.refuse(package, failure)
@@ -272,6 +272,13 @@ class Publisher:
             warnings=tuple(self.sources.warnings),
             rehearsals=tuple(self._rehearsals),
         )
+
+
+def _doubts(rehearsal: "Rehearsal") -> list[str]:
+    """Return what a rehearsal warns about."""
+    untried = rehearsal.state == "not tried" and not rehearsal.beside
+    why = [f"not rehearsed, {each}" for each in rehearsal.problems if untried]
+    return [f"{rehearsal.name} {rehearsal.version}: {each}" for each in (*why, *rehearsal.warnings)]
 
 
 def _not_installable(failed: Sequence["Rehearsal"]) -> Failure:
