@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from gar_publish.errors import BadInput
 
+_LOWEST = Version("3.8")  # for the probe and uv
 OWN = Version(".".join(map(str, sys.version_info[:3])))
 
 
@@ -35,7 +36,6 @@ def installed(listing: str, *, for_others: bool) -> list[Python]:
         listing: What `uv python list --output-format json` wrote.
         for_others: Whether other users must be able to run it.
     """
-    found: dict[tuple[int, int], Python] = {}
     try:
         pythons = [
             Python(Version(each["version"]), Path(each["path"]))
@@ -44,13 +44,17 @@ def installed(listing: str, *, for_others: bool) -> list[Python]:
         ]
     except (ValueError, TypeError, KeyError):
         pythons = []
-    for each in (*pythons, Python(OWN, Path(sys.executable))):
-        key = each.version.major, each.version.minor
-        if each.version != OWN and (each.version.is_prerelease or (for_others and not _others_can_run(each.path))):
-            continue
-        if key not in found or found[key].version < each.version:
-            found[key] = each
-    return [found[key] for key in sorted(found)]
+    usable = [
+        each
+        for each in pythons
+        if each.version >= _LOWEST
+        and not each.version.is_prerelease
+        and not (for_others and not _others_can_run(each.path))
+    ]
+    newest: dict[tuple[int, ...], Python] = {}
+    for each in sorted((*usable, Python(OWN, Path(sys.executable))), key=lambda each: each.version):
+        newest[each.version.release[:2]] = each
+    return [newest[key] for key in sorted(newest)]
 
 
 def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str | None) -> list[Python]:

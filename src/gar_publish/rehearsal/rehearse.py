@@ -161,7 +161,7 @@ class Rehearser:
         specifiers: dict[str, SpecifierSet] = {}
         for each in wheel.requirements:
             name = canonicalize_name(each.name)
-            if name in self._wheels and name != wheel.name and is_needed(each):
+            if name in self._wheels and name != wheel.name and is_needed(each) and not each.url:
                 specifiers[name] = specifiers.get(name, SpecifierSet()) & each.specifier
         for need, specifier in specifiers.items():
             existing = filenames.by_version(self._plan.listed.get(need, {}), need)
@@ -190,6 +190,8 @@ class Rehearser:
         except NotInstalled as error:
             # With the lowest version of a dependency, what else is newest may not fit.
             state, problems = "not tried" if beside else "failed", (str(error),)
+        except OSError as error:  # the disk is full
+            state, problems = "failed", (f"cannot be rehearsed: {error.strerror or error}",)
         return Rehearsal(
             wheel.name,
             wheel.version,
