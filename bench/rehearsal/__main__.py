@@ -73,9 +73,9 @@ def _is_good(wheel: Distribution, outcomes: Sequence[Rehearsal]) -> bool:
     for each in outcomes:
         findings += each.problems
         others += [*each.warnings, *each.notes]
-    false = [each for each in findings if not _is_true(wheel, each)]
-    for each in findings:
-        print(f"{wheel.filename}: {'FALSE' if each in false else 'true'}: {each}")
+    false = [finding for finding in findings if not _is_true(wheel, finding)]
+    for finding in findings:
+        print(f"{wheel.filename}: {'FALSE' if finding in false else 'true'}: {finding}")
     for warning in others:
         print(f"{wheel.filename}: warning: {warning}", flush=True)
     return not false and all(each.state != "not tried" for each in outcomes)
@@ -99,19 +99,8 @@ def _measure_cost(folder: Path) -> int:
 def _download(name: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not _found(name, folder):
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--only-binary=:all:",
-            "-d",
-            folder,
-            name,
-        ]
-        subprocess.run(command, check=True)
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*command, "-d", folder, name], check=True)
     return _found(name, folder)[0]
 
 
@@ -149,8 +138,8 @@ def _measure_planted(folder: Path) -> int:
     measured = []
     for each in planted.DEFECTS:
         (wheel,) = (folder / "wheels").glob(f"{each.name}-*.whl")
-        twine = [sys.executable, "-m", "twine", "check", "--strict", wheel]
-        refused = subprocess.run(twine, check=False, capture_output=True).returncode
+        twine = [sys.executable, "-m", "twine", "check", "--strict"]
+        refused = subprocess.run([*twine, wheel], check=False, capture_output=True).returncode
         contents = subprocess.run(
             [uv.find_uv_bin(), "tool", "run", "check-wheel-contents", wheel],
             check=False,

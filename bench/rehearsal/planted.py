@@ -13,7 +13,7 @@ from gar_publish.rehearsal.rehearse import Plan, rehearsing
 from tests.wheels import make_wheel
 
 HERE = f"3.{sys.version_info.minor}"
-_SECONDS = 15
+_SECONDS = 10
 
 
 @dataclass(frozen=True)

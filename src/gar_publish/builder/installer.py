@@ -97,8 +97,9 @@ class Installer:
         """
         (nothing := hashed.with_name("nothing")).mkdir()
         alone = {"UV_DEFAULT_INDEX": nothing.as_uri(), "UV_INDEX": private, "UV_FIND_LINKS": ""}
-        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes", "--python", environment.base]
-        output = self._uv(["pip", "install", *options, "--prefix", environment.folder, "-r", hashed], alone)
+        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes"]
+        into = ["--python", environment.base, "--prefix", environment.folder]
+        output = self._uv(["pip", "install", *options, *into, "-r", hashed], alone)
         return None if output is None else _scrub(output, private)
 
     def pythons(self) -> str:
