@@ -64,10 +64,13 @@ def judge(answer: Mapping[str, Any], wheel: Distribution) -> Verdict:
                 verdict.errors[name] = what
         else:
             others[_text(each["missing"])].append(name)
-    for missing, names in others.items():
-        if not extras_of(wheel, missing):
-            rest = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-            verdict.warnings.append(f"{names[0]} imports {missing}, which no requirement brings{rest}")
+    undeclared = [
+        f"{missing} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+        for missing, names in others.items()
+        if not extras_of(wheel, missing)
+    ]
+    if undeclared:
+        verdict.warnings.append(f"no requirement brings what modules import: {', '.join(listed(undeclared))}")
     return verdict
 
 

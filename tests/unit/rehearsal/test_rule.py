@@ -57,13 +57,16 @@ def test_what_was_read(wheel: Distribution) -> None:
         {"kind": "other", "name": "sample.c", "missing": "django", "line": 1},
         {"kind": "other", "name": "sample.d", "missing": "django", "line": 1},
         {"kind": "other", "name": "sample.e", "missing": "fast_lib", "line": 1},
+        {"kind": "other", "name": "sample.f", "missing": "yaml", "line": 1},
     ]
     verdict = judge({"loaded": [], "found": found}, wheel)
     assert list(verdict.errors.values()) == [
         "sample.a: bad (line 1)",
         "sample.b imports sample.core (line 2), which the wheel lacks",
     ]
-    assert verdict.warnings == ["sample.c imports django, which no requirement brings (and 1 more)"]
+    assert verdict.warnings == [
+        "no requirement brings what modules import: django (sample.c and 1 more), yaml (sample.f)"
+    ]
 
 
 def test_a_compiled_module_of_another_platform_is_a_warning(tmp_path: Path) -> None:
