@@ -1,5 +1,6 @@
 """Fixtures for the tests of gar-publish and of the emulator: a clean environment, and the search for leaks."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,24 @@ class FileScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
     return FileScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _number_folders() -> Iterator[None]:
+    """Number temporary folders with a counter.
+
+    Pytest lists all folders of the session for each new one, which takes 10 ms once there are some thousands.
+    """
+    numbers = itertools.count()
+
+    def mktemp(factory: pytest.TempPathFactory, basename: str, numbered: bool = True) -> Path:  # noqa: FBT001, FBT002 - pytest's
+        folder = factory.getbasetemp() / (f"{basename}_{next(numbers)}" if numbered else basename)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pytest.TempPathFactory, "mktemp", mktemp)
+        yield
 
 
 @pytest.fixture(scope="session")

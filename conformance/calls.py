@@ -261,8 +261,15 @@ def clean(text: str) -> str:
     return _TOKENS.sub(lambda found: f"<{len(found[0])} characters cut>", text)
 
 
-def form(name: str, version: str, content: bytes, **fields: str) -> dict[str, Any]:
-    """Return the upload form of a wheel, as twine sends it, as options of `Client.call`."""
+def form(name: str, version: str, content: bytes, /, **fields: str) -> dict[str, Any]:
+    """Return the upload form of a wheel, as twine sends it, as options of `Client.call`.
+
+    Args:
+        name: The package's name.
+        version: Its version.
+        content: The wheel.
+        fields: More fields of the form, or other values for these.
+    """
     filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
     return {
         "data": {

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import jwt
 import requests
 
-from conformance.calls import Credential, NotObserved, as_object, form, text
+from conformance.calls import ANONYMOUS, Credential, NotObserved, as_object, form, text
 from conformance.early import after_refusal
 from conformance.lab import READ_ONLY, REGISTRY, Lab, Place, basic, bearer, token_of, wheel
 from gar_publish.transport.session import is_success
@@ -22,14 +22,15 @@ Value = bool | int | float | str
 JSON_INDEX = "application/vnd.pypi.simple.v1+json"
 GITHUB = "token.actions.githubusercontent.com"
 
-DELAYS = (0, 1, 2, 5, 10, 20, 30, 60, 120, 300)
-"""Seconds that a delay is rounded to, so that a second run gives the same value."""
+DELAYS = (0, 1, 5, 20, 60, 300)
+"""Seconds that a delay is rounded to, so that a second run gives the same value, on a busy machine too."""
 
-LONGEST_ATTRIBUTES = 4096
+LIKELY_ATTRIBUTES, LONGEST_ATTRIBUTES = 256, 4096
 STEPS = 128
 """A size limit is found to this part of the largest upload."""
 
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
+REDIRECTED = {302: True, 303: True, 307: True, 308: True}
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,49 @@ def requires_python(place: Place) -> Value:
     return "data-requires-python=" in _page(place, place.page()).text
 
 
+def any_spelling(place: Place) -> Value:
+    """Whether the index serves a package under a name that is not normalised."""
+    return _one_of(place.page(place.package.upper()), {OK: True, NOT_FOUND: False})
+
+
 def redirect_length(place: Place) -> Value:
     """The length of the path that a download is redirected to, in thousands."""
-    page = _page(place, place.page()).text
-    base = place.client.address(place.host)
-    link = re.search(r'href="([^"#]+)', page)
-    url = urljoin(f"{base}{place.root}/simple/{place.package}/", link[1] if link else "")
-    if not url.startswith(f"{base}{place.root}/"):
-        raise NotObserved("the index links to another host")
-    answer = place.client.call("GET", place.host, url.removeprefix(base), place.reader, stream=True)
+    target = _redirected(place)
+    return max(1000, round(len(target), -3)) if target else 0
+
+
+def open_downloads(lab: Lab) -> Value:
+    """Whether the address that a download is redirected to needs no credentials."""
+    target = _redirected(lab)
+    if not target:
+        raise NotObserved("downloads are not redirected")
+    answer = lab.client.call("GET", lab.host, target, stream=True)
     answer.close()
-    if is_success(answer):
-        return 0
-    if answer.status_code not in {302, 303, 307, 308}:
-        raise NotObserved(f"a file is answered {answer.status_code}")
-    target = urlsplit(urljoin(url, answer.headers.get("Location", "")))
-    if target.netloc != urlsplit(url).netloc:
-        raise NotObserved("a file is redirected to another host")
-    path = f"{target.path}?{target.query}" if target.query else target.path
-    return max(1000, round(len(path.removeprefix(urlsplit(base).path)), -3))
+    return _one_of(answer, {OK: True, UNAUTHORIZED: False, FORBIDDEN: False})
+
+
+def head_redirects(place: Place) -> Value:
+    """Whether HEAD of a file is redirected."""
+    answer = place.client.call("HEAD", place.host, _file(place), place.reader)
+    return _one_of(answer, {OK: False, **REDIRECTED})
+
+
+def metadata_files(place: Place) -> Value:
+    """Whether the index has the metadata of a wheel as a file of its own."""
+    answer = place.client.call("GET", place.host, f"{_file(place)}.metadata", place.reader)
+    return _one_of(answer, {OK: True, NOT_FOUND: False, **REDIRECTED})
+
+
+def challenge(lab: Lab) -> Value:
+    """Whether a 401 asks for a user name and a password."""
+    answer = lab.page(credential=ANONYMOUS)
+    _one_of(answer, {UNAUTHORIZED: True})
+    return answer.headers.get("WWW-Authenticate", "").lower().startswith("basic")
+
+
+def json_key_user(lab: Lab) -> Value:
+    """Whether the user `_json_key` and a key that is not in base64 are taken."""
+    return _one_of(lab.page(credential=lab.json_key("read")), {OK: True, UNAUTHORIZED: False})
 
 
 def bearer_tokens(lab: Lab) -> Value:
@@ -133,6 +158,8 @@ def attributes_limit(lab: Lab) -> Value:
         answer = lab.page(credential=lab.federated("x" * (size - len(lab.run))))
         return bool(_one_of(answer, {OK: True, 400: False}))
 
+    if is_taken(LIKELY_ATTRIBUTES) and not is_taken(LIKELY_ATTRIBUTES + 1):
+        return LIKELY_ATTRIBUTES
     fewest = len(lab.run) + 1
     if not is_taken(fewest):
         raise NotObserved("the shortest attributes are refused as well")
@@ -183,7 +210,7 @@ def index_delay(lab: Lab) -> Value:
 def duplicate_identical(lab: Lab) -> Value:
     """Whether an identical file is taken again."""
     version = str(lab.number_of_file())
-    content = wheel(lab.package, version)
+    content = wheel(lab.uploads, version)
     _accepted(lab.upload(lab.publisher, version=version, content=content))
     return _is_accepted(lab.upload(lab.publisher, version=version, content=content))
 
@@ -192,7 +219,7 @@ def duplicate_status(lab: Lab) -> Value:
     """The status for a file name that exists."""
     version = str(lab.number_of_file())
     _accepted(lab.upload(lab.publisher, version=version))
-    again = lab.upload(lab.publisher, version=version, content=wheel(lab.package, version, 2000))
+    again = lab.upload(lab.publisher, version=version, content=wheel(lab.uploads, version, 2000))
     return _refusal(again, "different contents under the same name are")
 
 
@@ -201,9 +228,34 @@ def check_digests(lab: Lab) -> Value:
     return not _is_accepted(lab.upload(lab.publisher, sha256_digest="0" * 64))
 
 
+def check_names(lab: Lab) -> Value:
+    """Whether a file name that does not match the name is refused."""
+    return not _is_accepted(lab.upload(lab.publisher, name=f"{lab.run}-other"))
+
+
+def epochs(lab: Lab) -> Value:
+    """Whether a version with an epoch is taken."""
+    return _is_accepted(lab.upload(lab.publisher, package=f"{lab.run}-epoch", version=f"1!{lab.number_of_file()}"))
+
+
+def slashless_uploads(lab: Lab) -> Value:
+    """Whether an upload is taken at the repository's address without its last slash."""
+    version = str(lab.number_of_file())
+    upload = form(lab.uploads, version, wheel(lab.uploads, version))
+    return _is_accepted(lab.client.call("POST", lab.host, lab.root, lab.publisher, **upload))
+
+
+def reuse_deleted(lab: Lab) -> Value:
+    """Whether the name of a deleted file can be used again."""
+    version = str(lab.number_of_file())
+    _accepted(lab.upload(lab.publisher, version=version))
+    lab.delete_version(version)
+    return _is_accepted(lab.upload(lab.publisher, version=version))
+
+
 def early_refusals(lab: Lab) -> Value:
     """What follows the refusal of a large upload."""
-    upload = form(lab.package, str(lab.number_of_file()), bytes(16 * 1024))
+    upload = form(lab.uploads, str(lab.number_of_file()), bytes(16 * 1024))
     return after_refusal(lab.client, lab.host, f"{lab.root}/", lab.reader, upload=upload, seconds=lab.pace.early)
 
 
@@ -212,7 +264,7 @@ def max_upload_size(lab: Lab) -> Value:
 
     def is_taken(size: int) -> bool:
         version = str(lab.number_of_file())
-        answer = lab.upload(lab.publisher, version=version, content=wheel(lab.package, version, size))
+        answer = lab.upload(lab.publisher, version=version, content=wheel(lab.uploads, version, size))
         return is_success(answer) or not _one_of(answer, {413: True})
 
     largest, step = lab.pace.largest, lab.pace.largest // STEPS
@@ -285,21 +337,31 @@ CHECKS = (
     Check("B1.root", "root-index", root_index, public=True),
     Check("B2.json", "json-index", json_index, public=True),
     Check("B3.bearer", "bearer-tokens", bearer_tokens),
+    Check("B3.challenge", "challenge", challenge),
+    Check("B3.json-key", "json-key-user", json_key_user),
     Check("B3.read-only-scope", "read-only-scope", read_only_scope),
     Check("B3.federated", "federated-tokens", federated_tokens),
     Check("B3.denied-text", "texts", texts),
     Check("B4.missing", "missing-repository", missing_repository),
     Check("B5.requires-python", "requires-python", requires_python, public=True),
     Check("B6.redirect", "redirect-length", redirect_length, public=True),
+    Check("B6.open", "open-downloads", open_downloads),
+    Check("B6.head", "head-redirects", head_redirects, public=True),
     Check("B6.attributes", "attributes-limit", attributes_limit),
+    Check("B7.metadata", "metadata-files", metadata_files, public=True),
+    Check("B7.spelling", "any-spelling", any_spelling, public=True),
     Check("C1.upload", "upload-status", upload_status),
     Check("C1.index", "index-delay", index_delay),
     Check("C2.identical", "duplicate-identical", duplicate_identical),
     Check("C2.different", "duplicate-status", duplicate_status),
     Check("C4.early", "early-refusals", early_refusals),
+    Check("C4.no-slash", "slashless-uploads", slashless_uploads),
     Check("C4.wrong-format", "wrong-repository-status", wrong_repository_status),
     Check("C6.digest", "check-digests", check_digests),
+    Check("C6.name", "check-names", check_names),
+    Check("C9.epoch", "epochs", epochs),
     Check("C10.size", "max-upload-size", max_upload_size),
+    Check("C11.reuse", "reuse-deleted", reuse_deleted),
     Check("D5.quota-project", "quota-project", quota_project),
     Check("E2.lifetime", "federated-lifetime", federated_lifetime),
     Check("E3.condition", "attribute-condition-status", attribute_condition_status),
@@ -309,6 +371,39 @@ CHECKS = (
 
 def _host_owner(lab: Lab) -> Credential:
     return basic(lab.owner.name, token_of(lab.owner))
+
+
+def _file(place: Place) -> str:
+    """Return the path of the first wheel of the package.
+
+    Raises:
+        NotObserved: The index links to none, or to another host.
+    """
+    link = re.search(r'href="([^"#]+\.whl)["#]', _page(place, place.page()).text)
+    return _on_host(place, f"{place.root}/simple/{place.package}/", link[1] if link else "", below=f"{place.root}/")
+
+
+def _redirected(place: Place) -> str:
+    """Return the path that a download is redirected to; empty if it is answered with the file.
+
+    Raises:
+        NotObserved: It is refused, or redirected to another host.
+    """
+    file = _file(place)
+    answer = place.client.call("GET", place.host, file, place.reader, stream=True)
+    answer.close()
+    if not _one_of(answer, {OK: False, **REDIRECTED}):
+        return ""
+    return _on_host(place, file, answer.headers.get("Location", ""))
+
+
+def _on_host(place: Place, path: str, link: str, below: str = "/") -> str:
+    """Return the path of a link on a page of the host."""
+    base = place.client.address(place.host)
+    url = urljoin(f"{base}{path}", link)
+    if not url.startswith(f"{base}{below}"):
+        raise NotObserved("a link or a redirect leaves the host")
+    return url.removeprefix(base)
 
 
 def _page(place: Place, answer: requests.Response) -> requests.Response:

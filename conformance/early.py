@@ -18,7 +18,7 @@ ANNOUNCED = 2 * 1024 * 1024
 """Bytes of the upload, of which only the beginning is sent."""
 
 ENDING = 5.0
-"""Seconds to wait for the end of a connection."""
+"""Seconds to wait for the rest of an answer and the end of the connection."""
 
 
 def after_refusal(
@@ -51,8 +51,7 @@ def after_refusal(
     try:
         with _connect(address.scheme, str(address.hostname), address.port, client.timeouts[0]) as connection:
             connection.sendall(f"POST {address.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-            connection.settimeout(seconds)
-            answer, ended = _answer(connection)
+            answer, ended = _answer(connection, seconds)
     except OSError as error:
         raise NotObserved(f"there is no direct connection to {host}: {type(error).__name__}") from error
     if answer:
@@ -69,23 +68,27 @@ def _connect(scheme: str, host: str, port: int | None, seconds: float) -> socket
     return ssl_context().wrap_socket(plain, server_hostname=host) if scheme == "https" else plain
 
 
-def _answer(connection: socket.socket) -> tuple[bytes, str]:
-    """Return the answer that comes, and whether the connection is then "closed", "reset" or still "open"."""
+def _answer(connection: socket.socket, seconds: float) -> tuple[bytes, str]:
+    """Return the answer that begins in time, and whether the connection is then "closed", "reset" or still "open"."""
     received = b""
+    end = time.monotonic() + seconds
     try:
-        while len(received) < HEAD_LIMIT:
+        while (left := end - time.monotonic()) > 0:
+            connection.settimeout(left)
             chunk = connection.recv(4096)
             if not chunk:
                 return received, "closed"
+            end = end if received else time.monotonic() + ENDING
             received += chunk
-            connection.settimeout(ENDING)
+            if len(received) > HEAD_LIMIT:
+                raise NotObserved("the answer to a large upload is too long")
     except TimeoutError:
-        return received, "open"
+        pass
     except SSLEOFError:
         return received, "closed"
     except ConnectionResetError:
         return received, "reset"
-    raise NotObserved("the answer to a large upload is too long")
+    return received, "open"
 
 
 def _keep(client: Client, request: str, credential: Credential, answer: bytes, start: float) -> None:

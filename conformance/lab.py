@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import secrets
 import signal
 import sys
 import time
@@ -17,9 +18,11 @@ from urllib.parse import quote
 
 import jwt
 import requests
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
 
+from conformance import runs
 from conformance.calls import ANONYMOUS, Client, Credential, NotObserved, Refused, as_object, form, text
 from gar_publish.transport.session import is_success
 
@@ -32,12 +35,12 @@ CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 READ_ONLY = f"{CLOUD_PLATFORM}.read-only"
 
 LONGEST_RUN = 20 * 60
-"""Seconds after which a run ends, and after which the next one removes what it left."""
+"""Seconds after which a run ends."""
 
 PAGES = 50
 """The most pages of a list that are read."""
 
-_MADE = re.compile(r"conformance-([0-9a-f]{8})(?:-[a-z0-9-]+)?")
+_MADE = re.compile(r"(?P<run>conformance-[0-9a-f]{12})(?:-[a-z0-9-]+)?")
 _OPERATION = re.compile(r"projects/[\w.:-]+/locations/[\w-]+/(?:[\w-]+/){0,3}operations/[\w.~-]+")
 
 
@@ -87,6 +90,26 @@ class Pace:
     largest: int = 64 * 1024 * 1024
 
 
+class Signer:
+    """Signs what an account's key exchanges for a token: RFC 7523, section 3.
+
+    Raises:
+        ValueError: The key is malformed; also AttributeError, KeyError or TypeError.
+    """
+
+    def __init__(self, key: Mapping[str, str]) -> None:
+        self._email, self._id = key["client_email"], key["private_key_id"]
+        loaded = load_pem_private_key(key["private_key"].encode(), None)
+        if not isinstance(loaded, rsa.RSAPrivateKey):
+            raise TypeError("the key of an account is no RSA key")
+        self._key = loaded
+
+    def assertion(self, scope: str) -> str:
+        now = int(time.time())
+        claims = {"iss": self._email, "aud": f"https://{OAUTH}/token", "scope": scope, "iat": now, "exp": now + 3600}
+        return jwt.encode(claims, self._key, "RS256", headers={"kid": self._id})
+
+
 @dataclass
 class Lab(Place):
     """What a run makes in a project of its owner. Use `built` for its life.
@@ -97,7 +120,9 @@ class Lab(Place):
         owner: The token of an owner of the project.
         login: The same for a login of `gcloud auth application-default login`, if there is one.
         job: The variables of a job on GitHub, if this is one.
-        run: The prefix of all names: "conformance-" and the start in seconds since 1970, in hexadecimal.
+        run: The prefix of all names: "conformance-", and in hexadecimal the start in seconds since 1970 and a random
+            number.
+        uploads: The package of the checks' uploads, so that the page of the other one stays short.
     """
 
     project: str = ""
@@ -109,11 +134,13 @@ class Lab(Place):
     started: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        self.run = f"conformance-{int(self.started):08x}"
+        self.run = f"conformance-{int(self.started):08x}{secrets.token_hex(2)}"
         self.package = self.run
+        self.uploads = f"{self.run}-up"
         self.deadline = time.monotonic() + LONGEST_RUN
         self._numbers = itertools.count(1)
         self._keys: dict[str, dict[str, str]] = {}
+        self._signers: dict[str, Signer] = {}
         self._signing = ec.generate_private_key(ec.SECP256R1())
         self._running: list[str] = []
 
@@ -153,7 +180,11 @@ class Lab(Place):
         resource = f"{self._parent}/repositories/{self.run}-py"
         self._try(lambda: self._registry("POST", f"/v1/{resource}:setIamPolicy", json={"policy": policy}))
         self.publisher, self.reader, self.nobody = (self.token(name) for name in ("pub", "read", "none"))
-        self.until(lambda: self.upload(self.publisher, requires_python=">=3.9"), is_success, "the publisher's upload")
+        self.until(
+            lambda: self.upload(self.publisher, package=self.package, requires_python=">=3.9"),
+            is_success,
+            "the publisher's upload",
+        )
         self.until(self.page, is_success, "the reader's index page")
         self.until(self.exchange, is_success, "the token exchange")
 
@@ -166,10 +197,10 @@ class Lab(Place):
         """Remove what this run made, and return what is still there."""
         with suppress(NotObserved):
             self._finish_all()
-        return self.remove(lambda began: f"conformance-{began:08x}" == self.run)
+        return self.remove(lambda run: run == self.run)
 
-    def remove(self, chosen: Callable[[int], bool]) -> list[str]:
-        """Remove what runs made, chosen by their start, and return what cannot be removed."""
+    def remove(self, chosen: Callable[[str], bool]) -> list[str]:
+        """Remove what the chosen runs made, and return what cannot be removed."""
         kept = []
         for host, path in self._made(chosen):
             answer = self.client.call("DELETE", host, path, self.owner)
@@ -177,8 +208,8 @@ class Lab(Place):
                 kept.append(f"{path} ({answer.status_code})")
         return kept
 
-    def _made(self, chosen: Callable[[int], bool]) -> list[tuple[str, str]]:
-        """Return host and path of everything that runs made, chosen by their start."""
+    def _made(self, chosen: Callable[[str], bool]) -> list[tuple[str, str]]:
+        """Return host and path of everything that the chosen runs made."""
         found = []
         project = f"/v1/projects/{self.project}"
         for host, path, kind in (
@@ -189,7 +220,7 @@ class Lab(Place):
             for item in self._listed(host, path, kind):
                 name = str(item.get("email") or item.get("name")).rpartition("/")[2]
                 match = _MADE.fullmatch(name.partition("@")[0])
-                if match and item.get("state") != "DELETED" and chosen(int(match[1], 16)):
+                if match and item.get("state") != "DELETED" and chosen(match["run"]):
                     found.append((host, f"{path}/{name}"))
         return found
 
@@ -255,9 +286,9 @@ class Lab(Place):
         self._iam("POST", parent, json={"accountId": f"{self.run}-{name}", "serviceAccount": about})
         made = self._try(lambda: self._iam("POST", f"{parent}/{self.email(name)}/keys", json={}))
         try:
-            self._keys[name] = json.loads(base64.b64decode(text(made, "privateKeyData")))
-            _assertion(self._keys[name], CLOUD_PLATFORM)
-        except (ValueError, KeyError, TypeError) as error:
+            key = json.loads(base64.b64decode(text(made, "privateKeyData")))
+            self._keys[name], self._signers[name] = key, Signer(key)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NotObserved("the key of an account is malformed") from error
 
     def _make_provider(self) -> None:
@@ -285,10 +316,14 @@ class Lab(Place):
 
     def token(self, account: str, scope: str = CLOUD_PLATFORM) -> Credential:
         """Return a token of an account that this run made, as the password of the Python host."""
-        assertion = _assertion(self._keys[account], scope)
+        assertion = self._signers[account].assertion(scope)
         asked = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         answer = self._try(lambda: self.client.api("POST", OAUTH, "/token", ANONYMOUS, data=asked))
         return basic({"pub": "publisher", "read": "reader", "none": "nobody"}[account], text(answer, "access_token"))
+
+    def json_key(self, account: str) -> Credential:
+        """Return the key of an account that this run made, as the user `_json_key` of the Python host."""
+        return basic("reader's key", json.dumps(self._keys[account]), user="_json_key")
 
     def exchange(self, *, admitted: str = "yes", long: str = "x", lifetime: int = 600) -> requests.Response:
         """Exchange an identity token of the run's own issuer at STS."""
@@ -342,11 +377,16 @@ class Lab(Place):
         content: bytes = b"",
         **fields: str,
     ) -> requests.Response:
-        """Upload a wheel, by default of a new version of the run's package."""
-        package, version = package or self.package, version or str(self.number_of_file())
+        """Upload a wheel, by default of a new version of `uploads`."""
+        package, version = package or self.uploads, version or str(self.number_of_file())
         content = content or wheel(package, version)
         path = f"/{self.project}/{self.run}-{repository}/"
         return self.client.call("POST", self.host, path, credential, **form(package, version, content, **fields))
+
+    def delete_version(self, version: str) -> None:
+        """Delete a version of `uploads`."""
+        path = f"/v1/{self._parent}/repositories/{self.run}-py/packages/{self.uploads}/versions/{version}"
+        self.finish(text(self._try(lambda: self._registry("DELETE", path)), "name"))
 
     # Waiting
 
@@ -387,67 +427,64 @@ class Lab(Place):
 def built(lab: Lab) -> Iterator[Lab]:
     """Build a lab, and remove it on every way out, after SIGINT and SIGTERM too.
 
-    First it removes what earlier runs left.
+    First it removes what killed runs left. It does not disturb a run that goes on.
 
     Raises:
         NotObserved: The lab cannot be built.
     """
-    terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        _remove_old(lab)
-        lab.build()
-        yield lab
-    finally:
-        interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with runs.held(lab.run), _interruptible():
         try:
-            kept = lab.leave()
-        except NotObserved as error:
-            kept = [str(error)]
-        if kept:
-            say(f"{lab.run} could not remove everything: {'; '.join(kept)}. A later run removes it.")
-        signal.signal(signal.SIGINT, interrupted)
-        signal.signal(signal.SIGTERM, terminated)
+            remove_killed(lab)
+            lab.build()
+            yield lab
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            try:
+                kept = lab.leave()
+            except NotObserved as error:
+                kept = [str(error)]
+            if kept:
+                say(f"{lab.run} could not remove everything: {'; '.join(kept)}. A later run removes it.")
 
 
-def _remove_old(lab: Lab) -> None:
-    """Remove what runs left that cannot be running any more."""
-    old = set()
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as SIGINT does; restore both handlers at the end."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    def is_old(began: int) -> bool:
-        if lab.started - began > LONGEST_RUN:
-            old.add(began)
-        else:
-            say(f"conformance-{began:08x} may still run. A run removes it {LONGEST_RUN // 60} minutes after its start.")
-        return began in old
 
-    kept = lab.remove(is_old)
-    for began in sorted(old):
-        say(f"removed what conformance-{began:08x} left")
+def remove_killed(lab: Lab) -> None:
+    """Remove what killed runs left: at once those of this machine, others `LONGEST_RUN` after their start."""
+    killed = set()
+
+    def was_killed(run: str) -> bool:
+        began = int(run.removeprefix("conformance-")[:8], 16)
+        known = runs.was_killed(run)
+        if known or (known is None and lab.started - began > LONGEST_RUN):
+            killed.add(run)
+        return run in killed
+
+    kept = lab.remove(was_killed)
+    for run in sorted(killed):
+        say(f"removed what {run} left")
     if kept:
         say(f"not removed: {'; '.join(kept)}")
-
-
-def _assertion(key: Mapping[str, str], scope: str) -> str:
-    """Return what a key signs to get a token: RFC 7523, section 3."""
-    now = int(time.time())
-    claims = {
-        "iss": key["client_email"],
-        "aud": f"https://{OAUTH}/token",
-        "scope": scope,
-        "iat": now,
-        "exp": now + 3600,
-    }
-    return jwt.encode(claims, key["private_key"], "RS256", headers={"kid": key["private_key_id"]})
 
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def basic(name: str, token: str) -> Credential:
-    """Return a token as the password of the Python host."""
-    return Credential(name, "Basic " + base64.b64encode(f"oauth2accesstoken:{token}".encode()).decode())
+def basic(name: str, password: str, user: str = "oauth2accesstoken") -> Credential:
+    """Return a token, or what goes with another user name, as the password of the Python host."""
+    return Credential(name, "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
 
 
 def bearer(name: str, token: str) -> Credential:

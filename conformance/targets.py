@@ -22,7 +22,7 @@ OWNER = "user:owner@example.com"
 PUBLIC_HOST = "us-python.pkg.dev"
 PUBLIC_ROOT = "/ml-oss-artifacts-published/jax-public-nightly-artifacts-registry"
 PUBLIC_PACKAGE = "jax"
-FAST = Pace(wait=0.02, patience=10.0, early=0.3, largest=512 * 1024)
+FAST = Pace(wait=0.02, patience=10.0, early=1.0, largest=512 * 1024)
 GCLOUD_SECONDS = 60
 
 

@@ -63,7 +63,7 @@ def main() -> None:
                 "--no-sandbox",
                 "--disable-gpu",
                 "--hide-scrollbars",
-                "--window-size=1120,480",
+                "--window-size=1120,515",
                 f"--screenshot={ROOT / 'docs' / 'summary.png'}",
                 page.as_uri(),
             ],

@@ -1,14 +1,15 @@
 """Writes what follows from the declared inputs and outputs, and from results (`make docs`).
 
 The inputs are declared in src/gar_publish/settings/settings.py, the outputs in the two action.yml. From there come the
-inputs in action.yml, all inputs in action-types.yml, and the tables in README.md and docs/jobs.md. The table in
+inputs in action.yml, all inputs in action-types.yml, and the tables in README.md (a part), docs/inputs.md and
+docs/jobs.md. The table in
 docs/monorepo.md has the results in bench/corpus/tools.json.
 """
 
 import json
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,22 @@ from gar_publish.settings.settings import (
 
 ROOT = Path(__file__).parent.parent
 _LINE_LENGTH = 120
+_IN_README = (
+    "repository",
+    "workload-identity-provider",
+    "service-account",
+    "credentials-json",
+    "packages",
+    "dist",
+    "formats",
+    "if-exists",
+    "dry-run",
+    "doctor",
+    "extra-index-url",
+    "index-url",
+    "requirements",
+    "requirements-hashed",
+)
 _Groups = tuple[tuple[Input, ...], ...]
 _INPUTS: _Groups = (REPOSITORY_INPUTS, CREDENTIAL_INPUTS, PUBLISH_INPUTS, PROMOTION_INPUTS)
 _SETUP_INPUTS: _Groups = (REPOSITORY_INPUTS, CREDENTIAL_INPUTS, inputs_of(SetupSettings))
@@ -34,7 +51,7 @@ def written() -> dict[Path, str]:
     """Return the files with what is generated in them, as it should be."""
     files = {}
     for folder, document, groups in (
-        (ROOT, ROOT / "README.md", _INPUTS),
+        (ROOT, ROOT / "docs" / "inputs.md", _INPUTS),
         (ROOT / "setup", ROOT / "docs" / "jobs.md", _SETUP_INPUTS),
     ):
         path = folder / "action.yml"
@@ -43,16 +60,26 @@ def written() -> dict[Path, str]:
         path = folder / "action-types.yml"
         types = "".join(_as_type(each) for group in groups for each in group)
         files[path] = _with_part(path.read_text(encoding="utf-8"), "inputs", types)
-        inputs = ((f"`{name}`", _default(each), each["description"]) for name, each in action["inputs"].items())
-        outputs = ((f"`{name}`", each["description"]) for name, each in action["outputs"].items())
-        text = document.read_text(encoding="utf-8")
-        text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
-        files[document] = _with_part(text, "outputs", _table(("output", "meaning"), outputs))
+        files[document] = _with_tables(document, action)
+    readme = ROOT / "README.md"
+    action = yaml.safe_load(files[ROOT / "action.yml"])
+    files[readme] = _with_tables(readme, action, lambda name: name in _IN_README)
     document = ROOT / "docs" / "rehearsal.md"
     files[document] = _with_part(document.read_text(encoding="utf-8"), "planted", _planted_defects())
     document = ROOT / "docs" / "monorepo.md"
     files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _version_tools())
     return files
+
+
+def _with_tables(document: Path, action: dict[str, Any], shown: Callable[[str], bool] = lambda _: True) -> str:
+    """Return the document with the tables of those inputs and outputs that are shown."""
+    text = document.read_text(encoding="utf-8")
+    inputs = [
+        (f"`{name}`", _default(each), each["description"]) for name, each in action["inputs"].items() if shown(name)
+    ]
+    outputs = [(f"`{name}`", each["description"]) for name, each in action["outputs"].items() if shown(name)]
+    text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
+    return _with_part(text, "outputs", _table(("output", "meaning"), outputs))
 
 
 def _version_tools() -> str:
@@ -106,7 +133,8 @@ def _as_type(each: Input) -> str:
     kinds = {"flag": "boolean", "number": "integer", "word": "enum"}
     lines = [f"type: {kinds.get(each.kind, 'string')}"]
     if each.words:
-        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in each.words)]
+        words = ('"true"', '"false"', *each.words) if each.kind == "flag" else each.words
+        lines = ["type: enum", "allowed-values:", *(f"  - {word}" for word in words)]
     if each.kind in {"lines", "words"}:
         separator = json.dumps("\n" if each.kind == "lines" else ",")
         lines = ["type: list", f"separator: {separator}", "list-item:", *(f"  {line}" for line in lines)]

@@ -3,10 +3,10 @@
 The search covers the output of the test and its processes, the files that gar-publish or a child process wrote, and
 the arguments and environment of every process that gar-publish started.
 
-Some places contain a secret on purpose and are allowed: the output `extra-index-url`, the same option printed by
-`gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX` with
-which uv installs private build requirements, the exports that the emulator prints, and files that the test itself
-wrote.
+Some places contain a secret on purpose and are allowed: the outputs `extra-index-url` and `token`, the option printed
+by `gar-publish index-url`, the `::add-mask::` command (the runner does not log it), the read-only token in `UV_INDEX`
+with which uv installs private build requirements, the exports that the emulator prints, its file with gcloud's token,
+and files that the test itself wrote.
 """
 
 import base64
@@ -37,6 +37,9 @@ TOKEN_PREFIXES = {
 }
 """The beginning of each kind of token that the emulator issues."""
 
+GCLOUD_TOKEN = "owner@demo-project.iam.gserviceaccount.com.token"
+"""The file of the emulator with the token of gcloud, in the default world."""
+
 SHORTEST = 12
 """The length of the shortest secret to search for. Shorter ones would match by accident."""
 
@@ -46,7 +49,7 @@ LARGEST = 2_000_000
 _ALLOWED = re.compile(
     rb"^::add-mask::[^\n]*$"
     rb"|^export [A-Z_]+=[^\n]*$"
-    rb"|^(?:extra-index-url|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
+    rb"|^(?:extra-index-url|token|GAR_TOKEN|PIP_(?:EXTRA_)?INDEX_URL|(?:UV|POETRY)_[A-Z_]+)<<(?P<end>\S+)$.*?^(?P=end)$"
     rb"|\A(--extra-index-url )?https?://\S+/simple/\s*\Z"
     rb"|^UV_INDEX=[^\n]*$",
     re.MULTILINE | re.DOTALL,
@@ -141,6 +144,8 @@ class Leaks:
                 path = Path(parent, name)
                 if path.is_symlink() or not path.is_file() or os.path.realpath(path) in self._own:
                     continue
+                if path.name == GCLOUD_TOKEN:
+                    continue
                 if path.stat().st_size <= LARGEST:
                     yield str(path), path.read_bytes()
 
@@ -217,10 +222,15 @@ class Listener:
         """
         others: set[int] = set()
         ours: dict[int, bytes] = {os.getpid(): b""}
+        alive: set[int] = set()
+        newest = ""
         while not self._stop.wait(0.005):
             leaks = self.leaks  # what this round sees belongs to the test that ran when it began
             containers = set(self.containers)
-            alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - a third of the time
+            last = Path("/proc/loadavg").read_text().rpartition(" ")[2]
+            if last != newest:  # else no process has started, and listing all of them takes most of the time
+                newest = last
+                alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - a third of the time
             others &= alive
             self.containers -= containers - alive  # the numbers of ended processes are given again
             ours = {pid: argv for pid, argv in ours.items() if pid in alive}

@@ -104,7 +104,7 @@ def test_an_upload_cannot_choose_where_its_file_is_stored(local: Local, tmp_path
     for filename, name in HOSTILE_FILES:
         answer = _upload(local, filename.format(outside=tmp_path), name.format(outside=tmp_path))
         assert answer.status_code == 400, filename
-    written = [*tmp_path.rglob("*"), *local.emulator.data.parent.rglob("*")]
+    written = [*tmp_path.rglob("*"), *local.emulator.data.rglob("*")]
     assert not [file for file in written if file.is_file() and file.read_bytes() == b"evil"]
 
 

@@ -67,11 +67,11 @@ class Failure(Exception):
 
     @property
     def explanation(self) -> str:
-        """Everything but what happened: the detail, the cause, the fix and the documentation."""
+        """Everything but what happened: the fix, the cause, the detail and the documentation."""
         parts = [
-            f"  {self.detail.strip()}".replace("\n", "\n  ") if self.detail else "",
-            f"Likely cause: {self.cause}" if self.cause else "",
             f"Fix: {self.fix}" if self.fix else "",
+            f"Likely cause: {self.cause}" if self.cause else "",
+            f"  {self.detail.strip()}".replace("\n", "\n  ") if self.detail else "",
             f"More: {self.docs}",
         ]
         return "\n".join(part for part in parts if part)
@@ -146,7 +146,7 @@ def internal_error(error: BaseException) -> Failure:
     lines = traceback.format_tb(error.__traceback__)
     return Failure(
         f"Internal error ({type(error).__name__}); please report it.",
-        fix="open an issue with the lines above",
+        fix="open an issue with the lines below",
         anchor="internal-error",
         detail="".join(lines[-5:]),
     )

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from gar_publish.console import Console
 from gar_publish.context import Context, new_context
-from gar_publish.errors import BadInput, Failure, as_failure
+from gar_publish.errors import BadInput, CredentialsFailure, Failure, RegistryRefused, Unreachable, as_failure
 from gar_publish.process import ignore_signals, interruptible
+from gar_publish.publish.build import build
 from gar_publish.publish.pipeline import publish
 from gar_publish.report import ci_files, render
 from gar_publish.settings.credential import Credential, GivenToken, Key
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.settings import DRY_RUN, Settings, read_build_settings
 
 if TYPE_CHECKING:
     from gar_publish.report.report import Report
 
 _SHORTEST_KEY_LINE = 32
+_DOCTOR_KNOWS_MORE = (CredentialsFailure, RegistryRefused, Unreachable)
+"""Failures whose cause may be a link of the chain from the job to the repository."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Outlet:
         error: Shows a failure.
         summary: Whether to write the step summary.
         words: Translates the text of a failure into the syntax of this front door.
-        hands_out_token: Whether an install option with a token is handed out.
+        step: The id of the step whose outputs have an install option with a token; None if none is handed out.
     """
 
     console: Console
@@ -39,7 +42,7 @@ class Outlet:
     error: Callable[[Failure], None]
     summary: bool
     words: Callable[[str], str] = str
-    hands_out_token: bool = True
+    step: str | None = None
 
 
 def run(
@@ -68,11 +71,7 @@ def run(
     try:
         inputs = read()
         context = new_context(environment, outlet.console, workspace=workspace, container=container)
-        settings = Settings.from_inputs(inputs, environment=environment, endpoints=context.endpoints)
-        mask_given(settings.credential, outlet.console)
-        if not outlet.hands_out_token:
-            settings = replace(settings, index_token="none")  # noqa: S106 - no token
-        outcome = publish(settings, context).translated(outlet.words)
+        outcome = _report(inputs, context, outlet).translated(outlet.words)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is shown as a failure, too
         ignore_signals()
         outcome = as_failure(error).translated(outlet.words)
@@ -91,17 +90,28 @@ def run(
             ).translated(outlet.words)
         )
     if outlet.summary:
-        ci_files.add_step_summary(render.as_markdown(outcome), environment, outlet.console)
+        ci_files.add_step_summary(render.as_markdown(outcome, outlet.step), environment, outlet.console)
     for each in failures:
         outlet.error(each)
     if not failures:
         return 0
-    if failed and context and inputs.get("doctor", "").lower() == "true":
+    asks_doctor = inputs.get("doctor", "").lower() == "true" and inputs.get("dry-run") != "build"
+    if failed and context and asks_doctor and isinstance(failures[0], _DOCTOR_KNOWS_MORE):
         from gar_publish.doctor import tell_after  # only after a failure
 
         with interruptible():
             tell_after(failures[0], inputs, context, outlet.words)
     return failures[0].exit_code
+
+
+def _report(inputs: Mapping[str, str], context: Context, outlet: Outlet) -> "Report":
+    if DRY_RUN.read(inputs) == "build":
+        return build(read_build_settings(inputs), context)
+    settings = Settings.from_inputs(inputs, environment=context.environment, endpoints=context.endpoints)
+    mask_given(settings.credential, outlet.console)
+    if outlet.step is None:
+        settings = replace(settings, index_token="none")  # noqa: S106 - no token
+    return publish(settings, context)
 
 
 def mask_given(credential: Credential, console: Console) -> None:

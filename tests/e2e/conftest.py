@@ -252,19 +252,19 @@ def act(
     emulator: Emulator,
     clean_env: dict[str, str],
 ) -> Callable[..., str]:
-    """Return a function that runs the workflows of a checkout for a push with act, and returns the log.
+    """Return a function that runs the workflows of a checkout for an event with act, and returns the log.
 
     The job has an identity token from the emulator.
     """
 
-    def run(checkout: Path, *options: str, secrets: Mapping[str, str] | None = None) -> str:
+    def run(checkout: Path, *options: str, secrets: Mapping[str, str] | None = None, event: str = "push") -> str:
         files = {"env": emulator.exports(), "secret": secrets or {}}
         for kind, values in files.items():
             lines = [f"{name}={json.dumps(value)}\n" for name, value in values.items()]
             checkout.with_name(f"job.{kind}").write_text("".join(lines))
         command = [
             str(Path(sys.executable).with_name("act")),
-            "push",
+            event,
             "--pull=false",
             "--action-offline-mode",
             "--no-cache-server",

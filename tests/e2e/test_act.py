@@ -60,13 +60,21 @@ def test_monorepo_publishes_dependencies_first(act: Act, checkout: Checkout, emu
     assert "Hello, octocat! Come in." in said(log, "publish/publish")
 
 
+def test_a_pull_request_is_checked_without_an_identity(act: Act, checkout: Checkout, emulator: Emulator) -> None:
+    log = act(checkout("pull-request"), event="pull_request")
+    assert any(re.match(r"greetings/__init__.py ", line) for line in said(log, "check/check"))
+    assert not emulator.requests
+
+
 def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
+    volumes = f"{dist}:/gar-publish:ro", f"{artifacts}:/artifacts", f"{dist.with_name('uv-of-jobs')}:/uv"
     options = [
-        f"--container-options=--volume={dist}:/gar-publish:ro --volume={artifacts}:/artifacts",
+        f"--container-options={' '.join(f'--volume={volume}' for volume in volumes)}",
         "--env=UV_FIND_LINKS=/gar-publish",  # pipx installs with uv
+        "--env=UV_CACHE_DIR=/uv",
         f"--eventpath={event}",
         f"--local-repository=actions/upload-artifact@v6={ACTIONS / 'upload-artifact'}",
         f"--local-repository=actions/download-artifact@v7={ACTIONS / 'download-artifact'}",
@@ -197,6 +205,79 @@ def commands(heading: str) -> list[str]:
     """Return the shell blocks of one section of docs/local.md."""
     found = blocks(ROOT / "docs/local.md")
     return [each.text for each in found if (each.section, each.language) == (heading, "sh")]
+
+
+PROGRAMS = {
+    "make": """mkdir -p .venv/bin && cp /usr/local/bin/python .venv/bin/python""",
+    "python": """
+        test "$3" != compare || { echo 'C2.different differs: 409'; exit 1; }
+        echo "$*" >&2
+        echo '{"id": "C2.different"}'""",
+    "gcloud": """echo "gcloud $*" """,
+    "gh": """echo "gh $*" >&2; test "$2" != create || cat body.md""",
+}
+"""What the workflow of conformance calls, for a service that differs."""
+
+STEPS = {
+    "setup-python": "true",
+    "upload-artifact": "cp record.jsonl difference.txt /artifacts",
+    "download-artifact": "cp /artifacts/* .",
+}
+
+
+def test_workflow_of_conformance_measures_and_opens_an_issue(
+    base_image: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    checkout, programs, artifacts = (tmp_path / name for name in ("checkout", "programs", "artifacts"))
+    (checkout / ".github/workflows").mkdir(parents=True)
+    workflow = (ROOT / ".github/workflows/conformance.yml").read_text()
+    (checkout / ".github/workflows/conformance.yml").write_text(workflow)
+    for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True)
+    programs.mkdir()
+    artifacts.mkdir()
+    for name, script in PROGRAMS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    actions = []
+    for name, script in STEPS.items():
+        (tmp_path / name).mkdir()
+        step = {"shell": "bash", "run": script}
+        (tmp_path / name / "action.yml").write_text(json.dumps({"runs": {"using": "composite", "steps": [step]}}))
+        (version,) = re.findall(rf"actions/{name}@(\w+)", workflow)
+        actions.append(f"--local-repository=actions/{name}@{version}={tmp_path / name}")
+    variables = {
+        "CONFORMANCE": "true",
+        "CONFORMANCE_PROJECT": "p",
+        "CONFORMANCE_PROVIDER": "q",
+        "CONFORMANCE_ACCOUNT": "a",
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("act")),
+            "workflow_dispatch",
+            *("--pull=false", "--action-offline-mode", "--no-cache-server", "--rm"),
+            f"--platform=ubuntu-24.04={base_image}",
+            f"--container-options=--volume={programs}:/usr/local/bin:ro --volume={artifacts}:/artifacts",
+            "--env=ACTIONS_ID_TOKEN_REQUEST_URL=https://token.example/?a=b",
+            "--env=ACTIONS_ID_TOKEN_REQUEST_TOKEN=of-the-job",
+            *(f"--var={name}={value}" for name, value in variables.items()),
+            *actions,
+        ],
+        cwd=checkout,
+        env=clean_env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = said(done.stdout, "Conformance/Measure")
+    assert "-m conformance --project p --location us-central1" in measured
+    assert any("--credential-source-url=https://token.example/?a=b&audience=https://iam" in each for each in measured)
+    issue = said(done.stdout, "Conformance/Open or update the issue")
+    assert "gh issue create --title The emulator differs from Artifact Registry --body-file body.md" in issue
+    assert "    C2.different differs: 409" in issue
+    assert (artifacts / "record.jsonl").read_text() == '{"id": "C2.different"}\n'
 
 
 def said(log: str, job: str) -> list[str]:

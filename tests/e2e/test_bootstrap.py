@@ -17,6 +17,8 @@ from tests.gcloud import require, settings
 pytestmark = pytest.mark.docker
 
 OWNER = "user:owner@example.com"
+ENTERPRISE = "https://token.actions.githubusercontent.com/octo-enterprise"
+"""The issuer of an enterprise that has one of its own."""
 PACKAGES = "us-central1/demo-project/packages"
 BOOTSTRAP = (
     str(Path(sys.executable).with_name("gar-publish")),
@@ -25,6 +27,7 @@ BOOTSTRAP = (
     f"--repository={PACKAGES}",
     f"--github-owner-id={steady_id('octo-org')}",
     f"--github-repository-id={steady_id('octo-org/hello')}",
+    f"--issuer={ENTERPRISE}",
 )
 
 
@@ -55,7 +58,11 @@ def test_printed_workflow_publishes(
         subprocess.run(["git", *AUTHOR, *command], cwd=folder, check=True)
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"ref": "refs/tags/v1.0.0"}))
-    act(folder, f"--eventpath={event}")
+    act(
+        folder,
+        f"--eventpath={event}",
+        *(f"--env={name}={value}" for name, value in emulator.job(iss=ENTERPRISE).items()),
+    )
     assert [stored.filename for stored in emulator.files(PACKAGES)] == ["greetings-1.0.0-py3-none-any.whl"]
     (upload,) = (seen for seen in emulator.requests if seen.host.endswith("pkg.dev") and seen.method == "POST")
     assert upload.principal.endswith(

@@ -356,6 +356,11 @@ def test_an_ordinary_user_installs_with_dependencies(
     with pytest.raises(AssertionError) as failed:
         builder.build("unreadable", recipe, f"--secret=id=netrc,src={netrc}")
     assert "Looking in indexes" not in str(failed.value)  # pip did not start
+    (recipe / "Dockerfile").write_text(text)
+    ended = emulator.access_token(READER, lifetime=-1)
+    netrc.write_text(f"machine {urlsplit(url).hostname} login oauth2accesstoken password {ended}\n")
+    assert "EOFError" in builder.fail(recipe, f"--secret=id=netrc,src={netrc}")
+    netrc.unlink()
 
     use = 'CMD ["python3", "-c", "import greetings, idna, greetings_words"]\n'
     write("Without BuildKit's secrets")

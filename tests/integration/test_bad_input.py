@@ -222,7 +222,7 @@ SETTINGS = {
 """Found before the first request."""
 
 ACTION_ONLY = {
-    "boolean typo": Bad(2, "booleans", "`dry-run` is 'ture'; it takes true or false", "`dry-run: true`",
+    "boolean typo": Bad(2, "booleans", "`dry-run` is 'ture'; it takes true, false or build", "`dry-run: true`",
                         what="--dist dist --dry-run=ture"),
     "another language's boolean": Bad(2, "booleans", "`verify` is 'yes'", "`verify: true`",
                                       what="--dist dist --verify=yes"),

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,11 @@ from gar_emulator.cloud.refusals import disabled
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.services import SERVICES
 from gar_emulator.world.world import Project
+from tests.blocks import blocks
+from tests.conftest import ROOT
 from tests.gcloud import Gcloud, require, settings
 from tests.integration.frontdoors import HELLO, PUBLISHER, REPOSITORY, Doors
+from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
 ADMIN = "user:admin@example.com"
@@ -28,6 +32,7 @@ IDS = (f"--github-owner-id={steady_id('octo-org')}", f"--github-repository-id={s
 RELEASES = ("--environment=release", "--service-account=releases")
 TENANT = "https://token.actions.octo.ghe.com"
 ENTERPRISE = "https://token.actions.githubusercontent.com/octo-enterprise"
+GAR_PUBLISH = f"{sys.executable} -m gar_publish.cli.main"
 GITHUB = ("bootstrap", "--github=octo-org/hello", *IDS)
 
 Script = Callable[[str], str]
@@ -178,6 +183,28 @@ def test_the_script_makes_what_the_check_expects(
     assert "attribute condition" in refused.err
     assert doors.command(*publish, variables=emulator.job(**ours)).code == 0
     assert [stored.filename for stored in emulator.files(PACKAGES)] == [HELLO]
+
+
+def test_the_emulator_as_the_document_says(clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> None:
+    """The blocks of docs/setup.md, in one shell, with the real gcloud and a project."""
+    leaks.excuse("-m gar_publish.cli.main")  # the shell passes on what the emulator prints
+    leaks.excuse("the environment of")
+    section = [each.text for each in blocks(ROOT / "docs/setup.md") if each.section == "Try it with the emulator"]
+    start, set_up, publish = (each.replace("gar-publish ", f"{GAR_PUBLISH} ") for each in section)
+    make_wheel(tmp_path / "dist", "hello")
+    script = (
+        f"{start.partition('|')[0].strip()} --port 0 >emulator.env & trap 'kill $!; wait' EXIT\n"
+        f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.1; done\n{set_up}{publish.strip()} --dist dist\n"
+    )
+    environment = {**clean_env, **settings({}, "", tmp_path), "PATH": f"{Path(require()).parent}:{os.defpath}"}
+    for name in ("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "CLOUDSDK_CORE_PROJECT"):
+        del environment[name]
+    done = subprocess.run(
+        ["sh", "-e"], input=script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Done: jobs of octo-org/hello may publish to us-central1/demo-project/packages." in done.stderr
+    assert f"uploaded  {HELLO}" in done.stderr
 
 
 def test_a_number_that_cannot_be_read(doors: Doors, emulator: Emulator) -> None:

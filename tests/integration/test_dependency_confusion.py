@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -106,9 +106,12 @@ def run(attempt: Attempt) -> Run:
 
 
 @pytest.fixture
-def expired(emulator: Emulator) -> dict[str, str]:
-    """Return the variables that have the token, with a token that has expired."""
-    return dict.fromkeys(("GAR_TOKEN", "UV_INDEX_GAR_PASSWORD"), emulator.access_token(READER, lifetime=-1))
+def expired(emulator: Emulator, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Yield the variables that have the token, or name a netrc file with it, with a token that has expired."""
+    token, netrc = emulator.access_token(READER, lifetime=-1), tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login oauth2accesstoken password {token}\n")
+    yield {"GAR_TOKEN": token, "UV_INDEX_GAR_PASSWORD": token, "NETRC": str(netrc)}
+    netrc.unlink()
 
 
 @pytest.fixture
@@ -118,6 +121,7 @@ def indexes(private: str, public: str, wheel: Path, tmp_path: Path) -> Indexes:
     return {
         "private": with_variable(private),
         "extra": f"--index-url {public}\n--extra-index-url {with_variable(private)}\n",
+        "netrc": f"--index-url {public}\n--extra-index-url {private}\n",
         "pins": requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]}),
     }
 
@@ -228,13 +232,13 @@ def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: s
     assert says(run, PYTHONPATH="lib") == PRIVATE
 
 
+@pytest.mark.parametrize(("login", "options"), [("extra", ()), ("netrc", ("--no-input",))])
 def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
-    run: Run, private: str, public: str, expired: dict[str, str], tmp_path: Path
+    *, login: str, options: Sequence[str], run: Run, indexes: Indexes, expired: dict[str, str], tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / "public/acme-tools")
     make_wheel(tmp_path / "public/acme-tools", "acme-tools", "0.1", content=f'SAYS = "{STRANGER}"\n')
-    requirements = f"--index-url {public}\n--extra-index-url {with_variable(private)}\nacme-tools\n"
-    assert pip(run, tmp_path, requirements, **expired) == STRANGER
+    assert pip(run, tmp_path, f"{indexes[login]}acme-tools\n", *options, **expired) == STRANGER
 
 
 @pytest.mark.parametrize(
@@ -242,11 +246,12 @@ def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
     [
         ("pip install --target=lib --require-hashes -r requirements.txt", "{extra}{pins}\n"),
         ("pip install --target=lib -r requirements.txt", "--index-url {private}\nacme-tools\n"),
+        ("pip install --target=lib -r requirements.txt", "{netrc}acme-tools\n"),
         ("uv pip install --target=lib --require-hashes -r requirements.txt", "{extra}{pins}\n"),
         ("uv pip install --target=lib -r requirements.txt", "{extra}acme-tools\n"),
         ("uv sync", ""),
     ],
-    ids=["pip, hashes", "pip, single index", "uv, hashes", "uv, extra index", "uv, explicit index"],
+    ids=["pip, hashes", "pip, single index", "pip, netrc", "uv, hashes", "uv, extra index", "uv, explicit index"],
 )
 def test_with_an_expired_token_nothing_is_installed(
     recipe: tuple[str, str], attempt: Attempt, indexes: Indexes, expired: dict[str, str], tmp_path: Path
@@ -255,5 +260,5 @@ def test_with_an_expired_token_nothing_is_installed(
     (tmp_path / "work/requirements.txt").write_text(requirements.format_map(indexes))
     done = attempt(*command.split(), **expired)
     assert done.returncode, done.stdout
-    assert "401" in done.stderr
+    assert ("EOFError" if "{netrc}" in requirements else "401") in done.stderr
     assert list((tmp_path / "work").rglob("acme_tools.py")) == []

@@ -40,6 +40,13 @@ def test_no_role(large: Doors, early: Emulator) -> None:
     assert "error: This identity may not upload to us-central1/demo-project/python." in log
 
 
+def test_a_token_that_has_ended(large: Doors, early: Emulator) -> None:
+    early.inject(Fault("upload", "token-ended"))
+    code, log, uploads = publish(large, early, PUBLISHER)
+    assert (code, uploads) == (3, [401]), log
+    assert "registry-401" in log
+
+
 def test_too_large(large: Doors, early: Emulator) -> None:
     early.cloud.switch(max_upload_size=2_000_000)
     code, log, uploads = publish(large, early, PUBLISHER)

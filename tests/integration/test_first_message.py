@@ -18,7 +18,7 @@ from gar_publish.errors import Failure
 from gar_publish.publish import pipeline
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
-from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY
+from tests.integration.frontdoors import DIRECT, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
 from tests.unit.servers import Memory, Reply, serve
 from tests.wheels import make_wheel
 
@@ -172,6 +172,17 @@ def test_of_a_wrong_setting(wrong: Wrong, emulator: Emulator, tmp_path: Path) ->
     calls = [each for each in emulator.requests[asked:] if each.host == "artifactregistry.googleapis.com"]
     first = 2 if wrong.fault else 1  # whether the repository exists, which is tried twice
     assert len(calls) <= first + 2
+
+
+@pytest.mark.parametrize("name", ["job without a role", "long branch name"])
+def test_through_the_command(name: str, emulator: Emulator, hello: Doors) -> None:
+    wrong = WRONG[name]
+    variables = {"GITHUB_REPOSITORY": "octo-org/hello", **emulator.job(**wrong.job)}
+    done = hello.command("publish", "--repository", wrong.where, "--dist", "dist", *DIRECT, variables=variables)
+    assert done.code == 6
+    (message,) = done.errors
+    assert message.startswith(wrong.says)
+    assert wrong.cause in message
 
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")

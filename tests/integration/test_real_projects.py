@@ -59,24 +59,37 @@ def test_publishes_a_wheel_and_an_sdist_of_each(published: Published) -> None:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory, published: Published) -> Path:
-    """Install all packages into a fresh environment with real pip, and return its interpreter.
+    """Install all packages into a fresh environment with pip, and return its interpreter.
 
-    The hashes require the published files.
+    The hashes require the published files. PyPI has the same names and versions, so pip does not use it.
     """
     folder = tmp_path_factory.mktemp("fresh") / "environment"
-    subprocess.run([sys.executable, "-m", "venv", folder], env=published.environment, check=True)
-    python = folder / "bin" / "python"
-    pins = folder.with_name("requirements.txt")
-    pins.write_text(published.report["requirements-hashed"])
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], env=published.environment, check=True)
+    before = len(published.emulator.requests)
     run = subprocess.run(
-        [python, "-m", "pip", "install", "--no-deps", "--require-hashes", "-r", pins, *published.line.split()],
-        env=published.environment,
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            folder,
+            "install",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            "/dev/stdin",
+        ],
+        input=f"--index-url {published.line.split()[1]}\n{published.report['requirements-hashed']}\n",
+        env={**published.environment, "PIP_NO_CACHE_DIR": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    return python
+    downloads = [seen for seen in published.emulator.requests[before:] if seen.path.endswith(".whl")]
+    assert len(downloads) == len(MODULES)
+    return folder / "bin" / "python"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -88,21 +101,3 @@ def test_installed_packages_can_be_imported(fresh: Path, published: Published, n
     version, file = shown.stdout.split()
     assert f"{name}=={version}" in published.report["requirements"].splitlines()
     assert Path(file).is_relative_to(fresh.parent.parent)
-
-
-def test_installs_from_the_repository_only(published: Published, clean_env: dict[str, str], tmp_path: Path) -> None:
-    """PyPI has the same names and versions, so the test does not use it."""
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "venv", "--python", sys.executable, tmp_path / "fresh"], env=clean_env, check=True)
-    before = len(published.emulator.requests)
-    run = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", tmp_path / "fresh", "install", "--no-deps", "-r", "/dev/stdin"],
-        input=f"--index-url {published.line.split()[1]}\n{published.report['requirements']}\n",
-        env=clean_env | {"PIP_NO_CACHE_DIR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    downloads = [seen for seen in published.emulator.requests[before:] if seen.path.endswith(".whl")]
-    assert len(downloads) == len(MODULES)

@@ -113,9 +113,11 @@ def serve(tls: SSLContext | None = None) -> Iterator[ScriptedServer]:
         server = ScriptedServer(f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}")
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        listener.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 @dataclass

@@ -32,6 +32,8 @@ def accepted(name: str, settings: type[Settings | SetupSettings]) -> dict[str, A
         said = str(refused)
         if "it takes true or false" in said:
             return {"type": "boolean"}
+        if words := re.search(r"it takes true, false or (\w+)\.", said):
+            return {"type": "enum", "allowed-values": ["true", "false", words[1]]}
         if "it takes a number" in said:
             return {"type": "integer"}
         if choices := re.search(r"it takes one of (.+)\.", said):

@@ -31,10 +31,10 @@ def test_a_failure_explains_itself_in_order() -> None:
     failure = errors.BadInput("What.", cause="why", fix="do", anchor="place", detail="they\nsaid")
     assert failure.explain().splitlines() == [
         "What.",
+        "Fix: do",
+        "Likely cause: why",
         "  they",
         "  said",
-        "Likely cause: why",
-        "Fix: do",
         f"More: {errors.DOCS}#place",
     ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from gar_publish import doctor, flow
 from gar_publish.context import Context
-from gar_publish.errors import BadInput, Conflict, Failure, Unreachable
+from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, Unreachable
 from gar_publish.report import render
 from gar_publish.report.report import Report
 from gar_publish.settings.credential import Ambient, Credential, GivenToken, Key
@@ -131,13 +131,20 @@ def test_without_a_summary(door: Door) -> None:
 
 @pytest.mark.parametrize(("given", "asked"), [("true", True), ("TRUE", True), ("false", False), ("", False)])
 def test_the_doctor_is_asked_after_a_failure(door: Door, given: str, asked: bool) -> None:  # noqa: FBT001 - a table
-    door.published = Conflict("one", anchor="x")
-    assert door.run(doctor=given) == 5
+    door.published = Unreachable("one", anchor="x")
+    assert door.run(doctor=given) == 7
     called = [each for each in door.events if isinstance(each, tuple)]
     assert bool(called) is asked
     if asked:
         (_, failure, inputs, context, words) = called[0]
         assert (failure.what, inputs["doctor"], context, words) == ("ONE", given, door.context, str.upper)
+
+
+@pytest.mark.parametrize("failure", [Conflict, BuildFailure, BadInput, Failure])
+def test_the_doctor_is_not_asked_what_it_cannot_know(door: Door, failure: type[Failure]) -> None:
+    door.published = failure("one", anchor="x")
+    assert door.run(doctor="true") == failure.exit_code
+    assert not [each for each in door.events if isinstance(each, tuple)]
 
 
 def test_inputs_that_cannot_be_read_are_not_examined(door: Door) -> None:

@@ -18,10 +18,12 @@ def test_default_world() -> None:
     (provider,) = world.providers
     assert (provider.pool, provider.id) == ("github", "github")
     assert provider.condition == "assertion.repository_owner == 'octo-org'"
-    assert [account.email.partition("@")[0] for account in world.accounts] == ["publisher", "reader"]
+    assert [account.email.partition("@")[0] for account in world.accounts] == ["publisher", "reader", "owner"]
     assert [key.account for key in world.keys] == [world.accounts[0].email]
     assert world.ambient
     assert world.ambient.account == world.accounts[0].email
+    assert world.gcloud
+    assert world.gcloud.account == world.accounts[2].email
 
 
 def test_world_file(tmp_path: Path) -> None:

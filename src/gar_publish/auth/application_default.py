@@ -81,7 +81,7 @@ def open_file(path: Path, exchange: Exchange) -> TokenSource:
         raise BadInput(
             f"{path} is not a supported credentials file.",
             cause=f"its type is {kind!r}; supported are {', '.join(_KINDS)}",
-            fix="gcloud auth application-default login, or pass a token as `access-token`",
+            fix="pass a token as `access-token`, or log in\n  gcloud auth application-default login",
             anchor="credentials-file",
         )
 

@@ -44,7 +44,7 @@ _DISABLED = r"SERVICE_DISABLED|has not been used in project|API .*is disabled"
 _PERIMETER = Reason(
     "vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED",
     "a service perimeter of the organisation (VPC Service Controls) allows no access from this network",
-    "ask its administrator to look up the identifier above, and to allow this identity\n"
+    "ask its administrator to look up the identifier in the answer, and to allow this identity\n"
     "  gcloud logging read IDENTIFIER --project=PROJECT",
     "perimeter",
 )

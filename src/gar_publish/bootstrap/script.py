@@ -24,6 +24,14 @@ retry() {
 PAUSES=
 """
 
+_LOGIN = """\
+# gcloud's log would have the token.
+CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1 gcloud auth print-access-token >/dev/null 2>&1 || {
+  say 'Install gcloud (https://cloud.google.com/sdk/docs/install), or log in: gcloud auth login'
+  exit 1
+}
+"""
+
 _REPOSITORY = """\
 # The repository.
 FOUND=$(gcloud artifacts repositories describe "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
@@ -116,7 +124,7 @@ retry gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$
 
 def as_script(setup: Setup) -> str:
     """Return the whole script, for any POSIX shell."""
-    blocks = [_head(setup), _HELPERS, _names(setup), _services(setup), _REPOSITORY, _POOL, _PROVIDER]
+    blocks = [_head(setup), _HELPERS, _names(setup), _LOGIN, _services(setup), _REPOSITORY, _POOL, _PROVIDER]
     return "\n".join([*blocks, _ACCOUNT if setup.account else _DIRECT, _end(setup)])
 
 
@@ -139,7 +147,7 @@ set -eu
 def _names(setup: Setup) -> str:
     repository = setup.repository
     ids = [
-        f"{name.upper()}={shlex.quote(value) if value else f'$({command})'}"
+        f"{name.upper()}={shlex.quote(value) if value else f'$({command}) || without_gh'}"
         for name, (value, command) in setup.ids.items()
     ]
     known = " ".join(f'"${name.upper()}"' for name in setup.ids)
@@ -153,7 +161,13 @@ def _names(setup: Setup) -> str:
         **({"ACCOUNT": setup.email} if setup.account else {}),
         "MAPPING": ",".join(f"{name}={claim}" for name, claim in setup.mapping.items()),
     }
+    flags = " and ".join(f"--github-{name.replace('_', '-')}" for name in setup.ids)
     lines = [
+        "without_gh() {",
+        f"  say 'gh is not installed, not logged in (gh auth login), or may not read {setup.github}.'",
+        f"  say 'Without gh, give {flags} to gar-publish bootstrap: {setup.ids_page} shows what is public.'",
+        "  exit 1",
+        "}",
         *(f"{name}={shlex.quote(str(value))}" for name, value in values.items()),
         "# GitHub never reuses these numbers, as it does names.",
         *ids,

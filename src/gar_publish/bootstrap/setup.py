@@ -179,6 +179,12 @@ class Setup:
         }
 
     @property
+    def ids_page(self) -> str:
+        """Return the page of GitHub's API with the ids, which needs no login if the repository is public."""
+        api = f"https://api.{self.host}"
+        return f"{api}/repos/{self.github}" if self.name else f"{api}/users/{self.owner}"
+
+    @property
     def arguments(self) -> list[str]:
         """Return the options that describe this setup."""
         given = {

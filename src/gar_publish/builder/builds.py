@@ -57,11 +57,12 @@ def building(
     build_env: Collection[str] = (),
     jobs: int = 0,
     check: Callable[[], None] = lambda: None,
+    leaves_copies: bool = True,
 ) -> Iterator[Iterator[Built]]:
     """Build projects side by side while the context is open, and yield each result as soon as it is ready.
 
     If both formats are requested, the wheel is built from the sdist, as `python -m build` does: this proves that the
-    sdist is complete. A copy of every file is left in the project's `dist` folder.
+    sdist is complete.
 
     Args:
         projects: The projects to build.
@@ -72,6 +73,7 @@ def building(
         build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
         check: Called twice a second while builds run. What it raises ends them.
+        leaves_copies: Whether a copy of every file is left in the project's `dist` folder.
 
     Raises:
         BadInput: A [build-system] table, SOURCE_DATE_EPOCH or a name of a variable is wrong; nothing was built.
@@ -99,7 +101,7 @@ def building(
             private_index=private_index,
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
-        run = _Run(formats, out, environments, sandboxes, date, context.console, live=most == 1)
+        run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)
         folders = {project.folder for project in projects}
         are_nested = any(parent in folders for folder in folders for parent in folder.parents)
         one_by_one = are_nested and not sandboxes.are_isolated  # one build may read what the other writes
@@ -199,6 +201,7 @@ class _Run:
     sandboxes: Sandboxes
     date: str
     console: Console
+    leaves_copies: bool
     live: bool
 
     def build(self, number: int, project: Project, opened: contextlib.ExitStack) -> tuple[Built, Collection[str]]:
@@ -226,7 +229,7 @@ class _Run:
                 return Built(project, failure=failure), output.lines
             except Exception as error:  # noqa: BLE001 - one project must not stop the others
                 return Built(project, failure=_unexpected(project.label, error)), output.lines
-        for file in files:
+        for file in files if self.leaves_copies else ():
             leave(file, project.folder / "dist", self.console)
         return Built(project, files, from_tree), output.lines
 

@@ -58,7 +58,7 @@ def _run_command(arguments: Sequence[str]) -> int:
 
 
 def publish(options: Options, environment: Environment, console: TerminalConsole) -> int:
-    """Run `gar-publish publish` or `gar-publish promote`."""
+    """Run `gar-publish publish`, `gar-publish promote` or `gar-publish build`."""
     from gar_publish.cli import publish as publish_command  # other commands do without
 
     hide_this_process()
@@ -222,6 +222,7 @@ COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] =
     "publish": publish,
     "rehearse": rehearse,
     "promote": publish,
+    "build": publish,
     "plan": plan,
     "index-url": index_url,
     "run": run_program,

@@ -16,15 +16,19 @@ from gar_publish.settings.settings import (
     CHANGED_SINCE,
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
+    DRY_RUN,
     INDEX_TOKEN,
     JSON_KEY,
     OPTIONS,
+    OUTDIR,
     PROMOTION_INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
 )
 
 _WHERE_AND_WHO = (*REPOSITORY_INPUTS, *CREDENTIAL_INPUTS)
+_REHEARSE_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in {"dry-run", "rehearse"})
+_BUILD_OPTIONS = ("packages", "formats", "build-env", "expected-version", "jobs", "summary")
 
 
 def new_parser() -> argparse.ArgumentParser:
@@ -37,16 +41,14 @@ def new_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parser.commands = commands.choices
 
-    command = commands.add_parser("publish", help="build and publish")
-    _add_folders(command)
-    _add_json(command, "the report")
-    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *PUBLISH_INPUTS, CHANGED_SINCE))
-
-    command = commands.add_parser("rehearse", help="build, and install and import each wheel; publish nothing")
-    _add_folders(command)
-    _add_json(command, "the report")
-    inputs = [each for each in PUBLISH_INPUTS if each.name not in {"dry-run", "rehearse"}]
-    _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *inputs, CHANGED_SINCE))
+    for name, inputs, help_ in (
+        ("publish", PUBLISH_INPUTS, "build and publish"),
+        ("rehearse", _REHEARSE_INPUTS, "build, and install and import each wheel; publish nothing"),
+    ):
+        command = commands.add_parser(name, help=help_)
+        _add_folders(command)
+        _add_json(command, "the report")
+        _add_inputs(command, (*_WHERE_AND_WHO, JSON_KEY, *inputs, CHANGED_SINCE))
 
     command = commands.add_parser("promote", help="copy versions from one repository to another, byte for byte")
     command.add_argument("packages", nargs="+", metavar="NAME==VERSION", help="the versions to promote")
@@ -56,6 +58,12 @@ def new_parser() -> argparse.ArgumentParser:
         "--from", dest=source.name, required=True, metavar="REPOSITORY", help="the repository that has the versions"
     )
     _add_inputs(command, (*_WHERE_AND_WHO, with_dependencies, *DELIVERY_INPUTS))
+
+    command = commands.add_parser("build", help="build and check without an identity, and upload nothing")
+    command.set_defaults(**{DRY_RUN.name: "build"})
+    _add_folders(command)
+    _add_json(command, "the report")
+    _add_inputs(command, (*(OPTIONS[name] for name in _BUILD_OPTIONS), CHANGED_SINCE, OUTDIR))
 
     command = commands.add_parser("plan", help="print what would be published, as JSON for the matrix of a workflow")
     _add_folders(command)

@@ -1,4 +1,4 @@
-"""`gar-publish publish` and `gar-publish promote`."""
+"""`gar-publish publish`, `gar-publish promote` and `gar-publish build`."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ def run(
     read: Callable[[], Mapping[str, str]],
     write: Callable[[str], None],
 ) -> int:
-    """Publish and return the exit code.
+    """Publish, or build alone, and return the exit code.
 
     Args:
         options: The options of the command line.
@@ -37,7 +37,6 @@ def run(
         hand_out=partial(_hand_out, options=options, environment=environment, console=console, write=write),
         error=console.error,
         summary=options["summary"] is not False,
-        hands_out_token=False,
         words=console.in_options,
     )
     return flow.run(read, environment, outlet)

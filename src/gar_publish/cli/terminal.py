@@ -103,6 +103,8 @@ def as_options(text: str, command: str = "publish", options: Container[str] = OP
             return f"`--{name} FILE`"  # a secret in the arguments could be read by every user of the machine
         if name == "packages":
             return f"`{value or ('NAME==VERSION' if command == 'promote' else 'FOLDER')}`"
+        if (name, value) == ("dry-run", "build"):
+            return "`gar-publish build`"
         name = "from" if name == "promote-from" else name
         if value in {None, "true", "false"}:
             return f"`--{'no-' if value == 'false' else ''}{name}`"

@@ -87,7 +87,7 @@ def _explain_missing_token(failure: Failure, environment: Mapping[str, str], pla
     fix = failure.fix
     if fork:
         cause = f"the job runs for a pull request from the fork {fork}; GitHub gives such jobs no identity token"
-        fix = "publish after the merge\n    on:\n      push:\n        branches: [main]"
+        fix = "publish after the merge, and check with `dry-run: build`\n    on:\n      push:\n        branches: [main]"
     elif environment.get("ACT"):
         cause = "act has no identity tokens"
         fix = "connect the job to `gar-publish emulator`, or pass a token as `access-token`"

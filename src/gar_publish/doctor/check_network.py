@@ -48,7 +48,7 @@ def check_network(case: Case, facts: list[str]) -> None:
             facts.append(f"{name}: does not answer")
             broken = broken or failure
             continue
-        facts.append(f"{name}: answers, {way}")
+        facts.append(f"{name}: reachable{way}")
         if offset is not None:
             offsets[name] = offset
     if broken:
@@ -123,8 +123,7 @@ def _ask(case: Case, url: str) -> tuple[str, float | None]:
         if not answers:  # a server error is an answer; the check that needs the server reports it
             raise _explain_dns(failure, case, url, proxy) from None
     answer, at = answers[-1]
-    way = f"HTTP {answer.status_code}" + (f" through the proxy {_shown(proxy)}" if proxy else "")
-    return way, _offset(answer, at)
+    return f" through the proxy {_shown(proxy)}" if proxy else "", _offset(answer, at)
 
 
 def _explain_dns(failure: Failure, case: Case, url: str, proxy: str | None) -> Failure:

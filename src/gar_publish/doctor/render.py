@@ -15,6 +15,7 @@ State = Literal["ok", "broken", "not checked", "not reached"]
 
 _MARKS: dict[State, str] = {"ok": "+", "broken": "x", "not checked": "-", "not reached": "."}
 _ICONS: dict[State, str] = {"ok": "✅", "broken": "❌", "not checked": "➖", "not reached": "⬜"}  # noqa: RUF001 - as it is meant
+_SAID = "This is the failure above."
 _ALL_OK = "All links that could be checked are ok."
 
 
@@ -72,27 +73,37 @@ class Diagnosis:
         )
 
 
-def as_text(diagnosis: Diagnosis) -> str:
-    """Return the tree: a line for each link, then its facts and its failure."""
+def as_text(diagnosis: Diagnosis, said: Failure | None = None) -> str:
+    """Return the tree: a line for each link, then its facts and its failure, unless that was `said` already."""
     lines = []
     for link in diagnosis.links:
         lines.append(f"{_MARKS[link.state]} {link.title}: {link.state}")
         lines += [f"  | {_line(fact)}" for fact in link.facts]
         if link.failure:
-            lines += [f"  ` {line}" for line in link.failure.explain().splitlines()]
+            text = _SAID if _is_same(link.failure, said) else link.failure.explain()
+            lines += [f"  ` {line}" for line in text.splitlines()]
     return printable("\n".join(lines if diagnosis.broken else [*lines, _ALL_OK]))
 
 
-def as_markdown(diagnosis: Diagnosis) -> str:
-    """Return a table of the links, and the failure of the broken one."""
+def as_markdown(diagnosis: Diagnosis, said: Failure | None = None) -> str:
+    """Return the failure of the broken link, unless that was `said` already, and a folded table of the links."""
     rows = [
         f"| {_ICONS[link.state]} {link.title} | {link.state} | {'<br>'.join(map(_cell, link.facts))} |"
         for link in diagnosis.links
     ]
-    parts = ["### gar-publish doctor", "", "| link | state | what was seen |", "| --- | --- | --- |", *rows, ""]
     broken = diagnosis.broken
-    parts.append(failure_as_markdown(broken.failure) if broken and broken.failure else f"{_ALL_OK}\n")
-    return "\n".join(parts)
+    parts = []
+    if broken and broken.failure and not _is_same(broken.failure, said):
+        parts = [failure_as_markdown(broken.failure)]
+    found = f"what is broken: {broken.title}" if broken else _ALL_OK
+    table = ["| link | state | what was seen |", "| --- | --- | --- |", *rows]
+    return "\n".join(
+        [*parts, f"<details><summary>gar-publish doctor: {found}</summary>", "", *table, "", "</details>", ""]
+    )
+
+
+def _is_same(failure: Failure, said: Failure | None) -> bool:
+    return said is not None and (failure.what, failure.cause, failure.fix) == (said.what, said.cause, said.fix)
 
 
 def as_json(diagnosis: Diagnosis) -> str:

@@ -66,10 +66,10 @@ def tell_after(
         context.console.warning(f"The doctor failed ({type(error).__name__}).")
         return
     context.settled()
-    for line in render.as_text(found).splitlines():
+    for line in render.as_text(found, failure).splitlines():
         context.console.info(line)
     if inputs.get("summary", "").lower() != "false":
-        ci_files.add_step_summary(render.as_markdown(found), context.environment, context.console)
+        ci_files.add_step_summary(render.as_markdown(found, failure), context.environment, context.console)
 
 
 def _checks(inputs: Mapping[str, str]) -> Iterator[tuple[str, str, Check]]:

@@ -37,6 +37,7 @@ def main() -> int:
                 hand_out=partial(_hand_out, environment=environment, console=console),
                 error=console.error,
                 summary=inputs["summary"].lower() != "false",
+                step=environment.get("GITHUB_ACTION", ""),
             ),
             workspace=Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()),
             container=True,

@@ -3,14 +3,13 @@
 Modules that only talk to servers are imported meanwhile.
 """
 
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
+from gar_publish.publish.build import building, scratch, select
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import in_background
@@ -42,7 +41,7 @@ def publish(settings: Settings, context: Context) -> "Report":
     with ExitStack() as stack:
         preconnector = stack.enter_context(_connecting(settings, context))
         no_build = settings.dist or settings.promotion
-        projects = [] if no_build else _select(settings, context)
+        projects = [] if no_build else select(settings, context)
         if not projects and not no_build:
             return _nothing_changed(settings, context)
 
@@ -66,7 +65,7 @@ def publish(settings: Settings, context: Context) -> "Report":
 
         def packages() -> "Iterator[Package]":
             if settings.promotion:
-                yield from sources.promoted(settings.promotion, stack.enter_context(_scratch()))
+                yield from sources.promoted(settings.promotion, stack.enter_context(scratch()))
             elif settings.dist:
                 yield from sources.prebuilt()
             elif to_build := sources.to_build():
@@ -78,7 +77,6 @@ def publish(settings: Settings, context: Context) -> "Report":
 def _nothing_changed(settings: Settings, context: Context) -> "Report":
     from gar_publish.report.report import Report  # most runs import it later
 
-    context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to publish.")
     context.settled()
     return Report(settings.repository, (), settings.dry_run, verified=False, index_token="", token_expires_at=None)
 
@@ -92,60 +90,23 @@ def _connecting(settings: Settings, context: Context) -> "closing[Preconnector]"
     if settings.repository.resource:
         counts |= {settings.repository.index_url: 2, context.endpoints.artifact_registry: 1}
     if isinstance(settings.credential, Federation):
-        counts |= {settings.credential.request_url: 1, context.endpoints.sts: 2}
+        exchanges = 2 if settings.index_token in {"auto", "read-only"} else 1
+        counts |= {settings.credential.request_url: 1, context.endpoints.sts: exchanges}
     preconnector = Preconnector(context.environment, context.retry_policy.timeouts[0])
     preconnector.connect(counts)
     return closing(preconnector)
 
 
-@contextmanager
 def _building(
     projects: "Sequence[Project]", sources: "Future[Sources]", settings: Settings, context: Context
-) -> Iterator[Iterator["Built"]]:
-    from gar_publish.builder.builds import building  # a run that builds nothing does not need it
-
+) -> "AbstractContextManager[Iterator[Built]]":
     def private_index(names: Collection[str]) -> "Future[str | None]":
         return in_background(lambda: sources.result().private_index(names))
 
-    with (
-        _scratch() as scratch,
-        building(
-            projects,
-            formats=settings.formats,
-            out=scratch,
-            context=context,
-            private_index=private_index,
-            build_env=settings.build_env,
-            jobs=settings.jobs,
-            check=lambda: sources.result().check() if sources.done() else None,
-        ) as builds,
-    ):
-        yield builds
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    # On Windows, a file that a thread is sending cannot be removed.
-    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def _select(settings: Settings, context: Context) -> "list[Project]":
-    """Return the projects in the order of their builds: first those without a known name, which others may need."""
-    from gar_publish.projects import plan
-
-    selected = plan.select(
-        settings.packages,
-        context.workspace,
-        changed_since=settings.changed_since,
-        environment=context.environment,
-        warn=context.console.warning,
+    return building(
+        projects,
+        settings,
+        context,
+        private_index=private_index,
+        check=lambda: sources.result().check() if sources.done() else None,
     )
-    if settings.expected_version:
-        from gar_publish.distributions import distribution
-
-        distribution.check_expected(
-            ((project.label, project.version) for project in selected if project.version),
-            settings.expected_version,
-        )
-    return sorted(selected, key=lambda project: project.name is not None)

@@ -1,24 +1,23 @@
 """The packages of a run: built from projects, given as files, or fetched from another repository."""
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import archives, distribution, filenames, wheel_checks
+from gar_publish.distributions import distribution, filenames
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BuildFailure, Failure, RegistryRefused
+from gar_publish.errors import BuildFailure, RegistryRefused
 from gar_publish.projects import graph
-from gar_publish.projects.find import Project, requirements, same_name
+from gar_publish.projects.find import Project
+from gar_publish.publish.built import BuiltPackages, credentials_file, needed_for_builds
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package
-from gar_publish.registry.outcomes import ExistingFile, NotBuilt, PublishedFile
+from gar_publish.registry.outcomes import ExistingFile, PublishedFile
 from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
@@ -42,7 +41,6 @@ class Sources:
     Attributes:
         skipped: The files that the registry has, and that are not built again.
         not_built: The projects whose builds failed.
-        warnings: What is wrong with files that are published all the same.
     """
 
     def __init__(
@@ -61,12 +59,10 @@ class Sources:
         self._destination = destination
         self._delivery = delivery
         self._readers = readers
-        self._names = {project.name: project for project in projects if project.name}
-        self._needed_for_builds = _needed_for_builds(projects)
-        self._credential = _credentials_file(context.environment)
+        self._needed_for_builds = needed_for_builds(projects)
+        self._built = BuiltPackages(projects, context, delivery.leave_out)
         self.skipped: list[PublishedFile] = []
-        self.not_built: list[NotBuilt] = []
-        self.warnings: list[str] = []
+        self.not_built = self._built.not_built
 
     def to_build(self) -> Sequence[Project]:
         """Return the projects to build. With `if-exists: skip`, versions that the index has are left out.
@@ -111,31 +107,8 @@ class Sources:
         return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
     def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
-        """Yield the packages of finished builds. If one of several builds fails, the others go on."""
-        import twine.package  # noqa: F401 - takes long to import, and builds have just begun
-
-        for built in builds:
-            project = built.project
-            try:
-                if built.failure:
-                    raise built.failure
-                files = [distribution.read(path, self._credential) for path in built.files]
-                distribution.check_built(files, project)
-                for wheel in self._check_wheels(files):
-                    self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
-                if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
-                    self.warn(
-                        f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
-                        "A wheel that is built without the sdist has them. Add them to the sdist."
-                    )
-                self._refuse_same_name(files[0].name, project)
-            except Failure as failure:
-                if len(self._projects) == 1:
-                    raise
-                self.not_built.append(NotBuilt(project.label, failure))
-                self._delivery.leave_out(project.name)
-            else:
-                yield Package.of(files, unnamed=project.name is None)
+        """Return the packages of finished builds, as they come."""
+        return self._built.read(builds)
 
     def prebuilt(self) -> list[Package]:
         """Return the packages of the input `dist`.
@@ -145,9 +118,10 @@ class Sources:
         """
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
+        credential = credentials_file(self._context.environment)
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        files = [distribution.read(path, self._credential) for path in paths]
-        self._check_wheels(files)
+        files = [distribution.read(path, credential) for path in paths]
+        self._built.check(files)
         return self._packages(files)
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
@@ -166,18 +140,14 @@ class Sources:
             raise access.explain(failure, self._settings.credential, publishes=False) from None
         return self._packages(fetched)
 
-    def _check_wheels(self, files: Iterable[Distribution]) -> list[Distribution]:
-        """Check the files inside of wheels, and return the wheels."""
-        wheels = [each for each in files if each.kind == "wheel"]
-        for each in wheels:
-            self.warn(*wheel_checks.check(each))
-        return wheels
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with files that are published all the same."""
+        return self._built.warnings
 
     def warn(self, *warnings: str) -> None:
         """Show warnings, and keep them for the report."""
-        for each in warnings:
-            self._context.console.warning(each)
-        self.warnings += warnings
+        self._built.warn(*warnings)
 
     def _packages(self, files: Iterable[Distribution]) -> list[Package]:
         name = attrgetter("name")
@@ -204,26 +174,6 @@ class Sources:
             for kind, listed in found.items()
             if kind in self._settings.formats
         ]
-
-    def _refuse_same_name(self, name: str, project: Project) -> None:
-        other = self._names.setdefault(name, project)
-        if other is not project:
-            self._delivery.leave_out(name)  # neither is published: the right one is not known
-            raise same_name(name, other, project)
-
-
-def _credentials_file(environment: Mapping[str, str]) -> bytes:
-    """Return the content of the credentials file that the variable names: no package may have it inside."""
-    with suppress(OSError, ValueError):
-        return Path(environment.get("GOOGLE_APPLICATION_CREDENTIALS") or os.devnull).read_bytes()
-    return b""
-
-
-def _needed_for_builds(projects: Sequence[Project]) -> set[str]:
-    """Return the build requirements that this run publishes, without those that a cycle keeps from coming first."""
-    order = requirements(projects)
-    pairs = {(project.key, name) for project in projects for name in project.build_requires & order.keys()}
-    return {name for _, name in pairs} - {name for key, name in pairs if name not in order[key]}
 
 
 def _not_published(name: str) -> BuildFailure:

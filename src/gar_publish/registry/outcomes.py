@@ -7,8 +7,8 @@ from typing import Literal
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
 
-Status = Literal["uploaded", "identical", "skipped", "would upload", "failed", "unknown", "not tried"]
-"""`unknown`: the upload was under way when the run was cancelled."""
+Status = Literal["uploaded", "identical", "skipped", "would upload", "checked", "failed", "unknown", "not tried"]
+"""`checked`: with `dry-run: build`. `unknown`: the upload was under way when the run was cancelled."""
 
 EvidenceKind = Literal["sbom", "provenance"]
 

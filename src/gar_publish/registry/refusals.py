@@ -97,7 +97,7 @@ REFUSALS = (
         says="403.*(vpcServiceControlsUniqueIdentifier|SECURITY_POLICY_VIOLATED)",
         what="{host} refuses to {action}: a service perimeter blocks the request (HTTP 403).",
         cause="the organisation's VPC Service Controls do not allow this identity from this network",
-        fix="ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+        fix="ask the organisation's administrator to look up the identifier in the answer, and to allow this identity\n"
         "  gcloud logging read IDENTIFIER --project={project}",
         anchor="perimeter",
     ),
@@ -158,7 +158,7 @@ REFUSALS = (
     Refusal(
         says="",
         what="{host} refused to {action} (HTTP {status}).",
-        fix="read the answer above; if it does not name the cause, run the doctor (in the action, add doctor: true to "
+        fix="read the answer; if it does not name the cause, run the doctor (in the action, add doctor: true to "
         "the step's `with:`)\n  gar-publish doctor",
         anchor="registry-refused",
         failure=FileRefused,
@@ -266,8 +266,8 @@ def explain_denial(
         f"No Python repository {repository.name} in {repository.location} that {who} can see."
         if is_known
         else failure.what,
-        cause=f"{who} has no role on it, or the name, the location or the project {repository.project} is wrong: "
-        "Google's answer (HTTP 403) is the same for all of them",
+        cause=f"{who} may have no role on the repository, or its name, its location or the project "
+        f"{repository.project} is wrong: Google's answer (HTTP 403) is the same for all of them",
         fix="compare `repository` with the repositories that this lists\n"
         f"  gcloud artifacts repositories list --project={repository.project}\n"
         f"{create}grant the role on the right repository\n"

@@ -2,10 +2,14 @@
 
 import html
 import json
+import re
+import textwrap
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from gar_publish.console import human_size, printable
-from gar_publish.errors import Failure
+from gar_publish.errors import CONFUSION_DOCS, Failure
+from gar_publish.settings.index_url import requirements_hashed
 
 if TYPE_CHECKING:
     from gar_publish.rehearsal.outcome import Rehearsal
@@ -13,10 +17,23 @@ if TYPE_CHECKING:
 
 _VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
 _UNKNOWN = "`unknown`: the upload had no answer when the run was cancelled. Run the same command again to find out."
-_CONFUSION = (
-    "> pip installs the highest version from any index, so a public package can replace a private one of its name. "
-    "Pin hashes (`requirements-hashed`), use an explicit index in uv, or make a virtual repository the only index."
+_NO_IDENTITY = "No identity was used: nothing was compared with a registry, and nothing was uploaded."
+_HASHES = (
+    f"The hashes keep out [public packages of the same name]({CONFUSION_DOCS}). `--no-deps` leaves out what this run "
+    f"did not publish; a [lock]({CONFUSION_DOCS}#safe-hashed-pins) has it, with hashes."
 )
+_INSTALL = "pip install --no-deps --require-hashes -r requirements.txt"
+_LATER_STEP = f"""\
+- env:
+    OPTION: ${{{{ steps.ID.outputs.extra-index-url }}}}
+    REQUIREMENTS: ${{{{ steps.ID.outputs.requirements-hashed }}}}
+  run: |
+    echo "$REQUIREMENTS" >requirements.txt
+    {_INSTALL} $OPTION"""
+_MEANS_MORE = re.compile(r"[\\`*\[]|(?<![^\W_])_|_(?![^\W_])")
+"""What has a meaning in Markdown; an underscore has none inside of a word."""
+_STEP = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_-]*")
+"""The id of a step. Without one, GITHUB_ACTION is a name that begins with two underscores, or a number under act."""
 
 
 def as_text(report: "Report") -> str:
@@ -37,14 +54,20 @@ def as_text(report: "Report") -> str:
     return "\n".join(lines)
 
 
-def as_markdown(report: "Report | Failure") -> str:
-    """Return the step summary of a run."""
+def as_markdown(report: "Report | Failure", step: str | None = None) -> str:
+    """Return the step summary of a run: the verdict and how to fix it, then the files, then how to install them.
+
+    Args:
+        report: The outcome.
+        step: The value of GITHUB_ACTION; None if no later step can use the outputs.
+    """
     if isinstance(report, Failure):
         return failure_as_markdown(report)
-    source = f", from `{report.promoted_from}`" if report.promoted_from else ""
-    parts = [f"### {_title(report)} `{report.repository}`{source}", ""]
+    parts = [f"### {_title(report)}", ""]
+    for failure in report.failures:
+        parts += [failure_as_markdown(failure, heading="####"), ""]
     files = [
-        f"| {each['name']} | {each['version']} | `{file['filename']}` | {human_size(file['size'])} "
+        f"| {_linked(report, each['name'])} | {each['version']} | `{file['filename']}` | {_size(file['size'])} "
         f"| `{file['sha256']}` | {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} |"
         for each in report.packages
         for file in each["files"]
@@ -63,42 +86,61 @@ def as_markdown(report: "Report | Failure") -> str:
     if report.has_unknown:
         parts += [_UNKNOWN, ""]
     if report.warnings:
-        parts += [*(f"- Warning: {_escaped(each)}" for each in report.warnings), ""]
-    for failure in report.failures:
-        parts += [failure_as_markdown(failure), ""]
+        parts += [*(f"- Warning: {as_inline(each)}" for each in report.warnings), ""]
     if report.verified:
         parts += [_VERIFIED, ""]
+    if not report.repository:
+        parts += [_NO_IDENTITY, ""]
     if report.pins and not report.dry_run and not report.failure:
-        parts += _how_to_install(report)
+        parts += _how_to_install(report, step)
     return "\n".join(parts)
 
 
 def _title(report: "Report") -> str:
+    source = f", from `{report.promoted_from}`" if report.promoted_from else ""
+    if not report.repository:
+        return "Not all could be built" if report.failure else "Built and checked"
     if report.failure:
-        return "Did not finish publishing to"
-    if not report.files:
-        return "Nothing to publish to"
-    return "Would publish to" if report.dry_run else "Published to"
+        did = "Did not finish publishing to"
+    elif not report.files:
+        did = "Nothing to publish to"
+    else:
+        did = "Would publish to" if report.dry_run else "Published to"
+    return f"{did} `{report.repository}`{source}"
+
+
+def _linked(report: "Report", name: str) -> str:
+    """Return a package as a link to its page in Google's console, which lists its versions."""
+    url = report.repository.console_url(name) if report.repository and not report.dry_run else None
+    return f"[{name}]({url})" if url else name
+
+
+def _size(size: int | None) -> str:
+    return human_size(size).replace(" ", "&nbsp;")
 
 
 def _table(header: str, rows: list[str]) -> list[str]:
     return [header, "|" + " --- |" * (header.count("|") - 1), *rows, ""] if rows else []
 
 
-def _how_to_install(report: "Report") -> list[str]:
-    pins = " ".join(report.pins)
-    return [
-        "Install in a later step of the same job (`id` is the id of the publishing step):",
-        "",
-        "```sh",
-        f"pip install ${{{{ steps.id.outputs.extra-index-url }}}} {pins}",
-        "```",
-        "",
-        f"Elsewhere, with your own token: `{report.repository.index_url}`",
-        "",
-        _CONFUSION,
-        "",
-    ]
+def _how_to_install(report: "Report", step: str | None) -> list[str]:
+    """Return the two ways: the install option in a later step, and `gar-publish run` elsewhere."""
+    parts, where = ["#### Install", ""], "With a login of your own:"
+    if report.index_token and step is not None:
+        id_ = step if _STEP.fullmatch(step) else "ID_OF_THE_STEP"
+        parts += ["In a later step of this job:", "", *_block(_LATER_STEP.replace("ID", id_), "yaml"), ""]
+        where = "Elsewhere, with a login of your own:"
+    command = (
+        f"cat >requirements.txt <<'END'\n{requirements_hashed(report.pins)}\nEND\n"
+        f"gar-publish run --repository {report.repository} -- {_INSTALL}"
+    )
+    return [*parts, where, "", *_block(command, "sh"), "", _HASHES, ""]
+
+
+def _block(text: str, language: str = "") -> list[str]:
+    """Return a code block, which GitHub shows with a button to copy it."""
+    fence = "`" * max(3, *(1 + len(each) for each in re.findall("`*", text)))
+    return [fence + language, text, fence]
 
 
 def as_json(report: "Report | Failure") -> str:
@@ -109,7 +151,7 @@ def as_json(report: "Report | Failure") -> str:
     public |= {
         "packages": report.packages,
         "published": report.published,
-        "repository": str(report.repository),
+        "repository": str(report.repository) if report.repository else None,
         "dry-run": report.dry_run,
         "verified": report.verified,
         "warnings": list(report.warnings),
@@ -138,12 +180,38 @@ def as_json(report: "Report | Failure") -> str:
     return json.dumps(public, indent=2) + "\n"
 
 
-def failure_as_markdown(failure: Failure) -> str:
-    """Return a failure for the step summary: what happened as the heading, the rest as a block."""
-    fence = "````"
-    return (
-        f"### {_escaped(failure.what)}\n\n{fence}text\n{printable(failure.explanation).replace(fence, '')}\n{fence}\n"
-    )
+def failure_as_markdown(failure: Failure, heading: str = "###") -> str:
+    """Return a failure for the step summary: what happened as the heading, then the fix, the cause, and the rest."""
+    parts = [f"{heading} {as_inline(failure.what)}"]
+    if failure.fix:
+        parts += ["", *_fix(failure.fix)]
+    if failure.cause:
+        parts += ["", f"**Likely cause:** {as_inline(failure.cause)}"]
+    if failure.detail:
+        parts += ["", *_block(printable(textwrap.dedent(failure.detail).strip("\n")))]
+    return "\n".join([*parts, "", f"[More about this]({failure.docs})", ""])
+
+
+def _fix(fix: str) -> list[str]:
+    """Return a fix as text, with its indented lines, which are commands or parts of a file, as blocks."""
+    parts: list[str] = []
+    for indented, lines in groupby(fix.splitlines(), key=lambda line: line.startswith("  ")):
+        text = "\n".join(lines)
+        parts += ["", *_block(printable(textwrap.dedent(text)))] if indented else [as_inline(text)]
+    return [f"**Fix:** {parts[0]}", *parts[1:]]
+
+
+def as_inline(text: str) -> str:
+    """Return plain text as Markdown on one line. What is in backticks stays code; nothing else has a meaning.
+
+    GitHub makes URLs links.
+    """
+    parts = re.split(r"(`[^`]+`)", printable(" ".join(text.split())))
+    return "".join(part if number % 2 else _escaped(part) for number, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return _MEANS_MORE.sub(lambda found: f"&#{ord(found[0])};", html.escape(text, quote=False))
 
 
 def _said(rehearsal: "Rehearsal") -> list[str]:
@@ -152,11 +220,7 @@ def _said(rehearsal: "Rehearsal") -> list[str]:
 
 
 def _in_table(text: str) -> str:
-    return _escaped(text).replace("|", "&#124;").replace("`", "&#96;")
-
-
-def _escaped(text: str) -> str:
-    return html.escape(printable(" ".join(text.split())), quote=False).replace("[", "&#91;")
+    return _escaped(printable(" ".join(text.split()))).replace("|", "&#124;").replace("`", "&#96;")
 
 
 def failure_as_json(failure: Failure) -> dict[str, Any]:

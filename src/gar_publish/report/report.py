@@ -22,7 +22,7 @@ class Report:
     """The outcome of one publishing run.
 
     Attributes:
-        repository: The repository that was published to.
+        repository: The repository that was published to; None with `dry-run: build`.
         files: Every file of the run.
         dry_run: Whether `dry-run` was set.
         verified: Whether every file was read back and is identical.
@@ -38,7 +38,7 @@ class Report:
         rehearsals: The installations in clean environments.
     """
 
-    repository: Repository
+    repository: Repository | None
     files: tuple[PublishedFile, ...]
     dry_run: bool
     verified: bool
@@ -70,10 +70,10 @@ class Report:
 
     @property
     def pins(self) -> Mapping[str, list[str]]:
-        """The hashes of each `name==version` in the registry; in a dry run, also of what would be uploaded."""
+        """The hashes of each `name==version` in the registry; in a dry run, also of the other files."""
         pins: dict[str, list[str]] = {}
         for each in sorted(self.files, key=_package):
-            if each.status in _IN_REGISTRY or (self.dry_run and each.status == "would upload"):
+            if each.status in _IN_REGISTRY or (self.dry_run and each.status in {"would upload", "checked"}):
                 pins.setdefault("{}=={}".format(*_package(each)), []).append(each.sha256)
         return pins
 
@@ -87,7 +87,11 @@ class Report:
 
     @property
     def extra_index_url(self) -> str:
-        return extra_index_option(self.repository.index_url, self.index_token) if self.index_token else ""
+        return extra_index_option(self.index_url, self.index_token) if self.index_token else ""
+
+    @property
+    def index_url(self) -> str:
+        return self.repository.index_url if self.repository else ""
 
     @property
     def packages(self) -> list[dict[str, Any]]:
@@ -129,7 +133,7 @@ class Report:
         only = packages[0] if len(packages) == 1 else {"name": "", "version": ""}
         return {
             "extra-index-url": self.extra_index_url,
-            "index-url": self.repository.index_url,
+            "index-url": self.index_url,
             "requirements": "\n".join(self.pins),
             "requirements-hashed": requirements_hashed(self.pins),
             "lock": self.lock,

@@ -246,7 +246,8 @@ def _federation(provider: str, account: str, environment: Mapping[str, str]) -> 
     if not url or not token:
         raise CredentialsFailure(
             "This job may not request an identity token from GitHub, so workload identity cannot work here.",
-            cause="the job lacks the permission `id-token: write`, which a pull request from a fork never has",
+            cause="the job lacks the permission `id-token: write`, which a pull request from a fork never has: "
+            "`dry-run: build` can check it",
             fix="add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write",
             anchor="id-token-permission",
         )

@@ -24,7 +24,7 @@ class Input:
         help: The one text about it, for `action.yml`, the documents and `--help`.
         default: The text that an absent or blank input stands for.
         kind: The kind of value, which decides how the text is read.
-        words: The words that the kinds `word` and `words` accept.
+        words: The words that the kinds `word` and `words` accept, and a `flag` besides true and false.
     """
 
     name: str
@@ -54,8 +54,10 @@ class Input:
             case "lines":
                 return tuple(line.strip() for line in text.splitlines() if line.strip())
             case "flag":
-                self._check(text in _BOOLEANS, text, "true or false", fix="true")
-                return _BOOLEANS[text]
+                good = {**_BOOLEANS, **{word: word for word in self.words}}
+                takes = f"true, false or {', '.join(self.words)}" if self.words else "true or false"
+                self._check(text in good, text, takes, fix="true")
+                return good[text]
             case "number":
                 self._check(re.fullmatch(r"[0-9]{1,3}", text), text, "a number from 0 to 999", fix="0")
                 return int(text)

@@ -53,6 +53,13 @@ class Repository:
         """Where Artifact Registry serves files, as `NAME/FILE` below, or None for another index."""
         return self.upload_url if self.name else None
 
+    def console_url(self, package: str) -> str | None:
+        """Return the page of a package in Google Cloud's console; None for another index, and for the emulator."""
+        if not self.name or self.host != f"{self.location}-python.pkg.dev":
+            return None
+        place = f"{self.project}/{self.location}/{self.name}/{package}"
+        return f"https://console.cloud.google.com/artifacts/python/{place}?project={self.project}"
+
     def to_create(self, name: str | None = None) -> str:
         """Return the command that creates it, or another repository in the same place."""
         return (

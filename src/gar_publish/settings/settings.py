@@ -57,6 +57,17 @@ CHANGED_SINCE = Input(
 )
 """Of the command line only."""
 
+OUTDIR = Input("outdir", "The folder for the files that passed all checks.", "dist")
+"""Of the command `build` only."""
+
+DRY_RUN = Input(
+    "dry-run",
+    "Build, check, authenticate and compare; upload nothing. `build` needs no identity: it builds, checks, and leaves "
+    "the files in the folder dist.",
+    "false",
+    "flag",
+    ("build",),
+)
 INDEX_TOKEN = Input(
     "index-token",
     "The token in the install options: `read-only`, `publisher`, `none`, or `auto`: read-only where the registry "
@@ -80,13 +91,9 @@ PROMOTION_INPUTS = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All inputs of `action.yml`, with their defaults."""
-
-    repository: Repository
-    credential: Credential
-    promotion: "Promotion | None" = None
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """The inputs that decide which files are built. No identity is needed to build them."""
 
     packages: tuple[str, ...] = Input("packages", "Project folders or globs, one per line.", ".", "lines").field()
     dist: tuple[str, ...] = Input(
@@ -101,6 +108,30 @@ class Settings:
         "read and send away what it gets.",
         kind="lines",
     ).field()
+    expected_version: Version | None = Input(
+        "expected-version", "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same).", kind="version"
+    ).field()
+    jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
+    changed_since: str | None = CHANGED_SINCE.field()
+    outdir: str = OUTDIR.field()
+
+    def __post_init__(self) -> None:
+        if self.changed_since and self.dist:
+            raise BadInput(
+                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
+                fix="remove one of the two",
+                anchor="dist-or-packages",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(BuildSettings):
+    """All inputs of `action.yml`, with their defaults."""
+
+    repository: Repository
+    credential: Credential
+    promotion: "Promotion | None" = None
+
     if_exists: IfExists = Input(
         "if-exists",
         "If the registry has the file already: `skip-identical` skips identical contents and fails on different ones, "
@@ -109,11 +140,8 @@ class Settings:
         "word",
         get_args(IfExists),
     ).field()
-    expected_version: Version | None = Input(
-        "expected-version", "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same).", kind="version"
-    ).field()
     index_token: IndexToken = INDEX_TOKEN.field()
-    dry_run: bool = flag("dry-run", "Build, check, authenticate and compare; upload nothing.")
+    dry_run: bool = DRY_RUN.field()
     verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
     file_hosts: tuple[str, ...] = Input(
         "file-hosts",
@@ -122,12 +150,11 @@ class Settings:
         kind="lines",
     ).field()
     create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
-    jobs: int = Input("jobs", "How many builds and uploads run at once; 0 = automatic.", "0", "number").field()
     summary: bool = flag("summary", "Write the step summary.", "true")
     doctor: bool = flag(
         "doctor",
-        "When the run fails, check each link from the job to the repository, and show in the summary which one is "
-        "broken.",
+        "When the run fails with exit code 3, 6 or 7, check each link from the job to the repository, and show in the "
+        "summary which one is broken.",
     )
     lock: bool = flag(
         "lock",
@@ -165,7 +192,6 @@ class Settings:
         "word",
         get_args(NameGuard),
     ).field()
-    changed_since: str | None = CHANGED_SINCE.field()
 
     @classmethod
     def from_inputs(
@@ -187,15 +213,10 @@ class Settings:
         promotion = _read_promotion(inputs, repository, endpoints)
         settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
         repository = replace(repository, file_hosts=settings["file_hosts"])
-        return cls(repository, credential, promotion, **settings)
+        return cls(repository=repository, credential=credential, promotion=promotion, **settings)
 
     def __post_init__(self) -> None:
-        if self.changed_since and self.dist:
-            raise BadInput(
-                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
-                fix="remove one of the two",
-                anchor="dist-or-packages",
-            )
+        super().__post_init__()
         for name in ("rehearse-python", "rehearse-command"):
             if getattr(self, name.replace("-", "_")) and not self.rehearse:
                 raise BadInput(
@@ -254,15 +275,31 @@ class SetupSettings:
         return cls(repository, read_credential(inputs, environment), **read_fields(cls, inputs))
 
 
-PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each != CHANGED_SINCE)
+PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each not in {CHANGED_SINCE, OUTDIR})
 BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
 INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + PUBLISH_INPUTS + PROMOTION_INPUTS
 SETUP_INPUTS = REPOSITORY_INPUTS + CREDENTIAL_INPUTS + inputs_of(SetupSettings)
-OPTIONS = {each.name: each for each in (*INPUTS, JSON_KEY, CHANGED_SINCE)}
+OPTIONS = {each.name: each for each in (*INPUTS, JSON_KEY, CHANGED_SINCE, OUTDIR)}
 """All inputs that the command line has as options, by name."""
+
+
+def read_build_settings(inputs: Mapping[str, str]) -> BuildSettings:
+    """Read the inputs of a run with `dry-run: build`. The repository and the identity are not read.
+
+    Raises:
+        BadInput: An input is wrong, or asks for a promotion.
+    """
+    if PROMOTION_INPUTS[0].text(inputs):
+        raise BadInput(
+            "`promote-from` and `dry-run: build` cannot be combined: a promotion builds nothing.",
+            fix="use `dry-run: true`",
+            anchor="promote-from",
+        )
+    read_fields(Settings, inputs)  # a mistake in another input would show only where it is published
+    return BuildSettings(**read_fields(BuildSettings, inputs))
 
 
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:

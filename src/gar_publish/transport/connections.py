@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from http.client import HTTPResponse
 from socket import SHUT_RDWR, socket
 from ssl import SSLEOFError, SSLWantReadError
@@ -57,25 +57,27 @@ _timer = _Timer()
 
 
 @contextmanager
-def _deadline(connection: HTTPConnection) -> Iterator[None]:
-    """End a connection after twice its timeout. A socket's own timeout begins again with each byte."""
+def deadline(at: float, shut_down: Callable[[], None]) -> Iterator[None]:
+    """Shut a connection down at a time of `time.monotonic`. A socket's own timeout begins again with each byte.
+
+    Raises:
+        ConnectionAbortedError: That time has come. http.client would accept what arrived until then as the whole.
+    """
     late, key = False, object()
 
-    def shut_down() -> None:
+    def end() -> None:
         nonlocal late
         late = True
-        with suppress(OSError):
-            if connection.sock:
-                connection.sock.shutdown(SHUT_RDWR)
+        with suppress(OSError, ValueError):  # it is closed already
+            shut_down()
 
-    if connection.timeout:
-        _timer.add(key, time.monotonic() + 2 * float(connection.timeout), shut_down)
+    _timer.add(key, at, end)
     try:
         yield
     finally:
         _timer.discard(key)
-    if late:  # http.client would accept the half of a head
-        raise ConnectionAbortedError("the answer is too slow")
+        if late:
+            raise ConnectionAbortedError("the answer is too slow")
 
 
 class _Bounded(HTTPConnection):
@@ -100,7 +102,7 @@ class _Bounded(HTTPConnection):
         if self.proxy is None and (ready := self.take(self.scheme, self.host, self.port)):
             self.sock, self.is_verified = ready, self.scheme == "https"
         else:
-            with _deadline(self):
+            with self._deadline():
                 super().connect()
         self.sock.settimeout(self.stall)
 
@@ -141,8 +143,17 @@ class _Bounded(HTTPConnection):
         return not self.early and super().is_connected
 
     def getresponse(self) -> Any:
-        with _deadline(self):
+        with self._deadline():
             return super().getresponse()
+
+    def _deadline(self) -> AbstractContextManager[None]:
+        """Bound what is done by twice the timeout."""
+
+        def shut_down() -> None:
+            if self.sock:
+                self.sock.shutdown(SHUT_RDWR)
+
+        return deadline(time.monotonic() + 2 * float(self.timeout), shut_down) if self.timeout else nullcontext()
 
 
 class _Tls(_Bounded, HTTPSConnection):

@@ -15,7 +15,7 @@ from requests.auth import AuthBase
 from gar_publish import __version__, certificates
 from gar_publish.context import RetryPolicy
 from gar_publish.settings.repository import is_web_url
-from gar_publish.transport.connections import Take, pool_classes
+from gar_publish.transport.connections import Take, deadline, pool_classes
 from gar_publish.urls import is_loopback, origin
 
 BODY_LIMIT = 1024 * 1024
@@ -69,20 +69,18 @@ def chunks(response: requests.Response, seconds: float) -> Iterator[bytes]:
     Raises:
         requests.RequestException: The body breaks off, cannot be decoded, or is slower than `SLOWEST` after `seconds`.
     """
-    started, received = time.monotonic(), 0
+    ends = time.monotonic() + seconds
     with closing(response):
-        while chunk := _next_chunk(response):
+        while chunk := _next_chunk(response, ends):
             yield chunk
-            received += len(chunk)
-            if time.monotonic() - started > seconds + received / SLOWEST:
-                raise requests.Timeout("the answer is too slow", request=response.request)
+            ends += len(chunk) / SLOWEST
 
 
 def release(response: requests.Response) -> None:
     """Discard the body of a good answer. The connection is kept for the next request if the body is short."""
     with closing(response), suppress(requests.RequestException, ValueError):
         if int(response.headers.get("Content-Length", BODY_LIMIT)) < _CHUNK:
-            while _next_chunk(response):
+            while _next_chunk(response, time.monotonic() + 1):
                 pass
 
 
@@ -93,9 +91,12 @@ class _NoAuth(AuthBase):
         return request
 
 
-def _next_chunk(response: requests.Response) -> bytes:
+def _next_chunk(response: requests.Response, ends: float) -> bytes:
     try:
-        return response.raw.read1(_CHUNK, decode_content=True) or b""
+        with deadline(ends, response.raw.shutdown):
+            return response.raw.read1(_CHUNK, decode_content=True) or b""
+    except ConnectionAbortedError as error:
+        raise requests.Timeout(error, request=response.request) from error
     except urllib3.exceptions.DecodeError as error:
         raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
     except urllib3.exceptions.ReadTimeoutError as error:

@@ -194,7 +194,7 @@ class TestFile:
                     f"its type is {kind!r}; supported are service_account, external_account, authorized_user, "
                     "impersonated_service_account"
                 ),
-                "gcloud auth application-default login, or pass a token as `access-token`",
+                "pass a token as `access-token`, or log in\n  gcloud auth application-default login",
                 "credentials-file",
             )
         else:

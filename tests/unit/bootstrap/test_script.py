@@ -95,6 +95,17 @@ def test_sets_up_nothing_without_ids(run: Run, answer: str) -> None:
     code, log = run(as_script(make_setup()), COMPLETE, {".owner.id": "echo 11", "--jq .id": answer})
     assert code != 0
     assert "gcloud" not in log
+    if answer == "exit 1":
+        assert "Without gh, give --github-owner-id and --github-repository-id to gar-publish bootstrap: " in log
+        assert "https://api.github.com/repos/octo-org/hello shows" in log
+
+
+def test_sets_up_nothing_without_a_login(run: Run) -> None:
+    code, log = run(as_script(make_setup(**IDS)), {**COMPLETE, "auth print-access-token": "exit 1"})
+    assert code == 1
+    assert log.splitlines()[0] == "gcloud auth print-access-token"
+    assert "or log in: gcloud auth login" in log
+    assert "services list" not in log
 
 
 @ALL

@@ -78,7 +78,7 @@ def test_help_names_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
     assert "or a bare name with `--project` and `--location`" in text
     assert "run at once; 0 = automatic. (default: 0)" in text
     assert "--access-token FILE" in text
-    assert text.count("May be repeated.") == 3
+    assert text.count("May be repeated.") == 4
     assert "one per line" not in text
     assert "A file, or - for standard input." in text
 

@@ -53,7 +53,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
     )
     TerminalConsole(stream, "promote").error(failure)
     assert stream.getvalue() == (
-        "error: `NAME==VERSION` is empty.\n  `sbom`\nLikely cause: `--dry-run`\nFix: `--no-verify`\n"
+        "error: `NAME==VERSION` is empty.\nFix: `--no-verify`\nLikely cause: `--dry-run`\n  `sbom`\n"
         f"More: {failure.docs}\n"
     )
 
@@ -63,6 +63,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
     [
         ("`dry-run`", "`--dry-run`"),
         ("set `dry-run: true`, or `verify: false`", "set `--dry-run`, or `--no-verify`"),
+        ("`dry-run: build`", "`gar-publish build`"),
         ("`index-token: none`", "`--index-token none`"),
         ("`formats: wheel, sdist`", "`--formats 'wheel, sdist'`"),
         ("`repository: us/p/r`", "`--repository us/p/r`"),

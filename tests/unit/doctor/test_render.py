@@ -26,10 +26,10 @@ def test_the_tree_shows_the_fix_of_the_broken_link() -> None:
         "x Permissions: broken",
         "  | upload: not granted",
         "  ` The upload is refused.",
-        "  ` Likely cause: a role is missing",
         "  ` Fix: give it",
         "  `   gcloud artifacts repositories add-iam-policy-binding python --member=MEMBER",
         "  `   repository: us/p/r",
+        "  ` Likely cause: a role is missing",
         f"  ` More: {FAILURE.docs}",
         ". Index: not reached",
     ]
@@ -39,7 +39,19 @@ def test_the_summary_has_a_row_for_each_link() -> None:
     text = render.as_markdown(BROKEN)
     assert "| ✅ Inputs | ok | repository: us/p/r&#124;x |\n" in text
     assert "| ❌ Permissions | broken | upload: not granted |\n" in text
-    assert "Fix: give it" in text
+    assert text.index("**Fix:** give it") < text.index(
+        "<details><summary>gar-publish doctor: what is broken: Permissions"
+    )
+
+
+def test_what_the_run_has_said_already_is_not_said_again() -> None:
+    tree = render.as_text(BROKEN, FAILURE)
+    assert "  ` This is the failure above.\n" in tree
+    assert "give it" not in tree
+    assert render.as_markdown(BROKEN, FAILURE).startswith("<details><summary>")
+    vague = RegistryRefused(FAILURE.what, cause="unknown", fix="look", anchor="registry-403")
+    assert "give it" in render.as_text(BROKEN, vague)
+    assert "give it" in render.as_markdown(BROKEN, vague)
 
 
 def test_json_has_the_commands() -> None:

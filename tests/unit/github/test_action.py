@@ -40,7 +40,7 @@ def test_a_run_that_succeeds(published: dict[str, Any], report: Report, runner: 
     os.environ["GITHUB_WORKSPACE"] = str(runner.folder)
     assert action.main() == 0
     assert runner.written("GITHUB_OUTPUT") == report.outputs()
-    assert runner.summary == f"{render.as_markdown(report)}\n"
+    assert runner.summary == f"{render.as_markdown(report, '')}\n"
     out = capfd.readouterr().out
     assert f"\n{render.as_text(report)}\n" in out
     assert {("add-mask", "ya29.given"), ("add-mask", "ya29.secret")} <= {*commands(out)}

@@ -116,8 +116,8 @@ def test_outside_a_job(name: str, runner: Runner, capfd: Capture) -> None:
     assert capfd.readouterr().out == (
         f"::error::The environment variable {name} is not set to a file, so the setup action cannot configure "
         "anything.\n"
-        "Likely cause: the setup action was started outside a workflow job\n"
         "Fix: outside a workflow job, use the command line\n  gar-publish index-url\n"
+        "Likely cause: the setup action was started outside a workflow job\n"
         f"More: {DOCS}#setup-job\n"
     )
     assert (runner.folder / "GITHUB_OUTPUT").read_text() == ""

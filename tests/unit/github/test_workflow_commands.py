@@ -26,7 +26,7 @@ def console() -> RunnerConsole:
         (lambda console: console.warning("a\x1b\n%b"), "::warning::a%0A%25b\n"),
         (
             lambda console: console.error(BadInput("No\x1b.", cause="why", fix="do", anchor="x", detail="they\x1b")),
-            f"::error::No.\n  they\nLikely cause: why\nFix: do\nMore: {DOCS}#x\n",
+            f"::error::No.\nFix: do\nLikely cause: why\n  they\nMore: {DOCS}#x\n",
         ),
         (lambda console: console.mask("ya29"), "::add-mask::b2F1dGgyYWNjZXNzdG9rZW46eWEyOQ==\n"),
     ],

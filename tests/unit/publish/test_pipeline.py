@@ -21,7 +21,7 @@ from gar_publish.report.report import Report
 from gar_publish.settings.credential import Federation
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
-from gar_publish.settings.settings import INPUTS, Settings
+from gar_publish.settings.settings import INPUTS, IndexToken, Settings
 from gar_publish.transport import session
 from tests.unit.publish.registry import Bench
 from tests.unit.servers import Memory, Reply
@@ -196,11 +196,14 @@ def test_connections_to_google(bench: Bench, recorder: Recorder, names: list[str
     ]
 
 
-def test_connections_for_workload_identity(bench: Bench, recorder: Recorder) -> None:
+@pytest.mark.parametrize(("index_token", "exchanges"), [("auto", 2), ("read-only", 2), ("publisher", 1), ("none", 1)])
+def test_connections_for_workload_identity(
+    index_token: IndexToken, exchanges: int, bench: Bench, recorder: Recorder
+) -> None:
     federation = Federation("provider", None, "https://runner.example/token", "request-token")
-    settings = replace(bench.settings(), credential=federation)
+    settings = replace(bench.settings(), credential=federation, index_token=index_token)
     with pipeline._connecting(settings, bench.context):
-        assert recorder.counts == [{"https://runner.example/token": 1, bench.context.endpoints.sts: 2}]
+        assert recorder.counts == [{"https://runner.example/token": 1, bench.context.endpoints.sts: exchanges}]
 
 
 def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +216,7 @@ def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pyte
     monkeypatch.setattr(plan, "select", select)
     context = replace(bench.context, settled=lambda: recorder.events.append("settled"))
     report = publish(bench.settings(changed_since="v1", dry_run="true"), context)
-    assert bench.console.said == ["Nothing has changed since v1: there is nothing to publish."]
+    assert bench.console.said == ["Nothing has changed since v1: there is nothing to do."]
     assert (report.files, report.dry_run, report.verified, report.index_token) == ((), True, False, "")
     assert report.token_expires_at is None
     assert asked == {

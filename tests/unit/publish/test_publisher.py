@@ -51,6 +51,7 @@ def test_a_report(bench: Bench) -> None:
     bench.context = replace(bench.context, settled=lambda: settled.append(True))
     report = run(bench, [package(bench, "app", "lib"), package(bench, "lib")])
     assert statuses(report) == [("app", "uploaded"), ("lib", "uploaded")]
+    assert report.repository
     assert report.repository.upload_url == f"{bench.server.url}/upload/"
     assert (report.verified, report.dry_run, report.failure) == (True, False, None)
     assert (report.index_token, report.token_expires_at) == ("ya29.given", None)

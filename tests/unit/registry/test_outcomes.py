@@ -15,6 +15,7 @@ def test_the_words_of_the_report() -> None:
         "identical",
         "skipped",
         "would upload",
+        "checked",
         "failed",
         "unknown",
         "not tried",

@@ -108,7 +108,8 @@ def test_a_service_perimeter(words: str) -> None:
                 "us-python.pkg.dev refuses to upload: a service perimeter blocks the request (HTTP 403).",
                 "the organisation's VPC Service Controls do not allow this identity from this network",
                 (
-                    "ask the organisation's administrator to look up the identifier above, and to allow this identity\n"
+                    "ask the organisation's administrator to look up the identifier in the answer, and to allow this "
+                    "identity\n"
                     "  gcloud logging read IDENTIFIER --project=p"
                 ),
                 "perimeter",
@@ -177,7 +178,7 @@ def test_a_service_perimeter(words: str) -> None:
                 "us-python.pkg.dev refused to upload (HTTP 422).",
                 "",
                 (
-                    "read the answer above; if it does not name the cause, run the doctor (in the action, add "
+                    "read the answer; if it does not name the cause, run the doctor (in the action, add "
                     "doctor: true to the step's `with:`)\n  gar-publish doctor"
                 ),
                 "registry-refused",
@@ -259,8 +260,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             set(),
             "No Python repository r in us that me@x.example can see.",
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
@@ -270,8 +271,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             "No Python repository r in us that me@x.example can see.",
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}grant the role on the right repository\n{grant('reader')}",
         ),
@@ -281,8 +282,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             None,
             REFUSED.what,
             (
-                "me@x.example has no role on it, or the name, the location or the project p is wrong: Google's answer "
-                "(HTTP 403) is the same for all of them"
+                "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
+                "Google's answer (HTTP 403) is the same for all of them"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),

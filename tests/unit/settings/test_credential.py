@@ -53,7 +53,8 @@ def test_a_job_that_may_not_request_identity_tokens(missing: str) -> None:
         "add these permissions to the job\n    permissions:\n      contents: read\n      id-token: write"
     )
     assert caught.value.cause == (
-        "the job lacks the permission `id-token: write`, which a pull request from a fork never has"
+        "the job lacks the permission `id-token: write`, which a pull request from a fork never has: `dry-run: build` "
+        "can check it"
     )
     assert caught.value.anchor == "id-token-permission"
 

@@ -130,7 +130,7 @@ def test_inputs_of_the_setup_action() -> None:
 def test_each_input_is_an_option() -> None:
     names = [each.name for each in INPUTS]
     assert len(set(names)) == len(names)
-    assert set(OPTIONS) == {*names, "json-key", "changed-since"}
+    assert set(OPTIONS) == {*names, "json-key", "changed-since", "outdir"}
     assert all(OPTIONS[each.name] == each for each in (*INPUTS, *SETUP_INPUTS[:-2], JSON_KEY, CHANGED_SINCE))
     assert {each.name for each in (*INPUTS, JSON_KEY) if each.kind == "secret"} == {
         "credentials-json",
@@ -152,7 +152,7 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
-        *("if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "jobs", "summary"),
+        *("jobs", "if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "summary"),
         *("doctor", "lock", "sbom", "rehearse", "rehearse-python", "rehearse-command", "rehearse-timeout"),
         "name-guard",
     ]

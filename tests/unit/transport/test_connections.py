@@ -24,6 +24,19 @@ def quick() -> Iterator[requests.Session]:
         yield session
 
 
+@pytest.fixture(params=["plain", "TLS"])
+def tls(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext | None:
+    """Return a server's TLS context whose certificate gar-publish trusts, or None for plain HTTP."""
+    if request.param == "plain":
+        return None
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @contextmanager
 def one_client(handle: Callable[[socket, threading.Event], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Yield the URL of a server for one connection, which `handle` ends when the event is set."""
@@ -50,7 +63,7 @@ def one_client(handle: Callable[[socket, threading.Event], None], tls: ssl.SSLCo
             thread.join()
 
 
-def slow(head: bytes) -> AbstractContextManager[str]:
+def slow(head: bytes, tls: ssl.SSLContext | None) -> AbstractContextManager[str]:
     """Yield the URL of a server that sends `head`, and then one byte of a header or a body from time to time."""
     bytes_ = (
         itertools.chain([head], itertools.repeat(b"x")) if head else (bytes([each]) for each in b"HTTP/1.1 200 " * 99)
@@ -62,7 +75,7 @@ def slow(head: bytes) -> AbstractContextManager[str]:
             if stop.wait(0.05):
                 return
 
-    return one_client(handle)
+    return one_client(handle, tls)
 
 
 def test_a_silent_server(quick: requests.Session) -> None:
@@ -73,19 +86,25 @@ def test_a_silent_server(quick: requests.Session) -> None:
             quick.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
+@pytest.mark.parametrize("tls", ["TLS"], indirect=True)
 @pytest.mark.parametrize(
     ("head", "error"),
     [
-        (b"", "BadStatusLine"),
-        (b"HTTP/1.1 200 OK\r\nX: ", r"\bthe answer is too slow\b"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", r"\bthe answer is too slow\b"),
+        (b"", requests.ConnectionError),
+        (b"HTTP/1.1 200 OK\r\nX: ", requests.ConnectionError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", requests.Timeout),
+        (b"HTTP/1.1 200 OK\r\n\r\n", requests.Timeout),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", requests.Timeout),
     ],
-    ids=["in its status", "in its headers", "in its body"],
+    ids=["in its status", "in its headers", "in its body", "in a body of unknown length", "in the size of a chunk"],
 )
-def test_a_slow_answer(head: bytes, error: str, quick: requests.Session) -> None:
-    errors = (requests.ConnectionError, requests.Timeout)
-    with slow(head) as url, pytest.raises(errors, match=error):
-        quick.get(url)
+def test_a_slow_answer(head: bytes, error: type[Exception], tls: ssl.SSLContext | None) -> None:
+    with (
+        slow(head, tls) as url,
+        new_session(RetryPolicy(timeouts=(5, 0.2))) as session,
+        pytest.raises(error, match=r"\bthe answer is too slow\b"),
+    ):
+        session.get(url)
 
 
 @pytest.mark.parametrize(("pause", "ends"), [(0.3, True), (30.0, False)])
@@ -129,19 +148,6 @@ def test_the_callers_timeout_wins(session: requests.Session) -> None:
 
 
 # Answers before the end of a request
-
-
-@pytest.fixture(params=["plain", "TLS"])
-def tls(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext | None:
-    """Return a server's TLS context whose certificate gar-publish trusts, or None for plain HTTP."""
-    if request.param == "plain":
-        return None
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 PIECE = b"x" * 16384

@@ -1,4 +1,4 @@
-"""Downloads, which are redirected to a long address on the same host. That address needs no credentials."""
+"""Downloads, which are redirected to a long address on the same host."""
 
 from pathlib import Path
 
@@ -17,6 +17,8 @@ def route(cloud: Cloud) -> Route:
     """Return the route of the address that downloads are redirected to."""
 
     async def answer(request: Request) -> Response:
+        if not cloud.switches.open_downloads and "authorization" not in request.headers:
+            raise text(401, "The request does not have valid authentication credentials.")
         file = file_at(cloud, request.url.path)
         if not file:
             raise text(403, "The caller does not have permission.")
@@ -38,7 +40,7 @@ def download(request: Request, cloud: Cloud, repository: Repository, path: Path)
     length = cloud.switches.redirect_length
     if not length:
         return _contents(path)
-    if request.method == "HEAD":
+    if request.method == "HEAD" and not cloud.switches.head_redirects:
         return Response(headers={"Content-Length": str(path.stat().st_size)}, media_type="application/octet-stream")
     start = f"{ROOT}namespaces/{repository.project}/repositories/{repository.name}/downloads/"
     token = cloud.keys.download_token(str(path.relative_to(cloud.data)), length - len(start))

@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from jwt.algorithms import RSAAlgorithm
 
 from gar_emulator.cloud.data_folder import reading
+from gar_emulator.world.iam import CLOUD_PLATFORM
 
 SECRET_SIZE = 32
+_A_YEAR = 365 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,14 @@ class Keys:
         payload = _b64(json.dumps(content, separators=(",", ":")).encode())
         prefix = "ya29.d." if principal.startswith("principal:") else "ya29."
         return f"{prefix}{payload}.{self._sign(payload)}"
+
+    def access_token_file(self, account: str) -> Path:
+        """Write a new token of an account, which lasts a year, to a file that only its owner can read."""
+        file = self._folder / f"{account}.token"
+        file.unlink(missing_ok=True)
+        scopes = frozenset([CLOUD_PLATFORM])
+        _read_or_create(file, lambda: self.access_token(f"serviceAccount:{account}", scopes, _A_YEAR).encode())
+        return file
 
     def read_access_token(self, token: str) -> Identity | None:
         """Return the identity of an access token; None if the token is unknown or has expired."""

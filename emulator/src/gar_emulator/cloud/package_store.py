@@ -55,6 +55,7 @@ class PackageStore:
         self.repositories: dict[str, Repository] = {}
         self._files: dict[str, dict[str, StoredFile]] = {}
         self._packages: dict[tuple[str, str], dict[str, StoredFile]] = {}
+        self._deleted: set[tuple[str, str]] = set()
         for record in folder.glob("*/*/*/repository.json"):
             with reading(record):
                 repository = Repository(**json.loads(record.read_text("utf-8")))
@@ -94,6 +95,7 @@ class PackageStore:
         with self._lock:
             self._of(repository).pop(stored.filename, None)
             self._of_package(repository, stored.package).pop(stored.filename, None)
+            self._deleted.add((repository.resource, stored.filename))
             target.with_name(f"{target.name}.json").unlink(missing_ok=True)
             target.unlink(missing_ok=True)
 
@@ -112,6 +114,7 @@ class PackageStore:
             self.remove(repository, stored)
         with self._lock:
             self.repositories.pop(repository.resource, None)
+            self._deleted = {item for item in self._deleted if item[0] != repository.resource}
             (self._place(repository) / "repository.json").unlink(missing_ok=True)
 
     def files(self, repository: Repository, package: str | None = None) -> list[StoredFile]:
@@ -123,6 +126,11 @@ class PackageStore:
     def find(self, repository: Repository, filename: str) -> StoredFile | None:
         with self._lock:
             return self._of(repository).get(filename)
+
+    def was_deleted(self, repository: Repository, filename: str) -> bool:
+        """Return whether a file of that name was deleted since the emulator started."""
+        with self._lock:
+            return (repository.resource, filename) in self._deleted
 
     def path(self, repository: Repository, stored: StoredFile) -> Path:
         return self._place(repository) / stored.package / stored.filename

@@ -15,8 +15,12 @@ from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.keys import Identity, decode_basic, identity
 from gar_emulator.cloud.refusals import host_text
 from gar_emulator.world.iam import CLOUD_PLATFORM
+from gar_emulator.world.switches import Switches
 
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="Artifact Registry"'}
+
+def challenge(switches: Switches) -> dict[str, str]:
+    """Return the headers of a 401."""
+    return {"WWW-Authenticate": 'Basic realm="Artifact Registry"'} if switches.challenge else {}
 
 
 def caller(cloud: Cloud, request: Request) -> Identity | None:
@@ -36,18 +40,18 @@ def caller(cloud: Cloud, request: Request) -> Identity | None:
         user, password = decode_basic(value.strip())
         if user == "oauth2accesstoken":
             who = cloud.identify(password)
-        elif user == "_json_key_base64":
-            who = _key_owner(cloud, password)
+        elif user == "_json_key_base64" or (user == "_json_key" and switches.json_key_user):
+            who = _key_owner(cloud, password, encoded=user == "_json_key_base64")
     if who is None or (who.federated and not switches.federated_tokens):
-        raise host_text(switches, 401, "Request had invalid authentication credentials.", CHALLENGE)
+        raise host_text(switches, 401, "Request had invalid authentication credentials.", challenge(switches))
     request.scope["principal"] = who.principal
     return who
 
 
-def _key_owner(cloud: Cloud, password: str) -> Identity | None:
-    """Return the account of a JSON key, which is the password in base64."""
+def _key_owner(cloud: Cloud, password: str, *, encoded: bool) -> Identity | None:
+    """Return the account of the JSON key that is the password, as it is or encoded in base64."""
     try:
-        key: Any = json.loads(base64.b64decode(password, validate=True))
+        key: Any = json.loads(base64.b64decode(password, validate=True) if encoded else password)
         email, secret = str(key["client_email"]), str(key["private_key"])
     except (binascii.Error, ValueError, KeyError, TypeError):
         return None

@@ -17,8 +17,8 @@ from gar_emulator.cloud import downloads
 from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.package_store import AlreadyExists, StoredFile
 from gar_emulator.cloud.refusals import Refusal, host_text, text, why_disabled
-from gar_emulator.packages import filenames, form, simple
-from gar_emulator.packages.callers import CHALLENGE, caller
+from gar_emulator.packages import filenames, form, metadata, simple
+from gar_emulator.packages.callers import caller, challenge
 from gar_emulator.world.iam import CLOUD_PLATFORM, in_scope
 from gar_emulator.world.services import ARTIFACT_REGISTRY
 from gar_emulator.world.world import Repository
@@ -36,6 +36,7 @@ def routes(cloud: Cloud) -> list[Route]:
     root = "/{project}/{repository}"
     return [
         downloads.route(cloud),
+        Route(root, host.upload, methods=["POST"]),
         Route(f"{root}/", host.upload, methods=["POST"]),
         Route(f"{root}/simple", host.index),
         Route(f"{root}/simple/", host.index),
@@ -61,6 +62,8 @@ class PythonHost:
         large = int(request.headers.get("content-length", "0")) > LARGE
         early = large and switches.early_refusals != "never"
         try:
+            if not request.url.path.endswith("/") and not switches.slashless_uploads:
+                raise host_text(switches, 404, "The address of a repository ends with a slash.")
             repository = self._authorize(request, UPLOAD)
             if repository.mode != "STANDARD_REPOSITORY":
                 raise host_text(
@@ -92,20 +95,24 @@ class PythonHost:
 
     async def package(self, request: Request) -> Response:
         repository = self._authorize(request, DOWNLOAD)
-        name = canonicalize_name(request.path_params["package"])
+        given = request.path_params["package"]
+        name = canonicalize_name(given)
         files = self._visible(request, self._cloud.store.files(repository, name))
-        if not files:
-            raise host_text(self._cloud.switches, 404, f'Package "{name}" not found')
+        if not files or (name != given and not self._cloud.switches.any_spelling):
+            raise host_text(self._cloud.switches, 404, f'Package "{given}" not found')
         return simple.package(request, self._cloud.switches, repository, files)
 
     async def download(self, request: Request) -> Response:
         repository = self._authorize(request, DOWNLOAD)
         package, filename = request.path_params["package"], request.path_params["filename"]
-        if "!" in filename:
+        if "!" in filename and not self._cloud.switches.epochs:
             raise text(400, "Invalid file name")
-        stored = self._cloud.store.find(repository, filename)
+        distribution = metadata.described(filename) if self._cloud.switches.metadata_files else filename
+        stored = self._cloud.store.find(repository, distribution)
         if stored is None or stored.package != package or not self._visible(request, [stored]):
             raise text(404, "The requested entity was not found.")
+        if distribution != filename:
+            return metadata.of_wheel(self._cloud.store.path(repository, stored))
         return downloads.download(request, self._cloud, repository, self._cloud.store.path(repository, stored))
 
     def _visible(self, request: Request, files: list[StoredFile]) -> list[StoredFile]:
@@ -142,7 +149,7 @@ class PythonHost:
                 401,
                 f'Unauthenticated request. Unauthenticated requests do not have permission "{permission}" '
                 f'on resource "{wanted.resource}" (or it may not exist)',
-                CHALLENGE,
+                challenge(cloud.switches),
             )
         if who and not (
             in_scope(who.scopes, permission) and (cloud.switches.read_only_scope or CLOUD_PLATFORM in who.scopes)
@@ -194,7 +201,10 @@ class PythonHost:
         switches = self._cloud.switches
         if switches.max_upload_size and arrived.size > switches.max_upload_size:
             raise text(413, f"The largest file has {switches.max_upload_size} bytes.")
-        if not switches.duplicate_identical and self._cloud.store.find(repository, arrived.filename):
+        store = self._cloud.store
+        if not switches.duplicate_identical and store.find(repository, arrived.filename):
+            raise self._duplicate()
+        if not switches.reuse_deleted and store.was_deleted(repository, arrived.filename):
             raise self._duplicate()
 
     def _store(self, repository: Repository, draft: Path, stored: StoredFile) -> None:
@@ -223,12 +233,13 @@ class PythonHost:
             declared = Version(fields.get("version", ""))
         except ValueError as problem:
             raise form.BadForm(f"Invalid distribution: {problem}") from None
-        if (name, version) != (canonicalize_name(fields.get("name", "")), declared):
+        switches = self._cloud.switches
+        if switches.check_names and (name, version) != (canonicalize_name(fields.get("name", "")), declared):
             raise form.BadForm("The file name does not match the name and version.")
-        if version.epoch:
+        if version.epoch and not switches.epochs:
             raise form.BadForm("A version with an epoch is not supported.")
         digests = arrived.digests()
-        if self._cloud.switches.check_digests:
+        if switches.check_digests:
             for field, actual in digests.items():
                 if fields.get(f"{field}_digest", actual).lower() != actual:
                     raise form.BadForm(f"The {field}_digest does not match the file.")

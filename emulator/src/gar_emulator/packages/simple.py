@@ -48,7 +48,8 @@ def _link(stored: StoredFile, url: str, switches: Switches) -> str:
         if stored.requires_python and switches.requires_python
         else ""
     )
-    return f'<a href="{html.escape(url)}#sha256={stored.sha256}"{needs}>{html.escape(stored.filename)}</a>'
+    described = ' data-core-metadata="true"' if _is_described(stored, switches) else ""
+    return f'<a href="{html.escape(url)}#sha256={stored.sha256}"{needs}{described}>{html.escape(stored.filename)}</a>'
 
 
 def _entry(stored: StoredFile, url: str, switches: Switches) -> dict[str, Any]:
@@ -60,7 +61,13 @@ def _entry(stored: StoredFile, url: str, switches: Switches) -> dict[str, Any]:
     }
     if stored.requires_python and switches.requires_python:
         entry["requires-python"] = stored.requires_python
+    if _is_described(stored, switches):
+        entry["core-metadata"] = True
     return entry
+
+
+def _is_described(stored: StoredFile, switches: Switches) -> bool:
+    return switches.metadata_files and stored.filename.endswith(".whl")
 
 
 def _page(title: str, links: list[str]) -> Response:

@@ -92,7 +92,7 @@ def run(
                 anchor="emulator-data",
             ) from None
         with emulator:
-            for name, value in sorted(emulator.exports().items()):
+            for name, value in sorted({**emulator.exports(), **emulator.gcloud()}.items()):
                 out(f"export {name}={_quoted(value)}")
             while not stop.wait(1):  # on Windows, no signal interrupts a wait without a timeout
                 pass

@@ -156,6 +156,16 @@ class Emulator:
             variables.update(dict.fromkeys(TRUSTED, bundle))
         return variables
 
+    def gcloud(self) -> dict[str, str]:
+        """Return the variables that log gcloud in as the world's account for it; none without one."""
+        login = self.cloud.world.gcloud
+        if not login:
+            return {}
+        return {
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(self.cloud.keys.access_token_file(login.account)),
+            "CLOUDSDK_CORE_PROJECT": login.account.partition("@")[2].partition(".")[0],
+        }
+
     def access_token(
         self,
         principal: str,

@@ -136,6 +136,13 @@ class Ambient:
 
 
 @dataclass(frozen=True)
+class Gcloud:
+    """The account that gcloud is logged in as, in a shell that the emulator's variables connect to it."""
+
+    account: str
+
+
+@dataclass(frozen=True)
 class World:
     """A world file: everything but packages."""
 
@@ -148,6 +155,7 @@ class World:
     bindings: tuple[Binding, ...] = ()
     faults: tuple[Fault, ...] = ()
     ambient: Ambient | None = None
+    gcloud: Gcloud | None = None
     switches: Switches = field(default_factory=Switches)
 
     @classmethod
@@ -187,7 +195,7 @@ class World:
             "bindings": Binding,
             "faults": Fault,
         }
-        singles: dict[str, Any] = {"ambient": Ambient, "switches": Switches}
+        singles: dict[str, Any] = {"ambient": Ambient, "gcloud": Gcloud, "switches": Switches}
         values: dict[str, Any] = {}
         for name, content in raw.items():
             if name not in {**tables, **singles}:
@@ -230,7 +238,7 @@ class World:
             *(("project", item.project) for item in self.repositories),
             *(("project", item.project) for item in self.pools),
             *(("account", item.account) for item in self.keys),
-            *(("account", item.account) for item in [self.ambient] if item),
+            *(("account", item.account) for item in [self.ambient, self.gcloud] if item),
         ]
         for kind, name in named:
             if name not in declared[kind]:

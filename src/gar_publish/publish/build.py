@@ -1,0 +1,172 @@
+"""Select and build the projects of a run, and `dry-run: build`, which does nothing else."""
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gar_publish.context import Context
+from gar_publish.errors import BadInput, BuildFailure
+from gar_publish.settings.settings import BuildSettings
+from gar_publish.threads import in_background
+
+if TYPE_CHECKING:
+    from gar_publish.builder.builds import Built
+    from gar_publish.builder.environments import PrivateIndex
+    from gar_publish.distributions.distribution import Distribution
+    from gar_publish.projects.find import Project
+    from gar_publish.report.report import Report
+
+
+def build(settings: BuildSettings, context: Context) -> "Report":
+    """Build and check the files that `publish` would upload, and leave them in a folder. It needs no identity.
+
+    Raises:
+        Failure: The only project cannot be built, files must not be published, or the folder cannot be written.
+    """
+    from gar_publish.distributions import distribution, prebuilt  # `publish` begins its builds before it imports them
+    from gar_publish.projects import graph
+    from gar_publish.publish.built import BuiltPackages, credentials_file
+    from gar_publish.registry.outcomes import PublishedFile
+    from gar_publish.report.report import Report
+
+    context.console.info("No identity is used: nothing is compared with the registry, and nothing is uploaded.")
+    projects = [] if settings.dist else select(settings, context)
+    built = BuiltPackages(projects, context)
+    with _building_alone(projects, settings, context) as builds:
+        files = [file for package in built.read(builds) for file in package.files]
+        if settings.dist:
+            credential = credentials_file(context.environment)
+            files = [distribution.read(each, credential) for each in prebuilt.collect(settings.dist, context.workspace)]
+            built.check(files)
+        if settings.expected_version:
+            distribution.check_expected([(file.filename, file.version) for file in files], settings.expected_version)
+        graph.refuse_cycles({name: _required(name, files) for name in sorted({file.name for file in files})})
+        if not settings.dist:
+            _leave(files, context.workspace / settings.outdir, context)
+        built.warn(*distribution.warnings(files))
+    context.settled()
+    return Report(
+        repository=None,
+        files=tuple(PublishedFile(file, "checked", file.sha256) for file in files),
+        dry_run=True,
+        verified=False,
+        index_token="",
+        token_expires_at=None,
+        not_built=tuple(built.not_built),
+        warnings=tuple(built.warnings),
+    )
+
+
+def select(settings: BuildSettings, context: Context) -> "list[Project]":
+    """Return the projects in the order of their builds: first those without a known name, which others may need.
+
+    Raises:
+        BadInput: There are none, they contradict each other, or one has another version than the expected one.
+    """
+    from gar_publish.projects import plan
+
+    selected = plan.select(
+        settings.packages,
+        context.workspace,
+        changed_since=settings.changed_since,
+        environment=context.environment,
+        warn=context.console.warning,
+    )
+    if settings.expected_version:
+        from gar_publish.distributions import distribution
+
+        distribution.check_expected(
+            ((project.label, project.version) for project in selected if project.version),
+            settings.expected_version,
+        )
+    if not selected:
+        context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to do.")
+    return sorted(selected, key=lambda project: project.name is not None)
+
+
+@contextmanager
+def building(
+    projects: "Sequence[Project]",
+    settings: BuildSettings,
+    context: Context,
+    *,
+    private_index: "PrivateIndex",
+    check: Callable[[], None] = lambda: None,
+    leaves_copies: bool = True,
+) -> Iterator[Iterator["Built"]]:
+    """Build projects while the context is open, as the settings ask for; see `builder.builds.building`."""
+    from gar_publish.builder.builds import building  # a run that builds nothing does not need it
+
+    with (
+        scratch() as folder,
+        building(
+            projects,
+            formats=settings.formats,
+            out=folder,
+            context=context,
+            private_index=private_index,
+            build_env=settings.build_env,
+            jobs=settings.jobs,
+            check=check,
+            leaves_copies=leaves_copies,
+        ) as builds,
+    ):
+        yield builds
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a folder that exists while the context is open."""
+    # On Windows, a file that a thread is sending cannot be removed.
+    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _building_alone(
+    projects: "Sequence[Project]", settings: BuildSettings, context: Context
+) -> Iterator[Iterator["Built"]]:
+    from gar_publish.publish.built import needed_for_builds
+
+    needed = needed_for_builds(projects)
+
+    def no_private_index(names: Collection[str]) -> None:
+        for name in needed.intersection(names):
+            raise BuildFailure(
+                f"A build needs {name}, which `publish` uploads first. Without an identity, it cannot be installed.",
+                cause="gar-publish does not take a package of this run from another index",
+                fix=f"leave out the projects that need {name}",
+                anchor="build-requirements",
+            )
+
+    with building(
+        projects,
+        settings,
+        context,
+        private_index=lambda names: in_background(lambda: no_private_index(names)),
+        leaves_copies=False,
+    ) as builds:
+        yield builds
+
+
+def _required(name: str, files: "Sequence[Distribution]") -> set[str]:
+    return {each for file in files if file.name == name for each in file.requires} - {name}
+
+
+def _leave(files: "Sequence[Distribution]", outdir: Path, context: Context) -> None:
+    from gar_publish.distributions.leave import leave
+
+    try:
+        outdir.parent.mkdir(parents=True, exist_ok=True)
+        is_left = all(leave(file.path, outdir, context.console) for file in files)
+    except OSError:
+        is_left = False
+    if not is_left:
+        raise BadInput(
+            f"The files cannot be left in {outdir}.",
+            cause="the folder is a link, or belongs to another user, or the disk is full",
+            fix="remove that folder, or make it writable",
+            anchor="outputs",
+        )
