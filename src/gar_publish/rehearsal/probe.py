@@ -266,7 +266,8 @@ def main(folder: Path) -> None:
         failure = load(module, attribute)
         answer["count"] += 1
         if failure:
-            owns = installed.has(module.partition(".")[0])
+            # An attribute that is a submodule is there as soon as somebody imports that.
+            owns = installed.has(module.partition(".")[0]) and not installed.has(f"{module}.{attribute}")
             needs = [each for each in failure["missing"] if not installed.has(each.partition(".")[0])]
             answer["loaded"].append(
                 {"group": group, "title": title, "module": module, "own": owns, "needs": needs, **failure}
