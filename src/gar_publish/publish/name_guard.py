@@ -18,7 +18,7 @@ _SECONDS = 60
 
 
 class Guard:
-    """Asks the public index, which is uv's default index, for names. Nothing is asked if the mode is `off`.
+    """Asks the public index, which is uv's default index, for names. Nothing is asked if the mode is `none`.
 
     Args:
         mode: `warn` tells which names the public index has; `strict` also tells which ones are free there.
@@ -34,7 +34,7 @@ class Guard:
 
     def ask(self, names: Iterable[str]) -> None:
         """Ask for names, in the background."""
-        if self._mode != "off":
+        if self._mode != "none":
             for name in names:
                 if name not in self._asked:
                     self._asked[name] = self._readers.submit(is_public, name, self._environment)

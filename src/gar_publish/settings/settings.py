@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
-NameGuard = Literal["off", "warn", "strict"]
+NameGuard = Literal["none", "warn", "strict"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
 REPOSITORY_INPUTS = (
@@ -187,8 +187,8 @@ class Settings(BuildSettings):
     name_guard: NameGuard = Input(
         "name-guard",
         "Ask the public index for the names of the packages: `warn` tells which ones it has, too, and `strict` also "
-        "tells which ones are free there. `off` asks nothing.",
-        "off",
+        "tells which ones are free there. `none` asks nothing.",
+        "none",
         "word",
         get_args(NameGuard),
     ).field()

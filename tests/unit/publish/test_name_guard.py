@@ -13,7 +13,7 @@ from tests.wheels import make_wheel
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("off", []),
+        ("none", []),
         ("warn", ["The public index has a package taken-name, too"]),
         ("strict", ["The public index has a package taken-name, too", "The public index has no package free-name, so"]),
     ],

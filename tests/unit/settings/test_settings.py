@@ -60,7 +60,7 @@ def test_defaults() -> None:
         rehearse_python=(),
         rehearse_command=None,
         rehearse_timeout=120,
-        name_guard="off",
+        name_guard="none",
         changed_since=None,
     )
 
