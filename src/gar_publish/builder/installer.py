@@ -98,7 +98,7 @@ class Installer:
         (nothing := hashed.with_name("nothing")).mkdir()
         alone = {"UV_DEFAULT_INDEX": nothing.as_uri(), "UV_INDEX": private, "UV_FIND_LINKS": ""}
         options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes"]
-        into = ["--python", environment.base, "--prefix", environment.folder]
+        into = [str(each) for each in ("--python", environment.base, "--prefix", environment.folder)]
         output = self._uv(["pip", "install", *options, *into, "-r", hashed], alone)
         return None if output is None else _scrub(output, private)
 

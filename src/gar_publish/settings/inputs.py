@@ -68,8 +68,8 @@ class Input:
                 return frozenset(map(self._word, words or [text]))
             case "versions":
                 versions = tuple(part for part in re.split(r"[,\s]+", text) if part)
-                good = all(re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", each) for each in versions)
-                self._check(good, text, "versions of Python, comma-separated", fix="3.11, 3.13")
+                are_good = all(re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", each) for each in versions)
+                self._check(are_good, text, "versions of Python, comma-separated", fix="3.11, 3.13")
                 return versions
             case "version":
                 return self._version(text) if text else None
