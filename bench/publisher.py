@@ -50,7 +50,13 @@ def credentials(emulator: Emulator) -> dict[str, Credential]:
 
 
 def publish_here(
-    emulator: Emulator, credential: Credential, wheel: Path, retry_policy: RetryPolicy, say: Callable[[str], None]
+    emulator: Emulator,
+    credential: Credential,
+    wheel: Path,
+    retry_policy: RetryPolicy,
+    say: Callable[[str], None],
+    *,
+    repository: str = REPOSITORY,
 ) -> Report:
     """Publish one wheel in this process.
 
@@ -60,7 +66,7 @@ def publish_here(
     environment = {"GAR_EMULATOR_HOST": emulator.url, "HOME": str(wheel.parent), **credential.environment}
     endpoints = Endpoints.from_environment(environment)
     inputs = {each.name: each.default for each in INPUTS} | {
-        "repository": REPOSITORY,
+        "repository": repository,
         "dist": str(wheel),
         **credential.inputs,
     }

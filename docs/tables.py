@@ -2,8 +2,8 @@
 
 The inputs are declared in src/gar_publish/settings/settings.py, the outputs in the two action.yml. From there come the
 inputs in action.yml, all inputs in action-types.yml, and the tables in README.md (a part), docs/inputs.md and
-docs/jobs.md. The table in
-docs/monorepo.md has the results in bench/corpus/tools.json.
+docs/jobs.md. The table in docs/monorepo.md has the results in bench/corpus/tools.json, and that in docs/install.md
+those in bench/tools_matrix.json.
 """
 
 import json
@@ -68,6 +68,8 @@ def written() -> dict[Path, str]:
     files[document] = _with_part(document.read_text(encoding="utf-8"), "planted", _planted_defects())
     document = ROOT / "docs" / "monorepo.md"
     files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _version_tools())
+    document = ROOT / "docs" / "install.md"
+    files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _installing_tools())
     return files
 
 
@@ -80,6 +82,13 @@ def _with_tables(document: Path, action: dict[str, Any], shown: Callable[[str], 
     outputs = [(f"`{name}`", each["description"]) for name, each in action["outputs"].items() if shown(name)]
     text = _with_part(text, "inputs", _table(("input", "default", "meaning"), inputs))
     return _with_part(text, "outputs", _table(("output", "meaning"), outputs))
+
+
+def _installing_tools() -> str:
+    """Return the results of `python -m bench.tools_matrix` as a table: one row per tool, one column per credential."""
+    results = json.loads((ROOT / "bench" / "tools_matrix.json").read_text(encoding="utf-8"))
+    ways = next(iter(results.values()))
+    return _table(("tool", *(f"`{way}`" for way in ways)), ((tool, *of.values()) for tool, of in results.items()))
 
 
 def _version_tools() -> str:

@@ -21,6 +21,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     metadata: str = "",
     files: Mapping[str, str] | None = None,
+    entry_points: str = "",
 ) -> Path:
     """Write a valid wheel with one module, and return its path.
 
@@ -36,6 +37,8 @@ def make_wheel(
         f"{info}/METADATA": metadata or f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
+    if entry_points:
+        members[f"{info}/entry_points.txt"] = entry_points
     record = "".join(f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in members.items())
     members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from gar_publish.publish.build import build
 from gar_publish.publish.pipeline import publish
 from gar_publish.report import ci_files, render
 from gar_publish.settings.credential import Credential, GivenToken, Key
-from gar_publish.settings.settings import DRY_RUN, Settings, read_build_settings
+from gar_publish.settings.settings import DRY_RUN, GITHUB_TOKEN, Settings, read_build_settings
 
 if TYPE_CHECKING:
     from gar_publish.report.report import Report
@@ -66,11 +66,13 @@ def run(
         The exit code.
     """
     inputs: Mapping[str, str] = {}
+    token: str | None = None
     context: Context | None = None
     outcome: Report | Failure
     try:
         inputs = read()
         context = new_context(environment, outlet.console, workspace=workspace, container=container)
+        token = GITHUB_TOKEN.read(inputs)
         outcome = _report(inputs, context, outlet).translated(outlet.words)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is shown as a failure, too
         ignore_signals()
@@ -89,6 +91,8 @@ def run(
                 anchor="outputs",
             ).translated(outlet.words)
         )
+    if context and token and not isinstance(outcome, Failure):
+        _comment(outcome, token, context)
     if outlet.summary:
         ci_files.add_step_summary(render.as_markdown(outcome, outlet.step), environment, outlet.console)
     for each in failures:
@@ -109,9 +113,21 @@ def _report(inputs: Mapping[str, str], context: Context, outlet: Outlet) -> "Rep
         return build(read_build_settings(inputs), context)
     settings = Settings.from_inputs(inputs, environment=context.environment, endpoints=context.endpoints)
     mask_given(settings.credential, outlet.console)
+    if settings.github_token:
+        outlet.console.mask(settings.github_token)
     if outlet.step is None:
         settings = replace(settings, index_token="none")  # noqa: S106 - no token
     return publish(settings, context)
+
+
+def _comment(report: "Report", token: str, context: Context) -> None:
+    """Write the comment on the pull request of a preview. Without it, the run is complete all the same."""
+    from gar_publish.previews import comment  # most runs make no preview
+
+    try:
+        comment.write(report, token, context)
+    except Failure as failure:
+        context.console.warning(failure.brief)
 
 
 def mask_given(credential: Credential, console: Console) -> None:

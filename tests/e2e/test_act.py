@@ -13,6 +13,9 @@ import docker
 import pytest
 
 from gar_emulator import Emulator
+from gar_emulator.world.iam import Binding
+from gar_emulator.world.world import Repository
+from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import AUTHOR, PUBLISHER, Checkout
@@ -106,6 +109,47 @@ def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     log = push("HEAD")
     assert "[matrix/build" not in log
     assert "[matrix/publish" not in log
+
+
+def test_previews_of_a_fork_are_built_without_rights_published_and_deleted(
+    act: Act, checkout: Checkout, emulator: Emulator, tmp_path: Path
+) -> None:
+    repository = Repository("demo-project", "us-central1", "previews", labels=dict([PREVIEWS_LABEL]))
+    emulator.cloud.create(repository)
+    deleter = Binding(f"serviceAccount:{PUBLISHER}", DELETER, repository.resource)
+    emulator.cloud.set_policy(repository.resource, [deleter])
+    folder, artifacts, file = checkout("previews"), tmp_path / "artifacts", tmp_path / "event.json"
+    artifacts.mkdir()
+    options = [
+        f"--container-options=--volume={artifacts}:/artifacts",
+        f"--eventpath={file}",
+        f"--local-repository=actions/upload-artifact@v6={ACTIONS / 'upload-artifact'}",
+        f"--local-repository=actions/download-artifact@v7={ACTIONS / 'download-artifact'}",
+    ]
+    head = {"sha": "abc1234" + "0" * 33, "ref": "fix", "repo": {"full_name": "stranger/hello"}}
+
+    def stored() -> list[str]:
+        return [each.filename for each in emulator.files("us-central1/demo-project/previews")]
+
+    file.write_text(json.dumps({"number": 42, "pull_request": {"number": 42, "head": head, "base": {"ref": "main"}}}))
+    act(folder, *options, event="pull_request")
+    run = {
+        "id": 1,
+        "event": "pull_request",
+        "conclusion": "success",
+        "head_branch": "fix",
+        "head_sha": head["sha"],
+        "head_repository": head["repo"],
+        "head_commit": {"timestamp": "2026-11-29T10:00:01Z"},
+        "pull_requests": [{"number": 42, "head": head}],  # act has no GitHub to ask
+    }
+    file.write_text(json.dumps({"workflow_run": run}))
+    act(folder, *options, event="workflow_run")
+    version = "1.0.1.dev1795946401+pr42.gabc1234"
+    assert stored() == [f"{name}-{version}-py3-none-any.whl" for name in ("greetings", "welcome")]
+    file.write_text(json.dumps({"action": "closed", "pull_request": {"number": 42, "head": head}}))
+    act(folder, *options, event="pull_request_target")
+    assert stored() == []
 
 
 def test_uv_project_syncs_from_the_explicit_index(act: Act, checkout: Checkout, emulator: Emulator) -> None:

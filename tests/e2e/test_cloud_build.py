@@ -1,16 +1,22 @@
 """The Cloud Build example: its steps in the real image, with only the account of the metadata server."""
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
 import pytest
 
+from gar_publish.settings.index_url import requirements_hashed
+from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.cloud_build import CloudBuild
 from tests.e2e.conftest import Production
 from tests.leaks import Leaks, Listener
+from tests.stored import store
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
@@ -47,7 +53,7 @@ def test_the_example_publishes_and_installs(
     (stored,) = (file for file in production.emulator.files() if file.version == version)
     assert ran["use"].log == "Hello, Cloud Build!\n"
     handed = json.loads(ran["publish"].output)
-    assert handed["requirements-hashed"] == f"greetings=={version} --hash=sha256:{stored.sha256}"
+    assert f"greetings=={version} --hash=sha256:{stored.sha256}" in handed["requirements-hashed"].splitlines()
     assert handed["published"] == "true"
     assert json.loads((build.workspace / "published.json").read_text())["requirements"] == handed["requirements"]
     left = [path for path in (tmp_path / "cloud/home").rglob("*") if path.is_file()]
@@ -64,3 +70,34 @@ def test_a_failed_index_url_ends_the_build(
 
     with pytest.raises(AssertionError, match="requirements ended with 2: "):
         cloud().submit(source, PROJECT_ID="demo-project", LOCATION="us-central1", **images)
+
+
+def test_a_docker_build_has_the_account_of_the_network(
+    docker_client: docker.DockerClient, buildkit: str, python_image: str, production: Production, tmp_path: Path
+) -> None:
+    """The recipe of docs/docker.md, with a network that has the emulator in place of Google."""
+    wheel = make_wheel(tmp_path, "hidden")
+    registry = production.emulator
+    (repository,) = (each for each in registry.cloud.repositories if each.resource.endswith("/python"))
+    store(registry, repository, wheel)
+    (stored,) = (file for file in registry.files() if file.filename == wheel.name)
+    (tmp_path / "requirements.txt").write_text(requirements_hashed({"hidden==1.0": [stored.sha256]}))
+    found = [each for each in blocks(ROOT / "docs/docker.md") if each.section == "On Cloud Build's network"]
+    recipe, command = (each.text.replace("my-project", "demo-project") for each in found)
+    (certificates,) = (volume.split(":") for volume in production.options["volumes"])
+    (tmp_path / "certificates").write_bytes(Path(certificates[0]).read_bytes())
+    before = f"FROM {python_image}\nCOPY certificates {certificates[1]}"
+    (tmp_path / "Dockerfile").write_text(re.sub("^FROM .*", before, recipe))
+    hosts = "".join(f" --add-host={name}:{address}" for name, address in production.options["extra_hosts"].items())
+    network = f"--network={production.options['network']}{hosts} --no-cache"
+    command = command.replace("docker build --network=cloudbuild", f"{buildkit} build {network}")
+    done = subprocess.run(
+        ["/bin/sh", "-ec", command.replace("--tag service", "--tag gar-publish-test-network")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    docker_client.images.remove("gar-publish-test-network")

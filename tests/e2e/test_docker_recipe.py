@@ -261,15 +261,11 @@ def test_the_documented_commands_leave_no_token(
     token = emulator.access_token(READER)
     given = tmp_path / "given"
     leaks.expect(given)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in {
-        "docker": f'echo "$PIP_CONF$GAR_LINE$GAR_TOKEN" >{given}; exec {buildkit} "$@"',
-        "gar-publish": f'exec {Path(sys.executable).with_name("gar-publish")} "$@"',
-        "gcloud": f"[ \"$*\" = 'auth print-access-token' ] && echo {token}",
-    }.items():
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
+    programs = _programs(
+        tmp_path / "bin",
+        docker=f'echo "$PIP_CONF$GAR_LINE$GAR_TOKEN" >{given}; exec {buildkit} "$@"',
+        gcloud=f"[ \"$*\" = 'auth print-access-token' ] && echo {token}",
+    )
     leaks.expect(programs / "gcloud")
     done = subprocess.run(
         ["/bin/sh", "-ec", _block(heading, "sh").replace("my-project", "demo-project")],
@@ -323,15 +319,11 @@ def test_an_ordinary_user_installs_with_dependencies(
         (recipe / "Dockerfile").write_text(text + use)
         return text
 
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in {
-        "docker": f'[ -z "$NETRC" ] || cat "$NETRC" >{given}; exec {buildkit} "$@"',
-        "gar-publish": f'exec {Path(sys.executable).with_name("gar-publish")} "$@"',
-        "pip": f'exec {sys.executable} -m pip "$@"',
-    }.items():
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
+    programs = _programs(
+        tmp_path / "bin",
+        docker=f'[ -z "$NETRC" ] || cat "$NETRC" >{given}; exec {buildkit} "$@"',
+        pip=f'exec {sys.executable} -m pip "$@"',
+    )
     environment = {
         **clean_env,
         **emulator.exports(),
@@ -369,6 +361,89 @@ def test_an_ordinary_user_installs_with_dependencies(
     builder.run("classic")
     (secret,) = set(re.findall(r"ya29\.[\w.-]+", given.read_text()))
     assert builder.find({"token": secret}) == {"token": set()}
+
+
+PROJECT = """[project]
+name = "service"
+version = "1"
+requires-python = ">=3.11,<4"
+dependencies = ["greetings", "greetings-words"]
+"""
+SOURCES = {
+    "uv": """[[tool.uv.index]]
+name = "gar"
+url = "INDEX"
+explicit = true
+[tool.uv.sources]
+greetings.index = "gar"
+greetings-words.index = "gar"
+""",
+    "poetry": """[tool.poetry]
+package-mode = false
+dependencies = { greetings = { source = "gar" }, greetings-words = { source = "gar" } }
+[[tool.poetry.source]]
+name = "gar"
+url = "INDEX"
+priority = "explicit"
+""",
+    "pdm": """[[tool.pdm.source]]
+name = "gar"
+url = "INDEX"
+verify_ssl = false
+""",
+}
+
+
+@pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
+@pytest.mark.parametrize(("tool", "heading"), [("uv", "uv sync"), ("poetry", "Poetry"), ("pdm", "PDM")])
+def test_projects_install_from_their_locks(
+    *,
+    tool: str,
+    heading: str,
+    builder: Builder,
+    buildkit: str,
+    python_image: str,
+    emulator: Emulator,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    leaks: Leaks,
+) -> None:
+    leaks.excuse("the environment of")  # it has the request token of the job
+    for name, requires in (("greetings", ["idna", "greetings-words"]), ("greetings-words", [])):
+        upload(emulator, make_wheel(tmp_path, name, requires=requires))
+    index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "pyproject.toml").write_text(PROJECT + SOURCES[tool].replace("INDEX", index))
+    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile"))
+    use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
+    (recipe / "Dockerfile").write_text(dockerfile + use)
+    programs = _programs(
+        tmp_path / "bin",
+        docker=f'exec {buildkit} "$@"',
+        uv=f"exec {Path(sys.executable).with_name(tool)} lock",
+    )
+    for section in ("Projects of uv, Poetry and PDM", "As an ordinary user, with dependencies"):
+        subprocess.run(
+            ["/bin/sh", "-ec", _block(section, "sh").replace("my-project", "demo-project")],
+            cwd=recipe,
+            env=clean_env | emulator.exports() | {"PATH": f"{programs}:{clean_env['PATH']}"},
+            check=True,
+            timeout=200,
+        )
+    assert "ya29." not in (recipe / f"{tool}.lock").read_text()
+    builder.adopt(tool, "service")
+    builder.run(tool)
+
+
+def _programs(folder: Path, **scripts: str) -> Path:
+    """Write programs for PATH, with gar-publish among them."""
+    folder.mkdir()
+    scripts["gar-publish"] = f'exec {Path(sys.executable).with_name("gar-publish")} "$@"'
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return folder
 
 
 def _block(heading: str, language: str) -> str:

@@ -84,7 +84,7 @@ class Laptop:
         """Return every settings file and its text."""
         folders = [self.home / ".config", self.home / ".local/share/uv/credentials"]
         found = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-        known = [self.home / ".pypirc", self.project / "pyproject.toml"]
+        known = [self.home / ".netrc", self.home / ".pypirc", self.project / "pyproject.toml"]
         return {file: file.read_text() for file in [*found, *known] if file.is_file()}
 
     def readers(self) -> set[str]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench import document, mutants, rows
+from bench import document, mutants, previews, rows
 from bench.link import ONE_WAY
 from bench.measure import Bench, Case, Command, Summary
 from bench.rows import Measured, Size
@@ -178,3 +178,9 @@ def test_a_seed_draws_the_same_mutants() -> None:
 )
 def test_each_kind_of_mutant(source: str, changed: list[str]) -> None:
     assert [each.source() for each in mutants.mutants(Path("a.py"), source)] == changed
+
+
+def test_a_preview_is_compared_with_publishing(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (ratio,) = previews.measure(stage, 2, 1)
+    assert ratio > 0

@@ -133,8 +133,9 @@ def spoil(emulator: Emulator) -> None:
             {"environment": "release", "iss": ENTERPRISE},
             {"environment": "test", "iss": ENTERPRISE},
         ),
+        (("--github=octo-org/hello", *IDS, "--previews"), {}, {"repository": "octo-org/other"}),
     ],
-    ids=["repository", "organisation of a tenant", "environment and account of an enterprise"],
+    ids=["repository", "organisation of a tenant", "environment and account of an enterprise", "previews"],
 )
 def test_the_script_makes_what_the_check_expects(
     *,
@@ -172,7 +173,7 @@ def test_the_script_makes_what_the_check_expects(
     run(script)
     assert emulator.cloud.world == corrected
 
-    job = yaml.safe_load(doors.command(*command, "--workflow").out)["jobs"]["publish"]
+    (job,) = yaml.safe_load(doors.command(*command, "--workflow").out)["jobs"].values()
     assert job.get("environment") == ours.get("environment")
     named = ("repository", "workload-identity-provider", "service-account")
     publish = ["publish", "--dist=dist"]
@@ -183,6 +184,8 @@ def test_the_script_makes_what_the_check_expects(
     assert "attribute condition" in refused.err
     assert doors.command(*publish, variables=emulator.job(**ours)).code == 0
     assert [stored.filename for stored in emulator.files(PACKAGES)] == [HELLO]
+    deleted = doors.command("previews", "delete", "42", *publish[2:], variables=emulator.job(**ours))
+    assert deleted.code == (0 if "--previews" in asked else 6), deleted.err
 
 
 def test_the_emulator_as_the_document_says(clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> None:

@@ -33,7 +33,7 @@ from tests.wheels import make_wheel
 
 COMMANDS = (
     *("publish", "rehearse", "promote", "build", "plan", "index-url", "run"),
-    *("configure", "doctor", "bootstrap", "emulator", "demo"),
+    *("configure", "doctor", "bootstrap", "previews", "emulator", "demo"),
 )
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GAR_PUBLISH = (sys.executable, "-m", "gar_publish.cli.main")
@@ -97,6 +97,7 @@ class TestAction:
         assert list(ACTION["outputs"]) == [
             *("extra-index-url", "index-url", "requirements", "requirements-hashed", "lock", "packages"),
             *("name", "version", "published", "token-expires-at", "sboms", "provenance"),
+            *("preview-install", "preview-install-uv"),
         ]
 
 

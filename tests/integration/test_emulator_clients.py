@@ -318,13 +318,20 @@ def test_gcloud_lists(gcloud: Callable[..., str], emulator: Emulator) -> None:
     assert hashes["SHA256"] == emulator.files()[0].sha256
 
 
-def test_gcloud_repositories(gcloud: Callable[..., str]) -> None:
+def test_gcloud_repositories(gcloud: Callable[..., str], tmp_path: Path) -> None:
     described = json.loads(gcloud("repositories", "describe", "python", "--location=us-central1", "--format=json"))
     assert (described["format"], described["mode"]) == ("PYTHON", "STANDARD_REPOSITORY")
     where = ["--location=us-central1", "--format=json"]
     gcloud("repositories", "create", "made", "--repository-format=python", *where)
     listed = json.loads(gcloud("repositories", "list", *where))
     assert [item["name"].rpartition("/")[2] for item in listed] == ["made", "python"]
+    gcloud("repositories", "update", "made", "--update-labels=team=a", *where)
+    policy = {"name": "old", "action": {"type": "Delete"}, "condition": {"tagState": "any", "olderThan": "30d"}}
+    (tmp_path / "policy.json").write_text(json.dumps([policy]))
+    gcloud("repositories", "set-cleanup-policies", "made", "--policy=policy.json", "--no-dry-run", *where)
+    described = json.loads(gcloud("repositories", "describe", "made", *where))
+    assert described["labels"] == {"team": "a"}
+    assert described["cleanupPolicies"]["old"]["condition"] == {"tagState": "ANY", "olderThan": "2592000s"}
     everywhere = json.loads(gcloud("repositories", "list", "--format=json"))
     assert len(everywhere) == 2
 

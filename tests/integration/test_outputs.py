@@ -211,8 +211,8 @@ class TestOutputs:
         report = json.loads((hello.folder / "report.json").read_text())
         assert list(report) == [
             *("index-url", "requirements", "requirements-hashed", "lock", "packages", "name", "version", "published"),
-            *("token-expires-at", "sboms", "provenance", "repository", "dry-run", "verified", "warnings", "rehearsals"),
-            "evidence",
+            *("token-expires-at", "sboms", "provenance", "preview-install", "preview-install-uv"),
+            *("repository", "dry-run", "verified", "warnings", "rehearsals", "evidence"),
         ]
         assert report["repository"] == REPOSITORY
 

@@ -26,7 +26,8 @@ def accepted(name: str, settings: type[Settings | SetupSettings]) -> dict[str, A
     inputs = {"repository": "us/demo-project/python", name: "nonsense"}
     try:
         read = settings.from_inputs(inputs, environment={}, endpoints=Endpoints())
-        if isinstance(getattr(read, name.replace("-", "_"), None), tuple):
+        field = name.replace("-", "_")
+        if isinstance(getattr(read, field, getattr(read.repository, field, None)), tuple):
             return {"type": "list", "separator": "\n", "list-item": STRING}
     except Failure as refused:
         said = str(refused)

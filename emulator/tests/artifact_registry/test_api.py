@@ -77,6 +77,20 @@ def test_admin_creates_a_repository_that_survives_a_restart(local: Local, start:
     assert [item["name"].rpartition("/")[2] for item in listed] == ["new", "python"]
 
 
+def test_admin_updates_a_repository_of_the_world_file(local: Local, start: Callable[..., Local]) -> None:
+    policy = {"id": "old", "action": "DELETE", "condition": {"tagState": "ANY", "olderThan": "2592000s"}}
+    body = {"labels": {"team": "a"}, "cleanupPolicies": {"old": policy}, "description": "not in the mask"}
+    patch = ("PATCH", f"{PYTHON}?updateMask=labels,cleanupPolicies")
+    assert _call(local, *patch, json=body).status_code == 403
+    answer = _call(local, *patch, ADMIN, json=body).json()
+    assert (answer["labels"], answer["cleanupPolicies"]) == ({"team": "a"}, {"old": policy})
+    assert "description" not in answer
+    assert _call(start(local.emulator.cloud.world), "GET", PYTHON).json() == answer
+    for wrong in ("", "?updateMask=format", "?updateMask=labels"):
+        assert _call(local, "PATCH", f"{PYTHON}{wrong}", ADMIN, json={"labels": "a"}).status_code == 400
+    assert "labels" not in _call(local, "PATCH", f"{PYTHON}?updateMask=labels", ADMIN, json={}).json()
+
+
 @pytest.mark.parametrize(
     ("name", "body"),
     [
@@ -191,6 +205,21 @@ def test_python_packages(local: Local, wheels: list[Path]) -> None:
     item = _call(local, "GET", f"{PYTHON}/pythonPackages/other:2.0").json()
     assert item["uri"] == f"us-central1-python.pkg.dev/demo-project/python/other/{wheels[2].name}"
     assert (item["packageName"], item["version"]) == ("other", "2.0")
+
+
+def test_versions_of_a_package_are_deleted_together(local: Local, wheels: list[Path]) -> None:
+    assert len(wheels) == 3
+    batch = ("POST", f"{PYTHON}/packages/my-pkg/versions:batchDelete")
+    gone = f"{PYTHON}/packages/my-pkg/versions/1.0%2Blocal"
+    body = {"names": [gone, f"{PYTHON}/packages/my-pkg/versions/9"]}
+    assert _call(local, *batch, json=body).status_code == 403
+    for wrong in ({}, {"names": "1.0"}, {"names": [f"{PYTHON}/packages/other/versions/2.0"]}):
+        assert _call(local, *batch, ADMIN, json=wrong).status_code == 400
+    _finished(local, _call(local, *batch, ADMIN, json={**body, "validateOnly": True}))
+    started = _call(local, *batch, ADMIN, json=body)
+    assert _finished(local, started) == {"@type": "type.googleapis.com/google.protobuf.Empty"}
+    assert started.json()["metadata"]["failedVersions"] == [f"{PYTHON}/packages/my-pkg/versions/9"]
+    assert _names(local, f"{PYTHON}/packages/my-pkg/versions", "versions") == ["packages/my-pkg/versions/1.0"]
 
 
 def test_version_and_package_are_deleted(local: Local, wheels: list[Path]) -> None:

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 
 import requests
 
-from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, Setup
 from gar_publish.registry.google_api import GoogleApi, json_object, said
 from gar_publish.registry.refusals import explain_refusal
 from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import PREVIEWS_LABEL
 from gar_publish.transport.session import is_success
 
 State = Literal["ok", "missing", "differs", "unknown"]
@@ -70,7 +71,7 @@ class Check:
         setup, iam = self._setup, self._endpoints.iam
         yield self._services()
         repository = self._look(f"{self._endpoints.artifact_registry}/{setup.repository.resource}")
-        yield _compared(f"repository {setup.repository}", repository, _repository_differs(repository.body))
+        yield _compared(f"repository {setup.repository}", repository, self._repository_differs(repository.body))
         pool = self._look(f"{iam}/{self._pool_path}")
         yield _compared(f"pool {setup.pool}", pool, _unusable(pool.body))
         provider = self._look(f"{iam}/{self._pool_path}/providers/{PROVIDER}")
@@ -78,12 +79,12 @@ class Check:
         member = setup.member(str(pool.body.get("name", "")), setup.owner_id or "", setup.repository_id or "")
         policy = self._look(f"{self._endpoints.artifact_registry}/{setup.repository.resource}:getIamPolicy")
         if setup.email is None:
-            yield _bound(setup.principal, WRITER, policy, member, f"on {setup.repository}")
+            yield _bound(setup.principal, setup.role, policy, member, f"on {setup.repository}")
             return
         account = f"{iam}/projects/-/serviceAccounts/{setup.email}"
         seen = self._look(account)
         yield _compared(f"account {setup.email}", seen, _unusable(seen.body))
-        yield _bound(setup.email, WRITER, policy, f"serviceAccount:{setup.email}", f"on {setup.repository}")
+        yield _bound(setup.email, setup.role, policy, f"serviceAccount:{setup.email}", f"on {setup.repository}")
         policy = self._look(f"{account}:getIamPolicy", method="POST")
         yield _bound(setup.principal, IMPERSONATOR, policy, member, f"on {setup.email}")
 
@@ -109,6 +110,19 @@ class Check:
         }
         differs = [f"{name} is {found}, not {right}" for name, (found, right) in expected.items() if found != right]
         return "; ".join([*filter(None, [_unusable(body)]), *differs])
+
+    def _repository_differs(self, body: Mapping[str, Any]) -> str:
+        kind, mode = body.get("format", "PYTHON"), body.get("mode", "STANDARD_REPOSITORY")
+        if (kind, mode) != ("PYTHON", "STANDARD_REPOSITORY"):
+            return f"it is a {mode} of format {kind}"
+        if not self._setup.previews:
+            return ""
+        name, value = PREVIEWS_LABEL
+        if body.get("labels", {}).get(name) != value:
+            return f"it lacks the label {name}={value}"
+        policies = [] if body.get("cleanupPolicyDryRun") else body.get("cleanupPolicies", {}).values()
+        by_age = any(each.get("action") == "DELETE" and each.get("condition", {}).get("olderThan") for each in policies)
+        return "" if by_age else "it has no cleanup policy that deletes by age"
 
     def _look(self, url: str, method: str = "GET") -> _Seen:
         response = self._api.call(method, url, what=f"read {url.rpartition('/')[2].partition('?')[0]}")
@@ -138,11 +152,6 @@ def _bound(principal: str, role: str, policy: _Seen, member: str, where: str) ->
         for each in binding.get("members", [])
     ]
     return Finding(what, "ok" if member in members else "missing")
-
-
-def _repository_differs(body: Mapping[str, Any]) -> str:
-    kind, mode = body.get("format", "PYTHON"), body.get("mode", "STANDARD_REPOSITORY")
-    return "" if (kind, mode) == ("PYTHON", "STANDARD_REPOSITORY") else f"it is a {mode} of format {kind}"
 
 
 def _unusable(body: Mapping[str, Any]) -> str:

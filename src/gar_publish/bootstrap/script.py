@@ -3,9 +3,11 @@
 It can be run again at any time: it creates what is missing and corrects what has changed.
 """
 
+import json
 import shlex
 
-from gar_publish.bootstrap.setup import ADVICE, IMPERSONATOR, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import ADVICE, DAYS, IMPERSONATOR, POLICY, PROVIDER, Setup
+from gar_publish.settings.repository import PREVIEWS_LABEL
 
 _HELPERS = """\
 say() {
@@ -27,7 +29,7 @@ PAUSES=
 _LOGIN = """\
 # gcloud's log would have the token.
 CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1 gcloud auth print-access-token >/dev/null 2>&1 || {
-  say 'Install gcloud (https://cloud.google.com/sdk/docs/install), or log in: gcloud auth login'
+  say 'Log in: gcloud auth login (to install it: https://cloud.google.com/sdk/docs/install)'
   exit 1
 }
 """
@@ -39,7 +41,7 @@ FOUND=$(gcloud artifacts repositories describe "$REPOSITORY" --location="$LOCATI
 case $FOUND in
   '')
     retry gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
-      --repository-format=python --description='Private Python packages'
+      --repository-format=python --description="$DESCRIPTION"
     ;;
   PYTHON | 'PYTHON ' | 'PYTHON STANDARD_REPOSITORY') ;;
   *)
@@ -47,6 +49,31 @@ case $FOUND in
     exit 1
     ;;
 esac
+"""
+
+_LABEL = "=".join(PREVIEWS_LABEL)
+
+_PREVIEWS = f"""\
+# The repository for previews. The label says that it has nothing else, so that versions may be deleted there.
+FOUND=$(gcloud artifacts repositories describe "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
+  --format='value[separator=" "](format,mode,labels.{PREVIEWS_LABEL[0]})' 2>/dev/null) || FOUND=
+case $FOUND in
+  '')
+    retry gcloud artifacts repositories create "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
+      --repository-format=python --labels={_LABEL} --description="$DESCRIPTION"
+    PAUSES='5 10 20'
+    ;;
+  'PYTHON  {PREVIEWS_LABEL[1]}' | 'PYTHON STANDARD_REPOSITORY {PREVIEWS_LABEL[1]}') ;;
+  *)
+    say "$REPOSITORY exists, but is not a Python repository with the label {_LABEL}: $FOUND. Choose another name."
+    exit 1
+    ;;
+esac
+POLICY=$(mktemp)
+printf '%s\\n' {{policy}} >"$POLICY"
+retry gcloud artifacts repositories set-cleanup-policies "$REPOSITORY" --location="$LOCATION" --project="$PROJECT" \\
+  --policy="$POLICY" --no-dry-run --format=none
+rm -f "$POLICY"
 """
 
 _POOL = """\
@@ -96,10 +123,10 @@ case $FOUND in
 esac
 """
 
-_DIRECT = f"""\
+_DIRECT = """\
 # The jobs may write to the repository.
 retry gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
-  --project="$PROJECT" --role={WRITER} --member="$JOBS" --condition=None --format=none
+  --project="$PROJECT" --role="$ROLE" --member="$JOBS" --condition=None --format=none
 """
 
 _ACCOUNT = f"""\
@@ -115,7 +142,7 @@ case $FOUND in
   *True) retry gcloud iam service-accounts enable "$ACCOUNT" --project="$PROJECT" ;;
 esac
 retry gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$LOCATION" \\
-  --project="$PROJECT" --role={WRITER} --member="serviceAccount:$ACCOUNT" \\
+  --project="$PROJECT" --role="$ROLE" --member="serviceAccount:$ACCOUNT" \\
   --condition=None --format=none
 retry gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$PROJECT" \\
   --role={IMPERSONATOR} --member="$JOBS" --condition=None --format=none
@@ -124,8 +151,19 @@ retry gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$
 
 def as_script(setup: Setup) -> str:
     """Return the whole script, for any POSIX shell."""
-    blocks = [_head(setup), _HELPERS, _names(setup), _LOGIN, _services(setup), _REPOSITORY, _POOL, _PROVIDER]
+    repository = _previews() if setup.previews else _REPOSITORY
+    blocks = [_head(setup), _HELPERS, _names(setup), _LOGIN, _services(setup), repository, _POOL, _PROVIDER]
     return "\n".join([*blocks, _ACCOUNT if setup.account else _DIRECT, _end(setup)])
+
+
+def _previews() -> str:
+    """Return the part that makes the repository for previews, and its cleanup policy.
+
+    https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy
+    """
+    condition = {"tagState": "any", "olderThan": f"{DAYS}d"}
+    policy = {"name": POLICY, "action": {"type": "Delete"}, "condition": condition}
+    return _PREVIEWS.format(policy=shlex.quote(json.dumps([policy])))
 
 
 def _head(setup: Setup) -> str:
@@ -134,7 +172,7 @@ def _head(setup: Setup) -> str:
     gh = "" if all(value for value, _ in setup.ids.values()) else ", and gh, logged in"
     return f"""\
 #!/bin/sh
-# Lets {setup.principal} publish Python packages to {setup.repository}.
+# Lets {setup.principal} publish {setup.packages} to {setup.repository}.
 # It can be run again at any time: it creates what is missing and corrects what has changed.
 #
 # Needs gcloud, logged in as an owner of {setup.repository.project}{gh}. Instead of owner, these roles are enough:
@@ -155,6 +193,8 @@ def _names(setup: Setup) -> str:
         "PROJECT": repository.project,
         "LOCATION": repository.location,
         "REPOSITORY": repository.name,
+        "DESCRIPTION": setup.description,
+        "ROLE": setup.role,
         "POOL": setup.pool,
         "PROVIDER": PROVIDER,
         "ISSUER": setup.issuer,

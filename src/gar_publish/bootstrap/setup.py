@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gar_publish.auth.refusals import project_of
 from gar_publish.errors import BadInput
-from gar_publish.settings.repository import Repository
+from gar_publish.settings.repository import DELETER, Repository
 
 PROVIDER = "github"
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -18,6 +18,9 @@ ISSUER = "https://token.actions.githubusercontent.com"
 _HOST = "github.com"
 WRITER = "roles/artifactregistry.writer"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
+POLICY = "old-previews"
+DAYS = 30
+"""The name of the cleanup policy of a repository for previews, and the age at which it deletes them."""
 
 _ISSUER = re.compile(rf"{re.escape(ISSUER)}(?:/[A-Za-z0-9-]+)?|https://token\.actions\.([a-z0-9-]+\.ghe\.com)")
 """https://docs.github.com/en/enterprise-cloud@latest/actions/reference/security/oidc"""
@@ -49,6 +52,7 @@ class Setup:
         owner_id: GitHub's number for the owner, if known.
         repository_id: GitHub's number for the GitHub repository, if known.
         issuer: The issuer of the jobs' identity tokens.
+        previews: Whether the repository is for previews of pull requests, which the jobs also delete.
     """
 
     repository: Repository
@@ -59,6 +63,7 @@ class Setup:
     owner_id: str | None
     repository_id: str | None
     issuer: str = ISSUER
+    previews: bool = False
 
     @classmethod
     def read(cls, options: Mapping[str, object], repository: Repository) -> "Setup":
@@ -93,6 +98,7 @@ class Setup:
             texts.get("github_owner_id"),
             texts.get("github_repository_id") if name else None,
             issuer,
+            bool(options.get("previews")),
         )
 
     @property
@@ -109,6 +115,21 @@ class Setup:
         """Return who may publish, in words."""
         jobs = f"jobs of {self.github}" if self.name else f"jobs of every repository of {self.owner}"
         return f"{jobs} in the environment {self.environment}" if self.environment else jobs
+
+    @property
+    def role(self) -> str:
+        """Return the role that publishing needs on the repository."""
+        return DELETER if self.previews else WRITER
+
+    @property
+    def packages(self) -> str:
+        """Return what is published, in words."""
+        return "previews of Python packages" if self.previews else "Python packages"
+
+    @property
+    def description(self) -> str:
+        """Return what the repository has, in words."""
+        return "Previews of pull requests, which are deleted" if self.previews else "Private Python packages"
 
     @property
     def pool(self) -> str:
@@ -196,7 +217,7 @@ class Setup:
             "github-repository-id": self.repository_id,
             "issuer": None if self.issuer == ISSUER else self.issuer,
         }
-        return [f"--{name}={value}" for name, value in given.items() if value]
+        return [f"--{name}={value}" for name, value in given.items() if value] + ["--previews"] * self.previews
 
 
 def _host(issuer: str) -> str:

@@ -5,9 +5,20 @@ https://registry.terraform.io/providers/hashicorp/google/latest/docs
 
 import json
 
-from gar_publish.bootstrap.setup import ADVICE, IMPERSONATOR, PROVIDER, WRITER, Setup
+from gar_publish.bootstrap.setup import ADVICE, DAYS, IMPERSONATOR, POLICY, PROVIDER, Setup
+from gar_publish.settings.repository import PREVIEWS_LABEL
 
 _POOL = "${google_iam_workload_identity_pool.github.name}"
+_POLICY = (
+    "  cleanup_policies {",
+    f"    id     = {json.dumps(POLICY)}",
+    '    action = "DELETE"',
+    "    condition {",
+    '      tag_state  = "ANY"',
+    f'      older_than = "{DAYS * 24 * 60 * 60}s"',
+    "    }",
+    "  }",
+)
 _OWNER = "${var.github_owner_id}"
 _REPOSITORY = "${var.github_repository_id}"
 
@@ -19,11 +30,12 @@ def as_terraform(setup: Setup) -> str:
     account = "google_service_account.publisher"
     jobs = json.dumps(setup.member(_POOL, _OWNER, _REPOSITORY))
     writer = f"{account}.member" if setup.account else jobs
+    name, value = PREVIEWS_LABEL
     width = max(len(json.dumps(name)) for name in setup.mapping)  # as `terraform fmt` aligns them
     blocks = [
         "\n".join(
             [
-                f"# Lets {setup.principal} publish Python packages to {repository}.",
+                f"# Lets {setup.principal} publish {setup.packages} to {repository}.",
                 *([] if setup.account else [f"# {line}" for line in ADVICE]),
             ]
         ),
@@ -54,8 +66,10 @@ def as_terraform(setup: Setup) -> str:
             f"  location      = {json.dumps(repository.location)}",
             f"  repository_id = {json.dumps(repository.name)}",
             '  format        = "PYTHON"',
-            '  description   = "Private Python packages"',
+            f"  description   = {json.dumps(setup.description)}",
+            *([f"  labels        = {{ {json.dumps(name)} = {json.dumps(value)} }}"] if setup.previews else []),
             "  depends_on    = [google_project_service.publishing]",
+            *(_POLICY if setup.previews else ()),
         ),
         _block(
             'resource "google_iam_workload_identity_pool" "github"',
@@ -102,7 +116,7 @@ def as_terraform(setup: Setup) -> str:
             f"  project    = {project}",
             "  location   = google_artifact_registry_repository.python.location",
             "  repository = google_artifact_registry_repository.python.name",
-            f"  role       = {json.dumps(WRITER)}",
+            f"  role       = {json.dumps(setup.role)}",
             f"  member     = {writer}",
         ),
         _block(

@@ -12,8 +12,10 @@ def as_workflow(setup: Setup, number: str) -> str:
         setup: The setup.
         number: The project's number.
     """
+    if setup.previews:
+        return _as_previews_workflow(setup, number)
     environment = f"    environment: {json.dumps(setup.environment)}\n" if setup.environment else ""
-    account = f"          service-account: {setup.email}\n" if setup.account else ""
+    account = _account(setup)
     advice = "" if setup.account else "".join(f"# {line}\n" for line in ADVICE)
     return f"""\
 # Publishes to {setup.repository} without any stored secret: GitHub identifies the job, and Google trusts GitHub.
@@ -46,4 +48,46 @@ jobs:
           workload-identity-provider: {setup.provider(number)}
 {account}          expected-version: ${{{{ github.ref_name }}}}
           doctor: true # after a failure, shows which link is broken
+"""
+
+
+def _account(setup: Setup) -> str:
+    return f"          service-account: {setup.email}\n" if setup.account else ""
+
+
+def _as_previews_workflow(setup: Setup, number: str) -> str:
+    environment = f"    environment: {json.dumps(setup.environment)}\n" if setup.environment else ""
+    return f"""\
+# Publishes a preview of each pull request to {setup.repository}, and deletes it when the pull request is closed.
+name: Preview
+on:
+  pull_request:
+    types: [opened, synchronize, reopened, closed]
+
+permissions: {{}}
+
+concurrency:
+  group: preview-${{{{ github.event.number }}}}
+  cancel-in-progress: false
+
+jobs:
+  preview:
+    name: Preview
+    if: github.event.pull_request.head.repo.full_name == github.repository # a fork's job gets no identity
+    runs-on: ubuntu-latest
+{environment}    permissions:
+      contents: read
+      id-token: write # lets the job prove to Google which repository it is
+      pull-requests: write # for the comment with the install commands
+    steps:
+      - uses: actions/checkout@v5
+        with:
+          persist-credentials: false
+          fetch-depth: 0
+      - uses: org/gar-publish@v1
+        with:
+          repository: {setup.repository}
+          workload-identity-provider: {setup.provider(number)}
+{_account(setup)}          preview: ${{{{ github.event.action == 'closed' && 'delete' || 'true' }}}}
+          github-token: ${{{{ github.token }}}}
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
-from gar_publish.builder.environments import Environments, PrivateIndex
+from gar_publish.builder.environments import Environments, Pins, PrivateIndex
 from gar_publish.builder.files import take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
@@ -56,6 +56,7 @@ def building(
     private_index: PrivateIndex,
     build_env: Collection[str] = (),
     jobs: int = 0,
+    pins: Pins = lambda _names: (),
     check: Callable[[], None] = lambda: None,
     leaves_copies: bool = True,
 ) -> Iterator[Iterator[Built]]:
@@ -72,6 +73,7 @@ def building(
         private_index: See `Environments`. Its result may have to wait for a credential.
         build_env: The names of more variables for the backends.
         jobs: The most builds at once; 0 for one per processor, and one more to run while another waits for its disk.
+        pins: See `Environments`.
         check: Called twice a second while builds run. What it raises ends them.
         leaves_copies: Whether a copy of every file is left in the project's `dist` folder.
 
@@ -99,6 +101,7 @@ def building(
             are_several=len(projects) > 1,
             may_fork=not asked,
             private_index=private_index,
+            pins=pins,
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
         run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)

@@ -18,6 +18,7 @@ from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
 
 PrivateIndex = Callable[[Collection[str]], "Future[str | None]"]
+Pins = Callable[[Collection[str]], Collection[str]]
 
 PUBLIC = frozenset(
     [
@@ -51,6 +52,7 @@ class Environments:
         private_index: Returns, for normalised names of requirements, the URL of an index with a read-only credential if
             the private repository has one of them, else None. That index wins over others (uv's `first-index`
             strategy), so a package of the same name on PyPI is not taken.
+        pins: Returns requirements of exact versions for some of these names, if that index has one of them.
     """
 
     scratch: Path
@@ -60,6 +62,7 @@ class Environments:
     are_several: bool
     may_fork: bool
     private_index: PrivateIndex
+    pins: Pins = lambda _names: ()
     byte_code: ByteCode | None = None
     _lock: Lock = field(default_factory=Lock, init=False)
     _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
@@ -141,7 +144,8 @@ class Environments:
         """
         private = self._private(wanted)
         if not any(requirement.url for requirement in wanted):
-            names = [str(requirement) for requirement in wanted]
+            pins = self.pins([canonicalize_name(each.name) for each in wanted]) if private else ()
+            names = [*map(str, wanted), *pins]
             output = self.installer.install_wheels(environment, names, private)
             if output is None:
                 return True

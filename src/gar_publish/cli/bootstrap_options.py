@@ -17,6 +17,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "an hour, theirs about five minutes",
     )
     command.add_argument(
+        "--previews",
+        action="store_true",
+        help="set up a repository for previews of pull requests: with a label that says so, a cleanup policy, and the "
+        "right to delete versions",
+    )
+    command.add_argument(
         "--issuer", metavar="URL", help="the issuer of a ghe.com tenant, or of an enterprise that has its own"
     )
     command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")

@@ -163,6 +163,28 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
     return found.exit_code
 
 
+def previews(options: Options, environment: Environment, console: TerminalConsole) -> int:
+    """Run `gar-publish previews`: list previews, or delete them."""
+    from gar_publish.previews import clean_up  # other commands do without
+    from gar_publish.previews.versions import label_of
+
+    selection = clean_up.read_selection(options["whose"], options["older_than"])
+    deletes = options["verb"] == "delete"
+    if deletes and selection == clean_up.Selection():
+        raise BadInput(
+            "`gar-publish previews delete` needs to know which previews.",
+            fix="give the number of a pull request, or `--older-than 30d`",
+            anchor="previews-selection",
+        )
+    context = _context_of(environment, console)
+    api = clean_up.open_previews(read_inputs(options, sys.stdin), context)
+    found = clean_up.delete(api, selection, context) if deletes else selection.of(api.list_all())
+    for each in found:
+        print(f"{label_of(each.version)}\t{each.package}=={each.version}")
+    console.info(f"{len(found)} previews{' deleted' if deletes else ''}.")
+    return 0
+
+
 def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
     """Run `gar-publish emulator`: a local Artifact Registry."""
     with _installed("The emulator", "gar-publish[emulator]"):
@@ -229,6 +251,7 @@ COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] =
     "configure": configure,
     "doctor": doctor,
     "bootstrap": bootstrap,
+    "previews": previews,
     "emulator": emulator,
     "demo": demo,
 }

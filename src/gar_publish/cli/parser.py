@@ -17,6 +17,7 @@ from gar_publish.settings.settings import (
     CREDENTIAL_INPUTS,
     DELIVERY_INPUTS,
     DRY_RUN,
+    FILE_HOSTS,
     INDEX_TOKEN,
     JSON_KEY,
     OPTIONS,
@@ -91,9 +92,21 @@ def new_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("bootstrap", help="print the commands that set up the Google side, once")
     add_bootstrap_options(command)
-    _add_inputs(command, REPOSITORY_INPUTS)
+    _add_inputs(command, (each for each in REPOSITORY_INPUTS if each != FILE_HOSTS))
 
-    command = commands.add_parser("emulator", help="run a local Artifact Registry")
+    command = commands.add_parser("previews", help="list the previews of pull requests, or delete them")
+    command.add_argument("verb", nargs="?", choices=("list", "delete"), default="list", help="(default: list)")
+    command.add_argument("whose", nargs="?", metavar="NUMBER", help="of this pull request, or with this label")
+    command.add_argument("--older-than", metavar="DAYS", help="created earlier: 30d is a month")
+    _add_inputs(command, _WHERE_AND_WHO)
+
+    _add_emulator(commands.add_parser("emulator", help="run a local Artifact Registry"))
+
+    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
+    return parser
+
+
+def _add_emulator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
     command.add_argument(
@@ -103,9 +116,6 @@ def new_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
     )
-
-    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
-    return parser
 
 
 def _add_folders(command: argparse.ArgumentParser) -> None:

@@ -1,6 +1,8 @@
 """`gar-publish publish`, `gar-publish promote` and `gar-publish build`."""
 
+import platform
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -64,5 +66,7 @@ def _hand_out(
             for word in (f"--{each.name}", options[each.name])
         ]
         run = ["gar-publish", "run", "--repository", str(outcome.repository), *who]
-        console.info(f"\nTo install: {shlex.join([*run, '--', 'pip', 'install', *outcome.pins])}")
+        # cmd does not know single quotes; PowerShell knows double ones, too.
+        join = subprocess.list2cmdline if platform.system() == "Windows" else shlex.join
+        console.info(f"\nTo install: {join([*run, '--', 'pip', 'install', *outcome.pins])}")
         console.info(f"Pin hashes to be safe from packages of the same name in other indexes: {CONFUSION_DOCS}")

@@ -43,9 +43,11 @@ def run(
         folder=options["folder"],
         machine=Machine(platform.system(), context.environment, Path.home(), lambda path: Path(path).exists()),
     )
-    apply(TOOLS[options["tool"]](request), request, dry_run=options["preview"], console=context.console, show=show)
+    plan = TOOLS[options["tool"]](request)
+    apply(plan, request, dry_run=options["preview"], console=context.console, show=show)
     file = Path(places.netrc_file(request.machine))
-    if options["tool"] != "netrc" and parsed(file, partial(netrc.has_login, host=repository.host), files.read(file)):
+    ours = any(edit.path == file for edit in plan.edits)
+    if not ours and parsed(file, partial(netrc.has_login, host=repository.host), files.read(file)):
         context.console.warning(
             f"{file} has a login for {repository.host}. uv, and pip before 23.3, prefer it to any other: remove it, or "
             "keep it up to date with `gar-publish configure netrc`."

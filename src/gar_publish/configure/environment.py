@@ -1,6 +1,7 @@
 """The variables with which tools read a repository, for one program."""
 
 import configparser
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
@@ -60,7 +61,10 @@ def _pip_indexes(machine: Machine) -> list[str]:
     """Return pip's extra indexes, which the variable would hide if they are in a file."""
     if "PIP_EXTRA_INDEX_URL" in machine.environment:
         return machine.environment["PIP_EXTRA_INDEX_URL"].split()
-    files = (places.pip_environment_file(machine), places.pip_file(machine))
+    if machine.environment.get("PIP_CONFIG_FILE") == os.devnull:  # then pip reads no file
+        return []
+    weaker = reversed(places.weaker_pip_files(machine))
+    files = (places.pip_environment_file(machine), places.pip_file(machine), *weaker)
     found = (parsed(Path(file), _extra_indexes, read(Path(file))) for file in files if file)
     return next(filter(None, found), [])
 

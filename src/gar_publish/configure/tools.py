@@ -20,10 +20,6 @@ _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
     "name (dependency confusion). Pin hashes, or make a virtual repository the only index with `--only`."
 )
-_COPIED = (
-    "pip-compile copies this index with its secret into requirements.txt. If you use pip-tools, use `--keyring`, "
-    "`gar-publish run`, or `pip-compile --no-emit-index-url`."
-)
 _EXCLUDE_NEWER = (
     "{where} sets exclude-newer, so uv ignores files without an upload time, and Artifact Registry may give none. If "
     "uv finds no version, exempt each package: `exclude-newer-package = {{ PACKAGE = false }}` (uv 0.9.26 or newer)."
@@ -96,7 +92,10 @@ class Plan:
 
 
 def pip(request: Request) -> Plan:
-    """https://pip.pypa.io/en/stable/topics/authentication/"""
+    """https://pip.pypa.io/en/stable/topics/authentication/
+
+    A secret goes into a netrc file, because pip-compile copies the URL of the index into requirements.txt.
+    """
     path = Path(places.pip_file(request.machine))
     warnings = [*_confusion(request, "pip")]
     if overriding := ", ".join(_overriding(request)):
@@ -105,22 +104,25 @@ def pip(request: Request) -> Plan:
         warnings.append(f"pip does not use any more: {replaced}. Without `--only`, it uses them again.")
     if hidden := ", ".join(_hidden(path, request)):
         warnings.append(f"{path} hides other indexes: {hidden}. Add those that pip needs to `extra-index-url` there.")
-    if request.secret:
-        warnings.append(_COPIED)
-    return Plan((_pip_edit(path, request),), _keyring_note(request, f"pip install keyring {_KEYRING}"), tuple(warnings))
+    index = Edit(path, partial(ini.with_pip_index, url=request.public_index, only=request.only))
+    login = netrc_file(request) if request.secret else Plan(())
+    keyring = _keyring_note(request, f"pip install keyring {_KEYRING}")
+    return Plan((index, *login.edits), (*login.notes, *keyring), tuple(warnings))
 
 
 def docker(request: Request) -> Plan:
     """https://docs.docker.com/build/building/secrets/"""
     path = Path(places.docker_file(request.machine, request.name or default_name(request.repository)))
-    mount = "RUN --mount=type=secret,id=pip,target=/etc/pip.conf pip install --require-hashes -r requirements.txt"
-    notes = [f'docker build --secret "id=pip,src={path}" .', f"In the Dockerfile: {mount}"]
+    run = "RUN --mount=type=secret,id=pip PIP_CONFIG_FILE=/run/secrets/pip pip install --require-hashes"
+    notes = [f'docker build --secret "id=pip,src={path}" .', f"In the Dockerfile: {run} -r requirements.txt"]
     if not request.secret:
         notes.append(
             f"Before that line: RUN pip install keyring {_KEYRING}. The build needs credentials of its own, such as "
             "the metadata server on Cloud Build (`docker build --network=cloudbuild`)."
         )
-    return Plan((_pip_edit(path, request),), tuple(notes), _confusion(request, "pip"))
+    url = url_with_login(request.index, request.login)
+    edit = Edit(path, partial(ini.with_pip_index, url=url, only=request.only), secret=request.secret)
+    return Plan((edit,), tuple(notes), _confusion(request, "pip"))
 
 
 def twine(request: Request) -> Plan:
@@ -280,11 +282,6 @@ def pdm(request: Request) -> Plan:
 TOOLS: Mapping[str, Callable[[Request], Plan]] = MappingProxyType(
     {"pip": pip, "uv": uv, "poetry": poetry, "pdm": pdm, "twine": twine, "docker": docker, "netrc": netrc_file}
 )
-
-
-def _pip_edit(path: Path, request: Request) -> Edit:
-    url = url_with_login(request.index, request.login)
-    return Edit(path, partial(ini.with_pip_index, url=url, only=request.only), secret=request.secret)
 
 
 def _pyproject(request: Request, fix: str = "run it in a project, or use `--folder` or `--user`") -> Path:

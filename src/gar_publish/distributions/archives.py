@@ -99,19 +99,24 @@ def _check_zip(path: Path, credential: bytes) -> None:
             for info in archive.infolist():
                 frugal.left = METADATA_LIMIT + HEADER_LIMIT
                 if "METADATA" in info.filename or info.filename.endswith("PKG-INFO"):
-                    content = read_member(archive, info, left)
+                    content = read(archive, info, left)
                     left -= len(content)
                     check_fields(content)
                 elif credentials.may_be(info.filename, info.file_size, credential):
                     left_json -= info.file_size
                     if left_json < 0:
                         raise ValueError("the archive has too many JSON files")
-                    content = read_member(archive, info, credentials.LIMIT)
+                    content = read(archive, info, credentials.LIMIT)
                     credentials.refuse(path.name, info.filename, content, credential)
 
 
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return the content of a member, of the real size, whatever its header says."""
+def read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    """Return the content of a member, of the real size, whatever its header says.
+
+    Raises:
+        ValueError: It has more than `limit` bytes, or is compressed in an unusual way.
+        OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error: The archive is damaged.
+    """
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ValueError(f"{info.filename} is neither stored nor deflated")
     unlimited = copy.copy(info)

@@ -22,7 +22,7 @@ from gar_publish.projects.find import Project
 if TYPE_CHECKING:
     from twine.package import PackageFile
 
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -32,6 +32,8 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,  # an encrypted member
 )
+"""What libraries raise for an archive that they cannot read."""
+
 _DETAIL_LIMIT = 2000
 _CONDITION = re.compile(r"""("[^"]*"|'[^']*'|\w+) (?:not in|in|[<>=!~]+) ("[^"]*"|'[^']*'|\w+)""")
 """A comparison in a marker, as packaging formats it."""
@@ -95,15 +97,8 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
     try:
         archives.check(path, credential)
         package = PackageFile.from_filename(str(path), comment=None)
-    except (InvalidDistribution, *_UNREADABLE) as error:
-        raise BuildFailure(
-            f"{path.name} has no valid metadata.",
-            cause="the file is damaged, or the version of the build backend is too old or too new",
-            fix="build or download the file again; if this does not help, correct the project's pyproject.toml (or "
-            "setup.py)",
-            anchor="bad-metadata",
-            detail=str(error)[:_DETAIL_LIMIT],
-        ) from error
+    except (InvalidDistribution, *UNREADABLE) as error:
+        raise unreadable(path, error) from error
     inside = canonicalize_name(package.metadata["name"]), Version(package.version)
     if inside != (name, version):
         raise BuildFailure(
@@ -137,6 +132,18 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
     )
 
 
+def unreadable(path: Path, error: Exception) -> BuildFailure:
+    """Return the failure of a file that cannot be read."""
+    return BuildFailure(
+        f"{path.name} has no valid metadata.",
+        cause="the file is damaged, or the version of the build backend is too old or too new",
+        fix="build or download the file again; if this does not help, correct the project's pyproject.toml (or "
+        "setup.py)",
+        anchor="bad-metadata",
+        detail=str(error)[:_DETAIL_LIMIT],
+    )
+
+
 def check_built(files: Sequence[Distribution], project: Project) -> None:
     """Refuse built files whose name is not the one that their project declares, and different versions.
 
@@ -144,19 +151,28 @@ def check_built(files: Sequence[Distribution], project: Project) -> None:
         BuildFailure: The names or the versions differ.
     """
     for each in files:
-        if project.name not in {None, each.name}:
-            raise BuildFailure(
-                f"The build of {project.label} produced {each.filename}, but the project is named {project.name}.",
-                cause="the build backend, or another build requirement, changed the name",
-                fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
-                anchor="other-name",
-            )
+        check_name(each.name, each.filename, project)
     if len({Version(each.version) for each in files}) > 1:
         raise BuildFailure(
             f"The files of {project.label} have different versions: {' and '.join(each.filename for each in files)}.",
             cause="its version comes from git, and its sdist does not contain it",
             fix="configure the version tool to write the version into the sdist, or set `formats: wheel`",
             anchor="different-versions",
+        )
+
+
+def check_name(name: str, filename: str, project: Project) -> None:
+    """Refuse a built file whose name is not the one that its project declares.
+
+    Raises:
+        BuildFailure: The names differ.
+    """
+    if project.name not in {None, name}:
+        raise BuildFailure(
+            f"The build of {project.label} produced {filename}, but the project is named {project.name}.",
+            cause="the build backend, or another build requirement, changed the name",
+            fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
+            anchor="other-name",
         )
 
 

@@ -133,7 +133,7 @@ class _Wheel:
                 if path.endswith(".py") and info.file_size <= min(_LARGEST_MODULE, left):
                     left -= info.file_size
                     try:
-                        yield path, archives.read_member(archive, info, _LARGEST_MODULE)
+                        yield path, archives.read(archive, info, _LARGEST_MODULE)
                     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
                         raise _broken(self.wheel, path, f"it is damaged: {error}") from error
 

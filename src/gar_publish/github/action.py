@@ -29,6 +29,10 @@ def main() -> int:
         return inputs
 
     def step(console: RunnerConsole) -> int:
+        if inputs["preview"] == "delete":
+            from gar_publish.github import delete_previews  # other runs do without
+
+            return delete_previews.run(read(), environment, console)
         return flow.run(
             read,
             environment,

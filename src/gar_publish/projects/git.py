@@ -1,27 +1,81 @@
-"""Find the projects that have changed since a commit."""
+"""Ask git which projects have changed since a commit, and about commits."""
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from gar_publish.errors import BadInput
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project
 
+_COMMITTER = re.compile(r"^committer .* (\d+) [+-]\d+$", re.MULTILINE)
+_PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _HANDED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT")
+
+
+class Commit(NamedTuple):
+    """A commit of a checkout.
+
+    Attributes:
+        hash: Its hash.
+        time: When it was made, in whole seconds (the committer's time).
+        parents: The hashes of its parents. A shallow clone does not have them.
+    """
+
+    hash: str
+    time: datetime
+    parents: tuple[str, ...]
+
+
+def commit(name: str, root: Path, environment: Mapping[str, str]) -> Commit:
+    """Return a commit.
+
+    Args:
+        name: A hash, a branch or a tag.
+        root: A folder of the checkout.
+        environment: All environment variables.
+
+    Raises:
+        BadInput: There is no such commit, no checkout, or no git.
+    """
+    return _Git(root, environment).read_commit(name)
+
+
+def branch(root: Path, environment: Mapping[str, str]) -> str:
+    """Return the branch that is checked out; empty if none is.
+
+    Raises:
+        BadInput: There is no checkout, or no git.
+    """
+    return _Git(root, environment).branch()
 
 
 def changed(projects: Sequence[Project], since: str, root: Path, environment: Mapping[str, str]) -> list[Project]:
     """Return the projects with a changed file, and those that require any of them, directly or not.
 
+    Requirements of extras alone do not count: an extra often names everything. For the arguments, see `touched`.
+
+    Raises:
+        BadInput: There is no such commit, no checkout, or no git.
+    """
+    requires = {each.key: (each.requires or frozenset()) | each.build_requires for each in projects}
+    wanted = graph.dependents(requires, touched(projects, since, root, environment))
+    return [project for project in projects if project.key in wanted]
+
+
+def touched(projects: Sequence[Project], since: str, root: Path, environment: Mapping[str, str]) -> set[str]:
+    """Return the keys of the projects with a changed file.
+
     A file has changed if it differs between the working tree and the last common commit of HEAD and `since`. It belongs
     to the innermost project around it, and to each project with a symbolic link to it, or to a folder above it.
-    Requirements of extras alone do not count: an extra often names everything.
 
     Args:
         projects: The projects to choose from.
@@ -47,15 +101,13 @@ def changed(projects: Sequence[Project], since: str, root: Path, environment: Ma
         for target in _linked(project.folder):
             linked[target].add(project.key)
     keys = {project.folder: project.key for project in projects}
-    touched = set()
+    found = set[str]()
     for file in git.differing_files(since):
-        touched.add(next((keys[folder] for folder in file.parents if folder in keys), ""))
-        touched |= below.get(file, set())  # a submodule is one file to git
+        found.add(next((keys[folder] for folder in file.parents if folder in keys), ""))
+        found |= below.get(file, set())  # a submodule is one file to git
         for path in (file, *file.parents):
-            touched |= linked.get(path, set())
-    requires = {each.key: (each.requires or frozenset()) | each.build_requires for each in projects}
-    wanted = graph.dependents(requires, touched)
-    return [project for project in projects if project.key in wanted]
+            found |= linked.get(path, set())
+    return found - {""}
 
 
 def _linked(project: Path) -> Iterator[Path]:
@@ -121,6 +173,20 @@ class _Git:
         if name.startswith("-"):
             raise unknown
         return self._ask("rev-parse", "--verify", name + "^{commit}", otherwise=unknown).strip()
+
+    def read_commit(self, name: str) -> Commit:
+        """Return a commit with its time and its parents."""
+        found = self.commit(name)
+        # `git show` could start the programs that verify signatures.
+        head = self._ask("cat-file", "commit", found).partition("\n\n")[0]
+        times = _COMMITTER.findall(head)
+        if not times:
+            raise self._unknown(name)
+        return Commit(found, datetime.fromtimestamp(int(times[-1]), UTC), tuple(_PARENT.findall(head)))
+
+    def branch(self) -> str:
+        """Return the branch that is checked out; empty if none is."""
+        return self._ask("symbolic-ref", "--short", "--quiet", "HEAD").strip()
 
     def _unknown(self, name: str) -> BadInput:
         return BadInput(

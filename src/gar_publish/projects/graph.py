@@ -68,6 +68,16 @@ def dependents(graph: Graph, names: Iterable[str]) -> set[str]:
     return reached
 
 
+def needed(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Return the names and all that any of them requires, directly or not. The graph may have cycles."""
+    inner = _within(graph)
+    reached, ahead = set[str](), set(names)
+    while ahead:
+        reached |= ahead
+        ahead = {required for each in ahead for required in inner.get(each, ())} - reached
+    return reached
+
+
 def requirements(required: Graph, optional: Graph) -> dict[str, set[str]]:
     """Return one graph of both, without the optional requirements that would close a cycle.
 

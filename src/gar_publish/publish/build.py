@@ -13,8 +13,9 @@ from gar_publish.threads import in_background
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
-    from gar_publish.builder.environments import PrivateIndex
+    from gar_publish.builder.environments import Pins, PrivateIndex
     from gar_publish.distributions.distribution import Distribution
+    from gar_publish.previews.origin import Preview
     from gar_publish.projects.find import Project
     from gar_publish.report.report import Report
 
@@ -59,20 +60,27 @@ def build(settings: BuildSettings, context: Context) -> "Report":
     )
 
 
-def select(settings: BuildSettings, context: Context) -> "list[Project]":
+def select(settings: BuildSettings, context: Context, preview: "Preview | None" = None) -> "list[Project]":
     """Return the projects in the order of their builds: first those without a known name, which others may need.
+
+    Args:
+        settings: The inputs.
+        context: Where the run happens.
+        preview: The preview that is made of them; it has all that its packages need.
 
     Raises:
         BadInput: There are none, they contradict each other, or one has another version than the expected one.
     """
     from gar_publish.projects import plan
 
+    since = settings.changed_since or (preview.base if preview else None)
     selected = plan.select(
         settings.packages,
         context.workspace,
-        changed_since=settings.changed_since,
+        changed_since=since,
         environment=context.environment,
         warn=context.console.warning,
+        complete=preview is not None,
     )
     if settings.expected_version:
         from gar_publish.distributions import distribution
@@ -82,7 +90,7 @@ def select(settings: BuildSettings, context: Context) -> "list[Project]":
             settings.expected_version,
         )
     if not selected:
-        context.console.info(f"Nothing has changed since {settings.changed_since}: there is nothing to do.")
+        context.console.info(f"Nothing has changed since {since}: there is nothing to do.")
     return sorted(selected, key=lambda project: project.name is not None)
 
 
@@ -95,6 +103,7 @@ def building(
     private_index: "PrivateIndex",
     check: Callable[[], None] = lambda: None,
     leaves_copies: bool = True,
+    pins: "Pins" = lambda _names: (),
 ) -> Iterator[Iterator["Built"]]:
     """Build projects while the context is open, as the settings ask for; see `builder.builds.building`."""
     from gar_publish.builder.builds import building  # a run that builds nothing does not need it
@@ -111,6 +120,7 @@ def building(
             jobs=settings.jobs,
             check=check,
             leaves_copies=leaves_copies,
+            pins=pins,
         ) as builds,
     ):
         yield builds

@@ -29,6 +29,7 @@ class BuiltPackages:
     Attributes:
         not_built: The projects whose builds failed.
         warnings: What is wrong with files that are good enough.
+        credential: The content of the credentials file, which no package may have inside.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class BuiltPackages:
     ) -> None:
         self._projects = projects
         self._context = context
-        self._credential = credentials_file(context.environment)
+        self.credential = credentials_file(context.environment)
         self._leave_out = leave_out
         self._names = {project.name: project for project in projects if project.name}
         self.not_built: list[NotBuilt] = []
@@ -51,7 +52,7 @@ class BuiltPackages:
             try:
                 if built.failure:
                     raise built.failure
-                files = [distribution.read(path, self._credential) for path in built.files]
+                files = [distribution.read(path, self.credential) for path in built.files]
                 distribution.check_built(files, project)
                 for wheel in self.check(files):
                     self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
@@ -60,12 +61,9 @@ class BuiltPackages:
                         f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
                         "A wheel that is built without the sdist has them. Add them to the sdist."
                     )
-                self._refuse_same_name(files[0].name, project)
+                self.refuse_same_name(files[0].name, project)
             except Failure as failure:
-                if len(self._projects) == 1:
-                    raise
-                self.not_built.append(NotBuilt(project.label, failure))
-                self._leave_out(project.name)
+                self.lose(project.label, project.name, failure)
             else:
                 yield Package.of(files, unnamed=project.name is None)
 
@@ -86,7 +84,19 @@ class BuiltPackages:
             self._context.console.warning(each)
         self.warnings += warnings
 
-    def _refuse_same_name(self, name: str, project: Project) -> None:
+    def lose(self, label: str, name: str | None, failure: Failure) -> None:
+        """Go on without a project, unless it is the only one.
+
+        Raises:
+            Failure: It is.
+        """
+        if len(self._projects) == 1:
+            raise failure
+        self.not_built.append(NotBuilt(label, failure))
+        self._leave_out(name)
+
+    def refuse_same_name(self, name: str, project: Project) -> None:
+        """Raise BadInput if another project has made a package of this name."""
         other = self._names.setdefault(name, project)
         if other is not project:
             self._leave_out(name)  # neither is published: the right one is not known

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -43,6 +43,7 @@ class Delivery:
 
     Attributes:
         has_sent: Whether any upload has begun.
+        held: The names of packages that are built, but cannot be added yet.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Delivery:
         self._ended = False
         self._stopped_by: Failure | None = None
         self.has_sent = False
+        self.held: Collection[str] = ()
 
     @property
     def failed(self) -> bool:
@@ -118,7 +120,7 @@ class Delivery:
         until = math.inf
         with self._changed:
             while not (self._ended or self.stopped or name in self._schedule.landed | self._schedule.failed):
-                is_held = name in self._schedule.waiting
+                is_held = name in self._schedule.waiting or name in self.held
                 until = min(until, time.monotonic() + _LONGEST_WAIT) if is_held else math.inf
                 if time.monotonic() >= until:
                     return False

@@ -144,7 +144,9 @@ class Destination:
         # The REST API takes only tokens, and a network with a key as the password may not reach its host.
         if settings.repository.resource and not isinstance(settings.credential, KeyPassword):
             api = self._repository_api(settings.repository)
-            self._is_new = api.check(create=settings.create_repository, dry_run=settings.dry_run)
+            self._is_new = api.check(
+                create=settings.create_repository, dry_run=settings.dry_run, previews=settings.preview
+            )
 
     def _list(self, name: str) -> Mapping[str, IndexFile]:
         return self.access.files(name)

@@ -18,6 +18,7 @@ from gar_publish.urls import refuse_plain_http
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
+    from gar_publish.previews.origin import Preview
     from gar_publish.projects.find import Project
     from gar_publish.publish.schedule import Package
     from gar_publish.publish.sources import Sources
@@ -40,8 +41,9 @@ def publish(settings: Settings, context: Context) -> "Report":
     opened: Future[Sources] = Future()
     with ExitStack() as stack:
         preconnector = stack.enter_context(_connecting(settings, context))
+        preview = _preview(settings, context)
         no_build = settings.dist or settings.promotion
-        projects = [] if no_build else select(settings, context)
+        projects = [] if no_build else select(settings, context, preview)
         if not projects and not no_build:
             return _nothing_changed(settings, context)
 
@@ -58,7 +60,7 @@ def publish(settings: Settings, context: Context) -> "Report":
         session = stack.enter_context(new_session(context.retry_policy, take=preconnector.take))
         if settings.repository.resource and len(projects) > 1:
             preconnector.connect({settings.repository.upload_url: min(len(projects), readers(settings))})
-        publisher = Publisher(settings, context, projects, session)
+        publisher = Publisher(settings, context, projects, session, preview=preview.label if preview else "")
         stack.callback(publisher.close)
         sources = publisher.sources
         opened.set_result(sources)
@@ -66,12 +68,26 @@ def publish(settings: Settings, context: Context) -> "Report":
         def packages() -> "Iterator[Package]":
             if settings.promotion:
                 yield from sources.promoted(settings.promotion, stack.enter_context(scratch()))
+            elif settings.dist and preview:
+                yield from sources.prebuilt_preview(preview, stack.enter_context(scratch()))
             elif settings.dist:
                 yield from sources.prebuilt()
+            elif preview:
+                yield from sources.preview(builds or build(projects), preview, stack.enter_context(scratch()))
             elif to_build := sources.to_build():
                 yield from sources.built(builds or build(to_build))
 
         return publisher.publish(packages())
+
+
+def _preview(settings: Settings, context: Context) -> "Preview | None":
+    if not settings.preview:
+        return None
+    from gar_publish.previews import forks, origin  # most runs make none
+
+    if context.environment.get("GITHUB_EVENT_NAME") == forks.EVENT:
+        return forks.open_preview(settings, context)
+    return origin.find(context.workspace, context.environment)
 
 
 def _nothing_changed(settings: Settings, context: Context) -> "Report":
@@ -109,4 +125,6 @@ def _building(
         context,
         private_index=private_index,
         check=lambda: sources.result().check() if sources.done() else None,
+        leaves_copies=not settings.preview,
+        pins=lambda names: sources.result().pins(names),
     )

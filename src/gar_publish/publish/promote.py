@@ -12,6 +12,7 @@ from packaging.version import Version
 from gar_publish.distributions import distribution, filenames
 from gar_publish.distributions.distribution import Distribution, is_needed
 from gar_publish.errors import BadInput, Failure, FileRefused, RegistryRefused
+from gar_publish.previews.versions import label_of
 from gar_publish.registry.access import Access
 from gar_publish.registry.index import IndexFile
 from gar_publish.settings.promotion import Pin
@@ -21,6 +22,22 @@ from gar_publish.threads import result
 _SHOWN_VERSIONS = 10
 
 Key = tuple[str, Version]
+
+
+def refuse_previews(pins: Iterable[Pin]) -> None:
+    """Refuse to promote the preview of a pull request or a branch.
+
+    Raises:
+        BadInput: A version is a preview.
+    """
+    for pin in pins:
+        if label := label_of(str(pin.version)):
+            raise BadInput(
+                f"{pin.name} {pin.version} is a preview ({label}), and previews are not promoted.",
+                cause="it requires other previews, and all of them are deleted when the pull request is closed",
+                fix="publish a release of this commit, and promote that",
+                anchor="promote-preview",
+            )
 
 
 class PromotionSource:
@@ -117,7 +134,8 @@ class PromotionSource:
         fetched_versions = [version for other, version in fetched if other == name]
         if fits := [each for each in fetched_versions if requirement.specifier.contains(each, prereleases=True)]:
             return Pin(name, max(fits), extras)
-        if not (fits := list(requirement.specifier.filter(self._versions(name)))):
+        releases = [each for each in self._versions(name) if not label_of(str(each))]
+        if not (fits := list(requirement.specifier.filter(releases))):
             raise self._lacks(f"a version of {name} that {dependent} can use ({requirement})", name)
         chosen = max(fits)
         self._say(

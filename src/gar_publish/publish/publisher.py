@@ -45,12 +45,22 @@ class Publisher:
         context: Where the run happens.
         projects: The projects to build; none if files are given or fetched.
         session: Makes the requests.
+        preview: Whose preview this is, such as `pr42`; empty for releases.
 
     Attributes:
         sources: The packages of the run.
     """
 
-    def __init__(self, settings: Settings, context: Context, projects: Sequence[Project], session: Session) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        projects: Sequence[Project],
+        session: Session,
+        *,
+        preview: str = "",
+    ) -> None:
+        self._preview = preview
         self._settings = settings
         self._context = context
         self._projects = projects
@@ -165,7 +175,7 @@ class Publisher:
 
     def _leave_copies(self) -> None:
         """Leave the registry's files in place of others with identical contents: they are what will be installed."""
-        folders = {project.name: project.folder for project in self._projects}
+        folders = {} if self._preview else {project.name: project.folder for project in self._projects}
         for each in self._delivery.end():
             found = each.distribution
             if (
@@ -271,6 +281,7 @@ class Publisher:
             evidence=tuple(self._evidence),
             warnings=tuple(self.sources.warnings),
             rehearsals=tuple(self._rehearsals),
+            preview=self._preview,
         )
 
 

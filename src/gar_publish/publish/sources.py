@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from gar_publish.context import Context
 from gar_publish.distributions import distribution, filenames
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BuildFailure, RegistryRefused
+from gar_publish.errors import BadInput, BuildFailure, Failure, RegistryRefused
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project
-from gar_publish.publish.built import BuiltPackages, credentials_file, needed_for_builds
+from gar_publish.publish.built import BuiltPackages, needed_for_builds
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package
@@ -24,6 +24,8 @@ from gar_publish.threads import result
 
 if TYPE_CHECKING:
     from gar_publish.builder.builds import Built
+    from gar_publish.previews.origin import Preview
+    from gar_publish.previews.siblings import Held, Siblings
     from gar_publish.settings.promotion import Promotion
 
 
@@ -61,6 +63,7 @@ class Sources:
         self._readers = readers
         self._needed_for_builds = needed_for_builds(projects)
         self._built = BuiltPackages(projects, context, delivery.leave_out)
+        self._siblings: Siblings | None = None
         self.skipped: list[PublishedFile] = []
         self.not_built = self._built.not_built
 
@@ -70,7 +73,7 @@ class Sources:
         Raises:
             Failure: The registry refuses this run, or does not answer.
         """
-        if self._settings.if_exists != "skip":
+        if self._settings.if_exists != "skip" or self._settings.preview:
             return self._projects
         existing = [(project, self._readers.submit(self._existing, project)) for project in self._projects]
         to_build = []
@@ -106,9 +109,54 @@ class Sources:
         token = self._destination.access.build_token()
         return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
+    def pins(self, names: Collection[str]) -> list[str]:
+        """Return requirements of the exact versions that a preview has of these names."""
+        versions = self._siblings.versions if self._siblings else {}
+        return [f"{name}=={versions[name]}" for name in names if name in versions]
+
     def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
         """Return the packages of finished builds, as they come."""
         return self._built.read(builds)
+
+    def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
+        """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
+        import twine.package  # noqa: F401 - takes long to import, and builds have just begun
+
+        from gar_publish.previews import stamp
+        from gar_publish.previews.siblings import Held, Siblings
+
+        named = [project.name for project in self._projects if project.name]
+        self._siblings = siblings = Siblings(preview, named, len(self._projects) - len(named))
+        self._delivery.held = siblings.held
+        for built in builds:
+            project = built.project
+            try:
+                if built.failure:
+                    raise built.failure
+                wheels = [stamp.read(path, self._built.credential) for path in built.files]
+                distribution.check_name(wheels[0].name, wheels[0].filename, project)
+                self._built.refuse_same_name(wheels[0].name, project)
+                siblings.add(Held(project.label, wheels, unnamed=project.name is None))
+            except Failure as failure:
+                self._built.lose(project.label, project.name, failure)
+                siblings.lose(project.name)
+            yield from self._stamped(siblings, folder)
+
+    def _stamped(self, siblings: "Siblings", folder: Path) -> Iterator[Package]:
+        for held, lost in siblings.ready():
+            name = held.wheels[0].name
+            try:
+                if lost:
+                    raise _requires_lost(held.label, lost)
+                yield Package.of(self._stamp(held, siblings, folder), unnamed=held.unnamed)
+            except Failure as failure:
+                self._built.lose(held.label, None if held.unnamed else name, failure)
+
+    def _stamp(self, held: "Held", siblings: "Siblings", folder: Path) -> list[Distribution]:
+        from gar_publish.previews import stamp
+
+        paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
+        return [distribution.read(path, self._built.credential) for path in paths]
 
     def prebuilt(self) -> list[Package]:
         """Return the packages of the input `dist`.
@@ -118,11 +166,37 @@ class Sources:
         """
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
-        credential = credentials_file(self._context.environment)
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        files = [distribution.read(path, credential) for path in paths]
+        files = [distribution.read(path, self._built.credential) for path in paths]
         self._built.check(files)
         return self._packages(files)
+
+    def prebuilt_preview(self, preview: "Preview", folder: Path) -> list[Package]:
+        """Return the packages of the input `dist` as a preview, stamped in a folder. It has no sdists.
+
+        Raises:
+            Failure: `dist` matches no wheel, or a file that must not be published.
+        """
+        from gar_publish.distributions import prebuilt
+        from gar_publish.previews import forks, stamp
+        from gar_publish.previews.siblings import Held, Siblings
+
+        collected = prebuilt.collect(self._settings.dist, self._context.workspace)
+        paths = [path for path in collected if path.name.endswith(".whl")]
+        if preview.names is not None:
+            forks.check_files(paths, preview.names)
+        wheels = [stamp.read(path, self._built.credential) for path in paths]
+        wheels.sort(key=attrgetter("name"))
+        if not wheels:
+            raise BadInput(
+                "`dist` has sdists alone, and a preview is made of wheels.",
+                fix="build wheels, and give them as `dist`",
+                anchor="preview-inputs",
+            )
+        siblings = Siblings(preview, (), 0)
+        for name, group in groupby(wheels, key=attrgetter("name")):
+            siblings.add(Held(name, list(group), unnamed=False))
+        return self._packages(file for held, _ in siblings.ready() for file in self._stamp(held, siblings, folder))
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
         """Return the packages of a promotion, fetched into a folder.
@@ -130,8 +204,9 @@ class Sources:
         Raises:
             Failure: A version is missing, cannot be read, or must not be published; nothing was uploaded.
         """
-        from gar_publish.publish.promote import PromotionSource  # only `promote-from` needs it
+        from gar_publish.publish.promote import PromotionSource, refuse_previews  # only `promote-from` needs it
 
+        refuse_previews(promotion.pins)
         access = self._destination.open_source(promotion.source)
         source = PromotionSource(promotion.source, access, self._readers, folder, self._context.console.info)
         try:
@@ -174,6 +249,14 @@ class Sources:
             for kind, listed in found.items()
             if kind in self._settings.formats
         ]
+
+
+def _requires_lost(label: str, name: str) -> BuildFailure:
+    return BuildFailure(
+        f"{label} requires {name}, which was not built, so no preview of {label} can be installed.",
+        fix=f"correct the build of {name}",
+        anchor="build-failed",
+    )
 
 
 def _not_published(name: str) -> BuildFailure:

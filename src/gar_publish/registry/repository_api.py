@@ -3,7 +3,7 @@
 See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -13,7 +13,7 @@ from gar_publish.context import OPERATION_WAITS
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, explain_denial, explain_refusal
-from gar_publish.settings.repository import Repository
+from gar_publish.settings.repository import PREVIEWS_LABEL, Repository
 from gar_publish.threads import in_background
 from gar_publish.transport.retry import poll
 from gar_publish.transport.session import is_success
@@ -24,6 +24,28 @@ _HIDDEN = {requests.codes.not_found, requests.codes.forbidden}
 _EXPLAIN_SECONDS = 5.0
 _ASKED = "repositories.get and testIamPermissions"
 _RUN_AGAIN = "run again: gar-publish uses the repository once it exists"
+
+
+def refuse_without_label(repository: Repository, described: Mapping[str, Any]) -> None:
+    """Refuse a repository that is not for previews.
+
+    Args:
+        repository: The repository.
+        described: What the API says about it.
+
+    Raises:
+        RegistryRefused: It lacks the label of a repository for previews.
+    """
+    labels = described.get("labels")
+    name, value = PREVIEWS_LABEL
+    if not isinstance(labels, dict) or labels.get(name) != value:
+        raise RegistryRefused(
+            f"{repository} is not a repository for previews: it lacks the label {name}={value}.",
+            cause="a repository without the label may have releases, which must not be deleted",
+            fix="make a repository for previews\n  gar-publish bootstrap --github OWNER/REPOSITORY "
+            f"--repository {repository.location}/{repository.project}/previews --previews",
+            anchor="previews-repository",
+        )
 
 
 class RepositoryApi:
@@ -42,11 +64,16 @@ class RepositoryApi:
         self._base = api.context.endpoints.artifact_registry
         self._say = api.context.console.info
 
-    def check(self, *, create: bool, dry_run: bool = False) -> bool:
+    def check(self, *, create: bool, dry_run: bool = False, previews: bool = False) -> bool:
         """Check that the repository takes uploads, and create it if it is missing and `create` says so.
 
         An identity that may upload need not be allowed to ask, and some networks reach only `pkg.dev`: such an
         answer proves nothing, and the upload itself will show.
+
+        Args:
+            create: Whether to create it.
+            dry_run: Whether to say so only.
+            previews: Whether it must have the label of a repository for previews.
 
         Returns:
             Whether it was just created, by this run or another: then some servers may not know it yet.
@@ -64,7 +91,10 @@ class RepositoryApi:
             return False
         missing = response.status_code == requests.codes.not_found
         if is_success(response):
-            self._check_kind(json_object(response))
+            found = json_object(response)
+            self._check_kind(found)
+            if previews:
+                refuse_without_label(self._repository, found)
         elif missing and not create:
             raise self._missing(response)
         elif missing and dry_run:

@@ -51,6 +51,7 @@ def as_text(report: "Report") -> str:
         lines.append(_UNKNOWN)
     if report.verified:
         lines.append(_VERIFIED)
+    lines += _preview_commands(report)
     return "\n".join(lines)
 
 
@@ -98,14 +99,15 @@ def as_markdown(report: "Report | Failure", step: str | None = None) -> str:
 
 def _title(report: "Report") -> str:
     source = f", from `{report.promoted_from}`" if report.promoted_from else ""
+    what = f" the preview `{report.preview}`" if report.preview else ""
     if not report.repository:
         return "Not all could be built" if report.failure else "Built and checked"
     if report.failure:
-        did = "Did not finish publishing to"
+        did = f"Did not finish publishing{what} to"
     elif not report.files:
         did = "Nothing to publish to"
     else:
-        did = "Would publish to" if report.dry_run else "Published to"
+        did = f"Would publish{what} to" if report.dry_run else f"Published{what} to"
     return f"{did} `{report.repository}`{source}"
 
 
@@ -123,9 +125,15 @@ def _table(header: str, rows: list[str]) -> list[str]:
     return [header, "|" + " --- |" * (header.count("|") - 1), *rows, ""] if rows else []
 
 
+def _preview_commands(report: "Report") -> list[str]:
+    return [command for command in (report.preview_install("pip"), report.preview_install("uv")) if command]
+
+
 def _how_to_install(report: "Report", step: str | None) -> list[str]:
     """Return the two ways: the install option in a later step, and `gar-publish run` elsewhere."""
     parts, where = ["#### Install", ""], "With a login of your own:"
+    if commands := _preview_commands(report):
+        return [*parts, where, "", *(line for command in commands for line in (*_block(command, "sh"), ""))]
     if report.index_token and step is not None:
         id_ = step if _STEP.fullmatch(step) else "ID_OF_THE_STEP"
         parts += ["In a later step of this job:", "", *_block(_LATER_STEP.replace("ID", id_), "yaml"), ""]
@@ -157,6 +165,7 @@ def as_json(report: "Report | Failure") -> str:
         "warnings": list(report.warnings),
         "rehearsals": [each.as_json() for each in report.rehearsals],
         **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
+        **({"preview": report.preview} if report.preview else {}),
         "evidence": [
             {
                 "kind": each.evidence.kind,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from gar_publish.console import rfc3339
 from gar_publish.errors import Failure
@@ -36,6 +36,7 @@ class Report:
         lock: The path of the lock; empty where there is none.
         warnings: What is wrong with files that are published all the same.
         rehearsals: The installations in clean environments.
+        preview: Whose preview this is, such as `pr42`; empty for releases.
     """
 
     repository: Repository | None
@@ -52,6 +53,7 @@ class Report:
     lock: str = ""
     warnings: tuple[str, ...] = ()
     rehearsals: tuple[Rehearsal, ...] = ()
+    preview: str = ""
 
     @property
     def failures(self) -> list[Failure]:
@@ -144,7 +146,23 @@ class Report:
             "token-expires-at": rfc3339(self.token_expires_at) if self.index_token else "",
             "sboms": self._paths("sbom"),
             "provenance": self._paths("provenance"),
+            "preview-install": self.preview_install("pip"),
+            "preview-install-uv": self.preview_install("uv"),
         }
+
+    def preview_install(self, tool: Literal["pip", "uv"]) -> str:
+        """Return the command that installs all packages of a preview, without a token; empty if they are not there.
+
+        uv would take other packages from the repository of previews as well, if they have previews alone. With these
+        options, it takes them from the index that has a release.
+        """
+        if not self.repository or not self.preview or not self.pins or self.dry_run or self.failure:
+            return ""
+        options = {
+            "pip": "pip install --extra-index-url {}",
+            "uv": "uv pip install --index {} --index-strategy unsafe-first-match --prerelease explicit",
+        }
+        return " ".join([options[tool].format(self.repository.index_url), *self.pins])
 
     def _paths(self, kind: EvidenceKind) -> str:
         return "\n".join(dict.fromkeys(each.path for each in self.evidence if each.evidence.kind == kind and each.path))

@@ -37,7 +37,7 @@ class Input:
 
     def field(self) -> Any:
         """Return a dataclass field that `read_fields` fills from this input."""
-        return dataclasses.field(default=self.read({}), metadata={"input": self})
+        return dataclasses.field(default=self.read({}), metadata={"input": self}, repr=self.kind != "secret")
 
     def text(self, inputs: Mapping[str, str]) -> str:
         """Return what was given, without white space around it, or the default."""

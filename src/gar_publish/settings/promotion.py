@@ -68,7 +68,7 @@ def read_source(text: str, target: Repository, endpoints: Endpoints) -> Reposito
             fix="set `promote-from` to LOCATION/PROJECT/REPOSITORY",
             anchor="promote-from",
         )
-    if source == target:
+    if source.resource == target.resource:
         raise BadInput(
             f"`promote-from` and `repository` are the same repository: {target}",
             fix="set `promote-from` to the repository that has the packages",

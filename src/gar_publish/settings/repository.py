@@ -15,6 +15,12 @@ _RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/repositories/([^/]+)
 _HOST = re.compile(r"([a-z0-9-]+)-python\.pkg\.dev")
 _FIX = "use `repository: LOCATION/PROJECT/REPOSITORY`, such as us-central1/my-project/python"
 
+PREVIEWS_LABEL = ("gar-publish", "previews")
+"""The name and the value of the label that a repository for previews has, and no other."""
+
+DELETER = "roles/artifactregistry.repoAdmin"
+"""Publishes and deletes versions: https://cloud.google.com/artifact-registry/docs/access-control"""
+
 
 @dataclass(frozen=True)
 class Repository:

@@ -24,6 +24,12 @@ IfExists = Literal["skip-identical", "skip", "fail"]
 NameGuard = Literal["none", "warn", "strict"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
+FILE_HOSTS = Input(
+    "file-hosts",
+    "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
+    "own host only.",
+    kind="lines",
+)
 REPOSITORY_INPUTS = (
     Input(
         "repository",
@@ -33,6 +39,7 @@ REPOSITORY_INPUTS = (
     ),
     Input("project", "The Google Cloud project, only with a bare repository name."),
     Input("location", "The region or multi-region, only with a bare repository name."),
+    FILE_HOSTS,
 )
 CREDENTIAL_INPUTS = (
     Input(
@@ -75,6 +82,12 @@ INDEX_TOKEN = Input(
     "auto",
     "word",
     get_args(IndexToken),
+)
+GITHUB_TOKEN = Input(
+    "github-token",
+    "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited by "
+    "each push.",
+    kind="secret",
 )
 PROMOTION_INPUTS = (
     Input(
@@ -143,12 +156,6 @@ class Settings(BuildSettings):
     index_token: IndexToken = INDEX_TOKEN.field()
     dry_run: bool = DRY_RUN.field()
     verify: bool = flag("verify", "Read every file back from the index and compare its SHA-256.", "true")
-    file_hosts: tuple[str, ...] = Input(
-        "file-hosts",
-        "Other hosts that the index may link or redirect to, one per line. Without it, files are read from the index's "
-        "own host only.",
-        kind="lines",
-    ).field()
     create_repository: bool = flag("create-repository", "Create the repository if it is missing.")
     summary: bool = flag("summary", "Write the step summary.", "true")
     doctor: bool = flag(
@@ -192,6 +199,16 @@ class Settings(BuildSettings):
         "word",
         get_args(NameGuard),
     ).field()
+    preview: bool = Input(
+        "preview",
+        "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
+        "these need, each as a development version of the commit. For a repository of previews alone. In the action, "
+        "`delete` deletes the previews of the pull request that was closed.",
+        "false",
+        "flag",
+        ("delete",),
+    ).field()
+    github_token: str | None = GITHUB_TOKEN.field()
 
     @classmethod
     def from_inputs(
@@ -212,7 +229,6 @@ class Settings(BuildSettings):
         credential = read_credential(inputs, environment)
         promotion = _read_promotion(inputs, repository, endpoints)
         settings = read_fields(cls, inputs) | {"index_token": read_index_token(inputs, credential)}
-        repository = replace(repository, file_hosts=settings["file_hosts"])
         return cls(repository=repository, credential=credential, promotion=promotion, **settings)
 
     def __post_init__(self) -> None:
@@ -232,6 +248,8 @@ class Settings(BuildSettings):
                 fix="correct the quotes",
                 anchor="rehearse-python",
             ) from None
+        if self.preview:
+            self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance"):
@@ -243,6 +261,21 @@ class Settings(BuildSettings):
                     f"`{name}` needs Artifact Registry, but {self.repository} is another index.",
                     fix=f"remove `{name}`",
                     anchor="evidence-elsewhere",
+                )
+
+    def _refuse_with_preview(self) -> None:
+        mixed = [
+            ("formats", "sdist" in self.formats, "a preview is made of wheels"),
+            ("expected-version", self.expected_version, "the commit decides the version of a preview"),
+            ("create-repository", self.create_repository, "a repository of previews has rules that delete them"),
+            *((name, getattr(self, name), "previews are deleted") for name in ("lock", "sbom", "provenance")),
+        ]
+        for name, is_set, why in mixed:
+            if is_set:
+                raise BadInput(
+                    f"`{name}` and `preview` cannot be combined: {why}.",
+                    fix=f"remove `{name}`",
+                    anchor="preview-inputs",
                 )
 
 
@@ -276,7 +309,7 @@ class SetupSettings:
 
 
 PUBLISH_INPUTS = tuple(each for each in inputs_of(Settings) if each not in {CHANGED_SINCE, OUTDIR})
-BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance")
+BUILD_INPUTS = ("packages", "dist", "formats", "build-env", "expected-version", "provenance", "preview", "github-token")
 """What decides which files are built; a promotion takes its files from another repository."""
 
 DELIVERY_INPUTS = tuple(each for each in PUBLISH_INPUTS if each.name not in BUILD_INPUTS)
@@ -308,8 +341,9 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
     Raises:
         BadInput: They name none.
     """
-    text, project, location = (each.text(inputs) for each in REPOSITORY_INPUTS)
-    return Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    text, project, location, _ = (each.text(inputs) for each in REPOSITORY_INPUTS)
+    repository = Repository.parse(text, project=project, location=location, endpoints=endpoints)
+    return replace(repository, file_hosts=FILE_HOSTS.read(inputs))
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:

@@ -18,6 +18,7 @@ from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.repository import DELETER
 from gar_publish.transport.session import new_session
 from tests.unit.bootstrap.examples import IDS, make_setup
 from tests.unit.servers import Memory
@@ -131,6 +132,24 @@ def test_a_repository_of_another_format(emulator: Emulator) -> None:
     emulator.cloud.world = replace(emulator.cloud.world, repositories=(replace(found, format="DOCKER"),))
     (finding,) = (finding for finding in check(emulator) if finding.state != "ok")
     assert (finding.state, finding.why) == ("differs", "it is a STANDARD_REPOSITORY of format DOCKER")
+
+
+def test_a_repository_for_previews(emulator: Emulator) -> None:
+    setup, repository = replace(SETUP, previews=True), emulator.cloud.world.repositories[0]
+    emulator.cloud.set_policy(PYTHON, [Binding(f"serviceAccount:{ACCOUNT.email}", DELETER, PYTHON)])
+    labelled = replace(repository, labels={"gar-publish": "previews"})
+    policies = {"old-previews": {"action": "DELETE", "condition": {"olderThan": "86400s"}}}
+    for found, why in (
+        (repository, "it lacks the label gar-publish=previews"),
+        (labelled, "it has no cleanup policy that deletes by age"),
+        (replace(labelled, cleanup_policies=policies, cleanup_policy_dry_run=True), "it has no cleanup policy"),
+    ):
+        emulator.cloud.store.create(found)
+        (finding,) = (finding for finding in check(emulator, setup) if finding.state != "ok")
+        assert finding.state == "differs"
+        assert why in finding.why
+    emulator.cloud.store.create(replace(labelled, cleanup_policies=policies))
+    assert {finding.state for finding in check(emulator, setup)} == {"ok"}
 
 
 def test_resources_of_a_disabled_api_are_missing(emulator: Emulator) -> None:

@@ -29,8 +29,9 @@ ALL = pytest.mark.parametrize(
         {},
         {"account": "publisher", "environment": "release"},
         {"github": "octo-org"},
+        {"previews": True},
     ],
-    ids=["repository", "account", "organisation"],
+    ids=["repository", "account", "organisation", "previews"],
 )
 
 Run = Callable[..., tuple[int, str]]
@@ -75,6 +76,19 @@ def test_shells_can_parse_it(options: dict[str, Any], shell: str) -> None:
     subprocess.run([shell, "-n"], input=as_script(make_setup(**options)), text=True, check=True)
 
 
+def test_previews_get_no_repository_without_the_label(run: Run) -> None:
+    script = as_script(make_setup(previews=True, **IDS))
+    code, log = run(script, COMPLETE)
+    assert code == 1
+    assert "exists, but is not a Python repository with the label gar-publish=previews" in log
+    assert "set-cleanup-policies" not in log
+    labelled = {**COMPLETE, "repositories describe": "echo PYTHON STANDARD_REPOSITORY previews"}
+    code, log = run(script, labelled)
+    assert (code, "--role=roles/artifactregistry.repoAdmin" in log) == (0, True)
+    assert "repositories create" not in log
+    assert "--labels=gar-publish=previews" in run(script, EMPTY)[1]
+
+
 def test_asks_github_for_ids_that_are_not_given(run: Run) -> None:
     code, log = run(as_script(make_setup()), COMPLETE, {".owner.id": "echo 11", "--jq .id": "echo 22"})
     assert code == 0
@@ -104,7 +118,7 @@ def test_sets_up_nothing_without_a_login(run: Run) -> None:
     code, log = run(as_script(make_setup(**IDS)), {**COMPLETE, "auth print-access-token": "exit 1"})
     assert code == 1
     assert log.splitlines()[0] == "gcloud auth print-access-token"
-    assert "or log in: gcloud auth login" in log
+    assert "Log in: gcloud auth login (to install it: " in log
     assert "services list" not in log
 
 

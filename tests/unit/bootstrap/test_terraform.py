@@ -40,6 +40,15 @@ def test_account() -> None:
     assert "default" not in found["variable"]["github_owner_id"]
 
 
+def test_previews() -> None:
+    found = read(previews=True)
+    repository = found["google_artifact_registry_repository"]
+    assert {name.strip('"'): value for name, value in repository["labels"].items()} == {"gar-publish": "previews"}
+    (policy,) = repository["cleanup_policies"]
+    assert (policy["action"], policy["condition"][0]["older_than"]) == ("DELETE", "2592000s")
+    assert found["google_artifact_registry_repository_iam_member"]["role"] == "roles/artifactregistry.repoAdmin"
+
+
 def test_organisation() -> None:
     found = read(github="octo-org", issuer="https://token.actions.octo.ghe.com")
     (oidc,) = found["google_iam_workload_identity_pool_provider"]["oidc"]

@@ -12,6 +12,18 @@ def read(**options: Any) -> Any:
     return yaml.safe_load(as_workflow(make_setup(**options), "123"))["jobs"]["publish"]
 
 
+def test_workflow_of_previews() -> None:
+    workflow = yaml.safe_load(as_workflow(make_setup(previews=True, account="publisher"), "123"))
+    assert workflow[True]["pull_request"]["types"][-1] == "closed"
+    assert workflow["concurrency"]["group"] == "preview-${{ github.event.number }}"
+    job = workflow["jobs"]["preview"]
+    assert job["permissions"] == {"contents": "read", "id-token": "write", "pull-requests": "write"}
+    given = job["steps"][-1]["with"]
+    assert set(given) <= set(yaml.safe_load((ROOT / "action.yml").read_text())["inputs"])
+    assert given["service-account"] == "publisher@my-project.iam.gserviceaccount.com"
+    assert given["preview"] == "${{ github.event.action == 'closed' && 'delete' || 'true' }}"
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"account": "publisher"}, {"environment": "release"}, {"environment": "on"}, {"environment": "1.0"}]
 )

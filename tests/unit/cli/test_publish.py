@@ -46,6 +46,12 @@ def test_a_report(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert outlet.words("`packages`, `dry-run: true`") == "`NAME==VERSION`, `--dry-run`"
 
 
+def test_the_hint_to_install_on_windows(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gar_publish.cli.publish.platform.system", lambda: "Windows")
+    shown, _, _ = run(report, monkeypatch, {}, **{"access-token": r"..\token", "credentials-json": "my key.json"})
+    assert r'--credentials-json "my key.json" --access-token ..\token -- pip install one==1.0' in shown
+
+
 @pytest.mark.parametrize("change", ["dry run", "failure", "no files"])
 def test_no_hint_to_install(change: str, report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     changes: dict[str, Any] = {

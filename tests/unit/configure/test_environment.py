@@ -1,14 +1,22 @@
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from gar_publish.configure import places
 from gar_publish.configure.environment import variables
 from gar_publish.configure.places import Machine
 from gar_publish.errors import BadInput
 
 URL = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 MINE = "https://mine.example.com/simple/"
+
+
+@pytest.fixture(autouse=True)
+def weaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name a pip.conf of all users in place of this machine's."""
+    monkeypatch.setattr(places, "weaker_pip_files", lambda _: (tmp_path / "etc/pip.conf",))
 
 
 def of(folder: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -27,12 +35,15 @@ def test_no_url_has_a_login(tmp_path: Path) -> None:
 
 
 def test_other_indexes_of_pip_stay(tmp_path: Path) -> None:
+    write(tmp_path, "etc/pip.conf", "[global]\nextra-index-url = https://all.example.com/\n")
+    assert of(tmp_path)["PIP_EXTRA_INDEX_URL"] == f"https://all.example.com/ {URL}"
     write(tmp_path, "home/.config/pip/pip.conf", f"[global]\nextra_index_url =\n  {MINE}\n  https://user@{URL[8:]}\n")
     assert of(tmp_path)["PIP_EXTRA_INDEX_URL"] == f"{MINE} {URL}"
     write(tmp_path, "venv/pip.conf", "[global]\nextra-index-url = https://venv.example.com/\n")
     venv = {"VIRTUAL_ENV": str(tmp_path / "venv")}
     assert of(tmp_path, venv)["PIP_EXTRA_INDEX_URL"] == f"https://venv.example.com/ {URL}"
     assert of(tmp_path, {**venv, "PIP_EXTRA_INDEX_URL": MINE})["PIP_EXTRA_INDEX_URL"] == f"{MINE} {URL}"
+    assert of(tmp_path, {**venv, "PIP_CONFIG_FILE": os.devnull})["PIP_EXTRA_INDEX_URL"] == URL
 
 
 def test_other_indexes_of_uv_stay(tmp_path: Path) -> None:

@@ -244,4 +244,4 @@ def test_a_keyring_removes_an_old_login(project: Path, tool: str) -> None:
 def test_docker_shows_how_to_build(project: Path) -> None:
     plan = TOOLS["docker"](make_request(project, SECRET, name="mine"))
     assert plan.notes[0] == 'docker build --secret "id=pip,src=/home/me/.config/gar-publish/mine.pip.conf" .'
-    assert "--mount=type=secret,id=pip,target=/etc/pip.conf" in plan.notes[1]
+    assert "RUN --mount=type=secret,id=pip PIP_CONFIG_FILE=/run/secrets/pip pip install " in plan.notes[1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -81,3 +82,34 @@ def test_refuses_a_cycle(root: Path) -> None:
     (root / "libs/lib/pyproject.toml").write_text('[project]\nname = "lib"\ndependencies = ["app"]')
     with pytest.raises(BadInput, match="there is no order"):
         select(["libs/*"], root, changed_since=None, environment={}, warn=pytest.fail)
+
+
+def complete(root: Path, *changed: str) -> list[str]:
+    for name in changed:
+        (root / name / "changed.py").write_text("x = 1\n")
+    selected = select(["libs/*"], root, changed_since="HEAD", environment=os.environ, warn=pytest.fail, complete=True)
+    return sorted(project.label for project in selected)
+
+
+def test_a_complete_selection_has_all_that_its_projects_need(root: Path) -> None:
+    for name in ("old", "app"):
+        shutil.rmtree(root / "libs" / name)
+    for name, declared in {
+        "app": 'dependencies = ["lib"]\n[project.optional-dependencies]\nfast = ["extra"]',
+        "lib": 'dependencies = ["deep"]',
+        "deep": "",
+        "extra": "",
+        "user": '[project.optional-dependencies]\nlib = ["lib"]',
+    }.items():
+        (root / "libs" / name).mkdir(exist_ok=True)
+        text = f'[project]\nname = "{name}"\nversion = "1.0"\n{declared}\n'
+        (root / "libs" / name / "pyproject.toml").write_text(text)
+    commit(root)
+    assert complete(root) == []
+    # `user` has it in an extra alone; `extra` is in an extra of `app`, which depends on what has changed.
+    assert complete(root, "libs/lib") == ["libs/app", "libs/deep", "libs/extra", "libs/lib"]
+
+
+def test_a_project_with_unknown_requirements_may_require_any(root: Path) -> None:
+    commit(root)
+    assert complete(root, "libs/tool") == ["libs/app", "libs/lib", "libs/old", "libs/tool"]

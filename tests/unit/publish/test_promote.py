@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gar_publish.errors import BadInput, FileRefused, RegistryRefused
-from gar_publish.publish.promote import PromotionSource
+from gar_publish.publish.promote import PromotionSource, refuse_previews
 from gar_publish.registry.index import IndexFile
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.promotion import read_pins
@@ -197,3 +197,16 @@ def test_a_full_disk(shelf: Shelf, source: PromotionSource) -> None:
         "make room, or set TMPDIR to a folder on a larger disk",
         "no-room",
     ]
+
+
+def test_refuses_previews() -> None:
+    refuse_previews(read_pins(["hello==1.0.1.dev1", "hello==1.0+pr42.gabc1234"]))
+    with pytest.raises(BadInput, match=r"hello 1\.0\.1\.dev1\+pr42\.gabc1234 is a preview \(pr42\)"):
+        refuse_previews(read_pins(["lib==1.0", "hello==1.0.1.dev1+pr42.gabc1234"]))
+
+
+def test_no_dependency_is_a_preview(shelf: Shelf, source: PromotionSource) -> None:
+    shelf.put("app", "1.0", "lib>=1.0")
+    shelf.put("lib", "1.0.1.dev1+pr42.gabc1234")
+    with pytest.raises(RegistryRefused, match=r"does not have a version of lib that app 1\.0 can use"):
+        source.fetch(read_pins(["app==1.0"]), with_dependencies=True)

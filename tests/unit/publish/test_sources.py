@@ -1,5 +1,6 @@
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gar_publish.builder.builds import Built
 from gar_publish.distributions import distribution
 from gar_publish.errors import BadInput, BuildFailure, Failure
+from gar_publish.previews.origin import Preview
 from gar_publish.projects.find import Project
 from gar_publish.publish import delivery
 from gar_publish.publish.schedule import Package
@@ -166,6 +168,74 @@ def test_two_projects_with_the_same_name(bench: Bench, tmp_path: Path) -> None:
     (not_built,) = opened.sources.not_built
     assert "have the same package name, app" in not_built.failure.what
     assert not opened.delivery.has_landed("app")
+
+
+PREVIEW = Preview("pr42", "abc1234", datetime(2026, 11, 29, 10, 0, 1, tzinfo=UTC), None)
+VERSION = "1.0.1.dev1795946401+pr42.gabc1234"
+
+
+def test_a_preview_requires_exact_siblings(bench: Bench, tmp_path: Path) -> None:
+    app, lib, unnamed = project("app"), project("lib"), project(None)
+    builds = [
+        Built(app, (make_wheel(tmp_path, "app", requires=["lib>=1.0", "late"]),)),
+        Built(unnamed, (make_wheel(tmp_path, "late"),)),
+        Built(lib, (make_wheel(tmp_path, "lib", requires=["numpy"]),)),
+    ]
+    opened = Opened(bench, unnamed, app, lib)
+    (tmp_path / "stamped").mkdir()
+    packages = list(opened.sources.preview(builds, PREVIEW, tmp_path / "stamped"))
+    assert outline(packages) == [
+        ("late", [f"late-{VERSION}-py3-none-any.whl"], True),
+        ("app", [f"app-{VERSION}-py3-none-any.whl"], False),
+        ("lib", [f"lib-{VERSION}-py3-none-any.whl"], False),
+    ]
+    requires = [each.files[0].package.metadata.get("requires_dist") for each in packages]
+    assert requires == [None, [f"lib=={VERSION}", f"late=={VERSION}"], ["numpy"]]
+    assert opened.sources.pins(["app", "numpy"]) == [f"app=={VERSION}"]
+    assert Opened(bench, app).sources.pins(["app"]) == []
+
+
+def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Path) -> None:
+    app, lib, other = project("app"), project("lib"), project("other")
+    builds = [
+        Built(app, (make_wheel(tmp_path, "app", requires=["lib; extra == 'x'"]),)),
+        Built(other, (make_wheel(tmp_path, "other"),)),
+        Built(lib, failure=FAILED),
+    ]
+    opened = Opened(bench, app, lib, other)
+    (tmp_path / "stamped").mkdir()
+    packages = opened.sources.preview(builds, PREVIEW, tmp_path / "stamped")
+    assert [each.name for each in packages] == ["other"]
+    assert [(each.label, each.failure.what) for each in opened.sources.not_built] == [
+        ("packages/lib", "No."),
+        (
+            "packages/app",
+            "packages/app requires lib, which was not built, so no preview of packages/app can be installed.",
+        ),
+    ]
+    assert not opened.delivery.has_landed("app")
+
+
+def test_a_build_does_not_wait_for_ever_for_a_preview_that_waits_for_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LONGEST_WAIT", 0)
+    app, lib = project("app"), project("lib")
+    opened = Opened(bench, app, lib)
+
+    def builds() -> Iterator[Built]:
+        yield Built(app, (make_wheel(tmp_path, "app", requires=["lib"]),))
+        assert not opened.delivery.has_landed("app")
+        yield Built(lib, failure=FAILED)
+
+    assert list(opened.sources.preview(builds(), PREVIEW, tmp_path)) == []
+
+
+def test_a_preview_has_no_sdists(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    make_sdist(tmp_path / "dist")
+    with pytest.raises(BadInput, match="`dist` has sdists alone"):
+        Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)
 
 
 def test_given_files_are_grouped_by_name(bench: Bench, tmp_path: Path) -> None:

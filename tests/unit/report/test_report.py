@@ -88,3 +88,22 @@ def test_all_failures_are_translated(proved: Report) -> None:
     assert [each.failure and each.failure.what for each in translated.evidence] == [None, None, "NOT ATTACHED."]
     assert translated.files[1] == proved.files[1]
     assert translated.outputs() == report.outputs()
+
+
+def test_the_commands_of_a_preview_pin_all_packages_and_have_no_token(report: Report) -> None:
+    whole = replace(report, preview="pr42")
+    url = "https://us-python.pkg.dev/demo-project/python/simple/"
+    outputs = whole.outputs()
+    assert outputs["preview-install"] == f"pip install --extra-index-url {url} one==1.0 other==2.0"
+    assert outputs["preview-install-uv"] == (
+        f"uv pip install --index {url} --index-strategy unsafe-first-match --prerelease explicit one==1.0 other==2.0"
+    )
+    failed = replace(report.files[0], failure=RegistryRefused("No.", anchor="x"))
+    for without in (
+        report,
+        replace(whole, dry_run=True),
+        replace(whole, files=()),
+        replace(whole, files=(failed, report.files[1])),
+    ):
+        outputs = without.outputs()
+        assert (outputs["preview-install"], outputs["preview-install-uv"]) == ("", "")

@@ -135,6 +135,7 @@ def test_each_input_is_an_option() -> None:
     assert {each.name for each in (*INPUTS, JSON_KEY) if each.kind == "secret"} == {
         "credentials-json",
         "access-token",
+        "github-token",
         "json-key",
     }
     assert [each.name for each in SETUP_INPUTS[-2:]] == ["only", "index-name"]
@@ -152,7 +153,7 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
-        *("jobs", "if-exists", "index-token", "dry-run", "verify", "file-hosts", "create-repository", "summary"),
+        *("jobs", "if-exists", "index-token", "dry-run", "verify", "create-repository", "summary"),
         *("doctor", "lock", "sbom", "rehearse", "rehearse-python", "rehearse-command", "rehearse-timeout"),
         "name-guard",
     ]
@@ -161,6 +162,10 @@ def test_a_promotion_takes_the_inputs_of_delivery() -> None:
 def test_a_bare_repository_takes_project_and_location() -> None:
     inputs = {"repository": "python", "project": "demo-project", "location": "us"}
     assert read_repository(inputs, GOOGLE) == PYTHON
+    assert read_repository({**inputs, "file-hosts": "a.example\nb.example"}, GOOGLE).file_hosts == (
+        "a.example",
+        "b.example",
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,3 +313,25 @@ def test_a_given_token_cannot_become_read_only() -> None:
     with pytest.raises(BadInput) as caught:
         read(index_token="read-only", access_token="ya29.x")
     assert caught.value.cause == "gar-publish cannot take rights away from a token that exists already"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("formats", "wheel, sdist"),
+        ("expected_version", "1.0"),
+        ("create_repository", "true"),
+        ("lock", "true"),
+        ("sbom", "true"),
+        ("provenance", "true"),
+    ],
+)
+def test_what_a_preview_cannot_have(name: str, value: str) -> None:
+    assert read(preview="true", dist="dist", if_exists="skip", build_env="X").preview
+    with pytest.raises(BadInput, match=f"`{name.replace('_', '-')}` and `preview` cannot be combined"):
+        read(preview="true", **{name: value})
+
+
+def test_a_preview_is_not_promoted() -> None:
+    with pytest.raises(BadInput, match="`preview` and `promote-from` cannot be combined"):
+        read(preview="true", promote_from="dev", packages="hello==1.2.3")

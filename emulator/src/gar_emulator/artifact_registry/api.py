@@ -3,7 +3,8 @@
 https://cloud.google.com/artifact-registry/docs/reference/rest
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -23,8 +24,21 @@ from gar_emulator.world.world import FORMATS, MODES, NAME, Repository
 HOST = "artifactregistry.googleapis.com"
 LOCATIONS = ("asia", "europe", "europe-west1", "us", "us-central1", "us-east1")
 UNSPECIFIED = "MODE_UNSPECIFIED"
+UPDATABLE = {
+    "description": "description",
+    "labels": "labels",
+    "cleanupPolicies": "cleanup_policies",
+    "cleanupPolicyDryRun": "cleanup_policy_dry_run",
+}
+"""The fields of a repository that can be updated, and their names in `Repository`."""
+LARGEST_BATCH = 10_000
+"""Versions that one call deletes."""
+
 #: The creation time of everything in the world file.
 EPOCH = "2026-01-01T00:00:00.000000Z"
+
+BARE = Repository("", "", "")
+"""Has the default of every field."""
 
 View = Callable[[Repository, list[StoredFile]], list[Item]]
 
@@ -43,6 +57,7 @@ def routes(cloud: Cloud) -> list[Route]:
         Route(f"{one}:testIamPermissions", service.test_permissions, methods=["POST"]),
         *policies.routes(cloud, one, "artifactregistry.repositories", service.of_policy, read="GET"),
         Route(one, service.get_repository),
+        Route(one, service.update_repository, methods=["PATCH"]),
         Route(one, service.delete_repository, methods=["DELETE"]),
         *attachments.routes(cloud, one, permitted=service.permitted, operations=operations),
         Route(f"{one}/files", service.list_files),
@@ -50,6 +65,7 @@ def routes(cloud: Cloud) -> list[Route]:
         Route(f"{one}/files/{{file:path}}", service.get_file),
         Route(f"{one}/files/{{file:path}}", service.delete_file, methods=["DELETE"]),
         *service.views(f"{one}/packages", "package", "packages", resources.packages),
+        Route(f"{one}/packages/{{package}}/versions:batchDelete", service.delete_versions, methods=["POST"]),
         *service.views(f"{one}/packages/{{package}}/versions", "version", "versions", resources.versions),
         *service.views(f"{one}/pythonPackages", "python", "pythonpackages", resources.python_packages),
     ]
@@ -112,7 +128,7 @@ class ArtifactRegistry:
         mode = "STANDARD_REPOSITORY" if mode == UNSPECIFIED else mode
         if not (NAME.fullmatch(name) and NAME.fullmatch(location)) or kind not in FORMATS or mode not in MODES:
             raise invalid_argument()
-        created = Repository(project, location, name, kind, mode, str(body.get("description", "")))
+        created = _updated(Repository(project, location, name, kind, mode), body, UPDATABLE)
         if created.resource in self._creating or self._cloud.repository(project, location, name):
             raise api(409, "the repository already exists")
         self._creating.add(created.resource)
@@ -122,6 +138,16 @@ class ArtifactRegistry:
             self._creating.remove(created.resource)
 
         return self._operations.start(request, {"@type": f"{TYPE}.Repository", **self._described(created)}, create)
+
+    async def update_repository(self, request: Request) -> Response:
+        """Update the fields of a mask: https://google.aip.dev/134"""
+        repository = self.permitted(request, "repositories.update")
+        mask = [name for name in request.query_params.get("updateMask", "").split(",") if name]
+        if not mask or not UPDATABLE.keys() >= set(mask):
+            raise invalid_argument()
+        updated = _updated(repository, await json_body(request), mask)
+        self._cloud.store.create(updated)
+        return JSONResponse(self._described(updated))
 
     async def delete_repository(self, request: Request) -> Response:
         repository = self.permitted(request, "repositories.delete")
@@ -151,8 +177,7 @@ class ArtifactRegistry:
             "updateTime": max((stored.created_at for stored in files), default=EPOCH),
             "registryUri": f"{host}/{repository.project}/{repository.name}",
         }
-        if repository.description:
-            item["description"] = repository.description
+        item |= {field: value for field, name in UPDATABLE.items() if (value := getattr(repository, name))}
         if files:
             item["sizeBytes"] = str(sum(stored.size for stored in files))
         return item
@@ -196,6 +221,36 @@ class ArtifactRegistry:
 
         return self._operations.start(request, EMPTY, delete)
 
+    async def delete_versions(self, request: Request) -> Response:
+        """Delete versions of one package.
+
+        https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.packages.versions/batchDelete
+        """
+        repository = self.permitted(request, "versions.delete")
+        body = await json_body(request)
+        names, parent = body.get("names"), f"{repository.resource}/packages/{request.path_params['package']}"
+        if not isinstance(names, list) or not names or len(names) > LARGEST_BATCH:
+            raise invalid_argument()
+        wanted = {unquote(str(name)): str(name) for name in names}
+        if not all(name.startswith(f"{parent}/versions/") for name in wanted):
+            raise invalid_argument()
+        files = self._cloud.store.files(repository, request.path_params["package"])
+        found = {f"{parent}/versions/{stored.version}": stored for stored in files}
+        failed = [name for plain, name in wanted.items() if plain not in found]
+        metadata: Item = {"@type": f"{TYPE}.BatchDeleteVersionsMetadata"}
+
+        def delete() -> None:
+            for stored in files:
+                if f"{parent}/versions/{stored.version}" in wanted:
+                    self._cloud.store.remove(repository, stored)
+
+        return self._operations.start(
+            request,
+            EMPTY,
+            (lambda: None) if body.get("validateOnly") else delete,
+            metadata={**metadata, "failedVersions": failed} if failed else metadata,
+        )
+
     # Packages, versions and pythonPackages: views of the files
 
     def views(self, path: str, parameter: str, permission: str, view: View) -> list[Route]:
@@ -226,6 +281,18 @@ class ArtifactRegistry:
         one = f"{path}/{{{parameter}}}"
         routes = [Route(path, listed), Route(one, getting)]
         return routes if view is resources.python_packages else [*routes, Route(one, deleting, methods=["DELETE"])]
+
+
+def _updated(repository: Repository, body: Item, fields: Iterable[str]) -> Repository:
+    """Return a repository with these fields of a request's body.
+
+    Raises:
+        Refusal: 400, if the value of a field has the wrong type.
+    """
+    changes = {UPDATABLE[field]: body.get(field) or getattr(BARE, UPDATABLE[field]) for field in fields}
+    if any(type(value) is not type(getattr(BARE, name)) for name, value in changes.items()):
+        raise invalid_argument()
+    return replace(repository, **changes)
 
 
 def _wanted(request: Request) -> Repository:

@@ -12,6 +12,7 @@ from gar_emulator.cloud.cloud import Cloud
 from gar_emulator.cloud.refusals import not_found
 
 TYPE = "type.googleapis.com/google.devtools.artifactregistry.v1"
+METADATA: Item = {"@type": f"{TYPE}.OperationMetadata"}
 EMPTY: Item = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 
 
@@ -27,12 +28,11 @@ class Operations:
             raise not_found()
         return JSONResponse(found)
 
-    def start(self, request: Request, response: Item, carry_out: Callable[[], None]) -> Response:
+    def start(
+        self, request: Request, response: Item, carry_out: Callable[[], None], *, metadata: Item = METADATA
+    ) -> Response:
         """Return an operation that is done at once, or after the seconds of its switch."""
-        operation: Item = {
-            "name": _name(request, str(uuid4())),
-            "metadata": {"@type": f"{TYPE}.OperationMetadata"},
-        }
+        operation: Item = {"name": _name(request, str(uuid4())), "metadata": metadata}
         self._known[operation["name"]] = operation
 
         def finish() -> None:

@@ -105,7 +105,7 @@ class Cloud:
     @property
     def repositories(self) -> list[Repository]:
         declared = {item.resource: item for item in self.world.repositories}
-        return list({**self.store.repositories, **declared}.values())
+        return list({**declared, **self.store.repositories}.values())
 
     def repository(self, project: str, location: str, name: str) -> Repository | None:
         wanted = Repository(project, location, name).resource

@@ -102,7 +102,7 @@ class PackageStore:
     def create(self, repository: Repository) -> None:
         folder = self._place(repository)
         record = self.draft()
-        record.write_text(json.dumps(asdict(repository), indent=2), "utf-8")
+        record.write_text(json.dumps(vars(repository), indent=2, default=dict), "utf-8")
         with self._lock:
             folder.mkdir(parents=True, exist_ok=True)
             record.replace(folder / "repository.json")

@@ -37,7 +37,10 @@ class Project:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository. If it is `public`, everyone may read it (allUsers has the reader role)."""
+    """A repository. If it is `public`, everyone may read it (allUsers has the reader role).
+
+    Cleanup policies are kept, but not carried out.
+    """
 
     project: str
     location: str
@@ -46,6 +49,9 @@ class Repository:
     mode: str = "STANDARD_REPOSITORY"
     description: str = ""
     public: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cleanup_policies: Mapping[str, Any] = field(default_factory=dict)
+    cleanup_policy_dry_run: bool = False
 
     @property
     def resource(self) -> str:

@@ -1,0 +1,5 @@
+import greetings
+
+
+def welcome(name: str) -> str:
+    return f"{greetings.greet(name)} Come in."

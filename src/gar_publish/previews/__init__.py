@@ -1,0 +1,1 @@
+"""Previews: versions of one commit, which are installed before anything is released."""

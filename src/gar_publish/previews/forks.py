@@ -1,0 +1,140 @@
+"""Previews of forks: a workflow run with rights publishes what a run without rights has built.
+
+Everything in the built files is the choice of a stranger. So GitHub's event decides whose preview it is, and of which
+commit; the workflow of the default branch decides which packages may be in it.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_run
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import InvalidName, canonicalize_name
+
+from gar_publish.context import Context
+from gar_publish.distributions import filenames
+from gar_publish.errors import BadInput, BuildFailure
+from gar_publish.previews.github import GitHub
+from gar_publish.previews.origin import Preview, read_event
+from gar_publish.previews.versions import pull_request_label
+from gar_publish.settings.settings import Settings
+from gar_publish.transport.session import new_session
+
+EVENT = "workflow_run"
+MOST_FILES = 500
+MOST_BYTES = 1024**3
+"""The most wheels in one preview of a fork, and the most bytes of all of them."""
+
+
+def open_preview(settings: Settings, context: Context) -> Preview:
+    """Return the preview of a run on the event `workflow_run`.
+
+    Raises:
+        BadInput: `dist` or `packages` is missing; see `find` as well.
+        Failure: See `GitHub.pull_request_of`.
+    """
+    if not settings.dist:
+        raise BadInput(
+            "On the event `workflow_run`, a preview is made of files that are built already: nothing is built here.",
+            cause="the code of a pull request must not run in a job that has an identity",
+            fix="build in a workflow on the event `pull_request`, and set `dist` to the files that it has built",
+            anchor="preview-fork",
+        )
+    names = read_names(settings.packages)
+    token = settings.github_token
+    github = GitHub(token, context, new_session(context.retry_policy)) if token else None
+    return replace(find(read_event(context.environment), github), names=names)
+
+
+def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:
+    """Return the preview of the pull request whose workflow run has ended.
+
+    Args:
+        event: The event `workflow_run`.
+        github: Finds the pull request of a fork, which GitHub leaves out of the event; None without a token.
+
+    Raises:
+        BadInput: The run was not that of a pull request, failed, or is of a commit that is not the newest any more; or
+            there is no token.
+        Failure: See `GitHub.pull_request_of`.
+    """
+    run = _succeeded(event)
+    commit = str(run["head_sha"])
+    numbers = [each["number"] for each in run.get("pull_requests") or () if each["head"]["sha"] == commit]
+    if len(numbers) == 1:
+        number = int(numbers[0])
+    elif github:
+        number = github.pull_request_of(run)
+    else:
+        raise BadInput(
+            "The number of the pull request is not known: GitHub leaves it out of this event for forks.",
+            fix="set `github-token: ${{ github.token }}`, and `pull-requests: write` in the job's `permissions`",
+            anchor="preview-fork",
+        )
+    time = datetime.fromisoformat(run["head_commit"]["timestamp"])
+    return Preview(pull_request_label(number), commit, time, None)
+
+
+def _succeeded(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the workflow run of an event, which was that of a pull request, and has succeeded."""
+    run: Mapping[str, Any] = event.get("workflow_run") or {}
+    if (run.get("event"), run.get("conclusion")) != ("pull_request", "success"):
+        raise BadInput(
+            "The workflow run of this event is not one of a pull request that has succeeded.",
+            cause="the job has no condition on the event and the conclusion of the run",
+            fix="add to the job\n  if: github.event.workflow_run.event == 'pull_request' && "
+            "github.event.workflow_run.conclusion == 'success'",
+            anchor="preview-fork",
+        )
+    return run
+
+
+def read_names(packages: Sequence[str]) -> Collection[str]:
+    """Return the normalised names of the packages that a fork's preview may have: the input `packages`.
+
+    Raises:
+        BadInput: They are no names.
+    """
+    try:
+        return {canonicalize_name(each, validate=True) for each in packages}
+    except InvalidName:
+        raise BadInput(
+            "On the event `workflow_run`, `packages` must list the names of the packages that a preview may have.",
+            cause="the built files come from a fork, which could choose the name of any package",
+            fix="set `packages` to the names, one per line",
+            anchor="preview-fork",
+        ) from None
+
+
+def check_files(files: Sequence[Path], names: Collection[str]) -> None:
+    """Refuse files that a stranger should not be able to publish. Their contents are checked later.
+
+    Args:
+        files: The wheels.
+        names: The normalised names of the packages that may be published.
+
+    Raises:
+        BuildFailure: A file is a link, has another name, or there are too many or too large ones.
+    """
+    for file in files:
+        if file.is_symlink() or not file.is_file():
+            raise _refused(f"{file.name} is not a regular file")
+        name, _, _ = filenames.parse(file.name)
+        if name not in names:
+            raise _refused(f"{file.name} is of {name}, which `packages` does not list")
+    if len(files) > MOST_FILES:
+        raise _refused(f"they are {len(files)}, and at most {MOST_FILES} are published")
+    if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
+        raise _refused(f"they have {size:,} bytes, and at most {MOST_BYTES:,} are published")
+
+
+def _refused(why: str) -> BuildFailure:
+    return BuildFailure(
+        f"The files of this pull request are not published: {why}.",
+        cause="they were built from a fork, which can put any file there",
+        fix="look at the pull request; to publish a new package, add its name to `packages` on the default branch",
+        anchor="preview-fork-files",
+    )
