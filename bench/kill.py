@@ -41,6 +41,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
             (info + "/METADATA", "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"),
             (info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"),
             (info + "/RECORD", ""),
+            ("{name}.py", ""),
         ]:
             wheel.writestr(zipfile.ZipInfo(path), text)
     return name

@@ -64,6 +64,8 @@ def written() -> dict[Path, str]:
     readme = ROOT / "README.md"
     action = yaml.safe_load(files[ROOT / "action.yml"])
     files[readme] = _with_tables(readme, action, lambda name: name in _IN_README)
+    document = ROOT / "docs" / "rehearsal.md"
+    files[document] = _with_part(document.read_text(encoding="utf-8"), "planted", _planted_defects())
     document = ROOT / "docs" / "monorepo.md"
     files[document] = _with_part(document.read_text(encoding="utf-8"), "tools", _version_tools())
     document = ROOT / "docs" / "install.md"
@@ -98,6 +100,12 @@ def _version_tools() -> str:
         cells.setdefault(each["tool"], {})[each["checkout"]] = "; ".join([each["uv"].partition(":")[0], *different])
     checkouts = next(iter(cells.values()))
     return _table(("tool", *checkouts), ((tool, *of.values()) for tool, of in cells.items()))
+
+
+def _planted_defects() -> str:
+    """Return the results of `python -m bench.rehearsal --planted` as a table."""
+    results = json.loads((ROOT / "bench" / "rehearsal" / "planted.json").read_text(encoding="utf-8"))
+    return _table(tuple(results[0]), (tuple(each.values()) for each in results))
 
 
 def _with_part(text: str, name: str, part: str) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 METADATA = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n"
@@ -20,17 +20,20 @@ def make_wheel(
     content: str = "",
     tag: str = "py3-none-any",
     metadata: str = "",
+    files: Mapping[str, str] | None = None,
     entry_points: str = "",
 ) -> Path:
     """Write a valid wheel with one module, and return its path.
 
-    The same arguments give an identical file. `metadata` replaces the generated METADATA.
+    The same arguments give an identical file. `metadata` replaces the generated METADATA, and `files` the module;
+    `entry_points.txt` goes beside METADATA.
     """
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     required = "".join(f"Requires-Dist: {each}\n" for each in requires)
+    given = {f"{module}.py": content} if files is None else files
     members = {
-        f"{module}.py": content,
+        **{f"{info}/{path}" if path == "entry_points.txt" else path: text for path, text in given.items()},
         f"{info}/METADATA": metadata or f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }

@@ -10,6 +10,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("app-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: app\\nVersion: 1.0\\n")
         wheel.writestr("app-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
         wheel.writestr("app-1.0.dist-info/RECORD", "")
+        wheel.writestr("app.py", "")
     return "app-1.0-py3-none-any.whl"
 """
 

@@ -236,7 +236,10 @@ def test_two_folders_whose_builds_have_the_same_name(doors: Doors, emulator: Emu
     write(doors.folder, "same")
     for folder in ("one", *(["two"] if other == "setup.py" else [])):
         (doors.folder / folder).mkdir()
-        (doors.folder / folder / "setup.py").write_text("from setuptools import setup\nsetup(name='sa' + 'me')\n")
+        (doors.folder / folder / "same.py").touch()
+        (doors.folder / folder / "setup.py").write_text(
+            "from setuptools import setup\nsetup(name='sa' + 'me', py_modules=['same'])\n"
+        )
     folders = ["one", "two"] if other == "setup.py" else ["one", "same"]
     done, report = run(doors, "free", "dependent", *folders, code=2)
     (failure,) = report["failures"]

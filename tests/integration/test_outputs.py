@@ -212,7 +212,7 @@ class TestOutputs:
         assert list(report) == [
             *("index-url", "requirements", "requirements-hashed", "lock", "packages", "name", "version", "published"),
             *("token-expires-at", "sboms", "provenance", "preview-install", "preview-install-uv"),
-            *("repository", "dry-run", "verified", "evidence"),
+            *("repository", "dry-run", "verified", "warnings", "rehearsals", "evidence"),
         ]
         assert report["repository"] == REPOSITORY
 

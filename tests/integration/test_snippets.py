@@ -92,9 +92,6 @@ FILES = {
 """Blocks that are a file, or the end of one, and a command that reads it."""
 
 BEFORE = {
-    "README.md": {
-        "./emulator": f"cp -r {ROOT}/{{examples,src,LICENSE,README.md,pyproject.toml}} .",
-    },
     "docs/evidence.md": {
         "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
         "../held/my_package-1.0-py3-none-any.whl",

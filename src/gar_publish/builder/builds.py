@@ -96,7 +96,7 @@ def building(
     for warning in uv_settings.unused(projects):
         context.console.warning(warning)
     most = min(jobs or (os.cpu_count() or 1) + 1, len(projects))
-    with _sandboxes(projects, context, asked, most) as sandboxes:
+    with open_sandboxes(projects, context, asked, most) as sandboxes:
         environments = Environments(
             sandboxes.scratch,
             context.environment.get("PATH", ""),
@@ -128,7 +128,7 @@ def building(
 
 
 @contextlib.contextmanager
-def _sandboxes(
+def open_sandboxes(
     projects: Sequence[Project], context: Context, asked: Mapping[str, str], most: int
 ) -> Iterator[Sandboxes]:
     """Make the sandboxes, of which `most` are open at once. Afterwards, end and remove everything in them."""

@@ -56,19 +56,70 @@ class Installer:
         if not os.access(environment.get("HOME", "/"), os.W_OK):
             self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
-    def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
+    def install_wheels(
+        self,
+        environment: Environment,
+        names: Sequence[str],
+        private: str | None,
+        *,
+        first: str = "",
+        is_filled: bool = False,
+    ) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
 
-        The index at the private URL, which has a credential, wins over others.
+        Args:
+            environment: The environment.
+            names: The requirements.
+            private: The URL of an index, with a credential. It wins over others.
+            first: The URL of an index that wins over that one.
+            is_filled: Whether the environment may have packages already. uv starts its Python, which would run code of
+                theirs with the credential in its variables; so uv gets the Python that it is of, which the new scripts
+                then start.
         """
-        index = {}
-        if private is not None:
-            others = self.variables.get("UV_INDEX", "")
-            index = {"UV_INDEX": f"{private} {others}".strip()}
-        output = self._uv(["pip", "install", "--no-build", *_into(environment, names)], index)
+        given = [first, private or "", self.variables.get("UV_INDEX", "")]
+        index = {"UV_INDEX": " ".join(filter(None, given))} if first or private is not None else {}
+        into = _into(environment, names)
+        if is_filled:
+            into = ["--python", environment.base, "--prefix", environment.folder, "--", *names]
+        output = self._uv(["pip", "install", "--no-build", *into], index)
         return output if output is None or private is None else _scrub(output, private)
 
-    def build_and_install(self, environment: Environment, names: Sequence[str], sandbox: Sandbox) -> str | None:
+    def install_published(self, environment: Environment, hashed: Path, private: str) -> str | None:
+        """Unpack the wheels of a requirements file with hashes, from the private index alone.
+
+        Args:
+            environment: An empty environment.
+            hashed: The file.
+            private: The URL of the index, with a credential.
+
+        Returns:
+            The output of uv if it failed.
+        """
+        (nothing := hashed.with_name("nothing")).mkdir()
+        alone = {"UV_DEFAULT_INDEX": nothing.as_uri(), "UV_INDEX": private, "UV_FIND_LINKS": ""}
+        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes"]
+        into = [str(each) for each in ("--python", environment.base, "--prefix", environment.folder)]
+        output = self._uv(["pip", "install", *options, *into, "-r", hashed], alone)
+        return None if output is None else _scrub(output, private)
+
+    def pythons(self) -> str:
+        """Return what uv knows about the installed Pythons, as a JSON array; an empty one if it failed."""
+        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline", "-q"]
+        output = Tail()
+        try:
+            program = Program(command, cwd=self._root, environment=self.variables)
+            self._works.follow(program, output.add)
+        except subprocess.CalledProcessError:
+            return "[]"
+        return next((line for line in output.lines if line.startswith("[{")), "[]")  # warnings are among them
+
+    def make_environment(self, environment: Environment, python: Path | str) -> str | None:
+        """Make an empty environment of a Python, given by its program or version. Return the output if it failed."""
+        return self._uv(["venv", "-q", "--no-project", "--python", python, "--", environment.folder], {})
+
+    def build_and_install(
+        self, environment: Environment, names: Sequence[str], sandbox: Sandbox, *, first: str = ""
+    ) -> str | None:
         """Install what must be built first, in the sandbox, without a credential. Return the output if it failed."""
         sandbox.give(environment.folder)
         output = Tail()
@@ -77,6 +128,8 @@ class Installer:
         given = variables.without_credentials({**self.variables, **own})
         if sandbox.user:
             given = {name: value for name, value in given.items() if not _ROOTS.match(name)}
+        if first:
+            given["UV_INDEX"] = f"{first} {given.get('UV_INDEX', '')}".strip()
         try:
             sandbox.run(
                 [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],

@@ -80,7 +80,10 @@ class Isolated(Sandbox):
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
     ) -> None:
-        with self._templates.one(Kind(sys.executable)) as launcher:
+        with (
+            self._templates.one(Kind(sys.executable)) as launcher,
+            self._limited(lambda: self._keeper.end_all(self.user)),
+        ):
             self._works.follow(launcher.order(self.order(cwd, command, extra or {})), show)
 
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:

@@ -7,7 +7,9 @@ no container, and cannot become other users, it runs as root, in place, with a w
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gar_publish.builder import variables
@@ -48,6 +50,8 @@ class Sandbox:
         self._works = works
         self._templates = templates
         self._count = 0
+        self.seconds: float | None = None
+        """After so many seconds a program that `run` started is ended; None for no limit."""
 
     def closed_folder(self, kind: str) -> Path:
         """Make a folder that the code cannot write to until it is given. Its name is the same in each run."""
@@ -72,10 +76,34 @@ class Sandbox:
 
         Raises:
             subprocess.CalledProcessError: The program failed.
+            subprocess.TimeoutExpired: It did not end in time.
             OSError: It could not be started.
         """
-        environment = {**self.variables, **(extra or {})}
-        self._works.follow(Program(command, cwd=cwd, environment=environment), show)
+        program = Program(command, cwd=cwd, environment={**self.variables, **(extra or {})})
+        with self._limited(program.end):
+            self._works.follow(program, show)
+
+    @contextlib.contextmanager
+    def _limited(self, end: Callable[[], None]) -> Iterator[None]:
+        """Call `end` if the block takes longer than allowed."""
+        is_late = threading.Event()
+
+        def stop() -> None:
+            is_late.set()
+            end()
+
+        timer = threading.Timer(self.seconds or threading.TIMEOUT_MAX, stop)
+        timer.daemon = True
+        if self.seconds:
+            timer.start()
+        try:
+            yield
+        except subprocess.CalledProcessError:
+            if is_late.is_set() and self.seconds:
+                raise subprocess.TimeoutExpired("a program", self.seconds) from None
+            raise
+        finally:
+            timer.cancel()
 
     def call(
         self, environment: Environment, tree: Path, hook: str, control: Path, *, given: Mapping[str, str], show: Show

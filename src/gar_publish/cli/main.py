@@ -81,6 +81,11 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     return publish_command.run(options, environment, console, read=partial(_inputs, options, environment), write=write)
 
 
+def rehearse(options: Options, environment: Environment, console: TerminalConsole) -> int:
+    """Run `gar-publish rehearse`: a dry run that installs and imports each wheel."""
+    return publish({**options, "dry-run": True, "rehearse": True}, environment, console)
+
+
 def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects.plan import as_json, select  # other commands do without
@@ -254,6 +259,7 @@ def _write(file: str | None, text: str) -> None:
 
 COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] = {
     "publish": publish,
+    "rehearse": rehearse,
     "promote": publish,
     "build": publish,
     "plan": plan,

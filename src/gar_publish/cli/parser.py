@@ -64,15 +64,25 @@ def new_parser() -> Parser:
 
 
 def _add_publishing(add: _Add) -> None:
-    command = add("publish", "build and publish", _HERE, f"packages/hello 'libs/*' {_HERE} --dry-run")
-    _add_folders(command)
-    _add_repository(command, "the repository to publish to")
-    _add_identity(command, "the identity that publishes", JSON_KEY)
-    build = [each for each in PUBLISH_INPUTS if each not in DELIVERY_INPUTS]
-    _add_inputs(command.add_argument_group("what is built"), [*build, CHANGED_SINCE])
-    _add_inputs(command.add_argument_group("how it is published"), DELIVERY_INPUTS)
-    _add_output(command, "the report")
-    _add_amount(command)
+    for name, left_out, help_, example in (
+        ("publish", (), "build and publish", f"packages/hello 'libs/*' {_HERE} --dry-run"),
+        (
+            "rehearse",
+            ("dry-run", "rehearse"),
+            "build, and install and import each wheel; publish nothing",
+            f"--rehearse-python 3.11,3.13 {_HERE}",
+        ),
+    ):
+        command = add(name, help_, _HERE, example)
+        inputs = [each for each in PUBLISH_INPUTS if each.name not in left_out]
+        _add_folders(command)
+        _add_repository(command, "the repository to publish to")
+        _add_identity(command, "the identity that publishes", JSON_KEY)
+        built = [each for each in inputs if each not in DELIVERY_INPUTS]
+        _add_inputs(command.add_argument_group("what is built"), [*built, CHANGED_SINCE])
+        _add_inputs(command.add_argument_group("how it is published"), [each for each in inputs if each not in built])
+        _add_output(command, "the report")
+        _add_amount(command)
 
     command = add("build", "build and check without an identity, and upload nothing", "", "'libs/*' --outdir dist")
     command.set_defaults(**{DRY_RUN.name: "build"})

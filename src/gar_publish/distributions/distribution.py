@@ -5,7 +5,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,6 +53,7 @@ class Distribution:
         sha256: The hexadecimal digest.
         requires_python: A version specifier, or None.
         platforms: A wheel's platform tags (PEP 425); empty for an sdist.
+        requirements: Its requirements.
         requires: The normalised names of its requirements without extras.
         optional: The names that only its extras require.
         package: The object that twine uploads.
@@ -66,6 +67,7 @@ class Distribution:
     sha256: str
     requires_python: str | None
     platforms: frozenset[str]
+    requirements: tuple[Requirement, ...]
     requires: frozenset[str]
     optional: frozenset[str]
     package: "PackageFile" = field(repr=False, compare=False)
@@ -112,7 +114,8 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
             fix=f"remove the epoch (`{version.epoch}!`) from the version, and build again",
             anchor="version-epoch",
         )
-    requires, optional = _required(path.name, package)
+    requirements = tuple(_requirements(path.name, package))
+    requires = {canonicalize_name(each.name) for each in requirements if is_needed(each)}
     return Distribution(
         path=path,
         name=name,
@@ -122,8 +125,9 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
         sha256=str(package.sha2_digest),
         requires_python=package.metadata.get("requires_python"),
         platforms=platforms,
-        requires=requires,
-        optional=optional,
+        requirements=requirements,
+        requires=frozenset(requires),
+        optional=frozenset({canonicalize_name(each.name) for each in requirements} - requires),
         package=package,
     )
 
@@ -230,8 +234,7 @@ def _of_extra(condition: re.Match[str]) -> str:
     return condition[0] if "extra" in condition.groups() else _TRUE
 
 
-def _required(filename: str, package: "PackageFile") -> tuple[frozenset[str], frozenset[str]]:
-    required, optional = set[str](), set[str]()
+def _requirements(filename: str, package: "PackageFile") -> Iterator[Requirement]:
     for line in package.metadata.get("requires_dist") or []:
         with contextlib.suppress(InvalidRequirement, RecursionError):
             requirement = Requirement(line)
@@ -243,5 +246,4 @@ def _required(filename: str, package: "PackageFile") -> tuple[frozenset[str], fr
                     anchor="file-dependency",
                     detail=line[:_DETAIL_LIMIT],
                 )
-            (required if is_needed(requirement) else optional).add(canonicalize_name(requirement.name))
-    return frozenset(required), frozenset(optional - required)
+            yield requirement

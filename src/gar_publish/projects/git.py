@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -135,6 +135,19 @@ def checked_out(root: Path, environment: Mapping[str, str]) -> tuple[str, bool] 
     return None
 
 
+def ignored(files: Sequence[Path], root: Path, environment: Mapping[str, str]) -> set[Path]:
+    """Return the files that git ignores; none if there is no checkout or no git.
+
+    Args:
+        files: The absolute paths.
+        root: A folder of the checkout.
+        environment: All environment variables.
+    """
+    with contextlib.suppress(BadInput):
+        return _Git(root, environment).ignored(map(str, files))
+    return set()
+
+
 class _Git:
     """Reads a checkout without starting programs of its configuration: gar-publish may be root, and its author not."""
 
@@ -198,6 +211,11 @@ class _Git:
         yield from (self.top / name for name in tracked.split("\0")[:-1])
         # gar-publish leaves copies of built files in `dist`.
         yield from (file for name in untracked.split("\0")[:-1] if (file := self.top / name).parent.name != "dist")
+
+    def ignored(self, files: Iterable[str]) -> set[Path]:
+        """Return those of the files that git ignores."""
+        names = self._ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *files)
+        return {self.top / name for name in names.split("\0")[:-1]}
 
     def _ask(self, *arguments: str, otherwise: BadInput | None = None) -> str:
         """Return the output of git.

@@ -40,13 +40,13 @@ def build(settings: BuildSettings, context: Context) -> "Report":
         if settings.dist:
             credential = credentials_file(context.environment)
             files = [distribution.read(each, credential) for each in prebuilt.collect(settings.dist, context.workspace)]
+            built.check(files)
         if settings.expected_version:
             distribution.check_expected([(file.filename, file.version) for file in files], settings.expected_version)
         graph.refuse_cycles({name: _required(name, files) for name in sorted({file.name for file in files})})
         if not settings.dist:
             _leave(files, context.workspace / settings.outdir, context)
-        for warning in distribution.warnings(files):
-            context.console.warning(warning)
+        built.warn(*distribution.warnings(files))
     context.settled()
     return Report(
         repository=None,
@@ -56,6 +56,7 @@ def build(settings: BuildSettings, context: Context) -> "Report":
         index_token="",
         token_expires_at=None,
         not_built=tuple(built.not_built),
+        warnings=tuple(built.warnings),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import archives, distribution
+from gar_publish.distributions import archives, distribution, wheel_checks
+from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
 from gar_publish.projects.find import Project, requirements, same_name
 from gar_publish.publish.schedule import Package
@@ -27,6 +28,7 @@ class BuiltPackages:
 
     Attributes:
         not_built: The projects whose builds failed.
+        warnings: What is wrong with files that are good enough.
         credential: The content of the credentials file, which no package may have inside.
     """
 
@@ -34,11 +36,12 @@ class BuiltPackages:
         self, projects: Sequence[Project], context: Context, leave_out: Callable[[str | None], None] = lambda _: None
     ) -> None:
         self._projects = projects
-        self._console = context.console
+        self._context = context
         self.credential = credentials_file(context.environment)
         self._leave_out = leave_out
         self._names = {project.name: project for project in projects if project.name}
         self.not_built: list[NotBuilt] = []
+        self.warnings: list[str] = []
 
     def read(self, builds: Iterable["Built"]) -> Iterator[Package]:
         """Yield the packages. If one of several builds fails, the others go on."""
@@ -51,8 +54,10 @@ class BuiltPackages:
                     raise built.failure
                 files = [distribution.read(path, self.credential) for path in built.files]
                 distribution.check_built(files, project)
+                for wheel in self.check(files):
+                    self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
                 if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
-                    self._console.warning(
+                    self.warn(
                         f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
                         "A wheel that is built without the sdist has them. Add them to the sdist."
                     )
@@ -61,6 +66,23 @@ class BuiltPackages:
                 self.lose(project.label, project.name, failure)
             else:
                 yield Package.of(files, unnamed=project.name is None)
+
+    def check(self, files: Iterable[Distribution]) -> list[Distribution]:
+        """Check the files inside of wheels, and return the wheels.
+
+        Raises:
+            BuildFailure: One must not be published.
+        """
+        wheels = [each for each in files if each.kind == "wheel"]
+        for each in wheels:
+            self.warn(*wheel_checks.check(each))
+        return wheels
+
+    def warn(self, *warnings: str) -> None:
+        """Show warnings, and keep them for the report."""
+        for each in warnings:
+            self._context.console.warning(each)
+        self.warnings += warnings
 
     def lose(self, label: str, name: str | None, failure: Failure) -> None:
         """Go on without a project, unless it is the only one.

@@ -6,8 +6,12 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from gar_publish.distributions import filenames
 from gar_publish.distributions.distribution import Distribution
-from gar_publish.errors import BadInput, Failure, Unreachable
+from gar_publish.errors import BadInput, BuildFailure, Failure, Unreachable
 from gar_publish.publish.destination import OF_ONE_FILE, Destination
 from gar_publish.publish.schedule import Package, Schedule
 from gar_publish.registry.outcomes import PublishedFile, Status
@@ -94,6 +98,14 @@ class Delivery:
             self._schedule.add(package)
         self._tasks.start(self._senders, self._compare, package)
 
+    def refuse(self, package: Package, failure: Failure) -> None:
+        """Take a package that must not be published. What depends on it is not published either."""
+        with self._changed:
+            self._files |= {each: PublishedFile(each, "not tried", each.sha256) for each in package.files}
+            self._schedule.add(package)
+            self._fail(failure, *package.files)
+            self._advance()
+
     def leave_out(self, name: str | None, *, landed: bool = False) -> None:
         """Expect a package no more: it failed, or the registry has it. The name is None if it was never known."""
         with self._changed:
@@ -148,11 +160,13 @@ class Delivery:
         if self._ended or self.stopped:
             return
         for package, failed in self._schedule.released():
-            for each in package.files:
-                if failed:
+            if failed:
+                for each in package.files:
                     self._hold_back(each, failed)
-                else:
-                    self._go(each)
+            elif self._schedule.unmet(package):
+                self._tasks.start(self._readers, self._go_if_met, package)
+            else:
+                self._go(package)
 
     def _hold_back(self, distribution: Distribution, failed: str) -> None:
         file = self._files[distribution]
@@ -160,7 +174,29 @@ class Delivery:
             why = f"requires {failed}, which was not published"
             self._files[distribution] = replace(file, status="not tried", why=why)
 
-    def _go(self, distribution: Distribution) -> None:
+    def _go_if_met(self, package: Package) -> None:
+        """Let a package go if the repository has versions that fit the requirements which this run does not meet."""
+        with self._changed:
+            unmet = self._schedule.unmet(package)
+        for filename, requirement in unmet:
+            name = canonicalize_name(requirement.name)
+            try:
+                listed = self._destination.files(name)
+            except Failure as failure:
+                self._fail(failure, *package.files)
+                return
+            versions = filenames.by_version(listed, name)
+            if not any(requirement.specifier.contains(each, prereleases=True) for each in versions):
+                self._fail(_unmet(filename, requirement), *package.files)
+                return
+        with self._changed:
+            self._go(package)
+
+    def _go(self, package: Package) -> None:
+        for each in package.files:
+            self._go_on(each)
+
+    def _go_on(self, distribution: Distribution) -> None:
         status = self._files[distribution].status
         if status == "would upload" and not self._settings.dry_run:
             self._tasks.start(self._senders, self._send, distribution)
@@ -238,3 +274,12 @@ class Delivery:
     def _answered(self) -> None:
         with self._changed:
             self._unanswered = 0
+
+
+def _unmet(filename: str, requirement: Requirement) -> BuildFailure:
+    return BuildFailure(
+        f"{filename} requires {requirement}, which neither this run nor the repository has.",
+        cause=f"this run publishes {requirement.name} in another version",
+        fix=f"correct the version of {requirement.name}, or the requirement; build again",
+        anchor="unmet-requirement",
+    )

@@ -12,11 +12,12 @@ from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.distributions.leave import leave
-from gar_publish.errors import Failure, as_failure
+from gar_publish.errors import Failure, RegistryRefused, as_failure
 from gar_publish.projects.find import Project
 from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.evidence import EvidenceMaker
+from gar_publish.publish.name_guard import Guard
 from gar_publish.publish.schedule import Package
 from gar_publish.publish.sources import Sources
 from gar_publish.report.report import Report
@@ -26,6 +27,7 @@ from gar_publish.transport.session import Session
 
 if TYPE_CHECKING:
     from gar_publish.registry.outcomes import AttachedEvidence
+    from gar_publish.rehearsal.outcome import Rehearsal
 
 _UPLOADS_AT_ONCE = 8
 
@@ -70,7 +72,9 @@ class Publisher:
             settings, context, projects, session, self._readers, scratch=Path(self._scratch.name)
         )
         self._evidence_maker = EvidenceMaker(settings, context, self._readers)
+        self._guard = Guard(settings.name_guard, context.environment, self._readers)
         self._evidence: list[AttachedEvidence] = []
+        self._rehearsals: list[Rehearsal] = []
         names = [project.name for project in projects if project.name]
         self._delivery = Delivery(
             self._destination,
@@ -107,7 +111,7 @@ class Publisher:
         token: Token | None = None
         lock = ""
         try:
-            stopped = self._deliver(packages) or self._make_evidence()
+            stopped = self._deliver(packages) or self._make_evidence() or self._install_published()
             if not stopped and not self._delivery.failed:
                 token, stopped = self._install_token()
                 lock = self._make_lock()
@@ -122,22 +126,52 @@ class Publisher:
                 packages = list(packages)  # all of them are checked before the first goes
                 found = [(file.filename, file.version) for package in packages for file in package.files]
                 distribution.check_expected(found, self._settings.expected_version)
+            if self._settings.rehearse:
+                packages = self._rehearsed(list(packages))
             files: list[Distribution] = []
+            self._guard.ask(project.name for project in self._projects if project.name)
             for package in packages:
                 files += package.files
+                for warning in self._guard.warnings(package.name):
+                    self.sources.warn(warning)
                 for file in package.files:
                     self._evidence_maker.begin(file)
                 self._delivery.add(package)
             warnings = self._readers.submit(distribution.warnings, files)  # takes long: it renders readmes
             self._delivery.finish()
             self._leave_copies()
-            for warning in result(warnings):
-                self._context.console.warning(warning)
+            self.sources.warn(*result(warnings))
         except Exception as error:
             if not self._delivery.has_sent:
                 raise
             return as_failure(error)
         return None
+
+    def _rehearsed(self, packages: Sequence[Package]) -> list[Package]:
+        """Rehearse all packages, and return those that may be published."""
+        from gar_publish.publish.rehearse import rehearse  # few runs need it
+        from gar_publish.rehearsal.rehearse import failure_of
+
+        folders = {project.name: project.folder for project in self._projects if project.name}
+        outcomes = rehearse(
+            packages,
+            folders,
+            self._settings,
+            self._context,
+            destination=self._destination,
+            readers=self._readers,
+        )
+        passed = []
+        for package in packages:
+            own = outcomes[package.name]
+            self._rehearsals += own
+            for warning in dict.fromkeys(text for each in own for text in _doubts(each)):
+                self._context.console.warning(warning)
+            if failure := failure_of(own, package.files[0].filename):
+                self._delivery.refuse(package, failure)
+            else:
+                passed.append(package)
+        return passed
 
     def _leave_copies(self) -> None:
         """Leave the registry's files in place of others with identical contents: they are what will be installed."""
@@ -170,6 +204,30 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - the files are published all the same
             return as_failure(error)
         return None
+
+    def _install_published(self) -> Failure | None:
+        """Install what was published from the repository alone. It stays published if that fails."""
+        settings = self._settings
+        if self._delivery.stopped or settings.dry_run or not (settings.rehearse and settings.verify):
+            return None
+        from gar_publish.publish.rehearse import install_published  # few runs need it
+
+        try:
+            outcomes = result(
+                self._readers.submit(
+                    install_published,
+                    self._rehearsals,
+                    self._report(None, None).pins,
+                    settings,
+                    self._context,
+                    self._destination,
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - the files are published all the same
+            return as_failure(error)
+        self._rehearsals += outcomes
+        failed = [each for each in outcomes if each.state == "failed"]
+        return _not_installable(failed) if failed else None
 
     def _install_token(self) -> tuple[Token | None, Failure | None]:
         try:
@@ -221,5 +279,24 @@ class Publisher:
             not_built=tuple(self.sources.not_built),
             promoted_from=str(settings.promotion.source) if settings.promotion else "",
             evidence=tuple(self._evidence),
+            warnings=tuple(self.sources.warnings),
+            rehearsals=tuple(self._rehearsals),
             preview=self._preview,
         )
+
+
+def _doubts(rehearsal: "Rehearsal") -> list[str]:
+    """Return what a rehearsal warns about."""
+    untried = rehearsal.state == "not tried" and not rehearsal.beside
+    why = [f"not rehearsed, {each}" for each in rehearsal.problems if untried]
+    return [f"{rehearsal.name} {rehearsal.version}: {each}" for each in (*why, *rehearsal.warnings)]
+
+
+def _not_installable(failed: Sequence["Rehearsal"]) -> Failure:
+    return RegistryRefused(
+        f"{', '.join(f'{each.name} {each.version}' for each in failed)}: published, but cannot be installed.",
+        cause="the registry lists or serves other contents than it took",
+        fix="run again; if this does not help, look at the version in the registry",
+        anchor="rehearsal-published",
+        detail="\n".join(problem for each in failed for problem in each.problems),
+    )

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.projects import graph
 
@@ -94,6 +97,17 @@ class Schedule:
                     self.failed |= {package.name} if failed else set()
                     changed = True
                     yield package, min(failed, default=None)
+
+    def unmet(self, package: Package) -> list[tuple[str, Requirement]]:
+        """Return the requirements on packages of this run whose versions do not fit, each with a file that has it."""
+        return [
+            (file.filename, requirement)
+            for file in package.files
+            for requirement in file.requirements
+            if (other := self._packages.get(canonicalize_name(requirement.name)))
+            and not requirement.marker
+            and not any(requirement.specifier.contains(each.version, prereleases=True) for each in other.files)
+        ]
 
     def finish_file(self, name: str) -> None:
         """Count a finished file of a package. With the last one, the package has landed."""

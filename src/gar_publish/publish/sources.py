@@ -99,7 +99,7 @@ class Sources:
             Failure: One of them was not published, or the repository cannot be read.
         """
         for name in self._needed_for_builds.intersection(names):
-            if not self._delivery.has_landed(name) or self._settings.dry_run:
+            if self._settings.rehearse or not self._delivery.has_landed(name) or self._settings.dry_run:
                 raise _not_published(name)
         try:
             if not any(name in self._needed_for_builds or self._destination.access.files(name) for name in names):
@@ -167,7 +167,9 @@ class Sources:
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        return self._packages(distribution.read(path, self._built.credential) for path in paths)
+        files = [distribution.read(path, self._built.credential) for path in paths]
+        self._built.check(files)
+        return self._packages(files)
 
     def prebuilt_preview(self, preview: "Preview", folder: Path) -> list[Package]:
         """Return the packages of the input `dist` as a preview, stamped in a folder. It has no sdists.
@@ -213,6 +215,15 @@ class Sources:
             raise access.explain(failure, self._settings.credential, publishes=False) from None
         return self._packages(fetched)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with files that are published all the same."""
+        return self._built.warnings
+
+    def warn(self, *warnings: str) -> None:
+        """Show warnings, and keep them for the report."""
+        self._built.warn(*warnings)
+
     def _packages(self, files: Iterable[Distribution]) -> list[Package]:
         name = attrgetter("name")
         packages = [Package.of(list(group)) for _, group in groupby(sorted(files, key=name), key=name)]
@@ -251,7 +262,8 @@ def _requires_lost(label: str, name: str) -> BuildFailure:
 def _not_published(name: str) -> BuildFailure:
     return BuildFailure(
         f"A build needs {name}, which this run has not published. gar-publish does not take it from another index.",
-        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run",
+        cause=f"{name} failed, or waits for packages that come only after this build, or this is a dry run or a "
+        "rehearsal",
         fix=f"publish {name} first, in a run of its own",
         anchor="build-requirements",
     )

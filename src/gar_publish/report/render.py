@@ -12,6 +12,7 @@ from gar_publish.errors import CONFUSION_DOCS, Failure
 from gar_publish.settings.index_url import requirements_hashed
 
 if TYPE_CHECKING:
+    from gar_publish.rehearsal.outcome import Rehearsal
     from gar_publish.report.report import Report
 
 _VERIFIED = "Every file was read back from the index, and its SHA-256 is the one above."
@@ -44,6 +45,7 @@ def as_text(report: "Report") -> str:
         lines.append(f"{each.status:<{width}}  {each.distribution.filename}  {size}  sha256 {each.sha256}")
         if each.why:
             lines.append(f"{'':<{width}}  {each.why}")
+    lines += [f"rehearsal {each.state}  {each.name} {each.version}, {each.title}" for each in report.rehearsals]
     lines += [f"{each.state}  {each.evidence.filename}  to {each.name} {each.version}" for each in report.evidence]
     if report.has_unknown:
         lines.append(_UNKNOWN)
@@ -77,8 +79,15 @@ def as_markdown(report: "Report | Failure", step: str | None = None) -> str:
         for each in report.evidence
     ]
     parts += _table("| package | version | evidence | SHA-256 | status |", evidence)
+    rehearsals = [
+        f"| {each.name} | {each.version} | {each.title} | {': '.join([each.state, *map(_in_table, _said(each))])} |"
+        for each in report.rehearsals
+    ]
+    parts += _table("| package | version | rehearsed with | outcome |", rehearsals)
     if report.has_unknown:
         parts += [_UNKNOWN, ""]
+    if report.warnings:
+        parts += [*(f"- Warning: {as_inline(each)}" for each in report.warnings), ""]
     if report.verified:
         parts += [_VERIFIED, ""]
     if not report.repository:
@@ -153,6 +162,8 @@ def as_json(report: "Report | Failure") -> str:
         "repository": str(report.repository) if report.repository else None,
         "dry-run": report.dry_run,
         "verified": report.verified,
+        "warnings": list(report.warnings),
+        "rehearsals": [each.as_json() for each in report.rehearsals],
         **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
         **({"preview": report.preview} if report.preview else {}),
         "evidence": [
@@ -210,6 +221,15 @@ def as_inline(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return _MEANS_MORE.sub(lambda found: f"&#{ord(found[0])};", html.escape(text, quote=False))
+
+
+def _said(rehearsal: "Rehearsal") -> list[str]:
+    """Return what a rehearsal has to say, as one text at most."""
+    return ["; ".join(found)] if (found := [*rehearsal.problems, *rehearsal.warnings, *rehearsal.notes]) else []
+
+
+def _in_table(text: str) -> str:
+    return _escaped(printable(" ".join(text.split()))).replace("|", "&#124;").replace("`", "&#96;")
 
 
 def failure_as_json(failure: Failure) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from gar_publish.console import rfc3339
 from gar_publish.errors import Failure
 from gar_publish.registry.outcomes import AttachedEvidence, EvidenceKind, NotBuilt, PublishedFile, Status
+from gar_publish.rehearsal.outcome import Rehearsal
 from gar_publish.settings.index_url import extra_index_option, requirements_hashed
 from gar_publish.settings.repository import Repository
 
@@ -33,6 +34,8 @@ class Report:
         promoted_from: The repository that the files were promoted from; empty where they were not.
         evidence: The SBOMs and provenance statements.
         lock: The path of the lock; empty where there is none.
+        warnings: What is wrong with files that are published all the same.
+        rehearsals: The installations in clean environments.
         preview: Whose preview this is, such as `pr42`; empty for releases.
     """
 
@@ -48,6 +51,8 @@ class Report:
     promoted_from: str = ""
     evidence: tuple[AttachedEvidence, ...] = ()
     lock: str = ""
+    warnings: tuple[str, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
     preview: str = ""
 
     @property

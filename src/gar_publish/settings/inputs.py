@@ -33,7 +33,9 @@ class Input:
     name: str
     help: str
     default: str = ""
-    kind: Literal["text", "secret", "lines", "flag", "number", "word", "words", "version", "index-name"] = "text"
+    kind: Literal["text", "secret", "lines", "flag", "number", "word", "words", "version", "versions", "index-name"] = (
+        "text"
+    )
     words: tuple[str, ...] = ()
 
     def field(self) -> Any:
@@ -69,6 +71,11 @@ class Input:
             case "words":
                 words = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
                 return frozenset(map(self._word, words or [text]))
+            case "versions":
+                versions = tuple(part for part in re.split(r"[,\s]+", text) if part)
+                are_good = all(re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", each) for each in versions)
+                self._check(are_good, text, "versions of Python, comma-separated", fix="3.11, 3.13")
+                return versions
             case "version":
                 return self._version(text) if text else None
             case "index-name":

@@ -3,6 +3,7 @@
 `make docs` writes the inputs of `action.yml`, their types and the tables of the documents from here.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Format = Literal["wheel", "sdist"]
 IfExists = Literal["skip-identical", "skip", "fail"]
+NameGuard = Literal["none", "warn", "strict"]
 IndexToken = Literal["auto", "read-only", "publisher", "none"]
 
 FILE_HOSTS = Input(
@@ -172,6 +174,32 @@ class Settings(BuildSettings):
         "provenance",
         "Make an unsigned SLSA provenance statement of this run, and attach it to each version in Artifact Registry.",
     )
+    rehearse: bool = flag(
+        "rehearse",
+        "Before the first upload, install each wheel in clean environments, and import what it brings. What fails is "
+        "not published.",
+    )
+    rehearse_python: tuple[str, ...] = Input(
+        "rehearse-python",
+        "The versions of Python for `rehearse`, comma-separated. Without it: the lowest and the highest that the "
+        "package allows and uv finds.",
+        kind="versions",
+    ).field()
+    rehearse_command: str | None = Input(
+        "rehearse-command",
+        "A command that `rehearse` runs in each environment, in the project's folder, such as `pytest -q tests/smoke`.",
+    ).field()
+    rehearse_timeout: int = Input(
+        "rehearse-timeout", "Seconds after which `rehearse` ends a program; 0 = never.", "120", "number"
+    ).field()
+    name_guard: NameGuard = Input(
+        "name-guard",
+        "Ask the public index for the names of the packages: `warn` tells which ones it has, too, and `strict` also "
+        "tells which ones are free there. `none` asks nothing.",
+        "none",
+        "word",
+        get_args(NameGuard),
+    ).field()
     preview: bool = Input(
         "preview",
         "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
@@ -206,6 +234,21 @@ class Settings(BuildSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("rehearse-python", "rehearse-command"):
+            if getattr(self, name.replace("-", "_")) and not self.rehearse:
+                raise BadInput(
+                    f"`{name}` is set, but `rehearse` is not.",
+                    fix=f"set `rehearse: true`, or remove `{name}`",
+                    anchor="rehearse-python",
+                )
+        try:
+            shlex.split(self.rehearse_command or "")
+        except ValueError as error:
+            raise BadInput(
+                f"`rehearse-command` is no command: {error}.",
+                fix="correct the quotes",
+                anchor="rehearse-python",
+            ) from None
         if self.preview:
             self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):

@@ -10,9 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 
 from gar_publish.builder.builds import building
@@ -20,6 +18,7 @@ from gar_publish.context import new_context
 from gar_publish.errors import Failure
 from gar_publish.process import hide_this_process
 from gar_publish.projects import find
+from tests.integration.root.left import left
 from tests.recording import RecordingConsole
 
 
@@ -27,16 +26,6 @@ def answer(url: str | None) -> "Future[str | None]":
     given: Future[str | None] = Future()
     given.set_result(url)
     return given
-
-
-def left() -> Iterator[str]:
-    """Yield the commands of the other processes, except the first, and what removes files in the background."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        if int(file.parent.name) not in {1, os.getpid()}:
-            with suppress(OSError):
-                command = file.read_text()
-                if command and not command.startswith("/bin/rm\0-rf\0"):
-                    yield command
 
 
 def interrupt_after(names: list[str]) -> None:

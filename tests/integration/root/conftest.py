@@ -67,8 +67,9 @@ def run(python_for_every_user: str, room: Path) -> Run:
                 os.chown(path, user, user)
         alone = user is None
         python = orders.pop("python", python_for_every_user)
+        driver = orders.pop("driver", "build_driver.py")
         done = subprocess.run(
-            [*(ALONE if alone else ()), python, Path(__file__).with_name("build_driver.py")],
+            [*(ALONE if alone else ()), python, Path(__file__).with_name(driver)],
             input=json.dumps(
                 {"workspace": str(room / "github/workspace"), "out": str(room / "out"), "alone": alone} | orders
             ),

@@ -80,6 +80,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("p-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: p\\nVersion: 1.0\\n")
         wheel.writestr("p-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
         wheel.writestr("p-1.0.dist-info/RECORD", "")
+        wheel.writestr("p.py", "")
     return "p-1.0-py3-none-any.whl"
 """
 

@@ -101,6 +101,17 @@ def test_what_a_package_requires_of_this_run_is_uploaded_before_it(bench: Bench)
     assert [name.partition("-")[0] for name in bench.registry.order] == ["lib", "app"]
 
 
+@pytest.mark.parametrize(("published", "status"), [([], "failed"), (["lib-2.0-py3-none-any.whl"], "uploaded")])
+def test_a_requirement_on_another_version_than_that_of_the_run(bench: Bench, published: list[str], status: str) -> None:
+    """The repository must have it."""
+    bench.registry.files |= dict.fromkeys(published, b"published")
+    packages = [package(bench, "lib"), package(bench, "app", "lib>=2"), package(bench, "top", "app")]
+    report = run(bench, packages, *(Project(Path(name), name, name, "1.0") for name in ("lib", "app", "top")))
+    last = "uploaded" if status == "uploaded" else "not tried"
+    assert statuses(report) == [("lib", "uploaded"), ("app", status), ("top", last)]
+    assert [each.anchor for each in report.failures] == ([] if published else ["unmet-requirement"])
+
+
 @pytest.mark.parametrize("pool", ["_senders", "_readers"])
 def test_a_closed_publisher_waits_for_nothing(bench: Bench, pool: str) -> None:
     publisher = Publisher(bench.settings(jobs="1"), bench.context, [], new_session())

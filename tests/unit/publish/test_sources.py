@@ -116,7 +116,7 @@ def test_a_build_requirement_of_this_run_that_is_not_published(bench: Bench, *, 
         opened.sources.private_index(["lib"])
     assert words(caught.value) == [
         "A build needs lib, which this run has not published. gar-publish does not take it from another index.",
-        "lib failed, or waits for packages that come only after this build, or this is a dry run",
+        "lib failed, or waits for packages that come only after this build, or this is a dry run or a rehearsal",
         "publish lib first, in a run of its own",
         "build-requirements",
     ]

@@ -56,6 +56,11 @@ def test_defaults() -> None:
         doctor=False,
         sbom=False,
         provenance=False,
+        rehearse=False,
+        rehearse_python=(),
+        rehearse_command=None,
+        rehearse_timeout=120,
+        name_guard="none",
         changed_since=None,
     )
 
@@ -77,6 +82,11 @@ def test_every_input_is_read() -> None:
         doctor="true",
         sbom="true",
         provenance="true",
+        rehearse="true",
+        rehearse_python="3.11, 3.13.1",
+        rehearse_command="pytest -q",
+        rehearse_timeout="60",
+        name_guard="strict",
     )
     assert settings == Settings(
         repository=PYTHON,
@@ -95,6 +105,11 @@ def test_every_input_is_read() -> None:
         doctor=True,
         sbom=True,
         provenance=True,
+        rehearse=True,
+        rehearse_python=("3.11", "3.13.1"),
+        rehearse_command="pytest -q",
+        rehearse_timeout=60,
+        name_guard="strict",
     )
     assert read(changed_since="v1.0").changed_since == "v1.0"
 
@@ -139,7 +154,8 @@ def test_the_actions_have_the_declared_inputs(file: str, inputs: tuple[Input, ..
 def test_a_promotion_takes_the_inputs_of_delivery() -> None:
     assert [each.name for each in DELIVERY_INPUTS] == [
         *("jobs", "if-exists", "index-token", "dry-run", "verify", "create-repository", "summary"),
-        *("doctor", "lock", "sbom"),
+        *("doctor", "lock", "sbom", "rehearse", "rehearse-python", "rehearse-command", "rehearse-timeout"),
+        "name-guard",
     ]
 
 
@@ -233,6 +249,27 @@ def test_a_bare_repository_takes_project_and_location() -> None:
                 "promote-from",
             )
             for name, value in {"dist": "d", "formats": "sdist", "expected-version": "1", "provenance": "true"}.items()
+        ),
+        *(
+            (
+                {f"rehearse_{name}": value},
+                f"`rehearse-{name}` is set, but `rehearse` is not.",
+                f"set `rehearse: true`, or remove `rehearse-{name}`",
+                "rehearse-python",
+            )
+            for name, value in {"python": "3.12", "command": "pytest"}.items()
+        ),
+        (
+            {"rehearse": "true", "rehearse_command": "say 'hello"},
+            "`rehearse-command` is no command: No closing quotation.",
+            "correct the quotes",
+            "rehearse-python",
+        ),
+        (
+            {"rehearse": "true", "rehearse_python": "3.11, python3"},
+            "`rehearse-python` is '3.11, python3'; it takes versions of Python, comma-separated.",
+            "use `rehearse-python: 3.11, 3.13`",
+            "choices",
         ),
         (
             {"promote_from": "dev", "if_exists": "skip"},

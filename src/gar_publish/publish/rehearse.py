@@ -1,0 +1,85 @@
+"""Rehearses the packages of a run, with the files and the token of its repository."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from gar_publish.context import Context
+from gar_publish.publish.destination import Destination
+from gar_publish.publish.schedule import Package
+from gar_publish.rehearsal import published
+from gar_publish.rehearsal.outcome import Rehearsal
+from gar_publish.rehearsal.rehearse import Plan, rehearsing
+from gar_publish.settings.index_url import Login, url_with_login
+from gar_publish.settings.settings import Settings
+from gar_publish.threads import in_background, result
+
+
+def rehearse(
+    packages: Sequence[Package],
+    folders: Mapping[str, Path],
+    settings: Settings,
+    context: Context,
+    *,
+    destination: Destination,
+    readers: Executor,
+) -> Mapping[str, Sequence[Rehearsal]]:
+    """Rehearse packages, and return what came of each, by its name.
+
+    Args:
+        packages: The packages, each of another name.
+        folders: The folders of the projects, by package.
+        settings: The inputs.
+        context: Where the run happens.
+        destination: The repository.
+        readers: The threads that ask servers.
+
+    Raises:
+        Failure: No rehearsal can run here, or an index cannot be reached.
+    """
+    if not packages:
+        return {}
+    own = {package.name for package in packages}
+    others = {name for package in packages for name in package.required | package.optional} - own
+    pages = {name: readers.submit(destination.files, name) for name in own}
+    private = readers.submit(_private, destination, settings)
+    plan = Plan(
+        files=[file for package in packages for file in package.files],
+        folders={name: folder for name, folder in folders.items() if name in own},
+        listed={name: {file: each.url for file, each in result(page).items()} for name, page in pages.items()},
+        private=result(private),
+        is_mixed=lambda: any(destination.files(name) for name in sorted(others)),
+        asked=settings.rehearse_python,
+        command=settings.rehearse_command or "",
+        seconds=settings.rehearse_timeout,
+        jobs=settings.jobs,
+    )
+    with context.console.group(f"Rehearse {len(packages)} packages"), rehearsing(plan, context) as rehearser:
+        outcomes = result(in_background(rehearser.rehearse))
+        for each in (each for name in outcomes for each in outcomes[name]):
+            lines = [f"{each.state:<9}  {each.name} {each.version}, {each.title}", *each.problems, *each.notes]
+            with context.console.untrusted() as show:
+                for line in "\n".join(lines).splitlines():
+                    show(line)
+    return outcomes
+
+
+def install_published(
+    rehearsals: Sequence[Rehearsal],
+    pins: Mapping[str, Sequence[str]],
+    settings: Settings,
+    context: Context,
+    destination: Destination,
+) -> list[Rehearsal]:
+    """Install what was published from the repository alone.
+
+    Raises:
+        Failure: There is no token that reads the repository.
+    """
+    return published.install(rehearsals, pins, _private(destination, settings), context)
+
+
+def _private(destination: Destination, settings: Settings) -> str:
+    """Return the URL of the repository's index, with a token that reads it."""
+    token = destination.access.build_token()
+    return url_with_login(settings.repository.index_url, Login(token.user, token.value))

@@ -1,0 +1,101 @@
+"""Choose the Pythons of a rehearsal among those that uv finds."""
+
+import json
+import stat
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from gar_publish.errors import BadInput
+
+_LOWEST = Version("3.8")  # for the probe and uv
+OWN = Version(".".join(map(str, sys.version_info[:3])))
+
+
+@dataclass(frozen=True)
+class Python:
+    """An installed Python.
+
+    Attributes:
+        version: Its version.
+        path: Its program.
+    """
+
+    version: Version
+    path: Path
+
+
+def installed(listing: str, *, for_others: bool) -> list[Python]:
+    """Return the newest CPython of each minor version, from the lowest to the highest. This Python is among them.
+
+    Args:
+        listing: What `uv python list --output-format json` wrote.
+        for_others: Whether other users must be able to run it.
+    """
+    try:
+        pythons = [
+            Python(Version(each["version"]), Path(each["path"]))
+            for each in json.loads(listing)
+            if (each["implementation"], each["variant"]) == ("cpython", "default") and each["path"]
+        ]
+    except (ValueError, TypeError, KeyError):
+        pythons = []
+    usable = [
+        each
+        for each in pythons
+        if each.version >= _LOWEST
+        and not each.version.is_prerelease
+        and not (for_others and not _others_can_run(each.path))
+    ]
+    newest: dict[tuple[int, ...], Python] = {}
+    for each in sorted((*usable, Python(OWN, Path(sys.executable))), key=lambda each: each.version):
+        newest[each.version.release[:2]] = each
+    return [newest[key] for key in sorted(newest)]
+
+
+def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str | None) -> list[Python]:
+    """Return the Pythons to rehearse a package with.
+
+    These are those that were asked for and that the package allows; if none was asked for, the lowest and the highest
+    that it allows. For a package that does not say what it allows, the latter is this Python alone.
+
+    Args:
+        pythons: The installed Pythons, from the lowest to the highest.
+        asked: Versions such as `3.12` or `3.12.1`.
+        requires_python: What the package allows.
+
+    Raises:
+        BadInput: One that was asked for is not installed.
+    """
+    wanted = list(asked)
+    chosen = [_find(pythons, each) for each in wanted] or list(pythons)
+    try:
+        allowed = [each for each in chosen if SpecifierSet(requires_python or "").contains(each.version)]
+    except InvalidSpecifier:
+        return []
+    if wanted or not allowed:
+        return allowed
+    if not requires_python:
+        return [each for each in allowed if each.version.release[:2] == OWN.release[:2]]
+    return list(dict.fromkeys([allowed[0], allowed[-1]]))
+
+
+def _find(pythons: Sequence[Python], version: str) -> Python:
+    for each in pythons:
+        if f"{each.version}.".startswith(f"{version}."):
+            return each
+    raise BadInput(
+        f"`rehearse-python` names {version}, but uv finds no Python {version}.",
+        cause="uv finds " + (", ".join(str(each.version) for each in pythons) or "no Python at all"),
+        fix=f"install it (in a workflow: actions/setup-python, or `uv python install {version}`), or remove it",
+        anchor="rehearse-python",
+    )
+
+
+def _others_can_run(path: Path) -> bool:
+    real = path.resolve()
+    return all(each.stat().st_mode & stat.S_IXOTH for one in (path, real) for each in (one, *one.parents))

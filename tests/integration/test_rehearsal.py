@@ -1,0 +1,106 @@
+"""Wheels are installed and imported before the first upload, and what fails is not published."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from bench.rehearsal import planted
+from gar_emulator import Emulator
+from gar_publish.context import Context, RetryPolicy
+from gar_publish.settings.endpoints import Endpoints
+from tests.conftest import ROOT
+from tests.integration.frontdoors import DIRECT, REPOSITORY, Doors, publish, statuses, uploads
+from tests.unit.servers import Memory
+from tests.wheels import make_wheel
+
+HERE = f"3.{sys.version_info.minor}"
+LIB_PUBLISHED = ("lib", "published", "passed")
+NEEDS_EXTRA = (
+    'Metadata-Version: 2.1\nName: tool\nVersion: 1.0\nProvides-Extra: cli\nRequires-Dist: lib; extra == "cli"\n'
+)
+
+
+def test_what_is_found_of_the_planted_defects(clean_env: dict[str, str], tmp_path: Path) -> None:
+    """docs/rehearsal.md has the same outcomes."""
+    variables = {**clean_env, "UV_DEFAULT_INDEX": (tmp_path / "index").as_uri()}
+    said = planted.find(Context(tmp_path, variables, Endpoints(), Memory(), RetryPolicy()), tmp_path)
+    found = {each.title: said[each.name].partition(":")[0] for each in planted.DEFECTS}
+    measured = json.loads((ROOT / "bench" / "rehearsal" / "planted.json").read_text(encoding="utf-8"))
+    assert found == {each["defect"]: each["gar-publish"] for each in measured}, said
+    counts = Counter(found.values())
+    assert counts["refused"] >= 24
+    assert counts["not found"] <= 2
+
+
+def test_what_fails_is_not_published_nor_what_depends_on_it(doors: Doors, emulator: Emulator) -> None:
+    dist = doors.folder / "dist"
+    make_wheel(dist, "broken", content="import nowhere_to_be_found\n")
+    make_wheel(dist, "app", requires=["broken"])
+    make_wheel(dist, "fine", requires=["lib"], content="import lib\n")
+    make_wheel(dist, "lib")
+    done, report = publish(doors, "--dist", "dist", "--rehearse", "--rehearse-python", HERE)
+    assert done.code == 4
+    outcomes = {each["filename"].partition("-")[0]: each["status"] for p in report["packages"] for each in p["files"]}
+    assert outcomes == {"app": "not tried", "broken": "failed", "fine": "uploaded", "lib": "uploaded"}
+    assert [(each["name"], each["beside"], each["state"]) for each in report["rehearsals"]] == [
+        ("app", "", "not tried"),
+        ("broken", "", "failed"),
+        ("fine", "", "passed"),
+        ("lib", "", "passed"),
+        ("fine", "published", "passed"),
+        ("lib", "published", "passed"),
+    ]
+    (failure,) = done.errors
+    assert f"broken-1.0-py3-none-any.whl failed its rehearsal with Python {sys.version.split()[0]}: broken: " in failure
+    assert "ModuleNotFoundError: No module named 'nowhere_to_be_found' (broken.py, line 1)" in failure
+    assert "requires broken, which failed" in done.err
+    assert len(uploads(emulator)) == 2
+
+
+def test_the_lowest_version_of_a_sibling_in_the_repository(doors: Doors) -> None:
+    make_wheel(doors.folder / "first", "lib", "1.0")
+    done, _ = publish(doors, "--dist", "first")
+    assert done.code == 0, done.err
+    make_wheel(doors.folder / "dist", "lib", "1.1", content="new = 1\n")
+    make_wheel(doors.folder / "dist", "app", requires=["lib"], content="from lib import new\n")
+    done, report = publish(doors, "--dist", "dist", "--rehearse", "--rehearse-python", HERE)
+    assert done.code == 4
+    assert statuses(report) == {"app-1.0-py3-none-any.whl": "failed", "lib-1.1-py3-none-any.whl": "uploaded"}
+    states = [(each["name"], each["beside"], each["state"]) for each in report["rehearsals"]]
+    assert sorted(states) == [
+        ("app", "", "passed"),
+        ("app", "lib==1.0", "failed"),
+        ("lib", "", "passed"),
+        LIB_PUBLISHED,
+    ]
+    assert "app: ImportError: cannot import name 'new' from 'lib'" in done.err
+
+
+def test_the_command_rehearse_publishes_nothing(doors: Doors, emulator: Emulator) -> None:
+    make_wheel(doors.folder / "dist", "lib")
+    make_wheel(doors.folder / "dist", "tool", metadata=NEEDS_EXTRA, content="import lib\n")
+    (doors.folder / "smoke.py").write_text("import lib\nprint('it works')\n")
+    command = ("rehearse", "--repository", REPOSITORY, *DIRECT, "--dist", "dist", "--rehearse-python", HERE)
+    done = doors.command(*command, "--rehearse-command", "python smoke.py", "--json", "-")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert [(each["state"], each["notes"]) for each in report["rehearsals"]] == [
+        ("passed", []),
+        ("passed", ["tool needs the extra cli"]),
+    ]
+    assert set(statuses(report).values()) == {"would upload"}
+    assert uploads(emulator) == []
+
+    (doors.folder / "smoke.py").write_text("raise SystemExit('it does not work')\n")
+    done = doors.command(*command, "--rehearse-command", "python smoke.py")
+    assert done.code == 4
+    assert "`python smoke.py` ended with exit code 1" in done.err
+    assert "it does not work" in done.err
+
+
+def test_a_python_that_is_not_there(doors: Doors) -> None:
+    make_wheel(doors.folder / "dist", "lib")
+    done = doors.command("rehearse", "--repository", REPOSITORY, *DIRECT, "--dist", "dist", "--rehearse-python", "3.99")
+    assert done.code == 2
+    assert "`--rehearse-python` names 3.99, but uv finds no Python 3.99." in done.err

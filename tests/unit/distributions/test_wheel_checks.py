@@ -1,0 +1,109 @@
+"""What is wrong with the files inside a wheel."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from gar_publish.distributions import distribution, wheel_checks
+from gar_publish.distributions.distribution import Distribution
+from gar_publish.errors import BuildFailure
+from tests.wheels import make_wheel
+
+OLD = "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nRequires-Python: >=3.9\n"
+
+
+def wheel(folder: Path, files: Mapping[str, str], metadata: str = "", requires: Sequence[str] = ()) -> Distribution:
+    return distribution.read(make_wheel(folder, files=files, metadata=metadata, requires=requires))
+
+
+def test_an_empty_wheel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailure, match=r"sample-1.0-py3-none-any\.whl is empty") as caught:
+        wheel_checks.check(wheel(tmp_path, {}))
+    assert caught.value.anchor == "empty-wheel"
+
+
+def test_a_wheel_of_requirements_or_data_is_not_empty(tmp_path: Path) -> None:
+    assert wheel_checks.check(wheel(tmp_path / "a", {}, requires=["lib"])) == []
+    assert wheel_checks.check(wheel(tmp_path / "b", {"sample-1.0.data/data/share/x": ""})) == []
+
+
+def test_a_wheel_without_files_is_empty_if_its_source_has_the_package(tmp_path: Path) -> None:
+    only_requires = wheel(tmp_path, {}, requires=["lib"])
+    assert wheel_checks.check_against_source(only_requires, tmp_path, {}) == []
+    (tmp_path / "src" / "sample").mkdir(parents=True)
+    (tmp_path / "src" / "sample" / "__init__.py").touch()
+    with pytest.raises(BuildFailure, match="the source has the package sample"):
+        wheel_checks.check_against_source(only_requires, tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("def broken(:\n", "line 1"),
+        ("\n\nreturn 1\n", "line 3"),
+        ("match 1:\n    case 1: pass\n", "Pattern matching is only supported in Python 3.10"),
+        ("try: pass\nexcept* ValueError: pass\n", "Exception groups are only supported in Python 3.11"),
+    ],
+)
+def test_a_module_that_the_lowest_python_cannot_compile_is_refused(tmp_path: Path, source: str, problem: str) -> None:
+    with pytest.raises(BuildFailure, match=r"cannot be imported, pkg/deep/mod\.py") as caught:
+        wheel_checks.check(wheel(tmp_path, {"pkg/deep/mod.py": source}, OLD))
+    assert problem in caught.value.what
+    assert caught.value.anchor == "broken-module"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["pkg/_py2.py", "pkg/compat_310.py", "pkg/py27/mod.py", "pkg/templates/mod.py", "pkg/tests/mod.py", "pkg/a-b/m.py"],
+)
+def test_modules_that_nobody_imports_need_not_compile(tmp_path: Path, path: str) -> None:
+    assert wheel_checks.check(wheel(tmp_path, {path: "print 'x'\n"}, OLD)) == []
+
+
+@pytest.mark.parametrize("lowest", [f"3.{sys.version_info.minor + 1}", "4"])
+def test_the_grammar_of_a_newer_python_is_not_known(tmp_path: Path, lowest: str) -> None:
+    assert wheel_checks.check(wheel(tmp_path, {"sample.py": "new grammar\n"}, OLD.replace("3.9", lowest))) == []
+
+
+def test_newer_grammar_is_fine_where_the_lowest_python_has_it(tmp_path: Path) -> None:
+    source = "match 1:\n    case 1: pass\nwith (open('x')): pass\n"
+    assert wheel_checks.check(wheel(tmp_path, {"sample.py": source}, OLD.replace(">=3.9", ">=3.11.2"))) == []
+    assert wheel_checks.check(wheel(tmp_path, {"sample.py": "with (open('x')): pass\n"}, OLD.replace("9", "7"))) == []
+
+
+def test_what_is_installed_beside_other_packages_is_a_warning(tmp_path: Path) -> None:
+    files = [
+        "sample/__init__.py",
+        "tests/test_sample.py",
+        "docs/conf.py",
+        "setup.py",
+        "README.md",
+        "sample.pth",
+        "x.so",
+    ]
+    first, second = wheel_checks.check(wheel(tmp_path, dict.fromkeys(files, "")))
+    assert "installs docs, tests as top-level packages" in first
+    assert "installs README.md, setup.py beside all packages" in second
+
+
+def test_what_the_source_has_and_the_wheel_lacks_is_a_warning(tmp_path: Path) -> None:
+    names = "__init__.py core.py sub/__init__.py schema.json unused.json tests/test_x.py conftest.py my.local.py gen.py"
+    for name in names.split():
+        path = tmp_path / "src" / "sample" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / ".gitignore").write_text("gen.py\n")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    built = wheel(tmp_path, {"sample/__init__.py": "open('schema.json')"})
+    (warning,) = wheel_checks.check_against_source(built, tmp_path, {})
+    lacking = "sample/core.py, sample/my.local.py, sample/schema.json, sample/sub/__init__.py"
+    assert warning.startswith(f"sample-1.0-py3-none-any.whl lacks {lacking}, which the source has.")
+
+
+def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "__init__.py").touch()
+    assert wheel_checks.check_against_source(wheel(tmp_path, {"sample/__init__.py": ""}), tmp_path, {}) == []

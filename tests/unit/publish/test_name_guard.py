@@ -1,0 +1,39 @@
+"""Which names the public index has."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gar_publish.publish.name_guard import Guard
+from gar_publish.settings.settings import NameGuard
+from tests.wheels import make_wheel
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("none", []),
+        ("warn", ["The public index has a package taken-name, too"]),
+        ("strict", ["The public index has a package taken-name, too", "The public index has no package free-name, so"]),
+    ],
+)
+def test_names(mode: NameGuard, said: list[str], clean_env: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "taken-name" / "index.html"
+    wheel = make_wheel(page.parent, "taken-name", tag="cp310-cp310-win32")
+    page.write_text(f'<!DOCTYPE html>\n<a href="{wheel.as_uri()}">{wheel.name}</a>')
+    with ThreadPoolExecutor() as readers:
+        # A private index is not asked.
+        variables = {**clean_env, "UV_DEFAULT_INDEX": tmp_path.as_uri(), "UV_INDEX": "http://127.0.0.1:9/simple/"}
+        guard = Guard(mode, variables, readers)
+        guard.ask(["taken-name"])
+        warnings = [each for name in ("taken-name", "free-name") for each in guard.warnings(name)]
+    assert [each.partition(",")[0] for each in warnings] == [each.partition(",")[0] for each in said]
+
+
+def test_an_index_that_does_not_answer(clean_env: dict[str, str]) -> None:
+    variables = {**clean_env, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple/", "UV_HTTP_RETRIES": "0"}
+    with ThreadPoolExecutor() as readers:
+        assert Guard("warn", variables, readers).warnings("lib") == [
+            "`name-guard`: the public index could not be asked for lib."
+        ]
