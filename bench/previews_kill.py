@@ -38,6 +38,9 @@ OPERATION_SECONDS = 0.1
 PAUSE = 0.3
 """Seconds between two files that are published meanwhile."""
 
+_SHOWN = 20
+"""Runs after which the count is shown."""
+
 _AGAIN = 1_000_000
 Versions = set[tuple[str, str]]
 """Names and versions."""
@@ -227,10 +230,12 @@ def kill(numbers: range, seed: int, folder: Path) -> int:
     with Emulator(world(), data=folder / "emulator") as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
         killer = Killer(emulator, folder, random.Random(seed + numbers.start))
         right = 0
-        for number, problems in zip(numbers, pool.map(killer.check, numbers), strict=True):
+        for count, problems in enumerate(pool.map(killer.check, numbers), 1):
             right += not problems
             for problem in problems:
-                print(f"run {number}: {problem}")
+                print(f"run {numbers[count - 1]}: {problem}")
+            if count % _SHOWN == 0:
+                print(f"{right} of {count} so far", flush=True)
         print(f"{killer.interrupted} of {len(numbers)} were killed between two deletions")
     return right
 
