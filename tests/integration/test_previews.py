@@ -17,6 +17,7 @@ from gar_emulator import Emulator
 from gar_publish.previews.versions import label_of
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, statuses, uploads
 from tests.integration.test_build_backends import BACKENDS
+from tests.leaks import Leaks
 from tests.stored import store
 from tests.wheels import make_wheel
 
@@ -174,8 +175,9 @@ def installed(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_seven_backends_and_three_installers(
-    pull_request: PullRequest, emulator: Emulator, public_index: str, tmp_path: Path
+    pull_request: PullRequest, emulator: Emulator, public_index: str, tmp_path: Path, leaks: Leaks
 ) -> None:
+    leaks.excuse("the environment of")  # the installers inherit the variables of the job, as the steps of a job do
     pull_request.push("gp-base", "first")
     report = pull_request.publish()
     commit = pull_request.git("rev-parse", "--short=7", "HEAD")
@@ -196,22 +198,12 @@ def test_seven_backends_and_three_installers(
     twine = Path(sys.executable).with_name("twine")
     subprocess.run([twine, "check", *map(str, (tmp_path / "checked").iterdir())], check=True, capture_output=True)
 
-    # The commit once more, by the action: nothing is new.
+    # The commit once more: nothing is new.
     before = len(uploads(emulator))
-    step = pull_request.doors.action(
-        {
-            "repository": previews.WHERE,
-            "workload-identity-provider": DIRECT[1],
-            "packages": "libs/*",
-            "preview": "true",
-        },
-        pull_request.job,
-    )
-    assert step.code == 0, step.log
-    assert (len(uploads(emulator)), step.outputs["published"]) == (before, "false")
-    assert step.outputs["preview-install"] == report["preview-install"]
-    assert step.outputs["preview-install-uv"] == report["preview-install-uv"]
-    assert f"```sh\n{report['preview-install']}\n```" in step.summary
+    again = pull_request.publish()
+    assert set(statuses(again).values()) == {"identical"}
+    assert (len(uploads(emulator)), again["published"]) == (before, False)
+    assert again["preview-install"] == report["preview-install"]
     assert pull_request.is_clean()
 
     # A second commit: another package, and all versions are higher.
@@ -255,15 +247,19 @@ def test_files_that_are_built_already(pull_request: PullRequest, tmp_path: Path)
     for platform in ("linux_x86_64", "win_amd64"):
         make_wheel(dist, "lib", "1.0", tag=f"cp311-abi3-{platform}")
     (dist / "lib-1.0.tar.gz").write_bytes(b"an sdist")
-    done = pull_request.doors.command(
-        *PUBLISH, *DIRECT, "--preview", "--dist", str(dist), "--json", "-", variables=pull_request.job
-    )
-    assert done.code == 0, done.err
-    report = json.loads(done.out)
-    assert [(each["name"], len(each["files"]), label_of(each["version"])) for each in report["packages"]] == [
+    given = {"repository": previews.WHERE, "workload-identity-provider": DIRECT[1], "preview": "true"}
+    step = pull_request.doors.action({**given, "dist": str(dist)}, pull_request.job)
+    assert step.code == 0, step.errors
+    packages = json.loads(step.outputs["packages"])
+    assert [(each["name"], len(each["files"]), label_of(each["version"])) for each in packages] == [
         ("app", 1, "pr42"),
         ("lib", 2, "pr42"),
     ]
+    pins = " ".join(step.outputs["requirements"].splitlines())
+    for name in ("preview-install", "preview-install-uv"):
+        assert step.outputs[name].endswith(f" {pins}")
+        assert f"```sh\n{step.outputs[name]}\n```" in step.summary
+    assert step.summary.startswith(f"### Published the preview `pr42` to `{previews.WHERE}`\n")
 
 
 def test_previews_are_not_published_among_releases(pull_request: PullRequest) -> None:
