@@ -179,12 +179,14 @@ class TestOutputs:
             "published": "true",
             "sboms": "",
             "provenance": "",
+            "preview-install": "",
+            "preview-install-uv": "",
         }
         assert step.summary.startswith(f"### Published to `{REPOSITORY}`\n")
         assert f"| hello | 1.0 | `{HELLO}` |" in step.summary
         assert f"| `{sha256}` | uploaded |" in step.summary
         assert "Every file was read back" in step.summary
-        assert "pip install ${{ steps.id.outputs.extra-index-url }} hello==1.0" in step.summary
+        assert "steps.ID_OF_THE_STEP.outputs.extra-index-url }}" in step.summary
 
     def test_no_summary(self, hello: Doors) -> None:
         inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "summary": "false"}

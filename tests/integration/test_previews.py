@@ -49,6 +49,14 @@ MORE = {
 }
 PREVIEWED = sorted(REQUIRED.keys() - {"gp-alone"})
 TIME = 1_795_946_401
+SAY = """
+import importlib, importlib.metadata, json, sys
+sys.path.insert(0, sys.argv[1])
+print(json.dumps({
+    name: (importlib.metadata.version(name), importlib.import_module(name.replace("-", "_")).SAYS)
+    for name in sys.argv[2:]
+}))
+"""
 PUBLISH = ("publish", "--repository", previews.WHERE)
 
 
@@ -161,19 +169,7 @@ def install(pull_request: PullRequest, public_index: str, command: str, folder: 
 
 def installed(folder: Path) -> dict[str, tuple[str, str]]:
     """Return the version, as Python itself finds it, and the content of each package."""
-    found = subprocess.run(
-        [
-            sys.executable,
-            "-Sc",
-            "import importlib, importlib.metadata, json, sys; sys.path[:0] = [sys.argv[1]]; print(json.dumps({"
-            "name: (importlib.metadata.version(name), importlib.import_module(name.replace('-', '_')).SAYS)"
-            "for name in sys.argv[2:]}))",
-            str(folder),
-            *PREVIEWED,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    found = subprocess.run([sys.executable, "-Sc", SAY, str(folder), *PREVIEWED], check=True, capture_output=True)
     return {name: (version, says) for name, (version, says) in json.loads(found.stdout).items()}
 
 
@@ -200,22 +196,12 @@ def test_seven_backends_and_three_installers(
     twine = Path(sys.executable).with_name("twine")
     subprocess.run([twine, "check", *map(str, (tmp_path / "checked").iterdir())], check=True, capture_output=True)
 
-    # The commit once more, by the action: nothing is new.
+    # The commit once more: nothing is new.
     before = len(uploads(emulator))
-    step = pull_request.doors.action(
-        {
-            "repository": previews.WHERE,
-            "workload-identity-provider": DIRECT[1],
-            "packages": "libs/*",
-            "preview": "true",
-        },
-        pull_request.job,
-    )
-    assert step.code == 0, step.log
-    assert (len(uploads(emulator)), step.outputs["published"]) == (before, "false")
-    assert step.outputs["preview-install"] == report["preview-install"]
-    assert step.outputs["preview-install-uv"] == report["preview-install-uv"]
-    assert f"```sh\n{report['preview-install']}\n```" in step.summary
+    again = pull_request.publish()
+    assert set(statuses(again).values()) == {"identical"}
+    assert (len(uploads(emulator)), again["published"]) == (before, False)
+    assert again["preview-install"] == report["preview-install"]
     assert pull_request.is_clean()
 
     # A second commit: another package, and all versions are higher.
@@ -259,15 +245,19 @@ def test_files_that_are_built_already(pull_request: PullRequest, tmp_path: Path)
     for platform in ("linux_x86_64", "win_amd64"):
         make_wheel(dist, "lib", "1.0", tag=f"cp311-abi3-{platform}")
     (dist / "lib-1.0.tar.gz").write_bytes(b"an sdist")
-    done = pull_request.doors.command(
-        *PUBLISH, *DIRECT, "--preview", "--dist", str(dist), "--json", "-", variables=pull_request.job
-    )
-    assert done.code == 0, done.err
-    report = json.loads(done.out)
-    assert [(each["name"], len(each["files"]), label_of(each["version"])) for each in report["packages"]] == [
+    given = {"repository": previews.WHERE, "workload-identity-provider": DIRECT[1], "preview": "true"}
+    step = pull_request.doors.action({**given, "dist": str(dist)}, pull_request.job)
+    assert step.code == 0, step.errors
+    packages = json.loads(step.outputs["packages"])
+    assert [(each["name"], len(each["files"]), label_of(each["version"])) for each in packages] == [
         ("app", 1, "pr42"),
         ("lib", 2, "pr42"),
     ]
+    pins = " ".join(step.outputs["requirements"].splitlines())
+    for name in ("preview-install", "preview-install-uv"):
+        assert step.outputs[name].endswith(f" {pins}")
+        assert f"```sh\n{step.outputs[name]}\n```" in step.summary
+    assert step.summary.startswith(f"### Published the preview `pr42` to `{previews.WHERE}`\n")
 
 
 def test_previews_are_not_published_among_releases(pull_request: PullRequest) -> None:

@@ -96,6 +96,13 @@ def new_parser() -> argparse.ArgumentParser:
     _add_inputs(command, _WHERE_AND_WHO)
 
     command = commands.add_parser("emulator", help="run a local Artifact Registry")
+    _add_emulator(command)
+
+    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
+    return parser
+
+
+def _add_emulator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, default=8085, help="port to listen on, 0 = any free one (default: 8085)")
     command.add_argument(
@@ -105,9 +112,6 @@ def new_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--tls", action="store_true", help="serve every Google host name over TLS, with a CA of its own"
     )
-
-    commands.add_parser("demo", help="publish an example to an emulator, and install it from there")
-    return parser
 
 
 def _add_folders(command: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from gar_publish.previews import stamp
 from tests.wheels import make_wheel
 
 VERSION = "1.0.1.dev1795946401+pr42.gabc1234"
-VERSIONS = {"my-sample": VERSION, "lib": f"2.0.1.dev1795946401+pr42.gabc1234", "tool": "3.1.dev1+pr42.gabc1234"}
+VERSIONS = {"my-sample": VERSION, "lib": "2.0.1.dev1795946401+pr42.gabc1234", "tool": "3.1.dev1+pr42.gabc1234"}
 BODY = "Ünïcode\r\n\r\nVersion: 1.0\nRequires-Dist: lib\n\ttabs and spaces  \n"
 METADATA = (
     "Metadata-Version: 2.4\nName: My.Sample\nVersion: 1.0.0\nAuthor: A sample\n  that is folded\n"

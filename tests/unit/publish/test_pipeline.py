@@ -222,6 +222,7 @@ def test_nothing_has_changed(bench: Bench, recorder: Recorder, monkeypatch: pyte
         "changed_since": "v1",
         "environment": bench.context.environment,
         "warn": bench.context.console.warning,
+        "complete": False,
     }
     assert recorder.events == ["settled", "close"]
 
