@@ -21,7 +21,7 @@ lint: .venv/dev.stamp
 	.venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile examples/*/*Dockerfile
 	.venv/bin/jactionlint $(JACTIONLINT) .github/dependabot.yml $(WORKFLOWS)
-	.venv/bin/jactionlint $(JACTIONLINT) --profile=correctness $(EXAMPLES)
+	.venv/bin/jactionlint $(JACTIONLINT) --profile=correctness --ignore=workflow-run-names $(EXAMPLES)
 	.venv/bin/zizmor $(ZIZMOR) .github $(ACTIONS)
 	.venv/bin/zizmor $(ZIZMOR) --config=examples/zizmor.yml examples
 	.venv/bin/check-jsonschema --builtin-schema=vendor.github-workflows $(WORKFLOWS) $(EXAMPLES)

@@ -292,7 +292,28 @@ def _updated(repository: Repository, body: Item, fields: Iterable[str]) -> Repos
     changes = {UPDATABLE[field]: body.get(field) or getattr(BARE, UPDATABLE[field]) for field in fields}
     if any(type(value) is not type(getattr(BARE, name)) for name, value in changes.items()):
         raise invalid_argument()
-    return replace(repository, **changes)
+    policies = changes.get("cleanup_policies", {})
+    return replace(repository, **changes | ({"cleanup_policies": _shown(policies)} if policies else {}))
+
+
+def _shown(policies: Item) -> Item:
+    """Return cleanup policies as the API shows them. gcloud sends `Delete`, `any` and `2592000.0s`.
+
+    Raises:
+        Refusal: 400, if one is malformed.
+    """
+    shown = {}
+    try:
+        for name, policy in policies.items():
+            condition = dict(policy.get("condition") or {})
+            if "tagState" in condition:
+                condition["tagState"] = condition["tagState"].upper()
+            for age in {"olderThan", "newerThan"} & condition.keys():
+                condition[age] = f"{int(float(condition[age].removesuffix('s')))}s"
+            shown[name] = {**policy, "action": policy["action"].upper(), "condition": condition}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise invalid_argument() from None
+    return shown
 
 
 def _wanted(request: Request) -> Repository:
