@@ -35,7 +35,7 @@ def test_the_files_are_those_that_publish_uploads(doors: Doors, fork: Doors, emu
     assert "No identity is used" in done.err
     report = json.loads(done.out)
     assert statuses(report) == dict.fromkeys(NAMES, "checked")
-    assert (report["repository"], report["index-url"], report["published"]) == (None, "", "false")
+    assert (report["repository"], report["index-url"], report["published"]) == (None, "", False)
     assert not emulator.requests
     assert not list(doors.folder.glob("libs/*/dist"))
     made = {file.name: sha256(file) for file in (doors.folder / "made/here").iterdir()}
