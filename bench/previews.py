@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench import projects
+from bench import projects, publisher
 from bench.measure import Bench, Case, Command
 from bench.previews_kill import previews_repository
 from bench.stage import Stage
@@ -69,7 +69,7 @@ def measure(stage: Stage, count: int, rounds: int) -> list[float]:
 
     def plain(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
         prepare(folder, number)
-        return {PLAIN: tools.ours(folder, "--repository", WHERE, "packages/*")}
+        return {PLAIN: tools.ours(folder, "packages/*")}
 
     def preview(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
         base = _commit(folder)
@@ -81,14 +81,14 @@ def measure(stage: Stage, count: int, rounds: int) -> list[float]:
         job = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event), "GITHUB_SHA": head}
         return {PREVIEW: tools.ours(folder, "--repository", WHERE, "--preview", "packages/*", **job)}
 
-    def check(version: str) -> None:
-        stored = {each.package for each in stage.emulator.files(WHERE) if each.version.startswith(version)}
+    def check(repository: str, version: str) -> None:
+        stored = {each.package for each in stage.emulator.files(repository) if each.version.startswith(version)}
         if missing := set(names) - stored:
             raise RuntimeError(f"not uploaded: {sorted(missing)}")
 
     cases = [
-        Case(PLAIN, plain, lambda number: check(f"1.{number}.0")),
-        Case(PREVIEW, preview, lambda number: check(f"1.{number}.1.dev")),
+        Case(PLAIN, plain, lambda number: check(publisher.REPOSITORY, f"1.{number}.0")),
+        Case(PREVIEW, preview, lambda number: check(WHERE, f"1.{number}.1.dev")),
     ]
     bench = Bench(stage.folder / "runs", lambda line: print(line, file=sys.stderr))
     found = bench.run(cases, rounds)

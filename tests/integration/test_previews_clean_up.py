@@ -101,7 +101,10 @@ def test_the_action_deletes_the_previews_of_the_closed_pull_request(doors: Doors
     before = versions(emulator)
     nothing = doors.action(inputs, {"GITHUB_REF": "refs/pull/42/merge"})
     assert (nothing.code, versions(emulator)) == (2, before)
-    step = doors.action(inputs, event(doors, action="closed", pull_request={"number": 42}))
+    closed = event(doors, action="closed", pull_request={"number": 42})
+    assert "Would delete 12 previews of pr42" in doors.action({**inputs, "dry-run": "true"}, closed).summary
+    assert versions(emulator) == before
+    step = doors.action(inputs, closed)
     assert step.code == 0, step.log
     assert "Deleted 12 previews of pr42" in step.summary
     gone = set(before) - set(versions(emulator))

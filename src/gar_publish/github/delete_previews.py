@@ -11,6 +11,7 @@ from gar_publish.previews.origin import read_event
 from gar_publish.previews.versions import branch_label, pull_request_label
 from gar_publish.report import ci_files
 from gar_publish.settings.credential import read_credential
+from gar_publish.settings.settings import DRY_RUN
 
 
 def run(inputs: Mapping[str, str], environment: Mapping[str, str], console: RunnerConsole) -> int:
@@ -24,10 +25,13 @@ def run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Runn
     context = new_context(environment, console, container=True)
     mask_given(read_credential(inputs, environment), console)
     selection = clean_up.Selection(label)
-    deleted = clean_up.delete(clean_up.open_previews(inputs, context), selection, context)
-    for each in deleted:
+    api = clean_up.open_previews(inputs, context)
+    dry_run = DRY_RUN.read(inputs)
+    found = selection.of(api.list_all()) if dry_run else clean_up.delete(api, selection, context)
+    for each in found:
         console.info(f"{each.package} {each.version}")
-    text = f"Deleted {len(deleted)} previews of {label} from {inputs['repository']}."
+    did = "Would delete" if dry_run else "Deleted"
+    text = f"{did} {len(found)} previews of {label} from {inputs['repository']}."
     console.info(text)
     if inputs["summary"].lower() != "false":
         ci_files.add_step_summary(f"{text}\n", environment, console)

@@ -11,11 +11,10 @@ from gar_publish.context import LAG_WAITS, Context
 from gar_publish.errors import BadInput, RegistryRefused
 from gar_publish.previews.versions import label_of, pull_request_label
 from gar_publish.registry.google_api import GoogleApi
-from gar_publish.registry.repository_api import RepositoryApi, refuse_without_label
+from gar_publish.registry.repository_api import RepositoryApi, check_label
 from gar_publish.registry.versions_api import ListedVersion, VersionsApi
 from gar_publish.settings.credential import read_credential
-from gar_publish.settings.repository import DELETER
-from gar_publish.settings.settings import read_repository
+from gar_publish.settings.settings import read_repository, refuse_previews_elsewhere
 from gar_publish.transport.retry import poll
 from gar_publish.transport.session import new_session
 
@@ -53,23 +52,23 @@ def read_selection(whose: str | None, older_than: str | None) -> Selection:
     Raises:
         BadInput: One of them is malformed.
     """
-    if whose and re.fullmatch(r"[1-9][0-9]*", whose):
+    if whose is not None and re.fullmatch(r"[1-9][0-9]*", whose):
         whose = pull_request_label(int(whose))
-    elif whose and label_of(f"0.dev0+{whose}.g0000000") != whose:
+    elif whose is not None and label_of(f"0.dev0+{whose}.g0000000") != whose:
         raise BadInput(
             f"{whose!r} is neither the number of a pull request nor a label of previews.",
             fix="use a number such as 42, or a label that `gar-publish previews` shows",
             anchor="previews-selection",
         )
     if older_than is None:
-        return Selection(whose or None)
+        return Selection(whose)
     if not re.fullmatch(r"[0-9]{1,4}d", older_than):
         raise BadInput(
             f"`--older-than` is {older_than!r}; it takes a number of days.",
             fix="use `--older-than 30d`",
             anchor="previews-selection",
         )
-    return Selection(whose or None, datetime.now(UTC) - timedelta(days=int(older_than[:-1])))
+    return Selection(whose, datetime.now(UTC) - timedelta(days=int(older_than[:-1])))
 
 
 def open_previews(inputs: Mapping[str, str], context: Context) -> VersionsApi:
@@ -82,25 +81,12 @@ def open_previews(inputs: Mapping[str, str], context: Context) -> VersionsApi:
         Unreachable: The API does not answer.
     """
     repository = read_repository(inputs, context.endpoints)
-    if repository.resource is None:
-        raise BadInput(
-            f"{repository} is not a repository of Artifact Registry, so it has no previews.",
-            fix="use `repository: LOCATION/PROJECT/REPOSITORY`",
-            anchor="previews-repository",
-        )
+    refuse_previews_elsewhere(repository)
     credential = read_credential(inputs, context.environment)
     session = new_session(context.retry_policy)
     source = open_source(credential, context, session)
     api = GoogleApi(context, session, source)
-    described = RepositoryApi(repository, api).describe()
-    if described is None:
-        raise RegistryRefused(
-            f"The labels of {repository} cannot be read.",
-            cause="the identity lacks roles/artifactregistry.reader on this repository",
-            fix=f"grant the role\n  {repository.to_grant('MEMBER', DELETER)}",
-            anchor="previews-repository",
-        )
-    refuse_without_label(repository, described)
+    check_label(repository, RepositoryApi(repository, api).describe(), previews=True)
     return VersionsApi(repository, api, partial(find_member, credential, source, context, session))
 
 

@@ -4,6 +4,7 @@ https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/rest
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -52,10 +53,8 @@ class GitHub:
         """
         query = {"query": "query { viewer { login } }"}  # GET /user refuses the tokens of workflows and other apps
         answer = self._json("POST", self._graphql, "ask GitHub whose token this is", json=query)
-        try:
+        with _usable("tell whose token this is", answer):
             user = str(answer["data"]["viewer"]["login"])
-        except (KeyError, TypeError):
-            raise _refused("tell whose token this is", 200, str(answer)) from None
         body = {"body": f"{marker}\n{text}"}
         what = f"comment on the pull request {number}"
         for each in self._comments(number):
@@ -79,12 +78,14 @@ class GitHub:
         head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
         wanted = (run["head_sha"], run["head_repository"]["id"])
         params = {"state": "open", "head": head, "per_page": str(_PAGE)}
-        found = self._json("GET", f"{self._repository}/pulls", "find the pull request of the run", params=params)
-        numbers = [
-            each["number"]
-            for each in found
-            if each["head"]["repo"] and (each["head"]["sha"], each["head"]["repo"]["id"]) == wanted
-        ]
+        what = "find the pull request of the run"
+        found = self._json("GET", f"{self._repository}/pulls", what, params=params)
+        with _usable(what, found):
+            numbers = [
+                int(each["number"])
+                for each in found
+                if each["head"]["repo"] and (each["head"]["sha"], each["head"]["repo"]["id"]) == wanted
+            ]
         if len(numbers) != 1:
             raise BadInput(
                 f"{len(numbers)} open pull requests have {harmless(str(run['head_sha']))[:12]} as their newest commit.",
@@ -94,20 +95,21 @@ class GitHub:
                 fix="push to the pull request" if not numbers else "close all but one of them, and push again",
                 anchor="preview-fork",
             )
-        return int(numbers[0])
+        return numbers[0]
 
     def _comments(self, number: int) -> Iterator[Mapping[str, Any]]:
         """Yield the id, the user and the text of each comment."""
+        url, what = f"{self._repository}/issues/{number}/comments", f"read the comments on the pull request {number}"
         for page in range(1, _PAGES + 1):
-            listed = self._json(
-                "GET",
-                f"{self._repository}/issues/{number}/comments",
-                f"read the comments on the pull request {number}",
-                params={"per_page": str(_PAGE), "page": str(page)},
-            )
-            for each in listed:
-                user = (each.get("user") or {}).get("login", "")  # none if the account was deleted
-                yield {"id": int(each["id"]), "user": user, "body": each.get("body") or ""}
+            listed = self._json("GET", url, what, params={"per_page": str(_PAGE), "page": str(page)})
+            with _usable(what, listed):
+                # There is no user if the account was deleted.
+                users = [(each.get("user") or {}).get("login", "") for each in listed]
+                found = [
+                    {"id": int(each["id"]), "user": user, "body": str(each.get("body") or "")}
+                    for each, user in zip(listed, users, strict=True)
+                ]
+            yield from found
             if len(listed) < _PAGE:
                 return
 
@@ -130,6 +132,15 @@ class GitHub:
             return response.json()
         except ValueError:
             raise _refused(what, response.status_code, _message(response)) from None
+
+
+@contextmanager
+def _usable(what: str, answer: object) -> Iterator[None]:
+    """Refuse an answer that the block cannot read: a proxy may send any JSON."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _refused(what, 200, str(answer)) from None
 
 
 def _message(response: requests.Response) -> str:

@@ -156,7 +156,9 @@ class Sources:
         from gar_publish.previews import stamp
 
         paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
-        return [distribution.read(path, self._built.credential) for path in paths]
+        files = [distribution.read(path, self._built.credential) for path in paths]
+        self._built.check(files)
+        return files
 
     def prebuilt(self) -> list[Package]:
         """Return the packages of the input `dist`.
@@ -195,7 +197,10 @@ class Sources:
             )
         siblings = Siblings(preview, (), 0)
         for name, group in groupby(wheels, key=attrgetter("name")):
-            siblings.add(Held(name, list(group), unnamed=False))
+            held = Held(name, list(group), unnamed=False)
+            if len({tuple(each.filename.split("-")[:2]) for each in held.wheels}) > 1:
+                raise _different_versions(held)
+            siblings.add(held)
         return self._packages(file for held, _ in siblings.ready() for file in self._stamp(held, siblings, folder))
 
     def promoted(self, promotion: "Promotion", folder: Path) -> list[Package]:
@@ -256,6 +261,15 @@ def _requires_lost(label: str, name: str) -> BuildFailure:
         f"{label} requires {name}, which was not built, so no preview of {label} can be installed.",
         fix=f"correct the build of {name}",
         anchor="build-failed",
+    )
+
+
+def _different_versions(held: "Held") -> BuildFailure:
+    return BuildFailure(
+        f"The wheels of {held.label} have different versions: {' and '.join(each.filename for each in held.wheels)}.",
+        cause="a preview has one version of each package, and wheels of an earlier build are still there",
+        fix="give the wheels of one version as `dist`",
+        anchor="different-versions",
     )
 
 

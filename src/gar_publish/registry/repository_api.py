@@ -13,7 +13,7 @@ from gar_publish.context import OPERATION_WAITS
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, explain_denial, explain_refusal
-from gar_publish.settings.repository import PREVIEWS_LABEL, Repository
+from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL, Repository
 from gar_publish.threads import in_background
 from gar_publish.transport.retry import poll
 from gar_publish.transport.session import is_success
@@ -26,19 +26,35 @@ _ASKED = "repositories.get and testIamPermissions"
 _RUN_AGAIN = "run again: gar-publish uses the repository once it exists"
 
 
-def refuse_without_label(repository: Repository, described: Mapping[str, Any]) -> None:
-    """Refuse a repository that is not for previews.
+def check_label(repository: Repository, described: Mapping[str, Any] | None, *, previews: bool) -> None:
+    """Refuse previews where there may be releases, and releases where there are previews, which are deleted.
 
     Args:
         repository: The repository.
-        described: What the API says about it.
+        described: What the API says about it; None if this identity may not ask.
+        previews: Whether previews are published or deleted.
 
     Raises:
-        RegistryRefused: It lacks the label of a repository for previews.
+        RegistryRefused: It lacks the label of a repository for previews, or has it; or that is not known, for previews.
     """
-    labels = described.get("labels")
+    if described is None and previews:
+        raise RegistryRefused(
+            f"The labels of {repository} cannot be read.",
+            cause="the identity lacks roles/artifactregistry.reader on this repository",
+            fix=f"grant the role\n  {repository.to_grant('MEMBER', DELETER)}",
+            anchor="previews-repository",
+        )
+    labels = (described or {}).get("labels")
     name, value = PREVIEWS_LABEL
-    if not isinstance(labels, dict) or labels.get(name) != value:
+    has_label = isinstance(labels, dict) and labels.get(name) == value
+    if has_label and not previews:
+        raise RegistryRefused(
+            f"{repository} is a repository for previews, where releases would be deleted: it has the label "
+            f"{name}={value}.",
+            fix="use another repository for releases, or set `preview: true`",
+            anchor="previews-repository",
+        )
+    if previews and not has_label:
         raise RegistryRefused(
             f"{repository} is not a repository for previews: it lacks the label {name}={value}.",
             cause="a repository without the label may have releases, which must not be deleted",
@@ -68,12 +84,12 @@ class RepositoryApi:
         """Check that the repository takes uploads, and create it if it is missing and `create` says so.
 
         An identity that may upload need not be allowed to ask, and some networks reach only `pkg.dev`: such an
-        answer proves nothing, and the upload itself will show.
+        answer proves nothing, and the upload itself will show. For previews, the label must be known.
 
         Args:
             create: Whether to create it.
             dry_run: Whether to say so only.
-            previews: Whether it must have the label of a repository for previews.
+            previews: Whether it must have the label of a repository for previews; otherwise, it must not.
 
         Returns:
             Whether it was just created, by this run or another: then some servers may not know it yet.
@@ -81,26 +97,26 @@ class RepositoryApi:
         Raises:
             RegistryRefused: The repository is missing and not to be created, cannot be created, or takes no Python
                 uploads; or the API is disabled.
-            Unreachable: It is to be created, and the API does not answer.
+            Unreachable: It is to be created, or previews are published, and the API does not answer.
         """
         try:
             response = self._look()
         except Unreachable:
-            if create:
+            if create or previews:
                 raise
             return False
         missing = response.status_code == requests.codes.not_found
         if is_success(response):
             found = json_object(response)
             self._check_kind(found)
-            if previews:
-                refuse_without_label(self._repository, found)
+            check_label(self._repository, found, previews=previews)
         elif missing and not create:
             raise self._missing(response)
         elif missing and dry_run:
             self._say(f"{self._repository} does not exist; it would be created.")
         else:
             self._refuse_disabled(response, needed=create)
+            check_label(self._repository, None, previews=previews)
             if create and not dry_run and response.status_code in _HIDDEN:
                 self._create()
                 return True

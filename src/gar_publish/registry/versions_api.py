@@ -115,18 +115,25 @@ class VersionsApi:
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the items of a list (https://google.aip.dev/158); none if another run has deleted the package."""
-        kind, token = path.rpartition("/")[2], ""
-        while True:
+        kind, token, seen = path.rpartition("/")[2], "", set[str]()
+        while token not in seen:
+            seen.add(token)
             response = self._call("GET", path, "list", params={"pageSize": "1000", "pageToken": token})
             if response.status_code == requests.codes.not_found and kind == "versions":
                 return
             if not is_success(response):
                 raise self._refused(response, "list versions", "roles/artifactregistry.reader")
             page = json_object(response)
-            yield from (each for each in page.get(kind, []) if isinstance(each, dict))
-            token = str(page.get("nextPageToken", ""))
+            yield from (each for each in page.get(kind) or () if isinstance(each, dict))
+            token = str(page.get("nextPageToken") or "")
             if not token:
                 return
+        raise RegistryRefused(
+            f"{self._repository} lists the same {kind} again and again.",
+            cause="a proxy answers in place of the API",
+            fix="run the same command again",
+            anchor="versions-refused",
+        )
 
     def _call(self, method: str, path: str, verb: str, **body: Any) -> requests.Response:
         return self._api.call(method, f"{self._base}/{path}", what=f"{verb} in {self._repository}", **body)

@@ -253,7 +253,7 @@ class Settings(BuildSettings):
             self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
-            for name in ("create-repository", "sbom", "provenance"):
+            for name in ("create-repository", "sbom", "provenance", "preview"):
                 if getattr(self, name.replace("-", "_")):
                     raise _needs_token(name)
         for name in ("sbom", "provenance"):
@@ -265,6 +265,7 @@ class Settings(BuildSettings):
                 )
 
     def _refuse_with_preview(self) -> None:
+        refuse_previews_elsewhere(self.repository)
         mixed = [
             ("formats", "sdist" in self.formats, "a preview is made of wheels"),
             ("expected-version", self.expected_version, "the commit decides the version of a preview"),
@@ -345,6 +346,20 @@ def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Reposito
     text, project, location, _ = (each.text(inputs) for each in REPOSITORY_INPUTS)
     repository = Repository.parse(text, project=project, location=location, endpoints=endpoints)
     return replace(repository, file_hosts=FILE_HOSTS.read(inputs))
+
+
+def refuse_previews_elsewhere(repository: Repository) -> None:
+    """Refuse an index that cannot have the label of a repository for previews.
+
+    Raises:
+        BadInput: It is not in Artifact Registry.
+    """
+    if repository.resource is None:
+        raise BadInput(
+            f"{repository} is not a repository of Artifact Registry, so it has no previews.",
+            fix="use `repository: LOCATION/PROJECT/REPOSITORY`",
+            anchor="previews-repository",
+        )
 
 
 def read_index_token(inputs: Mapping[str, str], credential: Credential) -> IndexToken:

@@ -81,7 +81,7 @@ def test_whose_previews(whose: str) -> None:
     assert read_selection(whose, None).label in {"pr42", branch_label("feature/x")}
 
 
-@pytest.mark.parametrize(("whose", "older"), [("pr042", None), ("0", None), ("main", None), ("42.", None)])
+@pytest.mark.parametrize(("whose", "older"), [("pr042", None), ("0", None), ("main", None), ("42.", None), ("", "0d")])
 def test_refuses_what_is_no_pull_request(whose: str, older: str | None) -> None:
     with pytest.raises(BadInput, match="neither the number of a pull request nor a label"):
         read_selection(whose, older)

@@ -74,6 +74,15 @@ def test_an_answer_that_is_none(server: ScriptedServer, github: GitHub, body: st
         github.comment(42, MARKER, "text")
 
 
+@pytest.mark.parametrize("body", ['{"a": 1}', "[1]", "[{}]", "null", '"text"'])
+def test_lists_that_are_none(server: ScriptedServer, github: GitHub, body: str) -> None:
+    server.on("/repos", Reply(200, body))
+    with pytest.raises(RegistryRefused, match="read the comments on the pull request 42 cannot be used"):
+        github.comment(42, MARKER, "text")
+    with pytest.raises(RegistryRefused, match="find the pull request of the run cannot be used"):
+        github.pull_request_of(RUN)
+
+
 def test_finds_the_pull_request_of_a_run(server: ScriptedServer, github: GitHub, api: GitHubApi) -> None:
     api.pulls = [
         {"number": 41, "head": {**HEAD, "sha": "def5678"}},

@@ -238,6 +238,26 @@ def test_a_preview_has_no_sdists(bench: Bench, tmp_path: Path) -> None:
         Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["app-2.0", "app-1.0.0", "App-1.0"])
+def test_a_preview_has_one_version_of_each_package(bench: Bench, tmp_path: Path, name: str) -> None:
+    wheel = make_wheel(tmp_path / "dist", "app")
+    wheel.rename(wheel.with_name(f"{name}-py3-none-any.whl"))
+    make_wheel(tmp_path / "dist", "app", name.partition("-")[2])
+    make_wheel(tmp_path / "dist", "app")
+    with pytest.raises(BuildFailure, match="The wheels of app have different versions: "):
+        Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)
+
+
+@pytest.mark.parametrize(("content", "why"), [({"app.py": "def ("}, "cannot be imported"), ({}, "is empty")])
+def test_the_wheels_of_a_preview_are_checked(bench: Bench, tmp_path: Path, content: dict[str, str], why: str) -> None:
+    wheel = make_wheel(tmp_path / "dist", "app", files=content)
+    app = project("app")
+    with pytest.raises(BuildFailure, match=why):
+        Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)
+    with pytest.raises(BuildFailure, match=why):
+        list(Opened(bench, app).sources.preview([Built(app, (wheel,))], PREVIEW, tmp_path))
+
+
 def test_given_files_are_grouped_by_name(bench: Bench, tmp_path: Path) -> None:
     make_wheel(tmp_path / "dist", "app", requires=["sample", "app[x]", "requests"])
     make_wheel(tmp_path / "dist", "sample")

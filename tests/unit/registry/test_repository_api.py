@@ -356,3 +356,18 @@ def test_a_403_is_not_explained_for_long(
     failure = api.explain(DENIED, publishes=True)
     may_answer.set()
     assert "does not answer repositories.get and testIamPermissions" in failure.cause
+
+
+def test_releases_are_not_published_among_previews(server: ScriptedServer, api: RepositoryApi) -> None:
+    body = {"format": "PYTHON", "labels": {"gar-publish": "previews"}}
+    server.on(f"{PARENT}/python", Reply(200, json.dumps(body)))
+    api.check(create=False, previews=True)
+    with pytest.raises(RegistryRefused, match="where releases would be deleted"):
+        api.check(create=False)
+
+
+def test_previews_need_a_label_that_is_known(server: ScriptedServer, api: RepositoryApi) -> None:
+    server.on(f"{PARENT}/python", Reply(403, '{"error": {"message": "Permission denied."}}'))
+    api.check(create=False)
+    with pytest.raises(RegistryRefused, match="labels of us/demo-project/python cannot be read"):
+        api.check(create=False, previews=True)
