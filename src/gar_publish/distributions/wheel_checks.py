@@ -26,6 +26,8 @@ _NEWER = re.compile(
 )
 """What may be newer grammar than that of Python 3.9."""
 
+_CONDITION = re.compile(rb"version_info|SyntaxError")
+_TEMPLATE = re.compile(rb"\{\{|\{%|<%|\$\{")
 _NOT_IMPORTED = {"tests", "test", "testing", "examples", "example", "docs", "doc", "templates", "template"}
 _OF_ONE_PYTHON = re.compile(r"(^|_|py_?|python_?|cp_?)[23](_?\d{1,2})?(k|plus)?(\.py)?$")
 _TEST_FILE = re.compile(r"(conftest|test_.*|.*_test)\.py")
@@ -101,6 +103,27 @@ def check_against_source(wheel: Distribution, folder: Path, environment: Mapping
     return []
 
 
+def may_be_broken(wheel: Distribution, path: str) -> bool:
+    """Return whether a module of a wheel that some Python cannot compile may be right all the same.
+
+    This is so for a template of a module, for a file of a folder that is no package, and for a module that is imported
+    under a condition: another one that names it looks at the version of Python, or catches SyntaxError.
+    """
+    found = _Wheel(wheel)
+    folders = path.split("/")[:-1]
+    above = ["/".join(folders[: number + 1]) for number in range(len(folders))]
+    is_package = [f"{each}/__init__.py" in found.members for each in above]
+    if any(is_package) and not all(is_package[is_package.index(True) :]):
+        return True
+    names = {part.encode() for part in path.removesuffix(".py").split("/")[1:]} - {b"__init__"}
+    return any(
+        bool(_TEMPLATE.search(source))
+        if each == path
+        else bool(_CONDITION.search(source)) and any(name in source for name in names)
+        for each, source in found.sources()
+    )
+
+
 class _Wheel:
     """The members of a wheel, by the paths at which they are installed beside those of other packages.
 
@@ -140,6 +163,8 @@ class _Wheel:
 
 def _check_syntax(found: _Wheel) -> None:
     lowest = _lowest_minor(found.wheel.requires_python)
+    if all(tag.startswith(("py2", "cp2")) for tag in found.wheel.filename.split("-")[-3].split(".")):
+        return
     if lowest is None or lowest > sys.version_info.minor:
         return  # this Python does not know that one's grammar
     for path, source in found.sources():
@@ -149,6 +174,7 @@ def _check_syntax(found: _Wheel) -> None:
             and all(each.isidentifier() for each in (*folders, name.removesuffix(".py")))
             and not any(_OF_ONE_PYTHON.search(each) for each in (*folders, name))
             and (problem := _syntax_error(source, max(lowest, _OLDEST_GRAMMAR)))
+            and not may_be_broken(found.wheel, path)
         ):
             raise _broken(found.wheel, path, problem)
 
@@ -162,6 +188,8 @@ def _syntax_error(source: bytes, minor: int) -> str:
             if minor < sys.version_info.minor and _NEWER.search(source):  # it takes longer
                 ast.parse(source, feature_version=(3, minor))
     except SyntaxError as error:
+        if "encoding" in error.msg:  # a requirement may bring it
+            return ""
         return f"{error.msg} (line {error.lineno}, for Python 3.{minor})"
     except (ValueError, RecursionError, MemoryError):  # a null byte; an expression that is nested too deeply
         pass

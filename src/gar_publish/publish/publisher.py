@@ -1,11 +1,13 @@
 """Publishes the packages of one run, and reports the outcome."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from gar_publish.auth.tokens import Token, expiry_warning
 from gar_publish.context import Context
@@ -123,9 +125,7 @@ class Publisher:
     def _deliver(self, packages: Iterable[Package]) -> Failure | None:
         try:
             if self._settings.expected_version:
-                packages = list(packages)  # all of them are checked before the first goes
-                found = [(file.filename, file.version) for package in packages for file in package.files]
-                distribution.check_expected(found, self._settings.expected_version)
+                packages = self._expected(packages, self._settings.expected_version)
             if self._settings.rehearse:
                 packages = self._rehearsed(list(packages))
             files: list[Distribution] = []
@@ -146,6 +146,14 @@ class Publisher:
                 raise
             return as_failure(error)
         return None
+
+    def _expected(self, packages: Iterable[Package], version: Version) -> Iterator[Package]:
+        """Yield packages of the expected version. All are checked before the first goes, unless builds wait for one."""
+        groups = ([each] for each in packages) if self.sources.needed_for_builds else iter([list(packages)])
+        for group in groups:
+            found = [(file.filename, file.version) for package in group for file in package.files]
+            distribution.check_expected(found, version)
+            yield from group
 
     def _rehearsed(self, packages: Sequence[Package]) -> list[Package]:
         """Rehearse all packages, and return those that may be published."""

@@ -43,6 +43,7 @@ class Sources:
     Attributes:
         skipped: The files that the registry has, and that are not built again.
         not_built: The projects whose builds failed.
+        needed_for_builds: The packages of this run that builds of this run wait for.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Sources:
         self._destination = destination
         self._delivery = delivery
         self._readers = readers
-        self._needed_for_builds = needed_for_builds(projects)
+        self.needed_for_builds = needed_for_builds(projects)
         self._built = BuiltPackages(projects, context, delivery.leave_out)
         self._siblings: Siblings | None = None
         self.skipped: list[PublishedFile] = []
@@ -98,11 +99,11 @@ class Sources:
         Raises:
             Failure: One of them was not published, or the repository cannot be read.
         """
-        for name in self._needed_for_builds.intersection(names):
+        for name in self.needed_for_builds.intersection(names):
             if self._settings.rehearse or not self._delivery.has_landed(name) or self._settings.dry_run:
                 raise _not_published(name)
         try:
-            if not any(name in self._needed_for_builds or self._destination.access.files(name) for name in names):
+            if not any(name in self.needed_for_builds or self._destination.access.files(name) for name in names):
                 return None
         except RegistryRefused as failure:
             raise self._destination.explain(failure) from None

@@ -7,6 +7,7 @@ A Python of an environment runs this file, with a folder as the argument: it rea
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -54,7 +55,7 @@ class Installed:
             path = f"{Path(site, *parts)}{suffix}"
             if parts[-1] == "__init__":
                 parts.pop()
-                self.packages.add(".".join(parts))
+                self.packages |= {".".join(parts)} - {""}
             if parts:
                 self.modules.setdefault(".".join(parts), path)
 
@@ -99,6 +100,8 @@ def find(name: str) -> tuple[str, Path]:
 def entry_points(file: Path) -> Iterator[tuple[str, str, str, str]]:
     group = ""
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        if line.lstrip().startswith("#"):
+            continue
         name, _, value = line.partition("=")
         parts = VALUE.match(value)
         if line.startswith("["):
@@ -268,7 +271,7 @@ def main(folder: Path) -> None:
         if failure:
             # An attribute that is a submodule is there as soon as somebody imports that.
             owns = installed.has(module.partition(".")[0]) and not installed.has(f"{module}.{attribute}")
-            needs = [each for each in failure["missing"] if not installed.has(each.partition(".")[0])]
+            needs = [each for each in failure["missing"] if not installed.has(each) and not installed.lacks(each)]
             answer["loaded"].append(
                 {"group": group, "title": title, "module": module, "own": owns, "needs": needs, **failure}
             )
@@ -283,5 +286,6 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
-    sys.stdout.flush()
+    with contextlib.suppress(Exception):  # a module may have closed or replaced it
+        sys.stdout.flush()
     os._exit(0)  # threads of the wheel's modules may not end

@@ -133,6 +133,9 @@ class Rehearser:
 
     def _rehearse(self, name: str) -> list[Rehearsal]:
         """Rehearse each version of a package."""
+        if not self._wheels[name]:
+            version = next(each.version for each in self._plan.files if each.name == name)
+            return [Rehearsal(name, version, "", "", "not tried", ("it has no wheel",))]
         versions: dict[str, list[Distribution]] = {}
         for each in self._wheels[name]:
             versions.setdefault(each.version, []).append(each)
@@ -142,8 +145,9 @@ class Rehearser:
         wheel = wheels[0]
         chosen = pythons.choose(self._pythons, self._plan.asked, wheel.requires_python)
         if not chosen:
-            found = ", ".join(str(each.version) for each in self._pythons) or "none"
-            why = f"no Python of this machine fits Requires-Python {wheel.requires_python} (uv finds {found})"
+            found = ", ".join(self._plan.asked or [str(each.version) for each in self._pythons])
+            where = f"`rehearse-python: {found}`" if self._plan.asked else f"this machine (uv finds {found})"
+            why = f"no Python of {where} fits Requires-Python {wheel.requires_python}"
             return [Rehearsal(wheel.name, wheel.version, "", "", "not tried", (why,))]
         folder = self._plan.folders.get(wheel.name) if self._plan.command else None
         number = next(self._numbers)
@@ -361,9 +365,9 @@ def rehearsing(plan: Plan, context: Context) -> Iterator[Rehearser]:
         folders = [*plan.folders.values()] if plan.command else []
         projects = [Project(folder, str(folder)) for folder in folders or [inside.workspace]]
         with open_sandboxes(projects, inside, {}, most) as sandboxes:
-            installer = Installer(
-                sandboxes.scratch, context.environment, sandboxes.works, are_isolated=sandboxes.are_isolated
-            )
+            # The files of the run have no date of upload.
+            variables = {name: each for name, each in context.environment.items() if name != "UV_EXCLUDE_NEWER"}
+            installer = Installer(sandboxes.scratch, variables, sandboxes.works, are_isolated=sandboxes.are_isolated)
             yield Rehearser(plan, sandboxes, installer, inside, most=most)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from gar_publish.distributions import wheel_checks
 from gar_publish.distributions.distribution import Distribution, is_needed
 from gar_publish.rehearsal.probe import SCRIPTS
 
@@ -55,7 +56,9 @@ def judge(answer: Mapping[str, Any], wheel: Distribution) -> Verdict:
     for each in answer["found"]:
         name = _text(each["name"])
         if each["kind"] == "syntax":
-            verdict.errors[name] = f"{name}: {_text(each['message'])}"
+            path = name.replace(".", "/")
+            if not all(wheel_checks.may_be_broken(wheel, each) for each in (f"{path}.py", f"{path}/__init__.py")):
+                verdict.errors[name] = f"{name}: {_text(each['message'])}"
         elif each["kind"] == "own":
             what = f"{name} imports {_text(each['missing'])} (line {int(each['line'])}), which the wheel lacks"
             if "any" not in wheel.platforms and _text(each["missing"]).rpartition(".")[2].startswith("_"):
@@ -107,4 +110,4 @@ def _is_own_fault(each: Mapping[str, Any]) -> bool:
 
 
 def _text(value: object) -> str:
-    return " ".join(str(value)[:_LONGEST].split())
+    return " ".join(str(value)[:_LONGEST].encode(errors="replace").decode().split())

@@ -63,6 +63,27 @@ def test_modules_that_nobody_imports_need_not_compile(tmp_path: Path, path: str)
     assert wheel_checks.check(wheel(tmp_path, {path: "print 'x'\n"}, OLD)) == []
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pkg/__init__.py": "", "pkg/skeleton/main.py": "not python\n"},
+        {"pkg/__init__.py": "", "pkg/skeleton/__init__.py": "", "pkg/skeleton/main.py": "import {{ name }}\n"},
+        {"mod.py": "# -*- coding: of-a-requirement -*-\n"},
+        {
+            "pkg/__init__.py": "if sys.version_info >= (3, 10): from . import new",
+            "pkg/new.py": "match 1:\n case 1: 1\n",
+        },
+    ],
+)
+def test_templates_and_modules_with_a_condition_need_not_compile(tmp_path: Path, files: dict[str, str]) -> None:
+    assert wheel_checks.check(wheel(tmp_path, files, OLD)) == []
+
+
+def test_a_wheel_for_python_2_is_not_compiled(tmp_path: Path) -> None:
+    python_2 = distribution.read(make_wheel(tmp_path, content="print 'x'\n", tag="py2-none-any"))
+    assert wheel_checks.check(python_2) == []
+
+
 @pytest.mark.parametrize("lowest", [f"3.{sys.version_info.minor + 1}", "4"])
 def test_the_grammar_of_a_newer_python_is_not_known(tmp_path: Path, lowest: str) -> None:
     assert wheel_checks.check(wheel(tmp_path, {"sample.py": "new grammar\n"}, OLD.replace("3.9", lowest))) == []

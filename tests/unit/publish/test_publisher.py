@@ -145,6 +145,22 @@ def test_another_version_than_the_expected_one(bench: Bench) -> None:
     assert statuses(run(bench, [package(bench, "lib")], expected_version="v1.0")) == [("lib", "uploaded")]
 
 
+def test_a_build_waits_for_a_package_of_the_expected_version(bench: Bench) -> None:
+    before: list[list[str]] = []
+
+    def packages() -> Iterator[Package]:
+        yield package(bench, "lib")
+        until = time.monotonic() + 5
+        while not bench.registry.order and time.monotonic() < until:
+            time.sleep(0.01)
+        before.append(list(bench.registry.order))
+        yield package(bench, "app")
+
+    app = Project(Path("app"), "app", "app", "1.0", build_requires=frozenset({"lib"}))
+    run(bench, packages(), Project(Path("lib"), "lib", "lib", "1.0"), app, expected_version="1.0")
+    assert before == [["lib-1.0-py3-none-any.whl"]]
+
+
 def test_a_wheel_for_this_machine_is_warned_about(bench: Bench) -> None:
     run(bench, [package(bench, "lib", tag="py3-none-linux_x86_64")])
     assert any("compiled for this machine" in each for each in bench.console.said)

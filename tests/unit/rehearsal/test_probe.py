@@ -1,5 +1,7 @@
 """What a probe imports, and what it reads, of an installed distribution."""
 
+import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -95,3 +97,20 @@ def test_exits_and_attributes(install: Install) -> None:
     assert (missing["type"], missing["where"]) == ("AttributeError", [])
     assert ended
     assert (ended["type"], ended["message"]) == ("SystemExit", "3")
+
+
+def test_comments_are_no_entry_points(tmp_path: Path) -> None:
+    (tmp_path / "entry_points.txt").write_text("[console_scripts]\n# old = gone:main\nnew = zq:main\n")
+    assert list(probe.entry_points(tmp_path / "entry_points.txt")) == [("console_scripts", "new", "zq", "main")]
+
+
+def test_a_whole_probe(install: Install, tmp_path: Path) -> None:
+    """A module takes standard output away, and another one of the same namespace is missing."""
+    install({"zq.py": "import sys\nsys.stdout = None\n", "zn/core.py": "import zn.other\n", "__init__.py": ""})
+    (tmp_path / "request.json").write_text('{"name": "zq", "only": null}')
+    start = (
+        f"import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path({probe.__file__!r}, run_name='__main__')"
+    )
+    subprocess.run([sys.executable, "-c", start, tmp_path / "site", tmp_path], check=True)
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert [(each["title"], each["needs"]) for each in answer["loaded"]] == [("zn.core", ["zn.other"])]

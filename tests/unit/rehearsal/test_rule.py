@@ -69,6 +69,18 @@ def test_what_was_read(wheel: Distribution) -> None:
     ]
 
 
+def test_a_message_that_cannot_be_encoded(wheel: Distribution) -> None:
+    verdict = judge({"loaded": [loaded("module", "ValueError", message="\udc80")], "found": []}, wheel)
+    assert list(verdict.errors.values()) == ["sample.cli: ValueError: ?"]
+
+
+def test_a_syntax_error_of_a_module_with_a_condition(tmp_path: Path) -> None:
+    files = {"zq/__init__.py": "import sys\nif sys.version_info > (3, 11): from . import new", "zq/new.py": ""}
+    wheel = distribution.read(make_wheel(tmp_path, files=files))
+    found = [{"kind": "syntax", "name": name, "message": "bad"} for name in ("zq.new", "zq.old")]
+    assert list(judge({"loaded": [], "found": found}, wheel).errors) == ["zq.old"]
+
+
 def test_a_compiled_module_of_another_platform_is_a_warning(tmp_path: Path) -> None:
     wheel = distribution.read(make_wheel(tmp_path, tag="cp311-cp311-manylinux_2_28_x86_64"))
     found = [{"kind": "own", "name": "sample.win", "missing": "sample._win", "line": 1}]
