@@ -73,4 +73,5 @@ def _fish(commands: Mapping[str, argparse.ArgumentParser], helps: Mapping[str, s
             for option in action.option_strings:
                 if option.startswith("--"):
                     takes = f" -x -a {words}" if _values(action) else "" if action.nargs == 0 else " -r"
-                    yield f"{where} -l {option[2:]}{takes} -d {shlex.quote((action.help or '').split('. ')[0].removesuffix('.'))}"
+                    sentence = (action.help or "").split(". ")[0].removesuffix(".")
+                    yield f"{where} -l {option[2:]}{takes} -d {shlex.quote(sentence)}"

@@ -281,7 +281,7 @@ def read_inputs(
         if (value := folders[0]) in values and not (folder / value).exists():
             raise BadInput(
                 f"There is no folder {value!r}, and options that are true or false take no value.",
-                fix="write `--dry-run` for true, `--no-dry-run` for false, and use the command `gar-publish build` for build",
+                fix="write `--dry-run` for true, `--no-dry-run` for false, or `gar-publish build`",
                 anchor="booleans",
             )
         if inputs.get("dist"):
@@ -297,10 +297,7 @@ def read_inputs(
 
 def _read_secret(name: str, file: str, stdin: TextIO | None) -> str:
     try:
-        if file == "-":
-            text = stdin.read() if stdin else ""
-        else:
-            text = Path(file).read_text(encoding="utf-8-sig")
+        text = (stdin.read() if stdin else "") if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise BadInput(
             f"`--{name}` takes the name of a readable file, or - for standard input.",

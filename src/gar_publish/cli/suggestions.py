@@ -31,8 +31,9 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the options. A command itself refuses those that it does not have."""
         given = [*(sys.argv[1:] if args is None else args)]
-        if given and given[0].startswith("-") and not any(own.startswith(given[0]) for own in self._option_string_actions):
-            self._end(f"`{given[0]}` is before the command.", f"gar-publish COMMAND {given[0]}")
+        first = given[0].partition("=")[0] if given else ""
+        if first.startswith("-") and not any(own.startswith(first) for own in self._option_string_actions):
+            self._end(f"`{first}` is before the command.", f"gar-publish COMMAND {first}")
         options, unknown = self.parse_known_args(given, namespace)
         if unknown:
             self.commands.get(options.command, self).error(f"unrecognized arguments: {unknown[0]}")

@@ -133,9 +133,15 @@ def test_the_last_port() -> None:
         (["doctor", ""], "`gar-publish doctor` has no argument ``."),
         (["it's"], "There is no command `it's`.\n"),
         (["--dry-run", "publish"], "`--dry-run` is before the command.\nFix: gar-publish COMMAND --dry-run"),
-        (["publish", "--promote-from=x"], "`gar-publish publish` has no option `--promote-from`.\nFix: use `gar-publish promote`"),
+        (
+            ["publish", "--promote-from=x"],
+            "`gar-publish publish` has no option `--promote-from`.\nFix: use `gar-pub",
+        ),
         (["run", "pip", "install", "--user", "x"], "`gar-publish run` has no option `--user`.\nFix: write `--` before"),
-        (["run", "--repositry", "x", "--", "pip"], "`gar-publish run` has no option `--repositry`; did you mean `--repository`?\nFix: gar-publish run --help"),
+        (
+            ["run", "--repositry", "x", "--", "pip"],
+            "`gar-publish run` has no option `--repositry`; did you mean `--repository`?",
+        ),
         ([], "the following arguments are required: COMMAND"),
     ],
 )

@@ -78,5 +78,7 @@ def test_names_no_input_that_setup_does_not_have() -> None:
 
 def test_an_example_with_two_ways_to_log_in_works_without_the_secret() -> None:
     workflow = yaml.safe_load((ROOT / "examples/act/.github/workflows/publish.yml").read_text(encoding="utf-8"))
-    given = next(step["with"] for step in workflow["jobs"]["publish"]["steps"] if "access-token" in step.get("with", {}))
+    given = next(
+        step["with"] for step in workflow["jobs"]["publish"]["steps"] if "access-token" in step.get("with", {})
+    )
     assert given["access-token"] == "${{ secrets.GAR_TOKEN || 'none' }}"  # an empty text is refused
