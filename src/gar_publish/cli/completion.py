@@ -51,6 +51,8 @@ def script(shell: str, commands: Mapping[str, argparse.ArgumentParser], helps: M
 
 def _values(action: argparse.Action) -> Iterable[str]:
     """Return the values that an option accepts; none if they are not known."""
+    if action.nargs == 0:
+        return ()  # a flag takes none in a shell, and `build` after `--dry-run` would be a folder
     return action.choices or (OPTIONS[action.dest].words if action.dest in OPTIONS else ())
 
 
@@ -71,4 +73,5 @@ def _fish(commands: Mapping[str, argparse.ArgumentParser], helps: Mapping[str, s
             for option in action.option_strings:
                 if option.startswith("--"):
                     takes = f" -x -a {words}" if _values(action) else "" if action.nargs == 0 else " -r"
-                    yield f"{where} -l {option[2:]}{takes} -d {shlex.quote((action.help or '').split('.')[0])}"
+                    sentence = (action.help or "").split(". ")[0].removesuffix(".")
+                    yield f"{where} -l {option[2:]}{takes} -d {shlex.quote(sentence)}"

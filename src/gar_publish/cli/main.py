@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code and given[:1] == ["index-url"]:
         # A shell ignores the exit code of $(…), and pip would go on with PyPI alone. At such a URL, pip stops.
         with suppress(BrokenPipeError):
-            print("https://[failed" if "--bare" in given else "--no-index")
+            is_bare = any(each.startswith("--b") for each in given)  # also --bar: options may be shortened
+            print("https://[failed" if is_bare else "--no-index")
     return code
 
 

@@ -252,13 +252,13 @@ def _port(text: str) -> int:
 
 
 def read_inputs(
-    options: Mapping[str, Any], stdin: TextIO, environment: Mapping[str, str], folder: Path
+    options: Mapping[str, Any], stdin: TextIO | None, environment: Mapping[str, str], folder: Path
 ) -> dict[str, str]:
     """Return the options as inputs, and what the environment or the project sets in place of options.
 
     Args:
         options: The options. That of a secret names a file, or - for standard input.
-        stdin: Standard input.
+        stdin: Standard input; None if it is closed.
         environment: The environment's variables.
         folder: The current folder, whose pyproject.toml may have settings.
 
@@ -277,10 +277,11 @@ def read_inputs(
         else:
             inputs[each.name] = _read_secret(each.name, value, stdin) if each.kind == "secret" else value
     if folders := options.get("folders"):
-        if (value := folders[0]) in {"true", "false"} and not (folder / value).exists():
+        values = {"true", "false", "build"} if inputs.get("dry-run") else {"true", "false"}
+        if (value := folders[0]) in values and not (folder / value).exists():
             raise BadInput(
                 f"There is no folder {value!r}, and options that are true or false take no value.",
-                fix="write `--dry-run` for true, and `--no-dry-run` for false",
+                fix="write `--dry-run` for true, `--no-dry-run` for false, or `gar-publish build`",
                 anchor="booleans",
             )
         if inputs.get("dist"):
@@ -289,14 +290,14 @@ def read_inputs(
                 fix="remove one of the two",
                 anchor="dist-or-packages",
             )
-        inputs["packages"] = "\n".join(folders)
+        inputs["packages"] = "\n".join([*folders, *(options.get("packages") or [])])
     for_builds = {"formats", "packages"} if inputs.get("dist") else set()
     return inputs | read_defaults(options.keys() - inputs.keys() - for_builds, environment, folder)
 
 
-def _read_secret(name: str, file: str, stdin: TextIO) -> str:
+def _read_secret(name: str, file: str, stdin: TextIO | None) -> str:
     try:
-        text = stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        text = (stdin.read() if stdin else "") if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise BadInput(
             f"`--{name}` takes the name of a readable file, or - for standard input.",

@@ -11,6 +11,7 @@ from gar_publish.cli.terminal import as_options, coloured
 from gar_publish.github.inputs import TAKES_ITS_PLACE
 
 _COMMANDS_OF_OTHERS = {"upload": "publish", "install": "run", "login": "configure", "setup": "bootstrap"}
+_IN_PLACE = TAKES_ITS_PLACE | dict.fromkeys(("promote-from", "with-dependencies"), "use `gar-publish promote`")
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +30,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the options. A command itself refuses those that it does not have."""
-        options, unknown = self.parse_known_args(args, namespace)
+        given = [*(sys.argv[1:] if args is None else args)]
+        first = given[0].partition("=")[0] if given else ""
+        if first.startswith("-") and not any(own.startswith(first) for own in self._option_string_actions):
+            self._end(f"`{first}` is before the command.", f"gar-publish COMMAND {first}")
+        options, unknown = self.parse_known_args(given, namespace)
         if unknown:
             self.commands.get(options.command, self).error(f"unrecognized arguments: {unknown[0]}")
         return options
@@ -37,17 +42,22 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print what is wrong on standard error, and exit with 2."""
         fix, meant, words = f"{self.prog} --help", "", list[str]()
-        if misspelt := re.search(r"COMMAND: invalid choice: '(.*?)'", message):
+        if misspelt := re.search(r"COMMAND: invalid choice: ['\"](.*?)['\"] \(", message):
             message, words = f"There is no command `{misspelt[1]}`.", [*self.commands]
             meant = _COMMANDS_OF_OTHERS.get(misspelt[1], "")
-        elif misspelt := re.search(r"unrecognized arguments: ([^\s=]+)", message):
+        elif misspelt := re.search(r"unrecognized arguments: ([^\s=]*)", message):
             kind = "option" if misspelt[1].startswith("-") else "argument"
             message, words = f"`{self.prog}` has no {kind} `{misspelt[1]}`.", [*self._option_string_actions]
-            if in_place := TAKES_ITS_PLACE.get(misspelt[1].lstrip("-")):
+            if self.prog.endswith(" run"):
+                fix = "write `--` before the command to run: gar-publish run … -- pip install …"
+            elif in_place := _IN_PLACE.get(misspelt[1].lstrip("-")):
                 fix, words = as_options(in_place), []
         if misspelt and (meant := meant or next(iter(get_close_matches(misspelt[1], words)), "")):
-            message = f"{message[:-1]}; did you mean `{meant}`?"
+            message, fix = f"{message[:-1]}; did you mean `{meant}`?", f"{self.prog} --help"
         if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument", message):
             message, fix = f"`{flag[1]}` takes no value.", f"use `{flag[1]}` or `{flag[2]}`"
+        self._end(message, fix)
+
+    def _end(self, message: str, fix: str) -> NoReturn:
         text = f"error: {message}\nFix: {fix}\n"
         self.exit(2, coloured(text, sys.stderr) if sys.stderr else text)

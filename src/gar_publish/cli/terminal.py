@@ -33,7 +33,7 @@ _COLOURS = {
 _COLOURED = re.compile(rf"^(?:{'|'.join(_COLOURS)})(?= )|(?<=: )(?:ok|broken)$", re.MULTILINE)
 """A status or a prefix at the start of a line, and the state of a link of the doctor at its end."""
 
-_INPUT = re.compile(rf"`({'|'.join(each.name for each in INPUTS)})(?:: ([^`\n]+))?`")
+_INPUT = re.compile(rf"(?<!output )`({'|'.join(each.name for each in INPUTS)})(?:: ([^`\n]+))?`")
 
 
 class TerminalConsole:

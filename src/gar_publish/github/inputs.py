@@ -89,4 +89,8 @@ def _meant(name: str, known: list[str]) -> str:
     plain = re.sub(r"[_ ]", "-", name)
     if plain in known:
         return plain
-    return TAKES_ITS_PLACE.get(plain) or next(iter(get_close_matches(plain, known)), _NOT_NEEDED)
+    in_place = TAKES_ITS_PLACE.get(plain, "")
+    needed = re.match(r"set `([a-z-]+)", in_place)
+    if in_place and (needed is None or needed[1] in known):  # `setup` has other inputs
+        return in_place
+    return next(iter(get_close_matches(plain, known)), _NOT_NEEDED)

@@ -144,7 +144,8 @@ def _project(folder: Path, root: Path, declared: dict[str, Any]) -> Project:
 
 
 def _label(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    label = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return " ".join(label.splitlines())  # after a line break, the name of a folder would look like the fix
 
 
 def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:

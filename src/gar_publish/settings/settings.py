@@ -69,8 +69,8 @@ OUTDIR = Input("outdir", "The folder for the files that passed all checks.", "di
 
 DRY_RUN = Input(
     "dry-run",
-    "Build, check, authenticate and compare; upload nothing. `build` needs no identity: it builds, checks, and leaves "
-    "the files in the folder dist.",
+    "Build, check, authenticate and compare; upload nothing. `dry-run: build` needs no identity: it builds, checks, "
+    "and leaves the files in the folder dist.",
     "false",
     "flag",
     ("build",),

@@ -16,6 +16,8 @@ LINES = {
     "gar-publish publish --if-exists skip-": ["skip-identical"],
     "gar-publish doctor --jso": ["--json"],
     "gar-publish plan --no-ver": [],
+    "gar-publish publish --dry-run bui": [],
+    "gar-publish configure pip --dry-run del": [],
 }
 
 
@@ -42,6 +44,11 @@ def ran(*command: str) -> list[str]:
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_completes(ask: Callable[[str], list[str]], line: str) -> None:
     assert ask(line) == LINES[line]
+
+
+def test_descriptions_in_fish_are_whole_sentences() -> None:
+    text = script("fish", PARSER.commands, PARSER.helps)
+    assert "Refuse to publish any other version (`v1.2.3` and `1.2.3` are the same)'\n" in text
 
 
 def test_zsh_takes_the_script_of_bash() -> None:

