@@ -134,6 +134,8 @@ class Leaks:
         )
 
     def _files(self, folder: Path) -> Iterator[tuple[str, bytes]]:
+        if os.path.realpath(folder) in self._own:
+            return
         for parent, folders, names in os.walk(folder):
             folders[:] = [
                 name

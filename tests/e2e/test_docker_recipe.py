@@ -256,7 +256,7 @@ def test_the_documented_commands_leave_no_token(
     ):
         requirements = re.sub(pattern, ours, requirements)
     (recipe / "requirements.txt").write_text(requirements)
-    (recipe / "Dockerfile").write_text(re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile")))
+    (recipe / "Dockerfile").write_text(re.sub("^FROM .*", f"FROM {python_image}", _block("uv sync", "dockerfile")))
 
     token = emulator.access_token(READER)
     given = tmp_path / "given"
@@ -369,37 +369,19 @@ version = "1"
 requires-python = ">=3.11,<4"
 dependencies = ["greetings", "greetings-words"]
 """
-SOURCES = {
-    "uv": """[[tool.uv.index]]
+SOURCES = """[[tool.uv.index]]
 name = "gar"
 url = "INDEX"
 explicit = true
 [tool.uv.sources]
 greetings.index = "gar"
 greetings-words.index = "gar"
-""",
-    "poetry": """[tool.poetry]
-package-mode = false
-dependencies = { greetings = { source = "gar" }, greetings-words = { source = "gar" } }
-[[tool.poetry.source]]
-name = "gar"
-url = "INDEX"
-priority = "explicit"
-""",
-    "pdm": """[[tool.pdm.source]]
-name = "gar"
-url = "INDEX"
-verify_ssl = false
-""",
-}
+"""
 
 
 @pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
-@pytest.mark.parametrize(("tool", "heading"), [("uv", "uv sync"), ("poetry", "Poetry"), ("pdm", "PDM")])
-def test_projects_install_from_their_locks(
+def test_a_project_of_uv_installs_from_its_lock(
     *,
-    tool: str,
-    heading: str,
     builder: Builder,
     buildkit: str,
     python_image: str,
@@ -414,16 +396,16 @@ def test_projects_install_from_their_locks(
     index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
     recipe = tmp_path / "recipe"
     recipe.mkdir()
-    (recipe / "pyproject.toml").write_text(PROJECT + SOURCES[tool].replace("INDEX", index))
-    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile"))
+    (recipe / "pyproject.toml").write_text(PROJECT + SOURCES.replace("INDEX", index))
+    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block("uv sync", "dockerfile"))
     use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
     (recipe / "Dockerfile").write_text(dockerfile + use)
     programs = _programs(
         tmp_path / "bin",
         docker=f'exec {buildkit} "$@"',
-        uv=f"exec {Path(sys.executable).with_name(tool)} lock",
+        uv=f"exec {Path(sys.executable).with_name('uv')} lock",
     )
-    for section in ("Projects of uv, Poetry and PDM", "As an ordinary user, with dependencies"):
+    for section in ("Projects of uv", "As an ordinary user, with dependencies"):
         subprocess.run(
             ["/bin/sh", "-ec", _block(section, "sh").replace("my-project", "demo-project")],
             cwd=recipe,
@@ -431,9 +413,9 @@ def test_projects_install_from_their_locks(
             check=True,
             timeout=200,
         )
-    assert "ya29." not in (recipe / f"{tool}.lock").read_text()
-    builder.adopt(tool, "service")
-    builder.run(tool)
+    assert "ya29." not in (recipe / "uv.lock").read_text()
+    builder.adopt("uv", "service")
+    builder.run("uv")
 
 
 def _programs(folder: Path, **scripts: str) -> Path:

@@ -104,8 +104,19 @@ def check(failure: Failure) -> None:
     heading, rest = shown.split("\n", 1)
     assert heading.startswith("### ")
     assert "<" not in heading
-    assert rest.count("````") == 2
+    assert not _open_fence(rest)
     assert printable(shown) == shown
+
+
+def _open_fence(markdown: str) -> str:
+    """Return the fence of a block of code that does not end; empty if all of them end."""
+    fence = ""
+    for line in markdown.split("\n"):
+        if fence:
+            fence = "" if line == fence else fence
+        elif line.startswith("```"):
+            fence = "`" * (len(line) - len(line.lstrip("`")))
+    return fence
 
 
 @contextlib.contextmanager

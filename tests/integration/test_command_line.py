@@ -32,7 +32,7 @@ from tests.leaks import Leaks
 from tests.wheels import make_wheel
 
 COMMANDS = (
-    *("publish", "rehearse", "promote", "build", "plan", "index-url", "run"),
+    *("publish", "rehearse", "build", "promote", "plan", "index-url", "run"),
     *("configure", "doctor", "bootstrap", "previews", "emulator", "demo", "completion"),
 )
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())

@@ -524,7 +524,6 @@ def test_next_run_removes_what_a_killed_one_left(
         assert set(resources(emulator)) >= set(before)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert re.search(r"^removed what conformance-[0-9a-f]{12} left$", said, re.MULTILINE)
     assert lab.run not in said
     assert resources(emulator) == before
 

@@ -115,4 +115,5 @@ def test_the_action_deletes_the_previews_of_the_closed_pull_request(doors: Doors
 
 
 def test_killed_deletions_are_completed_by_the_same_command(tmp_path: Path) -> None:
+    """A sample of what docs/reliability.md shows."""
     assert kill(range(2), seed=1, folder=tmp_path) == 2

@@ -8,7 +8,9 @@ import pytest
 from bench import again, kill, matrix, memory, soak
 from bench.corpus.projects import projects
 
-UNSTABLE = "import setuptools, time; setuptools.setup(name='clock', version='1', description=str(time.time_ns()))"
+UNSTABLE = """import setuptools, time
+setuptools.setup(name="clock", version="1", py_modules=["clock"], description=str(time.time_ns()))
+"""
 
 
 def test_the_same_command_completes_a_killed_run(tmp_path: Path) -> None:
@@ -19,6 +21,7 @@ def test_a_second_run_skips_what_has_the_same_contents(tmp_path: Path, capsys: p
     clock = tmp_path / "clock"
     clock.mkdir()
     (clock / "setup.py").write_text(UNSTABLE)
+    (clock / "clock.py").touch()
     for command in ("init -q", "add .", "-c user.name=a -c user.email=a@example.com commit -qm x"):
         subprocess.run(["git", *command.split()], cwd=clock, check=True)
     (six,) = (each for each in projects() if each.label == "six-1.17.0")  # its sdist has the time in its gzip header

@@ -142,7 +142,7 @@ class TestBuild:
         assert done.code == 0, done.err
         write_project(doors.folder / "sample", "tiny-backend", "tiny_backend")
 
-        done, report = publish(doors, "sample")
+        done, report = publish(doors, "sample", "--verbose")
 
         assert done.code == 0, done.err
         assert statuses(report) == {"sample-1.2.3-py3-none-any.whl": "uploaded"}

@@ -42,6 +42,8 @@ ELSEWHERE = (
     ("docs/docker.md", "GAR_LINE=", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "--extra-index-url ", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "GAR_TOKEN=", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "DOCKER_BUILDKIT=1 gar-publish run", "tests/e2e/test_docker_recipe.py"),

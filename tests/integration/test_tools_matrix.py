@@ -29,7 +29,8 @@ def test_a_sample_of_the_cells_is_as_the_results_say(both: Indexes, tmp_path: Pa
             assert Cell(tool, way, both, tmp_path / tool.label, CACHE).outcome() == results[tool.label][way]
 
 
-def test_a_cell_finds_secrets_and_strangers(both: Indexes, tmp_path: Path) -> None:
+def test_a_cell_finds_secrets_and_strangers(both: Indexes, tmp_path: Path, leaks: Leaks) -> None:
+    leaks.excuse("the output of a process")  # which the cell searches
     spill = "pip install --target .venv --extra-index-url $UV_DEFAULT_INDEX acme-hello; tee copy <../home/.netrc"
     (pip,) = (each for each in TOOLS if each.label == "pip 26.3")
     cell = Cell(replace(pip, command=spill), "netrc", both, tmp_path / "cell", CACHE)

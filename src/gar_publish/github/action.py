@@ -13,7 +13,7 @@ from gar_publish.errors import Failure
 from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_unknown_inputs
 from gar_publish.github.workflow_commands import RunnerConsole, run_step
 from gar_publish.report import render
-from gar_publish.settings.settings import INPUTS
+from gar_publish.settings.settings import CREDENTIAL_INPUTS, INPUTS
 
 if TYPE_CHECKING:
     from gar_publish.report.report import Report
@@ -26,7 +26,7 @@ def main() -> int:
 
     def read() -> Mapping[str, str]:
         refuse_unknown_inputs(INPUTS, environment)
-        refuse_empty_secrets(INPUTS, environment)
+        refuse_empty_secrets(CREDENTIAL_INPUTS, environment)
         return inputs
 
     def step(console: RunnerConsole) -> int:

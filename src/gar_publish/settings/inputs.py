@@ -55,7 +55,7 @@ class Input:
         text = self.text(inputs)
         match self.kind:
             case "secret":
-                return None if text == NOT_GIVEN else text
+                return None if text == NOT_GIVEN else text or None
             case "lines":
                 return tuple(line.strip() for line in text.splitlines() if line.strip())
             case "flag":

@@ -87,8 +87,7 @@ GITHUB_TOKEN = Input(
     "github-token",
     "With `preview`: a token that may write to pull requests. One comment has the install commands, and is edited by "
     "each push.",
-    NOT_GIVEN,
-    "secret",
+    kind="secret",
 )
 PROMOTION_INPUTS = (
     Input(
