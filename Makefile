@@ -7,8 +7,8 @@
 demo: .venv/demo.stamp
 	.venv/bin/gar-publish demo
 
-# Run all tests, with one worker per core. Without a Docker engine, the tests that need it are skipped, or fail if
-# REQUIRE_DOCKER=1.
+# Run the tests, with three workers: two would leave two cores idle for a fifth of the time. Without a Docker engine, the
+# tests that need it are skipped, or fail if REQUIRE_DOCKER=1. PYTEST='-m thorough' runs the tests that repeat others.
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest --numprocesses=3 --no-loadscope-reorder $(PYTEST)
 

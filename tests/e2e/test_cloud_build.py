@@ -37,7 +37,11 @@ def cloud(
     return lambda **options: CloudBuild(docker_client, folder, listener, leaks, **production.options, **options)
 
 
-@pytest.mark.parametrize("home", ["/builder/home", "", "/proc"], ids=["usual home", "no home", "read-only home"])
+@pytest.mark.parametrize(
+    "home",
+    ["/builder/home", pytest.param("", marks=pytest.mark.thorough), "/proc"],
+    ids=["usual home", "no home", "read-only home"],
+)
 def test_the_example_publishes_and_installs(
     home: str, cloud: Callable[..., CloudBuild], images: Mapping[str, str], production: Production, tmp_path: Path
 ) -> None:
@@ -72,6 +76,7 @@ def test_a_failed_index_url_ends_the_build(
         cloud().submit(source, PROJECT_ID="demo-project", LOCATION="us-central1", **images)
 
 
+@pytest.mark.thorough
 def test_a_docker_build_has_the_account_of_the_network(
     docker_client: docker.DockerClient, buildkit: str, python_image: str, production: Production, tmp_path: Path
 ) -> None:

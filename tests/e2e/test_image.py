@@ -162,7 +162,7 @@ def test_a_second_run_finds_identical_files_and_evidence(
     assert _owners(workspace.parent) == {OWNER}
 
 
-@pytest.mark.parametrize("with_git", [True, False])
+@pytest.mark.parametrize("with_git", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_the_same_commit_in_another_clone_is_skipped(
     production: Production, runner: Runner, leaks: Leaks, tmp_path: Path, *, with_git: bool
 ) -> None:
@@ -369,7 +369,7 @@ def test_starts_in_a_pod_of_kubernetes(docker_client: docker.DockerClient, image
     assert b"`repository` is only a name ('python')" in said
 
 
-@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("user", ["root", pytest.param("nobody", marks=pytest.mark.thorough)])
 def test_common_backends_need_no_network(user: str, docker_client: docker.DockerClient, image: str) -> None:
     docker_client.containers.run(
         image,

@@ -25,7 +25,7 @@ def gcloud(production: Production, tmp_path: Path) -> Path:
     return program
 
 
-@pytest.mark.parametrize("runner", ["pipx", "uvx"])
+@pytest.mark.parametrize("runner", [pytest.param("pipx", marks=pytest.mark.thorough), "uvx"])
 def test_the_commands_publish_and_install_with_gclouds_login(
     *,
     runner: str,

@@ -54,6 +54,7 @@ def pushed(registry: str, docker_client: docker.DockerClient, image: str) -> Ite
         docker_client.images.remove(f"{name}@{digest}")
 
 
+@pytest.mark.thorough
 def test_a_release_from_the_image_to_a_job_that_uses_it(
     *,
     pushed: str,

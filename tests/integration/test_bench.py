@@ -115,6 +115,7 @@ def test_writes_only_between_the_marks() -> None:
     assert once.endswith("\nb\n")
 
 
+@pytest.mark.thorough
 def test_a_mutant_is_killed_if_a_test_notices_it(tmp_path: Path) -> None:
     room = tmp_path / "src" / "gar_publish" / "tiny"
     tests = tmp_path / "tests" / "unit" / "tiny"

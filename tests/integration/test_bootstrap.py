@@ -122,7 +122,9 @@ def spoil(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("asked", "ours", "foreign"),
     [
-        (("--github=octo-org/hello", *IDS), {}, {"repository": "octo-org/other"}),
+        pytest.param(
+            ("--github=octo-org/hello", *IDS), {}, {"repository": "octo-org/other"}, marks=pytest.mark.thorough
+        ),
         (
             ("--github=octo-org", IDS[0], f"--issuer={TENANT}"),
             {"repository": "octo-org/other", "iss": TENANT},

@@ -122,6 +122,7 @@ def test_a_clone_that_git_cannot_make_is_a_sentence_in_the_table(
     assert row.count("\n") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can build as other users")
 def test_version_tools_give_what_they_give_uv() -> None:
     """The results of all tools are in docs/monorepo.md."""

@@ -301,6 +301,7 @@ def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
     return gcloud
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("published")
 def test_gcloud_lists(gcloud: Callable[..., str], emulator: Emulator) -> None:
     where = ["--repository=python", "--location=us-central1", "--format=json"]
@@ -343,6 +344,7 @@ def test_gcloud_deletes(gcloud: Callable[..., str], emulator: Emulator) -> None:
     assert _names(emulator) == []
 
 
+@pytest.mark.thorough
 def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator: Emulator, tmp_path: Path) -> None:
     make_wheel(tmp_path, "hello")
     (tmp_path / "publisher").write_text(emulator.access_token(PUBLISHER))
@@ -360,6 +362,7 @@ def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator
     assert hashlib.sha256(content).hexdigest() == made["sha256"]
 
 
+@pytest.mark.thorough
 def test_gcloud_attaches(run: Run, production: Emulator, proxy: str, tmp_path: Path) -> None:
     """A small file is uploaded in one request and a large one in parts, and existing files are reused.
 

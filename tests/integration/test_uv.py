@@ -39,6 +39,7 @@ def _require(laptop: Laptop, **indexes: str) -> Path:
     return pyproject
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("version", ["0.4.30", "0.7.22"])
 def test_an_old_uv_has_the_keyring_and_the_netrc_but_not_the_store(
     laptop: Laptop, version: str, tmp_path: Path, session_env: Mapping[str, str]

@@ -132,7 +132,7 @@ setup(name=name, version="1.0", py_modules=[name], description=" ".join(texts))
 """
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.thorough), 2])
 def test_a_hostile_project_cannot_change_its_neighbours(room: Path, run: Run, jobs: int) -> None:
     files = {"pyproject.toml": SETUPTOOLS, "NAME.py": "x = 1\n", "it.txt": "NAME"}
     checkout(room, ["one", "two", "three"], files | {"setup.py": HARMLESS})

@@ -45,6 +45,7 @@ def test_the_source_date(room: Path, run: Run, variables: dict[str, str], date: 
         assert {entry.date_time for entry in archive.infolist()} == {date}
 
 
+@pytest.mark.thorough
 def test_two_builds_are_identical(room: Path, run: Run) -> None:
     _workspace(room, scm=True)
     (first,) = run(insist=True, packages=["packages/one"])["files"]
