@@ -17,15 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.publisher import PUBLISHER, credentials, process_environment, publish_here
+from bench.publisher import PUBLISHER, process_environment
 from gar_emulator import Emulator, World
 from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
-from gar_publish.context import RetryPolicy
 from gar_publish.previews.versions import branch_label
 from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL
-from tests.wheels import make_wheel
 
 AT_ONCE = 2
 LONGEST = 10.0
@@ -113,7 +111,7 @@ class Killer:
             before = self._versions(repository)
             folder = self.folder / repository.name
             folder.mkdir()
-            with publishing(self.emulator, repository, folder) as published:
+            with publishing(self.emulator, repository) as published:
                 killed = self._is_killed(self._start(repository, folder), repository, at_once=number % 2 == 0)
                 left = len(_of_42(self._versions(repository)))
                 if killed and (code := self._start(repository, folder).wait()):
@@ -165,10 +163,9 @@ class Killer:
 class publishing:  # noqa: N801 - a context manager
     """Publish releases and previews of other pull requests, one after the other, until the end of the block."""
 
-    def __init__(self, emulator: Emulator, repository: Repository, folder: Path) -> None:
+    def __init__(self, emulator: Emulator, repository: Repository) -> None:
         self._emulator = emulator
         self._repository = repository
-        self._folder = folder
         self._published: Versions = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish)
@@ -182,13 +179,10 @@ class publishing:  # noqa: N801 - a context manager
         self._thread.join()
 
     def _publish(self) -> None:
-        where = f"{self._repository.location}/{self._repository.project}/{self._repository.name}"
-        credential = credentials(self._emulator)["metadata"]
         for package, version in self._wheels():
             if self._ended.wait(PAUSE):
                 return
-            wheel = make_wheel(self._folder / "dist", package, version)
-            publish_here(self._emulator, credential, wheel, RetryPolicy(), lambda _: None, repository=where)
+            put(self._emulator, self._repository, package, version)
             self._published.add((package, version))
 
     def _wheels(self) -> Iterator[tuple[str, str]]:

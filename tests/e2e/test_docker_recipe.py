@@ -256,7 +256,7 @@ def test_the_documented_commands_leave_no_token(
     ):
         requirements = re.sub(pattern, ours, requirements)
     (recipe / "requirements.txt").write_text(requirements)
-    (recipe / "Dockerfile").write_text(re.sub("^FROM .*", f"FROM {python_image}", _block("uv sync", "dockerfile")))
+    (recipe / "Dockerfile").write_text(re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile")))
 
     token = emulator.access_token(READER)
     given = tmp_path / "given"
@@ -397,7 +397,7 @@ def test_a_project_of_uv_installs_from_its_lock(
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "pyproject.toml").write_text(PROJECT + SOURCES.replace("INDEX", index))
-    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block("uv sync", "dockerfile"))
+    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block("Projects of uv", "dockerfile"))
     use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
     (recipe / "Dockerfile").write_text(dockerfile + use)
     programs = _programs(
