@@ -69,8 +69,8 @@ class SearchingConsole:
     def progress(
         self,
         what: str,  # noqa: ARG002 - a console's
-        total: int,  # noqa: ARG002
-        unit: Unit = "bytes",  # noqa: ARG002
+        total: int,  # noqa: ARG002 - a console's
+        unit: Unit = "bytes",  # noqa: ARG002 - a console's
     ) -> contextlib.nullcontext[Callable[[int], None]]:
         return contextlib.nullcontext(lambda _: None)
 

@@ -57,7 +57,7 @@ def _values(action: argparse.Action) -> Iterable[str]:
 
 
 def _options(command: argparse.ArgumentParser) -> Iterator[str]:
-    for action in command._actions:  # noqa: SLF001 - see above
+    for action in command._actions:  # noqa: SLF001 - argparse has no other list of them
         yield from (option for option in action.option_strings if option.startswith("--"))
 
 
@@ -66,7 +66,7 @@ def _fish(commands: Mapping[str, argparse.ArgumentParser], helps: Mapping[str, s
         yield f"-n __fish_use_subcommand -f -a {name} -d {shlex.quote(text)}"
     for name, command in commands.items():
         where = f"-n '__fish_seen_subcommand_from {name}'"
-        for action in command._actions:  # noqa: SLF001 - see above
+        for action in command._actions:  # noqa: SLF001 - argparse has no other list of them
             words = shlex.quote(" ".join(_values(action)))
             if not action.option_strings and action.choices:
                 yield f"{where} -f -a {words}"
