@@ -73,6 +73,14 @@ def test_matrix_builds_in_many_jobs_and_publishes_in_one(
     act: Act, checkout: Checkout, emulator: Emulator, dist: Path, tmp_path: Path
 ) -> None:
     folder, artifacts, event = checkout("matrix"), tmp_path / "artifacts", tmp_path / "event.json"
+    for number in range(57):
+        (folder / f"packages/more{number}").mkdir()
+        declared = '[build-system]\nrequires = ["flit-core>=3.12"]\nbuild-backend = "flit_core.buildapi"\n'
+        declared += f'[project]\nname = "more{number}"\nversion = "1.0.0"\ndescription = "One of many"\n'
+        (folder / f"packages/more{number}/pyproject.toml").write_text(declared)
+        (folder / f"packages/more{number}/more{number}.py").touch()
+    subprocess.run(["git", "add", "."], cwd=folder, check=True)
+    subprocess.run(["git", *AUTHOR, "commit", "-qm", "Many"], cwd=folder, check=True)
     volumes = f"{dist}:/gar-publish:ro", f"{artifacts}:/artifacts", f"{dist.with_name('uv-of-jobs')}:/uv"
     options = [
         f"--container-options={' '.join(f'--volume={volume}' for volume in volumes)}",
@@ -92,11 +100,13 @@ def test_matrix_builds_in_many_jobs_and_publishes_in_one(
 
     log = push()
     stored = sorted(emulator.files(), key=lambda file: file.created)
-    assert stored[0].package == "greetings"
-    assert {file.package for file in stored} == {"greetings", "farewell", "welcome"}
-    assert set(re.findall(r"^\[matrix/build packages/(\w+)", log, re.MULTILINE)) == {"greetings", "farewell", "welcome"}
+    names = {"greetings", "farewell", "welcome", *(f"more{number}" for number in range(57))}
+    assert {file.package for file in stored} == names
+    order = [file.package for file in stored]
+    assert order.index("greetings") < order.index("welcome")
+    assert set(re.findall(r"^\[matrix/build (\d+)", log, re.MULTILINE)) == {"1", "2", "3", "4"}
     (installed,) = (line for line in said(log, "matrix/publish") if line.startswith("Successfully installed"))
-    assert set(installed.split()[2:]) == {"greetings-1.0.0", "farewell-1.0.0", "welcome-1.0.0"}
+    assert set(installed.split()[2:]) == {f"{name}-1.0.0" for name in names}
 
     log = push("HEAD")
     assert "[matrix/build" not in log

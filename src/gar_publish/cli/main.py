@@ -89,7 +89,8 @@ def rehearse(options: Options, environment: Environment, console: TerminalConsol
 
 def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
-    from gar_publish.projects.plan import as_json, select  # other commands do without
+    from gar_publish.projects import shards  # other commands do without
+    from gar_publish.projects.plan import as_json, select
 
     inputs = _inputs(options, environment)
     selected = select(
@@ -99,7 +100,16 @@ def plan(options: Options, environment: Environment, console: TerminalConsole) -
         environment=environment,
         warn=console.warning,
     )
-    print(as_json(selected, pretty=os.isatty(1)))
+    is_terminal = os.isatty(1)
+    if options["shards"] is not None:
+        print(shards.as_json(shards.divide(selected, options["shards"]), pretty=is_terminal))
+        return 0
+    if len(selected) > shards.MOST:
+        console.warning(
+            f"{len(selected)} projects are more jobs than GitHub allows in a matrix ({shards.MOST}). Use `--shards`:"
+            " each job then builds several."
+        )
+    print(as_json(selected, pretty=is_terminal))
     return 0
 
 

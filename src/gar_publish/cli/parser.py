@@ -13,6 +13,7 @@ from gar_publish.cli.defaults import REPOSITORY_VARIABLE, TABLE, read_defaults
 from gar_publish.cli.suggestions import Parser
 from gar_publish.cli.terminal import as_options
 from gar_publish.errors import BadInput
+from gar_publish.projects.shards import MOST
 from gar_publish.settings.inputs import NOT_GIVEN, Input
 from gar_publish.settings.settings import (
     CHANGED_SINCE,
@@ -110,10 +111,19 @@ def _add_publishing(add: _Add) -> None:
     _add_quiet(command)
 
     command = add(
-        "plan", "print what would be published, as JSON for the matrix of a workflow", "'packages/*' --changed-since v1"
+        "plan",
+        "print what would be published, as JSON for the matrix of a workflow",
+        "'packages/*' --changed-since v1",
+        "'packages/*' --shards 4",
     )
     _add_folders(command)
     _add_inputs(command, (OPTIONS["packages"], CHANGED_SINCE))
+    command.add_argument(
+        "--shards",
+        type=_shards,
+        metavar="N",
+        help="a job for each of N groups of projects that take about equally long to build; 0 = automatic",
+    )
 
 
 def _add_installing(add: _Add) -> None:
@@ -248,6 +258,12 @@ def _add_inputs(command: argparse._ActionsContainer, inputs: Iterable[Input]) ->
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) >= 1 << 16:
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _shards(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of jobs from 0 to {MOST}")
     return int(text)
 
 
