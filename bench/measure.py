@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -54,10 +55,12 @@ class Summary:
 
     Attributes:
         seconds: The time of each run that counts.
+        processor: The time of processors that the last run took, in seconds; without containers.
         memory: The highest peak in bytes; 0 if it was not measured, or there is no /proc.
     """
 
     seconds: list[float] = field(default_factory=list)
+    processor: float = 0
     memory: int = 0
 
     @property
@@ -106,14 +109,22 @@ class Bench:
         number = next(self._numbers)
         for name, commands in case.prepare(folder, number).items():
             os.sync()  # otherwise this run waits for the disk writes of the last one
+            before = _processor()
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
             summary = found.setdefault(name, Summary())
+            summary.processor = _processor() - before
             summary.memory = max(summary.memory, memory.peak)
             if counts:
                 summary.seconds.append(seconds)
             self._say(f"{name}: {seconds:.2f} s{'' if counts else ' (does not count)'}")
         case.check(number)
+
+
+def _processor() -> float:
+    """Return the processor time of all processes that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _timed(commands: Sequence[Command], log: Path, memory: "_Memory") -> float:
