@@ -107,7 +107,7 @@ class Installer:
 
     def pythons(self) -> str:
         """Return what uv knows about the installed Pythons, as a JSON array; an empty one if it failed."""
-        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline", "-q"]
+        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline"]
         output = Tail()
         try:
             program = Program(command, cwd=self._root, environment=self.variables)

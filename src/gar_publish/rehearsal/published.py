@@ -1,5 +1,6 @@
 """Install what was published from the repository alone, by hash."""
 
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Works
 from gar_publish.context import Context
 from gar_publish.rehearsal.outcome import Rehearsal
+from gar_publish.rehearsal.pythons import OWN
 from gar_publish.settings.index_url import requirements_hashed
 
 
@@ -46,7 +48,8 @@ def install(
         hashed = folder / "requirements.txt"
         hashed.write_text(requirements_hashed({pin: pins[pin] for pin in wanted}) + "\n")
         environment = Environment(folder / "environment", context.environment.get("PATH", ""))
-        made = installer.make_environment(environment, python)
+        own = python == str(OWN)  # uv may not find it
+        made = installer.make_environment(environment, sys.executable if own else python)
         output = made if made is not None else installer.install_published(environment, hashed, private)
         return "" if output is None else output[-1000:].strip()
 

@@ -317,7 +317,9 @@ class Rehearser:
         raise self._why_not(output or "", names[0])
 
     def _why_not(self, output: str, pin: str) -> Exception:
-        cause = " ".join(output.partition("cause: ")[2].partition("hint: ")[0].split()) or output[-500:].strip()
+        why, _, hint = output.partition("cause: ")[2].partition("hint: ")
+        is_denied = hint.startswith("An index")
+        cause = " ".join(f"{why}{hint if is_denied else ''}".split()) or output[-500:].strip()
         if "Failed to fetch" in output or "error sending request" in output:
             return Unreachable(
                 "The packages for the rehearsal could not be downloaded.",
