@@ -30,10 +30,21 @@ def get_requires_for_build_sdist(config_settings=None):
     return requires()
 """
 
+_MODULE = """\
+import {name}_hostile as hostile
+from {name}_hostile import *
+
+{code}
+
+hostile.HERE = TMP
+hostile.begin()
+attack(".")
+"""
+
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile build.
+    """A hostile build, or a hostile wheel in a rehearsal.
 
     Attributes:
         name: Says what it does.
@@ -53,6 +64,8 @@ class Attack:
         disk: The size of the file system for builds; empty for the usual one. The harmless builds may fail then, too.
         exclusive: Whether nothing else should run at the same time.
         only_image: Whether it needs a backend of the image.
+        is_imported: Whether wheels with the code are rehearsed, instead of the builds. They are named like the folders.
+        seconds: The time limit of a rehearsal.
     """
 
     name: str
@@ -71,11 +84,17 @@ class Attack:
     disk: str = ""
     exclusive: bool = False
     only_image: bool = False
+    is_imported: bool = False
+    seconds: int = 30
 
     @property
     def folders(self) -> list[str]:
         """The hostile projects' folders."""
         return [self.folder if self.count == 1 else f"{self.folder}{number}" for number in range(self.count)]
+
+    def module(self, name: str) -> str:
+        """Return the module of a hostile wheel."""
+        return _MODULE.format(name=name, code=self.code)
 
     def project(self, number: int, room: Path) -> dict[str, str]:
         """Return the files of one hostile project.

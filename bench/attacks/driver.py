@@ -1,4 +1,4 @@
-"""Build one attack's projects as root, and judge what happened.
+"""Build one attack's projects, or rehearse its wheels, as root, and judge what happened.
 
     python -m bench.attacks.driver < ORDERS
 
@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from bench.attacks.table import named
 from gar_publish.builder.builds import Built, building
 from gar_publish.builder.sandbox import NotEnded
 from gar_publish.console import Unit
-from gar_publish.context import new_context
+from gar_publish.context import Context, new_context
+from gar_publish.distributions import distribution
 from gar_publish.errors import Failure
 from gar_publish.process import hide_this_process, ignore_signals, raise_on_signals
 from gar_publish.projects import find
+from gar_publish.rehearsal.rehearse import Plan, rehearsing
+from gar_publish.threads import in_background, result
 
 AFTERWARDS = 1.5
 """Seconds from the moment when the job's files have a new secret until the search for it."""
@@ -79,8 +83,18 @@ class SearchingConsole:
         yield self.info
 
 
+class EmptyIndex(BaseHTTPRequestHandler):
+    """An index that has nothing."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class Run:
-    """One run of gar-publish's builder.
+    """One run of gar-publish's builder, or of its rehearsal.
 
     Attributes:
         problems: What the attack achieved.
@@ -99,10 +113,10 @@ class Run:
         self._built: list[Built] = []
 
     def run(self) -> None:
-        """Build, and judge."""
+        """Build or rehearse, and judge."""
         before, processes = self._room.contents(), set(_processes())
         threading.excepthook = lambda error: self.problems.append(f"a thread ended with {error.exc_value!r}")
-        is_shut = self._build()
+        is_shut = self._attempt()
         ignore_signals()
         if not is_shut:
             if left := self._left(processes):
@@ -115,19 +129,13 @@ class Run:
         if memory > MOST_MEMORY:
             self.problems.append(f"gar-publish took {memory} MB")
 
-    def _build(self) -> bool:
+    def _attempt(self) -> bool:
         """Return whether the job's files stay shut, since not all processes were ended."""
-        attack = self._attack
         try:
-            with building(
-                find.find([*attack.folders, *attack.neighbours], self._room.workspace),
-                formats=attack.formats,
-                out=self._room.out,
-                context=new_context(os.environ, self._console, workspace=self._room.workspace, container=True),
-                private_index=_no_index,
-                jobs=attack.jobs,
-            ) as builds:
-                self._collect(builds)
+            if self._attack.is_imported:
+                self._rehearse()
+            else:
+                self._build()
         except NotEnded:
             self.notes.append("not ended")
             if self._room.github.stat().st_mode & 0o077:
@@ -136,11 +144,57 @@ class Run:
         except Failure as failure:
             self.problems.append(f"the run failed: {failure.explain()}")
         except (InTheMiddleError, KeyboardInterrupt):
-            if attack.end == "builds":
+            if self._attack.end == "builds":
                 raise
         except Exception:  # noqa: BLE001 - it is what the attack achieved
             self.problems.append(f"the run ended with {traceback.format_exc()}")
         return False
+
+    def _build(self) -> None:
+        attack = self._attack
+        with building(
+            find.find([*attack.folders, *attack.neighbours], self._room.workspace),
+            formats=attack.formats,
+            out=self._room.out,
+            context=self._context(os.environ),
+            private_index=_no_index,
+            jobs=attack.jobs,
+        ) as builds:
+            self._collect(builds)
+
+    def _rehearse(self) -> None:
+        attack, room = self._attack, self._room
+        server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyIndex)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        index = f"127.0.0.1:{server.server_port}/simple/"
+        environment = {**os.environ, "UV_DEFAULT_INDEX": f"http://{index}", "UV_OFFLINE": "0"}
+        wheels = [distribution.read(room.wheel(name)) for name in (*attack.folders, *attack.neighbours)]
+        private = f"http://oauth2accesstoken:{room.secret}@{index}"
+        plan = Plan(wheels, {}, {}, private, lambda: False, seconds=attack.seconds, jobs=attack.jobs)
+        if attack.end == "SIGINT":
+            threading.Thread(target=self._interrupt, daemon=True).start()
+        with rehearsing(plan, self._context(environment)) as rehearser:
+            running = in_background(rehearser.rehearse)
+            if attack.end.startswith("exception"):
+                self._raise_in_the_middle()
+            outcomes = result(running)
+        for name, (outcome, *_) in outcomes.items():
+            said = f"{name}: {outcome.state}: {' '.join(outcome.problems)}"
+            if room.secret in said:
+                self.problems.append(f"an outcome has a secret: {said}")
+            if name not in attack.neighbours:
+                self.notes.append(f"{name}: {outcome.state}")
+            elif outcome.state != "passed" and not attack.disk:
+                self.problems.append(said)
+
+    def _context(self, environment: Mapping[str, str]) -> Context:
+        return new_context(environment, self._console, workspace=self._room.workspace, container=True)
+
+    def _raise_in_the_middle(self) -> None:
+        self._wait_until_under_way()
+        if self._attack.end == "exception and SIGINT":
+            threading.Thread(target=self._interrupt_the_end, daemon=True).start()
+        raise InTheMiddleError
 
     def _collect(self, builds: Iterator[Built]) -> None:
         attack = self._attack
@@ -149,10 +203,7 @@ class Run:
         for built in builds:
             self._built.append(built)
             if attack.end.startswith("exception"):
-                self._wait_until_under_way()
-                if attack.end == "exception and SIGINT":
-                    threading.Thread(target=self._interrupt_the_end, daemon=True).start()
-                raise InTheMiddleError
+                self._raise_in_the_middle()
         hostile = {str(each) for each in attack.folders}
         for built in self._built:
             label = built.project.label

@@ -134,17 +134,30 @@ class Room:
         self._checkout()
         for name, files in ({"plain": {"plain.py": "TEXT = 'plain'\n"}} | dict(attack.wheels)).items():
             self._wheel(name, files)
+        if attack.is_imported:
+            self._imported(attack, program)
         for path in [self.workspace, *self.workspace.rglob("*"), self.github / "home"]:
             os.chown(path, OWNER, OWNER, follow_symlinks=False)
         for name in attack.folders:
             if attack.prepare:
                 attack.prepare(self.workspace / name)
 
+    def _imported(self, attack: Attack, program: bytes) -> None:
+        """Make the wheels of a rehearsal."""
+        for number, name in enumerate(attack.folders):
+            self._wheel(name, {f"{name}.py": attack.module(name)}, number)
+        for name in attack.neighbours:
+            self._wheel(name, {f"{name}.py": "import time\ntime.sleep(0.2)\n"})
+        file = self.tmp / "hostile"
+        file.write_bytes(program)
+        file.chmod(0o755)
+
     def _projects(self, attack: Attack, program: bytes) -> None:
         (self.workspace / "shared.txt").write_text("shared")
         (self.workspace / "shared.txt").chmod(0o666)
         hostile = {folder: attack.project(number, self.folder) for number, folder in enumerate(attack.folders)}
-        for folder, files in {**hostile, **{name: NEIGHBOURS[name] for name in attack.neighbours}}.items():
+        harmless = {} if attack.is_imported else {name: NEIGHBOURS[name] for name in attack.neighbours}
+        for folder, files in {**hostile, **harmless}.items():
             for name, text in files.items():
                 file = self.workspace / folder / name
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -209,16 +222,20 @@ class Room:
             json.dumps({"return_val": [], "warnings": [{"message": secret, "category": "UserWarning"}]})
         )
 
-    def _wheel(self, name: str, files: Mapping[str, str]) -> None:
+    def wheel(self, name: str) -> Path:
+        """Return the path of a wheel."""
+        return self.links / f"{name}-1.0-py3-none-any.whl"
+
+    def _wheel(self, name: str, files: Mapping[str, str], number: int = 0) -> None:
         info = f"{name}-1.0.dist-info"
         texts = {
             **files,
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
             f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{name}_hostile.py": library(self.folder),
+            f"{name}_hostile.py": library(self.folder, number),
         }
         record = "".join(f"{each},,\n" for each in [*texts, f"{info}/RECORD"])
-        with zipfile.ZipFile(self.links / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        with zipfile.ZipFile(self.wheel(name), "w") as wheel:
             for path, text in {**texts, f"{info}/RECORD": record}.items():
                 wheel.writestr(path, text.replace("LOOT_FOLDER", str(self.tmp / "loot")))
 

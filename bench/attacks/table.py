@@ -2,11 +2,12 @@
 
 from bench.attacks.attack import Attack
 from bench.attacks.files import FILES
+from bench.attacks.imports import IMPORTS
 from bench.attacks.processes import PROCESSES
 from bench.attacks.requirements import REQUIREMENTS
 from bench.attacks.words import WORDS
 
-ATTACKS = (*PROCESSES, *REQUIREMENTS, *WORDS, *FILES)
+ATTACKS = (*PROCESSES, *REQUIREMENTS, *WORDS, *FILES, *IMPORTS)
 
 
 def named(name: str) -> Attack:

@@ -7,11 +7,9 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,7 +17,7 @@ from pathlib import Path
 
 import uv
 
-from bench.rehearsal import planted
+from bench.rehearsal import cost, planted
 from gar_publish.context import Context, new_context
 from gar_publish.distributions import distribution, wheel_checks
 from gar_publish.distributions.distribution import Distribution
@@ -27,13 +25,11 @@ from gar_publish.errors import BuildFailure
 from gar_publish.rehearsal.outcome import Rehearsal
 from gar_publish.rehearsal.rehearse import Plan, rehearsing
 from tests.recording import RecordingConsole
-from tests.wheels import make_wheel
 
 HERE = Path(__file__).parent
 NAMES = (HERE / "popular.txt").read_text(encoding="utf-8").split()
 _LOADED = re.compile(r"(?:[\w.-]+: .* = )?(?P<module>[\w.]+)(?::(?P<attribute>[\w.]+))?")
 _LONGEST = 600
-_PACKAGES = 50
 _LOAD = "import importlib, sys; m = importlib.import_module(sys.argv[1])\nfor a in sys.argv[2:]: m = getattr(m, a)"
 
 
@@ -41,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.rehearsal", description=__doc__)
     parser.add_argument("--planted", action="store_true", help="measure the planted defects, and write the results")
     parser.add_argument("--cost", action="store_true", help="measure what the rehearsal of 50 packages takes")
+    parser.add_argument("--rounds", type=int, default=9, help="how often --cost publishes with and without rehearsal")
     parser.add_argument("--wheels", type=Path, help="keep the wheels in this folder")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the number of the first wheel")
     parser.add_argument("--count", type=int, default=len(NAMES), help="the number of wheels")
@@ -49,7 +46,7 @@ def main() -> int:
         if options.planted:
             return _measure_planted(Path(folder))
         if options.cost:
-            return _measure_cost(Path(folder))
+            return cost.measure(Path(folder), options.rounds)
         return _popular(NAMES[options.first :][: options.count], options.wheels or Path(folder))
 
 
@@ -88,21 +85,6 @@ def _is_good(wheel: Distribution, outcomes: Sequence[Rehearsal]) -> bool:
     for warning in others:
         print(f"{wheel.filename}: warning: {warning}", flush=True)
     return not false and all(each.state != "not tried" for each in outcomes)
-
-
-def _measure_cost(folder: Path) -> int:
-    """Print what 50 packages without dependencies take, with one Python."""
-    context = new_context(dict(os.environ), RecordingConsole(), workspace=folder)
-    wheels = [distribution.read(make_wheel(folder, f"package-{number}")) for number in range(_PACKAGES)]
-    plan = Plan(wheels, {}, {}, "", lambda: False, asked=[planted.HERE], seconds=300)
-    with rehearsing(plan, context) as rehearser:
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        outcomes = rehearser.rehearse()
-        took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    bad = [each for of in outcomes.values() for each in of if each.state != "passed"]
-    print(f"{took / _PACKAGES:.3f} s per package, of which {processor / _PACKAGES:.3f} s of processor time in programs")
-    return len(bad)
 
 
 def _download(name: str, folder: Path) -> Path:

@@ -64,6 +64,32 @@ def test_the_example_publishes_and_installs(
     assert {str(path.relative_to(tmp_path / "cloud/home").parents[-3]) for path in left} <= {".cache/pip"}
 
 
+def test_a_rehearsal_refuses_what_is_broken(
+    cloud: Callable[..., CloudBuild], images: Mapping[str, str], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    copy_tree(ROOT / "examples/cloud-build", source)
+    steps = source / "cloudbuild.yaml"
+    steps.write_text(steps.read_text().replace("--lock,", "--rehearse,"))
+    for project in (source / "pyproject.toml", source / "words" / "pyproject.toml"):
+        project.write_text(project.read_text().replace('version = "1.0.0"', 'version = "3.0"'))
+    (source / "src" / "greetings" / "__init__.py").write_text("from greetings_words import MISSING\n")
+
+    build = cloud()
+    with pytest.raises(AssertionError, match="publish ended with 4: "):
+        build.submit(source, PROJECT_ID="demo-project", LOCATION="us-central1", **images)
+
+    report = json.loads((build.workspace / "published.json").read_text())
+    assert {each["name"]: each["files"][0]["status"] for each in report["packages"]} == {
+        "greetings": "failed",
+        "greetings-words": "uploaded",
+    }
+    states = {(each["name"], each["beside"]): each["state"] for each in report["rehearsals"]}
+    assert states["greetings", ""] == "failed"
+    assert states["greetings-words", ""] == states["greetings-words", "published"] == "passed"
+    assert {each["python"].count(".") for each in report["rehearsals"]} == {2}
+
+
 def test_a_failed_index_url_ends_the_build(
     cloud: Callable[..., CloudBuild], images: Mapping[str, str], tmp_path: Path
 ) -> None:

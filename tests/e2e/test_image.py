@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -226,6 +227,36 @@ def test_a_refusal_of_one_file_is_its_own(production: Production, runner: Runner
     sent = [seen.status for seen in list(emulator.requests)[before:] if (seen.method, seen.path) == ("POST", UPLOADS)]
     assert (sent.count(200), sent.count(413)) == (3, 1)
     assert set(sent) == {200, 401, 413}
+
+
+def test_a_rehearsal_refuses_what_is_broken(production: Production, runner: Runner, leaks: Leaks) -> None:
+    """One wheel lacks a module, one hunts for secrets and fails, and one works. The image has one Python."""
+    secret = "canary-5d0c7f21ab94e836"
+    hunt = (
+        "import glob, os\n"
+        "places = [*glob.glob('/github/**', recursive=True), *glob.glob('/proc/*/environ')]\n"
+        "def read(path):\n"
+        "    try:\n"
+        "        return open(path, 'rb').read()\n"
+        "    except OSError:\n"
+        "        return b''\n"
+        "found = [path for path in places if b'canary-5d' in read(path)]\n"
+        "raise RuntimeError(f'{os.getuid()} has {len(places)} places and found {found}')\n"
+    )
+    for name, content in {"staged": "", "broken": "import staged_not\n", "hunter": hunt}.items():
+        make_wheel(runner.workspace / "dist", f"{name}-wheel", content=content)
+    (runner.workspace / ".env").write_text(secret)
+    inputs = {"repository": REPOSITORY, "workload-identity-provider": PROVIDER, "dist": "dist", "rehearse": "true"}
+    step = runner.run(inputs, {**production.emulator.job(), "MY_SECRET": secret}, leaks)
+    assert step.exit_code == 4, step.log
+    statuses = {each["name"]: each["files"][0]["status"] for each in json.loads(step.outputs["packages"])}
+    assert statuses == {"broken-wheel": "failed", "hunter-wheel": "failed", "staged-wheel": "uploaded"}
+    assert "broken_wheel: ModuleNotFoundError: No module named 'staged_not' (broken_wheel.py, line 1)" in step.log
+    said = re.search(r"RuntimeError: (\d+) has (\d+) places and found \[\]", step.log)
+    assert said, step.log
+    assert int(said[1]) not in {0, OWNER}
+    assert int(said[2]) > 1
+    assert re.search(r"passed +staged-wheel 1\.0, Python 3\.\d+\.\d+, from the repository", step.log), step.log
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ import pytest
 from gar_emulator import Emulator, Fault
 from gar_publish.settings.settings import INPUTS
 from tests.conftest import ROOT
-from tests.integration.frontdoors import PROVIDER, REPOSITORY, Doors, uploads
+from tests.integration.frontdoors import DIRECT, PROVIDER, REPOSITORY, Doors, uploads
 from tests.runner import read_file_command
 from tests.wheels import make_wheel
 
@@ -210,3 +211,21 @@ def test_a_failed_build_does_not_wait_for_a_token(doors: Doors, emulator: Emulat
     log = process.communicate(timeout=60)[0]
     assert process.returncode == 4, log
     assert time.monotonic() - started < 30, "the request for a token times out after 90 s"
+
+
+def test_in_a_rehearsal(doors: Doors) -> None:
+    """The threads that fill environments end before these are removed."""
+    temporary = doors.folder.parent / "temporary"
+    temporary.mkdir()
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)  # as root, the code of the wheels has a user of its own
+        for number in range(20):
+            mark = f"open({str(Path(name, 'mark'))!r}, 'w')" if number == 8 else ""
+            make_wheel(doors.folder / "dist", f"part-{number:02}", content=f"import time\n{mark}\ntime.sleep(0.05)\n")
+        options = ["--dist", "dist", "--rehearse", "--rehearse-python", f"3.{sys.version_info.minor}"]
+        command = ["-m", "gar_publish.cli.main", "publish", "--repository", REPOSITORY, *DIRECT, *options]
+        process = start(doors, command, {"TMPDIR": str(temporary)})
+        seconds, log = cancel(process, signal.SIGINT, once=Path(name, "mark").exists)
+    assert process.returncode == 130, log
+    assert seconds < AT_ONCE
+    assert list(temporary.glob("gar-publish-*")) == []

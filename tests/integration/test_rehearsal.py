@@ -15,6 +15,7 @@ from tests.unit.servers import Memory
 from tests.wheels import make_wheel
 
 HERE = f"3.{sys.version_info.minor}"
+PYTEST = "[console_scripts]\npytest = pytest:main\n"
 LIB_PUBLISHED = ("lib", "published", "passed")
 NEEDS_EXTRA = (
     'Metadata-Version: 2.1\nName: tool\nVersion: 1.0\nProvides-Extra: cli\nRequires-Dist: lib; extra == "cli"\n'
@@ -59,22 +60,34 @@ def test_what_fails_is_not_published_nor_what_depends_on_it(doors: Doors, emulat
 
 
 def test_the_lowest_version_of_a_sibling_in_the_repository(doors: Doors) -> None:
-    make_wheel(doors.folder / "first", "lib", "1.0")
+    """`lib` is of the same run, and `base` only in the repository, as is what the command needs."""
+    for name, version, content in (("lib", "1.0", ""), ("base", "1.0", ""), ("base", "2.0", "new = 1\n")):
+        make_wheel(doors.folder / "first", name, version, content=content)
+    make_wheel(doors.folder / "first", "pytest", content="def main(): ...\n", entry_points=PYTEST)
     done, _ = publish(doors, "--dist", "first")
     assert done.code == 0, done.err
     make_wheel(doors.folder / "dist", "lib", "1.1", content="new = 1\n")
     make_wheel(doors.folder / "dist", "app", requires=["lib"], content="from lib import new\n")
-    done, report = publish(doors, "--dist", "dist", "--rehearse", "--rehearse-python", HERE)
+    make_wheel(doors.folder / "dist", "low", requires=["base"], content="from base import new\n")
+    make_wheel(doors.folder / "dist", "high", requires=["base>=2"], content="from base import new\n")
+    options = ("--rehearse", "--rehearse-python", HERE, "--rehearse-command", "pytest -q")
+    done, report = publish(doors, "--dist", "dist", *options)
     assert done.code == 4
-    assert statuses(report) == {"app-1.0-py3-none-any.whl": "failed", "lib-1.1-py3-none-any.whl": "uploaded"}
+    published = {name.partition("-")[0]: status for name, status in statuses(report).items()}
+    assert published == {"app": "failed", "lib": "uploaded", "low": "failed", "high": "uploaded"}
     states = [(each["name"], each["beside"], each["state"]) for each in report["rehearsals"]]
     assert sorted(states) == [
         ("app", "", "passed"),
         ("app", "lib==1.0", "failed"),
+        ("high", "", "passed"),
+        ("high", "published", "passed"),
         ("lib", "", "passed"),
         LIB_PUBLISHED,
+        ("low", "", "passed"),
+        ("low", "base==1.0", "failed"),
     ]
     assert "app: ImportError: cannot import name 'new' from 'lib'" in done.err
+    assert "Fix: raise the lower bound of the requirement, such as `base>1.0`, and build again" in done.err
 
 
 def test_the_command_rehearse_publishes_nothing(doors: Doors, emulator: Emulator) -> None:
@@ -82,8 +95,9 @@ def test_the_command_rehearse_publishes_nothing(doors: Doors, emulator: Emulator
     make_wheel(doors.folder / "dist", "tool", metadata=NEEDS_EXTRA, content="import lib\n")
     (doors.folder / "smoke.py").write_text("import lib\nprint('it works')\n")
     command = ("rehearse", "--repository", REPOSITORY, *DIRECT, "--dist", "dist", "--rehearse-python", HERE)
-    done = doors.command(*command, "--rehearse-command", "python smoke.py", "--json", "-")
+    done = doors.command(*command, "--rehearse-command", "sh -c 'python smoke.py'", "--json", "-")
     assert done.code == 0, done.err
+    assert not [seen.path for seen in emulator.requests if "/sh/" in seen.path]
     report = json.loads(done.out)
     assert [(each["state"], each["notes"]) for each in report["rehearsals"]] == [
         ("passed", []),

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from gar_publish.settings.index_url import USERS
 _ROOTS = re.compile("UV_CACHE_DIR|XDG_")
 _CONSTRAINTS = ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT")
 _CREDENTIAL = re.compile(r"://[^/\s]*@")
+_LONGEST = 1800.0
+"""Seconds after which uv is ended: an index may send one byte after the other, which is no timeout of uv's."""
 
 
 class Installer:
@@ -104,7 +107,7 @@ class Installer:
 
     def pythons(self) -> str:
         """Return what uv knows about the installed Pythons, as a JSON array; an empty one if it failed."""
-        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline", "-q"]
+        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline"]
         output = Tail()
         try:
             program = Program(command, cwd=self._root, environment=self.variables)
@@ -156,10 +159,20 @@ class Installer:
         output = Tail()
         variables = {**self.variables, **extra}
         program = Program([uv.find_uv_bin(), *arguments], cwd=self._root, environment=variables, umask=0o022)
+
+        def stop() -> None:
+            output.add(f"Failed to fetch packages within {_LONGEST:g} seconds")
+            program.end()
+
+        timer = threading.Timer(_LONGEST, stop)
+        timer.daemon = True
+        timer.start()
         try:
             self._works.follow(program, output.add)
         except subprocess.CalledProcessError:
             return "\n".join(output.lines)
+        finally:
+            timer.cancel()
         return None
 
 

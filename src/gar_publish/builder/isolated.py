@@ -77,6 +77,10 @@ class Isolated(Sandbox):
         os.chown(folder, self.user, self.user)
         folder.chmod(0o700)
 
+    def show(self, folder: Path) -> None:
+        os.chown(folder, 0, self.user)
+        folder.chmod(0o750)
+
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
     ) -> None:

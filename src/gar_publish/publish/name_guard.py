@@ -46,7 +46,8 @@ class Guard:
             return []
         found = result(self._asked[name])
         if found is None:
-            return [f"`name-guard`: the public index could not be asked for {name}."]
+            what = f"`name-guard`: the public index could not be asked for {name}."
+            return [f"{what} Check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if these variables are set."]
         safe = f"make sure that only your index is asked for it: {CONFUSION_DOCS}"
         if found:
             what = f"The public index has a package {name}, too, and an installer that asks both may take that one."
@@ -83,4 +84,5 @@ def is_public(name: str, environment: Mapping[str, str]) -> bool | None:
         return None
     if done.returncode == 0 or "no usable wheels" in done.stderr or "no wheels" in done.stderr:
         return True
-    return False if f"{name} was not found in the package registry" in done.stderr else None
+    is_denied = "hint: An index" in done.stderr
+    return False if f"{name} was not found in the package registry" in done.stderr and not is_denied else None

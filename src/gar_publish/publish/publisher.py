@@ -221,16 +221,8 @@ class Publisher:
         from gar_publish.publish.rehearse import install_published  # few runs need it
 
         try:
-            outcomes = result(
-                self._readers.submit(
-                    install_published,
-                    self._rehearsals,
-                    self._report(None, None).pins,
-                    settings,
-                    self._context,
-                    self._destination,
-                )
-            )
+            pins = self._report(None, None).pins
+            outcomes = install_published(self._rehearsals, pins, settings, self._context, self._destination)
         except Exception as error:  # noqa: BLE001 - the files are published all the same
             return as_failure(error)
         self._rehearsals += outcomes

@@ -1,15 +1,18 @@
 """Rehearses the packages of a run, with the files and the token of its repository."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from pathlib import Path
 
+from gar_publish.builder.process import Works
 from gar_publish.context import Context
-from gar_publish.publish.destination import Destination
+from gar_publish.errors import Failure
+from gar_publish.publish.destination import OF_ONE_FILE, Destination
 from gar_publish.publish.schedule import Package
 from gar_publish.rehearsal import published
 from gar_publish.rehearsal.outcome import Rehearsal
-from gar_publish.rehearsal.rehearse import Plan, rehearsing
+from gar_publish.rehearsal.rehearse import LONGEST_JOIN, Plan, rehearsing
 from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import in_background, result
@@ -41,14 +44,16 @@ def rehearse(
         return {}
     own = {package.name for package in packages}
     others = {name for package in packages for name in package.required | package.optional} - own
-    pages = {name: readers.submit(destination.files, name) for name in own}
+    # An index of another kind may have the public packages, too.
+    siblings = own | (others if settings.repository.resource else set())
+    listed = {name: readers.submit(_urls, name, destination) for name in siblings}
     private = readers.submit(_private, destination, settings)
     plan = Plan(
         files=[file for package in packages for file in package.files],
         folders={name: folder for name, folder in folders.items() if name in own},
-        listed={name: {file: each.url for file, each in result(page).items()} for name, page in pages.items()},
+        listed={name: result(urls) for name, urls in listed.items()},
         private=result(private),
-        is_mixed=lambda: any(destination.files(name) for name in sorted(others)),
+        is_mixed=lambda: any(_may_have(name, destination) for name in sorted(others)),
         asked=settings.rehearse_python,
         command=settings.rehearse_command or "",
         seconds=settings.rehearse_timeout,
@@ -76,7 +81,35 @@ def install_published(
     Raises:
         Failure: There is no token that reads the repository.
     """
-    return published.install(rehearsals, pins, _private(destination, settings), context)
+    works = Works()
+    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
+
+        def install() -> list[Rehearsal]:
+            private = _private(destination, settings)
+            return published.install(rehearsals, pins, private, context, scratch=Path(scratch), works=works)
+
+        running = in_background(install)
+        try:
+            return result(running)
+        finally:
+            works.stop()
+            wait([running], LONGEST_JOIN)
+
+
+def _urls(name: str, destination: Destination) -> Mapping[str, str]:
+    """Return the URLs of a project's files in the repository. If it does not answer, the upload will tell."""
+    try:
+        return {file: each.url for file, each in destination.files(name).items()}
+    except OF_ONE_FILE:
+        return {}
+
+
+def _may_have(name: str, destination: Destination) -> bool:
+    """Return whether the repository has a project, or does not tell."""
+    try:
+        return bool(destination.files(name))
+    except Failure:
+        return True
 
 
 def _private(destination: Destination, settings: Settings) -> str:

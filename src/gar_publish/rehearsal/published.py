@@ -1,5 +1,6 @@
 """Install what was published from the repository alone, by hash."""
 
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +11,18 @@ from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Works
 from gar_publish.context import Context
 from gar_publish.rehearsal.outcome import Rehearsal
+from gar_publish.rehearsal.pythons import OWN
 from gar_publish.settings.index_url import requirements_hashed
 
 
 def install(
-    rehearsals: Sequence[Rehearsal], pins: Mapping[str, Sequence[str]], private: str, context: Context
+    rehearsals: Sequence[Rehearsal],
+    pins: Mapping[str, Sequence[str]],
+    private: str,
+    context: Context,
+    *,
+    scratch: Path,
+    works: Works,
 ) -> list[Rehearsal]:
     """Install each version that has passed once more, with the Python that it has passed with first.
 
@@ -25,32 +33,33 @@ def install(
         pins: The hashes of each `name==version` in the repository.
         private: The URL of the repository's index, with a token that reads it.
         context: Where the run happens.
+        scratch: A folder for the environments.
+        works: What runs.
     """
     passed: dict[str, Rehearsal] = {}
     for each in rehearsals:
         if each.state == "passed" and not each.beside and f"{each.name}=={each.version}" in pins:
             passed.setdefault(f"{each.name}=={each.version}", each)
-    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as name:
-        scratch = Path(name)
-        installer = Installer(scratch, context.environment, Works(), are_isolated=False)
+    installer = Installer(scratch, context.environment, works, are_isolated=False)
 
-        def problem(python: str, wanted: Sequence[str]) -> str:
-            """Return why versions cannot be installed together; empty if they can."""
-            folder = Path(tempfile.mkdtemp(dir=scratch))
-            hashed = folder / "requirements.txt"
-            hashed.write_text(requirements_hashed({pin: pins[pin] for pin in wanted}) + "\n")
-            environment = Environment(folder / "environment", context.environment.get("PATH", ""))
-            made = installer.make_environment(environment, python)
-            output = made if made is not None else installer.install_published(environment, hashed, private)
-            return "" if output is None else output[-1000:].strip()
+    def problem(python: str, wanted: Sequence[str]) -> str:
+        """Return why versions cannot be installed together; empty if they can."""
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        hashed = folder / "requirements.txt"
+        hashed.write_text(requirements_hashed({pin: pins[pin] for pin in wanted}) + "\n")
+        environment = Environment(folder / "environment", context.environment.get("PATH", ""))
+        own = python == str(OWN)  # uv may not find it
+        made = installer.make_environment(environment, sys.executable if own else python)
+        output = made if made is not None else installer.install_published(environment, hashed, private)
+        return "" if output is None else output[-1000:].strip()
 
-        outcomes = []
-        for python in sorted({each.python for each in passed.values()}):
-            wanted = [pin for pin, each in passed.items() if each.python == python]
-            is_fine = len({pin.partition("==")[0] for pin in wanted}) == len(wanted) and not problem(python, wanted)
-            for pin in wanted:
-                why = "" if is_fine else problem(python, [pin])
-                outcomes.append(_outcome(passed[pin], why))
+    outcomes = []
+    for python in sorted({each.python for each in passed.values()}):
+        wanted = [pin for pin, each in passed.items() if each.python == python]
+        is_fine = len({pin.partition("==")[0] for pin in wanted}) == len(wanted) and not problem(python, wanted)
+        for pin in wanted:
+            why = "" if is_fine else problem(python, [pin])
+            outcomes.append(_outcome(passed[pin], why))
     return outcomes
 
 

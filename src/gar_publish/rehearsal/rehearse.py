@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,10 +35,14 @@ from gar_publish.rehearsal.outcome import Rehearsal, State
 from gar_publish.rehearsal.pythons import Python
 from gar_publish.rehearsal.rule import Verdict, extras_of, judge, listed
 
+LONGEST_JOIN = 2
+"""Seconds that an interrupted run waits for its threads."""
+
 _PROBE = Path(probe.__file__)
 _LARGEST_ANSWER = 16 * 1024 * 1024
 _MOST_EXTRAS = 12
 _LINES_SHOWN = 30
+_PYTEST = "pytest"
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Plan:
     Attributes:
         files: The files of the run.
         folders: The folders of the projects that built them, by package.
-        listed: The URLs of the files that the repository has of the same packages, by package and file name.
+        listed: The URLs of the files that the repository has of the same packages, and of its own ones that these
+            require, by package and file name.
         private: The URL of the repository's index, with a token that reads it.
         is_mixed: Returns whether the repository has a requirement that is not of this run.
         asked: The versions of Python that were asked for.
@@ -94,7 +100,9 @@ class Rehearser:
         self._sandboxes = sandboxes
         self._installer = installer
         self._context = context
-        self._most = most
+        self._pool = ThreadPoolExecutor(max_workers=most)
+        self._ended = threading.Event()
+        self._ended.set()
         self._numbers = count(1)
         self._index = overlay.write(sandboxes.scratch / "index", plan.files, plan.listed)
         self._pythons = pythons.installed(installer.pythons(), for_others=sandboxes.are_isolated)
@@ -104,11 +112,29 @@ class Rehearser:
             self._wheels.setdefault(each.name, []).extend([each] if each.kind == "wheel" else [])
 
     def rehearse(self) -> dict[str, list[Rehearsal]]:
-        """Rehearse all packages, and return what came of each. One that requires a failed package is not tried.
+        """Rehearse all packages, once, and return what came of each. One that requires a failed one is not tried.
 
         Raises:
             Failure: An index cannot be reached, or a process could not be ended.
         """
+        self._ended.clear()
+        try:
+            with self._pool:
+                return self._rehearse_all()
+        finally:
+            self._ended.set()
+
+    def stop(self) -> None:
+        """End everything that runs, let nothing else begin, and wait for the threads for a moment.
+
+        Raises:
+            NotEnded: A process could not be ended.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._sandboxes.stop()
+        self._ended.wait(LONGEST_JOIN)
+
+    def _rehearse_all(self) -> dict[str, list[Rehearsal]]:
         required = {name: {need for each in wheels for need in each.requires} for name, wheels in self._wheels.items()}
         try:
             waves = graph.waves(required)
@@ -116,15 +142,12 @@ class Rehearser:
             waves = [list(required)]
         outcomes: dict[str, list[Rehearsal]] = {}
         failed = set[str]()
-        with ThreadPoolExecutor(max_workers=self._most) as pool:
-            for wave in waves:
-                held = {name: min(needs) for name in wave if (needs := required[name] & failed - {name})}
-                going = [name for name in wave if name not in held]
-                outcomes |= dict(zip(going, pool.map(self._rehearse, going), strict=True))
-                outcomes |= {name: self._held(name, need) for name, need in held.items()}
-                failed |= held.keys() | {
-                    name for name in going if any(each.state == "failed" for each in outcomes[name])
-                }
+        for wave in waves:
+            held = {name: min(needs) for name in wave if (needs := required[name] & failed - {name})}
+            going = [name for name in wave if name not in held]
+            outcomes |= dict(zip(going, self._pool.map(self._rehearse, going), strict=True))
+            outcomes |= {name: self._held(name, need) for name, need in held.items()}
+            failed |= held.keys() | {name for name in going if any(each.state == "failed" for each in outcomes[name])}
         return outcomes
 
     def _held(self, name: str, need: str) -> list[Rehearsal]:
@@ -161,19 +184,22 @@ class Rehearser:
                 sandbox.end()
 
     def _lowest(self, wheel: Distribution) -> Iterator[str]:
-        """Yield the lowest version of each dependency of this run that the wheel allows, if it is not the run's own."""
+        """Yield the lowest version of each dependency that the wheel allows and the repository has.
+
+        Those that are in the usual installation are left out.
+        """
         specifiers: dict[str, SpecifierSet] = {}
         for each in wheel.requirements:
             name = canonicalize_name(each.name)
-            if name in self._wheels and name != wheel.name and is_needed(each) and not each.url:
+            if name in self._plan.listed and name != wheel.name and is_needed(each) and not each.url:
                 specifiers[name] = specifiers.get(name, SpecifierSet()) & each.specifier
         for need, specifier in specifiers.items():
-            existing = filenames.by_version(self._plan.listed.get(need, {}), need)
+            existing = filenames.by_version(self._plan.listed[need], need)
             wheels = [each for each, files in existing.items() if any(file.endswith(".whl") for file in files)]
-            lowest = min((each for each in wheels if specifier.contains(each)), default=None)
-            own = [Version(each.version) for each in self._wheels[need]]
-            if lowest and lowest < min(own, default=lowest):
-                yield f"{need}=={lowest}"
+            allowed = sorted(each for each in wheels if specifier.contains(each))
+            usual = [Version(each.version) for each in self._wheels.get(need, ())] or allowed[-1:]
+            if allowed and allowed[0] < min(usual):
+                yield f"{need}=={allowed[0]}"
 
     def _try(self, wheel: Distribution, python: Python, beside: str, sandbox: Sandbox) -> Rehearsal:
         verdict, notes = Verdict(), list[str]()
@@ -245,9 +271,10 @@ class Rehearser:
         """Run the user's command. Return what went wrong."""
         name, *arguments = shlex.split(self._plan.command)
         programs = str(Path(opened.environment.python_executable).parent)
-        if not shutil.which(name, path=programs) and Path(name).name == name:
-            with contextlib.suppress(NotTried, NotInstalled):
-                opened.install(name)
+        # No other name is looked for in an index: it may be that of a private program that is missing.
+        is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
+        if is_asked and not shutil.which(_PYTEST, path=programs):
+            opened.install(_PYTEST)
         command = [shutil.which(name, path=programs) or name, *arguments]
         problem, output = opened.run(command, opened.sandbox.tree)
         if not problem:
@@ -270,6 +297,7 @@ class Rehearser:
                 first=self._index,
                 is_filled=True,
             )
+            (opened.environment.folder / ".lock").unlink(missing_ok=True)  # root's uv must not wait for its code
             if output is None:
                 if self._plan.command:
                     _let_scripts_start(opened.environment)
@@ -289,7 +317,9 @@ class Rehearser:
         raise self._why_not(output or "", names[0])
 
     def _why_not(self, output: str, pin: str) -> Exception:
-        cause = " ".join(output.partition("cause: ")[2].partition("hint: ")[0].split()) or output[-500:].strip()
+        why, _, hint = output.partition("cause: ")[2].partition("hint: ")
+        is_denied = hint.startswith("An index")
+        cause = " ".join(f"{why}{hint if is_denied else ''}".split()) or output[-500:].strip()
         if "Failed to fetch" in output or "error sending request" in output:
             return Unreachable(
                 "The packages for the rehearsal could not be downloaded.",
@@ -304,9 +334,10 @@ class Rehearser:
             return NotTried(f"something it requires has no wheel for this Python and machine: {cause}")
         return NotInstalled(f"cannot be installed: {cause}")
 
-    def make(self, python: Python) -> Environment:
-        """Make an empty environment."""
-        folder = self._sandboxes.scratch / f"environment-{next(self._numbers)}"
+    def make(self, python: Python, sandbox: Sandbox) -> Environment:
+        """Make an empty environment. Only its own code can enter it: uv lets every user write to its lock file."""
+        folder = sandbox.closed_folder("environment")
+        sandbox.show(folder)
         environment = Environment(folder, self._context.environment.get("PATH", ""))
         output = self._installer.make_environment(environment, python.path)
         if output is not None:
@@ -329,7 +360,7 @@ class _Opened:
         self.renew()
 
     def renew(self) -> None:
-        self.environment = self._rehearser.make(self._python)
+        self.environment = self._rehearser.make(self._python, self.sandbox)
 
     def install(self, *names: str) -> None:
         self._rehearser.install(self, names)
@@ -368,7 +399,11 @@ def rehearsing(plan: Plan, context: Context) -> Iterator[Rehearser]:
             # The files of the run have no date of upload.
             variables = {name: each for name, each in context.environment.items() if name != "UV_EXCLUDE_NEWER"}
             installer = Installer(sandboxes.scratch, variables, sandboxes.works, are_isolated=sandboxes.are_isolated)
-            yield Rehearser(plan, sandboxes, installer, inside, most=most)
+            rehearser = Rehearser(plan, sandboxes, installer, inside, most=most)
+            try:
+                yield rehearser
+            finally:
+                rehearser.stop()
 
 
 def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
@@ -377,10 +412,15 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
     if not failed:
         return None
     first = failed[0].problems[0].partition("\n")[0]
+    name, _, lowest = failed[0].beside.partition("==")
     return BuildFailure(
         f"{filename} failed its rehearsal with {failed[0].title}: {first}",
-        cause="the wheel lacks a module, or its metadata lack a requirement or allow too much",
-        fix="correct what the lines above say, and build again",
+        cause=f"its metadata allow {name} {lowest}, with which it does not work"
+        if name
+        else "the wheel lacks a module, or its metadata lack a requirement or allow too much",
+        fix=f"raise the lower bound of the requirement, such as `{name}>{lowest}`, and build again"
+        if name
+        else "correct what the lines above say, and build again",
         anchor="rehearsal-failed",
         detail="\n".join(f"{each.title}: {problem}" for each in failed for problem in each.problems),
     )

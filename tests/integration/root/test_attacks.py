@@ -32,6 +32,16 @@ SAMPLE = (
     "folders of its tree that another project fills while root removes them",
     "names of files",
     "answers",
+    "imported: a daemon that waits for secrets after success",
+    "imported: a daemon that waits for secrets after SIGINT",
+    "imported: a daemon that waits for secrets after an exception",
+    "imported: daemons that ignore all signals, hide in /proc, and adopt orphans",
+    "imported: processes of others: read, trace, stop, limit, kill",
+    "imported: a hunt for the token while uv installs others",
+    "imported: environments of others, and files that every user can write to",
+    "imported: an import without end",
+    "imported: a full disk",
+    "imported: an answer that is a link to a secret, a pipe, or endless",
 )
 """Those that leave the processors to other tests."""
 

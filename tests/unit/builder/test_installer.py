@@ -1,9 +1,16 @@
 """Installing with a real uv and local indexes."""
 
+import json
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gar_publish.builder import installer as of_installer
 from gar_publish.builder.environment import Environment, make
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Works
@@ -34,3 +41,34 @@ def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, installer: I
     make(environment.folder)
     assert installer.install_wheels(environment, ["sample"], None) is None
     assert run(environment.python_executable, "import sample") == ""
+
+
+def test_the_pythons_that_uv_finds(tmp_path: Path, variables: dict[str, str]) -> None:
+    folder = str(Path(sys.executable).resolve().parent)
+    found = Installer(tmp_path, {**variables, "PATH": folder}, Works(), are_isolated=False).pythons()
+    versions = {each["version"] for each in json.loads(found)}
+    assert ".".join(map(str, sys.version_info[:3])) in versions
+
+
+def test_an_index_that_sends_one_byte_after_the_other(
+    tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit, uv waits for it for ever."""
+    monkeypatch.setattr(of_installer, "_LONGEST", 1.0)
+    environment = Environment(tmp_path / "environment", "")
+    make(environment.folder)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_drip, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/simple/"
+        installer = Installer(tmp_path, {**variables, "UV_DEFAULT_INDEX": url}, Works(), are_isolated=False)
+        said = installer.install_wheels(environment, ["sample"], None)
+    assert said
+    assert said.endswith("Failed to fetch packages within 1 seconds")
+
+
+def _drip(server: socket.socket) -> None:
+    with suppress(OSError), server.accept()[0] as connection:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b" ")
+            time.sleep(0.1)

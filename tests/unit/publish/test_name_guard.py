@@ -7,6 +7,7 @@ import pytest
 
 from gar_publish.publish.name_guard import Guard
 from gar_publish.settings.settings import NameGuard
+from tests.unit.servers import Reply, serve
 from tests.wheels import make_wheel
 
 
@@ -31,9 +32,14 @@ def test_names(mode: NameGuard, said: list[str], clean_env: dict[str, str], tmp_
     assert [each.partition(",")[0] for each in warnings] == [each.partition(",")[0] for each in said]
 
 
-def test_an_index_that_does_not_answer(clean_env: dict[str, str]) -> None:
-    variables = {**clean_env, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple/", "UV_HTTP_RETRIES": "0"}
-    with ThreadPoolExecutor() as readers:
-        assert Guard("warn", variables, readers).warnings("lib") == [
-            "`name-guard`: the public index could not be asked for lib."
-        ]
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_an_index_that_does_not_tell(status: int, clean_env: dict[str, str]) -> None:
+    with serve() as server, ThreadPoolExecutor() as readers:
+        server.on("/", Reply(status))
+        variables = {**clean_env, "UV_DEFAULT_INDEX": f"{server.url}/simple/", "UV_HTTP_RETRIES": "0"}
+        (warning,) = Guard("strict", variables, readers).warnings("lib")
+    assert warning == (
+        "`name-guard`: the public index could not be asked for lib. Check the network, and HTTPS_PROXY and "
+        "UV_DEFAULT_INDEX if these variables are set."
+    )
+    assert server.asked("/simple/lib/")
