@@ -12,6 +12,7 @@ from bench.attacks.places import Image, Outside, Place, Result, compiled, python
 from bench.attacks.table import ATTACKS
 
 _IMAGE = "gar-publish-test-image"
+_OUTSIDE = "outside"
 _WAYS = {"image": [], "image --init": ["--init"], "image --pids-limit": ["--pids-limit=200"]}
 _AT_ONCE = 3
 
@@ -25,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--only", default="", help="a part of the names of attacks")
-    parser.add_argument("--outside", action="store_true", help="only outside of a container")
+    parser.add_argument("--place", choices=[_OUTSIDE, *_WAYS], action="append", help="only there; may be repeated")
     parser.add_argument("--python", help="a Python that every user can run, with gar-publish's dependencies")
     parser.add_argument("--image", default=_IMAGE)
     options = parser.parse_args()
@@ -33,12 +34,16 @@ def main() -> int:
         folder = Path(scratch)
         folder.chmod(0o755)
         program = compiled(folder)
-        places: list[Place] = [Outside(options.python or python_for_every_user(folder), program)]
-        if not options.outside:
-            if not Image.exists(options.image):
-                print(f"There is no image {options.image}: build it, or give --outside.")
-                return 2
-            places += [Image(name, options.image, ways, program) for name, ways in _WAYS.items()]
+        names = options.place or [_OUTSIDE, *_WAYS]
+        if set(names) != {_OUTSIDE} and not Image.exists(options.image):
+            print(f"There is no image {options.image}: build it, or give --place {_OUTSIDE}.")
+            return 2
+        places = [
+            Image(name, options.image, _WAYS[name], program)
+            if name in _WAYS
+            else Outside(options.python or python_for_every_user(folder), program)
+            for name in names
+        ]
         chosen = [each for each in ATTACKS if options.only in each.name]
         tried = [(attack, place) for place in places for attack in chosen if place.allows(attack)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
