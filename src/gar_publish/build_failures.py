@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyproject_hooks import BackendUnavailable, UnsupportedOperation
 
-from gar_publish.errors import BuildFailure
+from gar_publish.errors import BuildFailure, Failure, Unreachable
 
 KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
 
@@ -120,3 +120,23 @@ class FailedBuild:
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         return "", ""
+
+
+def not_installed(output: str, project: str) -> Failure:
+    """Return the failure of an installer that could not install the build requirements of a project."""
+    if "Failed to fetch" in output or "error sending request" in output:
+        return Unreachable(
+            f"The build requirements of {project} could not be downloaded.",
+            cause="the package index is unreachable or denies access",
+            fix="check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if these variables are set",
+            anchor="build-requirements",
+            detail=output,
+        )
+    return BuildFailure(
+        f"The build requirements of {project} could not be installed.",
+        cause="no package index has a name or a version in `requires` of the [build-system] table for this Python"
+        f" ({sys.version_info.major}.{sys.version_info.minor})",
+        fix="correct `requires`; a private requirement must be a wheel in the repository that you publish to",
+        anchor="build-requirements",
+        detail=output,
+    )

@@ -19,11 +19,11 @@ from build import ProjectBuilder
 from gar_publish.build_failures import KINDS, FailedBuild
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
-from gar_publish.builder.files import open_regular
 from gar_publish.builder.process import Show
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.builder.templates import HOOK_SCRIPT
 from gar_publish.errors import BadInput, Failure
+from gar_publish.files import open_regular
 
 Kind = Literal["wheel", "sdist"]
 

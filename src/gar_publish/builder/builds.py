@@ -15,7 +15,6 @@ from pathlib import Path
 from gar_publish.builder.backend import Backend, Kind, requirements
 from gar_publish.builder.bytecode import ByteCode
 from gar_publish.builder.environments import Environments, Pins, PrivateIndex
-from gar_publish.builder.files import take
 from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Show, Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox, Sandboxes
@@ -23,6 +22,7 @@ from gar_publish.console import Console
 from gar_publish.context import Context
 from gar_publish.distributions.leave import leave
 from gar_publish.errors import BuildFailure, Failure
+from gar_publish.files import take
 from gar_publish.process import check_signals
 from gar_publish.projects import uv_settings
 from gar_publish.projects.find import Project

@@ -35,15 +35,6 @@ class Environment:
     def python_executable(self) -> str:
         return str(self._programs / ("python.exe" if sys.platform == "win32" else "python"))
 
-    @property
-    def base(self) -> Path:
-        """The Python that it is of, which runs no code of the environment."""
-        if sys.platform == "win32":
-            settings = (self.folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-            (home,) = (line.partition("=")[2].strip() for line in settings if line.startswith("home "))
-            return Path(home, "python.exe")
-        return Path(self.python_executable).resolve()
-
     def make_extra_environ(self) -> Mapping[str, str]:
         return {"PATH": f"{self._programs}{os.pathsep}{self.path}"}
 

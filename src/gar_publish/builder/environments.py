@@ -10,10 +10,11 @@ from threading import Lock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from gar_publish.build_failures import not_installed
 from gar_publish.builder import image_backends
 from gar_publish.builder.bytecode import ByteCode
 from gar_publish.builder.environment import Environment, make
-from gar_publish.builder.installer import Installer, not_installed
+from gar_publish.builder.installer import Installer
 from gar_publish.builder.sandbox import Sandbox
 from gar_publish.errors import BuildFailure
 

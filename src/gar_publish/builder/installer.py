@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.process import Program, Tail, Works
 from gar_publish.builder.sandbox import Sandbox
-from gar_publish.errors import BadInput, BuildFailure, Failure, Unreachable
+from gar_publish.errors import BadInput
 from gar_publish.settings.index_url import USERS
 
 _ROOTS = re.compile("UV_CACHE_DIR|XDG_")
@@ -40,8 +39,8 @@ class Installer:
     """
 
     def __init__(self, scratch: Path, environment: Mapping[str, str], works: Works, *, are_isolated: bool) -> None:
-        self._root = Path(scratch.anchor)
-        self._works = works
+        self.root = Path(scratch.anchor)
+        self.works = works
         self.variables = {
             **variables.for_installer(environment),
             **certificates.for_uv(environment),
@@ -59,70 +58,19 @@ class Installer:
         if not os.access(environment.get("HOME", "/"), os.W_OK):
             self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
 
-    def install_wheels(
-        self,
-        environment: Environment,
-        names: Sequence[str],
-        private: str | None,
-        *,
-        first: str = "",
-        is_filled: bool = False,
-    ) -> str | None:
+    def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.
 
-        Args:
-            environment: The environment.
-            names: The requirements.
-            private: The URL of an index, with a credential. It wins over others.
-            first: The URL of an index that wins over that one.
-            is_filled: Whether the environment may have packages already. uv starts its Python, which would run code of
-                theirs with the credential in its variables; so uv gets the Python that it is of, which the new scripts
-                then start.
+        The index at the private URL, which has a credential, wins over others.
         """
-        given = [first, private or "", self.variables.get("UV_INDEX", "")]
-        index = {"UV_INDEX": " ".join(filter(None, given))} if first or private is not None else {}
-        into = _into(environment, names)
-        if is_filled:
-            into = ["--python", environment.base, "--prefix", environment.folder, "--", *names]
-        output = self._uv(["pip", "install", "--no-build", *into], index)
-        return output if output is None or private is None else _scrub(output, private)
+        index = {}
+        if private is not None:
+            others = self.variables.get("UV_INDEX", "")
+            index = {"UV_INDEX": f"{private} {others}".strip()}
+        output = self.run_uv(["pip", "install", "--no-build", *_into(environment, names)], index)
+        return output if output is None or private is None else scrub(output, private)
 
-    def install_published(self, environment: Environment, hashed: Path, private: str) -> str | None:
-        """Unpack the wheels of a requirements file with hashes, from the private index alone.
-
-        Args:
-            environment: An empty environment.
-            hashed: The file.
-            private: The URL of the index, with a credential.
-
-        Returns:
-            The output of uv if it failed.
-        """
-        (nothing := hashed.with_name("nothing")).mkdir()
-        alone = {"UV_DEFAULT_INDEX": nothing.as_uri(), "UV_INDEX": private, "UV_FIND_LINKS": ""}
-        options = ["--no-build", "--no-deps", "--no-cache", "--require-hashes"]
-        into = [str(each) for each in ("--python", environment.base, "--prefix", environment.folder)]
-        output = self._uv(["pip", "install", *options, *into, "-r", hashed], alone)
-        return None if output is None else _scrub(output, private)
-
-    def pythons(self) -> str:
-        """Return what uv knows about the installed Pythons, as a JSON array; an empty one if it failed."""
-        command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline"]
-        output = Tail()
-        try:
-            program = Program(command, cwd=self._root, environment=self.variables)
-            self._works.follow(program, output.add)
-        except subprocess.CalledProcessError:
-            return "[]"
-        return next((line for line in output.lines if line.startswith("[{")), "[]")  # warnings are among them
-
-    def make_environment(self, environment: Environment, python: Path | str) -> str | None:
-        """Make an empty environment of a Python, given by its program or version. Return the output if it failed."""
-        return self._uv(["venv", "-q", "--no-project", "--python", python, "--", environment.folder], {})
-
-    def build_and_install(
-        self, environment: Environment, names: Sequence[str], sandbox: Sandbox, *, first: str = ""
-    ) -> str | None:
+    def build_and_install(self, environment: Environment, names: Sequence[str], sandbox: Sandbox) -> str | None:
         """Install what must be built first, in the sandbox, without a credential. Return the output if it failed."""
         sandbox.give(environment.folder)
         output = Tail()
@@ -131,12 +79,10 @@ class Installer:
         given = variables.without_credentials({**self.variables, **own})
         if sandbox.user:
             given = {name: value for name, value in given.items() if not _ROOTS.match(name)}
-        if first:
-            given["UV_INDEX"] = f"{first} {given.get('UV_INDEX', '')}".strip()
         try:
             sandbox.run(
                 [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],
-                cwd=self._root,
+                cwd=self.root,
                 extra={**given, **sandbox.variables},
                 show=output.add,
             )
@@ -147,33 +93,27 @@ class Installer:
     def compile(self, environment: Environment) -> None:
         """Compile an environment's modules, with a Python that runs no code of it."""
         command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(environment.site)]
-        program = Program(command, cwd=self._root, environment={}, umask=0o022)
+        program = Program(command, cwd=self.root, environment={}, umask=0o022)
         with contextlib.suppress(subprocess.CalledProcessError):  # a module may be for another Python
-            self._works.follow(program, lambda _: None)
+            self.works.follow(program, lambda _: None)
 
-    def _uv(self, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> str | None:
+    def run_uv(self, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> str | None:
         """Run uv with gar-publish's own rights. Return its output if it failed.
 
         It runs in the root folder: uv obeys a uv.toml or pyproject.toml in any folder above.
         """
         output = Tail()
         variables = {**self.variables, **extra}
-        program = Program([uv.find_uv_bin(), *arguments], cwd=self._root, environment=variables, umask=0o022)
-
-        def stop() -> None:
-            output.add(f"Failed to fetch packages within {_LONGEST:g} seconds")
-            program.end()
-
-        timer = threading.Timer(_LONGEST, stop)
-        timer.daemon = True
-        timer.start()
+        program = Program([uv.find_uv_bin(), *arguments], cwd=self.root, environment=variables, umask=0o022)
         try:
-            self._works.follow(program, output.add)
+            self.works.follow(program, output.add, seconds=_LONGEST)
+        except subprocess.TimeoutExpired:
+            output.add(f"Failed to fetch packages within {_LONGEST:g} seconds")
         except subprocess.CalledProcessError:
-            return "\n".join(output.lines)
-        finally:
-            timer.cancel()
-        return None
+            pass
+        else:
+            return None
+        return "\n".join(output.lines)
 
 
 def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tuple[str, str]]:
@@ -203,30 +143,11 @@ def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tupl
         yield str(Path(file).absolute()), str(copy)
 
 
-def not_installed(output: str, project: str) -> Failure:
-    if "Failed to fetch" in output or "error sending request" in output:
-        return Unreachable(
-            f"The build requirements of {project} could not be downloaded.",
-            cause="the package index is unreachable or denies access",
-            fix="check the network, and HTTPS_PROXY and UV_DEFAULT_INDEX if these variables are set",
-            anchor="build-requirements",
-            detail=output,
-        )
-    return BuildFailure(
-        f"The build requirements of {project} could not be installed.",
-        cause="no package index has a name or a version in `requires` of the [build-system] table for this Python"
-        f" ({sys.version_info.major}.{sys.version_info.minor})",
-        fix="correct `requires`; a private requirement must be a wheel in the repository that you publish to",
-        anchor="build-requirements",
-        detail=output,
-    )
-
-
 def _into(environment: Environment, names: Sequence[str]) -> list[str | Path]:
     return ["--python", environment.python_executable, "--", *names]
 
 
-def _scrub(text: str, url: str) -> str:
+def scrub(text: str, url: str) -> str:
     """Remove the credential of a URL from a text, in each form it may have."""
     parts = urllib.parse.urlsplit(url)
     for secret in {parts.password, parts.username, urllib.parse.unquote(parts.password or "")}:

@@ -84,11 +84,9 @@ class Isolated(Sandbox):
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show
     ) -> None:
-        with (
-            self._templates.one(Kind(sys.executable)) as launcher,
-            self._limited(lambda: self._keeper.end_all(self.user)),
-        ):
-            self._works.follow(launcher.order(self.order(cwd, command, extra or {})), show)
+        with self._templates.one(Kind(sys.executable)) as launcher:
+            running = launcher.order(self.order(cwd, command, extra or {}))
+            self._works.follow(running, show, seconds=self.seconds, end=lambda: self._keeper.end_all(self.user))
 
     def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
         return {**super().order(folder, arguments, extra), "user": self.user, "processes": self._processes}

@@ -129,12 +129,31 @@ class Works:
         self._running: set[Running] = set()
         self._stopped = False
 
-    def follow(self, running: Running, show: Show) -> None:
+    def follow(
+        self, running: Running, show: Show, *, seconds: float = 0, end: Callable[[], None] | None = None
+    ) -> None:
         """Show the output of something just started until it ends.
+
+        Args:
+            running: What was started.
+            show: Called with each line.
+            seconds: The time after which it is ended; 0 for no limit.
+            end: Ends it then; None if it can be ended as it is.
 
         Raises:
             subprocess.CalledProcessError: The exit code is not 0.
+            subprocess.TimeoutExpired: It was ended, because it took too long.
         """
+        is_late = threading.Event()
+
+        def stop() -> None:
+            is_late.set()
+            (end or running.end)()
+
+        timer = threading.Timer(seconds, stop)
+        timer.daemon = True
+        if seconds:
+            timer.start()
         with self._lock:
             self._running.add(running)
             stopped = self._stopped
@@ -144,10 +163,13 @@ class Works:
             for line in running.lines():
                 show(line)
         finally:
+            timer.cancel()
             running.end()
             code = running.wait()
             with self._lock:
                 self._running.discard(running)
+        if code and is_late.is_set():
+            raise subprocess.TimeoutExpired("a build's program", seconds)
         if code:
             raise subprocess.CalledProcessError(code, "a build's program")
 

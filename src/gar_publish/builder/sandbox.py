@@ -7,9 +7,7 @@ no container, and cannot become other users, it runs as root, in place, with a w
 
 import contextlib
 import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gar_publish.builder import variables
@@ -50,8 +48,8 @@ class Sandbox:
         self._works = works
         self._templates = templates
         self._count = 0
-        self.seconds: float | None = None
-        """After so many seconds a program that `run` started is ended; None for no limit."""
+        self.seconds = 0.0
+        """After so many seconds a program that `run` started is ended; 0 for no limit."""
 
     def closed_folder(self, kind: str) -> Path:
         """Make a folder that the code cannot write to until it is given. Its name is the same in each run."""
@@ -83,30 +81,7 @@ class Sandbox:
             OSError: It could not be started.
         """
         program = Program(command, cwd=cwd, environment={**self.variables, **(extra or {})})
-        with self._limited(program.end):
-            self._works.follow(program, show)
-
-    @contextlib.contextmanager
-    def _limited(self, end: Callable[[], None]) -> Iterator[None]:
-        """Call `end` if the block takes longer than allowed."""
-        is_late = threading.Event()
-
-        def stop() -> None:
-            is_late.set()
-            end()
-
-        timer = threading.Timer(self.seconds or threading.TIMEOUT_MAX, stop)
-        timer.daemon = True
-        if self.seconds:
-            timer.start()
-        try:
-            yield
-        except subprocess.CalledProcessError:
-            if is_late.is_set() and self.seconds:
-                raise subprocess.TimeoutExpired("a program", self.seconds) from None
-            raise
-        finally:
-            timer.cancel()
+        self._works.follow(program, show, seconds=self.seconds)
 
     def call(
         self, environment: Environment, tree: Path, hook: str, control: Path, *, given: Mapping[str, str], show: Show

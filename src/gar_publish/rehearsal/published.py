@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gar_publish.builder.environment import Environment
-from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Works
 from gar_publish.context import Context
+from gar_publish.rehearsal.installer import Rehearsing
 from gar_publish.rehearsal.outcome import Rehearsal
 from gar_publish.rehearsal.pythons import OWN
 from gar_publish.settings.index_url import requirements_hashed
@@ -40,7 +40,7 @@ def install(
     for each in rehearsals:
         if each.state == "passed" and not each.beside and f"{each.name}=={each.version}" in pins:
             passed.setdefault(f"{each.name}=={each.version}", each)
-    installer = Installer(scratch, context.environment, works, are_isolated=False)
+    installer = Rehearsing(scratch, context.environment, works, are_isolated=False)
 
     def problem(python: str, wanted: Sequence[str]) -> str:
         """Return why versions cannot be installed together; empty if they can."""
@@ -50,7 +50,7 @@ def install(
         environment = Environment(folder / "environment", context.environment.get("PATH", ""))
         own = python == str(OWN)  # uv may not find it
         made = installer.make_environment(environment, sys.executable if own else python)
-        output = made if made is not None else installer.install_published(environment, hashed, private)
+        output = made if made is not None else installer.install_hashed(environment, hashed, private)
         return "" if output is None else output[-1000:].strip()
 
     outcomes = []

@@ -20,17 +20,17 @@ from packaging.version import Version
 
 from gar_publish.builder.builds import open_sandboxes
 from gar_publish.builder.environment import Environment
-from gar_publish.builder.files import open_regular
-from gar_publish.builder.installer import Installer
 from gar_publish.builder.process import Tail
 from gar_publish.builder.sandbox import Sandbox, Sandboxes
 from gar_publish.context import Context
 from gar_publish.distributions import filenames
 from gar_publish.distributions.distribution import Distribution, is_needed
 from gar_publish.errors import BadInput, BuildFailure, Failure, Unreachable
+from gar_publish.files import open_regular
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project
 from gar_publish.rehearsal import overlay, probe, pythons
+from gar_publish.rehearsal.installer import Rehearsing
 from gar_publish.rehearsal.outcome import Rehearsal, State
 from gar_publish.rehearsal.pythons import Python
 from gar_publish.rehearsal.rule import Verdict, extras_of, judge, listed
@@ -95,7 +95,7 @@ class Rehearser:
         BadInput: A Python that was asked for is not installed.
     """
 
-    def __init__(self, plan: Plan, sandboxes: Sandboxes, installer: Installer, context: Context, *, most: int) -> None:
+    def __init__(self, plan: Plan, sandboxes: Sandboxes, installer: Rehearsing, context: Context, *, most: int) -> None:
         self._plan = plan
         self._sandboxes = sandboxes
         self._installer = installer
@@ -104,7 +104,6 @@ class Rehearser:
         self._ended = threading.Event()
         self._ended.set()
         self._numbers = count(1)
-        self._index = overlay.write(sandboxes.scratch / "index", plan.files, plan.listed)
         self._pythons = pythons.installed(installer.pythons(), for_others=sandboxes.are_isolated)
         pythons.choose(self._pythons, plan.asked, None)
         self._wheels: dict[str, list[Distribution]] = {}
@@ -290,13 +289,7 @@ class Rehearser:
         """
         output: str | None = "--no-build"
         if not opened.is_built:
-            output = self._installer.install_wheels(
-                opened.environment,
-                names,
-                self._plan.private,
-                first=self._index,
-                is_filled=True,
-            )
+            output = self._installer.install(opened.environment, names, self._plan.private)
             (opened.environment.folder / ".lock").unlink(missing_ok=True)  # root's uv must not wait for its code
             if output is None:
                 if self._plan.command:
@@ -307,7 +300,7 @@ class Rehearser:
                 opened.is_built = True
         if opened.is_built:
             try:
-                output = self._installer.build_and_install(opened.environment, names, opened.sandbox, first=self._index)
+                output = self._installer.build_and_install(opened.environment, names, opened.sandbox)
             except subprocess.TimeoutExpired:
                 raise NotTried(
                     f"a requirement without a wheel took longer than {self._plan.seconds} s to build"
@@ -398,7 +391,13 @@ def rehearsing(plan: Plan, context: Context) -> Iterator[Rehearser]:
         with open_sandboxes(projects, inside, {}, most) as sandboxes:
             # The files of the run have no date of upload.
             variables = {name: each for name, each in context.environment.items() if name != "UV_EXCLUDE_NEWER"}
-            installer = Installer(sandboxes.scratch, variables, sandboxes.works, are_isolated=sandboxes.are_isolated)
+            installer = Rehearsing(
+                sandboxes.scratch,
+                variables,
+                sandboxes.works,
+                first=overlay.write(sandboxes.scratch / "index", plan.files, plan.listed),
+                are_isolated=sandboxes.are_isolated,
+            )
             rehearser = Rehearser(plan, sandboxes, installer, inside, most=most)
             try:
                 yield rehearser

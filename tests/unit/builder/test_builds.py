@@ -10,10 +10,10 @@ import pytest
 
 from gar_publish.builder import builds
 from gar_publish.builder.builds import Built, building
-from gar_publish.builder.files import take
 from gar_publish.builder.process import Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox
 from gar_publish.context import new_context
+from gar_publish.files import take
 from gar_publish.projects import find
 from tests.recording import RecordingConsole
 

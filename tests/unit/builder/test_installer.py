@@ -1,8 +1,6 @@
 """Installing with a real uv and local indexes."""
 
-import json
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -41,13 +39,6 @@ def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, installer: I
     make(environment.folder)
     assert installer.install_wheels(environment, ["sample"], None) is None
     assert run(environment.python_executable, "import sample") == ""
-
-
-def test_the_pythons_that_uv_finds(tmp_path: Path, variables: dict[str, str]) -> None:
-    folder = str(Path(sys.executable).resolve().parent)
-    found = Installer(tmp_path, {**variables, "PATH": folder}, Works(), are_isolated=False).pythons()
-    versions = {each["version"] for each in json.loads(found)}
-    assert ".".join(map(str, sys.version_info[:3])) in versions
 
 
 def test_an_index_that_sends_one_byte_after_the_other(

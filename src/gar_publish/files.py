@@ -1,4 +1,4 @@
-"""Read the files that a build made without trusting them, and copy them."""
+"""Read the files that untrusted code made, and copy them."""
 
 import errno
 import functools

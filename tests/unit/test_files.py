@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.files import open_regular, take
+from gar_publish.files import open_regular, take
 
 
 def test_opens_only_regular_files(tmp_path: Path) -> None:
