@@ -8,7 +8,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-t
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,16 @@ def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:
         github: Finds the pull request of a fork, which GitHub leaves out of the event; None without a token.
 
     Raises:
-        BadInput: The run was not that of a pull request, failed, or is of a commit that is not the newest any more; or
-            there is no token.
+        BadInput: The run was not that of a pull request, failed, or is of a commit that is not the newest any more or
+            that has no date; or there is no token.
         Failure: See `GitHub.pull_request_of`.
     """
     run = _succeeded(event)
-    commit = str(run["head_sha"])
-    numbers = [each["number"] for each in run.get("pull_requests") or () if each["head"]["sha"] == commit]
+    commit, time = str(run["head_sha"]), _time(run)
+    # GitHub lists those that a fork has of the same branch, too, and they have numbers of their own.
+    wanted = (commit, event["repository"]["id"])
+    listed = run.get("pull_requests") or ()
+    numbers = [each["number"] for each in listed if (each["head"]["sha"], each["base"]["repo"]["id"]) == wanted]
     if len(numbers) == 1:
         number = int(numbers[0])
     elif github:
@@ -74,8 +77,24 @@ def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:
             fix="set `github-token: ${{ github.token }}`, and `pull-requests: write` in the job's `permissions`",
             anchor="preview-fork",
         )
-    time = datetime.fromisoformat(run["head_commit"]["timestamp"])
     return Preview(pull_request_label(number), commit, time, None)
+
+
+def _time(run: Mapping[str, Any]) -> datetime:
+    """Return when the commit of a run was made. A stranger can give a commit any date."""
+    text = (run.get("head_commit") or {}).get("timestamp")
+    try:
+        time = datetime.fromisoformat(str(text)).astimezone(UTC)
+        if time.timestamp() >= 0:
+            return time
+    except (ValueError, OverflowError):
+        pass
+    raise BadInput(
+        f"The commit of the pull request has the date {str(text)[:40]!r}, and a preview needs one after 1970.",
+        cause="the commit was made with another clock, or with a date on purpose",
+        fix="commit again, with the date of today\n  git commit --amend --reset-author --no-edit",
+        anchor="preview-fork",
+    )
 
 
 def _succeeded(event: Mapping[str, Any]) -> Mapping[str, Any]:
