@@ -6,7 +6,7 @@ commit; the workflow of the default branch decides which packages may be in it.
 https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_run
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from gar_publish.distributions import filenames
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.previews.github import GitHub
 from gar_publish.previews.origin import Preview, read_event
+from gar_publish.previews.stamp import Wheel
 from gar_publish.previews.versions import pull_request_label
 from gar_publish.settings.settings import Settings
 from gar_publish.transport.session import new_session
@@ -26,7 +27,8 @@ from gar_publish.transport.session import new_session
 EVENT = "workflow_run"
 MOST_FILES = 500
 MOST_BYTES = 1024**3
-"""The most wheels in one preview of a fork, and the most bytes of all of them."""
+MOST_METADATA = 32 * 1024**2
+"""The most wheels in one preview of a fork, the most bytes of all of them, and of their metadata."""
 
 
 def open_preview(settings: Settings, context: Context) -> Preview:
@@ -148,6 +150,20 @@ def check_files(files: Sequence[Path], names: Collection[str]) -> None:
         raise _refused(f"they are {len(files)}, and at most {MOST_FILES} are published")
     if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
         raise _refused(f"they have {size:,} bytes, and at most {MOST_BYTES:,} are published")
+
+
+def bounded(wheels: Iterable[Wheel]) -> Iterator[Wheel]:
+    """Yield wheels while their metadata are small: a few kilobytes of a file can have 100,000 requirements.
+
+    Raises:
+        BuildFailure: There are too many metadata.
+    """
+    left = MOST_METADATA
+    for wheel in wheels:
+        left -= len(wheel.metadata)
+        if left < 0:
+            raise _refused(f"they have more than {MOST_METADATA:,} bytes of metadata")
+        yield wheel
 
 
 def _refused(why: str) -> BuildFailure:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gar_publish.errors import BadInput, BuildFailure
-from gar_publish.previews import forks
+from gar_publish.previews import forks, stamp
 from tests.wheels import make_wheel
 
 COMMIT = "abc1234" + "0" * 33
@@ -104,3 +104,13 @@ def test_refuses_too_many_or_too_large_files(tmp_path: Path) -> None:
         file.truncate(600 * 1024**2)  # sparse
     with pytest.raises(BuildFailure, match="at most 1,073,741,824 are published"):
         forks.check_files([wheel] * 2, NAMES)
+
+
+def test_refuses_too_many_metadata(tmp_path: Path) -> None:
+    requires = [f"package-{number}" for number in range(60_000)]
+    wheel = stamp.read(make_wheel(tmp_path, "greetings", requires=requires))
+    most = forks.MOST_METADATA // len(wheel.metadata)
+    assert most > 10
+    assert len(list(forks.bounded([wheel] * most))) == most
+    with pytest.raises(BuildFailure, match="more than 33,554,432 bytes of metadata"):
+        list(forks.bounded([wheel] * (most + 1)))
