@@ -157,7 +157,7 @@ def test_refuses_a_wheel_without_its_own_metadata(tmp_path: Path) -> None:
 
 def test_refuses_members_that_share_their_bytes(tmp_path: Path) -> None:
     """Copies of them would take much more room than the wheel."""
-    path = make(tmp_path, **{"my_sample/large.so": os.urandom(10_000)})
+    path = make(tmp_path, f"{METADATA}\n{BODY}", **{"my_sample/large.so": os.urandom(10_000)})
     with zipfile.ZipFile(path, "a") as wheel:
         for number in range(3):
             shared = copy.copy(wheel.getinfo("my_sample/large.so"))
