@@ -123,6 +123,8 @@ def test_previews_of_a_fork_are_built_without_rights_published_and_deleted(
     emulator.cloud.set_policy(repository.resource, [deleter])
     folder, artifacts, file = checkout("previews"), tmp_path / "artifacts", tmp_path / "event.json"
     artifacts.mkdir()
+    workflow = folder / ".github/workflows/preview.yml"
+    workflow.write_text(workflow.read_text().replace("  queue: max\n", ""))  # act does not know it
     options = [
         f"--container-options=--volume={artifacts}:/artifacts",
         f"--eventpath={file}",
@@ -144,9 +146,9 @@ def test_previews_of_a_fork_are_built_without_rights_published_and_deleted(
         "head_sha": head["sha"],
         "head_repository": head["repo"],
         "head_commit": {"timestamp": "2026-11-29T10:00:01Z"},
-        "pull_requests": [{"number": 42, "head": head}],  # act has no GitHub to ask
+        "pull_requests": [{"number": 42, "head": head, "base": {"repo": {"id": 7}}}],  # act has no GitHub to ask
     }
-    file.write_text(json.dumps({"workflow_run": run}))
+    file.write_text(json.dumps({"workflow_run": run, "repository": {"id": 7}}))
     act(folder, *options, event="workflow_run")
     version = "1.0.1.dev1795946401+pr42.gabc1234"
     assert stored() == [f"{name}-{version}-py3-none-any.whl" for name in ("greetings", "welcome")]

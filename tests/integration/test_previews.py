@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from bench import previews
 from gar_emulator import Emulator
@@ -210,6 +211,8 @@ def test_seven_backends_and_three_installers(
     pull_request.push("gp-scikit", "second")
     report = pull_request.publish()
     assert set(statuses(report).values()) == {"uploaded"}
+    for each in report["packages"]:
+        assert Version(versions[each["name"]]) < Version(each["version"])
     second = tmp_path / "second"
     second.mkdir()
     pins = re.findall(r"\S+==\S+", report["preview-install"])

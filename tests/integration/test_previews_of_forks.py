@@ -1,6 +1,8 @@
 """A fork's preview: a run with an identity publishes what a run without rights has built, and writes the comment."""
 
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +50,7 @@ def publish(doors: Doors, github: GitHubApi, *, commit: str = COMMIT, **inputs: 
         "pull_requests": [],
     }
     event = doors.folder.parent / "event.json"
-    event.write_text(json.dumps({"workflow_run": run}))
+    event.write_text(json.dumps({"workflow_run": run, "repository": {"id": 1}}))
     given = {"repository": WHERE, "preview": "true", "dist": "wheels", "packages": "greetings\nwelcome"}
     return doors.action(
         {**given, "github-token": TOKEN, **inputs},
@@ -119,6 +121,20 @@ def test_publishes_nothing_of_hostile_files(
     assert why in step.log
     assert stored(emulator) == []
     assert 42 not in github.comments
+
+
+def test_paths_in_a_wheel_are_neither_commands_nor_markdown(
+    doors: Doors, emulator: Emulator, github: GitHubApi
+) -> None:
+    wheel = make_wheel(doors.folder / "wheels", "greetings")
+    path = "METADATA\r\n::error::gotcha\n```\n## [gotcha](https://example.org)"
+    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(path, "x")  # the message of the failure has it
+    step = publish(doors, github)
+    assert (step.code, stored(emulator)) == (4, [])
+    assert "::error::gotcha" in step.log
+    assert "gotcha" not in re.sub(r"::stop-commands::(\w+)\n.*?\n::\1::\n", "", step.log, flags=re.DOTALL)
+    assert re.search(r"^(````+)\n[^`]*::error::gotcha\n```\n## \[gotcha\].*\n\1$", step.summary, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

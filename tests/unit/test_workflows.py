@@ -45,6 +45,13 @@ def test_the_release_workflow_runs_commands_of_the_script() -> None:
     assert commands == ["check", "notes", "tag"]
 
 
+def test_no_run_takes_the_place_of_a_deletion_that_waits() -> None:
+    """GitHub keeps only the newest of the runs that wait, and one of a closed pull request publishes nothing."""
+    workflow = load(ROOT / "examples/previews/.github/workflows/preview.yml")
+    assert workflow["concurrency"]["queue"] == "max"
+    assert not workflow["concurrency"]["cancel-in-progress"]
+
+
 def test_a_reviewer_approves_a_release_before_any_job_that_can_change_something() -> None:
     jobs = load(ROOT / ".github/workflows/release.yml")["jobs"]
 

@@ -6,9 +6,9 @@ commit; the workflow of the default branch decides which packages may be in it.
 https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_run
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gar_publish.distributions import filenames
 from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.previews.github import GitHub
 from gar_publish.previews.origin import Preview, read_event
+from gar_publish.previews.stamp import Wheel
 from gar_publish.previews.versions import pull_request_label
 from gar_publish.settings.settings import Settings
 from gar_publish.transport.session import new_session
@@ -26,7 +27,8 @@ from gar_publish.transport.session import new_session
 EVENT = "workflow_run"
 MOST_FILES = 500
 MOST_BYTES = 1024**3
-"""The most wheels in one preview of a fork, and the most bytes of all of them."""
+MOST_METADATA = 32 * 1024**2
+"""The most wheels in one preview of a fork, the most bytes of all of them, and of their metadata."""
 
 
 def open_preview(settings: Settings, context: Context) -> Preview:
@@ -57,13 +59,16 @@ def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:
         github: Finds the pull request of a fork, which GitHub leaves out of the event; None without a token.
 
     Raises:
-        BadInput: The run was not that of a pull request, failed, or is of a commit that is not the newest any more; or
-            there is no token.
+        BadInput: The run was not that of a pull request, failed, or is of a commit that is not the newest any more or
+            that has no date; or there is no token.
         Failure: See `GitHub.pull_request_of`.
     """
     run = _succeeded(event)
-    commit = str(run["head_sha"])
-    numbers = [each["number"] for each in run.get("pull_requests") or () if each["head"]["sha"] == commit]
+    commit, time = str(run["head_sha"]), _time(run)
+    # GitHub lists those that a fork has of the same branch, too, and they have numbers of their own.
+    wanted = (commit, event["repository"]["id"])
+    listed = run.get("pull_requests") or ()
+    numbers = [each["number"] for each in listed if (each["head"]["sha"], each["base"]["repo"]["id"]) == wanted]
     if len(numbers) == 1:
         number = int(numbers[0])
     elif github:
@@ -74,8 +79,24 @@ def find(event: Mapping[str, Any], github: GitHub | None) -> Preview:
             fix="set `github-token: ${{ github.token }}`, and `pull-requests: write` in the job's `permissions`",
             anchor="preview-fork",
         )
-    time = datetime.fromisoformat(run["head_commit"]["timestamp"])
     return Preview(pull_request_label(number), commit, time, None)
+
+
+def _time(run: Mapping[str, Any]) -> datetime:
+    """Return when the commit of a run was made. A stranger can give a commit any date."""
+    text = (run.get("head_commit") or {}).get("timestamp")
+    try:
+        time = datetime.fromisoformat(str(text)).astimezone(UTC)
+        if time.timestamp() >= 0:
+            return time
+    except (ValueError, OverflowError):
+        pass
+    raise BadInput(
+        f"The commit of the pull request has the date {str(text)[:40]!r}, and a preview needs one after 1970.",
+        cause="the commit was made with another clock, or with a date on purpose",
+        fix="commit again, with the date of today\n  git commit --amend --reset-author --no-edit",
+        anchor="preview-fork",
+    )
 
 
 def _succeeded(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,6 +150,20 @@ def check_files(files: Sequence[Path], names: Collection[str]) -> None:
         raise _refused(f"they are {len(files)}, and at most {MOST_FILES} are published")
     if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
         raise _refused(f"they have {size:,} bytes, and at most {MOST_BYTES:,} are published")
+
+
+def bounded(wheels: Iterable[Wheel]) -> Iterator[Wheel]:
+    """Yield wheels while their metadata are small: a few kilobytes of a file can have 100,000 requirements.
+
+    Raises:
+        BuildFailure: There are too many metadata.
+    """
+    left = MOST_METADATA
+    for wheel in wheels:
+        left -= len(wheel.metadata)
+        if left < 0:
+            raise _refused(f"they have more than {MOST_METADATA:,} bytes of metadata")
+        yield wheel
 
 
 def _refused(why: str) -> BuildFailure:

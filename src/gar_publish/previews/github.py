@@ -75,9 +75,9 @@ class GitHub:
             BadInput: There is none, or more than one.
             Failure: See `comment`.
         """
-        head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
-        wanted = (run["head_sha"], run["head_repository"]["id"])
-        params = {"state": "open", "head": head, "per_page": str(_PAGE)}
+        fork = run["head_repository"] or {"id": 0, "owner": {"login": "ghost"}}  # it was deleted
+        wanted = (run["head_sha"], fork["id"])
+        params = {"state": "open", "head": f"{fork['owner']['login']}:{run['head_branch']}", "per_page": str(_PAGE)}
         what = "find the pull request of the run"
         found = self._json("GET", f"{self._repository}/pulls", what, params=params)
         with _usable(what, found):

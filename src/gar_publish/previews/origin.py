@@ -13,6 +13,9 @@ from gar_publish.errors import BadInput
 from gar_publish.previews.versions import branch_label, preview_version, pull_request_label
 from gar_publish.projects import git
 
+_PULL_REQUEST = ("pull_request", "pull_request_review", "pull_request_review_comment")
+"""Events whose GITHUB_SHA is the merge of a pull request."""
+
 _WITHOUT_COMMIT = ("pull_request_target", "workflow_run")
 """Events whose GITHUB_SHA is a commit of the default branch."""
 
@@ -45,7 +48,7 @@ class Preview:
 
 
 def find(root: Path, environment: Mapping[str, str]) -> Preview:
-    """Return the preview of this run: of the pull request on the event `pull_request`, else of the branch.
+    """Return the preview of this run: of the pull request on its events, else of the branch.
 
     The commit is GITHUB_SHA, or that of the checkout. For a pull request, GitHub sets it to a merge with the base.
     https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request
@@ -66,7 +69,7 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
             anchor="preview-commit",
         )
     commit = _commit(environment.get("GITHUB_SHA") or "HEAD", root, environment)
-    if event != "pull_request":
+    if event not in _PULL_REQUEST:
         return Preview(branch_label(_branch(root, environment)), commit.hash, commit.time, None)
     pull_request = _pull_request(environment)
     is_merge = commit.hash != pull_request["head"]["sha"] and len(commit.parents) > 1

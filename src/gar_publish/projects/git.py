@@ -18,6 +18,9 @@ from gar_publish.projects.find import Project
 
 _COMMITTER = re.compile(r"^committer .* (\d+) [+-]\d+$", re.MULTILINE)
 _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
+_LATEST = 253_402_300_799
+"""The end of the year 9999, in seconds. A commit may have any date."""
+
 _HANDED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT")
 
 
@@ -182,7 +185,7 @@ class _Git:
         times = _COMMITTER.findall(head)
         if not times:
             raise self._unknown(name)
-        return Commit(found, datetime.fromtimestamp(int(times[-1]), UTC), tuple(_PARENT.findall(head)))
+        return Commit(found, datetime.fromtimestamp(min(int(times[-1]), _LATEST), UTC), tuple(_PARENT.findall(head)))
 
     def branch(self) -> str:
         """Return the branch that is checked out; empty if none is."""

@@ -186,10 +186,11 @@ class Sources:
 
         collected = prebuilt.collect(self._settings.dist, self._context.workspace)
         paths = [path for path in collected if path.name.endswith(".whl")]
+        read: Iterable[stamp.Wheel] = (stamp.read(path, self._built.credential) for path in paths)
         if preview.names is not None:
             forks.check_files(paths, preview.names)
-        wheels = [stamp.read(path, self._built.credential) for path in paths]
-        wheels.sort(key=attrgetter("name"))
+            read = forks.bounded(read)
+        wheels = sorted(read, key=attrgetter("name"))
         if not wheels:
             raise BadInput(
                 "`dist` has sdists alone, and a preview is made of wheels.",

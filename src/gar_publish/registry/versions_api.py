@@ -25,6 +25,9 @@ _AT_ONCE = 8
 _BATCH = 100
 """Versions per call. The service has a limit, which it does not tell."""
 
+_PAGES = 1000
+"""Pages of a list, of up to 1000 items each."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -116,7 +119,7 @@ class VersionsApi:
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the items of a list (https://google.aip.dev/158); none if another run has deleted the package."""
         kind, token, seen = path.rpartition("/")[2], "", set[str]()
-        while token not in seen:
+        while token not in seen and len(seen) < _PAGES:
             seen.add(token)
             response = self._call("GET", path, "list", params={"pageSize": "1000", "pageToken": token})
             if response.status_code == requests.codes.not_found and kind == "versions":
@@ -129,7 +132,7 @@ class VersionsApi:
             if not token:
                 return
         raise RegistryRefused(
-            f"{self._repository} lists the same {kind} again and again.",
+            f"The list of {kind} in {self._repository} has no end.",
             cause="a proxy answers in place of the API",
             fix="run the same command again",
             anchor="versions-refused",

@@ -1,13 +1,17 @@
 """The outcome of a publishing run, from which outputs, step summary, log and JSON are made."""
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
+from packaging.utils import canonicalize_name
+
 from gar_publish.console import rfc3339
+from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
 from gar_publish.registry.outcomes import AttachedEvidence, EvidenceKind, NotBuilt, PublishedFile, Status
 from gar_publish.rehearsal.outcome import Rehearsal
@@ -154,7 +158,7 @@ class Report:
         """Return the command that installs all packages of a preview, without a token; empty if they are not there.
 
         uv would take other packages from the repository of previews as well, if they have previews alone. With these
-        options, it takes them from the index that has a release.
+        options, it takes them from the index that has a release, and takes pre-releases only of what the command names.
         """
         if not self.repository or not self.preview or not self.pins or self.dry_run or self.failure:
             return ""
@@ -162,7 +166,20 @@ class Report:
             "pip": "pip install --extra-index-url {}",
             "uv": "uv pip install --index {} --index-strategy unsafe-first-match --prerelease explicit",
         }
-        return " ".join([options[tool].format(self.repository.index_url), *self.pins])
+        more = self._exact_prereleases() if tool == "uv" else []
+        return " ".join([options[tool].format(self.repository.index_url), *self.pins, *map(shlex.quote, more)])
+
+    def _exact_prereleases(self) -> list[str]:
+        """Return the requirements on one pre-release each, of packages that are not in this run."""
+        files = [each.distribution for each in self.files if isinstance(each.distribution, Distribution)]
+        found = {
+            str(requirement)
+            for file in files
+            for requirement in file.requirements
+            if canonicalize_name(requirement.name) in file.requires - {each.name for each in files}
+            and any(each.operator == "==" and each.prereleases for each in requirement.specifier)
+        }
+        return sorted(found)
 
     def _paths(self, kind: EvidenceKind) -> str:
         return "\n".join(dict.fromkeys(each.path for each in self.evidence if each.evidence.kind == kind and each.path))

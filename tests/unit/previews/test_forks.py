@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gar_publish.errors import BadInput, BuildFailure
-from gar_publish.previews import forks
+from gar_publish.previews import forks, stamp
 from tests.wheels import make_wheel
 
 COMMIT = "abc1234" + "0" * 33
@@ -16,15 +16,38 @@ RUN: dict[str, Any] = {
     "conclusion": "success",
     "head_sha": COMMIT,
     "head_commit": {"timestamp": "2026-11-29T10:00:01Z"},
-    "pull_requests": [{"number": 42, "head": {"sha": COMMIT}}],
+    "pull_requests": [{"number": 42, "head": {"sha": COMMIT}, "base": {"repo": {"id": 7}}}],
 }
+REPOSITORY = {"id": 7}
 NAMES = frozenset({"greetings", "welcome"})
 
 
+def event(**change: Any) -> dict[str, Any]:
+    return {"workflow_run": {**RUN, **change}, "repository": REPOSITORY}
+
+
 def test_the_event_decides_whose_preview_it_is() -> None:
-    preview = forks.find({"workflow_run": RUN}, None)
+    preview = forks.find(event(), None)
     assert (preview.label, preview.commit, preview.base) == ("pr42", COMMIT, None)
     assert preview.committed_at == datetime(2026, 11, 29, 10, 0, 1, tzinfo=UTC)
+
+
+def test_a_pull_request_in_another_repository_does_not_count() -> None:
+    """A fork can have pull requests of this repository's branches."""
+    theirs = {"number": 1, "head": {"sha": COMMIT}, "base": {"repo": {"id": 8}}}
+    assert forks.find(event(pull_requests=[theirs, *RUN["pull_requests"]]), None).label == "pr42"
+    with pytest.raises(BadInput, match="number of the pull request is not known"):
+        forks.find(event(pull_requests=[theirs]), None)
+
+
+@pytest.mark.parametrize(
+    "timestamp", [None, "", "yesterday", "10000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"]
+)
+def test_refuses_a_commit_without_a_usable_date(timestamp: str | None) -> None:
+    with pytest.raises(BadInput, match="a preview needs one after 1970"):
+        forks.find(event(head_commit={"timestamp": timestamp}), None)
+    with pytest.raises(BadInput, match="a preview needs one after 1970"):
+        forks.find(event(head_commit=None), None)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +55,13 @@ def test_the_event_decides_whose_preview_it_is() -> None:
 )
 def test_only_a_pull_requests_run_that_succeeded(change: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="not one of a pull request that has succeeded"):
-        forks.find({"workflow_run": {**RUN, **change}}, None)
+        forks.find(event(**change), None)
 
 
-@pytest.mark.parametrize("listed", [[], [{"number": 42, "head": {"sha": "older"}}]])
+@pytest.mark.parametrize("listed", [[], [{"number": 42, "head": {"sha": "older"}, "base": {"repo": {"id": 7}}}]])
 def test_without_a_number_in_the_event_a_token_is_needed(listed: list[Any]) -> None:
     with pytest.raises(BadInput, match="number of the pull request is not known"):
-        forks.find({"workflow_run": {**RUN, "pull_requests": listed}}, None)
+        forks.find(event(pull_requests=listed), None)
 
 
 def test_names_are_normalised() -> None:
@@ -81,3 +104,13 @@ def test_refuses_too_many_or_too_large_files(tmp_path: Path) -> None:
         file.truncate(600 * 1024**2)  # sparse
     with pytest.raises(BuildFailure, match="at most 1,073,741,824 are published"):
         forks.check_files([wheel] * 2, NAMES)
+
+
+def test_refuses_too_many_metadata(tmp_path: Path) -> None:
+    requires = [f"package-{number}" for number in range(60_000)]
+    wheel = stamp.read(make_wheel(tmp_path, "greetings", requires=requires))
+    most = forks.MOST_METADATA // len(wheel.metadata)
+    assert most > 10
+    assert len(list(forks.bounded([wheel] * most))) == most
+    with pytest.raises(BuildFailure, match="more than 33,554,432 bytes of metadata"):
+        list(forks.bounded([wheel] * (most + 1)))

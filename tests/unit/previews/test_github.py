@@ -101,6 +101,12 @@ def test_refuses_a_run_without_exactly_one_pull_request(github: GitHub, api: Git
         github.pull_request_of(RUN)
 
 
+def test_a_fork_that_was_deleted_has_no_pull_request(github: GitHub, api: GitHubApi) -> None:
+    api.pulls = [{"number": 42, "head": {**HEAD, "repo": None}}]
+    with pytest.raises(BadInput, match="0 open pull requests"):
+        github.pull_request_of({**RUN, "head_repository": None})
+
+
 def test_no_message_has_the_token(github: GitHub, server: ScriptedServer) -> None:
     server.on("/", Reply(422, f'{{"message": "Bearer {TOKEN}"}}'))
     with pytest.raises(Failure) as caught:

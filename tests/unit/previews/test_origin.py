@@ -18,7 +18,7 @@ FORTY = "0" * 40
 
 
 def git(folder: Path, *arguments: str, time: int = 1_795_946_401) -> str:
-    dates = {"GIT_AUTHOR_DATE": f"{time - 500} +0100", "GIT_COMMITTER_DATE": f"{time} +0100"}
+    dates = {"GIT_AUTHOR_DATE": f"@{time - 500} +0100", "GIT_COMMITTER_DATE": f"@{time} +0100"}
     done = subprocess.run(
         [*GIT, *arguments], cwd=folder, env=os.environ | dates, check=True, capture_output=True, text=True
     )
@@ -74,6 +74,19 @@ def test_the_head_of_a_pull_request_is_compared_with_the_base_of_the_event(check
     """The head may be a merge itself."""
     head, base = git(checkout, "rev-parse", "HEAD"), git(checkout, "rev-parse", "main~1")
     assert origin.find(checkout, event(checkout, head, head=head, base=base)).base == base
+
+
+@pytest.mark.parametrize("name", ["pull_request_review", "pull_request_review_comment"])
+def test_a_review_is_an_event_of_its_pull_request(checkout: Path, name: str) -> None:
+    environment = event(checkout, git(checkout, "rev-parse", "HEAD"), head=git(checkout, "rev-parse", "topic"))
+    found = origin.find(checkout, {**environment, "GITHUB_EVENT_NAME": name})
+    assert found == origin.find(checkout, environment)
+
+
+def test_a_commit_may_have_any_date(checkout: Path) -> None:
+    git(checkout, "switch", "-q", "topic")
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "Late", time=10**15)
+    assert origin.find(checkout, os.environ).version(Version("1.0.0")).startswith("1.0.1.dev253402300799+b.topic.")
 
 
 def test_elsewhere_the_branch_gives_the_name(checkout: Path) -> None:

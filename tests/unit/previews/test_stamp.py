@@ -1,9 +1,11 @@
 """Stamping wheels."""
 
 import base64
+import copy
 import csv
 import hashlib
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -155,16 +157,13 @@ def test_refuses_a_wheel_without_its_own_metadata(tmp_path: Path) -> None:
 
 def test_refuses_members_that_share_their_bytes(tmp_path: Path) -> None:
     """Copies of them would take much more room than the wheel."""
-    path = make(tmp_path)
-    content = path.read_bytes()
-    with zipfile.ZipFile(path) as wheel:
-        native = wheel.getinfo("my_sample/native.so")
-        native.file_size = native.compress_size = 10**9
+    path = make(tmp_path, f"{METADATA}\n{BODY}", **{"my_sample/large.so": os.urandom(10_000)})
     with zipfile.ZipFile(path, "a") as wheel:
-        for each in wheel.infolist():
-            if each.filename == "my_sample/native.so":
-                each.compress_size = len(content)
-        wheel.comment = b"changed"
+        for number in range(3):
+            shared = copy.copy(wheel.getinfo("my_sample/large.so"))
+            shared.filename = f"my_sample/{number}.so"
+            wheel.filelist.append(shared)
+        wheel.comment = b"changed"  # writes the table of contents again
     with pytest.raises(BuildFailure, match="has no valid metadata"):
         stamped(tmp_path, path)
 

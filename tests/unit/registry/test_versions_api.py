@@ -9,6 +9,7 @@ import requests
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.context import Context
 from gar_publish.errors import RegistryRefused
+from gar_publish.registry import versions_api
 from gar_publish.registry.google_api import GoogleApi
 from gar_publish.registry.versions_api import VersionsApi
 from gar_publish.settings.repository import Repository
@@ -23,12 +24,17 @@ def api(context: Context, session: requests.Session) -> VersionsApi:
     return VersionsApi(repository, GoogleApi(context, session, GivenSource("ya29.given")), lambda: "MEMBER")
 
 
-def test_a_list_without_end_is_refused(server: ScriptedServer, api: VersionsApi) -> None:
+@pytest.mark.parametrize(("tokens", "calls"), [(2, 3), (10**9, 5)], ids=["the same again", "always new ones"])
+def test_a_list_without_end_is_refused(
+    server: ScriptedServer, api: VersionsApi, monkeypatch: pytest.MonkeyPatch, tokens: int, calls: int
+) -> None:
+    monkeypatch.setattr(versions_api, "_PAGES", 5)
     numbers = count()
     body = {"packages": [{"name": f"{RESOURCE}/packages/a"}]}
-    server.on("/", lambda _: Reply(200, json.dumps({**body, "nextPageToken": str(next(numbers) % 2)})))
-    with pytest.raises(RegistryRefused, match="lists the same packages again and again"):
+    server.on("/", lambda _: Reply(200, json.dumps({**body, "nextPageToken": str(next(numbers) % tokens)})))
+    with pytest.raises(RegistryRefused, match=r"The list of packages in .* has no end"):
         api.list_all()
+    assert next(numbers) == calls
 
 
 def test_a_list_of_nothing_is_empty(server: ScriptedServer, api: VersionsApi) -> None:

@@ -1,6 +1,9 @@
 import json
 from dataclasses import replace
 
+from packaging.requirements import Requirement
+
+from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Conflict, RegistryRefused
 from gar_publish.registry.outcomes import NotBuilt, Status
 from gar_publish.report.report import Report
@@ -88,6 +91,23 @@ def test_all_failures_are_translated(proved: Report) -> None:
     assert [each.failure and each.failure.what for each in translated.evidence] == [None, None, "NOT ATTACHED."]
     assert translated.files[1] == proved.files[1]
     assert translated.outputs() == report.outputs()
+
+
+def test_the_command_for_uv_names_the_prereleases_that_a_preview_pins(report: Report) -> None:
+    """The tool takes a pre-release of a dependency only if the command asks for it."""
+    required = (
+        *("api==1.0rc1", "conventions[all]==0.65b0; python_version < '4'", "other==2.0.dev1+pr42.gabc1234"),
+        *("stable==1.0", "range>=1.0rc1", "fast==1.0rc1; extra == 'fast'", "remote @ https://example.org/a-1.0rc1.zip"),
+    )
+    requirements = tuple(map(Requirement, required))
+    names = frozenset({"api", "conventions", "other", "stable", "range", "remote"})
+    one = report.files[1]
+    assert isinstance(one.distribution, Distribution)
+    changed = replace(one, distribution=replace(one.distribution, requirements=requirements, requires=names))
+    outputs = replace(report, preview="pr42", files=(report.files[0], changed, changed)).outputs()
+    more = ["api==1.0rc1", "'conventions[all]==0.65b0; python_version < \"4\"'"]
+    assert outputs["preview-install-uv"].endswith(" ".join([" one==1.0", "other==2.0", *more]))
+    assert outputs["preview-install"].endswith(" one==1.0 other==2.0")
 
 
 def test_the_commands_of_a_preview_pin_all_packages_and_have_no_token(report: Report) -> None:
