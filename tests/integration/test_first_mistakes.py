@@ -77,7 +77,7 @@ MISTAKES = {
         "gcloud projects describe my-project", workload_identity_provider=PROVIDER.replace("123456789012", "my-project")
     ),
     "the name of a key's file": step("gh secret set GAR_KEY < key.json", credentials_json="key.json"),
-    "no checkout": step("actions/checkout", dist=""),
+    "no checkout": step("Fix: check out the source before this step (actions/checkout)", dist=""),
     "no repository": step("use `repository: LOCATION/PROJECT/REPOSITORY`", repository=""),
     "a repository that does not exist": Mistake(
         "gcloud artifacts repositories list --project=demo-project",

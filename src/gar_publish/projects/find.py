@@ -193,10 +193,16 @@ def _named(name: str, root: Path) -> Path:
             anchor="no-project",
         )
     if not _is_project(folder):
+        if not any(folder.iterdir()):
+            raise BadInput(
+                f"The folder {name!r} is not a Python project: it is empty.",
+                cause=f"the source was not checked out before this step; paths are relative to {root}",
+                fix="check out the source before this step (actions/checkout), or give project folders as `packages`",
+                anchor="no-project",
+            )
         raise BadInput(
             f"The folder {name!r} is not a Python project: it has neither a pyproject.toml nor a setup.py.",
-            cause=f"paths are relative to {root}"
-            + ("" if any(folder.iterdir()) else "; the source was not checked out before this step (actions/checkout)"),
+            cause=f"paths are relative to {root}",
             fix=f"give built files as `dist: {name}/*`" if any(folder.glob("*.whl")) else _FIX,
             anchor="no-project",
         )
