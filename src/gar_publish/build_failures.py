@@ -134,8 +134,8 @@ def not_installed(output: str, project: str) -> Failure:
         )
     return BuildFailure(
         f"The build requirements of {project} could not be installed.",
-        cause="no package index has a name or a version in `requires` of the [build-system] table for this Python"
-        f" ({sys.version_info.major}.{sys.version_info.minor})",
+        cause="no package index has a name or a version in `requires` of [build-system] for this Python "
+        f"({sys.version_info.major}.{sys.version_info.minor})",
         fix="correct `requires`; a private requirement must be a wheel in the repository that you publish to",
         anchor="build-requirements",
         detail=output,

@@ -33,6 +33,8 @@ def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[
     assert run.returncode == 0, run.stdout + run.stderr
     assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in run.stderr
     assert "oauth2accesstoken:***@" in run.stderr
+    assert "Downloading http://127.0.0.1:" in run.stderr
+    assert "Successfully installed hello-gar-1.0.0" in run.stderr
     assert "Hello, world, from a package in Artifact Registry." in run.stderr
     assert "Done." in run.stderr
     assert "ya29." not in run.stdout + run.stderr

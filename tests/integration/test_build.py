@@ -60,11 +60,16 @@ def test_a_pull_request_from_a_fork_can_be_checked(fork: Doors) -> None:
 
 def test_a_project_that_fails_leaves_the_others(fork: Doors) -> None:
     (fork.folder / "libs/b/b.py").unlink()
+    for name, version in (("a", "0.9"), ("a", "0.8"), ("b", "0.9")):
+        make_wheel(fork.folder / "dist", name, version)
     summary = fork.folder / "summary"
     done = fork.command("build", "libs/*", variables={"GITHUB_STEP_SUMMARY": str(summary)})
     assert done.code == 4
     assert summary.read_text().startswith("### Not all could be built\n")
-    assert [file.name for file in (fork.folder / "dist").iterdir()] == ["a-1.0-py3-none-any.whl"]
+    assert (fork.folder / "dist/a-1.0-py3-none-any.whl").exists()
+    assert not (fork.folder / "dist/b-1.0-py3-none-any.whl").exists()
+    old = "a-0.8-py3-none-any.whl, a-0.9-py3-none-any.whl"
+    assert f"warning: dist also has {old} from an earlier build. Remove what must not be published." in done.err
 
 
 def test_given_files_are_checked_where_they_are(fork: Doors) -> None:

@@ -98,7 +98,7 @@ def test_setup_py_only(workspace: Path, made: Made, console: RecordingConsole) -
     (wheel,) = made("wheel")
     assert wheel.name == "old-0.1-py3-none-any.whl"
     assert "hello from setup.py" in console.of("foreign")
-    assert console.of("group") == ["Build ."]
+    assert console.of("group") == ["Build workspace"]
 
 
 def test_setuptools_scm_with_a_tag_for_each_package(workspace: Path, made: Made) -> None:
@@ -184,7 +184,7 @@ def test_an_extension_without_a_compiler(workspace: Path, made: Made) -> None:
         made("wheel", CC="no-such-gcc")
     assert (caught.value.anchor, caught.value.what) == (
         "missing-program",
-        "The build of . needs no-such-gcc, and cannot run or find it.",
+        "The build of workspace needs no-such-gcc, and cannot run or find it.",
     )
 
 

@@ -71,13 +71,13 @@ MISTAKES = {
     "a misspelt boolean": step("use `dry-run: true`", dry_run="ture"),
     "a secret that a fork cannot read": step("gh secret set NAME", credentials_json=""),
     "a step before that made no token": step("remove `access-token`", access_token=""),
-    "no permission": step("id-token: write", 3, workload_identity_provider=PROVIDER),
+    "no permission": step("      id-token: write", 3, workload_identity_provider=PROVIDER),
     "half an identity": step("set `workload-identity-provider`", service_account=PUBLISHER),
     "the project's id": step(
         "gcloud projects describe my-project", workload_identity_provider=PROVIDER.replace("123456789012", "my-project")
     ),
     "the name of a key's file": step("gh secret set GAR_KEY < key.json", credentials_json="key.json"),
-    "no checkout": step("actions/checkout", dist=""),
+    "no checkout": step("Fix: check out the source before this step (actions/checkout)", dist=""),
     "no repository": step("use `repository: LOCATION/PROJECT/REPOSITORY`", repository=""),
     "a repository that does not exist": Mistake(
         "gcloud artifacts repositories list --project=demo-project",
@@ -118,7 +118,9 @@ MISTAKES = {
         f"index-url --repository {REPOSITORY} --keyring --access-token dist/token",
         files={"dist/token": "ya29.made-up"},
     ),
-    "a name without a version": Mistake("NAME==VERSION", f"promote hello --from {WORD} --repository {REPOSITORY}"),
+    "a name without a version": Mistake(
+        "write each version as NAME==VERSION", f"promote hello --from {WORD} --repository {REPOSITORY}"
+    ),
     "a build that fails": Mistake(
         "python -m build",
         f"{PUBLISH} --access-token token hello",

@@ -99,7 +99,7 @@ class TestInstallOption:
         )
         assert step.code == 6
         (message,) = step.errors
-        assert "the registry does not accept this token's scope" in message
+        assert "or the token's scope, a service perimeter or a deny policy" in message
         assert "use `index-token: auto`" in message
         assert uploads(emulator) == []
 
@@ -183,8 +183,8 @@ class TestOutputs:
             "preview-install-uv": "",
         }
         assert step.summary.startswith(f"### Published to `{REPOSITORY}`\n")
-        assert f"| hello | 1.0 | `{HELLO}` |" in step.summary
-        assert f"| `{sha256}` | uploaded |" in step.summary
+        assert f"| hello | 1.0 | uploaded | `{HELLO}` |" in step.summary
+        assert f"| `{sha256}` |" in step.summary
         assert "Every file was read back" in step.summary
         assert "steps.ID_OF_THE_STEP.outputs.extra-index-url }}" in step.summary
 

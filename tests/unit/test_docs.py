@@ -155,6 +155,20 @@ def test_troubleshooting_quotes_what_the_code_says() -> None:
             assert any(re.fullmatch(template, said) for template in sentences[anchor] if len(template) > 15), quote
 
 
+def test_a_likely_cause_is_two_lines_of_a_terminal_at_most() -> None:
+    causes = [
+        text
+        for _, call in failures_in_code()
+        for keyword in call.keywords
+        if keyword.arg == "cause"
+        for node in ast.walk(keyword.value)
+        if (text := as_text(node).replace("X", ""))
+    ]
+    causes += [re.sub(r"\{\w+\}", "", reason.cause) for reason in REASONS]
+    assert len(causes) > 200
+    assert not [each for each in causes if len(f"Likely cause: {each}") > 165]
+
+
 def test_tables_are_those_that_make_docs_writes() -> None:
     written = runpy.run_path(str(ROOT / "docs" / "tables.py"))["written"]
     for path, text in written().items():

@@ -86,9 +86,8 @@ STS = Service(
     (
         Reason(
             "attribute condition",
-            "the provider's attribute condition is false for this job, whose token says {claims}; its `sub` claim "
-            "also contains numeric IDs (GitHub does this for repositories created or renamed since 2026-07-15), so a "
-            "condition on the old form is false",
+            "the provider's attribute condition is false for this job: its `sub` claim also contains numeric IDs "
+            "({claims})",
             "compare IDs instead; this replaces the whole condition\n"
             f"  {_UPDATE} --attribute-condition=\"assertion.repository_owner_id == '{{owner_id}}'\"",
             "immutable-subject",
@@ -138,7 +137,7 @@ STS = Service(
         Reason(
             "127 bytes",
             "the attribute that is mapped to google.subject is longer than Google's limit of 127 bytes: "
-            "GitHub's `sub` has the names of the repository and the branch",
+            "GitHub's `sub` names the repository and the branch",
             "map a shorter attribute; this replaces the whole mapping, so add the other attributes that you use\n"
             f"  {_UPDATE} --attribute-mapping='{_SHORT_CLAIMS}'",
             "subject-too-long",
@@ -187,9 +186,7 @@ IAM = Service(
         Reason(
             r"getAccessToken|PERMISSION_DENIED",
             "the identity lacks {role} on the service account; the job's `sub` claim also contains numeric IDs "
-            "({claims}; "
-            "GitHub does this for repositories created or renamed since 2026-07-15), so a binding to the old form does "
-            "not include this job",
+            "({claims}), so a binding to the old form does not include this job",
             _BIND,
             "immutable-subject",
             claims=_IMMUTABLE,

@@ -92,7 +92,7 @@ def building(
     date = source_date(context.environment)
     asked = asked_for(build_env, context.environment)
     for project in projects:
-        requirements(project.folder, project.label)
+        requirements(project.folder, project.title)
     for warning in uv_settings.unused(projects):
         context.console.warning(warning)
     most = min(jobs or (os.cpu_count() or 1) + 1, len(projects))
@@ -157,7 +157,7 @@ def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:
 def _outcomes(
     projects: Sequence[Project], done: "queue.Queue[_Done]", check: Callable[[], None], console: Console
 ) -> Iterator[Built]:
-    title = f"Build {projects[0].label}" if len(projects) == 1 else "Build"
+    title = f"Build {projects[0].title}" if len(projects) == 1 else "Build"
     with console.progress(title, len(projects), "builds") as advance:
         for number in range(len(projects)):
 
@@ -167,7 +167,7 @@ def _outcomes(
 
             built, output = _next(done, tick)
             if output:
-                with console.group(f"Build {built.project.label}"), console.untrusted() as show:
+                with console.group(f"Build {built.project.title}"), console.untrusted() as show:
                     for line in output:
                         show(line)
             if not built.failure:
@@ -247,7 +247,7 @@ class _Run:
             except Failure as failure:
                 return Built(project, failure=failure), output.lines
             except Exception as error:  # noqa: BLE001 - one project must not stop the others
-                return Built(project, failure=_unexpected(project.label, error)), output.lines
+                return Built(project, failure=_unexpected(project.title, error)), output.lines
         for file in files if self.leaves_copies else ():
             leave(file, project.folder / "dist", self.console)
         return Built(project, files, from_tree, seconds=time.monotonic() - started), output.lines
@@ -255,7 +255,7 @@ class _Run:
     def _make(self, project: Project, sandbox: Sandbox, show: Show) -> tuple[list[Path], Path | None]:
         backend = Backend(
             tree=sandbox.tree,
-            label=project.label,
+            label=project.title,
             sandbox=sandbox,
             environments=self.environments,
             extra={"SOURCE_DATE_EPOCH": self.date},
@@ -280,7 +280,7 @@ class _Run:
     @contextlib.contextmanager
     def _showing(self, project: Project, output: Tail) -> Iterator[Show]:
         if self.live:
-            with self.console.group(f"Build {project.label}"), self.console.untrusted() as show:
+            with self.console.group(f"Build {project.title}"), self.console.untrusted() as show:
                 yield show
         else:
             output.add("")

@@ -184,8 +184,8 @@ def _parse(requirement: str, project: str) -> Requirement:
 def _mixed(project: str) -> BuildFailure:
     return BuildFailure(
         f"The build of {project} requires a private package and a package without a wheel. Both cannot be installed.",
-        cause="the installer that has the credential only unpacks wheels, so that no other code runs beside the "
-        "credential; an installer without the credential could install a public package in place of the private one",
+        cause="with the credential, only wheels are installed, because they run no code; without it, a public package "
+        "could take the place of the private one",
         fix="publish a wheel of the other requirement to the private repository",
         anchor="build-requirements",
     )

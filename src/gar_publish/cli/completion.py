@@ -11,15 +11,20 @@ SHELLS = ("bash", "zsh", "fish")
 # zsh runs functions of bash: https://zsh.sourceforge.io/Doc/Release/Completion-System.html#Use-of-compinit
 _ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n"
 _BASH = """_gar_publish() {{
-    local words
-    case "${{COMP_WORDS[1]}} ${{COMP_WORDS[COMP_CWORD - 1]}}" in
+    local words prefix word="${{COMP_WORDS[COMP_CWORD]}}" option="${{COMP_WORDS[COMP_CWORD - 1]}}"
+    case "$option $word" in
+    *" =") word= ;; # bash makes three words of OPTION=VALUE, and zsh makes one
+    "= "*) option="${{COMP_WORDS[COMP_CWORD - 2]}}" ;;
+    *" --"*=*) option="${{word%%=*}}" prefix="${{word%%=*}}=" word="${{word#*=}}" ;;
+    esac
+    case "${{COMP_WORDS[1]}} $option" in
 {values}    *)
         case "${{COMP_WORDS[1]}}" in
 {options}        esac
         ;;
     esac
     [ "$COMP_CWORD" -gt 1 ] || words={commands}
-    COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
+    COMPREPLY=($(compgen -P "$prefix" -W "$words" -- "$word"))
 }}
 complete -o default -F _gar_publish gar-publish
 """

@@ -17,6 +17,7 @@ _REPOSITORY = "us-central1/demo-project/python"
 _PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 _ACCOUNT = "publisher@demo-project.iam.gserviceaccount.com"
 _WHO = (f"--workload-identity-provider={_PROVIDER}", f"--service-account={_ACCOUNT}")
+_NEXT = "https://github.com/org/gar-publish/blob/main/docs/setup.md"
 _PACKAGE, _MODULE = "hello-gar", "hello_gar"
 
 
@@ -57,24 +58,21 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         venv.create(Path(folder, "venv"), with_pip=True)
         python = str(Path(folder, "venv", *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python"))))
         console.info(f"$ pip install $(gar-publish index-url …) {_PACKAGE}")
-        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir"]
         # The option is a requirements file on standard input, so that no argument contains its token.
-        code = subprocess.run(
-            [*pip, "-r", "/dev/stdin"], input=f"{option}\n{_PACKAGE}\n", text=True, env=dict(environment), check=False
-        ).returncode
-        if code:
-            return code
-        console.info(f"$ python -c 'import {_MODULE}'")
-        shown = subprocess.run(
-            [python, "-c", f"import {_MODULE}; print({_MODULE}.__file__); print({_MODULE}.greet('world'))"],
-            env=dict(environment),
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        console.info((shown.stdout + shown.stderr).strip())
+        installed = _run([*pip, "-r", "/dev/stdin"], environment, f"{option}\n{_PACKAGE}\n")
+        lines = [line.strip() for line in installed.stdout.splitlines()]
+        said = [line for line in lines if line.startswith(("Downloading", "Successfully"))]
+        console.info("\n".join(said) if installed.returncode == 0 else installed.stdout)
+        if installed.returncode:
+            return installed.returncode
+        program = f"import {_MODULE}; print({_MODULE}.greet('world'))"
+        console.info(f'$ python -c "{program}"')
+        shown = _run([python, "-c", program], environment)
+        console.info(shown.stdout.strip())
         if shown.returncode == 0:
             console.info("\nDone. The emulator has stopped, and all files of the demo are deleted.")
+            console.info(f"Next, let your own jobs publish to Google: {_NEXT}")
         return shown.returncode
 
 
@@ -85,13 +83,25 @@ def _gar_publish(
     console: Console,
     stdout: int | None = None,
 ) -> "subprocess.CompletedProcess[str]":
-    console.info(f"$ gar-publish {shlex.join(arguments)}")
+    console.info(f"$ gar-publish {shlex.join(arguments)}".replace(" --", " \\\n    --"))
     return subprocess.run(
         [sys.executable, "-m", "gar_publish.cli.main", *arguments],
         cwd=folder,
         env=dict(environment),
         stdout=stdout,
         text=True,
+        check=False,
+    )
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], given: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        input=given,
+        env=dict(environment),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         check=False,
     )
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run_command(given)
     except SystemExit as ended:  # argparse has printed why
         code = int(ended.code or 0)
-    if code and given[:1] == ["index-url"]:
+    if code and "index-url" in given and (given[0] == "index-url" or given[0].startswith("-")):
         # A shell ignores the exit code of $(…), and pip would go on with PyPI alone. At such a URL, pip stops.
         with suppress(BrokenPipeError):
             is_bare = any(each.startswith("--b") for each in given)  # also --bar: options may be shortened

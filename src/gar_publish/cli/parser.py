@@ -282,6 +282,13 @@ def read_inputs(
         BadInput: A secret cannot be read, options contradict each other, or the project's settings are wrong.
     """
     inputs = {}
+    piped = [each.name for each in OPTIONS.values() if each.kind == "secret" and options.get(each.name) == "-"]
+    if piped[1:]:
+        raise BadInput(
+            f"`--{piped[0]}` and `--{piped[1]}` are both `-`, but standard input has only one secret.",
+            fix=f"give the name of a file: `--{piped[0]} FILE`",
+            anchor="secret-files",
+        )
     for each in OPTIONS.values():
         value = options.get(each.name)
         if value in (None, []):

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from gar_publish.cli.terminal import as_options, coloured
-from gar_publish.github.inputs import TAKES_ITS_PLACE
+from gar_publish.github.inputs import takes_its_place
 
 _COMMANDS_OF_OTHERS = {"upload": "publish", "install": "run", "login": "configure", "setup": "bootstrap"}
-_IN_PLACE = TAKES_ITS_PLACE | dict.fromkeys(("promote-from", "with-dependencies"), "use `gar-publish promote`")
+_OF_PROMOTIONS = dict.fromkeys(("--promote-from", "--with-dependencies"), "use `gar-publish promote`")
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,13 +50,17 @@ class Parser(argparse.ArgumentParser):
             message, words = f"`{self.prog}` has no {kind} `{misspelt[1]}`.", [*self._option_string_actions]
             if self.prog.endswith(" run"):
                 fix = "write `--` before the command to run: gar-publish run … -- pip install …"
-            elif in_place := _IN_PLACE.get(misspelt[1].lstrip("-")):
-                fix, words = as_options(in_place), []
+            elif in_place := _OF_PROMOTIONS.get(misspelt[1]) or self._takes_its_place(misspelt[1]):
+                fix, words = in_place, []
         if misspelt and (meant := meant or next(iter(get_close_matches(misspelt[1], words)), "")):
             message, fix = f"{message[:-1]}; did you mean `{meant}`?", f"{self.prog} --help"
         if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument", message):
             message, fix = f"`{flag[1]}` takes no value.", f"use `{flag[1]}` or `{flag[2]}`"
         self._end(message, fix)
+
+    def _takes_its_place(self, option: str) -> str:
+        own = [each.lstrip("-") for each in self._option_string_actions]
+        return as_options(takes_its_place(option.lstrip("-"), own), options=own)
 
     def _end(self, message: str, fix: str) -> NoReturn:
         text = f"error: {message}\nFix: {fix}\n"

@@ -154,7 +154,7 @@ def check_built(files: Sequence[Distribution], project: Project) -> None:
         check_name(each.name, each.filename, project)
     if len({Version(each.version) for each in files}) > 1:
         raise BuildFailure(
-            f"The files of {project.label} have different versions: {' and '.join(each.filename for each in files)}.",
+            f"The files of {project.title} have different versions: {' and '.join(each.filename for each in files)}.",
             cause="its version comes from git, and its sdist does not contain it",
             fix="configure the version tool to write the version into the sdist, or set `formats: wheel`",
             anchor="different-versions",
@@ -169,7 +169,7 @@ def check_name(name: str, filename: str, project: Project) -> None:
     """
     if project.name not in {None, name}:
         raise BuildFailure(
-            f"The build of {project.label} produced {filename}, but the project is named {project.name}.",
+            f"The build of {project.title} produced {filename}, but the project is named {project.name}.",
             cause="the build backend, or another build requirement, changed the name",
             fix="pin the versions in `build-system.requires` of the project's pyproject.toml",
             anchor="other-name",

@@ -90,16 +90,14 @@ def _explain_binding(
         if member.lower() in {each.lower() for each in ours.values()}:
             return failure.because(
                 cause=f"the service account's binding is for {member}, which differs from GitHub's spelling in "
-                "upper and "
-                "lower case",
+                "upper and lower case",
                 fix=f"add a binding in GitHub's spelling\n  {command}",
                 anchor="impersonation-denied",
             )
         if subject != conditions.without_ids(subject) == member:
             return failure.because(
                 cause=f"the service account's binding is for {member}, but this job's `sub` claim also contains "
-                "numeric IDs "
-                "(GitHub does this for repositories created or renamed since 2026-07-15)",
+                "numeric IDs",
                 fix=f"add a binding for an attribute that does not change\n  {command}",
                 anchor="immutable-subject",
             )
@@ -117,9 +115,8 @@ def _explain_matching_binding(
     member = min(matching, key=bound.__getitem__)  # one without a condition, if there is one
     if condition := bound[member]:
         return failure.because(
-            cause=f"the service account's binding is for {member}, which includes this job, under the condition "
-            f"{condition}, which "
-            "is false; or the binding is only a few minutes old",
+            cause=f"the binding for {member} includes this job, under a condition that is false: {condition}; or it is "
+            "only a few minutes old",
             fix=f"change the condition, or add a binding without one\n  {command} --condition=None",
             anchor="impersonation-denied",
         )

@@ -4,7 +4,7 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from difflib import get_close_matches
 
 from gar_publish.errors import BadInput
@@ -15,7 +15,7 @@ _ARGUMENTS = {"args", "entrypoint", "runner-temp"}
 """Inputs that reach the program as arguments: the runner's own, for an action in a container, and that of `setup`."""
 
 _NOT_NEEDED = "remove it"
-TAKES_ITS_PLACE = {
+_TAKES_ITS_PLACE = {
     "attestations": "set `provenance: true`",
     "create-credentials-file": _NOT_NEEDED,
     "export-environment-variables": _NOT_NEEDED,
@@ -89,8 +89,11 @@ def _meant(name: str, known: list[str]) -> str:
     plain = re.sub(r"[_ ]", "-", name)
     if plain in known:
         return plain
-    in_place = TAKES_ITS_PLACE.get(plain, "")
+    return takes_its_place(plain, known) or next(iter(get_close_matches(plain, known)), _NOT_NEEDED)
+
+
+def takes_its_place(name: str, known: Container[str]) -> str:
+    """Return what to do with an input of another action; empty if it is none, or needs an input that is not known."""
+    in_place = _TAKES_ITS_PLACE.get(name, "")
     needed = re.match(r"set `([a-z-]+)", in_place)
-    if in_place and (needed is None or needed[1] in known):  # `setup` has other inputs
-        return in_place
-    return next(iter(get_close_matches(plain, known)), _NOT_NEEDED)
+    return in_place if needed is None or needed[1] in known else ""

@@ -40,6 +40,11 @@ class Project:
         """The name, or the path of a project without one."""
         return self.name or str(self.folder)
 
+    @property
+    def title(self) -> str:
+        """The label; that of the current folder would say nothing."""
+        return (self.name or self.folder.name) if self.label == "." else self.label
+
 
 def find(patterns: Sequence[str], root: Path) -> list[Project]:
     """Return the projects that folders and globs match, in this order, each once.
@@ -160,8 +165,8 @@ def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     matched = globs.matches(pattern, root)
     return BadInput(
         f"The pattern {pattern!r} matches no Python project.",
-        cause=f"in {root}, the pattern matches {len(matched)} files or folders; none is a folder with a setup.py, or "
-        "with a pyproject.toml that does not set `package = false` for uv",
+        cause=f"none of the {len(matched)} files and folders that it matches in {root} has a setup.py, or a "
+        "pyproject.toml without uv's `package = false`",
         fix="correct the pattern in `packages`, or check out the source before this step (actions/checkout)",
         anchor="no-project",
     )
@@ -188,10 +193,16 @@ def _named(name: str, root: Path) -> Path:
             anchor="no-project",
         )
     if not _is_project(folder):
+        if not any(folder.iterdir()):
+            raise BadInput(
+                f"The folder {name!r} is not a Python project: it is empty.",
+                cause=f"the source was not checked out before this step; paths are relative to {root}",
+                fix="check out the source before this step (actions/checkout), or give project folders as `packages`",
+                anchor="no-project",
+            )
         raise BadInput(
             f"The folder {name!r} is not a Python project: it has neither a pyproject.toml nor a setup.py.",
-            cause=f"paths are relative to {root}"
-            + ("" if any(folder.iterdir()) else "; the source was not checked out before this step (actions/checkout)"),
+            cause=f"paths are relative to {root}",
             fix=f"give built files as `dist: {name}/*`" if any(folder.glob("*.whl")) else _FIX,
             anchor="no-project",
         )

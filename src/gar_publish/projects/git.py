@@ -95,7 +95,7 @@ def touched(projects: Sequence[Project], since: str, root: Path, environment: Ma
     for project in projects:
         if not project.folder.is_relative_to(git.top):
             raise BadInput(
-                f"{project.label} is not in the git checkout {git.top}, so its changes are unknown.",
+                f"{project.title} is not in the git checkout {git.top}, so its changes are unknown.",
                 fix="run gar-publish in the checkout of this project, or remove `--changed-since`",
                 anchor="no-checkout",
             )

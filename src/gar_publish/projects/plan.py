@@ -41,7 +41,7 @@ def select(
         if complete:
             return _in_order(_with_needed(found, git.touched(found, changed_since, root, environment)))
         every, found = found, git.changed(found, changed_since, root, environment)
-        unknown = [each.label for each in every if each.requires is None and each not in found]
+        unknown = [each.title for each in every if each.requires is None and each not in found]
         if found and unknown:
             warn(_dependencies_unknown(unknown))
     return _in_order(found)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gar_publish.projects.find import Project
     from gar_publish.report.report import Report
 
+_NAMED = 3
+
 
 def build(settings: BuildSettings, context: Context) -> "Report":
     """Build and check the files that `publish` would upload, and leave them in a folder. It needs no identity.
@@ -45,7 +47,7 @@ def build(settings: BuildSettings, context: Context) -> "Report":
             distribution.check_expected([(file.filename, file.version) for file in files], settings.expected_version)
         graph.refuse_cycles({name: _required(name, files) for name in sorted({file.name for file in files})})
         if not settings.dist:
-            _leave(files, context.workspace / settings.outdir, context)
+            built.warn(*_leave(files, context.workspace / settings.outdir, context))
         built.warn(*distribution.warnings(files))
     context.settled()
     return Report(
@@ -86,7 +88,7 @@ def select(settings: BuildSettings, context: Context, preview: "Preview | None" 
         from gar_publish.distributions import distribution
 
         distribution.check_expected(
-            ((project.label, project.version) for project in selected if project.version),
+            ((project.title, project.version) for project in selected if project.version),
             settings.expected_version,
         )
     if not selected:
@@ -165,7 +167,9 @@ def _required(name: str, files: "Sequence[Distribution]") -> set[str]:
     return {each for file in files if file.name == name for each in file.requires} - {name}
 
 
-def _leave(files: "Sequence[Distribution]", outdir: Path, context: Context) -> None:
+def _leave(files: "Sequence[Distribution]", outdir: Path, context: Context) -> list[str]:
+    """Leave the files in a folder, and return a warning if it has others of the same packages."""
+    from gar_publish.distributions.filenames import by_version
     from gar_publish.distributions.leave import leave
 
     try:
@@ -180,3 +184,10 @@ def _leave(files: "Sequence[Distribution]", outdir: Path, context: Context) -> N
             fix="remove that folder, or make it writable",
             anchor="outputs",
         )
+    listed = {each.name: each for each in outdir.iterdir()} if files else {}
+    versions = [each for name in {file.name for file in files} for each in by_version(listed, name).values()]
+    old = sorted({name for names in versions for name in names} - {file.filename for file in files})
+    if not old:
+        return []
+    named = f"{', '.join(old[:_NAMED])}{f' and {len(old) - _NAMED} more' if old[_NAMED:] else ''}"
+    return [f"{outdir.name} also has {named} from an earlier build. Remove what must not be published."]

@@ -166,7 +166,7 @@ class AttachmentApi:
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (HTTP 403).",
-                cause="the identity lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
+                cause="the identity lacks roles/artifactregistry.writer here, or its custom role lacks "
                 "attachments.create or .get, or files.upload, .update or .download",
                 fix=f"grant the role\n  {self._repository.to_grant(self._member, 'roles/artifactregistry.writer')}",
                 anchor="evidence-403",

@@ -71,8 +71,8 @@ REFUSALS = (
     Refusal(
         says="redirected",
         what="{host} redirects the download of {file} to an address that refuses it (HTTP {status}).",
-        cause="the registry does not serve this file at the moment, or a proxy does not let addresses of several kB "
-        "through; the role of the identity is not the cause",
+        cause="the registry does not serve this file at the moment, or a proxy refuses addresses of several kB; the "
+        "role of the identity is not the cause",
         fix="run again later; if the registry refuses only this file, delete its version and publish it again",
         anchor="redirected-download",
         failure=FileRefused,
@@ -243,8 +243,8 @@ def explain_denial(
     needed = {UPLOAD, DOWNLOAD} if publishes else {DOWNLOAD}
     if needed <= set(granted or ()):
         return failure.because(
-            cause=f"{who} has the permission, so it was granted some minutes ago, or the registry does not accept this "
-            "token's scope, or a service perimeter or a deny policy blocks the request",
+            cause=f"{who} has the permission: it is only some minutes old, or the token's scope, a service perimeter "
+            "or a deny policy blocks the request",
             fix="run it again in some minutes; with `index-token: read-only`, use `index-token: auto`",
             anchor="registry-403",
         )
@@ -267,7 +267,7 @@ def explain_denial(
         if is_known
         else failure.what,
         cause=f"{who} may have no role on the repository, or its name, its location or the project "
-        f"{repository.project} is wrong: Google's answer (HTTP 403) is the same for all of them",
+        f"{repository.project} is wrong: Google answers all of these with HTTP 403",
         fix="compare `repository` with the repositories that this lists\n"
         f"  gcloud artifacts repositories list --project={repository.project}\n"
         f"{create}grant the role on the right repository\n"

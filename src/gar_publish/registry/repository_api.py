@@ -301,8 +301,8 @@ class RepositoryApi:
             )
         return RegistryRefused(
             f"{self._repository} is missing, or this identity may not see it, and may not create it (HTTP 403).",
-            cause="creating a repository takes the permission artifactregistry.repositories.create, which "
-            f"roles/artifactregistry.admin has, on the project {self._repository.project}",
+            cause="the identity lacks artifactregistry.repositories.create, which roles/artifactregistry.admin has, on "
+            f"the project {self._repository.project}",
             fix=f"create the repository once, by hand\n  {self._repository.to_create()}\n"
             "or let this identity create it\n"
             f"  gcloud projects add-iam-policy-binding {self._repository.project} "

@@ -68,17 +68,18 @@ def as_markdown(report: "Report | Failure", step: str | None = None) -> str:
     for failure in report.failures:
         parts += [failure_as_markdown(failure, heading="####"), ""]
     files = [
-        f"| {_linked(report, each['name'])} | {each['version']} | `{file['filename']}` | {_size(file['size'])} "
-        f"| `{file['sha256']}` | {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} |"
+        f"| {_linked(report, each['name'])} | {each['version']} "
+        f"| {': '.join([file['status'], *([file['why']] if 'why' in file else [])])} "
+        f"| `{file['filename']}` | {_size(file['size'])} | `{file['sha256']}` |"
         for each in report.packages
         for file in each["files"]
     ]
-    parts += _table("| package | version | file | size | SHA-256 | status |", files)
+    parts += _table("| package | version | status | file | size | SHA-256 |", files)
     evidence = [
-        f"| {each.name} | {each.version} | `{each.evidence.filename}` | `{each.evidence.sha256}` | {each.state} |"
+        f"| {each.name} | {each.version} | {each.state} | `{each.evidence.filename}` | `{each.evidence.sha256}` |"
         for each in report.evidence
     ]
-    parts += _table("| package | version | evidence | SHA-256 | status |", evidence)
+    parts += _table("| package | version | status | evidence | SHA-256 |", evidence)
     rehearsals = [
         f"| {each.name} | {each.version} | {each.title} | {': '.join([each.state, *map(_in_table, _said(each))])} |"
         for each in report.rehearsals

@@ -14,6 +14,8 @@ LINES = {
     "gar-publish pub": ["publish"],
     "gar-publish configure po": ["poetry"],
     "gar-publish publish --if-exists skip-": ["skip-identical"],
+    "gar-publish publish --if-exists=skip-": ["skip-identical"],
+    "gar-publish publish --name-guard=": ["none", "strict", "warn"],
     "gar-publish doctor --jso": ["--json"],
     "gar-publish plan --no-ver": [],
     "gar-publish publish --dry-run bui": [],
@@ -22,14 +24,18 @@ LINES = {
 
 
 def in_bash(line: str) -> list[str]:
-    words = line.split(" ")
-    ask = f'COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _gar_publish; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    return sorted(replies(line.replace("=", " = ").strip()))
+
+
+def replies(words: str) -> list[str]:
+    last = len(words.split(" ")) - 1
+    ask = f'COMP_WORDS=({words}); COMP_CWORD={last}; _gar_publish; printf "%s\\n" "${{COMPREPLY[@]}}"'
     return ran("bash", "--norc", "-c", f"{script('bash', PARSER.commands, PARSER.helps)}\n{ask}")
 
 
 def in_fish(line: str) -> list[str]:
     ask = f"{script('fish', PARSER.commands, PARSER.helps)}\ncomplete -C '{line}'"
-    return [each.partition("\t")[0] for each in ran("fish", "--no-config", "-c", ask)]
+    return [each.partition("\t")[0].rpartition("=")[2] for each in ran("fish", "--no-config", "-c", ask)]
 
 
 def ran(*command: str) -> list[str]:
@@ -44,6 +50,10 @@ def ran(*command: str) -> list[str]:
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_completes(ask: Callable[[str], list[str]], line: str) -> None:
     assert ask(line) == LINES[line]
+
+
+def test_zsh_makes_one_word_of_an_option_and_its_value() -> None:
+    assert replies("gar-publish publish --if-exists=skip-") == ["--if-exists=skip-identical"]
 
 
 def test_descriptions_in_fish_are_whole_sentences() -> None:

@@ -42,8 +42,9 @@ def test_the_variable_comes_before_the_table(project: Path) -> None:
     assert given == {"repository": "us/p/given"}
 
 
-def test_what_an_option_sets_is_not_read_from_a_broken_file(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool")
+@pytest.mark.parametrize("text", ["[tool", f"x = {'[' * 5000}"])
+def test_what_an_option_sets_is_not_read_from_a_broken_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
     assert inputs("doctor", "--repository=us/p/given", folder=tmp_path) == {"repository": "us/p/given"}
     with pytest.raises(BadInput, match=r"pyproject\.toml cannot be read: ") as caught:
         inputs("doctor", folder=tmp_path)

@@ -56,6 +56,8 @@ def test_a_promotion_from_nowhere_builds_nothing(
 def test_a_failed_index_url_stops_pip(option: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["index-url", option, "--no-such-option"]) == 2
     assert capsys.readouterr().out == printed
+    assert main([option, "index-url"]) == 2
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")

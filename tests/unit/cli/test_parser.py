@@ -73,6 +73,12 @@ def test_missing_secrets(option: str, says: str, fix: str) -> None:
     assert caught.value.anchor == "secret-files"
 
 
+def test_standard_input_has_only_one_secret() -> None:
+    with pytest.raises(BadInput, match="`--access-token` and `--github-token` are both `-`") as caught:
+        inputs("publish", "--access-token=-", "--github-token=-", given="made-up\n")
+    assert caught.value.anchor == "secret-files"
+
+
 def test_closed_standard_input_has_no_secret(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is empty: nothing is in standard input"):
         read_inputs({"access-token": "-"}, None, {}, tmp_path)
@@ -137,6 +143,15 @@ def test_the_last_port() -> None:
             ["publish", "--promote-from=x"],
             "`gar-publish publish` has no option `--promote-from`.\nFix: use `gar-pub",
         ),
+        (
+            ["publish", "--packages-dir=x"],
+            "`gar-publish publish` has no option `--packages-dir`.\nFix: set `--dist` to",
+        ),
+        (
+            ["build", "--packages-dir=x"],
+            "`gar-publish build` has no option `--packages-dir`; did you mean `--packages`?",
+        ),
+        (["build", "--password=x"], "`gar-publish build` has no option `--password`.\nFix: gar-publish build --help"),
         (["run", "pip", "install", "--user", "x"], "`gar-publish run` has no option `--user`.\nFix: write `--` before"),
         (
             ["run", "--repositry", "x", "--", "pip"],

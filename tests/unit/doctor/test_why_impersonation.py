@@ -55,7 +55,7 @@ class TestImpersonation:
     def test_shows_the_condition_of_a_binding(self, make: MakeCase, server: ScriptedServer) -> None:
         self.bind(server, OURS, condition=UNTIL)
         found = why_impersonation.explain_impersonation(refused("impersonation-denied"), make(), FEDERATION)
-        assert f"under the condition {UNTIL}, which is false" in found.cause
+        assert f"under a condition that is false: {UNTIL}" in found.cause
         assert f"--member={OURS} --condition=None" in found.fix
         (asked,) = server.asked(f"{ACCOUNTS}/{ACCOUNT}:getIamPolicy")
         assert asked.query == {"options.requestedPolicyVersion": ["3"]}

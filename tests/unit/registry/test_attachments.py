@@ -141,7 +141,7 @@ def test_missing_permission_names_the_role(server: ScriptedServer, api: Attachme
     assert words(caught.value) == [
         "us/demo-project/python does not let this identity attach a.whl.cdx.json (HTTP 403).",
         (
-            "the identity lacks roles/artifactregistry.writer on this repository, or its custom role lacks "
+            "the identity lacks roles/artifactregistry.writer here, or its custom role lacks "
             "attachments.create or .get, or files.upload, .update or .download"
         ),
         (

@@ -261,7 +261,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             "No Python repository r in us that me@x.example can see.",
             (
                 "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
-                "Google's answer (HTTP 403) is the same for all of them"
+                "Google answers all of these with HTTP 403"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
@@ -272,7 +272,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             "No Python repository r in us that me@x.example can see.",
             (
                 "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
-                "Google's answer (HTTP 403) is the same for all of them"
+                "Google answers all of these with HTTP 403"
             ),
             f"{LIST}grant the role on the right repository\n{grant('reader')}",
         ),
@@ -283,7 +283,7 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             REFUSED.what,
             (
                 "me@x.example may have no role on the repository, or its name, its location or the project p is wrong: "
-                "Google's answer (HTTP 403) is the same for all of them"
+                "Google answers all of these with HTTP 403"
             ),
             f"{LIST}{CREATE}grant the role on the right repository\n{grant('writer')}",
         ),
@@ -317,8 +317,8 @@ def grant(role: str, name: str = "REPOSITORY --location=LOCATION") -> str:
             {DOWNLOAD, UPLOAD},
             REFUSED.what,
             (
-                "me@x.example has the permission, so it was granted some minutes ago, or the registry does not accept "
-                "this token's scope, or a service perimeter or a deny policy blocks the request"
+                "me@x.example has the permission: it is only some minutes old, or the token's scope, a service "
+                "perimeter or a deny policy blocks the request"
             ),
             "run it again in some minutes; with `index-token: read-only`, use `index-token: auto`",
         ),
@@ -388,8 +388,8 @@ def test_a_redirected_download_is_judged_by_its_first_address(status: int) -> No
             f"(HTTP {status})."
         ),
         (
-            "the registry does not serve this file at the moment, or a proxy does not let addresses of several kB "
-            "through; the role of the identity is not the cause"
+            "the registry does not serve this file at the moment, or a proxy refuses addresses of several kB; the "
+            "role of the identity is not the cause"
         ),
         "run again later; if the registry refuses only this file, delete its version and publish it again",
         "redirected-download",

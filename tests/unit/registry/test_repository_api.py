@@ -180,8 +180,8 @@ def test_a_missing_role_is_named(server: ScriptedServer, api: RepositoryApi) -> 
     assert words(caught.value) == [
         "us/demo-project/python is missing, or this identity may not see it, and may not create it (HTTP 403).",
         (
-            "creating a repository takes the permission artifactregistry.repositories.create, which "
-            "roles/artifactregistry.admin has, on the project demo-project"
+            "the identity lacks artifactregistry.repositories.create, which roles/artifactregistry.admin has, on the "
+            "project demo-project"
         ),
         (
             f"create the repository once, by hand\n  {CREATE}\nor let this identity create it\n"

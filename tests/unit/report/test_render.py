@@ -162,7 +162,7 @@ def test_a_failure_cannot_write_other_markdown(failure: Failure, written: str) -
 def test_evidence_has_a_row_for_each_version(report: Report, proved: Report) -> None:
     sbom = proved.evidence[0].evidence
     assert "not attached  p.intoto.json  to other 2.0" in render.as_text(proved)
-    assert f"| one | 1.0 | `one.whl.cdx.json` | `{sbom.sha256}` | attached |" in render.as_markdown(proved)
+    assert f"| one | 1.0 | attached | `one.whl.cdx.json` | `{sbom.sha256}` |" in render.as_markdown(proved)
     body = json.loads(render.as_json(proved))
     assert [each["attachment"] for each in body["evidence"]] == ["a/sbom-1", "a/provenance-1", ""]
     assert body["failures"][0]["filename"] == "p.intoto.json"
