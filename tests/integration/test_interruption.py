@@ -224,7 +224,7 @@ def test_in_a_rehearsal(doors: Doors) -> None:
             make_wheel(doors.folder / "dist", f"part-{number:02}", content=f"import time\n{mark}\ntime.sleep(0.05)\n")
         options = ["--dist", "dist", "--rehearse", "--rehearse-python", f"3.{sys.version_info.minor}"]
         command = ["-m", "gar_publish.cli.main", "publish", "--repository", REPOSITORY, *DIRECT, *options]
-        process = start(doors, command, {"TMPDIR": str(temporary)})
+        process = start(doors, [*command], {"TMPDIR": str(temporary)})
         seconds, log = cancel(process, signal.SIGINT, once=Path(name, "mark").exists)
     assert process.returncode == 130, log
     assert seconds < AT_ONCE

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from bench.rehearsal import planted
@@ -11,7 +12,7 @@ from gar_publish.context import Context, RetryPolicy
 from gar_publish.settings.endpoints import Endpoints
 from tests.conftest import ROOT
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Doors, publish, statuses, uploads
-from tests.unit.servers import Memory
+from tests.unit.servers import Memory, Reply, serve
 from tests.wheels import make_wheel
 
 HERE = f"3.{sys.version_info.minor}"
@@ -40,19 +41,32 @@ def test_what_fails_is_not_published_nor_what_depends_on_it(doors: Doors, emulat
     make_wheel(dist, "app", requires=["broken"])
     make_wheel(dist, "fine", requires=["lib"], content="import lib\n")
     make_wheel(dist, "lib")
-    done, report = publish(doors, "--dist", "dist", "--rehearse", "--rehearse-python", HERE)
+    make_wheel(dist, "denied", requires=["elsewhere"])
+    with serve() as public:
+        public.on("/", Reply(403))
+        denying = replace(doors, environment={**doors.environment, "UV_DEFAULT_INDEX": f"{public.url}/simple/"})
+        done, report = publish(denying, "--dist", "dist", "--rehearse", "--rehearse-python", HERE)
+    assert {seen.path for seen in public.seen} == {"/simple/elsewhere/"}
     assert done.code == 4
     outcomes = {each["filename"].partition("-")[0]: each["status"] for p in report["packages"] for each in p["files"]}
-    assert outcomes == {"app": "not tried", "broken": "failed", "fine": "uploaded", "lib": "uploaded"}
+    assert outcomes == {
+        "app": "not tried",
+        "broken": "failed",
+        "denied": "failed",
+        "fine": "uploaded",
+        "lib": "uploaded",
+    }
     assert [(each["name"], each["beside"], each["state"]) for each in report["rehearsals"]] == [
         ("app", "", "not tried"),
         ("broken", "", "failed"),
+        ("denied", "", "failed"),
         ("fine", "", "passed"),
         ("lib", "", "passed"),
         ("fine", "published", "passed"),
         ("lib", "published", "passed"),
     ]
-    (failure,) = done.errors
+    failure, denial = done.errors
+    assert "returned a 403 Forbidden error" in denial
     assert f"broken-1.0-py3-none-any.whl failed its rehearsal with Python {sys.version.split()[0]}: broken: " in failure
     assert "ModuleNotFoundError: No module named 'nowhere_to_be_found' (broken.py, line 1)" in failure
     assert "requires broken, which failed" in done.err
