@@ -51,6 +51,8 @@ ELSEWHERE = (
     ("docs/docker.md", "gar-publish run ", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "DOCKER_BUILDKIT=0 docker build --network=cloudbuild", "tests/e2e/test_cloud_build.py"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/emulator.md", "# The first two uploads ", "tests/integration/test_emulator_docs.py"),
     ("docs/emulator.md", "faults=", "tests/integration/test_emulator_docs.py"),
     ("docs/fidelity.md", "```toml", "emulator/src/gar_emulator/default.toml"),
@@ -190,12 +192,12 @@ def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | N
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Path:
-    """Return what pip and uv find beside the repository: both wheels of this checkout, and build backends from PyPI."""
+    """Return what pip and uv find beside the repository: both wheels of this checkout, and some packages from PyPI."""
     folder = tmp_path_factory.mktemp("wheels")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     for project in (ROOT, ROOT / "emulator"):
         subprocess.run(build, cwd=project, check=True, capture_output=True)
-    backends = ["flit_core", "hatchling", "setuptools"]
+    from_pypi = ["flit_core", "hatchling", "idna", "setuptools"]
     download = [
         sys.executable,
         "-m",
@@ -205,7 +207,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]
         "--only-binary=:all:",
         "--dest",
         str(folder),
-        *backends,
+        *from_pypi,
     ]
     subprocess.run(download, env=session_env, check=True, capture_output=True)
     return folder
@@ -236,7 +238,7 @@ def computer(
     leaks.excuse("the environment of")  # the documents hand tokens over in variables,
     leaks.excuse("the argument vector of")  # to pip in arguments,
     leaks.excuse("the output of a process")  # and print one
-    for name in ("work", "bin", "held", "empty"):
+    for name in ("work", "bin", "held"):
         (tmp_path / name).mkdir()
     work, programs = tmp_path / "work", tmp_path / "bin"
     for holds_secrets in (Path(clean_env["HOME"]), work):
@@ -248,7 +250,7 @@ def computer(
     machine.fill_folder(work, production)
     machine.new_environment(work / ".venv", packages)
     exports = {name: value for name, value in production.exports().items() if not name.startswith("ACTIONS_")}
-    empty = (tmp_path / "empty").as_uri()
+    public = machine.public_index(tmp_path / "public", wheels)
     environment = {
         **{name: value for name, value in clean_env.items() if name != "PIP_CONFIG_FILE"},
         **exports,
@@ -261,9 +263,9 @@ def computer(
         "NO_PROXY": "127.0.0.1",
         "PATH": f"{programs}:{work}/.venv/bin:{machine.BIN}:/usr/bin:/bin",
         "PIP_FIND_LINKS": str(wheels),
-        "PIP_INDEX_URL": empty,
+        "PIP_INDEX_URL": public,
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-        "UV_DEFAULT_INDEX": empty,
+        "UV_DEFAULT_INDEX": public,
         "UV_FIND_LINKS": str(wheels),
         "UV_PYTHON": sys.executable,
         "VIRTUAL_ENV": str(work / ".venv"),
