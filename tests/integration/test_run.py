@@ -41,6 +41,7 @@ def run(laptop: Laptop, temporary: Path, *arguments: str | Path) -> Done:
     [
         ("", ("pip", "install", "--no-cache-dir", "--target", ".venv", "hello")),
         ("", ("uv", "pip", "install", "--target", ".venv", "hello")),
+        ("", ("env", "UV_TOOL_DIR=.venv", "uv", "tool", "install", "hello")),
         (UV, ("uv", "sync")),
         (POETRY, ("poetry", "install", "--no-interaction", "--no-ansi")),
         (PDM, ("pdm", "install", "--no-self")),
