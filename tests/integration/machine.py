@@ -89,7 +89,10 @@ def fill_repositories(emulator: Emulator, folder: Path) -> None:
         ],
     }
     packages["python"].append(make_wheel(folder, "acme-tools", "1.0"))
-    packages["demo"] = [make_wheel(folder, "greetings", content="def greet(name): ...\n")]
+    packages["demo"] = [
+        make_wheel(folder, "greetings", requires=["greetings-words", "idna"], content="def greet(name): ...\n"),
+        make_wheel(folder, "greetings-words"),
+    ]
     repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
     (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
     for name, wheels in packages.items():

@@ -98,6 +98,7 @@ FILES = {
 """Blocks that are a file, or the end of one, and a command that reads it."""
 
 BEFORE = {
+    "README.md": {"pip install ./emulator": "sed -i 's/, .my-sibling.//' pyproject.toml"},  # here, it is gar-publish
     "docs/evidence.md": {
         "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
         "../held/my_package-1.0-py3-none-any.whl",
@@ -119,7 +120,7 @@ CONSUMER = """\
 name = "consumer"
 version = "1.0"
 requires-python = ">=3.11,<4"
-dependencies = ["{package}"]
+dependencies = {dependencies}
 
 """
 """The beginning of a pyproject.toml, of which the documents show parts."""
@@ -343,8 +344,8 @@ def write_files(block: Block, computer: Machine, emulator: Emulator) -> None:
         if right_before and (file := FILES.get((shown.document, shown.language))):
             text = filled(shown, emulator)
             if file[0] == "pyproject.toml":
-                package = "acme-tools" if "acme-tools" in text else "my-package"
-                text = CONSUMER.format(package=package) + text
+                packages = ["acme-tools"] if "acme-tools" in text else ["my-package", "my-sibling"]
+                text = CONSUMER.format(dependencies=packages) + text
             (computer.folder / file[0]).write_text(text)
 
 
