@@ -26,6 +26,11 @@ from pathlib import Path
 
 from bench.publisher import PUBLISHER, REPOSITORY
 from gar_emulator import Emulator, World
+from gar_publish.configure.netrc import with_login
+from gar_publish.github.job_environment import variables
+from gar_publish.settings.endpoints import Endpoints
+from gar_publish.settings.index_url import OAUTH_USER, Login
+from gar_publish.settings.repository import Repository
 from tests.proxy import proxy_to
 from tests.stored import store
 from tests.wheels import make_wheel
@@ -33,8 +38,9 @@ from tests.wheels import make_wheel
 RESULTS = Path(__file__).with_suffix(".json")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gar-publish-tools"
 INSTALLED = "✓"
-WAYS = ("--token", "--keyring", "--json-key", "netrc", "run")
-"""Options of `gar-publish configure TOOL`; a plain URL in the project, with `configure netrc` or `gar-publish run`."""
+WAYS = ("--token", "--keyring", "--json-key", "netrc", "run", "setup")
+"""Options of `gar-publish configure TOOL`; a plain URL in the project, with `configure netrc` or `gar-publish run`; the
+exports of `setup`."""
 
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
 NAME = "gar-demo-project-python"
@@ -294,8 +300,12 @@ class Cell:
 
     def _commands(self) -> Iterator[tuple[str, ...]]:
         command = ("sh", "-c", self._tool.command)
-        if self._way in {"netrc", "run"}:
+        if self._way in {"netrc", "run"} or (self._way == "setup" and self._declares_index):
             self._name_plain_index()
+        if self._way == "setup":
+            self._set_up()
+            yield command
+            return
         if self._way == "run":
             yield (*_GAR_PUBLISH, "run", "--repository", REPOSITORY, "--", *command)
             return
@@ -310,11 +320,34 @@ class Cell:
 
     def _name_plain_index(self) -> None:
         """Name the index without a login, in a file that a team commits or in a variable."""
-        if self._tool.name in _PLAIN_INDEX:
+        if self._declares_index:
             file = self._project / "pyproject.toml"
             file.write_text(file.read_text() + _PLAIN_INDEX[self._tool.name])
         else:
             self._environment["PIP_INDEX_URL"] = INDEX
+
+    @property
+    def _declares_index(self) -> bool:
+        """Return whether the project of the tool names the index."""
+        return self._tool.name in _PLAIN_INDEX
+
+    def _set_up(self) -> None:
+        """Set the variables of `setup/action.yml`, with `only: true` where the project does not name the index."""
+        repository = Repository.parse(REPOSITORY, endpoints=Endpoints.from_environment({}))
+        token = (self._project / "../token").read_text()
+        netrc = self._project / "../netrc"
+        netrc.write_text(with_login("", repository.host, Login(OAUTH_USER, token)))
+        netrc.chmod(0o600)
+        self._environment |= variables(
+            repository,
+            token,
+            only=not self._declares_index,
+            index_name=None,
+            in_uv={NAME} if self._declares_index else None,
+            has_netrc=True,
+            before={},
+        )
+        self._environment["NETRC"] = str(netrc)
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(

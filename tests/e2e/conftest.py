@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -220,6 +221,14 @@ def upload(emulator: Emulator, wheel: Path) -> None:
     account = {"TWINE_USERNAME": "oauth2accesstoken", "TWINE_PASSWORD": emulator.access_token(PUBLISHER)}
     command = [sys.executable, "-m", "twine", "upload", "--non-interactive", f"--repository-url={url}", str(wheel)]
     subprocess.run(command, env=os.environ | account, check=True, capture_output=True)
+
+
+def public_pin(folder: Path) -> dict[str, list[str]]:
+    """Download idna from PyPI, and return its version with the hash of its wheel."""
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}", "idna"]
+    subprocess.run(download, check=True)
+    (wheel,) = folder.glob("idna-*.whl")
+    return {f"idna=={wheel.name.split('-')[1]}": [hashlib.sha256(wheel.read_bytes()).hexdigest()]}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import docker
@@ -13,7 +14,7 @@ from gar_publish.settings.index_url import requirements_hashed
 from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.cloud_build import CloudBuild
-from tests.e2e.conftest import Production
+from tests.e2e.conftest import Production, public_pin
 from tests.leaks import Leaks, Listener
 from tests.stored import store
 from tests.wheels import make_wheel
@@ -107,12 +108,12 @@ def test_a_docker_build_has_the_account_of_the_network(
     docker_client: docker.DockerClient, buildkit: str, python_image: str, production: Production, tmp_path: Path
 ) -> None:
     """The recipe of docs/docker.md, with a network that has the emulator in place of Google."""
-    wheel = make_wheel(tmp_path, "hidden")
     registry = production.emulator
     (repository,) = (each for each in registry.cloud.repositories if each.resource.endswith("/python"))
-    store(registry, repository, wheel)
-    (stored,) = (file for file in registry.files() if file.filename == wheel.name)
-    (tmp_path / "requirements.txt").write_text(requirements_hashed({"hidden==1.0": [stored.sha256]}))
+    wheels = make_wheel(tmp_path, "hidden", requires=["hidden-words", "idna"]), make_wheel(tmp_path, "hidden-words")
+    store(registry, repository, *wheels)
+    hashed = {f"{wheel.name.split('-')[0]}==1.0": [sha256(wheel.read_bytes()).hexdigest()] for wheel in wheels}
+    (tmp_path / "requirements.txt").write_text(requirements_hashed(hashed | public_pin(tmp_path / "public")))
     found = [each for each in blocks(ROOT / "docs/docker.md") if each.section == "On Cloud Build's network"]
     recipe, command = (each.text.replace("my-project", "demo-project") for each in found)
     (certificates,) = (volume.split(":") for volume in production.options["volumes"])

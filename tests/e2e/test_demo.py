@@ -31,7 +31,8 @@ def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "uploaded  hello_gar-1.0.0-py3-none-any.whl" in run.stderr
+    for name in ("hello_gar", "hello_gar_words"):
+        assert f"uploaded  {name}-1.0.0-py3-none-any.whl" in run.stderr
     assert "oauth2accesstoken:***@" in run.stderr
     assert "Downloading http://127.0.0.1:" in run.stderr
     assert "Successfully installed hello-gar-1.0.0" in run.stderr

@@ -23,12 +23,13 @@ from urllib.parse import urlsplit
 
 import docker
 import pytest
+from pip._internal.models.index import PyPI
 
 from gar_emulator import Emulator
 from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_option, requirements_hashed, url_with_login
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.e2e.conftest import BUILDKIT, Checkout, upload
+from tests.e2e.conftest import BUILDKIT, Checkout, public_pin, upload
 from tests.integration.test_dependency_confusion import QuietHandler
 from tests.leaks import Leaks, encodings
 from tests.wheels import make_wheel
@@ -178,11 +179,10 @@ def builder(
 def test_the_recipes_leave_no_token(
     builder: Builder, python_image: str, checkout: Checkout, emulator: Emulator, tmp_path: Path
 ) -> None:
-    upload(emulator, make_wheel(tmp_path, "greetings", content="def greet(name): return f'Hello, {name}!'\n"))
-    (stored,) = emulator.files()
+    locked = _lock(emulator, tmp_path, "def greet(name): return f'Hello, {name}!'\n")
     index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
     recipe = checkout("docker-build")
-    (recipe / "requirements.txt").write_text(requirements_hashed({"greetings==1.0": [stored.sha256]}))
+    (recipe / "requirements.txt").write_text(locked)
 
     hidden = {tool: emulator.access_token(READER) for tool in ("pip", "uv")}
     conf = f"[global]\nextra-index-url = {url_with_login(index, Login(OAUTH_USER, hidden['pip']))}\n"
@@ -245,14 +245,13 @@ def test_the_documented_commands_leave_no_token(
     leaks.excuse("the environment of")  # the recipes pass secrets in variables
     # The contents differ in every run, so that BuildKit does not reuse a cached result.
     content = f"def greet(name): return f'Hello, {{name}}!'  # {uuid.uuid4()}\n"
-    upload(emulator, make_wheel(tmp_path, "greetings", content=content))
-    (stored,) = emulator.files()
+    locked = _lock(emulator, tmp_path, content)
     recipe = checkout("docker-build")
     requirements = _block(heading, "text") or "my-package==1.0 --hash=…"
     for pattern, ours in (
         (r"https://(.*@)us-central1", rf"http://\g<1>{emulator.url.partition('://')[2]}/us-central1"),
         ("my-project", "demo-project"),
-        (r"my-package.*", requirements_hashed({"greetings==1.0": [stored.sha256]})),
+        (r"my-package.*", locked),
     ):
         requirements = re.sub(pattern, ours, requirements)
     (recipe / "requirements.txt").write_text(requirements)
@@ -369,19 +368,48 @@ version = "1"
 requires-python = ">=3.11,<4"
 dependencies = ["greetings", "greetings-words"]
 """
-SOURCES = """[[tool.uv.index]]
+SOURCES = {
+    "uv": """[[tool.uv.index]]
 name = "gar"
 url = "INDEX"
 explicit = true
 [tool.uv.sources]
 greetings.index = "gar"
 greetings-words.index = "gar"
-"""
+""",
+    "poetry": f"""[tool.poetry]
+package-mode = false
+dependencies = {{ greetings = {{ source = "gar" }}, greetings-words = {{ source = "gar" }} }}
+[[tool.poetry.source]]
+name = "gar"
+url = "INDEX"
+priority = "explicit"
+[[tool.poetry.source]]  # by default, Poetry needs an API that mirrors lack
+name = "public"
+url = "{PyPI.simple_url}/"
+priority = "primary"
+""",
+    "pdm": """[[tool.pdm.source]]
+name = "gar"
+url = "INDEX"
+verify_ssl = false
+""",
+}
 
 
 @pytest.mark.usefixtures("run_lock")  # the document chooses the name of the image
-def test_a_project_of_uv_installs_from_its_lock(
+@pytest.mark.parametrize(
+    ("tool", "heading"),
+    [
+        ("uv", "uv sync"),
+        pytest.param("poetry", "Poetry", marks=pytest.mark.thorough),
+        pytest.param("pdm", "PDM", marks=pytest.mark.thorough),
+    ],
+)
+def test_a_project_installs_from_its_lock(
     *,
+    tool: str,
+    heading: str,
     builder: Builder,
     buildkit: str,
     python_image: str,
@@ -396,16 +424,16 @@ def test_a_project_of_uv_installs_from_its_lock(
     index = f"{emulator.address('us-central1-python.pkg.dev')}/demo-project/python/simple/"
     recipe = tmp_path / "recipe"
     recipe.mkdir()
-    (recipe / "pyproject.toml").write_text(PROJECT + SOURCES.replace("INDEX", index))
-    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block("Projects of uv", "dockerfile"))
+    (recipe / "pyproject.toml").write_text(PROJECT + SOURCES[tool].replace("INDEX", index))
+    dockerfile = re.sub("^FROM .*", f"FROM {python_image}", _block(heading, "dockerfile"))
     use = 'CMD [".venv/bin/python", "-c", "import greetings, idna, greetings_words"]\n'
     (recipe / "Dockerfile").write_text(dockerfile + use)
     programs = _programs(
         tmp_path / "bin",
         docker=f'exec {buildkit} "$@"',
-        uv=f"exec {Path(sys.executable).with_name('uv')} lock",
+        uv=f"exec {Path(sys.executable).with_name(tool)} lock",  # the document's `uv lock`
     )
-    for section in ("Projects of uv", "As an ordinary user, with dependencies"):
+    for section in ("Projects of uv, Poetry and PDM", "As an ordinary user, with dependencies"):
         subprocess.run(
             ["/bin/sh", "-ec", _block(section, "sh").replace("my-project", "demo-project")],
             cwd=recipe,
@@ -413,9 +441,21 @@ def test_a_project_of_uv_installs_from_its_lock(
             check=True,
             timeout=200,
         )
-    assert "ya29." not in (recipe / "uv.lock").read_text()
-    builder.adopt("uv", "service")
-    builder.run("uv")
+    assert "ya29." not in (recipe / f"{tool}.lock").read_text()
+    builder.adopt(tool, "service")
+    builder.run(tool)
+
+
+def _lock(emulator: Emulator, folder: Path, content: str) -> str:
+    """Upload greetings, which requires a private and a public package, and return a lock of all three."""
+    content = f"import idna, greetings_words\n{content}"
+    for wheel in (
+        make_wheel(folder, "greetings", requires=["greetings-words", "idna"], content=content),
+        make_wheel(folder, "greetings-words"),
+    ):
+        upload(emulator, wheel)
+    private = {f"{stored.package}=={stored.version}": [stored.sha256] for stored in emulator.files()}
+    return requirements_hashed(private | public_pin(folder / "public"))
 
 
 def _programs(folder: Path, **scripts: str) -> Path:

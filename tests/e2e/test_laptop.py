@@ -1,6 +1,7 @@
 """The commands of docs/local.md on a fresh machine: the built wheel, real pipx and uvx, an empty home."""
 
 import json
+import re
 from pathlib import Path
 
 import docker
@@ -10,6 +11,8 @@ from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import PUBLISHER, Production
 from tests.leaks import Leaks
+from tests.stored import store
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
@@ -41,11 +44,13 @@ def test_the_commands_publish_and_install_with_gclouds_login(
     checkout = tmp_path / "checkout"
     copy_tree(ROOT / "examples/json-key", checkout)
     project = checkout / "pyproject.toml"
-    project.write_text(project.read_text().replace('"greetings"', f'"greetings-{runner}"'))
+    project.write_text(project.read_text().replace('"greetings', f'"{runner}-greetings'))
+    (repository,) = (each for each in production.emulator.cloud.repositories if each.resource.endswith("/python"))
+    store(production.emulator, repository, make_wheel(tmp_path, f"{runner}-greetings-words"))
 
     log = docker_client.containers.run(
         python_image,
-        ["sh", "-ec", commands.replace("my-project", "demo-project").replace("my-package", f"greetings-{runner}")],
+        ["sh", "-ec", commands.replace("my-project", "demo-project").replace("my-package", f"{runner}-greetings")],
         remove=True,
         stderr=True,
         working_dir="/work",
@@ -68,7 +73,7 @@ def test_the_commands_publish_and_install_with_gclouds_login(
     ).decode()
 
     leaks.scan("the log", log)
-    assert f"uploaded  greetings_{runner}-1.0.0-py3-none-any.whl" in log
+    assert f"uploaded  {runner}_greetings-1.0.0-py3-none-any.whl" in log
     assert "\x1b" not in log
     if runner == "uvx":
-        assert f"+ greetings-{runner}==1.0.0" in log
+        assert {f"uvx-greetings{each}" for each in ("", "-words")} | {"idna"} <= set(re.findall(r"\+ ([\w-]+)==", log))

@@ -80,7 +80,7 @@ def test_two_jobs(
     left = [*docker_client.volumes.list(), *docker_client.containers.list(all=True)]
     assert [each.name for each in left if str(each.name).startswith("act-two-jobs")] == []
 
-    (stored,) = emulator.files()
+    assert {each.package for each in emulator.files()} == {"greetings", "greetings-words"}
     seen = [each for each in emulator.requests if each.host == "us-central1-python.pkg.dev"]
-    used = [each for each in seen if each.method == "POST" or each.path.endswith(f"/{stored.filename}")]
+    used = [each for each in seen if each.method == "POST" or each.path.endswith(".whl")]
     assert {each.principal for each in used} == {"serviceAccount:publisher@demo-project.iam.gserviceaccount.com"}

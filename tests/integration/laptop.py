@@ -124,7 +124,7 @@ def laptop(
         "UV_PYTHON": sys.executable,
     }
     laptop = Laptop(home, project, environment, production)
-    wheel = make_wheel(tmp_path / "dist", "hello")
+    wheel = make_wheel(tmp_path / "dist", "hello", entry_points="[console_scripts]\nhello = hello:main\n")
     (repository,) = (each for each in production.cloud.repositories if each.resource.endswith("/python"))
     store(production, repository, wheel)
     return laptop

@@ -22,6 +22,8 @@ OWNER = "user:owner@example.com"
 JOBS = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
 PYTHON = "projects/my-project/locations/us-central1/repositories/python"
 PUBLISHER = "publisher@my-project.iam.gserviceaccount.com"
+REQUIRES = {"my-package": ["idna", "my-sibling"]}
+"""A public package, and one of the repository."""
 
 GH = f"""\
 #!/bin/sh
@@ -76,14 +78,21 @@ def world() -> World:
 def fill_repositories(emulator: Emulator, folder: Path) -> None:
     """Add the packages that the documents install, promote and query."""
     packages = {
-        "python": [make_wheel(folder, name, version) for name, version in (("my-package", "1.0"), ("hello", "1.2.3"))],
+        "python": [
+            make_wheel(folder, "my-package", "1.0", requires=REQUIRES["my-package"]),
+            make_wheel(folder, "my-sibling"),
+            make_wheel(folder, "hello", "1.2.3"),
+        ],
         "dev": [
             make_wheel(folder / "dev", "hello", "1.2.3", requires=["lib; extra == 'fast'"]),
             make_wheel(folder, "lib", "2.0"),
         ],
     }
     packages["python"].append(make_wheel(folder, "acme-tools", "1.0"))
-    packages["demo"] = [make_wheel(folder, "greetings", content="def greet(name): ...\n")]
+    packages["demo"] = [
+        make_wheel(folder, "greetings", requires=["greetings-words", "idna"], content="def greet(name): ...\n"),
+        make_wheel(folder, "greetings-words"),
+    ]
     repositories = {each.name: each for each in emulator.cloud.repositories if each.project == "my-project"}
     (repositories["demo"],) = (each for each in emulator.cloud.repositories if each.project == "demo-project")
     for name, wheels in packages.items():
@@ -98,9 +107,10 @@ def fill_folder(folder: Path, emulator: Emulator) -> None:
         (project / "pyproject.toml").write_text(
             '[build-system]\nrequires = ["flit_core>=3.12"]\nbuild-backend = "flit_core.buildapi"\n'
             f'[project]\nname = "{name}"\nversion = "1.3"\ndescription = "A test."\nrequires-python = ">=3.11"\n'
+            f"dependencies = {REQUIRES.get(name, [])}\n"
         )
         (project / f"{name.replace('-', '_')}.py").write_text('"""A test."""\n')
-        make_wheel(project / "dist", name, "1.3")
+        make_wheel(project / "dist", name, "1.3", requires=REQUIRES.get(name, []))
     for example in ("hello", "uv-project"):
         copy_tree(ROOT / "examples" / example, folder / "examples" / example)
     shutil.copytree(folder / "examples/uv-project/service", folder / "service")
@@ -137,6 +147,15 @@ class Machine:
         assert done.returncode == 0, done.stdout
         assert not [line for line in done.stdout.splitlines() if line.lower().startswith("error: ")], done.stdout
         return done.stdout
+
+
+def public_index(folder: Path, wheels: Path) -> str:
+    """Write an index that stands in for PyPI and has idna, and return its URL."""
+    (wheel,) = wheels.glob("idna-*.whl")
+    (folder / "idna").mkdir(parents=True)
+    (folder / "idna" / wheel.name).symlink_to(wheel)
+    (folder / "idna/index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>\n')
+    return folder.as_uri()
 
 
 def new_environment(folder: Path, links: Path) -> None:

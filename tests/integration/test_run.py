@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pip._internal.models.index import PyPI
 
-from tests.integration.frontdoors import PUBLISHER, REPOSITORY, Done, Doors
+from tests.integration.frontdoors import DIRECT, PUBLISHER, REPOSITORY, Done, Doors
 from tests.integration.laptop import NAME, Laptop, ToolFailure
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
@@ -41,6 +41,7 @@ def run(laptop: Laptop, temporary: Path, *arguments: str | Path) -> Done:
     [
         ("", ("pip", "install", "--no-cache-dir", "--target", ".venv", "hello")),
         ("", ("uv", "pip", "install", "--target", ".venv", "hello")),
+        ("", ("env", "UV_TOOL_DIR=.venv", "uv", "tool", "install", "hello")),
         (UV, ("uv", "sync")),
         (POETRY, ("poetry", "install", "--no-interaction", "--no-ansi")),
         (PDM, ("pdm", "install", "--no-self")),
@@ -133,6 +134,14 @@ def test_the_files_of_a_run_that_was_killed_are_removed_by_the_next(laptop: Lapt
         process.kill()
     assert run(laptop, temporary, "true").code == 0
     assert not list(temporary.iterdir())
+
+
+def test_a_token_that_ends_soon_is_told_first(laptop: Laptop, temporary: Path, leaks: Leaks) -> None:
+    leaks.excuse("the environment of")  # it has the request token of the job
+    environment = {**laptop.environment, **laptop.registry.exports(), "TMPDIR": str(temporary)}
+    done = Doors(laptop.project, environment).command(*RUN, *DIRECT, "--", "sh", "-c", "echo started >&2")
+    assert done.code == 0, done.err
+    assert "in less than ten minutes" in done.err.partition("started")[0]
 
 
 def test_no_program_starts_without_a_token(laptop: Laptop, temporary: Path) -> None:

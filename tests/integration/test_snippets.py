@@ -35,6 +35,7 @@ ELSEWHERE = (
     ("docs/architecture.md", "flowchart ", "no test: a picture"),
     ("docs/architecture.md", "inputs ", "no test: a picture"),
     ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
+    ("docs/docker.md", "services:", "no test: run by hand, with docker-compose 2.26.1"),
     ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "LINE=", "tests/e2e/test_docker_recipe.py"),
@@ -50,6 +51,8 @@ ELSEWHERE = (
     ("docs/docker.md", "gar-publish run ", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "gar-publish run ", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "DOCKER_BUILDKIT=0 docker build --network=cloudbuild", "tests/e2e/test_cloud_build.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
+    ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/emulator.md", "# The first two uploads ", "tests/integration/test_emulator_docs.py"),
     ("docs/emulator.md", "faults=", "tests/integration/test_emulator_docs.py"),
@@ -96,6 +99,7 @@ FILES = {
 """Blocks that are a file, or the end of one, and a command that reads it."""
 
 BEFORE = {
+    "README.md": {"pip install ./emulator": "sed -i 's/, .my-sibling.//' pyproject.toml"},  # here, it is gar-publish
     "docs/evidence.md": {
         "attachments list": "gar-publish publish --repository us-central1/my-project/python --sbom --dist "
         "../held/my_package-1.0-py3-none-any.whl",
@@ -117,7 +121,7 @@ CONSUMER = """\
 name = "consumer"
 version = "1.0"
 requires-python = ">=3.11,<4"
-dependencies = ["{package}"]
+dependencies = {dependencies}
 
 """
 """The beginning of a pyproject.toml, of which the documents show parts."""
@@ -190,12 +194,12 @@ def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | N
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Path:
-    """Return what pip and uv find beside the repository: both wheels of this checkout, and build backends from PyPI."""
+    """Return what pip and uv find beside the repository: both wheels of this checkout, and some packages from PyPI."""
     folder = tmp_path_factory.mktemp("wheels")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     for project in (ROOT, ROOT / "emulator"):
         subprocess.run(build, cwd=project, check=True, capture_output=True)
-    backends = ["flit_core", "hatchling", "setuptools"]
+    from_pypi = ["flit_core", "hatchling", "idna", "setuptools"]
     download = [
         sys.executable,
         "-m",
@@ -205,7 +209,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]
         "--only-binary=:all:",
         "--dest",
         str(folder),
-        *backends,
+        *from_pypi,
     ]
     subprocess.run(download, env=session_env, check=True, capture_output=True)
     return folder
@@ -236,7 +240,7 @@ def computer(
     leaks.excuse("the environment of")  # the documents hand tokens over in variables,
     leaks.excuse("the argument vector of")  # to pip in arguments,
     leaks.excuse("the output of a process")  # and print one
-    for name in ("work", "bin", "held", "empty"):
+    for name in ("work", "bin", "held"):
         (tmp_path / name).mkdir()
     work, programs = tmp_path / "work", tmp_path / "bin"
     for holds_secrets in (Path(clean_env["HOME"]), work):
@@ -248,7 +252,7 @@ def computer(
     machine.fill_folder(work, production)
     machine.new_environment(work / ".venv", packages)
     exports = {name: value for name, value in production.exports().items() if not name.startswith("ACTIONS_")}
-    empty = (tmp_path / "empty").as_uri()
+    public = machine.public_index(tmp_path / "public", wheels)
     environment = {
         **{name: value for name, value in clean_env.items() if name != "PIP_CONFIG_FILE"},
         **exports,
@@ -261,9 +265,9 @@ def computer(
         "NO_PROXY": "127.0.0.1",
         "PATH": f"{programs}:{work}/.venv/bin:{machine.BIN}:/usr/bin:/bin",
         "PIP_FIND_LINKS": str(wheels),
-        "PIP_INDEX_URL": empty,
+        "PIP_INDEX_URL": public,
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-        "UV_DEFAULT_INDEX": empty,
+        "UV_DEFAULT_INDEX": public,
         "UV_FIND_LINKS": str(wheels),
         "UV_PYTHON": sys.executable,
         "VIRTUAL_ENV": str(work / ".venv"),
@@ -341,8 +345,8 @@ def write_files(block: Block, computer: Machine, emulator: Emulator) -> None:
         if right_before and (file := FILES.get((shown.document, shown.language))):
             text = filled(shown, emulator)
             if file[0] == "pyproject.toml":
-                package = "acme-tools" if "acme-tools" in text else "my-package"
-                text = CONSUMER.format(package=package) + text
+                packages = ["acme-tools"] if "acme-tools" in text else ["my-package", "my-sibling"]
+                text = CONSUMER.format(dependencies=packages) + text
             (computer.folder / file[0]).write_text(text)
 
 

@@ -1,6 +1,7 @@
 """The documents agree with the code: tables, links, quotes, inputs, commands, and a section for every failure."""
 
 import ast
+import itertools
 import json
 import re
 import runpy
@@ -256,8 +257,9 @@ def test_examples_install_by_hash(example: Path) -> None:
     """A version alone is not enough: pip prefers a stranger's file of the same version that has a build tag."""
     files = [*example.glob(".github/workflows/*"), *example.glob("*Dockerfile"), *example.glob("cloudbuild.yaml")]
     text = re.sub(r"^ *#.*", "", "".join(file.read_text(encoding="utf-8") for file in files), flags=re.MULTILINE)
-    for command in re.findall(r"\binstall[ ,].*", text):
-        assert "--require-hashes" in command or command == "install uv", command
+    for before, command in itertools.pairwise(["", *re.findall(r"\binstall[ ,].*", text)]):
+        is_second_step = "--no-deps --require-hashes" in before
+        assert "--require-hashes" in command or is_second_step or command == "install uv", command
 
 
 @each_example

@@ -1,4 +1,4 @@
-"""A demonstration: publish an example to an emulator, and install it with pip."""
+"""A demonstration: publish the packages of an example to an emulator, and install them with pip."""
 
 import os
 import shlex
@@ -41,7 +41,7 @@ def run(environment: Mapping[str, str], console: Console) -> int:
 
         console.info(f"1. Start an emulator of Artifact Registry, at {emulator.url}")
         console.info("\n2. Publish with the identity of a GitHub job")
-        publish = ("publish", "hello", f"--repository={_REPOSITORY}", *_WHO)
+        publish = ("publish", "hello", "hello/words", f"--repository={_REPOSITORY}", *_WHO)
         if code := _gar_publish(publish, folder, variables, console).returncode:
             return code
 
@@ -54,7 +54,7 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         console.mask(option.partition("oauth2accesstoken:")[2].partition("@")[0])
         console.info(option)
 
-        console.info("\n4. Install with pip in a new environment")
+        console.info("\n4. Install with pip in a new environment, with requirements from the emulator and from PyPI")
         venv.create(Path(folder, "venv"), with_pip=True)
         python = str(Path(folder, "venv", *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python"))))
         console.info(f"$ pip install $(gar-publish index-url …) {_PACKAGE}")

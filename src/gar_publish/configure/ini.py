@@ -4,6 +4,7 @@ pip and twine read these files without interpolation, so `%` is not escaped.
 """
 
 import configparser
+import re
 from collections.abc import Collection, Iterator
 
 from configupdater import ConfigUpdater, Section
@@ -47,7 +48,7 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
     for section in updater.iter_sections():
         if same_index(_value(section, "index-url"), url):
             del section["index-url"]
-    updater = _parsed(_Pip(), str(updater).replace(_REPLACED, ""))
+    updater = _parsed(_Pip(), _with_replaced_indexes(str(updater)))
     everywhere = _section(updater, "global")
     for section in updater.iter_sections():
         if section is everywhere or "extra-index-url" in section:
@@ -88,6 +89,24 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
         elif option in section:
             del section[option]
     return str(updater)
+
+
+def _with_replaced_indexes(text: str) -> str:
+    """Return a pip.conf with the indexes that comments keep, except where an option has another value by now."""
+    sections = _parsed(_Pip(), text).iter_sections()
+    taken = {(section.name, option) for section in sections for option in section.options()}
+    name, lines = "", []
+    for line in text.splitlines(keepends=True):
+        header = re.match(r"\[(.+)\]", line)
+        name = header[1] if header else name
+        replaced = line.removeprefix(_REPLACED)
+        option = name, replaced.partition(" =")[0]
+        if replaced == line or option in taken:
+            lines.append(line)
+        else:
+            lines.append(replaced)
+            taken.add(option)
+    return "".join(lines)
 
 
 def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:

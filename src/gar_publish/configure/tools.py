@@ -174,7 +174,8 @@ def uv(request: Request) -> Plan:
         provider: toml.Values = {"keyring-provider": "subprocess"}
         edits.insert(0, Edit(settings, partial(toml.with_values, keys=keys, values=provider)))
     names = f'[tool.uv.sources]\nPACKAGE = {{ index = "{name}" }}'
-    notes = (f"Name the packages that come from it in pyproject.toml:\n{names}",) if explicit else ()
+    which = "the dependencies that come from it, and what they require from it"
+    notes = (f"Name in pyproject.toml {which}:\n{names}",) if explicit else ()
     # With the new settings, uv would call the keyring, which is not installed yet.
     keyring = _keyring_note(request, f"uv --no-config tool install keyring --with {_KEYRING}")
     if request.secret:

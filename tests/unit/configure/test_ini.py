@@ -86,6 +86,22 @@ def test_what_the_only_index_replaced_comes_back(text: str) -> None:
             }
 
 
+@pytest.mark.parametrize("option", ["index-url", "extra-index-url"])
+def test_what_was_replaced_stays_a_comment_if_its_option_is_in_use_again(option: str) -> None:
+    only = with_pip_index(f"[global]\n{option} = {OTHER}\n", URL, only=True).replace(f"\nindex-url = {URL}", "")
+    text = with_pip_index(f"{only}{option} = https://b.example.com/\n", URL, only=False)
+    assert "https://b.example.com/" in pip_reads(text)[option].split()
+    assert f"# replaced by gar-publish: {option} = {OTHER}" in text
+
+
+def test_two_only_indexes_in_turn() -> None:
+    """The user's own index comes back, not the first of the two."""
+    only = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=True)
+    another = "https://us-python.pkg.dev/p/another/simple/"
+    text = with_pip_index(with_pip_index(only, another, only=True), another, only=False)
+    assert pip_reads(text) == {"index-url": OTHER, "extra-index-url": another}
+
+
 def test_keeps_another_index_url() -> None:
     text = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=False)
     assert pip_reads(text) == {"index-url": OTHER, "extra-index-url": URL}

@@ -1,5 +1,5 @@
-"""Greet."""
+from greetings_words import HELLO
 
 
 def greet(name: str) -> str:
-    return f"Hello, {name}!"
+    return f"{HELLO}, {name}!"
