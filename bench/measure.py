@@ -55,13 +55,13 @@ class Summary:
 
     Attributes:
         seconds: The time of each run that counts.
-        processor: The time of processors that the last run took, in seconds; without containers.
         memory: The highest peak in bytes; 0 if it was not measured, or there is no /proc.
+        processor: The time of processors that the last run took, in seconds; without containers.
     """
 
     seconds: list[float] = field(default_factory=list)
-    processor: float = 0
     memory: int = 0
+    processor: float = 0
 
     @property
     def median(self) -> float:

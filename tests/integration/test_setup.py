@@ -229,4 +229,4 @@ def test_an_identity_that_may_not_read_exports_nothing(doors: Doors, emulator: E
     token = emulator.access_token("user:stranger@example.com")
     step = doors.setup({"repository": REPOSITORY, "access-token": token})
     assert (step.code, step.exported) == (6, {})
-    assert "(HTTP 403)" in step.errors[0]
+    assert "with HTTP 403" in step.errors[0]
