@@ -123,6 +123,19 @@ def test_publishes_nothing_of_hostile_files(
     assert 42 not in github.comments
 
 
+def test_requirements_of_a_wheel_are_neither_commands_nor_markdown(
+    doors: Doors, emulator: Emulator, github: GitHubApi
+) -> None:
+    """The command for uv has the exact pre-releases that a stranger's wheel requires."""
+    markers = [r"\n```\n# gotcha\n```\n", r"A\x5c\x27; gotcha", r"\x27\x22 gotcha", r"\ud800 gotcha"]
+    requires = ["plain==1.0b1", *(f'other==1.0b1; platform_machine != "{each}"' for each in markers)]
+    make_wheel(doors.folder / "wheels", "greetings", requires=requires)
+    step = publish(doors, github)
+    assert (step.code, len(stored(emulator))) == (0, 1), step.log
+    assert step.outputs["preview-install-uv"].endswith(" plain==1.0b1")
+    assert "gotcha" not in step.summary + github.comments[42][-1]["body"]
+
+
 def test_paths_in_a_wheel_are_neither_commands_nor_markdown(
     doors: Doors, emulator: Emulator, github: GitHubApi
 ) -> None:

@@ -485,11 +485,11 @@ def _lines(name: str, content: bytes) -> Mapping[str, frozenset[str]]:
 def _requirement(line: str) -> str:
     try:
         requirement = Requirement(line)
+        requirement.name = canonicalize_name(requirement.name)
+        requirement.extras = {canonicalize_name(each) for each in requirement.extras}
+        return _EXTRA.sub(lambda found: canonicalize_name(found[0]), str(requirement))
     except (ValueError, RecursionError):
         return line.strip()
-    requirement.name = canonicalize_name(requirement.name)
-    requirement.extras = {canonicalize_name(each) for each in requirement.extras}
-    return _EXTRA.sub(lambda found: canonicalize_name(found[0]), str(requirement))
 
 
 def _specifiers(value: str) -> str:

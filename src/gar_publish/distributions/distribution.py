@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -236,7 +236,7 @@ def _of_extra(condition: re.Match[str]) -> str:
 
 def _requirements(filename: str, package: "PackageFile") -> Iterator[Requirement]:
     for line in package.metadata.get("requires_dist") or []:
-        with contextlib.suppress(InvalidRequirement, RecursionError):
+        with contextlib.suppress(ValueError, RecursionError):
             requirement = Requirement(line)
             if requirement.url and requirement.url.lower().startswith("file:"):
                 raise BuildFailure(
@@ -246,4 +246,5 @@ def _requirements(filename: str, package: "PackageFile") -> Iterator[Requirement
                     anchor="file-dependency",
                     detail=line[:_DETAIL_LIMIT],
                 )
+            str(requirement)  # a marker with both kinds of quotes cannot be written, compared or hashed
             yield requirement

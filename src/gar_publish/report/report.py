@@ -1,6 +1,7 @@
 """The outcome of a publishing run, from which outputs, step summary, log and JSON are made."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from packaging.utils import canonicalize_name
 
 from gar_publish.console import rfc3339
-from gar_publish.distributions.distribution import Distribution
+from gar_publish.distributions.distribution import Distribution, is_needed
 from gar_publish.errors import Failure
 from gar_publish.registry.outcomes import AttachedEvidence, EvidenceKind, NotBuilt, PublishedFile, Status
 from gar_publish.rehearsal.outcome import Rehearsal
@@ -19,6 +20,8 @@ from gar_publish.settings.index_url import extra_index_option, requirements_hash
 from gar_publish.settings.repository import Repository
 
 _IN_REGISTRY: tuple[Status, ...] = ("uploaded", "identical", "skipped")
+_PLAIN = re.compile(r"[\w .,;()\[\]<>=!~+*\"-]+", re.ASCII)
+"""What is neither a command of any shell nor Markdown, in single quotes. A marker can have any characters."""
 
 
 @dataclass(frozen=True)
@@ -172,14 +175,16 @@ class Report:
     def _exact_prereleases(self) -> list[str]:
         """Return the requirements on one pre-release each, of packages that are not in this run."""
         files = [each.distribution for each in self.files if isinstance(each.distribution, Distribution)]
+        names = {each.name for each in files}
         found = {
             str(requirement)
             for file in files
             for requirement in file.requirements
-            if canonicalize_name(requirement.name) in file.requires - {each.name for each in files}
-            and any(each.operator == "==" and each.prereleases for each in requirement.specifier)
+            if any(each.operator == "==" and each.prereleases for each in requirement.specifier)
+            and canonicalize_name(requirement.name) not in names
+            and is_needed(requirement)
         }
-        return sorted(found)
+        return sorted(filter(_PLAIN.fullmatch, found))
 
     def _paths(self, kind: EvidenceKind) -> str:
         return "\n".join(dict.fromkeys(each.path for each in self.evidence if each.evidence.kind == kind and each.path))

@@ -97,7 +97,12 @@ def test_the_command_for_uv_names_the_prereleases_that_a_preview_pins(report: Re
     """The tool takes a pre-release of a dependency only if the command asks for it."""
     required = (
         *("api==1.0rc1", "conventions[all]==0.65b0; python_version < '4'", "other==2.0.dev1+pr42.gabc1234"),
-        *("stable==1.0", "range>=1.0rc1", "fast==1.0rc1; extra == 'fast'", "remote @ https://example.org/a-1.0rc1.zip"),
+        *(
+            "stable==1.0",
+            "range>=1.0rc1",
+            "stable==1.0rc1; extra == 'fast'",
+            "remote @ https://example.org/a-1.0rc1.zip",
+        ),
     )
     requirements = tuple(map(Requirement, required))
     names = frozenset({"api", "conventions", "other", "stable", "range", "remote"})
