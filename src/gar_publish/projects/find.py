@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Project:
         requires: The names of its requirements without extras; None if only the backend knows them.
         optional: The names that only its extras require.
         build_requires: The names of its build requirements.
+        members: The folders in it, if it is the root of a workspace, which stands for these members, too.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Project:
     requires: frozenset[str] | None = None
     optional: frozenset[str] = frozenset()
     build_requires: frozenset[str] = frozenset()
+    members: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -137,7 +139,8 @@ def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
         declared = _toml(each / "pyproject.toml", root)
         is_project = "project" in declared or "poetry" in table(declared, "tool") or (each / "setup.py").is_file()
         if is_project and workspaces.is_package(declared, of_uv=of_uv):
-            yield _project(each, root, declared)
+            inside = tuple(member.relative_to(folder).as_posix() for member in members) if each == folder else ()
+            yield replace(_project(each, root, declared), members=inside)
 
 
 def _is_project(folder: Path) -> bool:

@@ -4,8 +4,11 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gar_publish.errors import BadInput
 
 if TYPE_CHECKING:  # the command line needs only the number
     from gar_publish.projects.find import Project
@@ -40,7 +43,11 @@ def divide(projects: Sequence["Project"], count: int = 0) -> list[list["Project"
     Args:
         projects: The projects.
         count: How many groups at most; 0 for as many as take longer to build than to start.
+
+    Raises:
+        BadInput: One is a build requirement of another one: its job would take that from the public index.
     """
+    _refuse_build_requirements(projects)
     alike = sorted(projects, key=lambda project: sorted(project.build_requires))
     seconds = [_seconds(project) for project in alike]
     total = math.fsum(seconds)
@@ -52,6 +59,20 @@ def divide(projects: Sequence["Project"], count: int = 0) -> list[list["Project"
     return [group for group in groups if group]
 
 
+def _refuse_build_requirements(projects: Sequence["Project"]) -> None:
+    from gar_publish.projects.find import requirements  # the command line needs only the number
+
+    required = requirements(projects)
+    for project in projects:
+        for name in sorted(project.build_requires & required[project.key]):
+            raise BadInput(
+                f"The build of {project.title} needs {name}, which is in this plan, too.",
+                cause="a job that builds one without the other would take it from the public index",
+                fix="publish these projects in one run: gar-publish publish",
+                anchor="build-requirements",
+            )
+
+
 def _seconds(project: "Project") -> float:
     """Return about how long the build takes."""
     compiles = not project.build_requires.isdisjoint(_COMPILERS)
@@ -61,7 +82,9 @@ def _seconds(project: "Project") -> float:
 def _sizes(project: Path) -> Iterator[int]:
     for folder, folders, files in os.walk(project):
         folders[:] = [name for name in folders if name not in _NOT_BUILT and not name.startswith(".")]
-        yield from (os.lstat(Path(folder, file)).st_size for file in files)
+        for file in files:
+            with suppress(OSError):  # a folder whose files can be listed alone
+                yield os.lstat(Path(folder, file)).st_size
 
 
 def as_json(groups: Sequence[Sequence["Project"]], *, pretty: bool = False) -> str:
@@ -71,8 +94,17 @@ def as_json(groups: Sequence[Sequence["Project"]], *, pretty: bool = False) -> s
         groups: The groups.
         pretty: Whether to indent the JSON; otherwise it is one line.
     """
-    jobs = [
-        {"shard": number, "folders": "\n".join(Path(project.label).as_posix() for project in group)}
-        for number, group in enumerate(groups, start=1)
-    ]
+    jobs = [{"shard": number, "folders": "\n".join(_lines(group))} for number, group in enumerate(groups, start=1)]
     return json.dumps({"include": jobs}, indent=2 if pretty else None, separators=None if pretty else (",", ":"))
+
+
+def _lines(group: Sequence["Project"]) -> Iterator[str]:
+    """Yield the patterns that select a group's projects, and not the other members of a workspace with its root."""
+    folders = [project.folder for project in group]
+    for project in group:
+        path = Path(project.label).as_posix()
+        yield f"./{path}" if path.startswith(("-", "!")) else path  # neither an option nor an exclusion
+        for member in project.members:
+            inside = (project.folder / member).resolve()
+            if not any(folder.is_relative_to(inside) for folder in folders):
+                yield f"!{Path(project.label, member).as_posix()}"

@@ -1,9 +1,13 @@
 """Dividing projects into groups of about equal work."""
 
 import json
+import os
 from pathlib import Path
 
-from gar_publish.projects.find import Project
+import pytest
+
+from gar_publish.errors import BadInput
+from gar_publish.projects.find import Project, find
 from gar_publish.projects.shards import MOST, as_json, divide
 
 MIB = 1 << 20
@@ -45,6 +49,39 @@ def test_as_many_as_pay_for_their_start(tmp_path: Path) -> None:
     assert divide([]) == []
     compiled = make(tmp_path / "compiled", "maturin")
     assert len(divide([compiled] * 200)) == 200
+
+
+def test_files_that_cannot_be_examined_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    projects = [make(tmp_path / "a"), make(tmp_path / "b", size=MIB)]
+
+    def no_access(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "lstat", no_access)
+    assert names(divide(projects, 2)) == [["a"], ["b"]]
+
+
+def test_refuses_a_build_requirement_that_another_job_would_build(tmp_path: Path) -> None:
+    tool, app = make(tmp_path / "tool", "setuptools"), make(tmp_path / "app", "setuptools", "tool")
+    with pytest.raises(BadInput, match="The build of app needs tool, which is in this plan"):
+        divide([tool, app], 2)
+    assert len(divide([app], 2)) == 1
+
+
+def test_each_group_selects_its_projects_alone(tmp_path: Path) -> None:
+    """The root of a workspace stands for its members, too."""
+    for name in ("root", "root/members/one", "root/members/two", "-three", "!four"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "pyproject.toml").write_text(f'[build-system]\n[project]\nname = "{name[-4:]}"\n')
+    with (tmp_path / "root/pyproject.toml").open("a") as file:
+        file.write('[tool.uv.workspace]\nmembers = ["members/*"]\n')
+    root, one, two, three, four = find(["root", "-three", "./!four"], tmp_path)
+    groups = [[root, one], [root], [two, three], [three], [four]]
+    jobs = json.loads(as_json(groups))["include"]
+    assert jobs[0]["folders"] == "root\n!root/members/two\nroot/members/one"
+    assert jobs[3]["folders"] == "./-three"
+    for group, job in zip(groups, jobs, strict=True):
+        assert find(job["folders"].split("\n"), tmp_path) == group
 
 
 def test_json(tmp_path: Path) -> None:
