@@ -83,7 +83,7 @@ class Real:
         if other:
             yield self._case({str(other): partial(self._ours, program=other)})
         builds = [["--all-packages"]] if self.packages == ["."] else [[label] for label in self.labels]
-        yield self._case({UV_EACH if len(builds) > 1 else UV_ALL: partial(self._uv, builds=builds)})
+        yield self._case({UV_ALL if self.packages == ["."] else UV_EACH: partial(self._uv, builds=builds)})
         if loops:
             yield self._case({LOOP: self._twine}, 1)
 
@@ -96,10 +96,20 @@ class Real:
     def _uv(self, checkout: Path, name: str, *, builds: Sequence[Sequence[str]]) -> list[Command]:
         tools = Tools(self.stage)
         commands = [tools.uv(checkout, "--out-dir", str(checkout / "dist"), *build)[0] for build in builds]
-        return [_to(name, each) for each in (*commands, tools.uv(checkout)[1])]
+        return [self._to(name, each) for each in (*commands, tools.uv(checkout)[1])]
 
     def _twine(self, checkout: Path, name: str) -> list[Command]:
-        return [_to(name, each) for label in self.labels for each in Tools(self.stage).twine(checkout / label)]
+        return [self._to(name, each) for label in self.labels for each in Tools(self.stage).twine(checkout / label)]
+
+    def _to(self, name: str, command: Command) -> Command:
+        """Return a command of a peer that publishes to another repository."""
+        url = self.stage.upload_url
+        other = f"{url.removesuffix('/').rpartition('/')[0]}/{name}/"
+        return replace(
+            command,
+            arguments=[each.replace(url, other) for each in command.arguments],
+            environment={key: value.replace(url, other) for key, value in command.environment.items()},
+        )
 
     def _case(self, typed: Mapping[str, Type], rounds: int | None = None) -> Case:
         def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
@@ -116,16 +126,6 @@ class Real:
                 raise RuntimeError(f"{len(stored)} of {len(self.labels)} packages were uploaded")
 
         return Case(next(iter(typed)), prepare, check, rounds, warm=not rounds)
-
-
-def _to(name: str, command: Command) -> Command:
-    """Return a command of a peer that publishes to another repository."""
-    other = {key: value.replace("/python/", f"/{name}/") for key, value in command.environment.items()}
-    return replace(
-        command,
-        arguments=[each.replace("/python/", f"/{name}/") if "://" in each else each for each in command.arguments],
-        environment=other,
-    )
 
 
 def _show(found: Mapping[str, Summary]) -> None:
