@@ -58,7 +58,7 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
         environment: All environment variables.
 
     Raises:
-        BadInput: The commit or the branch is not known.
+        BadInput: The commit or the branch is not known, or the pull request is closed.
     """
     event = environment.get("GITHUB_EVENT_NAME", "")
     if event in _WITHOUT_COMMIT:
@@ -72,6 +72,13 @@ def find(root: Path, environment: Mapping[str, str]) -> Preview:
     if event not in _PULL_REQUEST:
         return Preview(branch_label(_branch(root, environment)), commit.hash, commit.time, None)
     pull_request = _pull_request(environment)
+    if pull_request.get("state") == "closed":
+        raise BadInput(
+            f"The pull request {pull_request['number']} is closed, and its previews are deleted.",
+            cause="the workflow starts on the type `closed`, too, or somebody has reviewed the closed pull request",
+            fix="add to the job\n  if: github.event.pull_request.state == 'open'",
+            anchor="preview-commit",
+        )
     is_merge = commit.hash != pull_request["head"]["sha"] and len(commit.parents) > 1
     base = commit.parents[0] if is_merge else pull_request["base"]["sha"]
     return Preview(pull_request_label(pull_request["number"]), commit.hash, commit.time, base)

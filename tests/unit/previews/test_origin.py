@@ -83,6 +83,16 @@ def test_a_review_is_an_event_of_its_pull_request(checkout: Path, name: str) -> 
     assert found == origin.find(checkout, environment)
 
 
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_review"])
+def test_a_closed_pull_request_has_no_previews(checkout: Path, name: str) -> None:
+    """It can be reviewed all the same, and nothing would delete them again."""
+    environment = event(checkout, "HEAD", head=git(checkout, "rev-parse", "topic"))
+    file = Path(environment["GITHUB_EVENT_PATH"])
+    file.write_text(file.read_text().replace('"number": 42', '"number": 42, "state": "closed"'))
+    with pytest.raises(BadInput, match="pull request 42 is closed"):
+        origin.find(checkout, {**environment, "GITHUB_EVENT_NAME": name})
+
+
 def test_a_commit_may_have_any_date(checkout: Path) -> None:
     git(checkout, "switch", "-q", "topic")
     git(checkout, "commit", "-q", "--allow-empty", "-m", "Late", time=10**15)
