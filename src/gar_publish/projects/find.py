@@ -135,12 +135,15 @@ def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
             yield _project(folder, root, declared)
         return
     of_uv = "workspace" in table(declared, "tool", "uv")
+    found = []
     for each in (folder, *members):
         declared = _toml(each / "pyproject.toml", root)
         is_project = "project" in declared or "poetry" in table(declared, "tool") or (each / "setup.py").is_file()
         if is_project and workspaces.is_package(declared, of_uv=of_uv):
-            inside = tuple(member.relative_to(folder).as_posix() for member in members) if each == folder else ()
-            yield replace(_project(each, root, declared), members=inside)
+            found.append((each, _project(each, root, declared)))
+    inside = tuple(each.relative_to(folder).as_posix() for each, _ in found if each != folder)
+    for each, project in found:
+        yield replace(project, members=inside) if each == folder else project
 
 
 def _is_project(folder: Path) -> bool:
