@@ -1,8 +1,8 @@
 """Compare gar-publish with its peers on a real repository: `python -m bench.real --repository FOLDER --rounds 3`.
 
 Each run publishes a copy of the folder to a new repository of the emulator, which is as far away as in `make bench`.
-Caches are warm. It prints wall time, processor time and memory, and writes nothing. Who starts it decides whether
-builds run as root.
+The peers are those of `make .venv-bench/stamp`. Caches are warm. It prints wall time, processor time and memory, and
+writes nothing. Who starts it decides whether builds run as root.
 """
 
 import argparse

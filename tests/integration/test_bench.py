@@ -42,12 +42,17 @@ def test_a_distant_server_is_slow(tmp_path: Path) -> None:
         get = [Command([sys.executable, "-c", _GET], tmp_path, environment)]
         nothing = [Command([sys.executable, "-c", "raise SystemExit(1)"], tmp_path, environment)]
         bench = Bench(tmp_path / "runs", lambda _: None)
-        cases = [Case("get", lambda *_: {"get": get}), Case("nothing", lambda *_: {"nothing": nothing})]
+        missing = [Command([str(tmp_path / "missing")], tmp_path, environment)]
+        cases = [
+            Case("get", lambda *_: {"get": get}),
+            Case("nothing", lambda *_: {"nothing": nothing}),
+            Case("missing", lambda *_: {"missing": missing}),
+        ]
         found = bench.run(cases, 2)
     assert len(found["get"].seconds) == 2
     assert min(found["get"].seconds) > 3 * 2 * ONE_WAY  # connect, TLS, request
     assert found["get"].memory > rows.MB or not Path("/proc/self/smaps_rollup").exists()
-    assert bench.failed == ["nothing"]
+    assert bench.failed == ["nothing", "missing"]
     assert found.keys() == {"get"}
 
 
