@@ -129,14 +129,15 @@ class Real:
 
 
 def _show(found: Mapping[str, Summary]) -> None:
-    least = found[OURSELVES].median if OURSELVES in found else 0
+    ours = found.get(OURSELVES)
     for name, summary in found.items():
         times = " ".join(f"{each:.2f}" for each in summary.seconds)
         memory = f", {summary.memory / 1e6:.0f} MB" if summary.memory else ""
-        print(
-            f"{name}: {summary.median:.2f} s ({times}), {summary.processor:.2f} s of processors{memory};"
-            f" gar-publish takes {least / summary.median:.3f} of that"
-        )
+        if name == AGAIN and ours:
+            ratio = f"; {summary.median / ours.median:.3f} of the first run"
+        else:
+            ratio = f"; gar-publish takes {ours.median / summary.median:.3f} of that" if ours and summary != ours else ""
+        print(f"{name}: {summary.median:.2f} s ({times}), {summary.processor:.2f} s of processors{memory}{ratio}")
 
 
 if __name__ == "__main__":

@@ -262,7 +262,7 @@ def _port(text: str) -> int:
 
 
 def _shards(text: str) -> int:
-    if not text.isdecimal() or int(text) > MOST:
+    if not text.isdecimal() or len(text) > len(str(MOST)) or int(text) > MOST:
         raise argparse.ArgumentTypeError(f"{text} is not a number of jobs from 0 to {MOST}")
     return int(text)
 
