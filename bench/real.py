@@ -133,10 +133,11 @@ def _show(found: Mapping[str, Summary]) -> None:
     for name, summary in found.items():
         times = " ".join(f"{each:.2f}" for each in summary.seconds)
         memory = f", {summary.memory / 1e6:.0f} MB" if summary.memory else ""
-        if name == AGAIN and ours:
+        ratio = ""
+        if ours and name == AGAIN:
             ratio = f"; {summary.median / ours.median:.3f} of the first run"
-        else:
-            ratio = f"; gar-publish takes {ours.median / summary.median:.3f} of that" if ours and summary != ours else ""
+        elif ours and name != OURSELVES:
+            ratio = f"; gar-publish takes {ours.median / summary.median:.3f} of that"
         print(f"{name}: {summary.median:.2f} s ({times}), {summary.processor:.2f} s of processors{memory}{ratio}")
 
 
