@@ -51,6 +51,8 @@ def as_text(report: "Report") -> str:
         lines.append(_UNKNOWN)
     if report.verified:
         lines.append(_VERIFIED)
+    if report.lock:
+        lines.append(f"lock  {report.lock}")
     lines += _preview_commands(report)
     return "\n".join(lines)
 

@@ -27,6 +27,10 @@ def test_the_log_has_a_line_for_each_file(report: Report) -> None:
     ]
 
 
+def test_the_log_says_where_the_lock_is(report: Report) -> None:
+    assert render.as_text(replace(report, lock="dist/lock-1.txt")).endswith("\nlock  dist/lock-1.txt")
+
+
 def test_the_summary_says_what_was_published_and_how_to_install_it(report: Report) -> None:
     summary = render.as_markdown(report, "gar")
     assert summary.startswith("### Published to `us/demo-project/python`\n")
