@@ -163,6 +163,11 @@ def test_a_failure_cannot_write_other_markdown(failure: Failure, written: str) -
     assert (shown.count("<h"), shown.count("<a "), shown.count("<b>")) == (1, 1, 0)
 
 
+def test_tildes_strike_nothing_through() -> None:
+    """GitHub takes one on each side, too, and paths of Windows such as RUNNER~1 have them."""
+    assert render.as_inline("~~a~~ RUNNER~1") == "&#126;&#126;a&#126;&#126; RUNNER&#126;1"
+
+
 def test_evidence_has_a_row_for_each_version(report: Report, proved: Report) -> None:
     sbom = proved.evidence[0].evidence
     assert "not attached  p.intoto.json  to other 2.0" in render.as_text(proved)
