@@ -25,7 +25,7 @@ def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[
     run = subprocess.run(
         ["sh", "-ec", commands],
         cwd=tmp_path,
-        env=clean_env | instead_of_github,
+        env=clean_env | instead_of_github | {"HTTP_PROXY": "http://127.0.0.1:9"},  # the emulator needs no proxy
         capture_output=True,
         text=True,
         check=False,

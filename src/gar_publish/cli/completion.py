@@ -19,7 +19,7 @@ _BASH = """_gar_publish() {{
     esac
     case "${{COMP_WORDS[1]}} $option" in
 {values}    *)
-        case "${{COMP_WORDS[1]}}" in
+        case "${{COMP_WORDS[1]}} $word" in
 {options}        esac
         ;;
     esac
@@ -41,7 +41,8 @@ def script(shell: str, commands: Mapping[str, argparse.ArgumentParser], helps: M
     if shell == "fish":
         return "".join(f"complete -c gar-publish {line}\n" for line in _fish(commands, helps))
     options = "".join(
-        f"        {name}) words={shlex.quote(' '.join(_options(command)))} ;;\n" for name, command in commands.items()
+        f"        '{name} -'*) words={shlex.quote(' '.join(_options(command)))} ;;\n"
+        for name, command in commands.items()
     )
     cases = "".join(
         f"    {shlex.quote(f'{name} {option}')}) words={shlex.quote(' '.join(values))} ;;\n"

@@ -35,6 +35,8 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         tempfile.TemporaryDirectory(prefix="gar-publish-demo-") as folder,
         Emulator(data=Path(folder, "data")) as emulator,
     ):
+        direct = ",".join(filter(None, [environment.get("no_proxy") or environment.get("NO_PROXY"), "127.0.0.1"]))
+        environment = {**environment, "no_proxy": direct, "NO_PROXY": direct}
         variables = {**environment, **emulator.exports()}
         project = Path(folder, "hello")
         shutil.copytree(_example(), project)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,12 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run_command(given)
     except SystemExit as ended:  # argparse has printed why
         code = int(ended.code or 0)
-    if code and "index-url" in given and (given[0] == "index-url" or given[0].startswith("-")):
+    if code and _is_index_url(given):
         # A shell ignores the exit code of $(…), and pip would go on with PyPI alone. At such a URL, pip stops.
         with suppress(BrokenPipeError):
-            is_bare = any(each.startswith("--b") for each in given)  # also --bar: options may be shortened
+            is_bare = any(each.lower().startswith(("--b", "-b")) for each in given)  # options may be shortened
             print("https://[failed" if is_bare else "--no-index")
     return code
+
+
+def _is_index_url(arguments: Sequence[str]) -> bool:
+    """Return whether `index-url` is meant, also if it is misspelt or after an option."""
+    words = arguments if arguments[:1] and arguments[0].startswith("-") else arguments[:1]
+    return any(get_close_matches(word.lower(), [*COMMANDS])[:1] == ["index-url"] for word in words)
 
 
 def _run_command(arguments: Sequence[str]) -> int:

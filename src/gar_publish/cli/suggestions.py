@@ -54,8 +54,10 @@ class Parser(argparse.ArgumentParser):
                 fix, words = in_place, []
         if misspelt and (meant := meant or next(iter(get_close_matches(misspelt[1], words)), "")):
             message, fix = f"{message[:-1]}; did you mean `{meant}`?", f"{self.prog} --help"
-        if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument", message):
+        if flag := re.match(r"argument (--[\w-]+)/(--no-[\w-]+): ignored explicit argument '(build')?", message):
             message, fix = f"`{flag[1]}` takes no value.", f"use `{flag[1]}` or `{flag[2]}`"
+            if flag[1] == "--dry-run" and flag[3]:
+                fix = "use `gar-publish build`"
         self._end(message, fix)
 
     def _takes_its_place(self, option: str) -> str:

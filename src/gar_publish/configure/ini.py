@@ -40,7 +40,10 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
     if only:
         for section in [each for each in updater.iter_sections() if each is everywhere or _names_indexes(each)]:
             for option in ("extra-index-url", "index-url"):
-                if others := [each for line in _lines_without(section, option, url) for each in _items(line)]:
+                lines = list(_lines_without(section, option, url))
+                for comment in [line for line in lines if not _items(line)]:
+                    section[option].add_before.comment(comment)
+                if others := [each for line in lines for each in _items(line)]:
                     section[option].add_before.comment(f"{_REPLACED}{option} = {' '.join(others)}")
             section["index-url"] = url
             _set_lines(section, "extra-index-url", [])

@@ -63,7 +63,7 @@ class BuiltPackages:
                     )
                 self.refuse_same_name(files[0].name, project)
             except Failure as failure:
-                self.lose(project.label, project.name, failure)
+                self.lose(project.title, project.name, failure)
             else:
                 yield Package.of(files, unnamed=project.name is None)
 

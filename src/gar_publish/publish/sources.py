@@ -137,9 +137,9 @@ class Sources:
                 wheels = [stamp.read(path, self._built.credential) for path in built.files]
                 distribution.check_name(wheels[0].name, wheels[0].filename, project)
                 self._built.refuse_same_name(wheels[0].name, project)
-                siblings.add(Held(project.label, wheels, unnamed=project.name is None))
+                siblings.add(Held(project.title, wheels, unnamed=project.name is None))
             except Failure as failure:
-                self._built.lose(project.label, project.name, failure)
+                self._built.lose(project.title, project.name, failure)
                 siblings.lose(project.name)
             yield from self._stamped(siblings, folder)
 

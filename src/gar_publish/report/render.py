@@ -30,7 +30,7 @@ _LATER_STEP = f"""\
   run: |
     echo "$REQUIREMENTS" >requirements.txt
     {_INSTALL} $OPTION"""
-_MEANS_MORE = re.compile(r"[\\`*\[]|(?<![^\W_])_|_(?![^\W_])")
+_MEANS_MORE = re.compile(r"[\\`*~\[]|(?<![^\W_])_|_(?![^\W_])")
 """What has a meaning in Markdown; an underscore has none inside of a word."""
 _STEP = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_-]*")
 """The id of a step. Without one, GITHUB_ACTION is a name that begins with two underscores, or a number under act."""
@@ -51,6 +51,8 @@ def as_text(report: "Report") -> str:
         lines.append(_UNKNOWN)
     if report.verified:
         lines.append(_VERIFIED)
+    if report.lock:
+        lines.append(f"lock  {report.lock}")
     lines += _preview_commands(report)
     return "\n".join(lines)
 

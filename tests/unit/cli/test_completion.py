@@ -54,6 +54,13 @@ def test_completes(ask: Callable[[str], list[str]], line: str) -> None:
 
 def test_zsh_makes_one_word_of_an_option_and_its_value() -> None:
     assert replies("gar-publish publish --if-exists=skip-") == ["--if-exists=skip-identical"]
+    assert replies("gar-publish publish --project=") == []
+
+
+def test_bash_offers_files_where_no_option_begins() -> None:
+    assert in_bash("gar-publish publish --dist=") == []
+    assert replies("gar-publish publish --dist ''") == []
+    assert replies("gar-publish publish ''") == []
 
 
 def test_descriptions_in_fish_are_whole_sentences() -> None:

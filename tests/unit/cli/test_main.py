@@ -60,6 +60,21 @@ def test_a_failed_index_url_stops_pip(option: str, printed: str, capsys: pytest.
     assert capsys.readouterr().out == printed
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "printed"),
+    [
+        (["index_url"], "--no-index\n"),
+        (["-q", "Index-Urls"], "--no-index\n"),
+        (["index", "url", "-bare"], "https://[failed\n"),
+        (["index-url", "--Bare"], "https://[failed\n"),
+        (["pubish", "index-url"], ""),
+    ],
+)
+def test_a_misspelt_index_url_stops_pip(misspelt: list[str], printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(misspelt) == 2
+    assert capsys.readouterr().out == printed
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 def test_the_advice_does_not_name_what_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -134,6 +134,7 @@ def test_the_last_port() -> None:
             ["publish", "--dry-run=true"],
             "`--dry-run` takes no value.\nFix: use `--dry-run` or `--no-dry-run`",
         ),
+        (["publish", "--dry-run=build"], "`--dry-run` takes no value.\nFix: use `gar-publish build`"),
         (["plan", "--dry-run"], "`gar-publish plan` has no option `--dry-run`.\nFix: gar-publish plan --help"),
         (["index-url", "hello"], "`gar-publish index-url` has no argument `hello`."),
         (["doctor", ""], "`gar-publish doctor` has no argument ``."),

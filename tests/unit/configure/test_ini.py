@@ -94,6 +94,12 @@ def test_what_was_replaced_stays_a_comment_if_its_option_is_in_use_again(option:
     assert f"# replaced by gar-publish: {option} = {OTHER}" in text
 
 
+def test_the_only_index_keeps_comments_between_those_that_it_replaces() -> None:
+    text = with_pip_index(f"[global]\nextra-index-url =\n    {OTHER}\n    # The mirror.\n    {URL}\n", URL, only=True)
+    assert "# The mirror.\n" in text
+    assert pip_reads(text) == {"index-url": URL}
+
+
 def test_two_only_indexes_in_turn() -> None:
     """The user's own index comes back, not the first of the two."""
     only = with_pip_index(f"[global]\nindex-url = {OTHER}\n", URL, only=True)

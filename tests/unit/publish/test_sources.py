@@ -1,5 +1,6 @@
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def test_finished_builds_are_packages(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_one_of_several_builds_may_fail(bench: Bench, tmp_path: Path) -> None:
-    app, lib, other = project("app"), project("lib"), project("other")
+    app, lib, other = replace(project("app"), label="."), project("lib"), project("other")
     builds = [
         Built(app, failure=FAILED),
         Built(lib, (make_wheel(tmp_path, "lib"),)),
@@ -147,7 +148,7 @@ def test_one_of_several_builds_may_fail(bench: Bench, tmp_path: Path) -> None:
     opened = Opened(bench, app, lib, other)
     assert [each.name for each in opened.sources.built(builds)] == ["lib"]
     first, second = opened.sources.not_built
-    assert first == NotBuilt("packages/app", FAILED)
+    assert first == NotBuilt("app", FAILED)
     assert (second.label, second.failure.anchor) == ("packages/other", "other-name")
     assert not opened.delivery.has_landed("app")
     assert not opened.delivery.has_landed("other")
@@ -196,7 +197,7 @@ def test_a_preview_requires_exact_siblings(bench: Bench, tmp_path: Path) -> None
 
 
 def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Path) -> None:
-    app, lib, other = project("app"), project("lib"), project("other")
+    app, lib, other = replace(project("app"), label="."), project("lib"), project("other")
     builds = [
         Built(app, (make_wheel(tmp_path, "app", requires=["lib; extra == 'x'"]),)),
         Built(other, (make_wheel(tmp_path, "other"),)),
@@ -208,10 +209,7 @@ def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Pa
     assert [each.name for each in packages] == ["other"]
     assert [(each.label, each.failure.what) for each in opened.sources.not_built] == [
         ("packages/lib", "No."),
-        (
-            "packages/app",
-            "packages/app requires lib, which was not built, so no preview of packages/app can be installed.",
-        ),
+        ("app", "app requires lib, which was not built, so no preview of app can be installed."),
     ]
     assert not opened.delivery.has_landed("app")
 

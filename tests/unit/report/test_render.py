@@ -27,6 +27,10 @@ def test_the_log_has_a_line_for_each_file(report: Report) -> None:
     ]
 
 
+def test_the_log_says_where_the_lock_is(report: Report) -> None:
+    assert render.as_text(replace(report, lock="dist/lock-1.txt")).endswith("\nlock  dist/lock-1.txt")
+
+
 def test_the_summary_says_what_was_published_and_how_to_install_it(report: Report) -> None:
     summary = render.as_markdown(report, "gar")
     assert summary.startswith("### Published to `us/demo-project/python`\n")
@@ -157,6 +161,11 @@ def test_a_failure_cannot_write_other_markdown(failure: Failure, written: str) -
     assert written in summary
     shown = MarkdownIt("gfm-like", {"linkify": False}).render(summary)
     assert (shown.count("<h"), shown.count("<a "), shown.count("<b>")) == (1, 1, 0)
+
+
+def test_tildes_strike_nothing_through() -> None:
+    """GitHub takes one on each side, too, and paths of Windows such as RUNNER~1 have them."""
+    assert render.as_inline("~~a~~ RUNNER~1") == "&#126;&#126;a&#126;&#126; RUNNER&#126;1"
 
 
 def test_evidence_has_a_row_for_each_version(report: Report, proved: Report) -> None:
