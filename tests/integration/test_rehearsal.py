@@ -13,7 +13,7 @@ from gar_publish.settings.endpoints import Endpoints
 from tests.conftest import ROOT
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Doors, publish, statuses, uploads
 from tests.unit.servers import Memory, Reply, serve
-from tests.wheels import make_wheel
+from tests.wheels import make_sdist, make_wheel
 
 HERE = f"3.{sys.version_info.minor}"
 PYTEST = "[console_scripts]\npytest = pytest:main\n"
@@ -132,3 +132,26 @@ def test_a_python_that_is_not_there(doors: Doors) -> None:
     done = doors.command("rehearse", "--repository", REPOSITORY, *DIRECT, "--dist", "dist", "--rehearse-python", "3.99")
     assert done.code == 2
     assert "`--rehearse-python` names 3.99, but uv finds no Python 3.99." in done.err
+
+
+def test_nothing_is_built_if_an_index_needs_a_password(doors: Doors) -> None:
+    """The sandbox has no passwords: it would ask the public index for what the other one has."""
+    make_wheel(doors.folder / "dist", "app", requires=["sample"])
+    public = doors.folder / "public"
+    for file in (
+        make_wheel(public / "app", "app", content="import nowhere\n"),
+        public / "sample" / "sample-1.0.tar.gz",
+    ):
+        file.parent.mkdir(exist_ok=True)
+        (file.parent / "index.html").write_text(f'<a href="{file.name}">{file.name}</a>')
+    make_sdist(public / "sample")
+    with serve() as private:
+        private.on("/", Reply(404))
+        url = private.url.replace("://", "://me:secret@")
+        variables = {"UV_DEFAULT_INDEX": public.as_uri(), "UV_INDEX": f"{url}/simple/"}
+        options = ("--dist", "dist", "--dry-run", "--rehearse", "--rehearse-python", HERE)
+        done, report = publish(doors, *options, variables=variables)
+    assert done.code == 0, done.err
+    (rehearsal,) = report["rehearsals"]
+    assert rehearsal["state"] == "not tried"
+    assert "something it requires has no wheel for this Python and machine: " in rehearsal["problems"][0]

@@ -284,8 +284,8 @@ class Rehearser:
     def install(self, opened: "_Opened", names: Sequence[str]) -> None:
         """Install into an environment.
 
-        Without the credential if something must be built first, which runs its code; then the repository must have none
-        of the requirements that are not of this run.
+        Without any credential if something must be built first, which runs its code; then no index or proxy may need
+        one, and the repository must have none of the requirements that are not of this run.
         """
         output: str | None = "--no-build"
         if not opened.is_built:
@@ -295,7 +295,7 @@ class Rehearser:
                 if self._plan.command:
                     _let_scripts_start(opened.environment)
                 return
-            if "--no-build" in output and not self._plan.is_mixed():
+            if "--no-build" in output and self._installer.may_build and not self._plan.is_mixed():
                 opened.renew()
                 opened.is_built = True
         if opened.is_built:
