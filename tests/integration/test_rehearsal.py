@@ -125,6 +125,10 @@ def test_the_command_rehearse_publishes_nothing(doors: Doors, emulator: Emulator
     assert done.code == 4
     assert "`python smoke.py` ended with exit code 1" in done.err
     assert "it does not work" in done.err
+    assert "Likely cause: `--rehearse-command` found a fault of the package, or needs what" in done.err
+    done = doors.command(*command, "--rehearse-command", "no-such-program")
+    assert done.code == 4
+    assert "`no-such-program` could not be started: neither the environment nor PATH has no-such-program" in done.err
 
 
 def test_a_python_that_is_not_there(doors: Doors) -> None:

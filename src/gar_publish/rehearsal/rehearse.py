@@ -274,8 +274,11 @@ class Rehearser:
         is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
         if is_asked and not shutil.which(_PYTEST, path=programs):
             opened.install(_PYTEST)
-        command = [shutil.which(name, path=programs) or name, *arguments]
-        problem, output = opened.run(command, opened.sandbox.tree)
+        found = shutil.which(name, path=f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}")
+        if not found and Path(name).name == name:
+            why = f"could not be started: neither the environment nor PATH has {name}, and only pytest is installed"
+            return {self._plan.command: f"`{self._plan.command}` {why}"}
+        problem, output = opened.run([found or name, *arguments], opened.sandbox.tree)
         if not problem:
             return {}
         lines = "\n".join(output[-_LINES_SHOWN:])
@@ -412,11 +415,14 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
         return None
     first = failed[0].problems[0].partition("\n")[0]
     name, _, lowest = failed[0].beside.partition("==")
+    cause = "the wheel lacks a module, or its metadata lack a requirement or allow too much"
+    if name:
+        cause = f"its metadata allow {name} {lowest}, with which it does not work"
+    elif first.startswith("`"):
+        cause = "`rehearse-command` found a fault of the package, or needs what the environment does not have"
     return BuildFailure(
         f"{filename} failed its rehearsal with {failed[0].title}: {first}",
-        cause=f"its metadata allow {name} {lowest}, with which it does not work"
-        if name
-        else "the wheel lacks a module, or its metadata lack a requirement or allow too much",
+        cause=cause,
         fix=f"raise the lower bound of the requirement, such as `{name}>{lowest}`, and build again"
         if name
         else "correct what the lines above say, and build again",
