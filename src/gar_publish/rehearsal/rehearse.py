@@ -274,11 +274,12 @@ class Rehearser:
         is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
         if is_asked and not shutil.which(_PYTEST, path=programs):
             opened.install(_PYTEST)
-        found = shutil.which(name, path=f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}")
-        if not found and Path(name).name == name:
+        places = f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}"
+        if not shutil.which(name, path=places) and Path(name).name == name:
             why = f"could not be started: neither the environment nor PATH has {name}, and only pytest is installed"
             return {self._plan.command: f"`{self._plan.command}` {why}"}
-        problem, output = opened.run([found or name, *arguments], opened.sandbox.tree)
+        command = [shutil.which(name, path=programs) or name, *arguments]
+        problem, output = opened.run(command, opened.sandbox.tree)
         if not problem:
             return {}
         lines = "\n".join(output[-_LINES_SHOWN:])
