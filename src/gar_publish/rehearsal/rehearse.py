@@ -297,7 +297,7 @@ class Rehearser:
             (opened.environment.folder / ".lock").unlink(missing_ok=True)  # root's uv must not wait for its code
             if output is None:
                 if self._plan.command:
-                    _let_scripts_start(opened.environment)
+                    let_scripts_start(opened.environment)
                 return
             if "--no-build" in output and self._installer.may_build and not self._plan.is_mixed():
                 opened.renew()
@@ -432,13 +432,16 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
     )
 
 
-def _let_scripts_start(environment: Environment) -> None:
+def let_scripts_start(environment: Environment) -> None:
     """Let the scripts of an environment start its own Python, and not the one that it is of."""
     python = Path(environment.python_executable)
     for script in (each for each in python.parent.iterdir() if not each.is_symlink() and each.is_file()):
         content = script.read_bytes()
         if content.startswith(b"#!") and b"python" in content.partition(b"\n")[0]:
+            mode = script.stat().st_mode
+            script.unlink()  # it may be a hard link to uv's cache
             script.write_bytes(b"#!" + os.fsencode(python) + b"\n" + content.partition(b"\n")[2])
+            script.chmod(mode)
 
 
 def _pin(wheel: Distribution, extra: str = "") -> str:
