@@ -74,10 +74,12 @@ def test_what_fails_is_not_published_nor_what_depends_on_it(doors: Doors, emulat
 
 
 def test_the_lowest_version_of_a_sibling_in_the_repository(doors: Doors) -> None:
-    """`lib` is of the same run, and `base` only in the repository, as is what the command needs."""
+    """`lib` is of the same run, and `base` only in the repository, as is what the command needs: it must fit `high`."""
     for name, version, content in (("lib", "1.0", ""), ("base", "1.0", ""), ("base", "2.0", "new = 1\n")):
         make_wheel(doors.folder / "first", name, version, content=content)
     make_wheel(doors.folder / "first", "pytest", content="def main(): ...\n", entry_points=PYTEST)
+    beside_high = "import importlib.util\ndef main(): assert not importlib.util.find_spec('high')\n"
+    make_wheel(doors.folder / "first", "pytest", "2.0", requires=["base<2"], content=beside_high, entry_points=PYTEST)
     done, _ = publish(doors, "--dist", "first")
     assert done.code == 0, done.err
     make_wheel(doors.folder / "dist", "lib", "1.1", content="new = 1\n")

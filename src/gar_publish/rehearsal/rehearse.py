@@ -211,7 +211,7 @@ class Rehearser:
             if verdict.needs:
                 notes = self._try_extras(opened, wheel, verdict)
             if self._plan.command and not verdict.errors and not beside:
-                verdict.errors |= self._run_command(opened)
+                verdict.errors |= self._run_command(opened, wheel)
             if verdict.errors:
                 state, problems = "failed", listed(list(verdict.errors.values()))
         except NotTried as error:
@@ -266,14 +266,14 @@ class Rehearser:
                     notes.append(f"{title} needs the extra {extra}")
         return notes
 
-    def _run_command(self, opened: "_Opened") -> dict[str, str]:
+    def _run_command(self, opened: "_Opened", wheel: Distribution) -> dict[str, str]:
         """Run the user's command. Return what went wrong."""
         name, *arguments = shlex.split(self._plan.command)
         programs = str(Path(opened.environment.python_executable).parent)
         # No other name is looked for in an index: it may be that of a private program that is missing.
         is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
         if is_asked and not shutil.which(_PYTEST, path=programs):
-            opened.install(_PYTEST)
+            opened.install(_pin(wheel), _PYTEST)  # a version that fits the wheel's requirements
         places = f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}"
         if not shutil.which(name, path=places) and Path(name).name == name:
             why = f"could not be started: neither the environment nor PATH has {name}, and only pytest is installed"
