@@ -91,7 +91,8 @@ def _find(pythons: Sequence[Python], version: str) -> Python:
     raise BadInput(
         f"`rehearse-python` names {version}, but uv finds no Python {version}.",
         cause="uv finds " + (", ".join(str(each.version) for each in pythons) or "no Python at all"),
-        fix=f"install it (in a workflow: actions/setup-python, or `uv python install {version}`), or remove it",
+        fix="install it where every user can run it (in a workflow: actions/setup-python, or "
+        f"`uv python install {version}`), or remove it",
         anchor="rehearse-python",
     )
 

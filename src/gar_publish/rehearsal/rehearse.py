@@ -246,9 +246,17 @@ class Rehearser:
             verdict = judge(answer, wheel)
             if not problem and not doing:
                 return verdict
+        if problem and not doing:
+            self._check_start(opened, folder)
         title = " ".join(doing[:200].split()) or "the import"
         verdict.errors[title] = f"{title} {problem or 'ended Python'}"
         return verdict
+
+    def _check_start(self, opened: "_Opened", folder: Path) -> None:
+        """Raise NotTried if the Python cannot even start, without the packages of the environment."""
+        problem, output = opened.run([opened.environment.python_executable, "-I", "-S", "-c", ""], folder)
+        if problem:
+            raise NotTried(f"Python {problem}: {' '.join(output[-_LINES_SHOWN:])[:500]}")
 
     def _try_extras(self, opened: "_Opened", wheel: Distribution, verdict: Verdict) -> list[str]:
         """Try what misses another distribution's module again, with one extra after the other. Return notes."""
