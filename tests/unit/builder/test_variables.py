@@ -64,6 +64,7 @@ FOR_INSTALLER = [
     "UV_CACHE_DIR",
     "UV_CONFIG_FILE",
     "UV_PYTHON_INSTALL_DIR",
+    "PYENV_VERSION",
     "HTTPS_PROXY",
     "https_proxy",
     "NO_PROXY",
