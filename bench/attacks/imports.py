@@ -24,7 +24,7 @@ def attack(folder):
         for pid in of_others():
             for name in ("environ", "cmdline"):
                 read(f"/proc/{pid}/{name}")
-        for place, folders, files in os.walk(os.path.dirname(sys.prefix) + "/index"):
+        for place, folders, files in os.walk(os.path.dirname(os.path.dirname(sys.prefix)) + "/index"):
             for name in files:
                 read(f"{place}/{name}")
 """,

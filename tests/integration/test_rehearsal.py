@@ -13,7 +13,7 @@ from gar_publish.settings.endpoints import Endpoints
 from tests.conftest import ROOT
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Doors, publish, statuses, uploads
 from tests.unit.servers import Memory, Reply, serve
-from tests.wheels import make_wheel
+from tests.wheels import make_sdist, make_wheel
 
 HERE = f"3.{sys.version_info.minor}"
 PYTEST = "[console_scripts]\npytest = pytest:main\n"
@@ -74,10 +74,12 @@ def test_what_fails_is_not_published_nor_what_depends_on_it(doors: Doors, emulat
 
 
 def test_the_lowest_version_of_a_sibling_in_the_repository(doors: Doors) -> None:
-    """`lib` is of the same run, and `base` only in the repository, as is what the command needs."""
+    """`lib` is of the same run, and `base` only in the repository, as is what the command needs: it must fit `high`."""
     for name, version, content in (("lib", "1.0", ""), ("base", "1.0", ""), ("base", "2.0", "new = 1\n")):
         make_wheel(doors.folder / "first", name, version, content=content)
     make_wheel(doors.folder / "first", "pytest", content="def main(): ...\n", entry_points=PYTEST)
+    beside_high = "import importlib.util\ndef main(): assert not importlib.util.find_spec('high')\n"
+    make_wheel(doors.folder / "first", "pytest", "2.0", requires=["base<2"], content=beside_high, entry_points=PYTEST)
     done, _ = publish(doors, "--dist", "first")
     assert done.code == 0, done.err
     make_wheel(doors.folder / "dist", "lib", "1.1", content="new = 1\n")
@@ -125,6 +127,10 @@ def test_the_command_rehearse_publishes_nothing(doors: Doors, emulator: Emulator
     assert done.code == 4
     assert "`python smoke.py` ended with exit code 1" in done.err
     assert "it does not work" in done.err
+    assert "Likely cause: `--rehearse-command` found a fault of the package, or needs what" in done.err
+    done = doors.command(*command, "--rehearse-command", "no-such-program")
+    assert done.code == 4
+    assert "`no-such-program` could not be started: neither the environment nor PATH has no-such-program" in done.err
 
 
 def test_a_python_that_is_not_there(doors: Doors) -> None:
@@ -132,3 +138,26 @@ def test_a_python_that_is_not_there(doors: Doors) -> None:
     done = doors.command("rehearse", "--repository", REPOSITORY, *DIRECT, "--dist", "dist", "--rehearse-python", "3.99")
     assert done.code == 2
     assert "`--rehearse-python` names 3.99, but uv finds no Python 3.99." in done.err
+
+
+def test_nothing_is_built_if_an_index_needs_a_password(doors: Doors) -> None:
+    """The sandbox has no passwords: it would ask the public index for what the other one has."""
+    make_wheel(doors.folder / "dist", "app", requires=["sample"])
+    public = doors.folder / "public"
+    for file in (
+        make_wheel(public / "app", "app", content="import nowhere\n"),
+        public / "sample" / "sample-1.0.tar.gz",
+    ):
+        file.parent.mkdir(exist_ok=True)
+        (file.parent / "index.html").write_text(f'<a href="{file.name}">{file.name}</a>')
+    make_sdist(public / "sample")
+    with serve() as private:
+        private.on("/", Reply(404))
+        url = private.url.replace("://", "://me:secret@")
+        variables = {"UV_DEFAULT_INDEX": public.as_uri(), "UV_INDEX": f"{url}/simple/"}
+        options = ("--dist", "dist", "--dry-run", "--rehearse", "--rehearse-python", HERE)
+        done, report = publish(doors, *options, variables=variables)
+    assert done.code == 0, done.err
+    (rehearsal,) = report["rehearsals"]
+    assert rehearsal["state"] == "not tried"
+    assert "something it requires has no wheel for this Python and machine: " in rehearsal["problems"][0]

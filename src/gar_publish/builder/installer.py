@@ -113,7 +113,7 @@ class Installer:
             pass
         else:
             return None
-        return "\n".join(output.lines)
+        return _CREDENTIAL.sub("://***@", "\n".join(output.lines))  # uv shows a URL that it cannot parse as it is
 
 
 def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tuple[str, str]]:

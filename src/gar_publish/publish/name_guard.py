@@ -82,7 +82,8 @@ def is_public(name: str, environment: Mapping[str, str]) -> bool | None:
         )
     except (subprocess.TimeoutExpired, OSError):
         return None
-    if done.returncode == 0 or "no usable wheels" in done.stderr or "no wheels" in done.stderr:
-        return True
-    is_denied = "hint: An index" in done.stderr
-    return False if f"{name} was not found in the package registry" in done.stderr and not is_denied else None
+    is_missing = f"{name} was not found in the" in done.stderr  # also in the cache, without a network
+    if done.returncode == 0 or ("No solution found" in done.stderr and not is_missing):
+        return True  # even if nothing of it fits this Python, or all was yanked
+    is_told = "was not found in the package registry" in done.stderr and "hint: An index" not in done.stderr
+    return False if is_missing and is_told else None

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import uv
 
+from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.installer import Installer, scrub
 from gar_publish.builder.process import Program, Tail, Works
+
+_LONGEST_LISTING = 60.0
+"""Seconds after which uv is ended: it starts all Pythons in PATH, and one may hang."""
 
 
 class Rehearsing(Installer):
@@ -21,6 +25,10 @@ class Rehearsing(Installer):
         works: What runs.
         first: The URL of an index that wins over all others, if any.
         are_isolated: Whether code of packages has users of its own. Then environments share no file with the cache.
+
+    Attributes:
+        may_build: Whether the sandbox gets all indexes and proxies, because none needs a credential. Without one of
+            them, a name that it alone has would be asked of another index.
     """
 
     def __init__(
@@ -31,14 +39,16 @@ class Rehearsing(Installer):
         self._others = self.variables.get("UV_INDEX", "")
         if first:
             self.variables["UV_INDEX"] = f"{first} {self._others}".strip()
+        self.may_build = variables.without_credentials(self.variables) == self.variables
 
     def pythons(self) -> str:
         """Return what uv knows about the installed Pythons, as a JSON array; an empty one if it failed."""
         command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json", "--offline"]
         output = Tail()
         try:
-            self.works.follow(Program(command, cwd=self.root, environment=self.variables), output.add)
-        except subprocess.CalledProcessError:
+            program = Program(command, cwd=self.root, environment=self.variables)
+            self.works.follow(program, output.add, seconds=_LONGEST_LISTING)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return "[]"
         return next((line for line in output.lines if line.startswith("[{")), "[]")  # warnings are among them
 

@@ -235,6 +235,11 @@ def is_missing(name: str) -> bool:
     return bool(failure and failure["type"] == "ModuleNotFoundError" and name in failure["missing"][:1])
 
 
+def is_of_python(missing: list[str]) -> bool:
+    """Return whether the first missing module belongs to Python: of another platform, or left out of this Python."""
+    return bool(missing) and missing[0] in getattr(sys, "stdlib_module_names", ())
+
+
 def is_there(top: str) -> bool:
     if top in sys.modules or top in getattr(sys, "stdlib_module_names", ()):
         return True
@@ -273,7 +278,15 @@ def main(folder: Path) -> None:
             owns = installed.has(module.partition(".")[0]) and not installed.has(f"{module}.{attribute}")
             needs = [each for each in failure["missing"] if not installed.has(each) and not installed.lacks(each)]
             answer["loaded"].append(
-                {"group": group, "title": title, "module": module, "own": owns, "needs": needs, **failure}
+                {
+                    "group": group,
+                    "title": title,
+                    "module": module,
+                    "own": owns,
+                    "needs": needs,
+                    "is_of_python": is_of_python(failure["missing"]),
+                    **failure,
+                }
             )
     if only is None:
         for name in installed.deep():

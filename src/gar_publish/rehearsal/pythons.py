@@ -30,7 +30,7 @@ class Python:
 
 
 def installed(listing: str, *, for_others: bool) -> list[Python]:
-    """Return the newest CPython of each minor version, from the lowest to the highest. This Python is among them.
+    """Return the CPythons that can be used, from the lowest to the highest, each once. This Python is among them.
 
     Args:
         listing: What `uv python list --output-format json` wrote.
@@ -51,17 +51,16 @@ def installed(listing: str, *, for_others: bool) -> list[Python]:
         and not each.version.is_prerelease
         and not (for_others and not _others_can_run(each.path))
     ]
-    newest: dict[tuple[int, ...], Python] = {}
-    for each in sorted((*usable, Python(OWN, Path(sys.executable))), key=lambda each: each.version):
-        newest[each.version.release[:2]] = each
-    return [newest[key] for key in sorted(newest)]
+    by_version = {each.version: each for each in (*usable, Python(OWN, Path(sys.executable)))}
+    return [by_version[key] for key in sorted(by_version)]
 
 
 def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str | None) -> list[Python]:
     """Return the Pythons to rehearse a package with.
 
     These are those that were asked for and that the package allows; if none was asked for, the lowest and the highest
-    that it allows. For a package that does not say what it allows, the latter is this Python alone.
+    minor version that it allows, each in its newest installed version. For a package that does not say what it allows,
+    it is the newest of this minor version alone.
 
     Args:
         pythons: The installed Pythons, from the lowest to the highest.
@@ -72,7 +71,8 @@ def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str
         BadInput: One that was asked for is not installed.
     """
     wanted = list(asked)
-    chosen = [_find(pythons, each) for each in wanted] or list(pythons)
+    newest = {each.version.release[:2]: each for each in pythons}
+    chosen = [_find(pythons, each) for each in wanted] or list(newest.values())
     try:
         allowed = [each for each in chosen if SpecifierSet(requires_python or "").contains(each.version)]
     except InvalidSpecifier:
@@ -85,13 +85,14 @@ def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str
 
 
 def _find(pythons: Sequence[Python], version: str) -> Python:
-    for each in pythons:
+    for each in reversed(pythons):
         if f"{each.version}.".startswith(f"{version}."):
             return each
     raise BadInput(
         f"`rehearse-python` names {version}, but uv finds no Python {version}.",
         cause="uv finds " + (", ".join(str(each.version) for each in pythons) or "no Python at all"),
-        fix=f"install it (in a workflow: actions/setup-python, or `uv python install {version}`), or remove it",
+        fix="install it where every user can run it (in a workflow: actions/setup-python, or "
+        f"`uv python install {version}`), or remove it",
         anchor="rehearse-python",
     )
 

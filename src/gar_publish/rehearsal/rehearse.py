@@ -211,7 +211,7 @@ class Rehearser:
             if verdict.needs:
                 notes = self._try_extras(opened, wheel, verdict)
             if self._plan.command and not verdict.errors and not beside:
-                verdict.errors |= self._run_command(opened)
+                verdict.errors |= self._run_command(opened, wheel)
             if verdict.errors:
                 state, problems = "failed", listed(list(verdict.errors.values()))
         except NotTried as error:
@@ -246,9 +246,17 @@ class Rehearser:
             verdict = judge(answer, wheel)
             if not problem and not doing:
                 return verdict
+        if problem and not doing:
+            self._check_start(opened, folder)
         title = " ".join(doing[:200].split()) or "the import"
         verdict.errors[title] = f"{title} {problem or 'ended Python'}"
         return verdict
+
+    def _check_start(self, opened: "_Opened", folder: Path) -> None:
+        """Raise NotTried if the Python cannot even start, without the packages of the environment."""
+        problem, output = opened.run([opened.environment.python_executable, "-I", "-S", "-c", ""], folder)
+        if problem:
+            raise NotTried(f"Python {problem}: {' '.join(output[-_LINES_SHOWN:])[:500]}")
 
     def _try_extras(self, opened: "_Opened", wheel: Distribution, verdict: Verdict) -> list[str]:
         """Try what misses another distribution's module again, with one extra after the other. Return notes."""
@@ -266,14 +274,18 @@ class Rehearser:
                     notes.append(f"{title} needs the extra {extra}")
         return notes
 
-    def _run_command(self, opened: "_Opened") -> dict[str, str]:
+    def _run_command(self, opened: "_Opened", wheel: Distribution) -> dict[str, str]:
         """Run the user's command. Return what went wrong."""
         name, *arguments = shlex.split(self._plan.command)
         programs = str(Path(opened.environment.python_executable).parent)
         # No other name is looked for in an index: it may be that of a private program that is missing.
         is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
         if is_asked and not shutil.which(_PYTEST, path=programs):
-            opened.install(_PYTEST)
+            opened.install(_pin(wheel), _PYTEST)  # a version that fits the wheel's requirements
+        places = f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}"
+        if not shutil.which(name, path=places) and Path(name).name == name:
+            why = f"could not be started: neither the environment nor PATH has {name}, and only pytest is installed"
+            return {self._plan.command: f"`{self._plan.command}` {why}"}
         command = [shutil.which(name, path=programs) or name, *arguments]
         problem, output = opened.run(command, opened.sandbox.tree)
         if not problem:
@@ -284,8 +296,8 @@ class Rehearser:
     def install(self, opened: "_Opened", names: Sequence[str]) -> None:
         """Install into an environment.
 
-        Without the credential if something must be built first, which runs its code; then the repository must have none
-        of the requirements that are not of this run.
+        Without any credential if something must be built first, which runs its code; then no index or proxy may need
+        one, and the repository must have none of the requirements that are not of this run.
         """
         output: str | None = "--no-build"
         if not opened.is_built:
@@ -293,9 +305,9 @@ class Rehearser:
             (opened.environment.folder / ".lock").unlink(missing_ok=True)  # root's uv must not wait for its code
             if output is None:
                 if self._plan.command:
-                    _let_scripts_start(opened.environment)
+                    let_scripts_start(opened.environment)
                 return
-            if "--no-build" in output and not self._plan.is_mixed():
+            if "--no-build" in output and self._installer.may_build and not self._plan.is_mixed():
                 opened.renew()
                 opened.is_built = True
         if opened.is_built:
@@ -412,11 +424,14 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
         return None
     first = failed[0].problems[0].partition("\n")[0]
     name, _, lowest = failed[0].beside.partition("==")
+    cause = "the wheel lacks a module, or its metadata lack a requirement or allow too much"
+    if name:
+        cause = f"its metadata allow {name} {lowest}, with which it does not work"
+    elif first.startswith("`"):
+        cause = "`rehearse-command` found a fault of the package, or needs what the environment does not have"
     return BuildFailure(
         f"{filename} failed its rehearsal with {failed[0].title}: {first}",
-        cause=f"its metadata allow {name} {lowest}, with which it does not work"
-        if name
-        else "the wheel lacks a module, or its metadata lack a requirement or allow too much",
+        cause=cause,
         fix=f"raise the lower bound of the requirement, such as `{name}>{lowest}`, and build again"
         if name
         else "correct what the lines above say, and build again",
@@ -425,13 +440,16 @@ def failure_of(outcomes: Sequence[Rehearsal], filename: str) -> Failure | None:
     )
 
 
-def _let_scripts_start(environment: Environment) -> None:
+def let_scripts_start(environment: Environment) -> None:
     """Let the scripts of an environment start its own Python, and not the one that it is of."""
     python = Path(environment.python_executable)
     for script in (each for each in python.parent.iterdir() if not each.is_symlink() and each.is_file()):
         content = script.read_bytes()
         if content.startswith(b"#!") and b"python" in content.partition(b"\n")[0]:
+            mode = script.stat().st_mode
+            script.unlink()  # it may be a hard link to uv's cache
             script.write_bytes(b"#!" + os.fsencode(python) + b"\n" + content.partition(b"\n")[2])
+            script.chmod(mode)
 
 
 def _pin(wheel: Distribution, extra: str = "") -> str:

@@ -34,6 +34,7 @@ def judge(answer: Mapping[str, Any], wheel: Distribution) -> Verdict:
     """Judge the answer of a probe, which the wheel's code may have written.
 
     - A module at the top, or a script, that cannot be imported is an error.
+    - If a module is missing that belongs to Python, it is a warning.
     - Another entry point is an error if the wheel lacks its own module or attribute, else a warning.
     - In other modules, a syntax error or a missing module of the wheel's own packages is an error. A missing module of
       another distribution is a warning.
@@ -46,7 +47,8 @@ def judge(answer: Mapping[str, Any], wheel: Distribution) -> Verdict:
         title = _text(each["title"])
         what = f"{title}: {_text(each['type'])}: {_text(each['message'])}"
         what += "".join(f" ({_text(place)})" for place in each["where"][:1])
-        if each["group"] not in ("module", *SCRIPTS) and not _is_own_fault(each):
+        is_for_others = each["group"] not in ("module", *SCRIPTS) and not _is_own_fault(each)
+        if each["is_of_python"] or is_for_others:
             verdict.warnings.append(what)
             continue
         verdict.errors[title] = what

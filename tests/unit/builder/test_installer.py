@@ -32,6 +32,15 @@ def test_the_output_of_uv_has_no_credential(tmp_path: Path, installer: Installer
     assert TOKEN not in said
 
 
+def test_a_url_that_uv_cannot_parse(tmp_path: Path, variables: dict[str, str]) -> None:
+    index = {"UV_INDEX": "https://me:secret@host:bad/simple/"}
+    installer = Installer(tmp_path, {**variables, **index}, Works(), are_isolated=False)
+    make((environment := Environment(tmp_path / "environment", "")).folder)
+    said = installer.install_wheels(environment, ["sample"], None)
+    assert said
+    assert "https://***@host:bad/simple/" in said
+
+
 def test_the_temporary_folder_does_not_configure_uv(tmp_path: Path, installer: Installer) -> None:
     (tmp_path / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple/"\nno-such-setting = 1\n')
     (tmp_path / "pyproject.toml").write_text('[tool.uv]\nindex-url = "http://127.0.0.1:9/simple/"\n')

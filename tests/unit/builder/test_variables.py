@@ -63,6 +63,8 @@ FOR_INSTALLER = [
     "UV_OFFLINE",
     "UV_CACHE_DIR",
     "UV_CONFIG_FILE",
+    "UV_PYTHON_INSTALL_DIR",
+    "PYENV_VERSION",
     "HTTPS_PROXY",
     "https_proxy",
     "NO_PROXY",

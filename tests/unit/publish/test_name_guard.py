@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.publish.name_guard import Guard
+from gar_publish.publish.name_guard import Guard, is_public
 from gar_publish.settings.settings import NameGuard
 from tests.unit.servers import Reply, serve
 from tests.wheels import make_wheel
@@ -30,6 +30,16 @@ def test_names(mode: NameGuard, said: list[str], clean_env: dict[str, str], tmp_
         guard.ask(["taken-name"])
         warnings = [each for name in ("taken-name", "free-name") for each in guard.warnings(name)]
     assert [each.partition(",")[0] for each in warnings] == [each.partition(",")[0] for each in said]
+
+
+@pytest.mark.parametrize("attribute", ['data-requires-python="&gt;=3.99"', 'data-yanked="bad"'])
+def test_a_package_that_cannot_be_installed_has_the_name(
+    attribute: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    page = tmp_path / "taken" / "index.html"
+    wheel = make_wheel(page.parent, "taken")
+    page.write_text(f'<!DOCTYPE html>\n<a href="{wheel.name}" {attribute}>{wheel.name}</a>')
+    assert is_public("taken", {**clean_env, "UV_DEFAULT_INDEX": tmp_path.as_uri()}) is True
 
 
 @pytest.mark.parametrize("status", [401, 403, 503])

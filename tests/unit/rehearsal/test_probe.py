@@ -105,12 +105,16 @@ def test_comments_are_no_entry_points(tmp_path: Path) -> None:
 
 
 def test_a_whole_probe(install: Install, tmp_path: Path) -> None:
-    """A module takes standard output away, and another one of the same namespace is missing."""
-    install({"zq.py": "import sys\nsys.stdout = None\n", "zn/core.py": "import zn.other\n", "__init__.py": ""})
+    """A module takes standard output away, another one of the same namespace is missing, and so is one of Python's."""
+    files = {"zn/core.py": "import zn.other\n", "zq.py": "import sys\nsys.stdout = None\n", "__init__.py": ""}
+    install({**files, "zs.py": "import fcntl, msvcrt\n"})
     (tmp_path / "request.json").write_text('{"name": "zq", "only": null}')
     start = (
         f"import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path({probe.__file__!r}, run_name='__main__')"
     )
     subprocess.run([sys.executable, "-c", start, tmp_path / "site", tmp_path], check=True)
     answer = json.loads((tmp_path / "answer.json").read_text())
-    assert [(each["title"], each["needs"]) for each in answer["loaded"]] == [("zn.core", ["zn.other"])]
+    assert [(each["title"], each["needs"][:1], each["is_of_python"]) for each in answer["loaded"]] == [
+        ("zn.core", ["zn.other"], False),
+        ("zs", ["msvcrt" if sys.platform != "win32" else "fcntl"], True),
+    ]

@@ -11,7 +11,7 @@ from packaging.version import Version
 from gar_publish.errors import BadInput
 from gar_publish.rehearsal.pythons import OWN, Python, choose, installed
 
-PYTHONS = [Python(Version(each), Path(each)) for each in ("3.9.18", "3.12.1", "3.13.0")]
+PYTHONS = [Python(Version(each), Path(each)) for each in ("3.9.2", "3.9.18", "3.12.1", "3.13.0")]
 
 
 def row(version: str, path: Path, **more: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_what_uv_finds(tmp_path: Path) -> None:
         row("3.96.0a1", usable),
     ]
     found = installed(json.dumps(rows), for_others=False)
-    assert [str(each.version) for each in found] == [str(OWN), "3.99.2"]
+    assert [str(each.version) for each in found] == [str(OWN), "3.99.1", "3.99.2"]
     assert [each.version for each in installed(json.dumps([row("3.99.1", private)]), for_others=True)] == [OWN]
 
 
@@ -49,6 +49,7 @@ def test_without_another_python_it_is_this_one(listing: str) -> None:
         (["3.12"], ">=3.8", ["3.12.1"]),
         (["3.13.0", "3.9"], ">=3.10", ["3.13.0"]),
         (["3.9"], None, ["3.9.18"]),
+        (["3.9.2"], None, ["3.9.2"]),
     ],
 )
 def test_the_lowest_and_the_highest_or_those_that_were_asked_for(
@@ -66,4 +67,4 @@ def test_a_package_that_does_not_say_gets_this_python() -> None:
 def test_one_that_is_not_installed(version: str) -> None:
     with pytest.raises(BadInput, match=rf"names {version}, but uv finds no Python") as caught:
         choose(PYTHONS, [version], None)
-    assert caught.value.cause == "uv finds 3.9.18, 3.12.1, 3.13.0"
+    assert caught.value.cause == "uv finds 3.9.2, 3.9.18, 3.12.1, 3.13.0"

@@ -24,7 +24,7 @@ def wheel(tmp_path: Path) -> Distribution:
 def loaded(group: str, kind: str = "ModuleNotFoundError", **more: Any) -> dict[str, Any]:
     title = "sample.cli" if group == "module" else f"{group}: run = sample.cli:main"
     usual = {"own": True, "needs": [], "missing": [], "where": [], "message": "no", "module": "sample.cli"}
-    return {"group": group, "title": title, "type": kind, **usual, **more}
+    return {"group": group, "title": title, "type": kind, "is_of_python": False, **usual, **more}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ def loaded(group: str, kind: str = "ModuleNotFoundError", **more: Any) -> dict[s
         (loaded("module"), "error"),
         (loaded("console_scripts", "ValueError"), "error"),
         (loaded("gui_scripts", missing=["other"], needs=["other"]), "needs"),
+        (loaded("module", missing=["tkinter"], needs=["tkinter"], is_of_python=True), "warning"),
         (loaded("plugins", missing=["sample.cli"]), "error"),
         (loaded("plugins", missing=["sample"]), "error"),
         (loaded("plugins", missing=["sample.client"]), "warning"),
