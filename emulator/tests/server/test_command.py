@@ -58,6 +58,24 @@ def test_prints_exports_and_serves_until_a_signal(
         assert process.stderr.read() == ""
 
 
+AT_THE_WORST_MOMENT = """
+import os, signal, sys
+from gar_emulator.server import command
+
+def kill(frame, event, argument):
+    takes_a_lock = event == "return" and frame.f_code.co_name == "__enter__" and frame.f_back.f_code.co_name == "wait"
+    if takes_a_lock or (event == "c_call" and argument.__name__ == "get"):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+begin = lambda line: sys.setprofile(kill)
+command.run(port=0, data=command.Path("data"), out=begin)
+"""
+
+
+def test_a_signal_while_it_begins_to_wait(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", AT_THE_WORST_MOMENT], cwd=tmp_path, check=True, timeout=20)
+
+
 def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])

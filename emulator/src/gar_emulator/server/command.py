@@ -1,11 +1,12 @@
 """The command `gar-emulator`."""
 
 import argparse
+import contextlib
 import os
+import queue
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -78,8 +79,11 @@ def run(
     Raises:
         EmulatorError: The world file, the data folder or the port is not usable.
     """
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = queue.SimpleQueue[int]()  # an event would wait for its own lock if a signal comes while it is looked at
+    before = {
+        number: signal.signal(number, lambda number, _: signals.put(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         described = World.load(world) if world else World.default()
         try:
@@ -94,8 +98,10 @@ def run(
         with emulator:
             for name, value in sorted({**emulator.exports(), **emulator.gcloud()}.items()):
                 out(f"export {name}={_quoted(value)}")
-            while not stop.wait(1):  # on Windows, no signal interrupts a wait without a timeout
-                pass
+            while True:
+                with contextlib.suppress(queue.Empty):
+                    signals.get(timeout=1)  # on Windows, no signal interrupts a wait without a timeout
+                    break
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
