@@ -33,6 +33,7 @@ def test_the_files_are_those_that_publish_uploads(doors: Doors, fork: Doors, emu
     done = fork.command("build", *FORMATS, "--outdir", "made/here", "--json", "-", "libs/*")
     assert done.code == 0, done.err
     assert "No identity is used" in done.err
+    assert f"The files are in {doors.folder / 'made/here'}." in done.err
     report = json.loads(done.out)
     assert statuses(report) == dict.fromkeys(NAMES, "checked")
     assert (report["repository"], report["index-url"], report["published"]) == (None, "", False)

@@ -61,6 +61,7 @@ def _run_command(arguments: Sequence[str]) -> int:
     )
     raise_on_signals()
     try:
+        _require_folder()
         return COMMANDS[options["command"]](options, dict(os.environ), console)
     except BrokenPipeError:
         console.info("The output was closed before it was complete.")
@@ -69,6 +70,18 @@ def _run_command(arguments: Sequence[str]) -> int:
         failure = as_failure(error)
         console.error(failure)
         return failure.exit_code
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise BadInput(
+            "The current folder was removed.",
+            cause="another program removed it, or a clone was made anew, while this shell was in it",
+            fix="change to a folder that exists: cd",
+            anchor="current-folder",
+        ) from None
 
 
 def publish(options: Options, environment: Environment, console: TerminalConsole) -> int:

@@ -184,7 +184,10 @@ def _leave(files: "Sequence[Distribution]", outdir: Path, context: Context) -> l
             fix="remove that folder, or make it writable",
             anchor="outputs",
         )
-    listed = {each.name: each for each in outdir.iterdir()} if files else {}
+    if not files:
+        return []
+    context.console.info(f"The files are in {outdir}.")
+    listed = {each.name: each for each in outdir.iterdir()}
     versions = [each for name in {file.name for file in files} for each in by_version(listed, name).values()]
     old = sorted({name for names in versions for name in names} - {file.filename for file in files})
     if not old:

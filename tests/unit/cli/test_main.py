@@ -90,3 +90,15 @@ def test_the_advice_does_not_name_what_could_not_be_written(
         check=False,
     )
     assert (done.returncode, "Fix: name a file that can be written\n" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder that a process is in")
+def test_a_current_folder_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main(["plan"]) == 2
+    assert "The current folder was removed." in capsys.readouterr().err
