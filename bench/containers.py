@@ -186,7 +186,7 @@ class Containers:
         volumes = [f"--volume={source}:{target}" for source, target in {**mounts, stage.bundle: _BUNDLE}.items()]
         names = [f"--env={name}" for name in passed]
         command = ["docker", "run", "--rm", "--network=host", *volumes, *names, *options, image, *arguments]
-        return Command(command, stage.folder, {**os.environ, **passed})
+        return Command(command, stage.folder, {**os.environ, **passed}, contained=True)
 
     def size(self) -> Size:
         """Return the size that the image adds to its base, also compressed as by `docker push`."""
@@ -207,7 +207,7 @@ class Containers:
 
 
 def _starting(name: str, arguments: Sequence[str]) -> Case:
-    return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ)]})
+    return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ, contained=True)]})
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:

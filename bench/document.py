@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from bench import rows
-from bench.measured import IN_CONTAINERS, Measured, Table
+from bench.measured import Measured, Table
 from bench.rows import MB, Row
 from bench.stage import OURS, PEERS, ROOT
 from bench.tools import OURSELVES
@@ -53,7 +53,7 @@ def write(made: list[Row], of: Measured, generators: Iterable[str]) -> None:
 
 
 def _table(title: str, table: Table) -> list[str]:
-    processes = title not in IN_CONTAINERS
+    processes = any(of.processors for of in table.values())
     columns = ["median s", "fastest", "slowest", "runs", *(["processors s", "peak memory MB"] if processes else [])]
     lines = [f"| | {' | '.join(columns)} |", f"| --- |{' --: |' * len(columns)}"]
     for name, of in table.items():

@@ -29,12 +29,14 @@ class Command:
         folder: The current folder.
         environment: All its variables.
         user: The user and the group that it runs as, if not as this process; only root can choose.
+        contained: Whether it runs in a container, so that only its time can be measured.
     """
 
     arguments: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
     user: int | None = None
+    contained: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,12 @@ class Bench:
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
             summary = found.setdefault(name, Summary())
-            processor = _processor() - before
-            summary.memory = max(summary.memory, memory.peak)
-            summary.main = max(summary.main, memory.main)
             if counts:
                 summary.seconds.append(seconds)
-                summary.processors.append(processor)
+            if not commands[0].contained:
+                summary.memory = max(summary.memory, memory.peak)
+                summary.main = max(summary.main, memory.main)
+                summary.processors += [_processor() - before] if counts else []
             self._say(f"{name}: {seconds:.2f} s{'' if counts else ' (does not count)'}")
         case.check(number)
 

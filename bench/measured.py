@@ -16,7 +16,7 @@ SIZES = "One package with something large"
 SIZES_IN_CONTAINERS = "One package with something large, in containers"
 
 IN_CONTAINERS = (SMALL_IN_CONTAINERS, FIFTY_IN_CONTAINERS, START, SIZES_IN_CONTAINERS)
-"""The tables without memory and time of processors: the Docker engine starts the programs."""
+"""The tables that need a Docker engine."""
 
 Table = Mapping[str, Summary]
 

@@ -14,9 +14,11 @@ from bench.containers import PASS, VERSION, Containers
 from bench.link import FAR, NEAR
 from bench.measure import Bench, Case, Command, Summary
 from bench.measured import Measured, Size
+from bench.real import Real
 from bench.rows import MB, Row
 from bench.stage import Stage
 from bench.tools import AGAIN, FLIT, LOOP, OURSELVES, TWINE, UV, UV_ALL, UV_EACH, Tools
+from bench.users import User
 
 _GET = """
 import os, urllib.request
@@ -91,6 +93,33 @@ def test_each_backend_meets_its_peers(tmp_path: Path) -> None:
     assert f"flit-core: {FLIT}" in far & near & inside
     assert f"setuptools: {TWINE}" in far - near
     assert f"setuptools: {FLIT}" not in far
+
+
+def test_the_packages_of_a_real_repository(tmp_path: Path) -> None:
+    haystack, workspace = tmp_path / real.HAYSTACK, tmp_path / "any-name"
+    for name in ("chroma", "llama_stack"):
+        projects.write(haystack / "integrations" / name, name, "1")
+    projects.write_workspace(workspace, 2, "1")
+    containers = Containers(Tools(Stage(tmp_path)))
+    assert (Real(containers, haystack).labels, Real(containers, haystack).uv) == (["integrations/chroma"], UV_EACH)
+    assert (len(Real(containers, workspace).labels), Real(containers, workspace).uv) == (2, UV_ALL)
+    assert [case.name for case in Real(containers, workspace).cases(real.IN_IMAGE)] == [
+        f"in the image: {OURSELVES}",
+        f"in the image: {UV_ALL}",
+    ]
+
+
+def test_a_user_has_programs_and_variables_of_its_own(tmp_path: Path) -> None:
+    command = Command(["/usr/bin/uv", "build"], tmp_path, {"HOME": "/root", "LANG": "C"})
+    other = User(tmp_path, 65534, {"HOME": "/home"}).command(command)
+    assert other == Command([f"{tmp_path}/uv", "build"], tmp_path, {"HOME": "/home", "LANG": "C"}, 65534)
+
+
+def test_in_a_container_only_the_time_is_measured(tmp_path: Path) -> None:
+    sleep = Command([sys.executable, "-c", "import time; time.sleep(0.1)"], tmp_path, {}, contained=True)
+    found = Bench(tmp_path / "runs", lambda _: None).run([Case("sleep", lambda *_: {"sleep": [sleep]})], 1)["sleep"]
+    assert found.median > 0.1
+    assert (found.memory, found.main, found.processors) == (0, 0, [])
 
 
 def test_the_fastest_peer_counts() -> None:
