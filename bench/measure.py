@@ -113,7 +113,7 @@ class Bench:
                 if case.name in found and (case.warm if each < 0 else each < (case.rounds or rounds)):
                     try:
                         self._once(case, found[case.name], counts=each >= 0)
-                    except (RuntimeError, OSError) as error:
+                    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                         self._say(f"{case.name} failed: {error}")
                         self.failed.append(case.name)
                         del found[case.name]

@@ -13,6 +13,7 @@ from bench.measured import (
     FAR,
     FIFTY,
     FIFTY_IN_CONTAINERS,
+    IMAGE_SIZE,
     NEAR,
     SCALE,
     SIZES_IN_CONTAINERS,
@@ -193,7 +194,7 @@ def _large(of: Measured) -> Iterator[Row]:
 def _size(of: Measured) -> Row:
     work, most = "image size above its base", 30
     if of.size is None:
-        return Row(work, "its base", None, 80, unit=" MB", note=of.missing.get(START, ""))
+        return Row(work, "its base", None, 80, unit=" MB", note=of.missing.get(IMAGE_SIZE, ""))
     compressed = of.size.compressed / MB
     note = f"compressed {compressed:.1f} MB, target {most} MB"
     return Row(work, "its base", _rounded(of.size.plain / MB), 80, fine=compressed <= most, unit=" MB", note=note)

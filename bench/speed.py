@@ -21,6 +21,7 @@ from bench.measured import Measured
 from bench.real import AS_USER, IN_IMAGE, KNOWN, PLACES, Real
 from bench.stage import Stage
 from bench.tools import Tools
+from gar_publish.errors import Failure
 
 PARTS = ("near", "small", "workspace", "scale", "sizes", "containers", "real")
 ROUNDS = 5
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="measure these parts, and write nothing")
     parser.add_argument(
         "--repository",
-        type=Path,
+        type=_folder,
         action="append",
         default=[],
         metavar="FOLDER",
@@ -65,6 +66,13 @@ def main() -> int:
         rows.write(made)
         document.write(made, of, generators)
     return 0
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).resolve()
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return folder
 
 
 class Run:
@@ -122,7 +130,7 @@ class Run:
     def _sizes(self) -> None:
         folder = self._folder / "sizes"
         self.table(measured.SIZES, sizes.as_commands(self.tools, folder), self._few)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _in_containers(self) -> None:
         if why := self._no_containers:
@@ -133,14 +141,20 @@ class Run:
         self.table(measured.START, self._containers.start(), self._rounds)
         folder = self._folder / "sizes-in-containers"
         self.table(measured.SIZES_IN_CONTAINERS, sizes.in_containers(self._containers, folder), self._few)
-        shutil.rmtree(folder)
-        self._of.size = self._containers.size()
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._of.size = self._containers.size()
+        except RuntimeError as error:
+            self._of.missing[measured.IMAGE_SIZE] = str(error)
 
     def _repositories(self, folders: Sequence[Path]) -> None:
         missing = {*KNOWN} - {folder.name for folder in folders}
         self._of.missing |= dict.fromkeys(sorted(missing), "no folder was given with --repository")
         for folder in folders:
-            self._repository(Real(self._containers, folder.resolve()))
+            try:
+                self._repository(Real(self._containers, folder))
+            except Failure as error:
+                self._of.missing[folder.name] = str(error)
 
     def _repository(self, repository: Real) -> None:
         name = repository.root.name

@@ -213,6 +213,7 @@ def test_rows_of_the_image() -> None:
     found = list(rows.rows(of))[-3:]
     assert [(each.ratio, each.met) for each in found] == [(2.5, True), (1.5, True), (70, False)]
     assert found[-1].note == "compressed 31.0 MB, target 30 MB"
+    assert list(rows.rows(Measured(missing={measured.IMAGE_SIZE: "why"})))[-1].note == "why"
 
 
 def test_nothing_measured_meets_no_target() -> None:
