@@ -9,13 +9,14 @@ from bench.measure import Case, Command
 from bench.tools import FLIT, HATCH, OURSELVES, PDM, POETRY, TWINE, TWINE_UV, UV, Tools, Type
 
 QUICK = (OURSELVES, UV, HATCH, FLIT)
-"""The tools that could be the fastest where the way to the server is short."""
+"""The tools that could be the fastest. The others take part in few rounds, and only far away."""
+FEW_ROUNDS = 3
 
 
 def far(tools: Tools) -> list[Case]:
     """Return the cases with all tools."""
     return [
-        _case(tools, backend, f"{backend}: {name}", typed)
+        _case(tools, backend, name, typed, None if name in QUICK else FEW_ROUNDS)
         for backend in projects.BACKENDS
         for name, typed in _typed(tools, backend).items()
     ]
@@ -30,7 +31,7 @@ def in_containers(containers: Containers) -> list[Case]:
     """Return the cases in the image, and with the quick tools in containers of its base."""
     quick: Mapping[str, Type] = {OURSELVES: containers.ours, UV: containers.uv, HATCH: containers.hatch}
     return [
-        _case(containers.tools, backend, f"{backend}: {name}", typed)
+        _case(containers.tools, backend, name, typed)
         for backend in projects.BACKENDS
         for name, typed in {**quick, **({FLIT: containers.flit} if backend == "flit-core" else {})}.items()
     ]
@@ -50,10 +51,11 @@ def _typed(tools: Tools, backend: str) -> Mapping[str, Type]:
     }
 
 
-def _case(tools: Tools, backend: str, name: str, typed: Type) -> Case:
+def _case(tools: Tools, backend: str, tool: str, typed: Type, rounds: int | None = None) -> Case:
+    name = f"{backend}: {tool}"
     package = f"small-{backend.replace('_', '-')}"
 
     def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
         return {name: typed(projects.write(folder / "workspace" / package, package, f"1.{number}", backend))}
 
-    return Case(name, prepare, lambda number: tools.check([package], number))
+    return Case(name, prepare, lambda number: tools.check([package], number), rounds)
