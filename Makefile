@@ -46,8 +46,8 @@ dist: .venv/uv.stamp
 	.venv/bin/hatchling build -d dist
 	cd emulator && ../.venv/bin/hatchling build -d ../dist
 
-# Compare the speed of gar-publish and other tools, and write bench/results.json and docs/benchmarks.md. It takes about
-# 15 minutes.
+# Compare the speed of gar-publish and other tools, and write bench/results.json and docs/benchmarks.md with its charts.
+# BENCH="--repository FOLDER" measures a checkout of a real repository, too.
 bench: .venv/dev.stamp .venv-bench/stamp
 	.venv/bin/python -m bench.speed $(BENCH)
 

@@ -1,4 +1,4 @@
-"""Measure the image and its base: the time to start and to publish, as root in both, and the size.
+"""Run gar-publish in its image, and its peers in containers of the image's base; measure the start and the size.
 
 The image is built on the base that the tests use: `gar-publish-base:trixie` if it exists, otherwise the Dockerfile's,
 with the certificate authorities of this machine.
@@ -8,6 +8,8 @@ import gzip
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -19,26 +21,25 @@ from typing import IO
 
 import yaml
 
-from bench import projects
 from bench.measure import Case, Command
+from bench.measured import Size
 from bench.publisher import DIRECT, PROVIDER, REPOSITORY
-from bench.rows import FIFTY_AS_ROOT, FIFTY_IN_IMAGE, IN_IMAGE, PASS, UV_IN_BASE, UV_ON_HOST, VERSION, Size
 from bench.stage import PEERS, ROOT
-from bench.tools import Tools, Type
+from bench.tools import Tools
 from tests.runner import give_to_owner
 
 LOCAL_BASE = "gar-publish-base:trixie"
 BASE = "gar-publish-bench-base"
 IMAGE = "gar-publish-bench"
 PLAIN = "gar-publish-bench-plain"
-"""The base with gar-publish installed by pip, where root's builds find no backends."""
-PACKAGE = "small-image"
+"""The base with gar-publish, flit and hatch installed by pip. There, root's builds find no backends."""
+VERSION = "docker run IMAGE --version"
+PASS = "docker run BASE python -c pass"
 
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 _CACHE = "/uv-cache"
-COUNT = 50
-ROUNDS = 3
+_HATCH = "/hatch"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Containers:
             RuntimeError: There is no Docker engine, or it cannot build the image.
         """
         _docker("version", wrong="no Docker engine answers")
+        for kept in (self._cache, self._hatch):
+            kept.mkdir(exist_ok=True)  # otherwise, it would belong to root
         local = subprocess.run(["docker", "image", "inspect", LOCAL_BASE], capture_output=True, check=False)
         named = (ROOT / "Dockerfile").read_text(encoding="utf-8").partition("ARG BASE_IMAGE=")[2].split()[0]
         context = self.tools.stage.folder / "base"
@@ -74,55 +77,41 @@ class Containers:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             (plain / name).parent.mkdir(exist_ok=True)
             copy(ROOT / name, plain / name)
-        (plain / "Dockerfile").write_text(
-            f"FROM {BASE}\nCOPY . /source\nRUN python3 -m venv /opt/venv && /opt/venv/bin/pip install -q /source\n"
+        locked = re.findall(r"^\w\S+==\S+", (ROOT / "requirements" / "bench.txt").read_text(), re.MULTILINE)
+        (plain / "locked.txt").write_text("\n".join(locked))
+        install = " && ".join(
+            f"python3 -m venv /opt/{name} && /opt/{name}/bin/pip install -q {what}"
+            for name, what in (("venv", "/source"), ("peers", "-c /source/locked.txt flit hatch"))
         )
-        _docker("build", "--tag", PLAIN, str(plain), wrong="gar-publish cannot be installed in a container")
+        (plain / "Dockerfile").write_text(f"FROM {BASE}\nCOPY . /source\nRUN {install}\n")
+        _docker("build", "--tag", PLAIN, str(plain), wrong="nothing can be installed in a container")
 
-    def cases(self) -> list[Case]:
-        """Return the cases: publishing as root, one small package with uv, and the start of containers."""
+    def start(self) -> list[Case]:
+        """Return the cases that start a container which ends at once."""
         start = {VERSION: ["docker", "run", "--rm", IMAGE, "--version"]}
         start[PASS] = ["docker", "run", "--rm", BASE, "python3", "-c", "pass"]
-        return [
-            self._publishing(IN_IMAGE, self._ours),
-            self._workspace(FIFTY_IN_IMAGE, self._ours),
-            self._workspace(FIFTY_AS_ROOT, self._as_root),
-            self._publishing(UV_IN_BASE, self._uv),
-            self._publishing(UV_ON_HOST, self.tools.uv),
-            *(self._starting(name, arguments) for name, arguments in start.items()),
-        ]
+        return [_starting(name, arguments) for name, arguments in start.items()]
 
-    def _publishing(self, name: str, typed: Type) -> Case:
-        def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-            return {name: typed(projects.write(folder / "workspace", PACKAGE, f"1.{number}"))}
+    def ours(self, workspace: Path, *packages: str, repository: str = REPOSITORY) -> list[Command]:
+        """Return the command of a runner for a container action. It makes the runner's folders beside the workspace."""
+        give_to_owner(workspace)
+        return self.ours_beside(workspace.parent, workspace, *packages, repository=repository)
 
-        return Case(name, prepare, lambda number: self.tools.check([PACKAGE], number))
-
-    def _workspace(self, name: str, typed: Type) -> Case:
-        def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-            projects.write_workspace(folder / "workspace", COUNT, f"1.{number}")
-            return {name: typed(folder / "workspace")}
-
-        names = [projects.part(number) for number in range(COUNT)]
-        return Case(name, prepare, lambda number: self.tools.check(names, number), ROUNDS)
-
-    def _starting(self, name: str, arguments: Sequence[str]) -> Case:
-        return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ)]})
-
-    def _ours(self, workspace: Path) -> list[Command]:
-        """Return the command of a runner for a container action."""
-        for name in ("home", "runner_temp", "file_commands", "workflow"):
-            (workspace.parent / name).mkdir()
+    def ours_beside(self, folder: Path, workspace: Path, *packages: str, repository: str = REPOSITORY) -> list[Command]:
+        """Return the same command for a workspace of the runner's user that is not in the runner's folder."""
+        own = [folder / name for name in ("home", "runner_temp", "file_commands", "workflow")]
+        for each in own:
+            each.mkdir()
         files = ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY")
         for name in files:
-            (workspace.parent / "file_commands" / name.lower()).touch()
-        (workspace.parent / "workflow" / "event.json").write_text("{}")
-        give_to_owner(workspace.parent)
+            (folder / "file_commands" / name.lower()).touch()
+        (folder / "workflow" / "event.json").write_text("{}")
+        for each in own:
+            give_to_owner(each)
         inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
         given = {name: about.get("default", "") for name, about in inputs.items()}
-        given |= {"repository": REPOSITORY, "workload-identity-provider": PROVIDER}
-        if (workspace / "packages").exists():
-            given["packages"] = "packages/*"
+        given |= {"repository": repository, "workload-identity-provider": PROVIDER}
+        given["packages"] = "\n".join(packages or ["."])
         environment = {
             **{f"INPUT_{name.upper()}": value for name, value in given.items()},
             **{f"GITHUB_{name}": f"/github/file_commands/{name.lower()}" for name in files},
@@ -135,25 +124,53 @@ class Containers:
             "RUNNER_TEMP": "/github/runner_temp",
             **self.tools.stage.job,
         }
-        mounts = {folder: f"/github/{folder.name}" for folder in workspace.parent.iterdir()}
-        mounts[Path("/var/run/docker.sock")] = "/var/run/docker.sock"
+        mounts = {each: f"/github/{each.name}" for each in own}
+        mounts |= {workspace: "/github/workspace", Path("/var/run/docker.sock"): "/var/run/docker.sock"}
         return [self._run(IMAGE, [], environment, mounts, "--workdir=/github/workspace")]
 
-    def _as_root(self, workspace: Path) -> list[Command]:
+    def as_root(self, workspace: Path, *packages: str) -> list[Command]:
         """Return the command of gar-publish as root in a container of the base, with a warm cache of uv."""
-        cache = Path(self.tools.stage.environment["UV_CACHE_DIR"])
+        arguments = ["/opt/venv/bin/gar-publish", "publish", "--repository", REPOSITORY, *DIRECT, *packages]
         environment = {**self.tools.stage.job, "HOME": "/root", "UV_CACHE_DIR": _CACHE}
-        arguments = ["/opt/venv/bin/gar-publish", "publish", "--repository", REPOSITORY, *DIRECT, "packages/*"]
-        return [self._run(PLAIN, arguments, environment, {workspace: "/work", cache: _CACHE}, "--workdir=/work")]
+        return [self._run(PLAIN, arguments, environment, self._mounts(workspace), "--workdir=/work")]
 
-    def _uv(self, workspace: Path) -> list[Command]:
-        """Return the command of uv in a container of the base image, with a warm cache."""
-        cache = Path(self.tools.stage.environment["UV_CACHE_DIR"])
-        mounts = {workspace: "/work", cache: _CACHE, (PEERS / "uv").resolve(): "/usr/local/bin/uv"}
-        environment = {**self.tools.peer_login(), "HOME": "/tmp", "UV_CACHE_DIR": _CACHE}
-        line = ["sh", "-c", "uv build --wheel && uv publish"]
-        user = f"--user={os.getuid()}:{os.getgid()}"
-        return [self._run(BASE, line, environment, mounts, "--workdir=/work", user)]
+    def uv(self, workspace: Path, *build: str) -> list[Command]:
+        """Return the command of uv in a container of the base, with a warm cache."""
+        mounts = {**self._mounts(workspace), (PEERS / "uv").resolve(): "/usr/local/bin/uv"}
+        line = shlex.join(["uv", "build", "--wheel", *build])
+        return [self._peer(BASE, ["sh", "-c", f"{line} && uv publish"], mounts)]
+
+    def flit(self, workspace: Path) -> list[Command]:
+        """Return the command of flit in a container of the base."""
+        return [self._peer(PLAIN, ["/opt/peers/bin/flit", "publish", "--format", "wheel"], self._mounts(workspace))]
+
+    def hatch(self, workspace: Path) -> list[Command]:
+        """Return the command of hatch in a container of the base, with its environments of earlier runs."""
+        line = "/opt/peers/bin/hatch build -t wheel && /opt/peers/bin/hatch publish"
+        return [self._peer(PLAIN, ["sh", "-c", line], self._mounts(workspace))]
+
+    def _peer(self, image: str, arguments: Sequence[str], mounts: Mapping[Path, str]) -> Command:
+        environment = {
+            **self.tools.peer_login(),
+            "HOME": "/tmp",
+            "UV_CACHE_DIR": _CACHE,
+            "HATCH_DATA_DIR": f"{_HATCH}/data",
+            "HATCH_CACHE_DIR": f"{_HATCH}/cache",
+        }
+        return self._run(
+            image, arguments, environment, mounts, "--workdir=/work", f"--user={os.getuid()}:{os.getgid()}"
+        )
+
+    def _mounts(self, workspace: Path) -> dict[Path, str]:
+        return {workspace: "/work", self._cache: _CACHE, self._hatch: _HATCH}
+
+    @property
+    def _cache(self) -> Path:
+        return Path(self.tools.stage.environment["UV_CACHE_DIR"])
+
+    @property
+    def _hatch(self) -> Path:
+        return self.tools.stage.folder / "hatch-in-containers"
 
     def _run(
         self,
@@ -169,7 +186,7 @@ class Containers:
         volumes = [f"--volume={source}:{target}" for source, target in {**mounts, stage.bundle: _BUNDLE}.items()]
         names = [f"--env={name}" for name in passed]
         command = ["docker", "run", "--rm", "--network=host", *volumes, *names, *options, image, *arguments]
-        return Command(command, stage.folder, {**os.environ, **passed})
+        return Command(command, stage.folder, {**os.environ, **passed}, contained=True)
 
     def size(self) -> Size:
         """Return the size that the image adds to its base, also compressed as by `docker push`."""
@@ -187,6 +204,10 @@ class Containers:
         assert base[-1] == f"sha256:{first}"
         saved.unlink()
         return Size(plain, compressed)
+
+
+def _starting(name: str, arguments: Sequence[str]) -> Case:
+    return Case(name, lambda folder, _: {name: [Command(arguments, folder, os.environ, contained=True)]})
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:

@@ -1,23 +1,25 @@
-"""Write the results into `docs/benchmarks.md`, between two marks, and draw its chart."""
+"""Write the results into `docs/benchmarks.md`, between two marks, and draw a chart of each table."""
 
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from bench import rows
-from bench.rows import MB, Measured, Row, Table
+from bench.measured import Measured, Table
+from bench.rows import MB, Row
 from bench.stage import OURS, PEERS, ROOT
 from bench.tools import OURSELVES
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-CHART = ROOT / "docs" / "benchmarks.svg"
+CHARTS = ROOT / "docs" / "benchmarks"
 _MARKED = re.compile(r"(<!-- measured: [^\n]*-->\n).*?(<!-- /measured -->)", re.DOTALL)
-_TOOLS = ("build", "twine", "pip", "uv", "hatch", "flit", "poetry")
+_TOOLS = ("build", "twine", "pip", "uv", "hatch", "flit", "poetry", "pdm")
 
 
 def filled(document: str, measured: str) -> str:
@@ -32,24 +34,38 @@ def as_markdown(made: list[Row], of: Measured, generators: Iterable[str]) -> str
         rows.as_markdown(made),
         "### Machine and versions",
         _machine(generators),
-        *_table("### One small package", of.small),
-        *_table("### 50 small packages", of.workspace),
-        *_table("### gar-publish, by the number of packages", of.scale),
-        *_table("### In containers", of.containers, memory=False),
-        *(f"Failed: {name}." for name in of.failed),
+        *(part for title, table in of.tables.items() if table for part in _table(title, table)),
+        *(f"Failed: {name} ({title})." for title, names in of.failed.items() for name in names),
+        *(f"Not measured: {title}: {why}." for title, why in of.missing.items()),
     ]
     return "\n\n".join(parts)
 
 
-def _table(title: str, table: Table, *, memory: bool = True) -> list[str]:
-    if not table:
-        return []
-    columns = ["median s", "fastest", "slowest", "runs", *(["peak memory MB"] if memory else [])]
+def write(made: list[Row], of: Measured, generators: Iterable[str]) -> None:
+    """Write the page and its charts."""
+    text = filled(DOCUMENT.read_text(encoding="utf-8"), as_markdown(made, of, generators))
+    DOCUMENT.write_text(text, encoding="utf-8")
+    shutil.rmtree(CHARTS, ignore_errors=True)
+    CHARTS.mkdir()
+    for title, table in of.tables.items():
+        if table:
+            (CHARTS / _file_name(title)).write_text(chart(title, table), encoding="utf-8")
+
+
+def _table(title: str, table: Table) -> list[str]:
+    processes = any(of.processors for of in table.values())
+    columns = ["median s", "fastest", "slowest", "runs", *(["processors s", "peak memory MB"] if processes else [])]
     lines = [f"| | {' | '.join(columns)} |", f"| --- |{' --: |' * len(columns)}"]
     for name, of in table.items():
         cells = [f"{of.median:.2f}", f"{min(of.seconds):.2f}", f"{max(of.seconds):.2f}", f"{len(of.seconds)}"]
-        lines.append(f"| {' | '.join([name, *cells, *([f'{of.memory / MB:.0f}'] if memory else [])])} |")
-    return [title, "\n".join(lines)]
+        if processes:
+            cells += [f"{of.processor:.2f}" if of.processor else "", f"{of.memory / MB:.0f}" if of.memory else ""]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return [f"### {title}", f"![{title}, seconds](benchmarks/{_file_name(title)})", "\n".join(lines)]
+
+
+def _file_name(title: str) -> str:
+    return f"{re.sub(r'[^a-z0-9]+', '-', title.lower())}.svg"
 
 
 def _machine(generators: Iterable[str]) -> str:
@@ -91,30 +107,25 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 6
 _WIDTH, _LABELS, _BARS, _LINE = 800, 300, 420, 24
 
 
-def chart(of: Measured) -> str:
-    """Draw the seconds for one small package and for 50 as bars."""
-    shown = {
-        "One small hatchling package, seconds": {
-            name.removeprefix("hatchling: "): summary.median
-            for name, summary in of.small.items()
-            if name.startswith("hatchling: ")
-        },
-        "50 small hatchling packages, seconds": {name: summary.median for name, summary in of.workspace.items()},
-    }
+def chart(title: str, table: Table) -> str:
+    """Draw the seconds of a table as bars, sorted in each group; the group is what stands before a colon."""
+    groups: dict[str, dict[str, float]] = {}
+    for name, summary in table.items():
+        group, _, rest = name.rpartition(": ")
+        groups.setdefault(group, {})[rest] = summary.median
     drawn: list[str] = []
     top = 0
-    for title, bars in shown.items():
-        if bars:
-            drawn += _bars(title, bars, top)
-            top += (len(bars) + 2) * _LINE
+    for group, bars in groups.items():
+        drawn += _bars(group or title, bars, top)
+        top += (len(bars) + 2) * _LINE
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}"'
-    opening = f'{head} role="img" aria-label="Seconds that gar-publish and its peers take">'
+    opening = f'{head} role="img" aria-label="{escape(title)}: seconds">'
     return "\n".join([opening, f"<style>{_STYLE}</style>", *drawn, "</svg>", ""])
 
 
-def _bars(title: str, bars: Mapping[str, float], top: int) -> list[str]:
+def _bars(title: str, bars: dict[str, float], top: int) -> list[str]:
     most = max(bars.values())
-    drawn = [f'<text class="title" x="0" y="{top + 17}">{escape(title)}</text>']
+    drawn = [f'<text class="title" x="0" y="{top + 17}">{escape(title)}, seconds</text>']
     for number, (name, seconds) in enumerate(sorted(bars.items(), key=lambda bar: bar[1]), 1):
         y, width = top + number * _LINE, max(seconds / most * _BARS, 1)
         kind = "ours" if name.startswith(OURSELVES) else "peer"

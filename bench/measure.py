@@ -22,11 +22,21 @@ _KIB = 1024
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run, as a user would type it."""
+    """A program to run, as a user would type it.
+
+    Attributes:
+        arguments: The program and its arguments.
+        folder: The current folder.
+        environment: All its variables.
+        user: The user and the group that it runs as, if not as this process; only root can choose.
+        contained: Whether it runs in a container, so that only its time can be measured.
+    """
 
     arguments: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
+    user: int | None = None
+    contained: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,17 +65,24 @@ class Summary:
 
     Attributes:
         seconds: The time of each run that counts.
-        memory: The highest peak in bytes; 0 if it was not measured, or there is no /proc.
-        processor: The time of processors that the last run took, in seconds; without containers.
+        memory: The highest peak of all processes, in bytes; 0 if it was not measured, or there is no /proc.
+        main: The highest peak of the process that was started, in bytes.
+        processors: The time of processors that each run that counts took, in seconds.
     """
 
     seconds: list[float] = field(default_factory=list)
     memory: int = 0
-    processor: float = 0
+    main: int = 0
+    processors: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
+
+    @property
+    def processor(self) -> float:
+        """The median of the processors' time; 0 if it was not measured."""
+        return statistics.median(self.processors or [0])
 
 
 class Bench:
@@ -91,12 +108,12 @@ class Bench:
         """Run the rounds after one that does not count. A case that fails is not run again."""
         found: dict[str, dict[str, Summary]] = {case.name: {} for case in cases}
         for each in range(-1, rounds):
-            start = max(each, 0) % len(cases)
+            start = max(each, 0) % max(len(cases), 1)
             for case in (*cases[start:], *cases[:start]):
                 if case.name in found and (case.warm if each < 0 else each < (case.rounds or rounds)):
                     try:
                         self._once(case, found[case.name], counts=each >= 0)
-                    except (RuntimeError, OSError) as error:
+                    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                         self._say(f"{case.name} failed: {error}")
                         self.failed.append(case.name)
                         del found[case.name]
@@ -113,10 +130,12 @@ class Bench:
             with _Memory(looks=not (counts and case.warm)) as memory:
                 seconds = _timed(commands, folder.with_suffix(".log"), memory)
             summary = found.setdefault(name, Summary())
-            summary.processor = _processor() - before
-            summary.memory = max(summary.memory, memory.peak)
             if counts:
                 summary.seconds.append(seconds)
+            if not commands[0].contained:
+                summary.memory = max(summary.memory, memory.peak)
+                summary.main = max(summary.main, memory.main)
+                summary.processors += [_processor() - before] if counts else []
             self._say(f"{name}: {seconds:.2f} s{'' if counts else ' (does not count)'}")
         case.check(number)
 
@@ -138,6 +157,9 @@ def _timed(commands: Sequence[Command], log: Path, memory: "_Memory") -> float:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                user=command.user,
+                group=command.user,
+                extra_groups=None if command.user is None else [],
             ) as started:
                 memory.watched = started.pid
             if started.returncode:
@@ -153,11 +175,13 @@ class _Memory:
     Attributes:
         watched: The process.
         peak: The highest value, in bytes.
+        main: The highest resident memory of the process alone, in bytes.
     """
 
     def __init__(self, *, looks: bool) -> None:
         self.watched = 0
         self.peak = 0
+        self.main = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look)
         if not looks:
@@ -175,6 +199,7 @@ class _Memory:
         while not self._ended.wait(LOOK):
             if self.watched:
                 self.peak = max(self.peak, sum(map(_memory_of, {self.watched, *_descendants(self.watched)})))
+                self.main = max(self.main, _kib(f"/proc/{self.watched}/status", b"VmHWM:"))
 
 
 def _descendants(process: int) -> Iterator[int]:
@@ -187,9 +212,13 @@ def _descendants(process: int) -> Iterator[int]:
 
 
 def _memory_of(process: int) -> int:
-    """Return the memory in bytes; 0 if the process has ended."""
-    with suppress(OSError), open(f"/proc/{process}/smaps_rollup", "rb") as file:  # noqa: PTH123 - as above
+    return _kib(f"/proc/{process}/smaps_rollup", b"Pss:")
+
+
+def _kib(path: str, name: bytes) -> int:
+    """Return a value of a file of /proc, in bytes; 0 if the process has ended."""
+    with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - as above
         for line in file:
-            if line.startswith(b"Pss:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * _KIB
     return 0

@@ -1,14 +1,24 @@
 """Write small, ordinary projects."""
 
+import importlib.metadata
 from pathlib import Path
+
+
+def _uv_build() -> str:
+    """Return a requirement like that of `uv init`, for the minor version of the locked uv."""
+    major, minor, _ = importlib.metadata.version("uv").split(".")
+    return f'"uv_build>={major}.{minor},<{major}.{int(minor) + 1}"'
+
 
 BACKENDS = {
     "hatchling": ('"hatchling"', "hatchling.build"),
     "setuptools": ('"setuptools>=77"', "setuptools.build_meta"),
-    "flit": ('"flit_core>=3.12"', "flit_core.buildapi"),
-    "poetry": ('"poetry-core>=2"', "poetry.core.masonry.api"),
+    "flit-core": ('"flit_core>=3.12"', "flit_core.buildapi"),
+    "poetry-core": ('"poetry-core>=2.0.0,<3.0.0"', "poetry.core.masonry.api"),
+    "pdm-backend": ('"pdm-backend"', "pdm.backend"),
+    "uv_build": (_uv_build(), "uv_build"),
 }
-"""The build requirement and the module of each backend."""
+"""The build requirement and the module of each backend, as its own tool writes them into a new project."""
 
 _PROJECT = """[build-system]
 requires = [{requires}]
@@ -32,8 +42,8 @@ def hello(name: str = "world") -> str:
 '''
 
 
-def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> Path:
-    """Write a project, and return its folder."""
+def write(folder: Path, name: str, version: str, backend: str = "hatchling", modules: int = 0) -> Path:
+    """Write a project of three files and more modules, and return its folder."""
     requires, module = BACKENDS[backend]
     package = folder / "src" / name.replace("-", "_")
     package.mkdir(parents=True)
@@ -42,6 +52,8 @@ def write(folder: Path, name: str, version: str, backend: str = "hatchling") -> 
     (folder / "pyproject.toml").write_text(
         _PROJECT.format(requires=requires, backend=module, name=name, version=version)
     )
+    for number in range(modules):
+        (package / f"module_{number}.py").write_text(_CODE)
     return folder
 
 

@@ -1,29 +1,29 @@
-"""Compare gar-publish with its peers on a real repository: `python -m bench.real --repository FOLDER --rounds 3`.
+"""Real repositories: gar-publish and its peers, each run with a copy of a checkout and a new repository."""
 
-Each run publishes a copy of the folder to a new repository of the emulator, which is as far away as in `make bench`.
-The peers are those of `make .venv-bench/stamp`. Caches are warm. It prints wall time, processor time and memory, and
-writes nothing. Who starts it decides whether builds run as root.
-"""
-
-import argparse
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from bench.measure import Bench, Case, Command, Summary
-from bench.publisher import DIRECT, PROVIDER, PUBLISHER
-from bench.stage import OURS, Stage
-from bench.tools import AGAIN, OURSELVES, TWINE, UV_ALL, Tools
+from bench import users
+from bench.containers import Containers
+from bench.measure import Case, Command
+from bench.publisher import PROVIDER, PUBLISHER
+from bench.tools import AGAIN, LOOP, OURSELVES, UV_ALL, UV_EACH, Tools
+from bench.users import User
 from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
 from gar_publish.projects import find
 
-UV_EACH = "loop of uv build + one uv publish"
-LOOP = f"loop of {TWINE}"
+HAYSTACK, OPENTELEMETRY, PYDANTIC = "haystack-core-integrations", "opentelemetry-python-contrib", "pydantic-ai"
+KNOWN = (HAYSTACK, OPENTELEMETRY, PYDANTIC)
+"""The repositories that have targets."""
+AS_USER, AS_ROOT, IN_IMAGE = "as an ordinary user", "as root", "in the image"
+PACKAGES = {HAYSTACK: ("integrations/*", "!integrations/llama_stack")}
+"""The packages of a repository that is not a workspace of uv. llama_stack needs a newer Python than the others."""
+PLACES = {PYDANTIC: (AS_USER, AS_ROOT, IN_IMAGE)}
+"""Where the packages of a repository are published, if not only by an ordinary user."""
 _PLACE = "us-central1/demo-project"
 _ROLE = "roles/artifactregistry.writer"
 _POOL = f"iam.googleapis.com/{PROVIDER.rpartition('/providers/')[0]}"
@@ -33,77 +33,81 @@ Type = Callable[[Path, str], list[Command]]
 """Returns the commands for a checkout and the name of a repository."""
 
 
-def main() -> int:
-    """Measure, and print a line for each tool.
-
-    Returns:
-        1 if a tool failed.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repository", type=Path, required=True, metavar="FOLDER", help="a checkout")
-    parser.add_argument("--packages", nargs="+", default=["."], help="its packages, as for gar-publish")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--with", dest="program", type=Path, help="another gar-publish to compare with")
-    parser.add_argument("--loops", action="store_true", help=f"also run the {LOOP}, once")
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="gar-publish-bench-", ignore_cleanup_errors=True) as scratch,
-        Stage(Path(scratch)) as stage,
-    ):
-        bench = Bench(stage.folder / "runs", lambda line: print(line, file=sys.stderr))
-        real = Real(stage, options.repository.resolve(), options.packages)
-        found = bench.run([*real.cases(options.program, loops=options.loops)], options.rounds)
-    print(f"{len(real.labels)} packages")
-    _show(found)
-    return int(bool(bench.failed))
-
-
 @dataclass(frozen=True)
 class Real:
-    """The cases of a checkout.
+    """The cases of a checkout, whose folder has the repository's name.
 
     Args:
-        stage: The place where they run.
+        containers: Runs the image; its stage is the place of all cases.
         root: The checkout.
-        packages: Its packages, as for gar-publish.
     """
 
-    stage: Stage
+    containers: Containers
     root: Path
-    packages: Sequence[str]
 
     @cached_property
     def labels(self) -> list[str]:
         """The folders of the packages."""
-        return [project.label for project in find.find(self.packages, self.root)]
+        return [project.label for project in find.find(self._packages, self.root)]
 
-    def cases(self, other: Path | None, *, loops: bool) -> Iterator[Case]:
-        """Yield the cases: gar-publish twice, another gar-publish, and the peers."""
-        yield self._case({OURSELVES: self._ours, AGAIN: partial(self._ours, more=("--if-exists", "skip"))})
-        if other:
-            yield self._case({str(other): partial(self._ours, program=other)})
-        builds = [["--all-packages"]] if self.packages == ["."] else [[label] for label in self.labels]
-        yield self._case({UV_ALL if self.packages == ["."] else UV_EACH: partial(self._uv, builds=builds)})
-        if loops:
-            yield self._case({LOOP: self._twine}, 1)
+    def cases(self, place: str) -> Iterator[Case]:
+        """Yield the cases of a place: gar-publish, there also a second time, and uv, whose caches are full by then.
 
-    def _ours(
-        self, checkout: Path, name: str, *, program: Path = OURS / "gar-publish", more: Sequence[str] = ()
-    ) -> list[Command]:
-        given = ["publish", "--repository", f"{_PLACE}/{name}", *DIRECT, *more, *self.packages]
-        return [Command([str(program), *given], checkout, {**self.stage.environment, **self.stage.job})]
+        Raises:
+            RuntimeError: The place is not available.
+        """
+        uv = f"{place}: {self.uv}"
+        if place == IN_IMAGE:
+            yield self._case({f"{place}: {OURSELVES}": self._in_image})
+            yield self._case({uv: self._uv_in_container}, warm=False)
+            return
+        user = users.root(self._tools.stage) if place == AS_ROOT else users.ordinary(self._tools.stage)
+        again = partial(self._ours, user, more=("--if-exists", "skip"))
+        ours = {f"{place}: {OURSELVES}": partial(self._ours, user), f"{place}: {AGAIN}": again}
+        yield self._case(ours, own=user.own)
+        yield self._case({uv: partial(self._uv, user)}, own=user.own, warm=False)
 
-    def _uv(self, checkout: Path, name: str, *, builds: Sequence[Sequence[str]]) -> list[Command]:
-        tools = Tools(self.stage)
-        commands = [tools.uv(checkout, "--out-dir", str(checkout / "dist"), *build)[0] for build in builds]
-        return [self._to(name, each) for each in (*commands, tools.uv(checkout)[1])]
+    def loop(self) -> Case:
+        """Return the case that builds and uploads each package on its own, as the user of this process, once."""
+        return self._case({LOOP: self._twine}, rounds=1, warm=False)
+
+    @property
+    def uv(self) -> str:
+        """The name of uv's way to publish the packages."""
+        return UV_ALL if self._packages == (".",) else UV_EACH
+
+    @property
+    def _packages(self) -> Sequence[str]:
+        return PACKAGES.get(self.root.name, (".",))
+
+    @property
+    def _tools(self) -> Tools:
+        return self.containers.tools
+
+    @property
+    def _builds(self) -> list[Sequence[str]]:
+        return [("--all-packages",)] if self.uv == UV_ALL else [(label,) for label in self.labels]
+
+    def _ours(self, user: User, checkout: Path, name: str, *, more: Sequence[str] = ()) -> list[Command]:
+        (command,) = self._tools.ours(checkout, "--repository", f"{_PLACE}/{name}", *more, *self._packages)
+        return [user.command(command)]
+
+    def _in_image(self, checkout: Path, name: str) -> list[Command]:
+        return self.containers.ours(checkout, *self._packages, repository=f"{_PLACE}/{name}")
+
+    def _uv(self, user: User, checkout: Path, name: str) -> list[Command]:
+        commands = [self._tools.uv(checkout, "--out-dir", "dist", *build)[0] for build in self._builds]
+        return [user.command(self._to(name, each)) for each in (*commands, self._tools.uv(checkout)[1])]
+
+    def _uv_in_container(self, checkout: Path, name: str) -> list[Command]:
+        return [self._to(name, each) for each in self.containers.uv(checkout, "--all-packages")]
 
     def _twine(self, checkout: Path, name: str) -> list[Command]:
-        return [self._to(name, each) for label in self.labels for each in Tools(self.stage).twine(checkout / label)]
+        return [self._to(name, each) for label in self.labels for each in self._tools.twine(checkout / label)]
 
     def _to(self, name: str, command: Command) -> Command:
         """Return a command of a peer that publishes to another repository."""
-        url = self.stage.upload_url
+        url = self._tools.stage.upload_url
         other = f"{url.removesuffix('/').rpartition('/')[0]}/{name}/"
         return replace(
             command,
@@ -111,35 +115,30 @@ class Real:
             environment={key: value.replace(url, other) for key, value in command.environment.items()},
         )
 
-    def _case(self, typed: Mapping[str, Type], rounds: int | None = None) -> Case:
+    def _case(
+        self,
+        typed: Mapping[str, Type],
+        *,
+        own: Callable[[Path], None] = lambda _: None,
+        rounds: int | None = None,
+        warm: bool = True,
+    ) -> Case:
+        def repository(number: int) -> str:
+            return f"{self.root.name}-{number}"
+
         def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-            repository = Repository("demo-project", "us-central1", f"real-{number}")
-            writers = [Binding(member, _ROLE, repository.resource) for member in _MEMBERS]
-            self.stage.emulator.cloud.store.create(repository)
-            self.stage.emulator.cloud.set_policy(repository.resource, writers)
-            shutil.copytree(self.root, folder / self.root.name, symlinks=True)
-            return {name: commands(folder / self.root.name, repository.name) for name, commands in typed.items()}
+            made = Repository("demo-project", "us-central1", repository(number))
+            emulator = self._tools.stage.emulator
+            emulator.cloud.store.create(made)
+            emulator.cloud.set_policy(made.resource, [Binding(member, _ROLE, made.resource) for member in _MEMBERS])
+            checkout = folder / self.root.name
+            shutil.copytree(self.root, checkout, symlinks=True)
+            own(checkout)
+            return {name: commands(checkout, made.name) for name, commands in typed.items()}
 
         def check(number: int) -> None:
-            stored = {each.package for each in self.stage.emulator.files(f"{_PLACE}/real-{number}")}
+            stored = {each.package for each in self._tools.stage.emulator.files(f"{_PLACE}/{repository(number)}")}
             if len(stored) != len(self.labels):
                 raise RuntimeError(f"{len(stored)} of {len(self.labels)} packages were uploaded")
 
-        return Case(next(iter(typed)), prepare, check, rounds, warm=not rounds)
-
-
-def _show(found: Mapping[str, Summary]) -> None:
-    ours = found.get(OURSELVES)
-    for name, summary in found.items():
-        times = " ".join(f"{each:.2f}" for each in summary.seconds)
-        memory = f", {summary.memory / 1e6:.0f} MB" if summary.memory else ""
-        ratio = ""
-        if ours and name == AGAIN:
-            ratio = f"; {summary.median / ours.median:.3f} of the first run"
-        elif ours and name != OURSELVES:
-            ratio = f"; gar-publish takes {ours.median / summary.median:.3f} of that"
-        print(f"{name}: {summary.median:.2f} s ({times}), {summary.processor:.2f} s of processors{memory}{ratio}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return Case(next(iter(typed)), prepare, check, rounds, warm)

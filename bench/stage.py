@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bench.link import Link
+from bench.link import FAR, Link
 from bench.publisher import PUBLISHER, REPOSITORY
 from gar_emulator import Emulator
 
@@ -27,7 +27,8 @@ _PASSED_ON = re.compile(
 )
 """The variables of this machine that programs get: locale, proxies and package indexes."""
 
-_SETTINGS = (".netrc", ".pip", ".config/pip", ".config/uv")
+SETTINGS = (".netrc", ".pip", ".config/pip", ".config/uv")
+"""The files of this machine that programs get in their home: those with package indexes."""
 
 
 class Stage:
@@ -35,6 +36,7 @@ class Stage:
 
     Args:
         folder: The folder for all files, caches included.
+        round_trip: The seconds of a round trip to the emulator.
 
     Attributes:
         environment: The environment of every program.
@@ -44,7 +46,7 @@ class Stage:
         bundle: The certificate authorities of this machine and of the emulator.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, round_trip: float = FAR) -> None:
         self.folder = folder
         self.emulator = Emulator(data=folder / "emulator", tls=True)
         self.environment: Mapping[str, str] = {}
@@ -52,12 +54,13 @@ class Stage:
         self.upload_url = ""
         self.token = ""
         self.bundle = folder / "bundle.pem"
+        self._round_trip = round_trip
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             emulator = stack.enter_context(self.emulator)
-            link = stack.enter_context(Link(int(emulator.url.rpartition(":")[2])))
+            link = stack.enter_context(Link(int(emulator.url.rpartition(":")[2]), self._round_trip))
             self._stack = stack.pop_all()
         far = f"https://127.0.0.1:{link.port}"
         names = ("GAR_EMULATOR_HOST", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -83,7 +86,7 @@ class Stage:
     def _environment(self) -> dict[str, str]:
         home, temporary = self.folder / "home", self.folder / "tmp"
         temporary.mkdir()
-        for name in _SETTINGS:
+        for name in SETTINGS:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             if (Path.home() / name).exists():
                 (home / name).symlink_to(Path.home() / name)

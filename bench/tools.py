@@ -1,11 +1,10 @@
-"""The commands to build and publish with gar-publish and its peers, and the projects to publish."""
+"""The commands to build and publish with gar-publish and its peers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import projects
-from bench.measure import Case, Command
+from bench.measure import Command
 from bench.publisher import DIRECT, REPOSITORY
 from bench.stage import OURS, PEERS, USER, Stage
 
@@ -13,7 +12,13 @@ OURSELVES = "gar-publish"
 AGAIN = "gar-publish, again with nothing new"
 TWINE = "build + twine"
 UV = "uv build + uv publish"
+TWINE_UV = "build --installer uv + twine"
+HATCH = "hatch build + hatch publish"
+FLIT = "flit publish"
+POETRY = "poetry build + poetry publish"
+PDM = "pdm build + pdm publish"
 UV_ALL = "uv build --all-packages + one uv publish"
+UV_EACH = "loop of uv build + one uv publish"
 LOOP = f"loop of {TWINE}"
 
 Type = Callable[[Path], list[Command]]
@@ -55,6 +60,9 @@ class Tools:
         build = ("poetry", "build", "--format", "wheel")
         return [self._peer(folder, *build), self._peer(folder, "poetry", "publish", "--repository", "gar")]
 
+    def pdm(self, folder: Path) -> list[Command]:
+        return [self._peer(folder, "pdm", "build", "--no-sdist"), self._peer(folder, "pdm", "publish", "--no-build")]
+
     def _peer(self, folder: Path, program: str, *arguments: str) -> Command:
         environment = {**self.stage.environment, **self.peer_login()}
         return Command([str(PEERS / program), *arguments], folder, environment)
@@ -80,73 +88,13 @@ class Tools:
             "POETRY_HTTP_BASIC_GAR_USERNAME": USER,
             "POETRY_HTTP_BASIC_GAR_PASSWORD": token,
             "POETRY_CACHE_DIR": f"{folder}/poetry",
+            "PDM_PUBLISH_REPO": url,
+            "PDM_PUBLISH_USERNAME": USER,
+            "PDM_PUBLISH_PASSWORD": token,
+            "PDM_PUBLISH_CA_CERTS": str(self.stage.bundle),
+            "PDM_CACHE_DIR": f"{folder}/pdm",
+            "PDM_CHECK_UPDATE": "false",
         }
-
-    # The work
-
-    def small(self) -> list[Case]:
-        """Return the cases for one small package of each backend, with each tool that can publish it."""
-        every = {OURSELVES: self.ours, TWINE: self.twine, "build --installer uv + twine": self.twine_uv, UV: self.uv}
-        kinds: dict[str, dict[str, Type]] = {
-            "hatchling": {**every, "hatch build + hatch publish": self.hatch},
-            "setuptools": {**every},
-            "flit": {**every, "flit publish": self.flit},
-            "poetry": {**every, "poetry build + poetry publish": self.poetry},
-        }
-        return [
-            self._small(backend, f"{backend}: {name}", typed)
-            for backend, tools in kinds.items()
-            for name, typed in tools.items()
-        ]
-
-    def _small(self, backend: str, name: str, typed: Type) -> Case:
-        package = f"small-{backend}"
-
-        def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-            return {name: typed(projects.write(folder / package, package, f"1.{number}", backend))}
-
-        return Case(name, prepare, lambda number: self.check([package], number))
-
-    def workspace(self, count: int) -> list[Case]:
-        """Return the cases for a workspace of hatchling packages: gar-publish twice, and the peers."""
-
-        def loop(typed: Type) -> Type:
-            return lambda folder: [each for part in sorted(folder.glob("packages/*")) for each in typed(part)]
-
-        def case(typed: Mapping[str, Type], rounds: int | None = None) -> Case:
-            def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-                projects.write_workspace(folder, count, f"1.{number}")
-                return {name: commands(folder) for name, commands in typed.items()}
-
-            names = [projects.part(number) for number in range(count)]
-            return Case(next(iter(typed)), prepare, lambda number: self.check(names, number), rounds, warm=not rounds)
-
-        again = ("--if-exists", "skip", "packages/*")
-        return [
-            case(
-                {
-                    OURSELVES: lambda folder: self.ours(folder, "packages/*"),
-                    AGAIN: lambda folder: self.ours(folder, *again, UV_CACHE_DIR=str(self.untouched)),
-                }
-            ),
-            case({UV_ALL: lambda folder: self.uv(folder, "--all-packages")}, 3),
-            case({f"loop of {UV}": loop(lambda part: self.uv(part, "--out-dir", "dist"))}, 1),
-            case({LOOP: loop(self.twine)}, 1),
-            case({"loop of build --installer uv + twine": loop(self.twine_uv)}, 1),
-        ]
-
-    def scale(self, counts: Iterable[int]) -> list[Case]:
-        """Return the cases for gar-publish with workspaces of several sizes."""
-
-        def case(count: int) -> Case:
-            def prepare(folder: Path, number: int) -> Mapping[str, Sequence[Command]]:
-                projects.write_workspace(folder, count, f"1.{number}")
-                return {str(count): self.ours(folder, "packages/*")}
-
-            names = [projects.part(number) for number in range(count)]
-            return Case(str(count), prepare, lambda number: self.check(names, number))
-
-        return [case(count) for count in counts]
 
     @property
     def untouched(self) -> Path:
@@ -154,5 +102,6 @@ class Tools:
         return self.stage.folder / "untouched"
 
     def check(self, names: Iterable[str], number: int) -> None:
+        """Raise a RuntimeError if a package was not uploaded in the version `1.NUMBER`."""
         if missing := set(names) - self.stage.stored(f"1.{number}"):
             raise RuntimeError(f"not uploaded: {sorted(missing)}")
