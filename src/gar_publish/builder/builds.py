@@ -196,16 +196,17 @@ class _Waiting:
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self._waiting = list(enumerate(projects, start=1))
+        self._names = {project.name for _, project in self._waiting}
         self._lock = threading.Lock()
 
     def next(self) -> tuple[int, Project] | None:
         with self._lock:
             if not self._waiting:
                 return None
-            names = {each.name for _, each in self._waiting}
-            free = [one for one in self._waiting if not one[1].build_requires & (names - {one[1].name})]
-            following = (free or self._waiting)[0]
+            free = (one for one in self._waiting if not one[1].build_requires & self._names - {one[1].name})
+            following = next(free, self._waiting[0])
             self._waiting.remove(following)
+            self._names.discard(following[1].name)
             return following
 
 
