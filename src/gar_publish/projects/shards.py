@@ -19,7 +19,10 @@ MOST = 256
 _START = 30.0
 """Seconds that a job needs for the machine, the checkout and the installation of gar-publish: an assumption."""
 
-_BUILD = 0.1
+_PAYS = 4 * _START
+"""Seconds of work below which one job is faster: many have to wait for two more starts, one after the other."""
+
+_BUILD = 0.05
 """Seconds for a small project, on two cores."""
 
 _BYTES_PER_SECOND = 20_000_000
@@ -42,7 +45,7 @@ def divide(projects: Sequence["Project"], count: int = 0) -> list[list["Project"
 
     Args:
         projects: The projects.
-        count: How many groups at most; 0 for as many as take longer to build than to start.
+        count: How many groups at most; 0 for as many as take longer to build than to start, and one for little work.
 
     Raises:
         BadInput: One is a build requirement of another one: its job would take that from the public index.
@@ -51,7 +54,8 @@ def divide(projects: Sequence["Project"], count: int = 0) -> list[list["Project"
     alike = sorted(projects, key=lambda project: sorted(project.build_requires))
     seconds = [_seconds(project) for project in alike]
     total = math.fsum(seconds)
-    groups: list[list[Project]] = [[] for _ in range(min(max(count or int(total / _START), 1), MOST))]
+    automatic = int(total / _START) if total >= _PAYS else 1
+    groups: list[list[Project]] = [[] for _ in range(min(count or automatic, MOST))]
     done = 0.0
     for project, each in zip(alike, seconds, strict=True):
         groups[int((done + each / 2) / total * len(groups))].append(project)
