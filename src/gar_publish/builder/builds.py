@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -108,14 +109,8 @@ def building(
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
         run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)
-        folders = {project.folder for project in projects}
-        are_nested = any(parent in folders for folder in folders for parent in folder.parents)
-        one_by_one = are_nested and not sandboxes.are_isolated  # one build may read what the other writes
-        waiting, done = _Waiting(projects), queue.Queue[_Done]()
-        workers = [
-            threading.Thread(target=_work, args=(run, waiting, done), daemon=True)
-            for _ in range(1 if one_by_one else most)
-        ]
+        waiting, done = _Waiting(projects, in_place=not sandboxes.are_isolated), queue.Queue[_Done]()
+        workers = [threading.Thread(target=_work, args=(run, waiting, done), daemon=True) for _ in range(most)]
         for worker in workers:
             worker.start()
         threading.Thread(target=_clear, args=(workers, sandboxes), daemon=True).start()
@@ -192,22 +187,37 @@ def _next(done: "queue.Queue[_Done]", check: Callable[[], None]) -> tuple[Built,
 
 
 class _Waiting:
-    """The projects that are not built yet. One whose build requires another one comes after that one."""
+    """The projects that are not built yet. One whose build requires another one comes after that one.
 
-    def __init__(self, projects: Iterable[Project]) -> None:
+    In place, a project and one in its folder are not built at the same time: one may read what the other writes.
+    """
+
+    def __init__(self, projects: Iterable[Project], *, in_place: bool) -> None:
         self._waiting = list(enumerate(projects, start=1))
         self._names = {project.name for _, project in self._waiting}
-        self._lock = threading.Lock()
+        self._running: set[Path] = set()
+        self._in_place = in_place
+        self._changed = threading.Condition()
 
     def next(self) -> tuple[int, Project] | None:
-        with self._lock:
-            if not self._waiting:
-                return None
-            free = (one for one in self._waiting if not one[1].build_requires & self._names - {one[1].name})
-            following = next(free, self._waiting[0])
-            self._waiting.remove(following)
-            self._names.discard(following[1].name)
-            return following
+        """Wait until a project can be built, and return it; None if there is none. After its build comes `end`."""
+        with self._changed:
+            while self._waiting:
+                free = (each for each in self._waiting if each[1].build_requires & self._names <= {each[1].name})
+                for following in chain([next(free, self._waiting[0])], free):
+                    folder = following[1].folder
+                    if not any(each in folder.parents or folder in each.parents for each in self._running):
+                        self._waiting.remove(following)
+                        self._names.discard(following[1].name)
+                        self._running |= {folder} if self._in_place else set()
+                        return following
+                self._changed.wait()
+            return None
+
+    def end(self, project: Project) -> None:
+        with self._changed:
+            self._running.discard(project.folder)
+            self._changed.notify_all()
 
 
 @dataclass(frozen=True)
@@ -303,6 +313,7 @@ def _work(run: _Run, waiting: _Waiting, done: "queue.Queue[_Done]") -> None:
     try:
         while following := waiting.next():
             with contextlib.ExitStack() as opened:
+                opened.callback(waiting.end, following[1])
                 done.put(run.build(*following, opened))
         run.environments.keep_byte_code()
     except BaseException as error:  # noqa: BLE001 - the thread that waits for the builds raises it

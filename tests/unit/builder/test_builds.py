@@ -28,6 +28,28 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return f"{name}-1.0-py3-none-any.whl"
 """
 
+WATCHFUL = """
+import os, time
+from pathlib import Path
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = os.path.basename(os.getcwd())
+    log = Path(LOG)
+    (log / f"{name}-begun").touch()
+    until = time.monotonic() + 20
+    while name != "outer" and len(list(log.glob("inner*-begun"))) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    ours = "outer" if name == "outer" else "inner"
+    running = {each.name.partition("-")[0] for each in log.glob("*-begun")}
+    running -= {each.name.partition("-")[0] for each in log.glob("*-ended")}
+    if any(not each.startswith(ours) for each in running) or (ours == "inner" and time.monotonic() >= until):
+        raise ValueError(running)
+    time.sleep(0.1)
+    (log / f"{name}-ended").touch()
+    (Path(folder) / f"{name}-1.0-py3-none-any.whl").touch()
+    return f"{name}-1.0-py3-none-any.whl"
+"""
+"""Fails if another project that it should not meet is built at the same time, or none that it should meet."""
+
 Build = Callable[..., Sequence[Built]]
 
 
@@ -43,10 +65,10 @@ def build(
     """Return a function that builds projects in place."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    def build(*names: str) -> Sequence[Built]:
+    def build(*names: str, backend: str = BACKEND, jobs: int = 1) -> Sequence[Built]:
         for name in names:
             (tmp_path / name).mkdir()
-            (tmp_path / name / "backend.py").write_text(BACKEND)
+            (tmp_path / name / "backend.py").write_text(backend)
             (tmp_path / name / "pyproject.toml").write_text(
                 '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
             )
@@ -58,7 +80,7 @@ def build(
             out=tmp_path / "out",
             context=context,
             private_index=lambda _names: Future(),
-            jobs=1,
+            jobs=jobs,
         ) as found:
             return list(found)
 
@@ -110,6 +132,13 @@ def test_a_full_disk_is_a_failure_of_the_project(build: Build, monkeypatch: pyte
     (built,) = build("good")
     assert built.failure
     assert "No space left" in f"{built.failure} {built.failure.detail}"
+
+
+def test_a_project_is_not_built_while_one_in_its_folder_is(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    backend = f"LOG = {str(tmp_path / 'log')!r}\n{WATCHFUL}"
+    found = build("outer", "outer/inner1", "outer/inner2", backend=backend, jobs=3)
+    assert [each.failure for each in found] == [None] * 3
 
 
 def test_the_output_that_is_kept_is_bounded(build: Build, console: RecordingConsole) -> None:
