@@ -137,8 +137,6 @@ class Delivery:
         with self._changed:
             self._schedule.expect_nothing()
             self._tasks.wait()
-            self._schedule.open_cycles()
-            self._tasks.wait()
             self._refuse_cycles()
             if self._stopped_by and not self.has_sent:
                 raise self._stopped_by

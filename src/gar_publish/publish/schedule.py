@@ -75,9 +75,10 @@ class Schedule:
             (self.landed if landed else self.failed).add(name)
 
     def wait(self, package: Package) -> None:
-        """Let a compared package wait for its requirements, unless it has failed."""
+        """Let a compared package wait for its requirements, unless it has failed. A cycle of extras opens."""
         if package.name not in self.failed:
             self.waiting[package.name] = package
+            self._open_cycles(package.name)
 
     def released(self) -> Iterator[tuple[Package, str | None]]:
         """Release the packages that need not wait any longer. A package that fails here may release others.
@@ -116,15 +117,6 @@ class Schedule:
         if not package.unfinished:
             self.landed.add(name)
 
-    def open_cycles(self) -> None:
-        """Ignore the requirements of extras that close a cycle."""
-        waiting = self.waiting.items()
-        order = graph.requirements(
-            {name: package.required for name, package in waiting}, {name: package.optional for name, package in waiting}
-        )
-        for name, package in waiting:
-            package.optional &= order[name]
-
     def refuse_cycles(self) -> None:
         """Raise BadInput if waiting packages require each other."""
         graph.refuse_cycles({name: package.required for name, package in self.waiting.items()})
@@ -132,6 +124,20 @@ class Schedule:
     def _arrived(self, name: str | None, *, unnamed: bool) -> None:
         self._expected.discard(name or "")
         self._unnamed -= unnamed
+
+    def _open_cycles(self, name: str) -> None:
+        """Ignore the requirements of extras that close a cycle with a package that has begun to wait."""
+        near, ahead = dict[str, Package](), {name}
+        while ahead:
+            near |= {each: self.waiting[each] for each in ahead}
+            required = {each for one in ahead for each in near[one].required | near[one].optional}
+            ahead = (required & self.waiting.keys()) - near.keys()
+        order = graph.requirements(
+            {each: package.required for each, package in near.items()},
+            {each: package.optional for each, package in near.items()},
+        )
+        for each, package in near.items():
+            package.optional -= near.keys() - order[each]
 
     def _is_settled(self, name: str) -> bool:
         is_done = name in self.landed or name in self.failed
