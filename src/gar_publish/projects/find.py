@@ -23,7 +23,7 @@ class Project:
         name: The normalised name; None if only the backend knows it.
         version: The normalised version; None if only the backend knows it.
         requires: The names of its requirements without extras; None if only the backend knows them.
-        optional: The names that only its extras require.
+        optional: The names that only its extras require, or that a plugin of its backend may add.
         build_requires: The names of its build requirements.
         members: The folders in it, if it is the root of a workspace, which stands for these members, too.
     """

@@ -4,6 +4,7 @@ What only the backend knows is None. Malformed values are ignored: the backend r
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from packaging.version import Version
 
 _POETRY = ("poetry.core.masonry.api", "poetry.masonry.api")
 _SETUPTOOLS = ("setuptools.build_meta", "setuptools.build_meta:__legacy__")
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 
 
 class Metadata(NamedTuple):
@@ -23,7 +25,7 @@ class Metadata(NamedTuple):
         name: The name.
         version: The version.
         requires: The requirements without extras.
-        optional: The requirements of extras only.
+        optional: The requirements of extras only, and those that a plugin may add.
         build_requires: The build requirements.
     """
 
@@ -60,6 +62,7 @@ def declared(pyproject: Mapping[str, Any], setup_cfg: str = "", *, setup_py: boo
     config = _parsed(setup_cfg) if backend in _SETUPTOOLS else {}
     if "project" in pyproject:
         found = _of_project(table(pyproject, "project"))
+        found = found._replace(optional=found.optional | _of_hatch_hooks(pyproject))
         if backend in _POETRY:
             found = _completed(found, table(pyproject, "project"), _of_poetry(pyproject))
     elif str(backend).startswith("poetry"):
@@ -89,6 +92,14 @@ def _of_project(project: Mapping[str, Any]) -> Metadata:
         requires=None if "dependencies" in _dynamic(project) else _names(project.get("dependencies")),
         optional=_of_extras(table(project, "optional-dependencies")),
     )
+
+
+def _of_hatch_hooks(pyproject: Mapping[str, Any]) -> frozenset[str]:
+    """Return the dependencies that the settings of hatchling's metadata hooks have: a hook may add them."""
+    hooks = table(pyproject, "tool", "hatch", "metadata", "hooks")
+    listed = [table(hooks, hook).get("dependencies") for hook in hooks]
+    texts = [str(text) for each in listed if isinstance(each, list) for text in each]
+    return _names([_PLACEHOLDER.sub("0", text) for text in texts])
 
 
 def _of_poetry(pyproject: Mapping[str, Any]) -> Metadata:

@@ -78,6 +78,22 @@ def test_ignores_malformed_values(pyproject: str) -> None:
     assert not found.optional
 
 
+def test_what_a_hook_of_hatchling_may_add() -> None:
+    found = said("""
+        [project]
+        name = "app"
+        dynamic = ["dependencies"]
+        [tool.hatch.metadata.hooks]
+        other = 1
+        [tool.hatch.metadata.hooks.uv-dynamic-versioning]
+        dependencies = ["Lib[all]=={{ version }}", "core>=1", "-", 1]
+        [tool.hatch.metadata.hooks.custom]
+        dependencies = 1
+    """)
+    assert found.requires is None
+    assert found.optional == {"lib", "core"}
+
+
 def test_poetry() -> None:
     assert said(
         f"""{POETRY}
