@@ -98,8 +98,8 @@ def _of_hatch_hooks(pyproject: Mapping[str, Any]) -> frozenset[str]:
     """Return the dependencies that the settings of hatchling's metadata hooks have: a hook may add them."""
     hooks = table(pyproject, "tool", "hatch", "metadata", "hooks")
     listed = [table(hooks, hook).get("dependencies") for hook in hooks]
-    texts = [str(text) for each in listed if isinstance(each, list) for text in each]
-    return _names([_PLACEHOLDER.sub("0", text) for text in texts])
+    texts = [text for each in listed if isinstance(each, list) for text in each]
+    return _names([_PLACEHOLDER.sub("0", text) for text in texts if isinstance(text, str)])
 
 
 def _of_poetry(pyproject: Mapping[str, Any]) -> Metadata:
