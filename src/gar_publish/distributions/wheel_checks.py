@@ -1,6 +1,7 @@
 """Find what is wrong with the files inside a wheel, without running any of them."""
 
 import ast
+import hashlib
 import re
 import sys
 import warnings
@@ -57,6 +58,8 @@ _DATA = {
 }
 _SOURCE_FOLDERS = ("", "src", "lib", "python")
 _MOST_NAMED = 5
+_GOOD: set[tuple[bytes, int]] = set()
+"""The SHA-256 of each module that was found to be right, and for which Python: several wheels may have it."""
 
 
 def check(wheel: Distribution) -> list[str]:
@@ -181,6 +184,9 @@ def _check_syntax(found: _Wheel) -> None:
 
 def _syntax_error(source: bytes, minor: int) -> str:
     """Return what is wrong with a module for Python 3.`minor`, as far as this Python knows; empty if nothing is."""
+    key = hashlib.sha256(source).digest(), minor
+    if key in _GOOD:
+        return ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -193,6 +199,7 @@ def _syntax_error(source: bytes, minor: int) -> str:
         return f"{error.msg} (line {error.lineno}, for Python 3.{minor})"
     except (ValueError, RecursionError, MemoryError):  # a null byte; an expression that is nested too deeply
         pass
+    _GOOD.add(key)
     return ""
 
 

@@ -128,3 +128,15 @@ def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
     (tmp_path / "sample").mkdir()
     (tmp_path / "sample" / "__init__.py").touch()
     assert wheel_checks.check_against_source(wheel(tmp_path, {"sample/__init__.py": ""}), tmp_path, {}) == []
+
+
+def test_a_module_in_several_wheels_is_checked_once_for_each_lowest_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"pkg/of_two_wheels.py": "match 1:\n    case 1: pass\n"}
+    newer = OLD.replace(">=3.9", ">=3.10")
+    wheel_checks.check(wheel(tmp_path / "a", files, newer))
+    with pytest.raises(BuildFailure, match="Pattern matching is only supported"):
+        wheel_checks.check(wheel(tmp_path / "b", files, OLD))
+    monkeypatch.setattr(wheel_checks, "compile", lambda *_, **__: pytest.fail("it is checked again"), raising=False)
+    wheel_checks.check(wheel(tmp_path / "c", files, newer))
