@@ -109,7 +109,8 @@ STAGES = [
     pytest.param(Fault("index", "silence", times=0), "nnn", id="compare"),
     pytest.param(Fault("upload", "silence", after=1, times=0), "u?n", id="upload"),
     pytest.param(Fault("upload", "503", after=1, times=0, seconds=50), "u?n", id="retry wait"),
-    pytest.param(Fault("download", "silence", after=1, times=0), "uun", id="read back"),
+    pytest.param(Fault("index", "silence", after=4, times=0), "uun", id="read back: listing"),
+    pytest.param(Fault("download", "silence", after=2, times=0), "uuu", id="read back: download"),
 ]
 EARLY = {"github", "sts", "repository", "index"}
 """Endpoints that are asked before all files are read: a report may name some files, or none."""

@@ -29,9 +29,9 @@ class Delivery:
     """Publishes packages as they come, and knows the status of each file at any moment.
 
     A package is compared with the index before any of its files is uploaded, and goes as soon as all its requirements
-    of this run have landed. A file that the registry refuses fails on its own: the rest of its package, and the
-    packages that depend on it, are not tried; all others are published. If the registry refuses the identity, or does
-    not answer, nothing else is tried.
+    of this run have landed: the index lists them, or, without `verify`, the registry has taken them. A file that the
+    registry refuses fails on its own: the rest of its package, and the packages that depend on it, are not tried; all
+    others are published. If the registry refuses the identity, or does not answer, nothing else is tried.
 
     Args:
         destination: The repository.
@@ -245,13 +245,16 @@ class Delivery:
             return
         of_registry = file.distribution if isinstance(file.distribution, Distribution) else distribution
         try:
-            url = read_back(of_registry, self._destination.access.index)
+            url = read_back(of_registry, self._destination.access.index, lambda: self._land(distribution))
         except Failure as failure:
             self._fail(failure, distribution, status=file.status)
             return
         self._files[distribution] = replace(file, url=url)
+
+    def _land(self, distribution: Distribution) -> None:
         with self._changed:
             self._schedule.finish_file(distribution.name)
+            self._advance()
 
     def _refuse_cycles(self) -> None:
         try:

@@ -325,36 +325,47 @@ def _different(distribution: Distribution, how: str) -> Conflict:
     )
 
 
-def read_back(distribution: Distribution, index: Index) -> str:
+def read_back(distribution: Distribution, index: Index, on_listed: Callable[[], None] = lambda: None) -> str:
     """Download a file that was uploaded, compare its contents, and return the URL that the index lists for it.
+
+    Args:
+        distribution: The file.
+        index: The index of the registry.
+        on_listed: Called as soon as the index lists the file, in another thread; the download may still run.
 
     Raises:
         Failure: It is not there, cannot be read, or has different contents.
     """
-    listing = in_background(lambda: index.wait_for(distribution.name, distribution.filename))
+
+    def look() -> IndexFile | None:
+        if found := index.wait_for(distribution.name, distribution.filename):
+            on_listed()
+        return found
+
+    listing = in_background(look)
     there = index.read_unlisted(distribution.name, distribution.filename, distribution.size)
-    listed = listing.result()
-    if not listed:
+    file = listing.result()
+    if not file:
         raise FileRefused(
             f"{distribution.filename} was uploaded, but the index does not list it.",
             cause="the index lags behind, or the upload went to another repository than the one that the index shows",
             fix="run again: identical files are skipped; or set `verify: false`",
             anchor="read-back",
         )
-    if there and there.sha256 == distribution.sha256 and unquote(there.url) == unquote(listed.url):
+    if there and there.sha256 == distribution.sha256 and unquote(there.url) == unquote(file.url):
         theirs = there.sha256
     else:
-        theirs = index.read_sha256(listed, distribution.sha256, distribution.size)
-    if theirs != distribution.sha256 or listed.sha256 not in {None, theirs}:
+        theirs = index.read_sha256(file, distribution.sha256, distribution.size)
+    if theirs != distribution.sha256 or file.sha256 not in {None, theirs}:
         raise FileRefused(
             f"{distribution.filename} in {index.repository} does not match the upload or its index: downloaded sha256 "
             f"{theirs or 'unknown (larger than uploaded)'}, uploaded sha256 {distribution.sha256}, index sha256 "
-            f"{listed.sha256 or 'not listed'}.",
+            f"{file.sha256 or 'not listed'}.",
             cause="a cache or a proxy between this machine and the registry changes files",
             fix=index.repository.to_compare(distribution.name),
             anchor="read-back",
         )
-    return listed.url
+    return file.url
 
 
 class FileChanged(Exception):

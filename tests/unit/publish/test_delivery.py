@@ -283,6 +283,40 @@ def test_an_index_that_lags_is_waited_for(bench: Bench, chain: list[Distribution
     assert bench.time.slept == [0.5, 1.0, 2.0]
 
 
+def test_a_package_goes_while_its_requirement_is_still_downloaded(bench: Bench, chain: list[Distribution]) -> None:
+    sent, found_sent = Event(), []
+
+    def take(seen: Seen) -> Reply:
+        if chain[1].filename.encode() in seen.body:
+            sent.set()
+        return bench.registry.take(seen)
+
+    def serve(seen: Seen) -> Reply:
+        name = seen.path.rpartition("/")[2]
+        if name == chain[2].filename:
+            found_sent.append(sent.wait(10))
+        return Reply(200, bench.registry.files[name])
+
+    bench.server.on("/upload/", take)
+    bench.server.on("/f/", serve)
+    assert deliver(bench, chain[1:]) == ({"lib": "uploaded", "zz-core": "uploaded"}, None)
+    assert found_sent == [True]
+
+
+def test_a_package_does_not_go_before_the_index_lists_its_requirement(bench: Bench, chain: list[Distribution]) -> None:
+    lag = []
+
+    def take(seen: Seen) -> Reply:
+        lag.append(bench.registry.lag)
+        return bench.registry.take(seen)
+
+    bench.registry.lag = 6  # two looks before the first upload, four after it
+    bench.server.on("/upload/", take)
+    assert deliver(bench, chain[1:]) == ({"lib": "uploaded", "zz-core": "uploaded"}, None)
+    assert lag[0] > 0
+    assert lag[1] == 0
+
+
 def test_a_file_that_the_index_never_lists_is_a_failure(bench: Bench, chain: list[Distribution]) -> None:
     bench.registry.lag = 99
     found, failure = deliver(bench, chain[2:])

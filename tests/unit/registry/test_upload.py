@@ -529,8 +529,10 @@ def test_an_uploaded_file_that_the_index_never_lists(index: Index, wheel: Distri
 def test_another_index_is_asked_first(server: ScriptedServer, index: Index, wheel: Distribution) -> None:
     server.on("/simple/sample/", link(f"/files/{FILENAME}", wheel.sha256))
     server.on(f"/files/{FILENAME}", Reply(200, wheel.path.read_bytes()))
-    read_back(wheel, index)
+    seen_when_listed = list[int]()
+    read_back(wheel, index, lambda: seen_when_listed.append(len(server.seen)))
     assert [each.path for each in server.seen] == ["/simple/sample/", f"/files/{FILENAME}"]
+    assert seen_when_listed == [1]
 
 
 PIECE = 10
