@@ -21,9 +21,9 @@ _LARGEST_MODULE = 1024 * 1024
 _MOST_SOURCE = 32 * 1024 * 1024
 _OLDEST_GRAMMAR = 9  # of Python 3; for older ones, `ast` refuses valid `with` statements
 
-_NEWER = re.compile(
-    rb"""^\s*(match|type)\s | \bexcept\s*\* | ^\s*(def|class)\s+\w+\s*\[ | \bexcept\s+[\w.]+\s*, | \bt["']""",
-    re.MULTILINE | re.VERBOSE,
+_NEWER = (
+    re.compile(rb"""\n[ \t]*((match|type)\s|(async\s+)?(def|class)\s+\w+\s*\[|except\s*\*|except\s+[\w.]+\s*,)"""),
+    re.compile(rb"""t["'](?<=\bt.)"""),
 )
 """What may be newer grammar than that of Python 3.9."""
 
@@ -191,7 +191,7 @@ def _syntax_error(source: bytes, minor: int) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(source, "", "exec", dont_inherit=True)
-            if minor < sys.version_info.minor and _NEWER.search(source):  # it takes longer
+            if minor < sys.version_info.minor and any(each.search(b"\n" + source) for each in _NEWER):
                 ast.parse(source, feature_version=(3, minor))
     except SyntaxError as error:
         if "encoding" in error.msg:  # a requirement may bring it
