@@ -21,19 +21,11 @@ from gar_publish.errors import BuildFailure
 PrivateIndex = Callable[[Collection[str]], "Future[str | None]"]
 Pins = Callable[[Collection[str]], Collection[str]]
 
-PUBLIC = frozenset(
-    [
-        "flit-core",
-        "hatch-vcs",
-        "hatchling",
-        "pdm-backend",
-        "poetry-core",
-        "setuptools",
-        "setuptools-scm",
-        "uv-build",
-        "wheel",
-    ]
-)
+_PUBLIC = """
+    cython flit-core hatch-fancy-pypi-readme hatch-requirements-txt hatch-vcs hatchling maturin meson-python pdm-backend
+    poetry-core poetry-dynamic-versioning pybind11 scikit-build-core setuptools setuptools-rust setuptools-scm uv-build
+    uv-dynamic-versioning versioningit wheel
+"""
 """Build requirements whose names on PyPI belong to their makers, so that no private package is looked for."""
 
 
@@ -157,7 +149,7 @@ class Environments:
         return False
 
     def _private(self, wanted: Sequence[Requirement]) -> str | None:
-        asked = {canonicalize_name(requirement.name) for requirement in wanted} - PUBLIC
+        asked = {canonicalize_name(requirement.name) for requirement in wanted} - {*_PUBLIC.split()}
         return self.private_index(asked).result() if asked else None
 
     def _folder(self) -> Path:
