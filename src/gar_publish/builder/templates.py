@@ -45,6 +45,10 @@ _MODULES: Mapping[str, str] = {
 
 `pdm.backend.wheel` is left out for that: it reads SOURCE_DATE_EPOCH. None of them starts a thread or opens a file.
 """
+_VERSION_TOOLS: Mapping[str, str] = {
+    "hatchling.build": "hatch_vcs.hooks hatch_vcs.version_source setuptools_scm uv_dynamic_versioning.hooks"
+}
+"""What many builds with a backend import, if it is installed."""
 _CODE = re.compile(rb"-?[0-9]{1,3}")
 _MOST = 8  # templates that run at the same time
 _MODULES_OF = {**_MODULES, "setuptools.build_meta:__legacy__": _MODULES["setuptools.build_meta"]}
@@ -114,13 +118,13 @@ class Fork(Running):
 
 
 class Template:
-    """A running process of `template.py`, which has these variables alone."""
+    """A running process of `template.py`, which has these variables alone, and serves several projects."""
 
     def __init__(self, kind: Kind, variables: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                _command(kind, theirs.fileno()),
+                [*_command(kind, theirs.fileno()), *_VERSION_TOOLS.get(kind.backend, "").split()],
                 cwd="/",
                 env=dict(variables),
                 stdin=subprocess.DEVNULL,
