@@ -1,6 +1,8 @@
 """Real repositories: gar-publish and its peers, each run with a copy of a checkout and a new repository."""
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -134,6 +136,9 @@ class Real:
             checkout = folder / self.root.name
             shutil.copytree(self.root, checkout, symlinks=True)
             own(checkout)
+            # After `git clone`, git need not read files to see that they are unchanged. After a copy it would.
+            refresh = ["git", "update-index", "-q", "--refresh"]
+            subprocess.run(refresh, cwd=checkout, env={"PATH": os.defpath}, user=checkout.stat().st_uid, check=True)
             return {name: commands(checkout, made.name) for name, commands in typed.items()}
 
         def check(number: int) -> None:
