@@ -63,11 +63,10 @@ class Installer:
 
         The index at the private URL, which has a credential, wins over others.
         """
-        index = {}
-        if private is not None:
-            others = self.variables.get("UV_INDEX", "")
-            index = {"UV_INDEX": f"{private} {others}".strip()}
-        output = self.run_uv(["pip", "install", "--no-build", *_into(environment, names)], index)
+        others = self.variables.get("UV_INDEX", "")
+        index = {} if private is None else {"UV_INDEX": f"{private} {others}".strip()}
+        into = ["--python", environment.python_executable, "--", *names]
+        output = self.run_uv(["pip", "install", "--no-build", *into], index)
         return output if output is None or private is None else scrub(output, private)
 
     def build_and_install(self, environment: Environment, names: Sequence[str], sandbox: Sandbox) -> str | None:
@@ -81,7 +80,7 @@ class Installer:
             given = {name: value for name, value in given.items() if not _ROOTS.match(name)}
         try:
             sandbox.run(
-                [uv.find_uv_bin(), "pip", "install", *_into(environment, names)],
+                [uv.find_uv_bin(), "pip", "install", "--python", environment.python_executable, "--", *names],
                 cwd=self.root,
                 extra={**given, **sandbox.variables},
                 show=output.add,
@@ -141,10 +140,6 @@ def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tupl
         copy.write_text("".join(f"{line}\n" for line in lines if not _CREDENTIAL.search(line)))
         copy.chmod(0o644)
         yield str(Path(file).absolute()), str(copy)
-
-
-def _into(environment: Environment, names: Sequence[str]) -> list[str | Path]:
-    return ["--python", environment.python_executable, "--", *names]
 
 
 def scrub(text: str, url: str) -> str:

@@ -35,7 +35,6 @@ from gar_publish.errors import BuildFailure
 from gar_publish.process import become_subreaper
 from gar_publish.projects.find import Project
 
-_NAME = "gar-publish"
 _GIT_CONFIG = "[core]\n\ttrustctime = false\n\tcheckStat = minimal\n"
 """A hard link has another inode, and other times, than git's index says."""
 
@@ -67,7 +66,7 @@ class Isolated(Sandbox):
         home = self.closed_folder("home")
         (home / ".gitconfig").write_text(_GIT_CONFIG)
         self.give(home)
-        own = {"HOME": str(home), "USER": _NAME, "LOGNAME": _NAME, "TMPDIR": str(self.folder("tmp"))}
+        own = {"HOME": str(home), "USER": "gar-publish", "LOGNAME": "gar-publish", "TMPDIR": str(self.folder("tmp"))}
         self.variables = {**variables, **own}
 
     def give(self, folder: Path) -> None:

@@ -51,7 +51,6 @@ _VERSION_TOOLS: Mapping[str, str] = {
 """What many builds with a backend import, if it is installed."""
 _CODE = re.compile(rb"-?[0-9]{1,3}")
 _MOST = 8  # templates that run at the same time
-_MODULES_OF = {**_MODULES, "setuptools.build_meta:__legacy__": _MODULES["setuptools.build_meta"]}
 
 
 class Kind(NamedTuple):
@@ -63,7 +62,7 @@ class Kind(NamedTuple):
 
 def has_template(backend: str) -> bool:
     """Return whether a backend can be imported once for several projects."""
-    return sys.platform == "linux" and backend in _MODULES_OF
+    return sys.platform == "linux" and backend.partition(":")[0] in _MODULES
 
 
 class Fork(Running):
@@ -178,7 +177,8 @@ class ProjectTemplate:
 
 
 def _command(kind: Kind, descriptor: int) -> list[str]:
-    modules = [kind.backend.partition(":")[0], *_MODULES_OF[kind.backend].split()] if kind.backend else []
+    backend = kind.backend.partition(":")[0]
+    modules = [backend, *_MODULES[backend].split()] if backend else []
     return [kind.python, str(TEMPLATE_SCRIPT), str(descriptor), str(HOOK_SCRIPT), *modules]
 
 

@@ -20,8 +20,6 @@ from threading import Lock
 from gar_publish.builder.sandbox import NotEnded
 from gar_publish.errors import BuildFailure
 
-KEEPER_SCRIPT = Path(__file__).with_name("keeper.py")
-
 _UNUSED = range(1_900_000_000, 2_100_000_000)  # no account should have them: https://systemd.io/UIDS-GIDS/
 _PLACES = 100_000
 _BELOW_NOBODY = range(65_533, 10_000, -1)  # for containers with a user namespace, which often has only 65,536
@@ -62,7 +60,7 @@ class Keeper:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", KEEPER_SCRIPT, str(own)],
+                [sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py"), str(own)],
                 cwd="/",
                 env={},
                 stdin=theirs.fileno(),
