@@ -125,7 +125,7 @@ class Delivery:
                 if time.monotonic() >= until:
                     return False
                 self._changed.wait(TICK)
-            return name in self._schedule.landed
+            return name in self._schedule.landed - self._schedule.failed
 
     def finish(self) -> None:
         """Wait until everything is done. Nothing may be added from now on.
@@ -253,8 +253,9 @@ class Delivery:
 
     def _land(self, distribution: Distribution) -> None:
         with self._changed:
-            self._schedule.finish_file(distribution.name)
-            self._advance()
+            if distribution.name not in self._schedule.failed:
+                self._schedule.finish_file(distribution.name)
+                self._advance()
 
     def _refuse_cycles(self) -> None:
         try:

@@ -331,14 +331,16 @@ def read_back(distribution: Distribution, index: Index, on_listed: Callable[[], 
     Args:
         distribution: The file.
         index: The index of the registry.
-        on_listed: Called as soon as the index lists the file, in another thread; the download may still run.
+        on_listed: Called in another thread as soon as the index lists the file, with no other hash. The download may
+            still run, or have failed.
 
     Raises:
         Failure: It is not there, cannot be read, or has different contents.
     """
 
     def look() -> IndexFile | None:
-        if found := index.wait_for(distribution.name, distribution.filename):
+        found = index.wait_for(distribution.name, distribution.filename)
+        if found and found.sha256 in {None, distribution.sha256}:
             on_listed()
         return found
 

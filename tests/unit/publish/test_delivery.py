@@ -317,6 +317,23 @@ def test_a_package_does_not_go_before_the_index_lists_its_requirement(bench: Ben
     assert lag[1] == 0
 
 
+def test_a_package_does_not_go_if_the_index_lists_another_hash(bench: Bench, chain: list[Distribution]) -> None:
+    listed = f'<a href="/f/{chain[2].filename}#sha256={"0" * 64}">'
+    bench.server.on("/upload/simple/zz-core/", Reply(404), Reply(200, listed, {"Content-Type": "text/html"}))
+    found, failure = deliver(bench, chain[1:])
+    assert found == {"lib": "not tried", "zz-core": "uploaded"}
+    assert failure is not None
+    assert "does not match" in failure.what
+
+
+def test_a_package_that_was_read_back_otherwise_has_not_landed(bench: Bench, chain: list[Distribution]) -> None:
+    bench.server.on("/f/", Reply(200, b"different"))
+    delivery = bench.delivery(["zz-core"])
+    delivery.add(Package.of(chain[2:]))
+    delivery.finish()
+    assert not delivery.has_landed("zz-core")
+
+
 def test_a_file_that_the_index_never_lists_is_a_failure(bench: Bench, chain: list[Distribution]) -> None:
     bench.registry.lag = 99
     found, failure = deliver(bench, chain[2:])
