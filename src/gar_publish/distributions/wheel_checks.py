@@ -22,7 +22,7 @@ _MOST_SOURCE = 32 * 1024 * 1024
 _OLDEST_GRAMMAR = 9  # of Python 3; for older ones, `ast` refuses valid `with` statements
 
 _NEWER = (
-    re.compile(rb"""\n[ \t]*((match|type)\s|(async\s+)?(def|class)\s+\w+\s*\[|except\s*\*|except\s+[\w.]+\s*,)"""),
+    re.compile(rb"[\n\r][ \t\f]*((match|type)\s|(async\s+)?(def|class)\s+\w+\s*\[|except(\s*\*|\s+[\w.]+\s*,))"),
     re.compile(rb"""t["'](?<=\bt.)"""),
 )
 """What may be newer grammar than that of Python 3.9."""

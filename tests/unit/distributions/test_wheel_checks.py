@@ -46,6 +46,7 @@ def test_a_wheel_without_files_is_empty_if_its_source_has_the_package(tmp_path: 
         ("\n\nreturn 1\n", "line 3"),
         ("match 1:\n    case 1: pass\n", "Pattern matching is only supported in Python 3.10"),
         ("try: pass\nexcept* ValueError: pass\n", "Exception groups are only supported in Python 3.11"),
+        ("\fmatch 1:\n    case 1: pass\n", "Pattern matching is only supported in Python 3.10"),
         ("class Sample:\n    async def method[T](self): pass\n", "line 2, for Python 3.9"),
     ],
 )
