@@ -106,6 +106,7 @@ def building(
             may_fork=not asked,
             private_index=private_index,
             pins=pins,
+            own={project.name for project in projects},
             byte_code=None if sandboxes.are_isolated else ByteCode.of(context.environment),
         )
         run = _Run(formats, out, environments, sandboxes, date, context.console, leaves_copies, live=most == 1)

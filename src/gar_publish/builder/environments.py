@@ -46,6 +46,7 @@ class Environments:
             the private repository has one of them, else None. That index wins over others (uv's `first-index`
             strategy), so a package of the same name on PyPI is not taken.
         pins: Returns requirements of exact versions for some of these names, if that index has one of them.
+        own: The names of the run's projects, which are always asked for.
     """
 
     scratch: Path
@@ -56,6 +57,7 @@ class Environments:
     may_fork: bool
     private_index: PrivateIndex
     pins: Pins = lambda _names: ()
+    own: Collection[str | None] = ()
     byte_code: ByteCode | None = None
     _lock: Lock = field(default_factory=Lock, init=False)
     _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
@@ -149,12 +151,11 @@ class Environments:
         return False
 
     def _private(self, wanted: Sequence[Requirement]) -> str | None:
-        asked = {canonicalize_name(requirement.name) for requirement in wanted} - {*_PUBLIC.split()}
+        asked = {canonicalize_name(each.name) for each in wanted} - {*_PUBLIC.split()}.difference(self.own)
         return self.private_index(asked).result() if asked else None
 
     def _folder(self) -> Path:
-        with self._lock:
-            return self.scratch / f"environment-{next(self._numbers)}"
+        return self.scratch / f"environment-{next(self._numbers)}"
 
     def _empty(self, *, is_trusted: bool = False) -> Environment:
         environment = Environment(self._folder(), self.path, is_trusted)

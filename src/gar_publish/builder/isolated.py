@@ -35,9 +35,6 @@ from gar_publish.errors import BuildFailure
 from gar_publish.process import become_subreaper
 from gar_publish.projects.find import Project
 
-_GIT_CONFIG = "[core]\n\ttrustctime = false\n\tcheckStat = minimal\n"
-"""A hard link has another inode, and other times, than git's index says."""
-
 
 class Isolated(Sandbox):
     """Runs the code of one project as a user of its own, who has at most so many processes.
@@ -64,7 +61,8 @@ class Isolated(Sandbox):
         self._own: dict[Kind, ProjectTemplate] = {}
         self._launchers = contextlib.ExitStack()
         home = self.closed_folder("home")
-        (home / ".gitconfig").write_text(_GIT_CONFIG)
+        # A hard link has another inode, and other times, than git's index says.
+        (home / ".gitconfig").write_text("[core]\n\ttrustctime = false\n\tcheckStat = minimal\n")
         self.give(home)
         own = {"HOME": str(home), "USER": "gar-publish", "LOGNAME": "gar-publish", "TMPDIR": str(self.folder("tmp"))}
         self.variables = {**variables, **own}

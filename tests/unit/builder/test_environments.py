@@ -25,7 +25,9 @@ Ask = Callable[[Collection[str]], str | None]
 class Here:
     """Environments of projects in one sandbox in place."""
 
-    def __init__(self, scratch: Path, variables: dict[str, str], ask: Ask, *, are_several: bool) -> None:
+    def __init__(
+        self, scratch: Path, variables: dict[str, str], ask: Ask, *, are_several: bool, own: Collection[str]
+    ) -> None:
         def private_index(names: Collection[str]) -> "Future[str | None]":
             answer: Future[str | None] = Future()
             answer.set_result(ask(names))
@@ -41,6 +43,7 @@ class Here:
             are_several=are_several,
             may_fork=True,
             private_index=private_index,
+            own=own,
         )
 
     def get(self, requirements: Collection[str], *, project: str) -> Environment:
@@ -54,6 +57,7 @@ def environments(
     private: str | None = None,
     asked: list[Collection[str]] | None = None,
     are_several: bool = True,
+    own: Collection[str] = (),
 ) -> Here:
     def private_index(names: Collection[str]) -> str | None:
         if asked is not None:
@@ -62,7 +66,7 @@ def environments(
 
     scratch = tmp_path / "scratch"
     scratch.mkdir(parents=True)
-    return Here(scratch, variables, private_index, are_several=are_several)
+    return Here(scratch, variables, private_index, are_several=are_several, own=own)
 
 
 def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
@@ -115,6 +119,14 @@ def test_does_not_look_for_common_backends_in_the_repository(tmp_path: Path, var
         made.get(["hatchling"], project="one")
         made.get(["Hatchling", "other"], project="two")
     assert asked == [{"other"}]
+
+
+def test_looks_for_a_common_backend_that_the_run_publishes(tmp_path: Path, variables: dict[str, str]) -> None:
+    asked: list[Collection[str]] = []
+    with Index(tmp_path / "1", make_wheel(tmp_path / "wheels", "hatchling")) as index:
+        given = {**variables, "UV_DEFAULT_INDEX": index.url()}
+        environments(tmp_path, given, asked=asked, own={"hatchling"}).get(["Hatchling"], project="one")
+    assert asked == [{"hatchling"}]
 
 
 def test_does_not_repeat_a_failed_installation(tmp_path: Path, variables: dict[str, str], index: Index) -> None:
