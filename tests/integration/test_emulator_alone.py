@@ -42,7 +42,7 @@ def environment(tmp_path: Path, session_env: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(script: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run a script that starts the emulator, and yield its output up to the last export."""
+    """Run a script that starts the emulator, and yield its output up to the last export. `tee` writes it later."""
     with subprocess.Popen(
         ["bash", "-e", "-c", script],
         cwd=folder,
@@ -86,7 +86,7 @@ def test_readme_installs_starts_and_uses_it(tmp_path: Path, environment: dict[st
     run(f"uv {install}", tmp_path, environment)  # several times as fast as pip
     with started(start.replace("gar-emulator", "gar-emulator --port 0", 1), tmp_path, environment) as said:
         assert re.search(r"^export GAR_EMULATOR_HOST='http://127\.0\.0\.1:\d+'$", said, re.MULTILINE)
-        run(USE, tmp_path, environment)
+        run(f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.01; done\n{USE}", tmp_path, environment)
     stored = tmp_path / ".gar-emulator/repositories/us-central1/demo-project/python/hello" / wheel.name
     assert stored.read_bytes() == wheel.read_bytes()
     assert run("python -c 'import hello'", tmp_path, environment) == "Hello.\n"
