@@ -22,8 +22,8 @@ _START = 30.0
 _PAYS = 4 * _START
 """Seconds of work below which one job is faster: many have to wait for two more starts, one after the other."""
 
-_BUILD = 0.05
-"""Seconds for a small project, on two cores."""
+_BUILD = 0.03
+"""Seconds for a small project, on two cores, in the image (docs/benchmarks.md)."""
 
 _BYTES_PER_SECOND = 20_000_000
 """How fast larger ones are copied and compressed."""

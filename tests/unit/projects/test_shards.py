@@ -45,8 +45,8 @@ def test_as_many_as_pay_for_their_start(tmp_path: Path) -> None:
     projects = [make(tmp_path / f"p{number}") for number in range(3)]
     assert len(divide(projects)) == 1
     assert len(divide(projects, MOST)) == 3
-    assert len(divide(projects * 790)) == 1
-    assert [len(group) for group in divide(projects * 1000)] == [600] * 5
+    assert len(divide(projects * 1300)) == 1
+    assert [len(group) for group in divide(projects * 2000)] == [1000] * 6
     assert divide([]) == []
     compiled = make(tmp_path / "compiled", "maturin")
     assert len(divide([compiled] * 200)) == 200
