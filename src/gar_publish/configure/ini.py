@@ -4,10 +4,9 @@ pip and twine read these files without interpolation, so `%` is not escaped.
 """
 
 import configparser
-import re
 from collections.abc import Collection, Iterator
 
-from configupdater import ConfigUpdater, Section
+from configupdater import ConfigUpdater, Option, Section
 
 from gar_publish.configure.files import Malformed
 from gar_publish.settings.index_url import Login, same_index
@@ -51,7 +50,7 @@ def with_pip_index(text: str, url: str, *, only: bool) -> str:
     for section in updater.iter_sections():
         if same_index(_value(section, "index-url"), url):
             del section["index-url"]
-    updater = _parsed(_Pip(), _with_replaced_indexes(str(updater)))
+    updater = _parsed(_Pip(), _with_replaced_indexes(updater))
     everywhere = _section(updater, "global")
     for section in updater.iter_sections():
         if section is everywhere or "extra-index-url" in section:
@@ -94,21 +93,19 @@ def with_pypirc_repository(text: str, name: str, url: str, login: Login) -> str:
     return str(updater)
 
 
-def _with_replaced_indexes(text: str) -> str:
+def _with_replaced_indexes(updater: ConfigUpdater) -> str:
     """Return a pip.conf with the indexes that comments keep, except where an option has another value by now."""
-    sections = _parsed(_Pip(), text).iter_sections()
-    taken = {(section.name, option) for section in sections for option in section.options()}
-    name, lines = "", []
-    for line in text.splitlines(keepends=True):
-        header = re.match(r"\[(.+)\]", line)
-        name = header[1] if header else name
-        replaced = line.removeprefix(_REPLACED)
-        option = name, replaced.partition(" =")[0]
-        if replaced == line or option in taken:
-            lines.append(line)
-        else:
-            lines.append(replaced)
-            taken.add(option)
+    taken = {(section.name, option) for section in updater.iter_sections() for option in section.options()}
+    lines = []
+    for block in updater.iter_blocks():
+        for line in str(block).splitlines(keepends=True):
+            replaced = line.strip().removeprefix(_REPLACED)
+            option = block.name if isinstance(block, Section) else "", replaced.partition(" =")[0]
+            if replaced == line.strip() or option in taken:
+                lines.append(line)
+            else:
+                lines.append(line.replace(_REPLACED, ""))
+                taken.add(option)
     return "".join(lines)
 
 
@@ -118,7 +115,22 @@ def _parsed(updater: ConfigUpdater, text: str) -> ConfigUpdater:
     except configparser.Error as error:  # its message quotes the line, which may contain a secret
         errors = getattr(error, "errors", None)
         raise Malformed(errors[0][0] if errors else getattr(error, "lineno", None)) from None
-    return updater
+    flat = _flat(updater)
+    return updater if flat == str(updater) else _parsed(type(updater)(), flat)
+
+
+def _flat(updater: ConfigUpdater) -> str:
+    """Return a text without the indentation of sections and options: below a new option, they would be its value."""
+    parts = []
+    for block in updater.iter_blocks():
+        inside = [*block.iter_blocks()] if isinstance(block, Section) else []
+        header = str(block).removesuffix("".join(map(str, inside)))
+        parts.append(header.lstrip() if isinstance(block, Section) else header)
+        for each in inside:
+            lines = str(each).splitlines(keepends=True)
+            indentation = lines[0].removesuffix(lines[0].lstrip()) if isinstance(each, Option) else ""
+            parts += [line.removeprefix(indentation) for line in lines]
+    return "".join(parts)
 
 
 def _section(updater: ConfigUpdater, name: str) -> Section:

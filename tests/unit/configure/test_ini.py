@@ -49,6 +49,28 @@ def test_a_second_run_changes_nothing(text: str, *, only: bool) -> None:
     assert with_pip_index(once, URL, only=only) == once
 
 
+@pytest.mark.parametrize("only", [False, True])
+def test_what_is_indented_does_not_become_a_part_of_a_new_line(*, only: bool) -> None:
+    text = f"""
+  [global]
+    # The mirror.
+    index-url = {OTHER}
+    trusted-host =
+      a.example.com
+
+      b.example.com
+  [list]
+\tformat = columns
+"""
+    new = with_pip_index(text, URL, only=only)
+    assert pip_reads(new) == {
+        **({"index-url": URL} if only else {"index-url": OTHER, "extra-index-url": URL}),
+        "trusted-host": pip_reads(text)["trusted-host"],
+    }
+    assert pip_reads(new, "list") == {"format": "columns"}
+    assert "# The mirror." in new
+
+
 def test_replaces_another_login_of_the_same_index() -> None:
     text = with_pip_index(with_pip_index(PIP_CONF, URL, only=False), BARE, only=False)
     assert pip_reads(text)["extra-index-url"].split() == [OTHER, BARE]
@@ -71,6 +93,7 @@ def test_an_index_that_is_no_longer_the_only_one() -> None:
         f"[global]\nindex-url = {OTHER}\nextra-index-url =\n    https://a.example.com/\n    https://b.example.com/\nx=1\n",
         f"[global]\nx = 1\n\n[install]\nextra-index-url = {OTHER}\nindex-url = {OTHER}\n",
         f"[global]\nextra-index-url = {OTHER}",
+        f"  [global]\n  index-url = {OTHER}\n  [install]\n  index-url = {OTHER}\n  extra-index-url = {OTHER}\n",
     ],
 )
 def test_what_the_only_index_replaced_comes_back(text: str) -> None:
@@ -224,3 +247,15 @@ def test_keeps_comments_in_the_list_of_servers() -> None:
     text = PYPIRC.replace("    pypi\n", "    pypi\n    # internal one\n")
     servers, _ = twine_reads(with_pypirc_repository(text, "gar", UPLOAD, Login("me", "secret")))
     assert servers == ["pypi", "ours", "gar"]
+
+
+def test_an_indented_pypirc_keeps_its_other_settings() -> None:
+    text = "[distutils]\n  index-servers = other\n[gar]\n  repository = https://old/\n  ca_cert = ca.pem\n"
+    new = with_pypirc_repository(text, "gar", UPLOAD, Login("_json_key_base64", "a+b="))
+    assert pip_reads(new, "gar") == {
+        "repository": UPLOAD,
+        "ca-cert": "ca.pem",
+        "username": "_json_key_base64",
+        "password": "a+b=",
+    }
+    assert pip_reads(new, "distutils")["index-servers"].split() == ["other", "gar"]
