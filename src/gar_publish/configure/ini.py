@@ -99,12 +99,12 @@ def _with_replaced_indexes(updater: ConfigUpdater) -> str:
     lines = []
     for block in updater.iter_blocks():
         for line in str(block).splitlines(keepends=True):
-            replaced = line.strip().removeprefix(_REPLACED)
+            replaced = line.removeprefix(_REPLACED)
             option = block.name if isinstance(block, Section) else "", replaced.partition(" =")[0]
-            if replaced == line.strip() or option in taken:
+            if replaced == line or option in taken:
                 lines.append(line)
             else:
-                lines.append(line.replace(_REPLACED, ""))
+                lines.append(replaced)
                 taken.add(option)
     return "".join(lines)
 

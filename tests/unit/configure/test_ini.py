@@ -117,6 +117,11 @@ def test_what_was_replaced_stays_a_comment_if_its_option_is_in_use_again(option:
     assert f"# replaced by gar-publish: {option} = {OTHER}" in text
 
 
+def test_what_was_replaced_stays_a_comment_if_it_was_indented() -> None:
+    text = f"[global]\ntimeout = 60\n  # replaced by gar-publish: index-url = {OTHER}\n"
+    assert pip_reads(with_pip_index(text, URL, only=False)) == {"timeout": "60", "extra-index-url": URL}
+
+
 def test_the_only_index_keeps_comments_between_those_that_it_replaces() -> None:
     text = with_pip_index(f"[global]\nextra-index-url =\n    {OTHER}\n    # The mirror.\n    {URL}\n", URL, only=True)
     assert "# The mirror.\n" in text
