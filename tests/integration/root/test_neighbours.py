@@ -76,10 +76,17 @@ def call(*arguments):
 
 
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-status = {int(name): Path("/proc", name, "status").read_text() for name in os.listdir("/proc") if name.isdigit()}
-others = [pid for pid, text in status.items() if f"Uid:\\t{os.getuid()}\\t" not in text]
+others = []
+for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    try:
+        if f"Uid:\\t{os.getuid()}\\t" not in Path("/proc", str(pid), "status").read_text():
+            others.append(pid)
+    except OSError:  # it has ended
+        pass
 for pid in others:
-    for name in ("mem", "environ", "maps", "fd/0", "fd/3", "fd/4", "root/tmp"):
+    # All may open the maps of a process that has just ended. They are empty.
+    attempt(f"read maps of {pid}", lambda: bool(Path("/proc", str(pid), "maps").read_bytes()))
+    for name in ("mem", "environ", "fd/0", "fd/3", "fd/4", "root/tmp"):
         attempt(f"read {name} of {pid}", lambda: os.close(os.open(f"/proc/{pid}/{name}", os.O_RDONLY)))
     attempt(f"write to {pid}", lambda: os.close(os.open(f"/proc/{pid}/mem", os.O_WRONLY)))
     attempt(f"list files of {pid}", lambda: os.listdir(f"/proc/{pid}/fd"))
