@@ -1,12 +1,11 @@
-"""The source trees of root's builds: a copy of the workspace, and a tree for each project made from it.
+"""The source trees of root's builds: a copy of the workspace, or a tree for each of several projects made from it.
 
 A project may read files beside it, and git's tags above it: so a build gets all of the workspace, but for what
-`left_out` has. Its tree has folders of its own, hard links to the copy, to which only root can write, and real copies
-of the files in the project's own folder. It can add, replace and remove files anywhere in its tree.
+`left_out` has. It owns all folders of its tree, and the files in its own folder. Only root can write to other files,
+which are hard links to the copy. The project can add, replace and remove files anywhere in its tree.
 """
 
 import contextlib
-import errno
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from gar_publish.builder.folders import remove
+from gar_publish.files import copy_file
 from gar_publish.projects import git_folder
 
 _SECRET_FILES = (
@@ -31,8 +31,6 @@ _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/ca
 _BARE = {"HEAD", "objects", "refs"}
 _URLS_OF_BARE = {"FETCH_HEAD", "config.worktree", "logs"}
 _MOST_FILES = 20_000  # and folders of a copy that are linked for each project; each takes 20 microseconds
-_BLOCK = 512
-_CHUNK = 16 * 1024 * 1024
 _LONGEST_PATH = 3500  # bytes; Linux allows 4096, and trees have longer paths than the workspace
 
 
@@ -77,14 +75,24 @@ class Trees:
         root = root_of(project, self._workspace, self._home)
         folder.mkdir(mode=0o700)  # nobody may enter it until it is done
         tree = folder / (root.name or "source")
+        own = _inside(root, project)
+        if len(self._projects) == 1:
+            self._copy(root, tree)
+            _give(tree, own, user)
+        else:
+            self._link(root, tree, own, user)
+        folder.chmod(0o711)
+        return tree / own
+
+    def _link(self, root: Path, tree: Path, own: str, user: int) -> None:
+        """Make one of several trees from a copy that they share."""
         odd = self._copies / str(next(self._numbers))
         odd.mkdir()
         with self._lock:
             if root not in self._made:
-                self._made[root] = self._copy(root)
+                self._made[root] = self._shared(root)
             copy, contents = self._made[root]
             spare = self._spare[root].pop() if self._spare[root] else None
-        own = _inside(root, project)
         try:
             if spare:
                 spare.rename(tree)
@@ -93,8 +101,6 @@ class Trees:
             _set_aside(str(tree), odd)
             _equip(str(tree), str(copy), contents, own, user, odd=odd)
         remove(odd)
-        folder.chmod(0o711)
-        return tree / own
 
     def take_back(self, project: Path, folder: Path) -> None:
         """Keep what `make` made, for another project. No process of its user may be left."""
@@ -105,10 +111,20 @@ class Trees:
             with self._lock:
                 self._spare[root].append(spare)
 
-    def _copy(self, root: Path) -> tuple[Path, list[_Folder]]:
-        """Copy a folder. Return the copy, and what of it the trees get."""
+    def _shared(self, root: Path) -> tuple[Path, list[_Folder]]:
+        """Copy a folder for several projects. Return the copy, and what of it their trees get."""
         copy = self._copies / str(next(self._numbers))
-        files = 0
+        count = self._copy(root, copy)
+        tracked = git_folder.tracked(copy) if count > _MOST_FILES else frozenset[str]()
+        if not tracked:
+            return copy, list(_contents(copy, (), [""]))
+        self.left_out[root] = f"it has {count} files, so a build gets those that git tracks, and the projects' folders"
+        inside = [_inside(root, Path(each)) for each in self._projects if Path(each).is_relative_to(root)]
+        return copy, list(_contents(copy, tracked, inside))
+
+    def _copy(self, root: Path, copy: Path) -> int:
+        """Copy a folder to a new one. Return how many files and folders it has."""
+        count = 0
         times: list[tuple[str, os.stat_result]] = []
         waiting = [(str(root), str(copy))]
         while waiting:
@@ -118,7 +134,7 @@ class Trees:
                 continue
             os.mkdir(there, 0o700)
             times.append((there, os.stat(here)))
-            files += len(entries)
+            count += len(entries)
             is_bare = {entry.name for entry in entries} >= _BARE
             for entry in entries:
                 source, target = entry.path, f"{there}/{entry.name}"
@@ -134,16 +150,11 @@ class Trees:
                     copy_file(source, target)
         for folder, status in reversed(times):
             os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
-        tracked = git_folder.tracked(copy) if files > _MOST_FILES else frozenset[str]()
-        if not tracked:
-            return copy, list(_contents(copy, (), [""]))
-        self.left_out[root] = f"it has {files} files, so a build gets those that git tracks, and the projects' folders"
-        inside = [_inside(root, Path(each)) for each in self._projects if Path(each).is_relative_to(root)]
-        return copy, list(_contents(copy, tracked, inside))
+        return count
 
     def _copy_git(self, source: Path, target: Path, *, is_top: bool) -> None:
         try:
-            git_folder.copy(source, target, self._workspace, copy_file)
+            git_folder.copy(source, target, self._workspace)
         except ValueError as error:
             if is_top:
                 raise
@@ -197,6 +208,13 @@ def root_of(project: Path, workspace: Path, home: Path | None) -> Path:
     checkout = next((each for each in checkouts if (each / ".git").is_dir()), (*checkouts, project)[0])
     is_larger = workspace in checkout.parents and workspace not in private
     return workspace if is_larger else checkout
+
+
+def _give(tree: Path, own: str, user: int) -> None:
+    """Make the user the owner of all folders of a tree, and of the files in `own`."""
+    for path, _, _, files in _contents(tree, (), [""]):
+        for name in ("", *files) if f"{path}/".startswith(own) else ("",):
+            os.chown(tree / path / name, user, user, follow_symlinks=False)
 
 
 def _contents(copy: Path, only: Container[str], projects: Collection[str]) -> Iterator[_Folder]:
@@ -271,47 +289,6 @@ def _claim(folder: str, names: Collection[str], odd: Path, *, again: bool) -> di
 def _set_aside(path: str, odd: Path) -> None:
     """Move a file or folder. It cannot be removed at once: another build may hold it open, and fill it meanwhile."""
     os.rename(path, odd / str(os.lstat(path).st_ino))
-
-
-def copy_file(source: str, target: str) -> None:
-    """Copy a file with its time and its holes, so that every user can read it, and its owner alone write to it.
-
-    A pipe, device or socket is left out.
-    """
-    if not stat.S_ISREG(os.lstat(source).st_mode):
-        return
-    reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        status = os.fstat(reader)
-        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            if status.st_blocks * _BLOCK < status.st_size:
-                _copy_with_holes(reader, writer, status.st_size)
-            else:
-                while os.sendfile(writer, reader, None, _CHUNK):
-                    pass
-            os.fchmod(writer, 0o755 if status.st_mode & stat.S_IXUSR else 0o644)  # git, too, knows only these two
-            os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
-        finally:
-            os.close(writer)
-    finally:
-        os.close(reader)
-
-
-def _copy_with_holes(reader: int, writer: int, size: int) -> None:
-    end = 0
-    while True:
-        try:
-            start = os.lseek(reader, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # there is only a hole left
-                break
-            raise
-        end = os.lseek(reader, start, os.SEEK_HOLE)
-        os.lseek(writer, start, os.SEEK_SET)
-        while start < end and (sent := os.sendfile(writer, reader, start, min(end - start, _CHUNK))):
-            start += sent
-    os.ftruncate(writer, size)
 
 
 def _inside(root: Path, project: Path) -> str:

@@ -8,11 +8,10 @@ https://git-scm.com/docs/gitrepository-layout
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-Copy = Callable[[str, str], None]
-"""Copies a regular file, and follows no link."""
+from gar_publish.files import copy_file
 
 _FILES = ("HEAD", "packed-refs", "shallow", "info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout")
 _FOLDERS = {
@@ -38,7 +37,7 @@ _URL = re.compile(r"(\w+://)(?:.*@)?([^?#@]*)(?:[?#].*)?")
 _SCP_URL = re.compile(r"[\w.-]+@[\w.-]+:[^:@?#]+")
 
 
-def copy(source: Path, target: Path, workspace: Path, copy_file: Copy) -> None:
+def copy(source: Path, target: Path, workspace: Path) -> None:
     """Copy the `.git` of a checkout to a new folder. Worktrees and submodules, which have a file, get a folder too.
 
     Git folders outside of the workspace are copied only for worktrees.
@@ -58,13 +57,13 @@ def copy(source: Path, target: Path, workspace: Path, copy_file: Copy) -> None:
     for name in ("objects", "refs"):
         (target / name).mkdir()
     for name in _FILES:
-        _copy_file(own if name == "HEAD" or (own / name).exists() else common, target, name, copy_file)
+        _copy_file(own if name == "HEAD" or (own / name).exists() else common, target, name)
     for folder, names in _FOLDERS.items():
-        _copy_folder(common / folder, target / folder, names, copy_file)
+        _copy_folder(common / folder, target / folder, names)
     if own != common:
-        _copy_folder(own / "refs", target / "refs", _FOLDERS["refs"], copy_file)
+        _copy_folder(own / "refs", target / "refs", _FOLDERS["refs"])
     for objects in alternates:
-        _copy_folder(objects, target / "objects", _FOLDERS["objects"], copy_file)
+        _copy_folder(objects, target / "objects", _FOLDERS["objects"])
     for index in (own / "index", *own.glob("sharedindex.*")):
         if _is_file(index):
             copy_file(str(index), str(target / index.name))
@@ -153,17 +152,17 @@ def _alternates(objects: Path, workspace: Path) -> Iterator[Path]:
             yield waiting[-1]
 
 
-def _copy_folder(source: Path, target: Path, names: re.Pattern[str], copy_file: Copy) -> None:
+def _copy_folder(source: Path, target: Path, names: re.Pattern[str]) -> None:
     for here, folders, files in () if source.is_symlink() else os.walk(source):
         inside = os.path.relpath(here, source)
         folders[:] = [each for each in folders if not Path(here, each).is_symlink()]
         for name in files:
             relative = os.path.normpath(f"{inside}/{name}")
             if names.fullmatch(relative) and not (target / relative).exists():
-                _copy_file(source, target, relative, copy_file)
+                _copy_file(source, target, relative)
 
 
-def _copy_file(source: Path, target: Path, name: str, copy_file: Copy) -> None:
+def _copy_file(source: Path, target: Path, name: str) -> None:
     if _is_file(source / name) and not (source / name).parent.is_symlink():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         copy_file(str(source / name), str(target / name))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.builder.tree import copy_file
 from gar_publish.projects.git_folder import clean_config, copy
 
 SECRET = "canary-8c1f0e"
@@ -36,7 +35,7 @@ def commit(folder: Path, **files: str) -> Path:
 def copied(checkout: Path, target: Path, workspace: Path | None = None) -> Path:
     """Copy the files of a checkout as they are, and its git folder as a build gets it."""
     shutil.copytree(checkout, target, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-    copy(checkout / ".git", target / ".git", workspace or checkout, copy_file)
+    copy(checkout / ".git", target / ".git", workspace or checkout)
     return target
 
 
@@ -128,7 +127,7 @@ def test_a_file_that_names_another_git_folder(tmp_path: Path, text: str) -> None
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / ".git").write_text(text)
-    copy(checkout / ".git", tmp_path / "copy", checkout, copy_file)
+    copy(checkout / ".git", tmp_path / "copy", checkout)
     assert not (tmp_path / "copy").exists()
 
 
@@ -138,7 +137,7 @@ def test_a_link_is_followed_only_inside_the_workspace(tmp_path: Path) -> None:
     for name, target in (("a", inside), ("b", outside)):
         (tmp_path / "checkout" / name).mkdir()
         (tmp_path / "checkout" / name / ".git").symlink_to(target / ".git")
-        copy(tmp_path / "checkout" / name / ".git", tmp_path / name, tmp_path / "checkout", copy_file)
+        copy(tmp_path / "checkout" / name / ".git", tmp_path / name, tmp_path / "checkout")
     assert (tmp_path / "a/HEAD").exists()
     assert not (tmp_path / "b").exists()
     assert (outside / ".git/config").read_bytes() == before
