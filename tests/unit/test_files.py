@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.files import copy_file, open_regular, take
+from gar_publish.copies import copy_file
+from gar_publish.files import open_regular, take
 
 
 def test_opens_only_regular_files(tmp_path: Path) -> None:

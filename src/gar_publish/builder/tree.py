@@ -17,7 +17,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from gar_publish.builder.folders import remove
-from gar_publish.files import copy_file
+from gar_publish.copies import copy_file, copy_files
 from gar_publish.projects import git_folder
 
 _SECRET_FILES = (
@@ -31,6 +31,7 @@ _CACHE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/ca
 _BARE = {"HEAD", "objects", "refs"}
 _URLS_OF_BARE = {"FETCH_HEAD", "config.worktree", "logs"}
 _MOST_FILES = 20_000  # and folders of a copy that are linked for each project; each takes 20 microseconds
+_MOST_AT_ONCE = 100_000  # files to be copied, whose paths are in memory
 _LONGEST_PATH = 3500  # bytes; Linux allows 4096, and trees have longer paths than the workspace
 
 
@@ -125,6 +126,7 @@ class Trees:
     def _copy(self, root: Path, copy: Path) -> int:
         """Copy a folder to a new one. Return how many files and folders it has."""
         count = 0
+        files: list[tuple[str, str]] = []
         times: list[tuple[str, os.stat_result]] = []
         waiting = [(str(root), str(copy))]
         while waiting:
@@ -147,7 +149,11 @@ class Trees:
                 elif entry.is_dir():
                     waiting.append((source, target))
                 else:
-                    copy_file(source, target)
+                    files.append((source, target))
+            if len(files) > _MOST_AT_ONCE:
+                copy_files(files)
+                files.clear()
+        copy_files(files)
         for folder, status in reversed(times):
             os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
         return count

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gar_publish.files import copy_file
+from gar_publish.copies import copy_file
 
 _FILES = ("HEAD", "packed-refs", "shallow", "info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout")
 _FOLDERS = {
