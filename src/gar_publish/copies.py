@@ -5,19 +5,18 @@
 Its standard input has the paths of sources and targets in turn, with a NUL between them.
 """
 
-import contextlib
 import errno
 import os
 import stat
-import subprocess
 import sys
 from collections.abc import Sequence
-from typing import AnyStr
+
+# subprocess is imported where it is used: the script starts in a third of the time without it.
 
 _BLOCK = 512
 _CHUNK = 16 * 1024 * 1024
-_WORTH_A_PROCESS = 2000
-"""The start of a process takes as long as to copy a quarter of these files."""
+_WORTH_A_PROCESS = 1000
+"""The start of a process takes as long as to copy half of these files."""
 
 
 def copy_files(files: Sequence[tuple[str, str]]) -> None:
@@ -26,10 +25,20 @@ def copy_files(files: Sequence[tuple[str, str]]) -> None:
     Raises:
         OSError: One could not be copied.
     """
+    import subprocess
+    from contextlib import ExitStack
+
     processes = min(os.cpu_count() or 1, len(files) // _WORTH_A_PROCESS + 1)
     size = len(files) // processes + 1
-    with contextlib.ExitStack() as stack:
-        helpers = [stack.enter_context(_started(files[at : at + size])) for at in range(size, len(files), size)]
+    with ExitStack() as stack:
+        helpers: list[subprocess.Popen[bytes]] = []
+        for at in range(size, len(files), size):
+            paths = stack.enter_context(os.fdopen(os.memfd_create("paths"), "w+b"))
+            paths.write(b"\0".join(os.fsencode(path) for pair in files[at : at + size] for path in pair))
+            paths.seek(0)
+            command = [sys.executable, "-I", "-S", __file__]
+            helper = subprocess.Popen(command, cwd="/", env={}, stdin=paths, stderr=subprocess.PIPE)
+            helpers.append(stack.enter_context(helper))
         for source, target in files[:size]:
             copy_file(source, target)
         for helper in helpers:
@@ -38,15 +47,7 @@ def copy_files(files: Sequence[tuple[str, str]]) -> None:
                 raise OSError(output.decode(errors="replace").strip().rpartition("\n")[2] or "The copying was ended")
 
 
-def _started(files: Sequence[tuple[str, str]]) -> "subprocess.Popen[bytes]":
-    with os.fdopen(os.memfd_create("paths"), "w+b") as paths:
-        paths.write(b"\0".join(os.fsencode(path) for pair in files for path in pair))
-        paths.seek(0)
-        command = [sys.executable, "-I", "-S", __file__]
-        return subprocess.Popen(command, cwd="/", env={}, stdin=paths, stderr=subprocess.PIPE)
-
-
-def copy_file(source: AnyStr, target: AnyStr) -> None:
+def copy_file(source: str | bytes, target: str | bytes) -> None:
     """Copy a file with its time and its holes, so that every user can read it, and its owner alone write to it.
 
     A pipe, device or socket is left out.

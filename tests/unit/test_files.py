@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from gar_publish.copies import copy_file
 from gar_publish.files import open_regular, take
 
 
@@ -34,10 +33,3 @@ def test_takes_a_copy(tmp_path: Path) -> None:
     taken = take(tmp_path / "file", tmp_path / "taken")
     (tmp_path / "file").write_bytes(b"changed")
     assert taken.read_bytes() == b"x" * 3_000_000
-
-
-def test_a_copied_file_follows_no_link(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    copy_file(str(tmp_path / "link"), str(tmp_path / "copy"))
-    assert not (tmp_path / "copy").exists()

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gar_publish.copies import copy_file
+from gar_publish.copies import copy_file, copy_files
 
 _FILES = ("HEAD", "packed-refs", "shallow", "info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout")
 _FOLDERS = {
@@ -153,18 +153,20 @@ def _alternates(objects: Path, workspace: Path) -> Iterator[Path]:
 
 
 def _copy_folder(source: Path, target: Path, names: re.Pattern[str]) -> None:
-    for here, folders, files in () if source.is_symlink() else os.walk(source):
+    files: list[tuple[str, str]] = []
+    for here, _, found in () if source.is_symlink() else os.walk(source):
         inside = os.path.relpath(here, source)
-        folders[:] = [each for each in folders if not Path(here, each).is_symlink()]
-        for name in files:
-            relative = os.path.normpath(f"{inside}/{name}")
-            if names.fullmatch(relative) and not (target / relative).exists():
-                _copy_file(source, target, relative)
+        copies = {name: os.path.normpath(f"{inside}/{name}") for name in found}
+        copies = {name: f"{target}/{copy}" for name, copy in copies.items() if names.fullmatch(copy)}
+        if copies:
+            (target / inside).mkdir(parents=True, exist_ok=True)
+        files += [(f"{here}/{name}", copy) for name, copy in copies.items() if not os.path.lexists(copy)]
+    copy_files(files)
 
 
 def _copy_file(source: Path, target: Path, name: str) -> None:
     if _is_file(source / name) and not (source / name).parent.is_symlink():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).parent.mkdir(exist_ok=True)
         copy_file(str(source / name), str(target / name))
 
 
