@@ -1,6 +1,6 @@
 """The indexes that a TOML file of uv, Poetry or PDM lists, and which of them allow dependency confusion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,10 @@ _CONFUSION = (
     "{name} is not an explicit index in {path}, so another index can supply a package of the same name (dependency "
     "confusion). Pin hashes, or use an explicit index in the project and name the packages that come from it."
 )
+_STILL_ALONE = (
+    "{path} still replaces PyPI by this repository. To use PyPI, too, remove the index `{name}` there, and run this "
+    "again."
+)
 
 
 @dataclass(frozen=True)
@@ -25,22 +29,31 @@ class Indexes:
         keys: The path of the list in the file.
         explicit: The key and value of an explicit index, which supplies only packages that name it; None if the tool
             has no such indexes.
+        replaces_pypi: Whether an index is used in place of PyPI.
         listed: The indexes.
     """
 
     path: Path
     keys: tuple[str, ...]
     explicit: tuple[str, object] | None
+    replaces_pypi: Callable[[Mapping[str, Any]], bool]
     listed: Sequence[Mapping[str, Any]]
 
     @classmethod
-    def read(cls, path: Path, keys: tuple[str, ...], explicit: tuple[str, object] | None = None) -> Self:
+    def read(
+        cls,
+        path: Path,
+        keys: tuple[str, ...],
+        *,
+        explicit: tuple[str, object] | None = None,
+        replaces_pypi: Callable[[Mapping[str, Any]], bool],
+    ) -> Self:
         """Read the indexes of a file.
 
         Raises:
             BadInput: The file cannot be read or parsed.
         """
-        return cls(path, keys, explicit, parsed(path, partial(toml.entries, keys=keys), read(path)))
+        return cls(path, keys, explicit, replaces_pypi, parsed(path, partial(toml.entries, keys=keys), read(path)))
 
     def name_of(self, url: str) -> str | None:
         """Return the name of the index with this URL, with or without a user name."""
@@ -55,14 +68,16 @@ class Indexes:
             only: Whether it should be the only one.
             new_is_explicit: Whether it is made explicit if it is new.
         """
+        others = [
+            str(each.get("name") or url_without_login(str(each.get("url"))))
+            for each in self.listed
+            if each.get("name") != name and not self._is_explicit(each)
+        ]
         if only:
-            others = [
-                str(each.get("name") or url_without_login(str(each.get("url"))))
-                for each in self.listed
-                if each.get("name") != name and not self._is_explicit(each)
-            ]
             return (f"{self.path} still lists other indexes: {', '.join(others)}.",) if others else ()
         known = next((each for each in self.listed if each.get("name") == name), None)
+        if known and self.replaces_pypi(known) and not others:
+            return (_STILL_ALONE.format(name=name, path=self.path),)
         is_explicit = self._is_explicit(known) if known else new_is_explicit
         return () if is_explicit else (_CONFUSION.format(name=name, path=self.path),)
 

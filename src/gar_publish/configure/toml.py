@@ -66,6 +66,15 @@ def entries(text: str, keys: Sequence[str]) -> list[dict[str, Any]]:
     return [dict(each) for each in _entries(_parsed(text).unwrap(), keys)]
 
 
+def table(text: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the table at `keys`; an empty one if there is none.
+
+    Raises:
+        Malformed: This is not TOML, or something else is there.
+    """
+    return dict(_found(_parsed(text).unwrap(), keys))
+
+
 def _parsed(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from gar_publish.configure import ini, netrc, places, toml
@@ -158,7 +159,9 @@ def uv(request: Request) -> Plan:
     # Only a project's own file can refer to an explicit index.
     explicit = not request.only and not request.user
     path, above = (_pyproject(request), _TOOL_UV) if explicit else (settings, keys)
-    indexes = Indexes.read(path, (*above, "index"), explicit=("explicit", True))
+    indexes = Indexes.read(
+        path, (*above, "index"), explicit=("explicit", True), replaces_pypi=lambda each: each.get("default") is True
+    )
     name = _name(request, indexes)
     entry: toml.Values = {
         "name": name,
@@ -195,9 +198,7 @@ def _left_out_by_uv(request: Request, settings: Path, keys: tuple[str, ...]) -> 
     where = "UV_EXCLUDE_NEWER" if request.machine.named("UV_EXCLUDE_NEWER") else ""
     own = Path(places.uv_file(request.machine))
     for file, table in ((settings, keys), (own, ())):
-        found = loaded(file)
-        for key in table:
-            found = found.get(key, {})
+        found = parsed(file, partial(toml.table, keys=table), read(file))
         where = where or (str(file) if "exclude-newer" in found else "")
     if where:
         yield _EXCLUDE_NEWER.format(where=where)
@@ -235,7 +236,12 @@ def poetry(request: Request) -> Plan:
             anchor="configure-scope",
         )
     path, keys = _pyproject(request, "run it in a project, or use `--folder`"), ("tool", "poetry", "source")
-    indexes = Indexes.read(path, keys, explicit=("priority", "explicit"))
+    indexes = Indexes.read(
+        path,
+        keys,
+        explicit=("priority", "explicit"),
+        replaces_pypi=lambda each: each.get("priority", "primary") == "primary",
+    )
     name = _name(request, indexes)
     entry: toml.Values = {"name": name, "url": request.index}
     new: toml.Values = {"priority": "explicit"}
@@ -259,25 +265,43 @@ def poetry(request: Request) -> Plan:
 def pdm(request: Request) -> Plan:
     """https://pdm-project.org/en/latest/usage/config/#configure-the-package-indexes"""
     keys = ("tool", "pdm", "source")
-    indexes = Indexes.read(_pyproject(request), keys) if not request.user else None
-    # A source of this name replaces PyPI.
+    path = Path(places.pdm_file(request.machine))
+    if request.user:
+        indexes = _of_pdm_user(path)
+    else:
+        indexes = Indexes.read(_pyproject(request), keys, replaces_pypi=_is_named_pypi)
     name = "pypi" if request.only else _name(request, indexes)
-    values, warnings, edits = request.credential, _confusion(request, "PDM"), []
-    if indexes:
+    is_alone = name == "pypi"
+    values, edits = request.credential, []
+    if request.user:
+        values = {"url": request.public_index, **values}
+    else:
         entry: toml.Values = {"name": name, "url": request.public_index}
         edits.append(Edit(indexes.path, partial(toml.with_entry, keys=keys, entry=entry, new={"verify_ssl": True})))
-        if request.only:
-            warnings = indexes.warnings(name, only=True, new_is_explicit=False)
-    else:
-        values = {"url": request.public_index, **values}
     uploads: toml.Values = {"url": request.repository.upload_url, **request.credential}
-    path = Path(places.pdm_file(request.machine))
     for table, its in (
-        (("pypi",) if request.only else ("pypi", name), values),
-        (("repository", default_name(request.repository) if request.only else name), uploads),
+        (("pypi",) if is_alone else ("pypi", name), values),
+        (("repository", default_name(request.repository) if is_alone else name), uploads),
     ):
         edits.append(Edit(path, partial(toml.with_values, keys=table, values=its), secret=request.secret))
-    return Plan(tuple(edits), _keyring_note(request, f"pdm self add keyring {_KEYRING}"), warnings)
+    return Plan(
+        tuple(edits),
+        _keyring_note(request, f"pdm self add keyring {_KEYRING}"),
+        indexes.warnings(name, only=request.only, new_is_explicit=False) if is_alone else _confusion(request, "PDM"),
+    )
+
+
+def _of_pdm_user(path: Path) -> Indexes:
+    """Return the indexes of PDM's own settings: the one for PyPI is a table, and others are tables in it."""
+    found = parsed(path, partial(toml.table, keys=("pypi",)), read(path))
+    others = [{"name": name, **each} for name, each in found.items() if isinstance(each, dict)]
+    listed = [{"name": "pypi", "url": found["url"]}, *others] if "url" in found else others
+    return Indexes(path, ("pypi",), None, _is_named_pypi, listed)
+
+
+def _is_named_pypi(index: Mapping[str, Any]) -> bool:
+    """Return whether PDM uses an index in place of PyPI."""
+    return index.get("name") == "pypi"
 
 
 TOOLS: Mapping[str, Callable[[Request], Plan]] = MappingProxyType(
@@ -296,9 +320,9 @@ def _pyproject(request: Request, fix: str = "run it in a project, or use `--fold
     return path
 
 
-def _name(request: Request, indexes: Indexes | None) -> str:
+def _name(request: Request, indexes: Indexes) -> str:
     """Return the requested name, the name in the file, or the default."""
-    return request.name or (indexes and indexes.name_of(request.index)) or default_name(request.repository)
+    return request.name or indexes.name_of(request.index) or default_name(request.repository)
 
 
 def _confusion(request: Request, tool: str) -> tuple[str, ...]:

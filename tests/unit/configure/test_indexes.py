@@ -16,7 +16,9 @@ OTHERS = (
 
 def read(folder: Path, text: str) -> Indexes:
     (folder / "pyproject.toml").write_text(text)
-    return Indexes.read(folder / "pyproject.toml", KEYS, ("explicit", True))
+    return Indexes.read(
+        folder / "pyproject.toml", KEYS, explicit=("explicit", True), replaces_pypi=lambda each: "default" in each
+    )
 
 
 @pytest.mark.parametrize("url", [URL, URL.removesuffix("/"), URL.replace("://", "://oauth2accesstoken@")])
@@ -36,8 +38,9 @@ def test_an_unknown_or_unnamed_index_has_no_name(tmp_path: Path, text: str) -> N
         ("", False, True),
         (OURS, True, True),
         (OURS + "explicit = true\n", False, False),
+        (OTHERS + OURS + "default = true\n", True, True),
     ],
-    ids=["new", "new, never explicit", "kept open", "kept explicit"],
+    ids=["new", "new, never explicit", "kept open", "kept explicit", "default beside another"],
 )
 def test_warns_of_an_index_that_is_not_explicit(
     tmp_path: Path, text: str, *, new_is_explicit: bool, warns: bool

@@ -120,7 +120,7 @@ def test_warns_of_dependency_confusion_for_a_user_index_of_uv(project: Path) -> 
 
 @pytest.mark.parametrize(
     ("tool", "text", "says"),
-    [("uv", UV, ""), ("uv", UV, "default = true\n"), ("poetry", POETRY, 'priority = "supplemental"\n')],
+    [("uv", UV, ""), ("poetry", POETRY, 'priority = "supplemental"\n')],
 )
 def test_an_existing_index_is_not_made_explicit(project: Path, tool: str, text: str, says: str) -> None:
     (project / "pyproject.toml").write_text(text + says)
@@ -231,6 +231,20 @@ def test_pdm_names_the_only_index_pypi(project: Path, *, user: bool) -> None:
     assert stored == ({"url": INDEX} if user else {})
     for text in done.values():
         assert tomllib.loads(text)["tool"]["pdm"]["source"] == [{"name": "pypi", "url": INDEX, "verify_ssl": True}]
+
+
+@pytest.mark.parametrize(
+    ("tool", "user"), [("uv", False), ("uv", True), ("poetry", False), ("pdm", False), ("pdm", True)]
+)
+def test_without_only_an_index_that_replaces_pypi_stays(project: Path, tool: str, *, user: bool) -> None:
+    own = {"XDG_CONFIG_HOME": str(project)}
+    for edit in TOOLS[tool](make_request(project, SECRET, only=True, user=user, environment=own)).edits:
+        edit.path.parent.mkdir(exist_ok=True)
+        edit.path.write_text(edit.change(edit.path.read_text() if edit.path.exists() else ""))
+    plan = TOOLS[tool](make_request(project, SECRET, user=user, environment=own))
+    assert [edit.change(edit.path.read_text()) for edit in plan.edits] == [edit.path.read_text() for edit in plan.edits]
+    (warning,) = plan.warnings
+    assert "still replaces PyPI by this repository. To use PyPI, too, remove " in warning
 
 
 @pytest.mark.parametrize("tool", ["poetry", "pdm"])
