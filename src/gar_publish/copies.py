@@ -1,22 +1,28 @@
 """Copy the files of a checkout (Linux). This is also a script, which copies a part of many files:
 
-    python -I -S copies.py
+    python -I -S copies.py PARENT
 
-Its standard input has the paths of sources and targets in turn, with a NUL between them.
+Its standard input has the paths of sources and targets in turn, with a NUL between them. It ends with its parent, the
+process of this id: later, its targets could be those of another run.
 """
 
 import errno
 import os
+import signal
 import stat
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-# subprocess is imported where it is used: the script starts in a third of the time without it.
+if TYPE_CHECKING:
+    import subprocess
 
 _BLOCK = 512
 _CHUNK = 16 * 1024 * 1024
 _WORTH_A_PROCESS = 1000
 """The start of a process takes as long as to copy half of these files."""
+_MOST_PROCESSES = 4
+_PR_SET_PDEATHSIG = 1
 
 
 def copy_files(files: Sequence[tuple[str, str]]) -> None:
@@ -25,36 +31,44 @@ def copy_files(files: Sequence[tuple[str, str]]) -> None:
     Raises:
         OSError: One could not be copied.
     """
-    import subprocess
-    from contextlib import ExitStack
+    from contextlib import ExitStack  # the script starts sooner without it
 
-    processes = min(os.cpu_count() or 1, len(files) // _WORTH_A_PROCESS + 1)
+    processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, len(files) // _WORTH_A_PROCESS + 1)
     size = len(files) // processes + 1
+    own, *others = [files[at : at + size] for at in range(0, len(files), size)] or [files]
     with ExitStack() as stack:
-        helpers: list[subprocess.Popen[bytes]] = []
-        for at in range(size, len(files), size):
-            paths = stack.enter_context(os.fdopen(os.memfd_create("paths"), "w+b"))
-            paths.write(b"\0".join(os.fsencode(path) for pair in files[at : at + size] for path in pair))
-            paths.seek(0)
-            command = [sys.executable, "-I", "-S", __file__]
-            helper = subprocess.Popen(command, cwd="/", env={}, stdin=paths, stderr=subprocess.PIPE)
-            helpers.append(stack.enter_context(helper))
-        for source, target in files[:size]:
+        helpers = [stack.enter_context(_started(each)) for each in others]
+        for source, target in own:
             copy_file(source, target)
         for helper in helpers:
             _, output = helper.communicate()
             if helper.returncode:
-                raise OSError(output.decode(errors="replace").strip().rpartition("\n")[2] or "The copying was ended")
+                raise OSError(output.decode(errors="replace").strip() or "A process that copies files was ended")
 
 
-def copy_file(source: str | bytes, target: str | bytes) -> None:
+def _started(files: Sequence[tuple[str, str]]) -> "subprocess.Popen[bytes]":
+    import subprocess
+
+    with os.fdopen(os.memfd_create("paths"), "w+b") as paths:
+        paths.write(b"\0".join(os.fsencode(path) for pair in files for path in pair))
+        paths.seek(0)
+        command = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
+        return subprocess.Popen(
+            command, cwd="/", env={}, stdin=paths, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+
+def copy_file(source: str, target: str) -> None:
     """Copy a file with its time and its holes, so that every user can read it, and its owner alone write to it.
 
-    A pipe, device or socket is left out.
+    A link, pipe, device or socket is left out, as is a file that has gone since its folder was listed.
     """
-    if not stat.S_ISREG(os.lstat(source).st_mode):
+    try:
+        if not stat.S_ISREG(os.lstat(source).st_mode):
+            return
+        reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
         return
-    reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(reader)
         writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -88,11 +102,19 @@ def _copy_with_holes(reader: int, writer: int, size: int) -> None:
     os.ftruncate(writer, size)
 
 
-def main() -> None:
-    paths = sys.stdin.buffer.read().split(b"\0")
-    for source, target in zip(paths[::2], paths[1::2], strict=True):
-        copy_file(source, target)
+def main(parent: int) -> None:
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        return
+    paths = os.fsdecode(sys.stdin.buffer.read()).split("\0")
+    try:
+        for source, target in zip(paths[::2], paths[1::2], strict=True):
+            copy_file(source, target)
+    except OSError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

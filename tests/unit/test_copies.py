@@ -1,7 +1,10 @@
 import os
-import re
+import select
+import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,12 +13,14 @@ from gar_publish.copies import copy_file, copy_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only root's builds have copies, on Linux")
 
+SCRIPT = [sys.executable, "-I", "-S", copies.__file__]
+
 
 @pytest.fixture
 def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The paths of seven files and of their copies, which three processes make."""
     monkeypatch.setattr(copies, "_WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2, 3})
     names = ["a", "b\n", "c d", "\udcff", "é", "-f", "g"]
     for folder in ("from", "to"):
         (tmp_path / folder).mkdir()
@@ -25,25 +30,77 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, st
     return [(f"{tmp_path}/from/{name}", f"{tmp_path}/to/{name}") for name in names]
 
 
-@pytest.mark.parametrize("count", range(8))
-def test_copies_all_files(pairs: list[tuple[str, str]], tmp_path: Path, count: int) -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The processes that are started."""
+    started: list[Any] = []
+
+    class Popen(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            assert options["env"] == {}
+            started.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    return started
+
+
+@pytest.mark.parametrize(("count", "processes"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (6, 2), (7, 3)])
+def test_copies_all_files(
+    pairs: list[tuple[str, str]], started: list[Any], tmp_path: Path, count: int, processes: int
+) -> None:
     copy_files(pairs[:count])
     assert sorted(map(str, (tmp_path / "to").iterdir())) == sorted(target for _, target in pairs[:count])
     for source, target in pairs[:count]:
         assert Path(source).read_bytes() == Path(target).read_bytes()
         assert Path(target).stat().st_mtime_ns == 1_000_000_002
         assert Path(target).stat().st_mode & 0o777 == 0o644
+    assert len(started) == processes - 1
 
 
-@pytest.mark.parametrize("number", [0, 3, 6])
-def test_raises_what_is_wrong_in_any_process(pairs: list[tuple[str, str]], number: int) -> None:
-    pairs[number] = (f"{pairs[number][0]}-missing", pairs[number][1])
-    with pytest.raises(OSError, match=re.escape("No such file or directory")):
+@pytest.mark.parametrize("number", range(7))
+def test_raises_what_is_wrong_in_any_process(pairs: list[tuple[str, str]], started: list[Any], number: int) -> None:
+    Path(pairs[number][1]).touch()
+    with pytest.raises(OSError, match=r"^\[Errno 17\] File exists: '"):
+        copy_files(pairs)
+    assert [each.returncode for each in started] == [int(number in range(3, 6)), int(number == 6)]
+
+
+def test_a_copying_process_that_is_killed_has_failed(
+    pairs: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(OSError, match="A process that copies files was ended"):
         copy_files(pairs)
 
 
-def test_follows_no_link(tmp_path: Path) -> None:
+def test_a_copying_process_ends_with_its_parent() -> None:
+    """Later, its targets could be those of another run."""
+    start = "subprocess.Popen([*sys.argv[1:], str(os.getpid())])"
+    code = f"import os, subprocess, sys; print({start}.pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        helper = os.pidfd_open(int(parent.stdout.readline()))
+        time.sleep(0.5)  # it sees that its parent is there
+        parent.kill()
+        ended, _, _ = select.select([helper], [], [], 10)  # it reads its input, which does not end
+    assert ended
+    os.close(helper)
+
+
+def test_a_copying_process_without_its_parent_copies_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    subprocess.run([*SCRIPT, "1"], input=f"{tmp_path}/file\0{tmp_path}/copy".encode(), check=True)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_leaves_out_links_and_what_has_gone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    copy_file(str(tmp_path / "link"), str(tmp_path / "copy"))
+    for name in ("link", "gone"):
+        copy_file(str(tmp_path / name), str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()

@@ -61,7 +61,7 @@ class Isolated(Sandbox):
         self._own: dict[Kind, ProjectTemplate] = {}
         self._launchers = contextlib.ExitStack()
         home = self.closed_folder("home")
-        # A hard link has another inode, and other times, than git's index says.
+        # A file of a tree has another inode, and other times, than git's index says.
         (home / ".gitconfig").write_text("[core]\n\ttrustctime = false\n\tcheckStat = minimal\n")
         self.give(home)
         own = {"HOME": str(home), "USER": "gar-publish", "LOGNAME": "gar-publish", "TMPDIR": str(self.folder("tmp"))}

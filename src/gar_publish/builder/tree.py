@@ -1,8 +1,9 @@
 """The source trees of root's builds: a copy of the workspace, or a tree for each of several projects made from it.
 
 A project may read files beside it, and git's tags above it: so a build gets all of the workspace, but for what
-`left_out` has. It owns all folders of its tree, and the files in its own folder. Only root can write to other files,
-which are hard links to the copy. The project can add, replace and remove files anywhere in its tree.
+`left_out` has. It owns all folders of its tree, and the files in its own folder. Other files belong to root, and are
+hard links to the copy where there are several trees. So the project can add, replace and remove files anywhere in its
+tree, and write to those in its own folder alone.
 """
 
 import contextlib
@@ -105,6 +106,8 @@ class Trees:
 
     def take_back(self, project: Path, folder: Path) -> None:
         """Keep what `make` made, for another project. No process of its user may be left."""
+        if len(self._projects) == 1:
+            return
         root = root_of(project, self._workspace, self._home)
         spare = self._copies / str(next(self._numbers))
         with contextlib.suppress(OSError):

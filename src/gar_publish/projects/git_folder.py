@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gar_publish.copies import copy_file, copy_files
+from gar_publish.copies import copy_file
 
 _FILES = ("HEAD", "packed-refs", "shallow", "info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout")
 _FOLDERS = {
@@ -153,15 +153,15 @@ def _alternates(objects: Path, workspace: Path) -> Iterator[Path]:
 
 
 def _copy_folder(source: Path, target: Path, names: re.Pattern[str]) -> None:
-    files: list[tuple[str, str]] = []
-    for here, _, found in () if source.is_symlink() else os.walk(source):
+    for here, _, files in () if source.is_symlink() else os.walk(source):
         inside = os.path.relpath(here, source)
-        copies = {name: os.path.normpath(f"{inside}/{name}") for name in found}
-        copies = {name: f"{target}/{copy}" for name, copy in copies.items() if names.fullmatch(copy)}
+        copies = {f"{here}/{name}": os.path.normpath(f"{inside}/{name}") for name in files}
+        copies = {each: f"{target}/{copy}" for each, copy in copies.items() if names.fullmatch(copy)}
         if copies:
             (target / inside).mkdir(parents=True, exist_ok=True)
-        files += [(f"{here}/{name}", copy) for name, copy in copies.items() if not os.path.lexists(copy)]
-    copy_files(files)
+        for each, copy in copies.items():
+            if not os.path.lexists(copy):
+                copy_file(each, copy)
 
 
 def _copy_file(source: Path, target: Path, name: str) -> None:

@@ -183,6 +183,11 @@ def test_a_project_owns_its_folder_and_all_folders(make: Make, workspace: Path) 
     (workspace / "beside").mkdir()
     (workspace / "beside/text").write_text("x")
     (workspace / "beside/text").chmod(0o666)
+    (workspace / "package2").mkdir()
+    (workspace / "package2/text").touch()
+    outside = workspace.parent / "outside"
+    outside.touch()
+    (workspace / "package/link").symlink_to(outside)
     own, _ = make(workspace, user=USER)
     tree = workspace.parent / "place/checkout"
     assert own == tree / "package"
@@ -192,6 +197,8 @@ def test_a_project_owns_its_folder_and_all_folders(make: Make, workspace: Path) 
     assert set(owners.values()) == {USER}
     other = (tree / "beside/text").stat()
     assert (other.st_uid, oct(other.st_mode)) == (0, "0o100644")
+    assert (outside.stat().st_uid, (tree / "package2/text").stat().st_uid) == (0, 0)
+    assert tree.parent.stat().st_mode & 0o777 == 0o711
     assert (own / "setup.py").stat().st_nlink == 1
     assert tree.stat().st_mode & 0o777 == 0o700
 
@@ -332,6 +339,16 @@ def test_of_many_files_those_that_git_tracks_are_linked(workspace: Path, monkeyp
     listed = subprocess.run(["git", "ls-files"], cwd=top, capture_output=True, text=True, check=True).stdout
     assert listed.split() == ["beside/tracked.txt", "package/setup.py"]
     assert "a build gets those that git tracks" in trees.left_out[workspace]
+
+
+def test_many_files_are_copied_in_parts(make: Make, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in "abc":
+        (workspace / folder).mkdir()
+        for name in "xyz":
+            (workspace / folder / name).write_text(name)
+    monkeypatch.setattr(tree, "_MOST_AT_ONCE", 2)
+    own, _ = make(workspace)
+    assert {(own.parent / folder / name).read_text() for folder in "abc" for name in "xyz"} == set("xyz")
 
 
 def test_an_only_project_gets_all_of_many_files(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ def test_objects_of_another_repository(tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--shared", str(first), "second")
     with pytest.raises(ValueError, match="leads out of the workspace"):
         copied(tmp_path / "second", tmp_path / "other")
+    shutil.copytree(first / ".git/objects", tmp_path / "second/.git/objects", dirs_exist_ok=True)  # both have all
     copied(tmp_path / "second", tmp_path / "copy", workspace=tmp_path)
     shutil.rmtree(first)
     assert described(tmp_path / "copy") == "v1.2.3-0"
