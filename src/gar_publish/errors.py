@@ -124,10 +124,16 @@ class Interrupted(Failure):
 
 
 def as_failure(error: BaseException) -> Failure:
-    """Return an exception as the failure that is shown to the user."""
-    if isinstance(error, Failure):
-        return error
-    return cancelled() if isinstance(error, KeyboardInterrupt) else internal_error(error)
+    """Return an exception as the failure that is shown to the user.
+
+    Python 3.11 raises RuntimeError if a signal arrives in `__set_name__`, while a module is imported.
+    """
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, KeyboardInterrupt):
+            return cancelled()
+        cause = cause.__cause__ or cause.__context__
+    return error if isinstance(error, Failure) else internal_error(error)
 
 
 def cancelled() -> Failure:

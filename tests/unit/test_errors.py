@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -63,6 +64,25 @@ def test_exceptions_as_failures(error: BaseException, what: str, code: int) -> N
     failure = errors.as_failure(error)
     assert (failure.what, failure.exit_code) == (what, code)
     assert errors.as_failure(failure) is failure
+
+
+class Signalled:
+    def __set_name__(self, owner: type, name: str) -> None:
+        raise KeyboardInterrupt
+
+
+def unreadable() -> None:
+    try:
+        type("Module", (), {"attribute": Signalled()})
+    except RuntimeError as error:  # Python 3.11
+        raise errors.BuildFailure("It cannot be read.", anchor="bad-metadata") from error
+
+
+@pytest.mark.parametrize("deed", [lambda: type("Module", (), {"attribute": Signalled()}), unreadable])
+def test_a_signal_during_an_import_is_no_internal_error(deed: Callable[[], object]) -> None:
+    with pytest.raises(BaseException) as caught:
+        deed()
+    assert errors.as_failure(caught.value).what == "The run was cancelled."
 
 
 def test_an_internal_error_has_the_last_calls_and_not_the_message() -> None:
