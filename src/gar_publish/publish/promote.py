@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from itertools import chain
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -172,14 +172,10 @@ class PromotionSource:
 
 
 def _required(files: Collection[Distribution], extras: frozenset[str]) -> Iterator[tuple[Requirement, str]]:
-    """Return the requirements of a version with these extras, and its name for messages."""
+    """Yield the requirements of a version with these extras, each with the version's name for messages."""
     # Wheels of several platforms may have different requirements.
-    lines = dict.fromkeys(line for each in files for line in each.package.metadata.get("requires_dist") or [])
+    requirements = dict.fromkeys(requirement for each in files for requirement in each.requirements)
     dependent = f"{next(iter(files)).name} {next(iter(files)).version}"
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except (InvalidRequirement, RecursionError):
-            continue
+    for requirement in requirements:
         if is_needed(requirement, extras):
             yield requirement, dependent

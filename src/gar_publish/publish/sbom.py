@@ -6,6 +6,7 @@ repository always gives the same document, as long as the release of gar-publish
 
 import contextlib
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gar_publish import __version__
@@ -51,7 +52,10 @@ def of_wheel(wheel: Distribution, repository: Repository, environment: Mapping[s
         hashes=[HashType(alg=_SHA256, content=wheel.sha256)],
         licenses=_licenses(metadata),
     )
-    required = [_required(name, lines) for name, lines in _requirements(metadata).items() if name != wheel.name]
+    requirements = defaultdict[str, list[Requirement]](list)
+    for each in wheel.requirements:
+        requirements[canonicalize_name(each.name)].append(each)
+    required = [_required(name, own) for name, own in requirements.items() if name != wheel.name]
     tool = Component(type=ComponentType.APPLICATION, name="gar-publish", version=__version__)
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{component.bom_ref}#{wheel.sha256}#{__version__}"),
@@ -79,15 +83,6 @@ def _licenses(metadata: Mapping[str, Any]) -> list[License]:
         classifiers = [each for each in metadata.get("classifiers", ()) if each.startswith("License ::")]
         first_lines = text.strip().splitlines()[:1]  # some projects put the whole license there
         return [DisjunctiveLicense(name=each, acknowledgement=_DECLARED) for each in first_lines or classifiers]
-
-
-def _requirements(metadata: Mapping[str, Any]) -> Mapping[str, list[Requirement]]:
-    found: dict[str, list[Requirement]] = {}
-    for line in metadata.get("requires_dist") or ():
-        with contextlib.suppress(InvalidRequirement, RecursionError):
-            requirement = Requirement(line)
-            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
-    return found
 
 
 def _required(name: str, requirements: Sequence[Requirement]) -> Component:

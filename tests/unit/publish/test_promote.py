@@ -127,6 +127,12 @@ def test_wheels_of_several_platforms_may_require_different_things(shelf: Shelf, 
     assert len(shelf.read) == 4
 
 
+def test_a_requirement_that_cannot_be_written_is_left_out(shelf: Shelf, source: PromotionSource) -> None:
+    shelf.put("app", "1.0", r"""lib; os_name == "\x27\x22" """)
+    shelf.put("lib", "1.0")
+    assert fetched(source, "app==1.0") == ["app 1.0"]
+
+
 def test_a_missing_version(shelf: Shelf, source: PromotionSource) -> None:
     for number in range(12):
         shelf.put("app", f"1.{number}")

@@ -61,6 +61,10 @@ def test_requirements_have_no_version_that_nobody_knows(tmp_path: Path) -> None:
     assert depends[document["metadata"]["component"]["bom-ref"]] == [f"pkg:pypi/{name}" for name in sorted(found)]
 
 
+def test_a_requirement_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+    assert "components" not in made(tmp_path, r"""Requires-Dist: lib; os_name == "\x27\x22" """ + "\n")
+
+
 @pytest.mark.parametrize(
     ("metadata", "licences"),
     [
