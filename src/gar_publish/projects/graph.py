@@ -5,7 +5,6 @@ ignored.
 """
 
 import graphlib
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
@@ -41,31 +40,13 @@ def cycle(graph: Graph) -> list[str] | None:
     return None
 
 
-def closure(graph: Graph) -> dict[str, frozenset[str]]:
-    """Return for each name itself and all that it requires, directly or not.
-
-    Raises:
-        BadInput: Names require each other in a cycle.
-    """
-    inner = _within(graph)
-    reached: dict[str, frozenset[str]] = {}
-    for wave in waves(graph):
-        for name in wave:
-            reached[name] = frozenset({name}).union(*(reached[required] for required in inner[name]))
-    return {name: reached[name] for name in graph}
-
-
 def dependents(graph: Graph, names: Iterable[str]) -> set[str]:
     """Return the names and all that require any of them, directly or not."""
-    required_by = defaultdict(set)
+    required_by: dict[str, list[str]] = {name: [] for name in graph}
     for name, required in _within(graph).items():
         for each in required:
-            required_by[each].add(name)
-    reached, ahead = set[str](), set(names)
-    while ahead:
-        reached |= ahead
-        ahead = {dependent for each in ahead for dependent in required_by[each]} - reached
-    return reached
+            required_by[each].append(name)
+    return needed(required_by, names)
 
 
 def needed(graph: Graph, names: Iterable[str]) -> set[str]:
