@@ -17,6 +17,18 @@ from pathlib import Path
 from gar_publish.distributions import credentials
 from gar_publish.errors import BuildFailure
 
+UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    RuntimeError,  # an encrypted member
+)
+"""What libraries raise for an archive that they cannot read."""
+
 METADATA_LIMIT = 2 * 1024 * 1024
 """Bytes of all files in an archive that may be its metadata."""
 
@@ -62,7 +74,7 @@ def missing(wheel: Path, other: Path) -> list[str]:
 
     Nothing is returned if the other one cannot be read: it was not checked.
     """
-    with contextlib.suppress(ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, BuildFailure):
+    with contextlib.suppress(*UNREADABLE, BuildFailure):
         check(other)
         with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(other) as two:
             names = sorted(set(two.namelist()) - set(one.namelist()))

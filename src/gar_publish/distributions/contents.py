@@ -53,19 +53,7 @@ _LOCATOR = 20
 _ZIP64 = 0xFFFFFFFF
 """A size in a header that is given elsewhere."""
 
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    struct.error,
-    csv.Error,
-    EOFError,
-    OSError,
-    LookupError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
+_UNREADABLE = (*archives.UNREADABLE, struct.error, csv.Error, OverflowError)
 
 _OF_A_WHEEL = re.compile(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)")
 _OF_AN_SDIST = re.compile(r"[^/]+/PKG-INFO|[^/]+/(.+/)?[^/]+\.egg-info/(PKG-INFO|SOURCES\.txt|requires\.txt)")

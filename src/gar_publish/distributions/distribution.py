@@ -2,9 +2,6 @@
 
 import contextlib
 import re
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,18 +18,6 @@ from gar_publish.projects.find import Project
 
 if TYPE_CHECKING:
     from twine.package import PackageFile
-
-UNREADABLE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    OSError,
-    LookupError,
-    ValueError,
-    RuntimeError,  # an encrypted member
-)
-"""What libraries raise for an archive that they cannot read."""
 
 _DETAIL_LIMIT = 2000
 _CONDITION = re.compile(r"""("[^"]*"|'[^']*'|\w+) (?:not in|in|[<>=!~]+) ("[^"]*"|'[^']*'|\w+)""")
@@ -97,7 +82,7 @@ def read(path: Path, credential: bytes = b"") -> Distribution:
     try:
         archives.check(path, credential)
         package = PackageFile.from_filename(str(path), comment=None)
-    except (InvalidDistribution, *UNREADABLE) as error:
+    except (InvalidDistribution, *archives.UNREADABLE) as error:
         raise unreadable(path, error) from error
     inside = canonicalize_name(package.metadata["name"]), Version(package.version)
     if inside != (name, version):

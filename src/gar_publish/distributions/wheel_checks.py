@@ -6,7 +6,6 @@ import re
 import sys
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -160,7 +159,7 @@ class _Wheel:
                     left -= info.file_size
                     try:
                         yield path, archives.read(archive, info, _LARGEST_MODULE)
-                    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+                    except archives.UNREADABLE as error:
                         raise _broken(self.wheel, path, f"it is damaged: {error}") from error
 
 

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from gar_publish.distributions import archives, filenames
-from gar_publish.distributions.distribution import UNREADABLE, unreadable
+from gar_publish.distributions.distribution import unreadable
 
 _RECORD_LIMIT = 32 * 1024 * 1024
 _BLANK_LINE = re.compile(rb"(?<=\n)\r?\n")
@@ -76,7 +76,7 @@ def read(path: Path, credential: bytes = b"") -> Wheel:
             )
         fields, _ = _split(metadata)
         requires = {canonicalize_name(each.name) for each in map(_requirement, fields) if each}
-    except (KeyError, *UNREADABLE) as error:
+    except archives.UNREADABLE as error:
         raise unreadable(path, error) from error
     return Wheel(path, name, version, metadata, frozenset(requires))
 
@@ -121,7 +121,7 @@ def stamp(wheel: Wheel, versions: Mapping[str, str], folder: Path) -> Path:
                 for each in archive.infolist():
                     if each.filename not in _signatures(info):
                         _add(stamped, each, _moved(each.filename, tops), written.get(each.filename), source)
-    except (KeyError, csv.Error, *UNREADABLE) as error:
+    except (csv.Error, *archives.UNREADABLE) as error:
         raise unreadable(wheel.path, error) from error
     return target
 

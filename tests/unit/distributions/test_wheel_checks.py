@@ -57,6 +57,16 @@ def test_a_module_that_the_lowest_python_cannot_compile_is_refused(tmp_path: Pat
     assert caught.value.anchor == "broken-module"
 
 
+def test_an_encrypted_module_is_refused(tmp_path: Path) -> None:
+    found = wheel(tmp_path, {"sample.py": ""})
+    content = bytearray(found.path.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    found.path.write_bytes(content)
+    with pytest.raises(BuildFailure, match=r"cannot be imported, sample\.py: it is damaged: .* is encrypted"):
+        wheel_checks.check(found)
+
+
 @pytest.mark.parametrize(
     "path",
     ["pkg/_py2.py", "pkg/compat_310.py", "pkg/py27/mod.py", "pkg/templates/mod.py", "pkg/tests/mod.py", "pkg/a-b/m.py"],
