@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +49,14 @@ def commit(name: str, root: Path, environment: Mapping[str, str]) -> Commit:
     Raises:
         BadInput: There is no such commit, no checkout, or no git.
     """
-    return _Git(root, environment).read_commit(name)
+    git = _Git(root, environment)
+    found = git.commit(name)
+    # `git show` could start the programs that verify signatures.
+    head = git.ask("cat-file", "commit", found).partition("\n\n")[0]
+    times = _COMMITTER.findall(head)
+    if not times:
+        raise git.unknown(name)
+    return Commit(found, datetime.fromtimestamp(min(int(times[-1]), _LATEST), UTC), tuple(_PARENT.findall(head)))
 
 
 def branch(root: Path, environment: Mapping[str, str]) -> str:
@@ -58,7 +65,7 @@ def branch(root: Path, environment: Mapping[str, str]) -> str:
     Raises:
         BadInput: There is no checkout, or no git.
     """
-    return _Git(root, environment).branch()
+    return _Git(root, environment).ask("symbolic-ref", "--short", "--quiet", "HEAD").strip()
 
 
 def changed(projects: Sequence[Project], since: str, root: Path, environment: Mapping[str, str]) -> list[Project]:
@@ -147,7 +154,9 @@ def ignored(files: Sequence[Path], root: Path, environment: Mapping[str, str]) -
         environment: All environment variables.
     """
     with contextlib.suppress(BadInput):
-        return _Git(root, environment).ignored(map(str, files))
+        git = _Git(root, environment)
+        names = git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *map(str, files))
+        return {git.top / name for name in names.split("\0")[:-1]}
     return set()
 
 
@@ -166,32 +175,18 @@ class _Git:
             fix="check the source out with git (actions/checkout), or remove `--changed-since`",
             anchor="no-checkout",
         )
-        self.top = Path(self._ask("rev-parse", "--show-toplevel", otherwise=nowhere).removesuffix("\n")).resolve()
-        filters = self._ask("config", "--name-only", "-z", "--get-regexp", r"^filter\.").split("\0")[:-1]
+        self.top = Path(self.ask("rev-parse", "--show-toplevel", otherwise=nowhere).removesuffix("\n")).resolve()
+        filters = self.ask("config", "--name-only", "-z", "--get-regexp", r"^filter\.").split("\0")[:-1]
         self._settings |= {name: "false" if name.endswith(".required") else "" for name in filters}
 
     def commit(self, name: str) -> str:
         """Return the hash of a commit, a branch or a tag."""
-        unknown = self._unknown(name)
+        unknown = self.unknown(name)
         if name.startswith("-"):
             raise unknown
-        return self._ask("rev-parse", "--verify", name + "^{commit}", otherwise=unknown).strip()
+        return self.ask("rev-parse", "--verify", name + "^{commit}", otherwise=unknown).strip()
 
-    def read_commit(self, name: str) -> Commit:
-        """Return a commit with its time and its parents."""
-        found = self.commit(name)
-        # `git show` could start the programs that verify signatures.
-        head = self._ask("cat-file", "commit", found).partition("\n\n")[0]
-        times = _COMMITTER.findall(head)
-        if not times:
-            raise self._unknown(name)
-        return Commit(found, datetime.fromtimestamp(min(int(times[-1]), _LATEST), UTC), tuple(_PARENT.findall(head)))
-
-    def branch(self) -> str:
-        """Return the branch that is checked out; empty if none is."""
-        return self._ask("symbolic-ref", "--short", "--quiet", "HEAD").strip()
-
-    def _unknown(self, name: str) -> BadInput:
+    def unknown(self, name: str) -> BadInput:
         return BadInput(
             f"git cannot compare the checkout {self.top} with {name!r}.",
             cause=f"{name!r} does not exist or has no commit in common with HEAD, or the checkout is shallow, which is "
@@ -202,25 +197,20 @@ class _Git:
 
     def differing_files(self, since: str) -> Iterator[Path]:
         """Yield the files that were changed, added or removed, and untracked files that git does not ignore."""
-        unknown = self._unknown(since)
-        base = self._ask("merge-base", self.commit(since), "HEAD", otherwise=unknown).strip()
+        unknown = self.unknown(since)
+        base = self.ask("merge-base", self.commit(since), "HEAD", otherwise=unknown).strip()
         options = ("-z", "--name-only", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
-        index = self.top / self._ask("rev-parse", "--git-path", "index").removesuffix("\n")
+        index = self.top / self.ask("rev-parse", "--git-path", "index").removesuffix("\n")
         with tempfile.TemporaryDirectory(prefix="gar-publish-") as scratch:
             if index.is_file():  # git updates its index, so it gets a copy
                 self._environment["GIT_INDEX_FILE"] = shutil.copy(index, scratch)
-            tracked = self._ask("diff", *options, "--ignore-submodules=dirty", base, "--", otherwise=unknown)
-            untracked = self._ask("ls-files", "-z", "--others", "--exclude-standard", otherwise=unknown)
+            tracked = self.ask("diff", *options, "--ignore-submodules=dirty", base, "--", otherwise=unknown)
+            untracked = self.ask("ls-files", "-z", "--others", "--exclude-standard", otherwise=unknown)
         yield from (self.top / name for name in tracked.split("\0")[:-1])
         # gar-publish leaves copies of built files in `dist`.
         yield from (file for name in untracked.split("\0")[:-1] if (file := self.top / name).parent.name != "dist")
 
-    def ignored(self, files: Iterable[str]) -> set[Path]:
-        """Return those of the files that git ignores."""
-        names = self._ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *files)
-        return {self.top / name for name in names.split("\0")[:-1]}
-
-    def _ask(self, *arguments: str, otherwise: BadInput | None = None) -> str:
+    def ask(self, *arguments: str, otherwise: BadInput | None = None) -> str:
         """Return the output of git.
 
         Args:
