@@ -205,8 +205,8 @@ class Rehearser:
         state: State = "passed"
         problems: tuple[str, ...] = ()
         try:
-            opened = _Opened(self, python, sandbox)
-            opened.install(_pin(wheel), *filter(None, [beside]))
+            opened = _Opened(python, sandbox, self._make(python, sandbox))
+            self._install(opened, [_pin(wheel), *filter(None, [beside])])
             verdict = self._probe(opened, wheel)
             if verdict.needs:
                 notes = self._try_extras(opened, wheel, verdict)
@@ -267,7 +267,7 @@ class Rehearser:
             if not verdict.needs:
                 break
             with contextlib.suppress(NotTried, NotInstalled):
-                opened.install(_pin(wheel, extra))
+                self._install(opened, [_pin(wheel, extra)])
                 again = self._probe(opened, wheel, verdict.needs.keys())
                 for title in verdict.needs.keys() - again.errors.keys():
                     del verdict.errors[title], verdict.needs[title]
@@ -281,7 +281,7 @@ class Rehearser:
         # No other name is looked for in an index: it may be that of a private program that is missing.
         is_asked = name == _PYTEST or arguments[:2] == ["-m", _PYTEST]
         if is_asked and not shutil.which(_PYTEST, path=programs):
-            opened.install(_pin(wheel), _PYTEST)  # a version that fits the wheel's requirements
+            self._install(opened, [_pin(wheel), _PYTEST])  # a version that fits the wheel's requirements
         places = f"{programs}{os.pathsep}{opened.sandbox.variables.get('PATH', '')}"
         if not shutil.which(name, path=places) and Path(name).name == name:
             why = f"could not be started: neither the environment nor PATH has {name}, and only pytest is installed"
@@ -293,13 +293,12 @@ class Rehearser:
         lines = "\n".join(output[-_LINES_SHOWN:])
         return {self._plan.command: f"`{self._plan.command}` {problem}\n{lines}".rstrip()}
 
-    def install(self, opened: "_Opened", names: Sequence[str]) -> None:
+    def _install(self, opened: "_Opened", names: Sequence[str]) -> None:
         """Install into an environment.
 
         Without any credential if something must be built first, which runs its code; then no index or proxy may need
         one, and the repository must have none of the requirements that are not of this run.
         """
-        output: str | None = "--no-build"
         if not opened.is_built:
             output = self._installer.install(opened.environment, names, self._plan.private)
             (opened.environment.folder / ".lock").unlink(missing_ok=True)  # root's uv must not wait for its code
@@ -307,19 +306,16 @@ class Rehearser:
                 if self._plan.command:
                     let_scripts_start(opened.environment)
                 return
-            if "--no-build" in output and self._installer.may_build and not self._plan.is_mixed():
-                opened.renew()
-                opened.is_built = True
-        if opened.is_built:
-            try:
-                output = self._installer.build_and_install(opened.environment, names, opened.sandbox)
-            except subprocess.TimeoutExpired:
-                raise NotTried(
-                    f"a requirement without a wheel took longer than {self._plan.seconds} s to build"
-                ) from None
-            if output is None:
-                return
-        raise self._why_not(output or "", names[0])
+            if "--no-build" not in output or not self._installer.may_build or self._plan.is_mixed():
+                raise self._why_not(output, names[0])
+            opened.environment = self._make(opened.python, opened.sandbox)
+            opened.is_built = True
+        try:
+            output = self._installer.build_and_install(opened.environment, names, opened.sandbox)
+        except subprocess.TimeoutExpired:
+            raise NotTried(f"a requirement without a wheel took longer than {self._plan.seconds} s to build") from None
+        if output is not None:
+            raise self._why_not(output, names[0])
 
     def _why_not(self, output: str, pin: str) -> Exception:
         why, _, hint = output.partition("cause: ")[2].partition("hint: ")
@@ -339,7 +335,7 @@ class Rehearser:
             return NotTried(f"something it requires has no wheel for this Python and machine: {cause}")
         return NotInstalled(f"cannot be installed: {cause}")
 
-    def make(self, python: Python, sandbox: Sandbox) -> Environment:
+    def _make(self, python: Python, sandbox: Sandbox) -> Environment:
         """Make an empty environment. Only its own code can enter it: uv lets every user write to its lock file."""
         folder = sandbox.closed_folder("environment")
         sandbox.show(folder)
@@ -350,25 +346,19 @@ class Rehearser:
         return environment
 
 
+@dataclass
 class _Opened:
     """An environment, and the sandbox in which its code runs.
 
     Attributes:
+        python: The Python that the environment is of.
         is_built: Whether something was built in it, so that it belongs to the sandbox.
     """
 
-    def __init__(self, rehearser: Rehearser, python: Python, sandbox: Sandbox) -> None:
-        self._rehearser = rehearser
-        self._python = python
-        self.sandbox = sandbox
-        self.is_built = False
-        self.renew()
-
-    def renew(self) -> None:
-        self.environment = self._rehearser.make(self._python, self.sandbox)
-
-    def install(self, *names: str) -> None:
-        self._rehearser.install(self, names)
+    python: Python
+    sandbox: Sandbox
+    environment: Environment
+    is_built: bool = False
 
     def run(self, command: Sequence[str | Path], folder: Path) -> tuple[str, list[str]]:
         """Run a program of the environment. Return what went wrong, if anything, and the last lines of its output."""
