@@ -75,7 +75,7 @@ def publish(settings: Settings, context: Context) -> "Report":
             elif preview:
                 yield from sources.preview(builds or build(projects), preview, stack.enter_context(scratch()))
             elif to_build := sources.to_build():
-                yield from sources.built(builds or build(to_build))
+                yield from sources.built.read(builds or build(to_build))
 
         return publisher.publish(packages())
 

@@ -133,14 +133,14 @@ class Publisher:
             for package in packages:
                 files += package.files
                 for warning in self._guard.warnings(package.name):
-                    self.sources.warn(warning)
+                    self.sources.built.warn(warning)
                 for file in package.files:
                     self._evidence_maker.begin(file)
                 self._delivery.add(package)
             warnings = self._readers.submit(distribution.warnings, files)  # takes long: it renders readmes
             self._delivery.finish()
             self._leave_copies()
-            self.sources.warn(*result(warnings))
+            self.sources.built.warn(*result(warnings))
         except Exception as error:
             if not self._delivery.has_sent:
                 raise
@@ -276,10 +276,10 @@ class Publisher:
             token_expires_at=token.expires_at if token else None,
             token_warning=expiry_warning(token) if token else "",
             stopped=stopped,
-            not_built=tuple(self.sources.not_built),
+            not_built=tuple(self.sources.built.not_built),
             promoted_from=str(settings.promotion.source) if settings.promotion else "",
             evidence=tuple(self._evidence),
-            warnings=tuple(self.sources.warnings),
+            warnings=tuple(self.sources.built.warnings),
             rehearsals=tuple(self._rehearsals),
             preview=self._preview,
         )

@@ -42,7 +42,7 @@ class Sources:
 
     Attributes:
         skipped: The files that the registry has, and that are not built again.
-        not_built: The projects whose builds failed.
+        built: Reads what builds have made, and has the projects whose builds failed, and the warnings of the run.
         needed_for_builds: The packages of this run that builds of this run wait for.
     """
 
@@ -63,10 +63,9 @@ class Sources:
         self._delivery = delivery
         self._readers = readers
         self.needed_for_builds = needed_for_builds(projects)
-        self._built = BuiltPackages(projects, context, delivery.leave_out)
+        self.built = BuiltPackages(projects, context, delivery.leave_out)
         self._siblings: Siblings | None = None
         self.skipped: list[PublishedFile] = []
-        self.not_built = self._built.not_built
 
     def to_build(self) -> Sequence[Project]:
         """Return the projects to build. With `if-exists: skip`, versions that the index has are left out.
@@ -115,10 +114,6 @@ class Sources:
         versions = self._siblings.versions if self._siblings else {}
         return [f"{name}=={versions[name]}" for name in names if name in versions]
 
-    def built(self, builds: Iterable["Built"]) -> Iterator[Package]:
-        """Return the packages of finished builds, as they come."""
-        return self._built.read(builds)
-
     def preview(self, builds: Iterable["Built"], preview: "Preview", folder: Path) -> Iterator[Package]:
         """Yield the packages of a preview, stamped in a folder, each when all that it requires are built."""
         import twine.package  # noqa: F401 - takes long to import, and builds have just begun
@@ -134,12 +129,12 @@ class Sources:
             try:
                 if built.failure:
                     raise built.failure
-                wheels = [stamp.read(path, self._built.credential) for path in built.files]
+                wheels = [stamp.read(path, self.built.credential) for path in built.files]
                 distribution.check_name(wheels[0].name, wheels[0].filename, project)
-                self._built.refuse_same_name(wheels[0].name, project)
+                self.built.refuse_same_name(wheels[0].name, project)
                 siblings.add(Held(project.title, wheels, unnamed=project.name is None))
             except Failure as failure:
-                self._built.lose(project.title, project.name, failure)
+                self.built.lose(project.title, project.name, failure)
                 siblings.lose(project.name)
             yield from self._stamped(siblings, folder)
 
@@ -151,14 +146,14 @@ class Sources:
                     raise _requires_lost(held.label, lost)
                 yield Package.of(self._stamp(held, siblings, folder), unnamed=held.unnamed)
             except Failure as failure:
-                self._built.lose(held.label, None if held.unnamed else name, failure)
+                self.built.lose(held.label, None if held.unnamed else name, failure)
 
     def _stamp(self, held: "Held", siblings: "Siblings", folder: Path) -> list[Distribution]:
         from gar_publish.previews import stamp
 
         paths = [stamp.stamp(wheel, siblings.versions, folder) for wheel in held.wheels]
-        files = [distribution.read(path, self._built.credential) for path in paths]
-        self._built.check(files)
+        files = [distribution.read(path, self.built.credential) for path in paths]
+        self.built.check(files)
         return files
 
     def prebuilt(self) -> list[Package]:
@@ -170,8 +165,8 @@ class Sources:
         from gar_publish.distributions import prebuilt  # only `dist` needs it
 
         paths = prebuilt.collect(self._settings.dist, self._context.workspace)
-        files = [distribution.read(path, self._built.credential) for path in paths]
-        self._built.check(files)
+        files = [distribution.read(path, self.built.credential) for path in paths]
+        self.built.check(files)
         return self._packages(files)
 
     def prebuilt_preview(self, preview: "Preview", folder: Path) -> list[Package]:
@@ -186,7 +181,7 @@ class Sources:
 
         collected = prebuilt.collect(self._settings.dist, self._context.workspace)
         paths = [path for path in collected if path.name.endswith(".whl")]
-        read: Iterable[stamp.Wheel] = (stamp.read(path, self._built.credential) for path in paths)
+        read: Iterable[stamp.Wheel] = (stamp.read(path, self.built.credential) for path in paths)
         if preview.names is not None:
             forks.check_files(paths, preview.names)
             read = forks.bounded(read)
@@ -221,15 +216,6 @@ class Sources:
         except RegistryRefused as failure:
             raise access.explain(failure, self._settings.credential, publishes=False) from None
         return self._packages(fetched)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What is wrong with files that are published all the same."""
-        return self._built.warnings
-
-    def warn(self, *warnings: str) -> None:
-        """Show warnings, and keep them for the report."""
-        self._built.warn(*warnings)
 
     def _packages(self, files: Iterable[Distribution]) -> list[Package]:
         name = attrgetter("name")

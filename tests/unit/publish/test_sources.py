@@ -131,7 +131,7 @@ def test_a_build_requirement_in_a_cycle_is_not_waited_for(bench: Bench) -> None:
 def test_finished_builds_are_packages(bench: Bench, tmp_path: Path) -> None:
     app, unnamed = project("app"), project(None)
     builds = [Built(unnamed, (make_wheel(tmp_path, "lib"),)), Built(app, (make_wheel(tmp_path, "app"),))]
-    packages = list(Opened(bench, app, unnamed).sources.built(builds))
+    packages = list(Opened(bench, app, unnamed).sources.built.read(builds))
     assert outline(packages) == [
         ("lib", ["lib-1.0-py3-none-any.whl"], True),
         ("app", ["app-1.0-py3-none-any.whl"], False),
@@ -146,8 +146,8 @@ def test_one_of_several_builds_may_fail(bench: Bench, tmp_path: Path) -> None:
         Built(other, (make_wheel(tmp_path, "renamed"),)),
     ]
     opened = Opened(bench, app, lib, other)
-    assert [each.name for each in opened.sources.built(builds)] == ["lib"]
-    first, second = opened.sources.not_built
+    assert [each.name for each in opened.sources.built.read(builds)] == ["lib"]
+    first, second = opened.sources.built.not_built
     assert first == NotBuilt("app", FAILED)
     assert (second.label, second.failure.anchor) == ("packages/other", "other-name")
     assert not opened.delivery.has_landed("app")
@@ -157,16 +157,16 @@ def test_one_of_several_builds_may_fail(bench: Bench, tmp_path: Path) -> None:
 def test_a_single_build_that_fails_ends_the_run(bench: Bench) -> None:
     app = project("app")
     with pytest.raises(BuildFailure, match=r"No\."):
-        list(Opened(bench, app).sources.built([Built(app, failure=FAILED)]))
+        list(Opened(bench, app).sources.built.read([Built(app, failure=FAILED)]))
 
 
 def test_two_projects_with_the_same_name(bench: Bench, tmp_path: Path) -> None:
     app, unnamed = project("app"), project(None)
     wheel = make_wheel(tmp_path, "app")
     opened = Opened(bench, app, unnamed)
-    packages = list(opened.sources.built([Built(unnamed, (wheel,)), Built(app, (wheel,))]))
+    packages = list(opened.sources.built.read([Built(unnamed, (wheel,)), Built(app, (wheel,))]))
     assert [each.name for each in packages] == ["app"]
-    (not_built,) = opened.sources.not_built
+    (not_built,) = opened.sources.built.not_built
     assert "have the same package name, app" in not_built.failure.what
     assert not opened.delivery.has_landed("app")
 
@@ -207,7 +207,7 @@ def test_a_preview_lacks_what_requires_a_failed_build(bench: Bench, tmp_path: Pa
     (tmp_path / "stamped").mkdir()
     packages = opened.sources.preview(builds, PREVIEW, tmp_path / "stamped")
     assert [each.name for each in packages] == ["other"]
-    assert [(each.label, each.failure.what) for each in opened.sources.not_built] == [
+    assert [(each.label, each.failure.what) for each in opened.sources.built.not_built] == [
         ("packages/lib", "No."),
         ("app", "app requires lib, which was not built, so no preview of app can be installed."),
     ]
