@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -199,6 +200,12 @@ def check_expected(found: Iterable[tuple[str, str]], expected: Version) -> None:
             fix="set the project's version to the version of the tag, or move the tag, and run again",
             anchor="expected-version",
         )
+
+
+def lowest_python(specifiers: SpecifierSet) -> Version | None:
+    """Return the lowest release of Python 3 that specifiers accept; None if there is none."""
+    releases = (Version(f"3.{minor}.{micro}".removesuffix(".0")) for minor in range(40) for micro in range(30))
+    return next(filter(specifiers.contains, releases), None)
 
 
 def is_needed(requirement: Requirement, extras: Iterable[str] = ()) -> bool:

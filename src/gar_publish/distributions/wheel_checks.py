@@ -9,10 +9,10 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from gar_publish.distributions import archives
-from gar_publish.distributions.distribution import Distribution
+from gar_publish.distributions.distribution import Distribution, lowest_python
 from gar_publish.errors import BuildFailure
 from gar_publish.projects import git
 
@@ -206,12 +206,8 @@ def _lowest_minor(requires_python: str | None) -> int | None:
     """Return the lowest 3.x that a specifier accepts, or this Python's if there is none; None if there is no such x."""
     if not requires_python:
         return sys.version_info.minor
-    try:
-        specifiers = SpecifierSet(requires_python)
-    except InvalidSpecifier:
-        return None
-    versions = ((minor, f"3.{minor}.{micro}") for minor in range(40) for micro in range(30))
-    return next((minor for minor, version in versions if specifiers.contains(version)), None)
+    lowest = lowest_python(SpecifierSet(requires_python))
+    return lowest.minor if lowest else None
 
 
 def _misplaced(found: _Wheel) -> Iterator[str]:

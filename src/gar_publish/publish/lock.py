@@ -3,28 +3,30 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import uv
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from gar_publish import certificates
 from gar_publish.auth.tokens import Token
 from gar_publish.builder import variables
 from gar_publish.context import Context
+from gar_publish.distributions.distribution import lowest_python
 from gar_publish.distributions.leave import leave
 from gar_publish.errors import BuildFailure
 from gar_publish.settings.repository import Repository
 
 _MINUTES = 5
-_PYTHONS = [f"3.{minor}" for minor in range(9, 30)]
+_OLDEST_PYTHON = ">=3.9"
 
 
 def compile_lock(
     pins: Iterable[str],
-    requires_python: Iterable[str],
+    requires_python: Collection[str],
     repository: Repository,
     token: Token,
     environment: Mapping[str, str],
@@ -92,10 +94,9 @@ def leave_lock(text: str, scratch: Path, context: Context) -> str:
     return f"dist/{file.name}" if leave(file, context.workspace / "dist", context.console) else ""
 
 
-def _lowest_python(requires_python: Iterable[str]) -> str | None:
+def _lowest_python(requires_python: Collection[str]) -> Version | None:
     """Return the lowest version that all specifiers accept; None if there is no specifier, or no such version."""
-    specifiers = SpecifierSet(",".join(requires_python))
-    return next((each for each in _PYTHONS if specifiers.contains(each)), None) if specifiers else None
+    return lowest_python(SpecifierSet(",".join([_OLDEST_PYTHON, *requires_python]))) if requires_python else None
 
 
 def _not_made(output: str) -> BuildFailure:

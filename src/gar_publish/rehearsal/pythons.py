@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gar_publish.errors import BadInput
@@ -73,10 +73,7 @@ def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str
     wanted = list(asked)
     newest = {each.version.release[:2]: each for each in pythons}
     chosen = [_find(pythons, each) for each in wanted] or list(newest.values())
-    try:
-        allowed = [each for each in chosen if SpecifierSet(requires_python or "").contains(each.version)]
-    except InvalidSpecifier:
-        return []
+    allowed = [each for each in chosen if SpecifierSet(requires_python or "").contains(each.version)]
     if wanted or not allowed:
         return allowed
     if not requires_python:

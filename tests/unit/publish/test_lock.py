@@ -18,10 +18,18 @@ REPOSITORY = Repository.parse("us-central1/demo-project/python", endpoints=Endpo
 
 @pytest.mark.parametrize(
     ("specifiers", "lowest"),
-    [([], None), ([">=3.9"], "3.9"), ([">=3.11.4", "<4"], "3.12"), ([">=3.12", "~=3.10"], "3.12"), ([">=4"], None)],
+    [
+        ([], None),
+        ([">=3.6"], "3.9"),
+        ([">=3.11.4", "<4"], "3.11.4"),
+        ([">=3.9,!=3.9.0,!=3.9.1"], "3.9.2"),
+        ([">=3.12", "~=3.10"], "3.12"),
+        ([">=4"], None),
+    ],
 )
 def test_the_lowest_python_that_all_packages_accept(specifiers: list[str], lowest: str | None) -> None:
-    assert lock._lowest_python(specifiers) == lowest
+    found = lock._lowest_python(specifiers)
+    assert (found and str(found)) == lowest
 
 
 @pytest.mark.parametrize("container", [True, False])
