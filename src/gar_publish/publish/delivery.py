@@ -192,16 +192,13 @@ class Delivery:
 
     def _go(self, package: Package) -> None:
         for each in package.files:
-            self._go_on(each)
-
-    def _go_on(self, distribution: Distribution) -> None:
-        status = self._files[distribution].status
-        if status == "would upload" and not self._settings.dry_run:
-            self._tasks.start(self._senders, self._send, distribution)
-        elif status == "identical" and self._reads_back:
-            self._tasks.start(self._readers, self._read_back, distribution)
-        else:
-            self._schedule.finish_file(distribution.name)
+            status = self._files[each].status
+            if status == "would upload" and not self._settings.dry_run:
+                self._tasks.start(self._senders, self._send, each)
+            elif status == "identical" and self._reads_back:
+                self._tasks.start(self._readers, self._read_back, each)
+            else:
+                self._schedule.finish_file(each.name)
 
     def _compare(self, package: Package) -> None:
         if self.stopped or self._ended:
