@@ -17,6 +17,7 @@ from gar_publish.registry.outcomes import PublishedFile
 from gar_publish.registry.repository_api import RepositoryApi
 from gar_publish.registry.upload import Uploader
 from gar_publish.settings.credential import KeyPassword, member
+from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.repository import Repository
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
@@ -110,6 +111,11 @@ class Destination:
         with self._lock:
             self._refusal = self._refusal or self.access.explain(failure, self._settings.credential, publishes=True)
             return self._refusal
+
+    def index_with_token(self) -> str:
+        """Return the URL of the repository's index, with a token that reads it."""
+        token = self.access.build_token()
+        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
 
     def attachments(self) -> "AttachmentApi":
         """Open the attachments of the repository."""

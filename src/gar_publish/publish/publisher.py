@@ -222,7 +222,7 @@ class Publisher:
 
         try:
             pins = self._report(None, None).pins
-            outcomes = install_published(self._rehearsals, pins, settings, self._context, self._destination)
+            outcomes = install_published(self._rehearsals, pins, self._context, self._destination)
         except Exception as error:  # noqa: BLE001 - the files are published all the same
             return as_failure(error)
         self._rehearsals += outcomes

@@ -13,7 +13,6 @@ from gar_publish.publish.schedule import Package
 from gar_publish.rehearsal import published
 from gar_publish.rehearsal.outcome import Rehearsal
 from gar_publish.rehearsal.rehearse import LONGEST_JOIN, Plan, rehearsing
-from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import in_background, result
 
@@ -47,7 +46,7 @@ def rehearse(
     # An index of another kind may have the public packages, too.
     siblings = own | (others if settings.repository.resource else set())
     listed = {name: readers.submit(_urls, name, destination) for name in siblings}
-    private = readers.submit(_private, destination, settings)
+    private = readers.submit(destination.index_with_token)
     plan = Plan(
         files=[file for package in packages for file in package.files],
         folders={name: folder for name, folder in folders.items() if name in own},
@@ -72,7 +71,6 @@ def rehearse(
 def install_published(
     rehearsals: Sequence[Rehearsal],
     pins: Mapping[str, Sequence[str]],
-    settings: Settings,
     context: Context,
     destination: Destination,
 ) -> list[Rehearsal]:
@@ -85,7 +83,7 @@ def install_published(
     with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
 
         def install() -> list[Rehearsal]:
-            private = _private(destination, settings)
+            private = destination.index_with_token()
             return published.install(rehearsals, pins, private, context, scratch=Path(scratch), works=works)
 
         running = in_background(install)
@@ -110,9 +108,3 @@ def _may_have(name: str, destination: Destination) -> bool:
         return bool(destination.files(name))
     except Failure:
         return True
-
-
-def _private(destination: Destination, settings: Settings) -> str:
-    """Return the URL of the repository's index, with a token that reads it."""
-    token = destination.access.build_token()
-    return url_with_login(settings.repository.index_url, Login(token.user, token.value))

@@ -18,7 +18,6 @@ from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package
 from gar_publish.registry.outcomes import ExistingFile, PublishedFile
-from gar_publish.settings.index_url import Login, url_with_login
 from gar_publish.settings.settings import Settings
 from gar_publish.threads import result
 
@@ -106,8 +105,7 @@ class Sources:
                 return None
         except RegistryRefused as failure:
             raise self._destination.explain(failure) from None
-        token = self._destination.access.build_token()
-        return url_with_login(self._settings.repository.index_url, Login(token.user, token.value))
+        return self._destination.index_with_token()
 
     def pins(self, names: Collection[str]) -> list[str]:
         """Return requirements of the exact versions that a preview has of these names."""
