@@ -1,7 +1,7 @@
 """The outcome of a rehearsal, for the report."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 State = Literal["passed", "failed", "not tried"]
 
@@ -9,6 +9,8 @@ State = Literal["passed", "failed", "not tried"]
 @dataclass(frozen=True)
 class Rehearsal:
     """One installation of a package in a clean environment, before or after its publication.
+
+    `--json` writes these attributes.
 
     Attributes:
         name: The normalised name of the package.
@@ -38,15 +40,3 @@ class Rehearsal:
         if self.beside == "published":
             return f"{python}, from the repository"
         return f"{python} with {self.beside}" if self.beside else python
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "version": self.version,
-            "python": self.python,
-            "beside": self.beside,
-            "state": self.state,
-            "problems": list(self.problems),
-            "warnings": list(self.warnings),
-            "notes": list(self.notes),
-        }

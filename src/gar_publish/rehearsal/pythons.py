@@ -3,7 +3,7 @@
 import json
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def installed(listing: str, *, for_others: bool) -> list[Python]:
     return [by_version[key] for key in sorted(by_version)]
 
 
-def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str | None) -> list[Python]:
+def choose(pythons: Sequence[Python], asked: Sequence[str], requires_python: str | None) -> list[Python]:
     """Return the Pythons to rehearse a package with.
 
     These are those that were asked for and that the package allows; if none was asked for, the lowest and the highest
@@ -70,11 +70,10 @@ def choose(pythons: Sequence[Python], asked: Iterable[str], requires_python: str
     Raises:
         BadInput: One that was asked for is not installed.
     """
-    wanted = list(asked)
     newest = {each.version.release[:2]: each for each in pythons}
-    chosen = [_find(pythons, each) for each in wanted] or list(newest.values())
+    chosen = [_find(pythons, each) for each in asked] or list(newest.values())
     allowed = [each for each in chosen if SpecifierSet(requires_python or "").contains(each.version)]
-    if wanted or not allowed:
+    if asked or not allowed:
         return allowed
     if not requires_python:
         return [each for each in allowed if each.version.release[:2] == OWN.release[:2]]
@@ -87,7 +86,7 @@ def _find(pythons: Sequence[Python], version: str) -> Python:
             return each
     raise BadInput(
         f"`rehearse-python` names {version}, but uv finds no Python {version}.",
-        cause="uv finds " + (", ".join(str(each.version) for each in pythons) or "no Python at all"),
+        cause="uv finds " + ", ".join(str(each.version) for each in pythons),
         fix="install it where every user can run it (in a workflow: actions/setup-python, or "
         f"`uv python install {version}`), or remove it",
         anchor="rehearse-python",

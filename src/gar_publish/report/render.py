@@ -4,6 +4,7 @@ import html
 import json
 import re
 import textwrap
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ def as_json(report: "Report | Failure") -> str:
         "dry-run": report.dry_run,
         "verified": report.verified,
         "warnings": list(report.warnings),
-        "rehearsals": [each.as_json() for each in report.rehearsals],
+        "rehearsals": [asdict(each) for each in report.rehearsals],
         **({"promoted-from": report.promoted_from} if report.promoted_from else {}),
         **({"preview": report.preview} if report.preview else {}),
         "evidence": [

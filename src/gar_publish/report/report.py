@@ -95,10 +95,6 @@ class Report:
         return any(each.status == "unknown" for each in self.files)
 
     @property
-    def extra_index_url(self) -> str:
-        return extra_index_option(self.index_url, self.index_token) if self.index_token else ""
-
-    @property
     def index_url(self) -> str:
         return self.repository.index_url if self.repository else ""
 
@@ -141,7 +137,7 @@ class Report:
         packages = self.packages
         only = packages[0] if len(packages) == 1 else {"name": "", "version": ""}
         return {
-            "extra-index-url": self.extra_index_url,
+            "extra-index-url": extra_index_option(self.index_url, self.index_token) if self.index_token else "",
             "index-url": self.index_url,
             "requirements": "\n".join(self.pins),
             "requirements-hashed": requirements_hashed(self.pins),

@@ -70,7 +70,7 @@ def test_an_internal_error_is_reported_with_the_published_files(run: Run, emulat
     assert "(KeyError)" in report.failure.what
     assert "raise KeyError" in report.failure.detail
     assert not report.verified
-    assert not report.extra_index_url
+    assert not report.index_token
 
 
 BACKEND = """
