@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ def build(settings: BuildSettings, context: Context) -> "Report":
     """
     from gar_publish.distributions import distribution, prebuilt  # `publish` begins its builds before it imports them
     from gar_publish.projects import graph
-    from gar_publish.publish.built import BuiltPackages, credentials_file
+    from gar_publish.publish.built import BuiltPackages
     from gar_publish.registry.outcomes import PublishedFile
     from gar_publish.report.report import Report
 
@@ -40,8 +40,8 @@ def build(settings: BuildSettings, context: Context) -> "Report":
     with _building_alone(projects, settings, context) as builds:
         files = [file for package in built.read(builds) for file in package.files]
         if settings.dist:
-            credential = credentials_file(context.environment)
-            files = [distribution.read(each, credential) for each in prebuilt.collect(settings.dist, context.workspace)]
+            paths = prebuilt.collect(settings.dist, context.workspace)
+            files = [distribution.read(path, built.credential) for path in paths]
             built.check(files)
         if settings.expected_version:
             distribution.check_expected([(file.filename, file.version) for file in files], settings.expected_version)
@@ -136,10 +136,9 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
 def _building_alone(
     projects: "Sequence[Project]", settings: BuildSettings, context: Context
-) -> Iterator[Iterator["Built"]]:
+) -> "AbstractContextManager[Iterator[Built]]":
     from gar_publish.publish.built import needed_for_builds
 
     needed = needed_for_builds(projects)
@@ -153,14 +152,13 @@ def _building_alone(
                 anchor="build-requirements",
             )
 
-    with building(
+    return building(
         projects,
         settings,
         context,
         private_index=lambda names: in_background(lambda: no_private_index(names)),
         leaves_copies=False,
-    ) as builds:
-        yield builds
+    )
 
 
 def _required(name: str, files: "Sequence[Distribution]") -> set[str]:

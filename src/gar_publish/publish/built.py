@@ -37,7 +37,7 @@ class BuiltPackages:
     ) -> None:
         self._projects = projects
         self._context = context
-        self.credential = credentials_file(context.environment)
+        self.credential = _credentials_file(context.environment)
         self._leave_out = leave_out
         self._names = {project.name: project for project in projects if project.name}
         self.not_built: list[NotBuilt] = []
@@ -103,7 +103,7 @@ class BuiltPackages:
             raise same_name(name, other, project)
 
 
-def credentials_file(environment: Mapping[str, str]) -> bytes:
+def _credentials_file(environment: Mapping[str, str]) -> bytes:
     """Return the content of the credentials file that the variable names: no package may have it inside."""
     with suppress(OSError, ValueError):
         return Path(environment.get("GOOGLE_APPLICATION_CREDENTIALS") or os.devnull).read_bytes()
