@@ -152,7 +152,7 @@ class Backend:
         """
         *_, hook, control = cmd
         environment = self._environment
-        given = {**environment.make_extra_environ(), **(extra_environ or {}), **self.extra}
+        given = {**environment.variables, **(extra_environ or {}), **self.extra}
         if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
             given |= self._build_base()
         tree = Path(cwd or self.tree)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment, with the methods of `build.env.IsolatedEnv`.
+    """A virtual environment.
 
     Attributes:
         folder: Its folder.
@@ -35,7 +35,9 @@ class Environment:
     def python_executable(self) -> str:
         return str(self._programs / ("python.exe" if sys.platform == "win32" else "python"))
 
-    def make_extra_environ(self) -> Mapping[str, str]:
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The variables of its programs, on top of others: PATH begins with its own folder of programs."""
         return {"PATH": f"{self._programs}{os.pathsep}{self.path}"}
 
 

@@ -64,7 +64,7 @@ class Environments:
     _numbers: Iterator[int] = field(default_factory=lambda: count(1), init=False)
 
     def get(self, requirements: Collection[str], *, project: str, sandbox: Sandbox) -> Environment:
-        """Return the environment with these requirements, not checked yet. What has no wheel is built in the sandbox.
+        """Return an environment with these requirements. If one of them has no wheel, it is built in the sandbox.
 
         Raises:
             BuildFailure: A requirement is malformed or cannot be installed.

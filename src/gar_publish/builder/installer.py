@@ -35,6 +35,7 @@ class Installer:
     Args:
         scratch: A folder of this run that only gar-publish can write to.
         environment: All variables that gar-publish was started with.
+        works: What runs.
         are_isolated: Whether builds have users of their own. Then environments share no file with the cache.
     """
 

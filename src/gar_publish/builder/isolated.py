@@ -74,7 +74,7 @@ class Isolated(Sandbox):
         os.chown(folder, self.user, self.user)
         folder.chmod(0o700)
 
-    def show(self, folder: Path) -> None:
+    def let_read(self, folder: Path) -> None:
         os.chown(folder, 0, self.user)
         folder.chmod(0o750)
 

@@ -67,8 +67,8 @@ class Sandbox:
     def give(self, folder: Path) -> None:
         """Make the code's user the owner of a folder and of everything in it, which it could not change until now."""
 
-    def show(self, folder: Path) -> None:
-        """Let no other user than that of the code enter a folder, which it can read and not change."""
+    def let_read(self, folder: Path) -> None:
+        """Let the code's user enter a folder, which it cannot change. No other user can enter it."""
 
     def run(
         self, command: Sequence[str | Path], *, cwd: Path, extra: Mapping[str, str] | None = None, show: Show

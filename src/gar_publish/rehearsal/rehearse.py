@@ -338,7 +338,7 @@ class Rehearser:
     def _make(self, python: Python, sandbox: Sandbox) -> Environment:
         """Make an empty environment. Only its own code can enter it: uv lets every user write to its lock file."""
         folder = sandbox.closed_folder("environment")
-        sandbox.show(folder)
+        sandbox.let_read(folder)
         environment = Environment(folder, self._context.environment.get("PATH", ""))
         output = self._installer.make_environment(environment, python.path)
         if output is not None:
@@ -365,7 +365,7 @@ class _Opened:
         output = Tail()
         problem = ""
         try:
-            self.sandbox.run(command, cwd=folder, extra=self.environment.make_extra_environ(), show=output.add)
+            self.sandbox.run(command, cwd=folder, extra=self.environment.variables, show=output.add)
         except subprocess.TimeoutExpired:
             problem = f"did not end within {self.sandbox.seconds:g} seconds (`rehearse-timeout`)"
         except subprocess.CalledProcessError as error:

@@ -75,7 +75,7 @@ def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict
     assert made.get(["sample>=1"], project="two") is first
     assert made.get([], project="three") is not first
     assert run(first.python_executable, "import sample, sys; print(sys.prefix)") == str(first.folder)
-    assert first.make_extra_environ()["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
+    assert first.variables["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
 
 
 @pytest.mark.parametrize("are_several", [True, False])
