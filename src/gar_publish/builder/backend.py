@@ -169,7 +169,7 @@ class Backend:
         """
         folder = self.sandbox.closed_folder("build")
         settings = folder / "setup.cfg"
-        settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n")
+        settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n", encoding="utf-8")
         self.sandbox.give(folder)
         return {_EXTRA_CONFIG: str(settings)}
 

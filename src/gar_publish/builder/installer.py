@@ -138,7 +138,7 @@ def _constraints(environment: Mapping[str, str], scratch: Path) -> Iterator[tupl
                 fix=f"correct {name}, or unset it",
                 anchor="build-requirements",
             ) from error
-        copy.write_text("".join(f"{line}\n" for line in lines if not _CREDENTIAL.search(line)))
+        copy.write_text("".join(f"{line}\n" for line in lines if not _CREDENTIAL.search(line)), encoding="utf-8")
         copy.chmod(0o644)
         yield str(Path(file).absolute()), str(copy)
 

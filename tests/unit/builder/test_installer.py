@@ -1,6 +1,8 @@
 """Installing with a real uv and local indexes."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -30,6 +32,20 @@ def test_the_output_of_uv_has_no_credential(tmp_path: Path, installer: Installer
         assert f"127.0.0.1:{private.server.server_port}" in said
     assert any(private.authorizations)
     assert TOKEN not in said
+
+
+def test_constraints_are_copied_whatever_the_locale(tmp_path: Path, variables: dict[str, str]) -> None:
+    file = tmp_path / "given.txt"
+    file.write_text("sample<2  # Zoë\n", encoding="utf-8")
+    script = (
+        "import os, pathlib, sys\n"
+        "from gar_publish.builder.installer import Installer, Works\n"
+        "Installer(pathlib.Path(sys.argv[1]), os.environ, Works(), are_isolated=False)\n"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PIP_CONSTRAINT": str(file)}
+    environment = {**variables, **ascii_only, "PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", script, tmp_path], env=environment, check=True)
+    assert (tmp_path / "constraints-0.txt").read_bytes() == file.read_bytes()
 
 
 def test_a_url_that_uv_cannot_parse(tmp_path: Path, variables: dict[str, str]) -> None:
