@@ -55,7 +55,7 @@ class Sandbox:
         """Make a folder that the code cannot write to until it is given. Its name is the same in each run."""
         self._count += 1
         folder = self._scratch / f"{kind}-{self._count}"
-        folder.mkdir(mode=0o755)  # whatever the umask
+        folder.mkdir(mode=0o755)  # other users cannot write to it, whatever the umask
         return folder
 
     def folder(self, kind: str) -> Path:

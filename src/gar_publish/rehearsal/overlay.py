@@ -18,10 +18,11 @@ def write(folder: Path, files: Iterable[Distribution], listed: Mapping[str, Mapp
         files: The files of the run, which are copied.
         listed: The URLs of the files that the repository has of the same packages, by package and file name.
     """
-    folder.mkdir(mode=0o755)
+    _mkdir(folder)
     links: dict[str, dict[str, str]] = {}
     for each in files:
-        (folder / each.name).mkdir(mode=0o755, exist_ok=True)
+        if each.name not in links:
+            _mkdir(folder / each.name)
         copy = folder / each.name / each.filename
         shutil.copyfile(each.path, copy)
         copy.chmod(0o644)
@@ -35,3 +36,8 @@ def write(folder: Path, files: Iterable[Distribution], listed: Mapping[str, Mapp
         )
         page.chmod(0o644)
     return folder.as_uri()
+
+
+def _mkdir(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o755)  # whatever the umask
