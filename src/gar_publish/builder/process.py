@@ -65,7 +65,7 @@ class Running(ABC):
 
 
 class Program(Running):
-    """A program that was started. It gets no other variables, and -1 leaves the umask as it is.
+    """A program that was started, with these variables alone. With -1, the umask stays as it is.
 
     Raises:
         OSError: It could not be started.

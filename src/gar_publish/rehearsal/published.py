@@ -64,5 +64,5 @@ def install(
 
 
 def _outcome(rehearsal: Rehearsal, why: str) -> Rehearsal:
-    state = replace(rehearsal, beside="published", warnings=(), notes=())
-    return replace(state, state="failed", problems=(f"cannot be installed: {why}",)) if why else state
+    installed = replace(rehearsal, beside="published", warnings=(), notes=())
+    return replace(installed, state="failed", problems=(f"cannot be installed: {why}",)) if why else installed

@@ -52,8 +52,8 @@ class Plan:
     Attributes:
         files: The files of the run.
         folders: The folders of the projects that built them, by package.
-        listed: The URLs of the files that the repository has of the same packages, and of its own ones that these
-            require, by package and file name.
+        listed: The URLs of the files that the repository has, by package and file name: of the packages of the run, and
+            of those that they require.
         private: The URL of the repository's index, with a token that reads it.
         is_mixed: Returns whether the repository has a requirement that is not of this run.
         asked: The versions of Python that were asked for.
