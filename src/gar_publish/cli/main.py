@@ -1,6 +1,7 @@
 """The command `gar-publish`."""
 
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,7 +111,7 @@ def rehearse(options: Options, environment: Environment, console: TerminalConsol
 def plan(options: Options, environment: Environment, console: TerminalConsole) -> int:
     """Run `gar-publish plan`: print the projects as JSON, on one line unless standard output is a terminal."""
     from gar_publish.projects import shards  # other commands do without
-    from gar_publish.projects.plan import as_json, select
+    from gar_publish.projects.plan import matrix, select
 
     inputs = _inputs(options, environment)
     selected = select(
@@ -120,16 +121,16 @@ def plan(options: Options, environment: Environment, console: TerminalConsole) -
         environment=environment,
         warn=console.warning,
     )
-    is_terminal = os.isatty(1)
     if options["shards"] is not None:
-        print(shards.as_json(shards.divide(selected, options["shards"]), pretty=is_terminal))
-        return 0
-    if len(selected) > shards.MOST:
-        console.warning(
-            f"{len(selected)} projects are more jobs than GitHub allows in a matrix ({shards.MOST}). Use `--shards`:"
-            " each job then builds several."
-        )
-    print(as_json(selected, pretty=is_terminal))
+        jobs = shards.matrix(shards.divide(selected, options["shards"]))
+    else:
+        if len(selected) > shards.MOST:
+            console.warning(
+                f"{len(selected)} projects are more jobs than GitHub allows in a matrix ({shards.MOST}). Use "
+                "`--shards`: each job then builds several."
+            )
+        jobs = matrix(selected)
+    print(json.dumps(jobs, indent=2) if os.isatty(1) else json.dumps(jobs, separators=(",", ":")))
     return 0
 
 

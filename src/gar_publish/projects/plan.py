@@ -1,8 +1,8 @@
-"""Select the projects of a run in their order, and show them as JSON."""
+"""Select the projects of a run in their order, and make a matrix of them."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gar_publish.projects import find, graph
 from gar_publish.projects.find import Project
@@ -74,12 +74,8 @@ def _dependencies_unknown(labels: Sequence[str]) -> str:
     )
 
 
-def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:
+def matrix(selected: Sequence[Project]) -> dict[str, Any]:
     """Return a `strategy.matrix` for a workflow: a job for each project, with the wave it is published in.
-
-    Args:
-        selected: The projects.
-        pretty: Whether to indent the JSON; otherwise it is one line.
 
     Raises:
         BadInput: Projects require each other in a cycle.
@@ -97,4 +93,4 @@ def as_json(selected: Sequence[Project], *, pretty: bool = False) -> str:
         for number, wave in enumerate(find.in_waves(selected))
         for project in wave
     ]
-    return json.dumps({"include": jobs}, indent=2) if pretty else json.dumps({"include": jobs}, separators=(",", ":"))
+    return {"include": jobs}

@@ -1,12 +1,11 @@
 """Divide projects into groups of about equal work: each is built by a job of its own."""
 
-import json
 import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gar_publish.errors import BadInput
 
@@ -91,15 +90,10 @@ def _sizes(project: Path) -> Iterator[int]:
                 yield os.lstat(Path(folder, file)).st_size
 
 
-def as_json(groups: Sequence[Sequence["Project"]], *, pretty: bool = False) -> str:
-    """Return a `strategy.matrix` for a workflow: a job for each group, with its folders, one per line.
-
-    Args:
-        groups: The groups.
-        pretty: Whether to indent the JSON; otherwise it is one line.
-    """
+def matrix(groups: Sequence[Sequence["Project"]]) -> dict[str, Any]:
+    """Return a `strategy.matrix` for a workflow: a job for each group, with its folders, one per line."""
     jobs = [{"shard": number, "folders": "\n".join(_lines(group))} for number, group in enumerate(groups, start=1)]
-    return json.dumps({"include": jobs}, indent=2 if pretty else None, separators=None if pretty else (",", ":"))
+    return {"include": jobs}
 
 
 def _lines(group: Sequence["Project"]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Dividing projects into groups of about equal work."""
 
-import json
 import os
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from gar_publish.errors import BadInput
 from gar_publish.projects.find import Project, find
-from gar_publish.projects.shards import MOST, as_json, divide
+from gar_publish.projects.shards import MOST, divide, matrix
 
 MIB = 1 << 20
 
@@ -79,16 +78,13 @@ def test_each_group_selects_its_projects_alone(tmp_path: Path) -> None:
         file.write('[tool.uv.workspace]\nmembers = ["members/*"]\n')
     root, one, two, three, four = find(["root", "-three", "./!four"], tmp_path)
     groups = [[root, one], [root], [two, three], [three], [four]]
-    jobs = json.loads(as_json(groups))["include"]
+    jobs = matrix(groups)["include"]
     assert jobs[0]["folders"] == "root\n!root/members/two\nroot/members/one"
     assert jobs[3]["folders"] == "./-three"
     for group, job in zip(groups, jobs, strict=True):
         assert find(job["folders"].split("\n"), tmp_path) == group
 
 
-def test_json(tmp_path: Path) -> None:
+def test_matrix(tmp_path: Path) -> None:
     groups = divide([make(tmp_path / name) for name in "abc"], 2)
-    text = as_json(groups)
-    assert json.loads(text) == {"include": [{"shard": 1, "folders": "a"}, {"shard": 2, "folders": "b\nc"}]}
-    assert "\n" not in text
-    assert json.loads(as_json(groups, pretty=True)) == json.loads(text)
+    assert matrix(groups) == {"include": [{"shard": 1, "folders": "a"}, {"shard": 2, "folders": "b\nc"}]}
