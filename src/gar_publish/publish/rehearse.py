@@ -1,6 +1,5 @@
 """Rehearses the packages of a run, with the files and the token of its repository."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, wait
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from gar_publish.builder.process import Works
 from gar_publish.context import Context
 from gar_publish.errors import Failure
+from gar_publish.publish.build import scratch
 from gar_publish.publish.destination import OF_ONE_FILE, Destination
 from gar_publish.publish.schedule import Package
 from gar_publish.rehearsal import published
@@ -80,11 +80,11 @@ def install_published(
         Failure: There is no token that reads the repository.
     """
     works = Works()
-    with tempfile.TemporaryDirectory(prefix="gar-publish-", ignore_cleanup_errors=True) as scratch:
+    with scratch() as folder:
 
         def install() -> list[Rehearsal]:
             private = destination.index_with_token()
-            return published.install(rehearsals, pins, private, context, scratch=Path(scratch), works=works)
+            return published.install(rehearsals, pins, private, context, scratch=folder, works=works)
 
         running = in_background(install)
         try:
