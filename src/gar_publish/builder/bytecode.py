@@ -42,8 +42,8 @@ class ByteCode:
 
     def keep(self, site: Path) -> None:
         """Keep the byte code that was made in an environment."""
-        kept = self._of(site)
         with contextlib.suppress(OSError):
+            kept = self._of(site)
             for file in site.glob("**/__pycache__/*.pyc"):
                 if file.stat().st_nlink == 1:
                     target = kept / file.relative_to(site)

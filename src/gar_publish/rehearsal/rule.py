@@ -62,7 +62,7 @@ def judge(answer: Mapping[str, Any], wheel: Distribution) -> Verdict:
             if not all(wheel_checks.may_be_broken(wheel, each) for each in (f"{path}.py", f"{path}/__init__.py")):
                 verdict.errors[name] = f"{name}: {_text(each['message'])}"
         elif each["kind"] == "own":
-            what = f"{name} imports {_text(each['missing'])} (line {int(each['line'])}), which the wheel lacks"
+            what = f"{name} imports {_text(each['missing'])} (line {_text(each['line'])}), which the wheel lacks"
             if "any" not in wheel.platforms and _text(each["missing"]).rpartition(".")[2].startswith("_"):
                 verdict.warnings.append(what)  # a compiled module of another platform
             else:

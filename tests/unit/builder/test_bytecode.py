@@ -97,3 +97,7 @@ def test_ignores_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     made = ByteCode(tmp_path / "file" / "kept")
     made.keep(site)
     made.give(site)
+
+
+def test_ignores_an_environment_that_a_build_has_removed(kept: ByteCode, tmp_path: Path) -> None:
+    kept.keep(tmp_path / "removed")

@@ -99,3 +99,8 @@ def test_the_extras_that_bring_a_module(wheel: Distribution) -> None:
 def test_a_forged_answer(wheel: Distribution, answer: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         judge(answer, wheel)
+
+
+def test_a_forged_line(wheel: Distribution) -> None:
+    found = [{"kind": "own", "name": "sample.a", "missing": "sample.b", "line": float("inf")}]
+    assert list(judge({"loaded": [], "found": found}, wheel).errors) == ["sample.a"]
