@@ -18,7 +18,6 @@ from gar_publish.builder.environment import Environment
 from gar_publish.builder.folders import folder_for_builds, remove, shut
 from gar_publish.builder.process import Show, Works
 from gar_publish.builder.sandbox import Sandbox, Sandboxes
-from gar_publish.builder.template import Order
 from gar_publish.builder.templates import (
     HOOK_SCRIPT,
     TEMPLATE_SCRIPT,
@@ -84,9 +83,6 @@ class Isolated(Sandbox):
         with self._templates.one(Kind(sys.executable)) as launcher:
             running = launcher.order(self.order(cwd, command, extra or {}))
             self._works.follow(running, show, seconds=self.seconds, end=lambda: self._keeper.end_all(self.user))
-
-    def order(self, folder: Path, arguments: Sequence[str | Path], extra: Mapping[str, str]) -> Order:
-        return {**super().order(folder, arguments, extra), "user": self.user, "processes": self._processes}
 
     def _template(
         self, environment: Environment, backend: str

@@ -39,6 +39,9 @@ class Sandbox:
     user = 0
     """The user id of the code; 0 for the user who started gar-publish."""
 
+    _processes = 0
+    """The most processes of that user."""
+
     def __init__(
         self, tree: Path, scratch: Path, variables: Mapping[str, str], works: Works, templates: Templates
     ) -> None:
@@ -117,7 +120,7 @@ class Sandbox:
         """Return an order for a template."""
         return {
             "user": self.user,
-            "processes": 0,
+            "processes": self._processes,
             "folder": str(folder),
             "arguments": [str(each) for each in arguments],
             "environment": {**self.variables, **extra},
