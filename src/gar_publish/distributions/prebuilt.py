@@ -28,6 +28,14 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
         try:
             named = matches(pattern, root) if is_glob(pattern, root) else [root / pattern]
             files = _among(named) or _among([file for folder in named if folder.is_dir() for file in folder.iterdir()])
+            for file in files:
+                other = found.setdefault(file.name, file)
+                if other != file and not filecmp.cmp(other, file, shallow=False):
+                    raise BadInput(
+                        f"Two different files have the name {file.name}: {other} and {file}.",
+                        fix="remove one of the two files from `dist`",
+                        anchor="same-name-twice",
+                    )
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"`dist`: cannot read {pattern[:100]!r}: {getattr(error, 'strerror', None) or error}.",
@@ -42,14 +50,6 @@ def collect(patterns: Sequence[str], root: Path) -> list[Path]:
                 fix=_FIX,
                 anchor="no-distributions",
             )
-        for file in files:
-            other = found.setdefault(file.name, file)
-            if other != file and not filecmp.cmp(other, file, shallow=False):
-                raise BadInput(
-                    f"Two different files have the name {file.name}: {other} and {file}.",
-                    fix="remove one of the two files from `dist`",
-                    anchor="same-name-twice",
-                )
     return list(found.values())
 
 

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,13 @@ def test_two_files_with_the_same_name(dist: Path) -> None:
     with pytest.raises(BadInput) as caught:
         collect(["dist", "other"], dist.parent)
     assert caught.value.anchor == "same-name-twice"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_file_that_cannot_be_read(dist: Path) -> None:
+    for folder in ("one", "two"):
+        (dist / folder).mkdir()
+    (dist / "one" / "sample-1.0-py3-none-any.whl").touch()
+    (dist / "two" / "sample-1.0-py3-none-any.whl").symlink_to("/proc/self/mem")
+    with pytest.raises(BadInput, match=r"`dist`: cannot read 'dist/two': Input/output error\."):
+        collect(["dist/one", "dist/two"], dist.parent)
