@@ -21,6 +21,9 @@ _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds. A commit may have any date."""
 
+_FILES_AT_ONCE = 200
+"""Files that git is asked about at once: Linux allows 2 MB of arguments, and a path may have 4 kB."""
+
 _HANDED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT")
 
 
@@ -155,7 +158,10 @@ def ignored(files: Sequence[Path], root: Path, environment: Mapping[str, str]) -
     """
     with contextlib.suppress(BadInput):
         git = _Git(root, environment)
-        names = git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *map(str, files))
+        names = ""
+        for at in range(0, len(files), _FILES_AT_ONCE):
+            some = map(str, files[at : at + _FILES_AT_ONCE])
+            names += git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *some)
         return {git.top / name for name in names.split("\0")[:-1]}
     return set()
 

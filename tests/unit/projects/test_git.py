@@ -9,7 +9,7 @@ import pytest
 
 from gar_publish.errors import BadInput
 from gar_publish.projects.find import Project, find
-from gar_publish.projects.git import changed
+from gar_publish.projects.git import changed, ignored
 
 AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org", "-c", "protocol.file.allow=always")
 
@@ -230,3 +230,9 @@ def test_starts_no_program_of_the_checkout(root: Path, tmp_path: Path) -> None:
 def test_a_project_without_files_of_its_own(root: Path) -> None:
     alone = Project(root / "none", "none", "none")
     assert changed([alone], "HEAD", root, os.environ) == []
+
+
+def test_more_ignored_files_than_arguments_have_room(root: Path) -> None:
+    write(root, "app/x.pyc")
+    others = [root / f"{'x' * 2000}{number}" for number in range(1100)]
+    assert ignored([*others, root / "app/x.pyc"], root, os.environ) == {root / "app/x.pyc"}
