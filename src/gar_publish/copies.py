@@ -1,14 +1,12 @@
 """Copy the files of a checkout (Linux). This is also a script, which copies a part of many files:
 
-    python -I -S copies.py PARENT
+    python -I -S copies.py
 
-Its standard input has the paths of sources and targets in turn, with a NUL between them. It ends with its parent, the
-process of this id: later, its targets could be those of another run.
+Its standard input has the paths of sources and targets in turn, with a NUL between them.
 """
 
 import errno
 import os
-import signal
 import stat
 import sys
 from collections.abc import Sequence
@@ -22,7 +20,6 @@ _CHUNK = 16 * 1024 * 1024
 _WORTH_A_PROCESS = 1000
 """The start of a process takes as long as to copy half of these files."""
 _MOST_PROCESSES = 4
-_PR_SET_PDEATHSIG = 1
 
 
 def copy_files(files: Sequence[tuple[str, str]]) -> None:
@@ -52,9 +49,14 @@ def _started(files: Sequence[tuple[str, str]]) -> "subprocess.Popen[bytes]":
     with os.fdopen(os.memfd_create("paths"), "w+b") as paths:
         paths.write(b"\0".join(os.fsencode(path) for pair in files for path in pair))
         paths.seek(0)
-        command = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
         return subprocess.Popen(
-            command, cwd="/", env={}, stdin=paths, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [sys.executable, "-I", "-S", __file__],
+            cwd="/",
+            env={},
+            stdin=paths,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            close_fds=False,  # it inherits the lock of root's builds
         )
 
 
@@ -102,12 +104,7 @@ def _copy_with_holes(reader: int, writer: int, size: int) -> None:
     os.ftruncate(writer, size)
 
 
-def main(parent: int) -> None:
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        return
+def main() -> None:
     paths = os.fsdecode(sys.stdin.buffer.read()).split("\0")
     try:
         for source, target in zip(paths[::2], paths[1::2], strict=True):
@@ -117,4 +114,4 @@ def main(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -1,8 +1,6 @@
 import os
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,6 @@ from gar_publish import copies
 from gar_publish.copies import copy_file, copy_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only root's builds have copies, on Linux")
-
-SCRIPT = [sys.executable, "-I", "-S", copies.__file__]
 
 
 @pytest.fixture
@@ -74,28 +70,6 @@ def test_a_copying_process_that_is_killed_has_failed(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(OSError, match="A process that copies files was ended"):
         copy_files(pairs)
-
-
-def test_a_copying_process_ends_with_its_parent() -> None:
-    """Later, its targets could be those of another run."""
-    start = "subprocess.Popen([*sys.argv[1:], str(os.getpid())])"
-    code = f"import os, subprocess, sys; print({start}.pid, flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdout
-        helper = os.pidfd_open(int(parent.stdout.readline()))
-        time.sleep(0.5)  # it sees that its parent is there
-        parent.kill()
-        ended, _, _ = select.select([helper], [], [], 10)  # it reads its input, which does not end
-    assert ended
-    os.close(helper)
-
-
-def test_a_copying_process_without_its_parent_copies_nothing(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    subprocess.run([*SCRIPT, "1"], input=f"{tmp_path}/file\0{tmp_path}/copy".encode(), check=True)
-    assert not (tmp_path / "copy").exists()
 
 
 def test_leaves_out_links_and_what_has_gone(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY",
 def folder_for_builds() -> Iterator[Path]:
     """Make a folder that no other run uses, and remove it afterwards.
 
+    What writes to the folder with root's rights inherits its lock (`close_fds=False`): if this run is killed, the next
+    one takes another folder until that program has ended, too.
+
     Raises:
         BuildFailure: It cannot be made.
     """
@@ -54,7 +57,9 @@ def remove(folder: Path) -> None:
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
         command = ["/bin/rm", "-rf", "--", str(folder)]
-        subprocess.run(command, env={}, stderr=subprocess.DEVNULL, check=False, timeout=_LONGEST_REMOVAL)
+        subprocess.run(
+            command, env={}, stderr=subprocess.DEVNULL, close_fds=False, check=False, timeout=_LONGEST_REMOVAL
+        )
 
 
 def _is_locked(folder: Path) -> bool:
@@ -65,6 +70,7 @@ def _is_locked(folder: Path) -> bool:
     except BlockingIOError:
         os.close(lock)
         return False
+    os.set_inheritable(lock, True)  # noqa: FBT003
     return True
 
 

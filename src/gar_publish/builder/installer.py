@@ -93,7 +93,7 @@ class Installer:
     def compile(self, environment: Environment) -> None:
         """Compile an environment's modules, with a Python that runs no code of it."""
         command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(environment.site)]
-        program = Program(command, cwd=self.root, environment={}, umask=0o022)
+        program = Program(command, cwd=self.root, environment={}, is_trusted=True)
         with contextlib.suppress(subprocess.CalledProcessError):  # a module may be for another Python
             self.works.follow(program, lambda _: None)
 
@@ -104,7 +104,7 @@ class Installer:
         """
         output = Tail()
         variables = {**self.variables, **extra}
-        program = Program([uv.find_uv_bin(), *arguments], cwd=self.root, environment=variables, umask=0o022)
+        program = Program([uv.find_uv_bin(), *arguments], cwd=self.root, environment=variables, is_trusted=True)
         try:
             self.works.follow(program, output.add, seconds=_LONGEST)
         except subprocess.TimeoutExpired:

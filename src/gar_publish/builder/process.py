@@ -65,14 +65,16 @@ class Running(ABC):
 
 
 class Program(Running):
-    """A program that was started, with these variables alone. With -1, the umask stays as it is.
+    """A program that was started, with these variables alone.
+
+    A trusted one writes files that other users can read, and inherits the lock of `folder_for_builds`.
 
     Raises:
         OSError: It could not be started.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], umask: int = -1
+        self, command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], is_trusted: bool = False
     ) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
@@ -83,7 +85,8 @@ class Program(Running):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            umask=umask,
+            umask=0o022 if is_trusted else -1,
+            close_fds=not is_trusted,
         )
         super().__init__(cast("IO[bytes]", self._process.stdout))
 
