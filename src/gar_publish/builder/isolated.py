@@ -176,8 +176,8 @@ def open_sandboxes(
     become_subreaper()
     with contextlib.ExitStack() as stack:
         try:
-            scratch = stack.enter_context(folder_for_builds())
             _check()
+            scratch = stack.enter_context(folder_for_builds())
             sandboxes = IsolatedSandboxes(scratch, projects, context, asked, most)
         except BuildFailure as failure:
             if context.container:
