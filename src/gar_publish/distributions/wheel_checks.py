@@ -97,9 +97,10 @@ def check_against_source(wheel: Distribution, folder: Path, environment: Mapping
     own = wheel.name.replace("-", "_")
     if not found.has_files and any((folder / each / own / "__init__.py").is_file() for each in _SOURCE_FOLDERS):
         raise _empty(wheel, f"it has no file to install, and the source has the package {own}")
-    lacking = {folder / path: name for path, name in _lacking(found, folder)}
-    ignored = git.ignored(list(lacking), folder, environment) if lacking else set()
-    if names := sorted(name for path, name in lacking.items() if path not in ignored):
+    lacking = dict(_lacking(found, folder))
+    tops = {folder / path.partition("/")[0] for path in lacking}
+    ignored = git.ignored(tops, folder, environment) if lacking else set()
+    if names := sorted(name for path, name in lacking.items() if folder / path not in ignored):
         lacks = f"{wheel.filename} lacks {_listed(names)}, which the source has."
         return [f"{lacks} Add what is needed to the packages or package data in the settings of the build backend."]
     return []

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,6 @@ _COMMITTER = re.compile(r"^committer .* (\d+) [+-]\d+$", re.MULTILINE)
 _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds. A commit may have any date."""
-
-_FILES_AT_ONCE = 200
-"""Files that git is asked about at once: Linux allows 2 MB of arguments, and a path may have 4 kB."""
 
 _HANDED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT")
 
@@ -148,20 +145,17 @@ def checked_out(root: Path, environment: Mapping[str, str]) -> tuple[str, bool] 
     return None
 
 
-def ignored(files: Sequence[Path], root: Path, environment: Mapping[str, str]) -> set[Path]:
-    """Return the files that git ignores; none if there is no checkout or no git.
+def ignored(folders: Iterable[Path], root: Path, environment: Mapping[str, str]) -> set[Path]:
+    """Return the files in folders that git ignores; none if there is no checkout or no git.
 
     Args:
-        files: The absolute paths.
+        folders: The absolute paths.
         root: A folder of the checkout.
         environment: All environment variables.
     """
     with contextlib.suppress(BadInput):
         git = _Git(root, environment)
-        names = ""
-        for at in range(0, len(files), _FILES_AT_ONCE):
-            some = map(str, files[at : at + _FILES_AT_ONCE])
-            names += git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *some)
+        names = git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *map(str, folders))
         return {git.top / name for name in names.split("\0")[:-1]}
     return set()
 
