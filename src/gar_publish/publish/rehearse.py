@@ -58,7 +58,8 @@ def rehearse(
         seconds=settings.rehearse_timeout,
         jobs=settings.jobs,
     )
-    with context.console.group(f"Rehearse {len(packages)} packages"), rehearsing(plan, context) as rehearser:
+    title = "Rehearse 1 package" if len(packages) == 1 else f"Rehearse {len(packages)} packages"
+    with context.console.group(title), rehearsing(plan, context) as rehearser:
         outcomes = result(in_background(rehearser.rehearse))
         for each in (each for name in outcomes for each in outcomes[name]):
             lines = [f"{each.state:<9}  {each.name} {each.version}, {each.title}", *each.problems, *each.notes]
