@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -52,6 +53,7 @@ def new_session(
         certificates.check()
     session = Session()
     session.auth = _NoAuth()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
         session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, take, connections))
@@ -148,7 +150,7 @@ def _small_body(response: requests.Response, seconds: float) -> bytes:
 
 
 class Session(requests.Session):
-    """Has no cookies and no credentials, so threads may share it."""
+    """Keeps no cookies and no credentials, so threads may share it."""
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Raise exceptions of requests only, whatever is wrong with a URL or a proxy."""
@@ -160,12 +162,6 @@ class Session(requests.Session):
             raise requests.exceptions.InvalidURL("a malformed URL") from error
         except OSError as error:
             raise requests.RequestException(error) from error
-
-    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Leave out what these sessions never have: cookies, parameters and hooks."""
-        request.headers = {**self.headers, **(request.headers or {})}
-        request.auth = request.auth or self.auth
-        return request.prepare()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Follow only URLs of the web. Any other redirect is the final answer."""
