@@ -26,13 +26,14 @@ SLOWEST = 10_000
 """The average bytes per second below which an answer fails."""
 
 _CHUNK = 64 * 1024
+_KEPT = 32
+"""Connections to one host that are kept for reuse."""
 
 
 def new_session(
     retry_policy: RetryPolicy | None = None,
     *,
     take: Take = lambda *_: None,
-    connections: int = 32,
     check_certificates: bool = True,
 ) -> "Session":
     """Return a session that uses the environment's proxies and certificates, but not `.netrc`.
@@ -43,7 +44,6 @@ def new_session(
     Args:
         retry_policy: Its timeouts count.
         take: Returns a connection that is ready, if there is one (`Preconnector.take`).
-        connections: How many connections to one host are kept for reuse.
         check_certificates: False where the caller does that later.
 
     Raises:
@@ -56,7 +56,7 @@ def new_session(
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, take, connections))
+        session.mount(prefix, _Adapter((retry_policy or RetryPolicy()).timeouts, take))
     return session
 
 
@@ -108,10 +108,10 @@ def _next_chunk(response: requests.Response, ends: float) -> bytes:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, timeouts: tuple[float, float], take: Take, connections: int) -> None:
+    def __init__(self, timeouts: tuple[float, float], take: Take) -> None:
         self._timeouts = timeouts
         self._pools = pool_classes(timeouts[1], take)
-        super().__init__(pool_maxsize=connections)
+        super().__init__(pool_maxsize=_KEPT)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
