@@ -8,7 +8,7 @@ import pytest
 
 from gar_publish import doctor, flow
 from gar_publish.context import Context
-from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, Unreachable
+from gar_publish.errors import BadInput, BuildFailure, Conflict, Failure, Interrupted, Unreachable
 from gar_publish.report import render
 from gar_publish.report.report import Report
 from gar_publish.settings.credential import Ambient, Credential, GivenToken, Key
@@ -140,7 +140,7 @@ def test_the_doctor_is_asked_after_a_failure(door: Door, given: str, asked: bool
         assert (failure.what, inputs["doctor"], context, words) == ("ONE", given, door.context, str.upper)
 
 
-@pytest.mark.parametrize("failure", [Conflict, BuildFailure, BadInput, Failure])
+@pytest.mark.parametrize("failure", [Conflict, BuildFailure, BadInput, Failure, Interrupted])
 def test_the_doctor_is_not_asked_what_it_cannot_know(door: Door, failure: type[Failure]) -> None:
     door.published = failure("one", anchor="x")
     assert door.run(doctor="true") == failure.exit_code

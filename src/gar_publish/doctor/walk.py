@@ -18,7 +18,7 @@ from gar_publish.doctor.check_inputs import check_inputs, check_runner
 from gar_publish.doctor.check_network import check_clock, check_network
 from gar_publish.doctor.check_repository import check_index, check_permissions, check_repository, check_source
 from gar_publish.doctor.render import Diagnosis, Link
-from gar_publish.errors import Failure, Interrupted, internal_error
+from gar_publish.errors import Failure, internal_error
 from gar_publish.report import ci_files
 from gar_publish.threads import in_background
 
@@ -52,10 +52,8 @@ def tell_after(
 ) -> None:
     """Examine the chain of a failed run, and write the result to the log and the step summary.
 
-    A cancelled run is not examined. A failure of the doctor, or one that takes longer than `TIME_LIMIT`, is a warning.
+    If the doctor fails, or takes longer than `TIME_LIMIT`, there is only a warning.
     """
-    if isinstance(failure, Interrupted):
-        return
     pending = in_background(lambda: examine(inputs, context))
     if not wait([pending], TIME_LIMIT).done:
         context.console.warning(f"The doctor did not finish within {TIME_LIMIT:.0f} s.")

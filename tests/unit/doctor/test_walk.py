@@ -5,7 +5,7 @@ import pytest
 
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.doctor import tell_after, walk
-from gar_publish.errors import Failure, cancelled
+from gar_publish.errors import Failure
 from gar_publish.settings.endpoints import Endpoints
 from tests.unit.doctor.conftest import REPOSITORY, Examine
 from tests.unit.servers import Memory, ScriptedServer
@@ -29,11 +29,6 @@ def test_writes_to_log_and_summary_after_a_failure(context: Context, console: Me
     tell_after(FAILURE, INPUTS, context)
     assert "+ Inputs: ok" in console.said
     assert "| ✅ Inputs | ok |" in (tmp_path / "summary").read_text("utf-8")
-
-
-def test_a_cancelled_run_is_not_examined(context: Context, server: ScriptedServer) -> None:
-    tell_after(cancelled(), INPUTS, context)
-    assert server.seen == []
 
 
 def test_an_internal_error_keeps_the_links_before_it(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
