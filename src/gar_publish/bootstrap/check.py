@@ -13,7 +13,6 @@ import requests
 from gar_publish.bootstrap.setup import IMPERSONATOR, PROVIDER, Setup
 from gar_publish.registry.google_api import GoogleApi, json_object, said
 from gar_publish.registry.refusals import explain_refusal
-from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import PREVIEWS_LABEL
 from gar_publish.transport.session import is_success
 
@@ -50,13 +49,12 @@ class Check:
     Args:
         setup: The setup, with both ids.
         api: Makes the calls.
-        endpoints: Google's hosts, or the emulator's.
     """
 
-    def __init__(self, setup: Setup, *, api: GoogleApi, endpoints: Endpoints) -> None:
+    def __init__(self, setup: Setup, api: GoogleApi) -> None:
         self._setup = setup
         self._api = api
-        self._endpoints = endpoints
+        self._endpoints = api.context.endpoints
         self._project = f"projects/{setup.repository.project}"
         self._pool_path = f"{self._project}/locations/global/workloadIdentityPools/{setup.pool}"
 

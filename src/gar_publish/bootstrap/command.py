@@ -57,7 +57,7 @@ def _check(setup: Setup, context: Context, show: Callable[[str], None]) -> None:
             anchor="bootstrap-ids",
         )
     findings = []
-    for finding in Check(setup, api=_api(context), endpoints=context.endpoints).findings():
+    for finding in Check(setup, _api(context)).findings():
         findings.append(finding)
         show(f"{finding.state:<8} {finding.what}{f' ({finding.why})' if finding.why else ''}\n")
     if wrong := sum(finding.state in {"missing", "differs"} for finding in findings):

@@ -55,13 +55,12 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 def check(emulator: Emulator, setup: Setup = SETUP, principal: str = OWNER, **options: Any) -> list[Finding]:
-    endpoints = Endpoints(emulator.url)
     api = GoogleApi(
-        Context(Path(), {}, endpoints, Memory(), RetryPolicy(tries=1)),
+        Context(Path(), {}, Endpoints(emulator.url), Memory(), RetryPolicy(tries=1)),
         new_session(),
         GivenSource(emulator.access_token(principal, **options)),
     )
-    return list(Check(setup, api=api, endpoints=endpoints).findings())
+    return list(Check(setup, api).findings())
 
 
 def test_a_complete_setup(emulator: Emulator) -> None:
