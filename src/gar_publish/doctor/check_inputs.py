@@ -1,14 +1,12 @@
 """Checks the inputs, and what the runner allows."""
 
-import json
 import platform
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from gar_publish.doctor import why_name
 from gar_publish.doctor.case import Case
 from gar_publish.errors import BadInput, CredentialsFailure, Failure
+from gar_publish.previews.origin import read_event
 from gar_publish.report import ci_files
 from gar_publish.settings.credential import read_credential
 from gar_publish.settings.index_url import redacted
@@ -114,14 +112,10 @@ def _place(environment: Mapping[str, str]) -> str:
 
 
 def _fork(environment: Mapping[str, str]) -> str:
-    """Return the repository that a pull request comes from, if it is another one.
-
-    https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request
-    """
+    """Return the repository that a pull request comes from, if it is another one."""
     try:
-        event: Any = json.loads(Path(environment.get("GITHUB_EVENT_PATH", "")).read_text("utf-8"))
-        head = event["pull_request"]["head"]["repo"]["full_name"]
-        base = event["pull_request"]["base"]["repo"]["full_name"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pull_request = read_event(environment)["pull_request"]
+        head, base = (pull_request[side]["repo"]["full_name"] for side in ("head", "base"))
+    except (KeyError, TypeError):
         return ""
     return str(head) if head != base else ""

@@ -91,7 +91,7 @@ def read_event(environment: Mapping[str, str]) -> Mapping[str, Any]:
     """
     try:
         event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 
