@@ -39,8 +39,7 @@ class Viewer:
         self.unread: dict[str, str] = {}
         self.lacks_quota_project = False
         self._get = cache(self._ask)
-        self._iam = f"{endpoints.host('iam.googleapis.com')}/v1"
-        self._projects = f"{endpoints.host('cloudresourcemanager.googleapis.com')}/v1/projects"
+        self._endpoints = endpoints
 
     def provider(self, name: str) -> Mapping[str, Any] | None:
         """Return a workload identity provider by its full name."""
@@ -88,7 +87,7 @@ class Viewer:
     def project_number(self, project: str) -> str | None:
         """Return the number of the project with this id."""
         found = self._get(
-            f"{self._projects}/{project}",
+            f"{self._endpoints.resource_manager}/projects/{project}",
             f"the number of the project {project}",
             f"gcloud projects describe {project} --format='value(projectNumber)'",
         )
@@ -101,7 +100,7 @@ class Viewer:
             with suppress(Failure):
                 response = api.call(
                     "POST" if policy else "GET",
-                    path if "://" in path else f"{self._iam}/{path}",
+                    path if "://" in path else f"{self._endpoints.iam}/{path}",
                     what="read IAM",
                     params=_WITH_CONDITIONS if policy else None,
                     json={} if policy else None,
