@@ -31,10 +31,10 @@ def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapp
     Raises:
         BadInput: A settings file cannot be read or parsed.
     """
-    given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*_others(_pip_indexes(machine), url), url])}
+    given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*other_indexes(_pip_indexes(machine), url), url])}
     files = [each / name for each in (folder, *folder.parents) for name in UV_FILES]
     if uv_names(url, [*files, Path(places.uv_file(machine))]) is None:
-        given["UV_INDEX"] = " ".join([url, *_others(machine.environment.get("UV_INDEX", "").split(), url)])
+        given["UV_INDEX"] = " ".join([url, *other_indexes(machine.environment.get("UV_INDEX", "").split(), url)])
     return given
 
 
@@ -53,7 +53,8 @@ def uv_names(url: str, files: Iterable[Path]) -> set[str] | None:
     return {str(each["name"]) for each in found if "name" in each} if found else None
 
 
-def _others(indexes: list[str], url: str) -> list[str]:
+def other_indexes(indexes: list[str], url: str) -> list[str]:
+    """Return the other indexes of a list. An entry of uv may have a name: NAME=URL."""
     return [each for each in indexes if not same_index(_UV_NAME.sub("", each), url)]
 
 

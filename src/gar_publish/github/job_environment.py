@@ -6,20 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from gar_publish.auth.tokens import Token
-from gar_publish.configure.environment import UV_FILES, uv_names
+from gar_publish.configure.environment import UV_FILES, other_indexes, uv_names
 from gar_publish.context import Context
 from gar_publish.errors import BadInput
 from gar_publish.projects import globs
 from gar_publish.registry.access import open_for_reading
 from gar_publish.settings.credential import Credential
-from gar_publish.settings.index_url import OAUTH_USER, Login, default_name, same_index, url_with_login
+from gar_publish.settings.index_url import OAUTH_USER, Login, default_name, url_with_login
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import new_session
 
 _EXTRA_INDEXES = ("PIP_EXTRA_INDEX_URL", "UV_INDEX")
 _OLD_EXTRA_INDEX = "UV_EXTRA_INDEX_URL"
 """The former name of UV_INDEX, which uv still reads."""
-_NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 
 
 def read_only_token(repository: Repository, credential: Credential, context: Context) -> Token:
@@ -78,7 +77,7 @@ def variables(
     """
     url = repository.index_url if has_netrc else url_with_login(repository.index_url, Login(OAUTH_USER, token))
     name = index_name or default_name(repository)
-    pip, uv = (_others(before.get(variable, ""), url) for variable in _EXTRA_INDEXES)
+    pip, uv = (other_indexes(before.get(variable, "").split(), url) for variable in _EXTRA_INDEXES)
     if only:
         indexes = {"PIP_INDEX_URL": url, "UV_DEFAULT_INDEX": url}
         indexes |= {variable: "" for variable in (*_EXTRA_INDEXES, _OLD_EXTRA_INDEX) if before.get(variable)}
@@ -97,11 +96,6 @@ def variables(
 
 def _in_variables(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
-
-
-def _others(listed: str, url: str) -> list[str]:
-    """Return the other indexes that a variable lists. An entry of uv may have a name: NAME=URL."""
-    return [each for each in listed.split() if not same_index(_NAME.sub("", each), url)]
 
 
 def pip_configuration(repository: Repository, token: str, *, only: bool) -> str:
