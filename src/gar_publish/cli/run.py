@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 
 from gar_publish.configure import files, netrc, places
 from gar_publish.configure.environment import variables
-from gar_publish.configure.files import parsed
 from gar_publish.context import Context
 from gar_publish.errors import BadInput
 from gar_publish.settings.index_url import Login
@@ -54,7 +53,7 @@ def run(command: Sequence[str], repository: Repository, login: Login, context: C
         given = variables(repository.index_url, folder / _NETRC, Path.cwd(), machine)
         own = Path(places.netrc_file(machine))
         add = partial(netrc.with_login, host=repository.host, login=login)
-        files.write(folder / _NETRC, parsed(own, add, files.read(own)), secret=True)
+        files.write(folder / _NETRC, files.parsed(own, add), secret=True)
         return _follow([program, *command[1:]], {**context.environment, **given})
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gar_publish.configure import files, netrc, places
-from gar_publish.configure.files import parsed
 from gar_publish.configure.places import Machine
 from gar_publish.configure.tools import TOOLS, Plan, Request
 from gar_publish.console import Console, rfc3339
@@ -47,7 +46,7 @@ def run(
     apply(plan, request, dry_run=options["preview"], console=context.console, show=show)
     file = Path(places.netrc_file(request.machine))
     ours = any(edit.path == file for edit in plan.edits)
-    if not ours and parsed(file, partial(netrc.has_login, host=repository.host), files.read(file)):
+    if not ours and files.parsed(file, partial(netrc.has_login, host=repository.host)):
         context.console.warning(
             f"{file} has a login for {repository.host}. uv, and pip before 23.3, prefer it to any other: remove it, or "
             "keep it up to date with `gar-publish configure netrc`."

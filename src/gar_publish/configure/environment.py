@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from gar_publish.configure import places
-from gar_publish.configure.files import Malformed, loaded, parsed, read
+from gar_publish.configure.files import Malformed, loaded, parsed
 from gar_publish.configure.places import Machine
 from gar_publish.settings.index_url import same_index
 
@@ -66,7 +66,7 @@ def _pip_indexes(machine: Machine) -> list[str]:
         return []
     weaker = reversed(places.weaker_pip_files(machine))
     files = (places.pip_environment_file(machine), places.pip_file(machine), *weaker)
-    found = (parsed(Path(file), _extra_indexes, read(Path(file))) for file in files if file)
+    found = (parsed(Path(file), _extra_indexes) for file in files if file)
     return next(filter(None, found), [])
 
 

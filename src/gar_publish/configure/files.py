@@ -73,7 +73,7 @@ def loaded(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: It cannot be read or parsed.
     """
-    return parsed(path, _loaded, read(path))
+    return parsed(path, _loaded)
 
 
 def _loaded(text: str) -> dict[str, Any]:
@@ -89,16 +89,20 @@ def changed(edit: Edit, text: str) -> str:
     Raises:
         BadInput: It is malformed.
     """
-    new = parsed(edit.path, edit.change, text.replace("\r\n", "\n"))
+    new = _parsed(edit.path, edit.change, text.replace("\r\n", "\n"))
     return new.replace("\n", "\r\n") if "\r\n" in text else new
 
 
-def parsed(path: Path, parse: Callable[[str], T], text: str) -> T:
-    """Return the result of `parse` for a file's text.
+def parsed(path: Path, parse: Callable[[str], T]) -> T:
+    """Return the result of `parse` for a file's text, which is empty if there is no file.
 
     Raises:
-        BadInput: It is malformed.
+        BadInput: It cannot be read, or is malformed.
     """
+    return _parsed(path, parse, read(path))
+
+
+def _parsed(path: Path, parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
     except Malformed as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gar_publish.configure import toml
-from gar_publish.configure.files import parsed, read
+from gar_publish.configure.files import parsed
 from gar_publish.settings.index_url import same_index, url_without_login
 
 _CONFUSION = (
@@ -26,7 +26,6 @@ class Indexes:
 
     Attributes:
         path: The file.
-        keys: The path of the list in the file.
         explicit: The key and value of an explicit index, which supplies only packages that name it; None if the tool
             has no such indexes.
         replaces_pypi: Whether an index is used in place of PyPI.
@@ -34,7 +33,6 @@ class Indexes:
     """
 
     path: Path
-    keys: tuple[str, ...]
     explicit: tuple[str, object] | None
     replaces_pypi: Callable[[Mapping[str, Any]], bool]
     listed: Sequence[Mapping[str, Any]]
@@ -53,7 +51,7 @@ class Indexes:
         Raises:
             BadInput: The file cannot be read or parsed.
         """
-        return cls(path, keys, explicit, replaces_pypi, parsed(path, partial(toml.entries, keys=keys), read(path)))
+        return cls(path, explicit, replaces_pypi, parsed(path, partial(toml.entries, keys=keys)))
 
     def name_of(self, url: str) -> str | None:
         """Return the name of the index with this URL, with or without a user name."""

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gar_publish.configure import ini, netrc, places, toml
-from gar_publish.configure.files import Edit, loaded, parsed, read
+from gar_publish.configure.files import Edit, loaded, parsed
 from gar_publish.configure.indexes import Indexes
 from gar_publish.configure.places import Machine
 from gar_publish.errors import BadInput
@@ -198,7 +198,7 @@ def _left_out_by_uv(request: Request, settings: Path, keys: tuple[str, ...]) -> 
     where = "UV_EXCLUDE_NEWER" if request.machine.named("UV_EXCLUDE_NEWER") else ""
     own = Path(places.uv_file(request.machine))
     for file, table in ((settings, keys), (own, ())):
-        found = parsed(file, partial(toml.table, keys=table), read(file))
+        found = parsed(file, partial(toml.table, keys=table))
         where = where or (str(file) if "exclude-newer" in found else "")
     if where:
         yield _EXCLUDE_NEWER.format(where=where)
@@ -293,10 +293,10 @@ def pdm(request: Request) -> Plan:
 
 def _of_pdm_user(path: Path) -> Indexes:
     """Return the indexes of PDM's own settings: the one for PyPI is a table, and others are tables in it."""
-    found = parsed(path, partial(toml.table, keys=("pypi",)), read(path))
+    found = parsed(path, partial(toml.table, keys=("pypi",)))
     others = [{"name": name, **each} for name, each in found.items() if isinstance(each, dict)]
     listed = [{"name": "pypi", "url": found["url"]}, *others] if "url" in found else others
-    return Indexes(path, ("pypi",), None, _is_named_pypi, listed)
+    return Indexes(path, None, _is_named_pypi, listed)
 
 
 def _is_named_pypi(index: Mapping[str, Any]) -> bool:
@@ -336,13 +336,13 @@ def _overriding(request: Request) -> Iterator[str]:
         if machine.named(variable):
             yield variable
     file = places.pip_environment_file(machine)
-    if file and not machine.named("PIP_CONFIG_FILE") and parsed(Path(file), ini.pip_indexes, read(Path(file))):
+    if file and not machine.named("PIP_CONFIG_FILE") and parsed(Path(file), ini.pip_indexes):
         yield str(file)
 
 
 def _replaced(path: Path, request: Request) -> Iterator[str]:
     """Yield the indexes of a pip.conf that make room for the only one."""
-    listed = parsed(path, ini.pip_indexes, read(path)) if request.only else []
+    listed = parsed(path, ini.pip_indexes) if request.only else []
     return (url_without_login(each) for each in listed if not same_index(each, request.index))
 
 
@@ -350,10 +350,10 @@ def _hidden(path: Path, request: Request) -> Iterator[str]:
     """Yield the indexes of files that pip does not read any more, because the same option is in this one now."""
     options = ("index-url", "extra-index-url") if request.only else ("extra-index-url",)
     of_options = partial(ini.pip_indexes, options=options)
-    if parsed(path, of_options, read(path)):
+    if parsed(path, of_options):
         return  # they were hidden before
     for file in map(Path, places.weaker_pip_files(request.machine)):
-        for each in parsed(file, of_options, read(file)):
+        for each in parsed(file, of_options):
             yield f"{url_without_login(each)} ({file})"
 
 

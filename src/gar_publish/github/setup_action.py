@@ -123,7 +123,7 @@ def _netrc(settings: SetupSettings, token: str, environment: Mapping[str, str]) 
     """Return the netrc of the job, which another step may have begun, with the login for the repository's host."""
     before = Path(environment.get("NETRC") or os.devnull)
     add = partial(netrc.with_login, host=settings.repository.host, login=Login(OAUTH_USER, token))
-    return files.parsed(before, add, files.read(before) if before.is_file() else "")
+    return files.parsed(before, add) if before.is_file() else add("")
 
 
 def _remove(paths: Iterable[str]) -> int:
