@@ -1,1 +1,1 @@
-"""."""
+"""HTTP: sessions, connections and retries."""
