@@ -12,6 +12,7 @@ from gar_publish.auth.refusals import explain
 from gar_publish.auth.tokens import Token
 from gar_publish.context import Context
 from gar_publish.errors import CredentialsFailure
+from gar_publish.transport.answers import json_of
 from gar_publish.transport.retry import UnusableAnswer, with_retries
 
 MALFORMED = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
@@ -150,8 +151,5 @@ def no_token(detail: str = "") -> CredentialsFailure:
 
 
 def _json_object(response: requests.Response) -> dict[str, Any] | None:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):  # brackets without end
-        return None
+    body = json_of(response)
     return body if isinstance(body, dict) else None

@@ -8,7 +8,7 @@ import requests
 
 from gar_publish.auth.http_auth import GCLOUD_PROJECT
 from gar_publish.errors import CredentialsFailure
-from gar_publish.transport.answers import counted_for, harmless, server_text
+from gar_publish.transport.answers import counted_for, harmless, json_of, server_text
 
 
 @dataclass(frozen=True)
@@ -312,13 +312,13 @@ class _Names(dict[str, str]):
 def _message(response: requests.Response) -> str:
     """Return the message of an error of OAuth (RFC 6749, section 5.2) or of Google's APIs (AIP-193)."""
     try:
-        body = response.json()
+        body = json_of(response)
         error = body["error"]
         if isinstance(error, dict):
             text = f"{error.get('status') or error.get('code', '')}: {error['message']}".lstrip(": ")
         else:
             text = f"{error}: {body.get('error_description', '')}".rstrip(": ")
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError):
         return ""
     return harmless(text)[:1000]
 

@@ -11,7 +11,7 @@ import requests
 
 from gar_publish.context import Context
 from gar_publish.errors import BadInput, CredentialsFailure, RegistryRefused
-from gar_publish.transport.answers import harmless
+from gar_publish.transport.answers import harmless, json_of
 from gar_publish.transport.retry import with_retries
 from gar_publish.transport.session import is_success
 
@@ -126,12 +126,10 @@ class GitHub:
                 anchor="github-token",
                 detail=_message(response),
             )
-        if not is_success(response):
+        answer = json_of(response)
+        if not is_success(response) or answer is None:
             raise _refused(what, response.status_code, _message(response))
-        try:
-            return response.json()
-        except ValueError:
-            raise _refused(what, response.status_code, _message(response)) from None
+        return answer
 
 
 @contextmanager
@@ -145,8 +143,8 @@ def _usable(what: str, answer: object) -> Iterator[None]:
 
 def _message(response: requests.Response) -> str:
     try:
-        return harmless(str(response.json()["message"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return harmless(str(json_of(response)["message"]))
+    except (KeyError, TypeError):
         return ""
 
 

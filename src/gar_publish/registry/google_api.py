@@ -9,7 +9,7 @@ from gar_publish.auth.http_auth import bearer, with_renewal
 from gar_publish.auth.tokens import TokenSource
 from gar_publish.context import OPERATION_WAITS, Context
 from gar_publish.errors import RegistryRefused
-from gar_publish.transport.answers import harmless, server_text
+from gar_publish.transport.answers import harmless, json_of, server_text
 from gar_publish.transport.retry import UnusableAnswer, poll, with_retries
 from gar_publish.transport.session import is_success
 
@@ -76,10 +76,7 @@ def json_object(response: requests.Response) -> dict[str, Any]:
     Raises:
         UnusableAnswer: There is none.
     """
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        body = None
+    body = json_of(response)
     if not isinstance(body, dict):
         failure = RegistryRefused(
             "Google's API answered, but not with a JSON object.",
@@ -94,8 +91,8 @@ def json_object(response: requests.Response) -> dict[str, Any]:
 def said(response: requests.Response) -> str:
     """Return the message of an error, or else the text of the answer."""
     try:
-        return harmless(str(response.json()["error"]["message"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return harmless(str(json_of(response)["error"]["message"]))
+    except (KeyError, TypeError):
         return server_text(response)
 
 

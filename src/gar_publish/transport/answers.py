@@ -1,6 +1,7 @@
-"""The text of a server's answer, as it may be shown."""
+"""A server's answer: its JSON, and its text as it may be shown."""
 
 import re
+from typing import Any
 
 import requests
 
@@ -11,6 +12,14 @@ _SECRETS = re.compile(
     r"(?i:\b(?:basic|bearer))\s+(?=[\w.~+/-]*[A-Z0-9=])[\w.~+/=-]{8,}|\beyJ[\w-]{10,}[\w.-]*|\bya29\.[\w.-]+"
 )
 """Authorization headers (RFC 7617, RFC 6750), JSON web tokens, and Google's access tokens."""
+
+
+def json_of(response: requests.Response) -> Any:
+    """Return the JSON of an answer; None if it is not JSON, or is nested too deeply."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def server_text(response: requests.Response) -> str:

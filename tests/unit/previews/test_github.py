@@ -67,7 +67,7 @@ def test_says_which_permission_is_missing(github: GitHub, api: GitHubApi) -> Non
     assert caught.value.detail == "Resource not accessible by integration"
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"data": null}'])
+@pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"data": null}', "[" * 100_000])
 def test_an_answer_that_is_none(server: ScriptedServer, github: GitHub, body: str) -> None:
     server.on("/graphql", Reply(200, body))
     with pytest.raises(RegistryRefused, match="cannot be used"):
