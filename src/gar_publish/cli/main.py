@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gar_publish.cli.completion import script
 from gar_publish.cli.parser import new_parser, read_inputs
 from gar_publish.cli.terminal import TerminalConsole, coloured
 from gar_publish.context import Context, new_context
@@ -263,8 +264,6 @@ def _context_of(environment: Environment, console: TerminalConsole) -> Context:
 
 def completion(options: Options, _: Environment, __: TerminalConsole) -> int:
     """Run `gar-publish completion`: print a script for a shell."""
-    from gar_publish.cli.completion import script
-
     parser = new_parser()
     print(script(options["shell"], parser.commands, parser.helps), end="")
     return 0
