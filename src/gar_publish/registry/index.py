@@ -95,17 +95,17 @@ class Index:
         return poll(lambda: self.files(name).get(filename), bool, LAG_WAITS, why, self._context)
 
     def read_unlisted(self, name: str, filename: str, size: int) -> IndexFile | None:
-        """Read a file at the URL where Artifact Registry serves it, without a look into the index.
+        """Read a file where Artifact Registry serves it, below the URL for uploads, without a look into the index.
 
         Returns:
-            The file with the hash of its contents; None if it is not there, or the URL is not known.
+            The file with the hash of its contents; None if it is not there, or for another index.
 
         Raises:
             Failure: The server cannot be reached.
         """
-        if self.repository.files_url is None:
+        if self.repository.resource is None:
             return None
-        url = f"{self.repository.files_url}{name}/{quote(filename)}"
+        url = f"{self.repository.upload_url}{name}/{quote(filename)}"
         _, sha256 = self._get(url, f"read {filename} back", lambda body: self._hash(body, filename, size, None))
         return None if sha256 is None else IndexFile(filename, url, sha256)
 

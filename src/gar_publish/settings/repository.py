@@ -54,11 +54,6 @@ class Repository:
         """Return the host name of the index."""
         return urlsplit(self.index_url).hostname or ""
 
-    @property
-    def files_url(self) -> str | None:
-        """Where Artifact Registry serves files, as `NAME/FILE` below, or None for another index."""
-        return self.upload_url if self.name else None
-
     def console_url(self, package: str) -> str | None:
         """Return the page of a package in Google Cloud's console; None for another index, and for the emulator."""
         if not self.name or self.host != f"{self.location}-python.pkg.dev":

@@ -30,7 +30,6 @@ def test_every_form_means_the_same(text: str) -> None:
     repository = parse(text)
     assert repository == Repository(url, f"{url}simple/", "us-central1", "demo-project", "python")
     assert repository.resource == "projects/demo-project/locations/us-central1/repositories/python"
-    assert repository.files_url == url
     assert str(repository) == "us-central1/demo-project/python"
 
 
@@ -49,7 +48,7 @@ def test_a_domain_scoped_project_is_two_parts_of_the_url() -> None:
 def test_another_index_is_used_as_it_is(text: str) -> None:
     repository = parse(text)
     assert repository == Repository("http://localhost:8080/", "http://localhost:8080/simple/")
-    assert (repository.resource, repository.files_url) == (None, None)
+    assert repository.resource is None
     assert str(repository) == "http://localhost:8080/"
 
 
