@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from gar_publish.auth.refusals import project_of
 from gar_publish.errors import BadInput
+from gar_publish.registry.refusals import WRITER
 from gar_publish.settings.repository import DELETER, Repository
 
 PROVIDER = "github"
 ISSUER = "https://token.actions.githubusercontent.com"
 """The issuer of all jobs on github.com, unless their enterprise has its own."""
 _HOST = "github.com"
-WRITER = "roles/artifactregistry.writer"
 IMPERSONATOR = "roles/iam.workloadIdentityUser"
 POLICY = "old-previews"
 DAYS = 30

@@ -17,7 +17,7 @@ from packaging.version import Version
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
 from gar_publish.registry.outcomes import Evidence
-from gar_publish.registry.refusals import explain_refusal
+from gar_publish.registry.refusals import WRITER, explain_refusal
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import is_success
 
@@ -166,9 +166,9 @@ class AttachmentApi:
         if response.status_code == requests.codes.forbidden:
             return RegistryRefused(
                 f"{self._repository} does not let this identity attach {evidence.filename} (HTTP 403).",
-                cause="the identity lacks roles/artifactregistry.writer here, or its custom role lacks "
+                cause=f"the identity lacks {WRITER} here, or its custom role lacks "
                 "attachments.create or .get, or files.upload, .update or .download",
-                fix=f"grant the role\n  {self._repository.to_grant(self._member, 'roles/artifactregistry.writer')}",
+                fix=f"grant the role\n  {self._repository.to_grant(self._member, WRITER)}",
                 anchor="evidence-403",
                 detail=said(response),
             )

@@ -12,7 +12,7 @@ import requests
 from gar_publish.context import OPERATION_WAITS
 from gar_publish.errors import Failure, RegistryRefused, Unreachable
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
-from gar_publish.registry.refusals import DOWNLOAD, UPLOAD, explain_denial, explain_refusal
+from gar_publish.registry.refusals import DOWNLOAD, READER, UPLOAD, explain_denial, explain_refusal
 from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL, Repository
 from gar_publish.threads import in_background
 from gar_publish.transport.retry import poll
@@ -40,7 +40,7 @@ def check_label(repository: Repository, described: Mapping[str, Any] | None, *, 
     if described is None and previews:
         raise RegistryRefused(
             f"The labels of {repository} cannot be read.",
-            cause="the identity lacks roles/artifactregistry.reader on this repository",
+            cause=f"the identity lacks {READER} on this repository",
             fix=f"grant the role\n  {repository.to_grant('MEMBER', DELETER)}",
             anchor="previews-repository",
         )

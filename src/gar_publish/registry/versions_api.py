@@ -16,7 +16,7 @@ import requests
 
 from gar_publish.errors import Failure, RegistryRefused
 from gar_publish.registry.google_api import GoogleApi, json_object, said, why_failed
-from gar_publish.registry.refusals import explain_refusal
+from gar_publish.registry.refusals import READER, explain_refusal
 from gar_publish.settings.repository import DELETER, Repository
 from gar_publish.threads import result
 from gar_publish.transport.session import is_success
@@ -125,7 +125,7 @@ class VersionsApi:
             if response.status_code == requests.codes.not_found and kind == "versions":
                 return
             if not is_success(response):
-                raise self._refused(response, "list versions", "roles/artifactregistry.reader")
+                raise self._refused(response, "list versions", READER)
             page = json_object(response)
             yield from (each for each in page.get(kind) or () if isinstance(each, dict))
             token = str(page.get("nextPageToken") or "")

@@ -13,10 +13,11 @@ from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Pool, Project, Provider
 from gar_publish.auth.tokens import GivenSource
 from gar_publish.bootstrap.check import Check, Finding
-from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, WRITER, Setup
+from gar_publish.bootstrap.setup import IMPERSONATOR, ISSUER, Setup
 from gar_publish.context import Context, RetryPolicy
 from gar_publish.errors import RegistryRefused
 from gar_publish.registry.google_api import GoogleApi
+from gar_publish.registry.refusals import WRITER
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import DELETER
 from gar_publish.transport.session import new_session
