@@ -78,7 +78,7 @@ class Failure(Exception):
 
 
 class BadInput(Failure):
-    """An input is missing, misspelt or contradicts another; nothing was started."""
+    """An input is missing, misspelt or contradicts another, or names what cannot be used."""
 
     exit_code = 2
 

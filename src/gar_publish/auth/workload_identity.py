@@ -33,7 +33,7 @@ _SHOWN_CLAIMS = ("repository", "repository_owner", "ref", "sub", "environment", 
 class JobIdentity:
     """Exchanges the identity token of a GitHub job for access tokens.
 
-    The first identity token is asked for at once, in the background. One serves the exchanges of some seconds. After a
+    The first identity token is asked for at once, in the background. Each serves the exchanges of ten seconds. After a
     refusal, a new one is tried once.
     """
 

@@ -1,4 +1,4 @@
-"""`gar-publish run`: a program that can install from the repository, and nothing else that can.
+"""`gar-publish run`: runs a program that can install from the repository.
 
 The login is in a netrc file, in a folder that only this user can enter, and which is removed afterwards. So tools that
 write the URLs of their indexes into files (pip-compile, Pipenv) write no token.

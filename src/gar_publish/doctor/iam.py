@@ -1,4 +1,4 @@
-"""Reads IAM with the machine's own credentials, which are other than those of the publisher.
+"""Reads IAM with the machine's own credentials instead of the publisher's.
 
 https://cloud.google.com/iam/docs/reference/rest
 """
@@ -23,7 +23,7 @@ _WITH_CONDITIONS = {"options.requestedPolicyVersion": "3"}
 
 
 class Viewer:
-    """Reads what it has permission for; each answer is None if permission is missing or nothing is there.
+    """Reads what it has permission for. If permission is missing or nothing is there, an answer is None or empty.
 
     Args:
         ambient: Opens the client of the machine's own credentials, if there are any; called at most once.

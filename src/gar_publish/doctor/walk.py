@@ -34,7 +34,7 @@ def examine(inputs: Mapping[str, str], context: Context, machine: Machine = THIS
     """Check the whole chain.
 
     Args:
-        inputs: The inputs of a run. These count: `repository`, `project`, `location`, the credential inputs,
+        inputs: The inputs of a run. These count: those of the repository and the credential, `create-repository`,
             `index-token`, `promote-from`, `sbom` and `provenance`.
         context: Where the run would happen.
         machine: This machine's clock and name service.

@@ -76,7 +76,7 @@ def open_previews(inputs: Mapping[str, str], context: Context) -> VersionsApi:
 
     Raises:
         BadInput: It is not in Artifact Registry.
-        RegistryRefused: It is missing, or has not the label, as far as this identity may see.
+        RegistryRefused: It is missing or lacks the label, or this identity may not see that.
         CredentialsFailure: There is no token.
         Unreachable: The API does not answer.
     """
