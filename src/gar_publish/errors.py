@@ -131,18 +131,9 @@ def as_failure(error: BaseException) -> Failure:
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, KeyboardInterrupt):
-            return cancelled()
+            return Interrupted("The run was cancelled.", fix="run the same command again", anchor="interrupted")
         cause = cause.__cause__ or cause.__context__
     return error if isinstance(error, Failure) else internal_error(error)
-
-
-def cancelled() -> Failure:
-    """Return the failure of a run that a signal stopped."""
-    return Interrupted(
-        "The run was cancelled.",
-        fix="run the same command again",
-        anchor="interrupted",
-    )
 
 
 def internal_error(error: BaseException) -> Failure:

@@ -4,12 +4,14 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from gar_publish.errors import BuildFailure, Conflict, Failure, RegistryRefused, cancelled
+from gar_publish.errors import BuildFailure, Conflict, Failure, RegistryRefused, as_failure
 from gar_publish.registry.outcomes import NotBuilt
 from gar_publish.report import render
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
+
+CANCELLED = as_failure(KeyboardInterrupt())
 
 
 def test_nothing_contains_the_token(report: Report) -> None:
@@ -112,14 +114,14 @@ def test_a_file_that_was_not_tried_has_a_reason(report: Report) -> None:
 
 def test_a_cancelled_run_explains_the_status_unknown(report: Report) -> None:
     first, second = report.files
-    stopped = replace(report, verified=False, files=(replace(first, status="unknown"), second), stopped=cancelled())
+    stopped = replace(report, verified=False, files=(replace(first, status="unknown"), second), stopped=CANCELLED)
     for text in (render.as_text(stopped), render.as_markdown(stopped)):
         assert "Run the same command again to find out." in text
     assert json.loads(render.as_json(stopped))["failure"]["exit-code"] == 130
 
 
 def test_a_run_that_was_cancelled_before_there_were_files_has_no_table(report: Report) -> None:
-    summary = render.as_markdown(replace(report, verified=False, files=(), stopped=cancelled()))
+    summary = render.as_markdown(replace(report, verified=False, files=(), stopped=CANCELLED))
     assert "|" not in summary
     assert "#### The run was cancelled." in summary
 
