@@ -1,4 +1,4 @@
-"""The options of `gar-publish bootstrap`. Nothing else is imported, so that `--help` is quick."""
+"""The options of `gar-publish bootstrap`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The options of `gar-publish configure`. Nothing else is imported, so that `--help` is quick."""
+"""The options of `gar-publish configure`."""
 
 import argparse
 from pathlib import Path
