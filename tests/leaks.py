@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 TOKEN_PREFIXES = {
-    "ya29.eyJwcmluY2lwYWwiOi": "access token",
-    "ya29.d.eyJwcmluY2lwYWwiOi": "federated access token",
+    "ya29.eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJwcmluY2lwYWwiOi": "access token",
+    "ya29.d.eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJwcmluY2lwYWwiOi": "federated access token",
     "eyJhbGciOiJSUzI1NiIsImtpZCI6I": "identity token",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqb2IiOn": "request token",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjoi": "refresh token",

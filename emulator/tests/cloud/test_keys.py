@@ -39,9 +39,14 @@ def test_foreign_token_has_no_identity(keys: Keys, bad: str) -> None:
 
 def test_changed_token_has_no_identity(keys: Keys) -> None:
     token = keys.access_token("user:a@example.com", frozenset(), 60)
-    payload, signature = token.removeprefix("ya29.").split(".")
+    header, payload, signature = token.removeprefix("ya29.").split(".")
     changed = base64.urlsafe_b64encode(base64.urlsafe_b64decode(payload + "==").replace(b"a@", b"b@")).decode()
-    assert keys.read_access_token(f"ya29.{changed.rstrip('=')}.{signature}") is None
+    assert keys.read_access_token(f"ya29.{header}.{changed.rstrip('=')}.{signature}") is None
+
+
+def test_a_token_of_another_kind_has_no_identity(keys: Keys) -> None:
+    for other in (keys.request_token({}), keys.refresh_token("a@example.com"), keys.download_token("file", 0)):
+        assert keys.read_access_token(f"ya29.{other}") is None
 
 
 def test_tokens_are_unique(keys: Keys) -> None:

@@ -32,7 +32,7 @@ def route(cloud: Cloud) -> Route:
 
 def file_at(cloud: Cloud, path: str) -> str:
     """Return the file of such an address, relative to the data folder; empty if its token is not valid."""
-    return cloud.keys.read_download_token(path.rpartition("/")[2]) or ""
+    return cloud.keys.read_download_token(path.rpartition("/")[2])
 
 
 def download(request: Request, cloud: Cloud, repository: Repository, path: Path) -> Response:
