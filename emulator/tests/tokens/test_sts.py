@@ -212,8 +212,8 @@ def test_scope_is_required(local: Local) -> None:
     assert _refused(local, local.id_token(), scope=" ")[:2] == (400, "invalid_scope")
 
 
-@pytest.mark.parametrize("body", ["{", "[]"])
-def test_invalid_json_is_refused(local: Local, body: str) -> None:
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_invalid_json_is_refused(local: Local, body: bytes) -> None:
     answer = local.session.post(
         local.url("sts.googleapis.com", "/v1/token"), data=body, headers={"Content-Type": "application/json"}
     )

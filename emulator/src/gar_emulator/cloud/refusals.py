@@ -139,7 +139,7 @@ async def json_body(request: Request) -> dict[str, Any]:
     """
     try:
         body = json.loads(await request.body() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise api(400, "Invalid JSON payload received.") from None
     if not isinstance(body, dict):
         raise api(400, "Invalid JSON payload received.")

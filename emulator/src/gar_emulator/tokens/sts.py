@@ -70,7 +70,7 @@ async def _fields(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             raw = await request.json()
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise oauth(400, "invalid_request", "The request body is not JSON.") from None
         if not isinstance(raw, dict):
             raise oauth(400, "invalid_request", "The request body is not a JSON object.")
