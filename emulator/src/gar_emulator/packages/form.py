@@ -24,13 +24,11 @@ class Form:
     """The part of a form that has arrived so far.
 
     Attributes:
-        draft: The temporary file with the contents of the file part.
         fields: The text fields; of repeated fields, the last one.
         filename: The name of the file part, once its header has arrived.
         size: Bytes of the file part so far.
     """
 
-    draft: Path
     fields: dict[str, str] = field(default_factory=dict)
     filename: str = ""
     size: int = 0
@@ -52,7 +50,7 @@ class Form:
 
 
 async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> AsyncGenerator[Form, None]:
-    """Yield the form after each chunk, and once more when it is complete.
+    """Write the file part to a draft. Yield the form after each chunk, and once more when it is complete.
 
     Raises:
         BadForm: The body is not multipart/form-data, is cut short, or its fields are too large.
@@ -60,7 +58,7 @@ async def read(content_type: str, body: AsyncIterator[bytes], draft: Path) -> As
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise BadForm("An upload is multipart/form-data.")
-    form = Form(draft)
+    form = Form()
     parts = _Parts(form)
     parser = python_multipart.MultipartParser(options[b"boundary"], parts.callbacks())
     with draft.open("wb") as stream:

@@ -62,7 +62,6 @@ def run(
     host: str = "127.0.0.1",
     world: Path | None = None,
     tls: bool = False,
-    plain_port: int = 0,
     out: Callable[[str], None],
 ) -> None:
     """Print one `export NAME='value'` line for each variable, and serve until SIGINT or SIGTERM.
@@ -73,7 +72,6 @@ def run(
         host: The address to listen on.
         world: A world file; None = the default world.
         tls: Whether to serve HTTPS, with a certificate for every Google host.
-        plain_port: With `tls`, the port of the metadata server; 0 = any free one.
         out: Prints a line.
 
     Raises:
@@ -88,7 +86,7 @@ def run(
         described = World.load(world) if world else World.default()
         try:
             data.mkdir(parents=True, exist_ok=True)
-            emulator = Emulator(described, data=data.resolve(), port=port, host=host, tls=tls, plain_port=plain_port)
+            emulator = Emulator(described, data=data.resolve(), port=port, host=host, tls=tls)
         except OSError as error:
             raise EmulatorError(
                 f"The emulator cannot write to the data folder {data}: {error.strerror}.",
