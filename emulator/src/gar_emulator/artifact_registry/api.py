@@ -187,7 +187,8 @@ class ArtifactRegistry:
     async def list_files(self, request: Request) -> Response:
         repository = self.permitted(request, "files.list")
         packaged = [resources.file(repository, item) for item in self._cloud.store.files(repository)]
-        return listing.page(request, "files", [*packaged, *attachments.file_items(self._cloud, repository)])
+        attached = [attachments.file_item(repository, item) for item in self._cloud.attachments.files(repository)]
+        return listing.page(request, "files", packaged + attached)
 
     async def get_file(self, request: Request) -> Response:
         repository = self.permitted(request, "files.get")

@@ -3,9 +3,8 @@
 https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories.attachments
 """
 
-import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -191,19 +190,11 @@ class Attachments:
         return {repository.resource, *(unquote(item["name"]) for item in items)}
 
 
-def file_items(cloud: Cloud, repository: Repository) -> Iterator[Item]:
-    """Return the files of attachments, as `files.list` shows them."""
-    return (file_item(repository, each) for each in cloud.attachments.files(repository))
-
-
 def file_item(repository: Repository, file: AttachedFile) -> Item:
-    hashes = (("SHA256", file.sha256), ("MD5", file.md5))
     return {
         "name": f"{repository.resource}/files/sha256:{file.sha256}",
         "sizeBytes": str(file.size),
-        "hashes": [
-            {"type": kind, "value": base64.b64encode(bytes.fromhex(digest)).decode()} for kind, digest in hashes
-        ],
+        "hashes": resources.hashes(file),
         "createTime": rfc3339(file.created),
         "updateTime": rfc3339(file.updated),
         "annotations": dict(file.annotations),

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from gar_emulator.cloud.attachment_store import AttachedFile
 from gar_emulator.cloud.package_store import StoredFile
 from gar_emulator.world.world import Repository
 
@@ -18,14 +19,18 @@ def file(repository: Repository, stored: StoredFile) -> Item:
     return {
         "name": f"{repository.resource}/files/{escaped(f'{stored.package}/{stored.filename}')}",
         "sizeBytes": str(stored.size),
-        "hashes": [
-            {"type": kind, "value": base64.b64encode(bytes.fromhex(value)).decode()}
-            for kind, value in (("SHA256", stored.sha256), ("MD5", stored.md5))
-        ],
+        "hashes": hashes(stored),
         "createTime": stored.created_at,
         "updateTime": stored.created_at,
         "owner": f"{repository.resource}/packages/{stored.package}/versions/{escaped(stored.version)}",
     }
+
+
+def hashes(of: StoredFile | AttachedFile) -> list[Item]:
+    return [
+        {"type": kind, "value": base64.b64encode(bytes.fromhex(digest)).decode()}
+        for kind, digest in (("SHA256", of.sha256), ("MD5", of.md5))
+    ]
 
 
 def packages(repository: Repository, files: list[StoredFile]) -> list[Item]:

@@ -78,10 +78,6 @@ async def _refused(struck: Struck) -> None:
     await struck.reset()
 
 
-async def _reset_before_body(struck: Struck) -> None:
-    await struck.reset()
-
-
 async def _reset_after_body(struck: Struck) -> None:
     await struck.read_body()
     await struck.reset()
@@ -222,7 +218,7 @@ async def _discard(message: Message) -> None:
 
 _STRIKES: dict[str, Callable[[Struck], Awaitable[None]]] = {
     "refused": _refused,
-    "reset-before-body": _reset_before_body,
+    "reset-before-body": Struck.reset,
     "reset-after-body": _reset_after_body,
     "silence": _silence,
     "drip": _drip,
