@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
 from gar_publish.configure import places
 from gar_publish.configure.files import Malformed, loaded, parsed
@@ -44,12 +45,8 @@ def uv_names(url: str, files: Iterable[Path]) -> set[str] | None:
     Raises:
         BadInput: A file cannot be read or parsed.
     """
-    found = [
-        each
-        for file in files
-        for each in _uv_settings(file).get("index", [])
-        if same_index(str(each.get("url", "")), url)
-    ]
+    indexes = [each for file in files for each in _uv_indexes(file)]
+    found = [each for each in indexes if same_index(str(each.get("url", "")), url)]
     return {str(each["name"]) for each in found if "name" in each} if found else None
 
 
@@ -81,8 +78,9 @@ def _extra_indexes(text: str) -> list[str]:
     return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
 
 
-def _uv_settings(file: Path) -> Mapping[str, list[Mapping[str, object]]]:
-    settings = loaded(file)
-    if file.name == "pyproject.toml":
-        settings = settings.get("tool", {}).get("uv", {})
-    return settings
+def _uv_indexes(file: Path) -> list[dict[str, Any]]:
+    """Return the indexes in a file of uv's settings; none of another type than uv takes."""
+    found: Any = loaded(file)
+    for key in ("tool", "uv", "index") if file.name == "pyproject.toml" else ("index",):
+        found = found.get(key) if isinstance(found, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -79,7 +79,7 @@ def loaded(path: Path) -> dict[str, Any]:
 def _loaded(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise Malformed(None) from None
 
 

@@ -68,6 +68,22 @@ def test_no_url_has_the_token_that_a_netrc_has() -> None:
     assert exported["PIP_EXTRA_INDEX_URL"] == exported["UV_INDEX"] == f"https://{INDEX}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tool = 1",
+        "[tool]\nuv = 'text'",
+        "[tool.uv]\nindex = 1",
+        "[tool.uv]\nindex = 'text'",
+        "[tool.uv]\nindex = ['text']",
+        f"a = {'[' * 5000}",
+    ],
+)
+def test_settings_that_uv_refuses_declare_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert names_in_uv(REPOSITORY, tmp_path) is None
+
+
 def test_an_explicit_index_of_uv_stays_explicit(tmp_path: Path) -> None:
     assert names_in_uv(REPOSITORY, tmp_path) is None
     for folder, text in {
