@@ -18,13 +18,13 @@ def with_values(text: str, keys: Sequence[str], values: Values) -> str:
     """Set values in the table at `keys`, which is created if it is missing.
 
     Raises:
-        Malformed: This is not TOML, or it cannot be edited.
+        Malformed: This is not TOML, something else is at `keys`, or it cannot be edited.
     """
     document = _parsed(text)
+    table = _found(document, keys)
     if any(value is not None for value in values.values()):
-        _set(_table(document, keys), values)
-    else:
-        _set(_found(document, keys), values)
+        table = _table(document, keys)
+    _set(table, values)
     return _rendered(document)
 
 

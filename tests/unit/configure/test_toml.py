@@ -119,6 +119,12 @@ def test_refuses_what_cannot_have_entries(text: str) -> None:
         with_entry(text, KEYS, ENTRY)
 
 
+@pytest.mark.parametrize("text", ["tool = 1\n", "[tool]\nuv = 'text'\n", "[[tool.uv]]\n"])
+def test_refuses_what_cannot_have_values(text: str) -> None:
+    with pytest.raises(Malformed):
+        with_values(text, ("tool", "uv"), {"keyring-provider": "subprocess"})
+
+
 def test_names_the_line_of_a_syntax_error() -> None:
     with pytest.raises(Malformed) as caught:
         with_values('a = "made-up-secret"\nb = = 1\n', (), {"c": True})
