@@ -16,7 +16,8 @@ QUOTA_HEADER = "x-goog-user-project"
 """https://cloud.google.com/docs/quotas/set-quota-project"""
 
 GCLOUD_PROJECT = "764086051850"
-"""The project of the program that `gcloud auth application-default login` logs in to. It uses no API of ours."""
+"""The project of gcloud itself. Google counts requests for it if an application-default login names no other project,
+and the APIs that gar-publish calls are disabled there."""
 
 
 class HostAuth(AuthBase):
