@@ -11,7 +11,6 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
 from gar_publish import __version__, certificates
 from gar_publish.context import RetryPolicy
@@ -52,7 +51,7 @@ def new_session(
     if check_certificates:
         certificates.check()
     session = Session()
-    session.auth = _NoAuth()
+    session.auth = lambda request: request  # otherwise requests reads `.netrc`
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["User-Agent"] = f"gar-publish/{__version__}"
     for prefix in ("https://", "http://"):
@@ -84,13 +83,6 @@ def release(response: requests.Response) -> None:
         if int(response.headers.get("Content-Length", BODY_LIMIT)) < _CHUNK:
             while _next_chunk(response, time.monotonic() + 1):
                 pass
-
-
-class _NoAuth(AuthBase):
-    """Keeps requests from reading `.netrc`."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
 
 
 def _next_chunk(response: requests.Response, ends: float) -> bytes:
