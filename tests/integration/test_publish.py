@@ -105,6 +105,11 @@ class TestBuild:
         assert done.code == 0, done.err
         (warning,) = [each for each in done.warnings if "as root" not in each]
         assert "sample-1.2.3-py3-none-any.whl is built from the sdist, which lacks sample/data.txt." in warning
+        compiled = "type('_', (setuptools.Distribution,), {'has_ext_modules': lambda self: True})"
+        (doors.folder / "sample/setup.py").write_text(f"import setuptools\nsetuptools.setup(distclass={compiled})\n")
+        done, _ = publish(doors, "sample", "--formats", "wheel, sdist", "--dry-run")
+        assert not any("lacks" in each for each in done.warnings), "what is compiled is not built again to compare it"
+        (doors.folder / "sample/setup.py").unlink()
         (doors.folder / "sample/MANIFEST.in").unlink()
         done, _ = publish(doors, "sample", "--formats", "wheel, sdist", "--dry-run")
         assert [each for each in done.warnings if "as root" not in each] == []

@@ -39,7 +39,8 @@ class Built:
     """One project's distributions, in a folder that only gar-publish can write to, or why there are none.
 
     Attributes:
-        from_tree: If the wheel was built from the sdist, the wheel that is built without it, to be compared.
+        from_tree: If a wheel for any platform was built from the sdist, the wheel that is built without it, to be
+            compared.
         seconds: How long it took.
     """
 
@@ -281,6 +282,8 @@ class _Run:
         if "wheel" not in self.formats:
             return [sdist], None
         wheel = backend.unpacked(sdist).make("wheel")
+        if not wheel.name.endswith("-any.whl"):
+            return [sdist, wheel], None  # to compile it once more may take long
         try:
             backend.show = lambda _: None
             return [sdist, wheel], backend.make("wheel")
