@@ -5,11 +5,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
 
 from gar_publish.configure import places
 from gar_publish.configure.files import Malformed, loaded, parsed
 from gar_publish.configure.places import Machine
+from gar_publish.projects.metadata import table
 from gar_publish.settings.index_url import same_index
 
 UV_FILES = ("pyproject.toml", "uv.toml")
@@ -45,8 +45,7 @@ def uv_names(url: str, files: Iterable[Path]) -> set[str] | None:
     Raises:
         BadInput: A file cannot be read or parsed.
     """
-    indexes = [each for file in files for each in _uv_indexes(file)]
-    found = [each for each in indexes if same_index(str(each.get("url", "")), url)]
+    found = [each for file in files for each in _indexes(file) if same_index(str(each.get("url", "")), url)]
     return {str(each["name"]) for each in found if "name" in each} if found else None
 
 
@@ -78,9 +77,10 @@ def _extra_indexes(text: str) -> list[str]:
     return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
 
 
-def _uv_indexes(file: Path) -> list[dict[str, Any]]:
-    """Return the indexes in a file of uv's settings; none of another type than uv takes."""
-    found: Any = loaded(file)
-    for key in ("tool", "uv", "index") if file.name == "pyproject.toml" else ("index",):
-        found = found.get(key) if isinstance(found, dict) else None
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+def _indexes(file: Path) -> list[Mapping[str, object]]:
+    """Return the indexes in settings of uv; those that are malformed are left out."""
+    settings = loaded(file)
+    if file.name == "pyproject.toml":
+        settings = table(settings, "tool", "uv")
+    indexes = settings.get("index")
+    return [each for each in indexes if isinstance(each, dict)] if isinstance(indexes, list) else []

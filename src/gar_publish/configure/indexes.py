@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from gar_publish.configure import toml
 from gar_publish.configure.files import parsed
-from gar_publish.settings.index_url import same_index, url_without_login
+from gar_publish.settings.index_url import redacted, same_index
 
 _CONFUSION = (
     "{name} is not an explicit index in {path}, so another index can supply a package of the same name (dependency "
@@ -67,7 +67,7 @@ class Indexes:
             new_is_explicit: Whether it is made explicit if it is new.
         """
         others = [
-            str(each.get("name") or url_without_login(str(each.get("url"))))
+            str(each.get("name") or redacted(str(each.get("url"))))
             for each in self.listed
             if each.get("name") != name and not self._is_explicit(each)
         ]

@@ -104,6 +104,8 @@ def _table(document: tomlkit.TOMLDocument, keys: Sequence[str], *, bare: bool = 
     table: Any = document
     for number, key in enumerate(keys):
         if key not in table:
+            if isinstance(table, tomlkit.items.InlineTable):
+                raise Malformed(None)  # tomlkit adds no table to it
             table[key] = tomlkit.table(is_super_table=bare or number + 1 < len(keys))
         table = table[key]
     return table

@@ -14,8 +14,8 @@ from gar_publish.configure.indexes import Indexes
 from gar_publish.configure.places import Machine
 from gar_publish.errors import BadInput
 from gar_publish.projects.workspaces import members
-from gar_publish.settings.index_url import Login, default_name, same_index, url_with_login, url_without_login
-from gar_publish.settings.repository import Repository
+from gar_publish.settings.index_url import Login, default_name, redacted, same_index, url_with_login, url_without_login
+from gar_publish.settings.repository import Repository, is_web_url
 
 _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
@@ -207,8 +207,10 @@ def _left_out_by_uv(request: Request, settings: Path, keys: tuple[str, ...]) -> 
 def _others_of_host(request: Request, indexes: Indexes) -> Iterator[str]:
     """Yield a warning of indexes that uv reads with the stored login of this one."""
     host = request.repository.host
-    urls = (url_without_login(str(each.get("url", ""))) for each in indexes.listed)
-    others = [url for url in urls if urlsplit(url).hostname == host and not same_index(url, request.index)]
+    urls = [
+        url for each in indexes.listed if is_web_url(url := str(each.get("url", ""))) and urlsplit(url).hostname == host
+    ]
+    others = [url_without_login(url) for url in urls if not same_index(url, request.index)]
     if request.secret and others:
         yield _ONE_LOGIN.format(host=host, others=", ".join(others))
 
@@ -343,7 +345,7 @@ def _overriding(request: Request) -> Iterator[str]:
 def _replaced(path: Path, request: Request) -> Iterator[str]:
     """Yield the indexes of a pip.conf that make room for the only one."""
     listed = parsed(path, ini.pip_indexes) if request.only else []
-    return (url_without_login(each) for each in listed if not same_index(each, request.index))
+    return (redacted(each) for each in listed if not same_index(each, request.index))
 
 
 def _hidden(path: Path, request: Request) -> Iterator[str]:
@@ -354,7 +356,7 @@ def _hidden(path: Path, request: Request) -> Iterator[str]:
         return  # they were hidden before
     for file in map(Path, places.weaker_pip_files(request.machine)):
         for each in parsed(file, of_options):
-            yield f"{url_without_login(each)} ({file})"
+            yield f"{redacted(each)} ({file})"
 
 
 def _keyring_note(request: Request, command: str) -> tuple[str, ...]:

@@ -62,3 +62,10 @@ def test_a_file_that_no_tool_could_read_is_named(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml", "[")
     with pytest.raises(BadInput, match=r"pyproject\.toml cannot be parsed"):
         of(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["tool = 1", "[tool]\nuv = 1", "[tool.uv]\nindex = 'x'", "[tool.uv]\nindex = ['x']"])
+def test_settings_of_another_shape_name_no_index(text: str, tmp_path: Path) -> None:
+    """Those of a test's fixture, for example: the setup action reads every one in the workspace."""
+    write(tmp_path, "pyproject.toml", text)
+    assert of(tmp_path)["UV_INDEX"] == URL

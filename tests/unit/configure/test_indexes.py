@@ -64,3 +64,9 @@ def test_names_an_unnamed_index_by_its_url(tmp_path: Path) -> None:
 def test_refuses_a_table_in_place_of_the_list(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"pyproject\.toml cannot be parsed; nothing was changed"):
         read(tmp_path, OURS.replace("[[", "[").replace("]]", "]"))
+
+
+def test_names_an_index_that_is_no_url(tmp_path: Path) -> None:
+    text = '[[tool.uv.index]]\nurl = "https://me:made-up@[mirror"\n'
+    (warned,) = read(tmp_path, text).warnings("gar", only=True, new_is_explicit=False)
+    assert warned.endswith("other indexes: https://[mirror.")

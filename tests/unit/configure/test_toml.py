@@ -111,8 +111,9 @@ def test_finds_entries_in_every_notation(text: str) -> None:
         '[tool.uv.index]\nname = "gar"\n',
         '[tool.uv]\nindex = ["gar"]\n',
         "[tool]\nuv = { package = false }\n",
+        "tool = { other = { a = 1 } }\n",
     ],
-    ids=["no table", "single brackets", "no tables in the list", "inline table"],
+    ids=["no table", "single brackets", "no tables in the list", "inline table", "table in an inline table"],
 )
 def test_refuses_what_cannot_have_entries(text: str) -> None:
     with pytest.raises(Malformed):
