@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gar_publish.auth.tokens import expiry_warning
 from gar_publish.configure import files, netrc
 from gar_publish.console import rfc3339
 from gar_publish.context import new_context
-from gar_publish.errors import BadInput
+from gar_publish.errors import BadInput, Failure
 from gar_publish.flow import mask_given
 from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_unknown_inputs
 from gar_publish.github.job_environment import names_in_uv, pip_configuration, read_only_token, variables
@@ -68,26 +68,15 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     ignore_signals()
     console.mask(token.value)
     in_uv = names_in_uv(settings.repository, context.workspace)
-    files_of_job = _write_files(settings, token.value, environment)
-    exported = {
-        **variables(
-            settings.repository,
-            token.value,
-            only=settings.only,
-            index_name=settings.index_name,
-            in_uv=in_uv,
-            has_netrc="NETRC" in files_of_job,
-            before=environment,
-        ),
-        **files_of_job,
-    }
-    for name, value in exported.items():
-        core.export_variable(name, value)
     expires = rfc3339(token.expires_at)
-    core.set_output("extra-index-url", extra_index_option(settings.repository.index_url, token.value))
-    core.set_output("index-url", settings.repository.index_url)
-    core.set_output("token", token.value)
-    core.set_output("token-expires-at", expires)
+    try:
+        exported = _hand_out(settings, token.value, expires, in_uv, environment)
+    except OSError as error:
+        raise Failure(
+            f"The outputs cannot be written: {error.strerror or error}.",
+            fix="make room on the disk of the runner, and run the job again",
+            anchor="outputs",
+        ) from None
     console.info(f"Exported for this job{f', until {expires}' if expires else ''}: {', '.join(exported)}.")
     if in_uv is not None and not settings.only:
         console.info("A project declares the repository as an index of uv, so UV_INDEX is not set.")
@@ -100,6 +89,32 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
             "a virtual repository."
         )
     return 0
+
+
+def _hand_out(
+    settings: SetupSettings, token: str, expires: str, in_uv: Collection[str] | None, environment: Mapping[str, str]
+) -> Collection[str]:
+    """Export variables, write files and set outputs for later steps, and return the names of the variables."""
+    files_of_job = _write_files(settings, token, environment)
+    exported = {
+        **variables(
+            settings.repository,
+            token,
+            only=settings.only,
+            index_name=settings.index_name,
+            in_uv=in_uv,
+            has_netrc="NETRC" in files_of_job,
+            before=environment,
+        ),
+        **files_of_job,
+    }
+    for name, value in exported.items():
+        core.export_variable(name, value)
+    core.set_output("extra-index-url", extra_index_option(settings.repository.index_url, token))
+    core.set_output("index-url", settings.repository.index_url)
+    core.set_output("token", token)
+    core.set_output("token-expires-at", expires)
+    return exported.keys()
 
 
 def _write_files(settings: SetupSettings, token: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import sys
@@ -167,6 +168,16 @@ def test_a_secret_file_follows_no_link_and_replaces_nothing(tmp_path: Path) -> N
     target.touch()
     with pytest.raises(FileExistsError):
         write_secret(target, "text")
+
+
+@pytest.mark.usefixtures("token", "runner")
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(setup_action.core, "export_variable", full)
+    assert main() == 1
+    assert "::error::The outputs cannot be written: No space left on device." in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("runner")
