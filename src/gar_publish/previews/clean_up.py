@@ -86,8 +86,9 @@ def open_previews(inputs: Mapping[str, str], context: Context) -> VersionsApi:
     session = new_session(context.retry_policy)
     source = open_source(credential, context, session)
     api = GoogleApi(context, session, source)
-    check_label(repository, RepositoryApi(repository, api).describe(), previews=True)
-    return VersionsApi(repository, api, partial(find_member, credential, source, context, session))
+    member = partial(find_member, credential, source, context, session)
+    check_label(repository, RepositoryApi(repository, api).describe(), member, previews=True)
+    return VersionsApi(repository, api, member)
 
 
 def delete(api: VersionsApi, selection: Selection, context: Context) -> Sequence[ListedVersion]:

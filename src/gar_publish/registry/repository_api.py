@@ -3,7 +3,8 @@
 See https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories
 """
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -26,12 +27,15 @@ _ASKED = "repositories.get and testIamPermissions"
 _RUN_AGAIN = "run again: gar-publish uses the repository once it exists"
 
 
-def check_label(repository: Repository, described: Mapping[str, Any] | None, *, previews: bool) -> None:
+def check_label(
+    repository: Repository, described: Mapping[str, Any] | None, find_member: Callable[[], str], *, previews: bool
+) -> None:
     """Refuse previews where there may be releases, and releases where there are previews, which are deleted.
 
     Args:
         repository: The repository.
         described: What the API says about it; None if this identity may not ask.
+        find_member: Finds this identity's name in IAM, for the command that grants it the role.
         previews: Whether previews are published or deleted.
 
     Raises:
@@ -41,7 +45,7 @@ def check_label(repository: Repository, described: Mapping[str, Any] | None, *, 
         raise RegistryRefused(
             f"The labels of {repository} cannot be read.",
             cause=f"the identity lacks {READER} on this repository",
-            fix=f"grant the role\n  {repository.to_grant('MEMBER', DELETER)}",
+            fix=f"grant the role\n  {repository.to_grant(shlex.quote(find_member()), DELETER)}",
             anchor="previews-repository",
         )
     labels = (described or {}).get("labels")
@@ -109,14 +113,14 @@ class RepositoryApi:
         if is_success(response):
             found = json_object(response)
             self._check_kind(found)
-            check_label(self._repository, found, previews=previews)
+            check_label(self._repository, found, lambda: self._member, previews=previews)
         elif missing and not create:
             raise self._missing(response)
         elif missing and dry_run:
             self._say(f"{self._repository} does not exist; it would be created.")
         else:
             self._refuse_disabled(response, needed=create)
-            check_label(self._repository, None, previews=previews)
+            check_label(self._repository, None, lambda: self._member, previews=previews)
             if create and not dry_run and response.status_code in _HIDDEN:
                 self._create()
                 return True

@@ -369,5 +369,6 @@ def test_releases_are_not_published_among_previews(server: ScriptedServer, api: 
 def test_previews_need_a_label_that_is_known(server: ScriptedServer, api: RepositoryApi) -> None:
     server.on(f"{PARENT}/python", Reply(403, '{"error": {"message": "Permission denied."}}'))
     api.check(create=False)
-    with pytest.raises(RegistryRefused, match="labels of us/demo-project/python cannot be read"):
+    with pytest.raises(RegistryRefused, match="labels of us/demo-project/python cannot be read") as caught:
         api.check(create=False, previews=True)
+    assert "--member=serviceAccount:me@demo-project.iam.gserviceaccount.com " in caught.value.fix
