@@ -16,6 +16,8 @@ NOT_GIVEN = "none"
 """The default of a secret in `action.yml`. The runner passes on a secret that does not exist as an empty text."""
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NO = ("no", "n", "off", "0")
+"""What people write for false; a fix must not be the opposite of what they mean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Input:
             case "flag":
                 good = {**_BOOLEANS, **{word: word for word in self.words}}
                 takes = f"true, false or {', '.join(self.words)}" if self.words else "true or false"
-                self._check(text in good, text, takes, fix="true")
+                self._check(text in good, text, takes, fix="false" if text.lower() in _NO else "true")
                 return good[text]
             case "number":
                 self._check(re.fullmatch(r"[0-9]{1,3}", text), text, "a number from 0 to 999", fix="0")

@@ -58,6 +58,7 @@ def test_each_kind_is_read(which: Input, text: str, value: object) -> None:
     ("which", "texts", "takes", "fix", "anchor"),
     [
         (FLAG, ("yes", "1", "ture", "on", "tRuE"), "true or false", "true", "booleans"),
+        (FLAG, ("no", "OFF", "0"), "true or false", "false", "booleans"),
         (NUMBER, ("-1", "1000", "1.5", "many", "٣"), "a number from 0 to 999", "0", "choices"),
         (WORD, ("Skip", "skip, fail"), "one of fail, skip", "fail", "choices"),
         (WORDS, (",", "wheels", "wheel sdist"), "one of wheel, sdist", "wheel", "choices"),
