@@ -81,7 +81,7 @@ REFUSALS = (
         says="401",
         what="{host} does not accept the token (HTTP 401).",
         cause="the token has expired, is truncated, or was issued for another service",
-        fix="run again with a fresh token\n  gcloud auth print-access-token",
+        fix="run again; if you give an `access-token`, give a fresh token\n  gcloud auth print-access-token",
         anchor="registry-401",
         failure=CredentialsFailure,
     ),

@@ -97,7 +97,7 @@ def test_a_service_perimeter(words: str) -> None:
             [
                 "us-python.pkg.dev does not accept the token (HTTP 401).",
                 "the token has expired, is truncated, or was issued for another service",
-                "run again with a fresh token\n  gcloud auth print-access-token",
+                "run again; if you give an `access-token`, give a fresh token\n  gcloud auth print-access-token",
                 "registry-401",
             ],
         ),
