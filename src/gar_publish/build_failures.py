@@ -132,6 +132,14 @@ def not_installed(output: str, project: str) -> Failure:
             anchor="build-requirements",
             detail=output,
         )
+    if "Failed to initialize cache" in output:
+        return BuildFailure(
+            f"The build requirements of {project} could not be installed.",
+            cause="uv cannot write to the folder of its cache",
+            fix="set UV_CACHE_DIR to a folder that can be written",
+            anchor="build-requirements",
+            detail=output,
+        )
     return BuildFailure(
         f"The build requirements of {project} could not be installed.",
         cause="no package index has a name or a version in `requires` of [build-system] for this Python "

@@ -5,6 +5,7 @@ requested and what that requires, as if it had been installed.
 """
 
 import csv
+import os
 import re
 import sys
 import sysconfig
@@ -34,7 +35,7 @@ def asks_pypi_alone(variables: Mapping[str, str]) -> bool:
     settings += (variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
     return not (
         any(value and _SOURCES.fullmatch(name.upper()) for name, value in variables.items())
-        or any(Path(folder, "uv", "uv.toml").exists() for folder in settings)
+        or any(os.path.exists(Path(folder, "uv", "uv.toml")) for folder in settings)  # noqa: PTH110 - it may not be looked at
     )
 
 

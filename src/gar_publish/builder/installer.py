@@ -4,7 +4,6 @@ Wheels are unpacked with gar-publish's own rights. Whatever must be built first 
 """
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -56,8 +55,8 @@ class Installer:
         if are_isolated:
             (scratch / "uv").mkdir(mode=0o700)
             self.variables |= {"UV_LINK_MODE": "copy", "TMPDIR": str(scratch / "uv")}
-        if not os.access(environment.get("HOME", "/"), os.W_OK):
-            self.variables.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
+        if not variables.has_cache(environment):
+            self.variables["UV_CACHE_DIR"] = str(scratch / "cache")
 
     def install_wheels(self, environment: Environment, names: Sequence[str], private: str | None) -> str | None:
         """Unpack wheels, which runs no code of theirs. Return the output of uv if it failed.

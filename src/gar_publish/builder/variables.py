@@ -4,6 +4,7 @@ A list of forbidden variables would never be complete: any variable may have a s
 the runner, of Google's tools, and of package indexes.
 """
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -58,6 +59,11 @@ def for_backend(environment: Mapping[str, str], *, personal: bool) -> dict[str, 
 def for_installer(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for uv when it installs build requirements, including the package indexes."""
     return {name: value for name, value in environment.items() if _INSTALLER.fullmatch(name)}
+
+
+def has_cache(environment: Mapping[str, str]) -> bool:
+    """Return whether uv can keep a cache: in a container, a user often has no home folder."""
+    return "UV_CACHE_DIR" in environment or os.access(environment.get("HOME", "/"), os.W_OK)
 
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ write the URLs of their indexes into files (pip-compile, Pipenv) write no token.
 
 import contextlib
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from gar_publish.configure import files, netrc, places
 from gar_publish.configure.environment import variables
+from gar_publish.configure.machine import this_machine
 from gar_publish.context import Context
 from gar_publish.errors import BadInput
 from gar_publish.settings.index_url import Login
@@ -48,7 +48,7 @@ def run(command: Sequence[str], repository: Repository, login: Login, context: C
             fix="write the command after `--`\n  gar-publish run --repository … -- pip install my-package",
             anchor="run",
         )
-    machine = places.Machine(platform.system(), context.environment, Path.home(), lambda path: Path(path).exists())
+    machine = this_machine(context.environment)
     with _folder(context.environment) as folder:
         given = variables(repository.index_url, folder / _NETRC, Path.cwd(), machine)
         own = Path(places.netrc_file(machine))
@@ -80,7 +80,8 @@ def _follow(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a program to its end. What the terminal sends to all of its processes is not sent twice."""
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
-    in_terminal = sys.platform != "win32" and os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    # On Windows, Ctrl-C goes to all processes of the console, and SIGINT cannot be sent.
+    in_terminal = sys.platform == "win32" or (os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp())
 
     def pass_on(number: int, _: FrameType | None) -> None:
         if process is None:
@@ -95,4 +96,6 @@ def _follow(command: Sequence[str], environment: Mapping[str, str]) -> int:
     for number in early:
         process.send_signal(number)
     code = process.wait()
+    if code >> 31 and sys.platform == "win32":
+        return code - (1 << 32)  # the code of a crash, or of Ctrl-C: `os._exit` takes it with a sign
     return 128 - code if code < 0 else code

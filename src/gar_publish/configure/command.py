@@ -1,7 +1,6 @@
 """`gar-publish configure`: makes or shows the changes that one tool needs."""
 
 import os
-import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gar_publish.configure import files, netrc, places
-from gar_publish.configure.places import Machine
+from gar_publish.configure.machine import this_machine
 from gar_publish.configure.tools import TOOLS, Plan, Request
 from gar_publish.console import Console, rfc3339
 from gar_publish.context import Context
@@ -40,7 +39,7 @@ def run(
         only=options["only"],
         user=options["user"],
         folder=options["folder"],
-        machine=Machine(platform.system(), context.environment, Path.home(), lambda path: Path(path).exists()),
+        machine=this_machine(context.environment),
     )
     plan = TOOLS[options["tool"]](request)
     apply(plan, request, dry_run=options["preview"], console=context.console, show=show)
@@ -110,7 +109,8 @@ def _store_in_uv(request: Request, *, dry_run: bool, show: Callable[[str], None]
             input=login.password if command[0] == "login" else "",
             env=dict(request.machine.environment),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if done.returncode and command[0] == "login":

@@ -55,6 +55,7 @@ def compile_lock(
         "UV_INDEX_PUBLISHED_PASSWORD": token.value,
         "UV_PYTHON_DOWNLOADS": "never",
         "NO_COLOR": "1",
+        **({} if variables.has_cache(environment) else {"UV_NO_CACHE": "1"}),
     }
     options = ["--universal", "--generate-hashes", "--no-build", "--no-header", "--no-annotate", "--quiet"]
     options += [f"--refresh-package={pin.partition('==')[0]}" for pin in pins]  # a cached page would lack the version
@@ -68,7 +69,8 @@ def compile_lock(
             cwd=Path(sys.executable).anchor,  # uv obeys settings in any folder above
             env={**given, **certificates.for_uv(environment), **own},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=_MINUTES * 60,
         )

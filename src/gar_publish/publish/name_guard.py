@@ -67,6 +67,7 @@ def is_public(name: str, environment: Mapping[str, str]) -> bool | None:
         "UV_FIND_LINKS": "",
         "UV_PYTHON_DOWNLOADS": "never",
         "NO_COLOR": "1",
+        **({} if variables.has_cache(environment) else {"UV_NO_CACHE": "1"}),
     }
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--no-deps", "--no-build", "--no-header", "--python"]
     try:
@@ -76,7 +77,8 @@ def is_public(name: str, environment: Mapping[str, str]) -> bool | None:
             cwd=Path(sys.executable).anchor,  # uv obeys settings in any folder above
             env={**given, **certificates.for_uv(environment), **own},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=_SECONDS,
         )

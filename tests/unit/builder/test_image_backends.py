@@ -113,6 +113,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 def test_other_settings_of_uv_do_not_count(home: dict[str, str]) -> None:
     assert asks_pypi_alone(home)
+    assert asks_pypi_alone(home | {"XDG_CONFIG_HOME": "x" * 5000})  # may not be looked at
     assert asks_pypi_alone(home | {"UV_CACHE_DIR": "x", "UV_OFFLINE": "1", "UV_INDEX": "", "HTTPS_PROXY": "x"})
 
 

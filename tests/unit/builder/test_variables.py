@@ -1,5 +1,7 @@
 """Variables for untrusted code."""
 
+from pathlib import Path
+
 import pytest
 
 from gar_publish.builder import variables
@@ -107,3 +109,10 @@ def test_variables_with_credentials() -> None:
 @pytest.mark.parametrize("name", [*FOR_INSTALLER, *PERSONAL, "PATH", "SSL_CERT_FILE"])
 def test_the_installer_gets(name: str) -> None:
     assert variables.for_installer({name: "x"}) == {name: "x"}
+
+
+def test_a_user_without_a_home_has_no_cache(tmp_path: Path) -> None:
+    """As in a container with the user id of nobody, whose HOME is `/`."""
+    assert variables.has_cache({"HOME": str(tmp_path)})
+    assert variables.has_cache({"HOME": str(tmp_path / "none"), "UV_CACHE_DIR": "x"})
+    assert not variables.has_cache({"HOME": str(tmp_path / "none")})
