@@ -45,6 +45,7 @@ def fetch(program: str, environment: Mapping[str, str], console: Console) -> Tok
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_SECONDS,
             check=True,
         )

@@ -61,8 +61,10 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         python = str(Path(folder, "venv", *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python"))))
         console.info(f"$ pip install $(gar-publish index-url …) {_PACKAGE}")
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir"]
-        # The option is a requirements file on standard input, so that no argument contains its token.
-        installed = _run([*pip, "-r", "/dev/stdin"], environment, f"{option}\n{_PACKAGE}\n")
+        # The option is in a file that only this user can read, since everybody can read arguments.
+        requirements = Path(folder, "requirements.txt")
+        requirements.write_text(f"{option}\n{_PACKAGE}\n", encoding="utf-8")
+        installed = _run([*pip, "-r", str(requirements)], environment)
         lines = [line.strip() for line in installed.stdout.splitlines()]
         said = [line for line in lines if line.startswith(("Downloading", "Successfully"))]
         console.info("\n".join(said) if installed.returncode == 0 else installed.stdout)
@@ -96,10 +98,10 @@ def _gar_publish(
     )
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], given: str = "") -> "subprocess.CompletedProcess[str]":
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command,
-        input=given,
+        stdin=subprocess.DEVNULL,
         env=dict(environment),
         text=True,
         stdout=subprocess.PIPE,

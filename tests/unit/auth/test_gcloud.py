@@ -59,6 +59,12 @@ def test_no_secret_of_the_job_reaches_gcloud(tmp_path: Path, console: Memory) ->
     assert gcloud.fetch(gcloud.find(environment) or "", environment | secrets, console).value == "tok-1"
 
 
+def test_a_warning_in_another_encoding(tmp_path: Path, console: Memory) -> None:
+    body = f"os.write(2, b'\\xe9t\\xe9'); print({json.dumps(ANSWER)!r})"
+    environment = put_gcloud(tmp_path, body)
+    assert gcloud.fetch(gcloud.find(environment) or "", environment, console).value == "tok-1"
+
+
 def test_not_logged_in(tmp_path: Path, console: Memory) -> None:
     environment = put_gcloud(tmp_path, "sys.exit('ERROR: You do not currently have an active account selected.')")
     with pytest.raises(CredentialsFailure) as caught:
