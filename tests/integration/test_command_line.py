@@ -329,3 +329,23 @@ def test_a_step_of_cloud_build_writes_the_outputs_without_the_secret(doors: Door
     done = doors.command(*publish, variables={"BUILDER_OUTPUT": "nowhere"})
     assert done.code == 0
     assert "cannot write nowhere/output" in done.warnings[0]
+
+
+@pytest.mark.parametrize("line", ["plan", "completion bash"])
+def test_output_that_cannot_be_written(doors: Doors, line: str) -> None:
+    """Python would lose it at the end of the process, and `gar-publish plan >matrix.json` would seem to succeed."""
+    project = "[project]\nname = 'hello'\nversion = '1'\n[build-system]\nrequires = []\n"
+    (doors.folder / "pyproject.toml").write_text(project)
+    environment = {name: value for name, value in doors.environment.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*GAR_PUBLISH, *line.split()],
+            cwd=doors.folder,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: Standard output cannot be written: No space left on device.")

@@ -25,6 +25,8 @@ Environment = Mapping[str, str]
 
 def run() -> NoReturn:
     """Run the command of this process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the name of a file need not fit in its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     exit_now(main())
 
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(ended.code or 0)
     if code and _is_index_url(given):
         # A shell ignores the exit code of $(…), and pip would go on with PyPI alone. At such a URL, pip stops.
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             is_bare = any(each.lower().startswith(("--b", "-b")) for each in given)  # options may be shortened
             print("https://[failed" if is_bare else "--no-index")
     return code
@@ -91,13 +93,6 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     from gar_publish.cli import publish as publish_command  # other commands do without
 
     hide_this_process()
-    if options.get("promote-from") == "":  # with no source, files would be built
-        raise BadInput(
-            "`promote-from` is empty.",
-            cause="a variable is not set",
-            fix="set `promote-from` to the repository that has the packages",
-            anchor="promote-from",
-        )
     write = partial(_write, options["json"])
     if options["json"] != "-":
         write("")  # a file that cannot be written stops the run before anything is published
@@ -131,7 +126,7 @@ def plan(options: Options, environment: Environment, console: TerminalConsole) -
                 "`--shards`: each job then builds several."
             )
         jobs = matrix(selected)
-    print(json.dumps(jobs, indent=2) if os.isatty(1) else json.dumps(jobs, separators=(",", ":")))
+    _print(json.dumps(jobs, indent=2) if os.isatty(1) else json.dumps(jobs, separators=(",", ":")))
     return 0
 
 
@@ -145,7 +140,7 @@ def index_url(options: Options, environment: Environment, console: TerminalConso
     repository = read_repository(inputs, context.endpoints)
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=True)
     url = url_with_login(repository.index_url, login)
-    print(url if options["bare"] else f"--extra-index-url {url}")
+    _print(url if options["bare"] else f"--extra-index-url {url}")
     return 0
 
 
@@ -175,7 +170,7 @@ def configure(options: Options, environment: Environment, console: TerminalConso
     # twine uploads, and a given token cannot be made read-only.
     narrow = options["tool"] != "twine" and "access-token" not in inputs
     login = open_login(inputs, context, keyring=options["login"] == "keyring", narrow=narrow)
-    command.run(options, read_repository(inputs, context.endpoints), login, context, show=print)
+    command.run(options, read_repository(inputs, context.endpoints), login, context, show=_print)
     return 0
 
 
@@ -185,7 +180,7 @@ def bootstrap(options: Options, environment: Environment, console: TerminalConso
 
     context = _context_of(environment, console)
     repository = read_repository(_inputs(options, environment), context.endpoints)
-    command.run(options, repository, context, show=partial(print, end="", flush=True))
+    command.run(options, repository, context, show=partial(_print, end=""))
     return 0
 
 
@@ -194,7 +189,7 @@ def doctor(options: Options, environment: Environment, console: TerminalConsole)
     from gar_publish.doctor import examine, render  # other commands do without
 
     found = examine(_inputs(options, environment), _context_of(environment, console)).translated(console.in_options)
-    show = console.info if options["json"] == "-" else lambda text: print(coloured(text, sys.stdout))
+    show = console.info if options["json"] == "-" else lambda text: _print(coloured(text, sys.stdout))
     show(render.as_text(found))
     _write(options["json"], render.as_json(found))
     return found.exit_code
@@ -217,7 +212,7 @@ def previews(options: Options, environment: Environment, console: TerminalConsol
     api = clean_up.open_previews(_inputs(options, environment), context)
     found = clean_up.delete(api, selection, context) if deletes else selection.of(api.list_all())
     for each in found:
-        print(f"{label_of(each.version)}\t{each.package}=={each.version}")
+        _print(f"{label_of(each.version)}\t{each.package}=={each.version}")
     console.info(f"{len(found)} previews{' deleted' if deletes else ''}.")
     return 0
 
@@ -230,7 +225,7 @@ def emulator(options: Options, _: Environment, __: TerminalConsole) -> int:
 
     wanted = {name: options[name] for name in ("host", "port", "data", "world", "tls")}
     try:
-        command.run(**wanted, out=lambda line: print(line, flush=True))
+        command.run(**wanted, out=_print)
     except EmulatorError as error:
         raise BadInput(error.what, fix=error.fix, anchor=error.anchor) from None
     return 0
@@ -265,12 +260,31 @@ def _context_of(environment: Environment, console: TerminalConsole) -> Context:
 def completion(options: Options, _: Environment, __: TerminalConsole) -> int:
     """Run `gar-publish completion`: print a script for a shell."""
     parser = new_parser()
-    print(script(options["shell"], parser.commands, parser.helps), end="")
+    _print(script(options["shell"], parser.commands, parser.helps), end="")
     return 0
 
 
 def _inputs(options: Options, environment: Environment) -> dict[str, str]:
     return read_inputs(options, sys.stdin, environment, Path())
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print a result at once, since nobody would see that it could not be written at the end of the process.
+
+    Raises:
+        BrokenPipeError: The reader of the output is gone.
+        BadInput: It cannot be written.
+    """
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise BadInput(
+            f"Standard output cannot be written: {error.strerror}.",
+            fix="make room on the disk, and run the same command again",
+            anchor="outputs",
+        ) from None
 
 
 def _write(file: str | None, text: str) -> None:

@@ -279,8 +279,10 @@ def read_inputs(
         folder: The current folder, whose pyproject.toml may have settings.
 
     Raises:
-        BadInput: A secret cannot be read, options contradict each other, or the project's settings are wrong.
+        BadInput: An option is empty, a secret cannot be read, options contradict each other, or the project's settings
+            are wrong.
     """
+    _refuse_empty(options)
     inputs = {}
     piped = [each.name for each in OPTIONS.values() if each.kind == "secret" and options.get(each.name) == "-"]
     if piped[1:]:
@@ -318,13 +320,29 @@ def read_inputs(
     return inputs | read_defaults(options.keys() - inputs.keys() - for_builds, environment, folder)
 
 
+def _refuse_empty(options: Mapping[str, Any]) -> None:
+    """Refuse an empty text: the default would take its place, which may publish more than was meant."""
+    given = {each.name: options.get(each.name) for each in OPTIONS.values()}
+    given["packages"] = [*(options.get("folders") or ()), *(given["packages"] or ())]
+    for name, value in given.items():
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise BadInput(
+                f"`{name}` is empty.",
+                cause="a variable of the shell is not set",
+                fix=f"give `{name}` a value, or leave it out",
+                anchor="empty-option",
+            )
+
+
 def _read_secret(name: str, file: str, stdin: TextIO | None) -> str:
     try:
         text = (stdin.read() if stdin else "") if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise BadInput(
             f"`--{name}` takes the name of a readable file, or - for standard input.",
-            cause="the file does not exist, or the secret itself was given, which every user of the machine could see",
+            cause="the file does not exist or is not UTF-8, or the secret itself was given, which every user of the "
+            "machine could see",
             fix=f"gcloud auth print-access-token | gar-publish … --{name} -"
             if name == "access-token"
             else f"gar-publish … --{name} key.json",

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,8 @@ def test_other_settings_are_refused(line: str, says: str, tmp_path: Path) -> Non
 
 def test_a_folder_without_a_project_has_no_settings(tmp_path: Path) -> None:
     assert read_defaults(["repository"], {}, tmp_path) == {}
+
+
+def test_a_pipe_is_no_file_with_settings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    assert inputs("doctor", folder=tmp_path) == {}

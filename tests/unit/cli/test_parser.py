@@ -168,3 +168,12 @@ def test_mistyped_arguments(given: list[str], says: str, capsys: pytest.CaptureF
     printed = capsys.readouterr().err
     assert printed.startswith(f"error: {says}")
     assert len(printed.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "given", [[""], ["--packages", " "], ["--dist="], ["--expected-version="], ["--access-token="]]
+)
+def test_nothing_takes_the_place_of_an_empty_value(given: list[str]) -> None:
+    """`--expected-version "$TAG"` without a tag would publish any version, and `--dist=` what is in this folder."""
+    with pytest.raises(BadInput, match="` is empty"):
+        inputs("publish", *given)
