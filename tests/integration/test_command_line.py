@@ -349,3 +349,10 @@ def test_output_that_cannot_be_written(doors: Doors, line: str) -> None:
         )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: Standard output cannot be written: No space left on device.")
+
+
+def test_output_in_another_encoding(doors: Doors) -> None:
+    """As in a pipe on Windows, where the encoding is that of the system."""
+    done = doors.command("doctor", "--repository", "caf\u00e9", variables={"PYTHONIOENCODING": "ascii"})
+    assert done.code == 2
+    assert r"repository: caf\xe9" in done.out

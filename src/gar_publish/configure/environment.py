@@ -80,7 +80,5 @@ def _extra_indexes(text: str) -> list[str]:
 def _indexes(file: Path) -> list[Mapping[str, object]]:
     """Return the indexes in settings of uv; those that are malformed are left out."""
     settings = loaded(file)
-    if file.name == "pyproject.toml":
-        settings = table(settings, "tool", "uv")
-    indexes = settings.get("index")
+    indexes = (table(settings, "tool", "uv") if file.name == "pyproject.toml" else settings).get("index")
     return [each for each in indexes if isinstance(each, dict)] if isinstance(indexes, list) else []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from actions_toolkit import core
 
 from gar_publish.auth.tokens import Token
 from gar_publish.errors import DOCS
@@ -175,7 +176,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(setup_action.core, "export_variable", full)
+    monkeypatch.setattr(core, "export_variable", full)
     assert main() == 1
     assert "::error::The outputs cannot be written: No space left on device." in capfd.readouterr().out
 
