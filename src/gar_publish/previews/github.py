@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/rest/pulls/pulls
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -27,9 +28,14 @@ class GitHub:
         token: A token for it.
         context: Where the run happens; its environment names the repository and GitHub's addresses.
         session: Makes the requests.
+
+    Raises:
+        CredentialsFailure: The token has characters that no token has.
     """
 
     def __init__(self, token: str, context: Context, session: requests.Session) -> None:
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise _not_accepted("it has spaces or other characters that no token has")
         environment = context.environment
         self._context = context
         self._session = session
@@ -118,7 +124,9 @@ class GitHub:
             return self._session.request(method, url, headers=self._headers, **body)
 
         response = with_retries(call, self._context, what)
-        if response.status_code in {requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found}:
+        if response.status_code == requests.codes.unauthorized:
+            raise _not_accepted("it has expired, or is of another GitHub", _message(response))
+        if response.status_code in {requests.codes.forbidden, requests.codes.not_found}:
             raise CredentialsFailure(
                 f"`github-token` may not {what} (HTTP {response.status_code}).",
                 cause="the job lacks the permission, as the jobs of a pull request of a fork always do",
@@ -130,6 +138,16 @@ class GitHub:
         if not is_success(response) or answer is None:
             raise _refused(what, response.status_code, _message(response))
         return answer
+
+
+def _not_accepted(cause: str, detail: str = "") -> CredentialsFailure:
+    return CredentialsFailure(
+        "`github-token` is no token that GitHub accepts.",
+        cause=cause,
+        fix="set `github-token` to the token of the job: ${{ github.token }}",
+        anchor="github-token",
+        detail=detail,
+    )
 
 
 @contextmanager

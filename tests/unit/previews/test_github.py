@@ -31,6 +31,12 @@ def github(api: GitHubApi, context: Context, session: requests.Session) -> GitHu
     return GitHub(TOKEN, replace(context, environment=api.environment), session)
 
 
+@pytest.mark.parametrize("token", ["caf\u00e9", "two\nlines", "expired"])
+def test_a_token_that_is_none(token: str, api: GitHubApi, context: Context, session: requests.Session) -> None:
+    with pytest.raises(CredentialsFailure, match="`github-token` is no token that GitHub accepts"):
+        GitHub(token, replace(context, environment=api.environment), session).comment(42, MARKER, "hello")
+
+
 def test_writes_one_comment_and_edits_it(github: GitHub, api: GitHubApi) -> None:
     for text in ("first", "second"):
         github.comment(42, MARKER, text)
