@@ -309,20 +309,24 @@ def read_inputs(
                 fix="write `--dry-run` for true, `--no-dry-run` for false, or `gar-publish build`",
                 anchor="booleans",
             )
-        if inputs.get("dist"):
-            raise BadInput(
-                f"A project ({folders[0]}) and `dist` cannot be combined: with `dist`, nothing is built.",
-                fix="remove one of the two",
-                anchor="dist-or-packages",
-            )
         inputs["packages"] = "\n".join([*folders, *(options.get("packages") or [])])
+    if inputs.get("packages") and inputs.get("dist"):
+        raise BadInput(
+            f"A project ({inputs['packages'].splitlines()[0]}) and `dist` cannot be combined: with `dist`, nothing is "
+            "built.",
+            fix="remove one of the two",
+            anchor="dist-or-packages",
+        )
     for_builds = {"formats", "packages"} if inputs.get("dist") else set()
     return inputs | read_defaults(options.keys() - inputs.keys() - for_builds, environment, folder)
 
 
 def _refuse_empty(options: Mapping[str, Any]) -> None:
-    """Refuse an empty text: the default would take its place, which may publish more than was meant."""
-    given = {each.name: options.get(each.name) for each in OPTIONS.values()}
+    """Refuse an empty text: the default would take its place, which may publish more than was meant.
+
+    An empty commit selects everything, since an event of GitHub may have none.
+    """
+    given = {each.name: options.get(each.name) for each in OPTIONS.values() if each != CHANGED_SINCE}
     given["packages"] = [*(options.get("folders") or ()), *(given["packages"] or ())]
     for name, value in given.items():
         texts = value if isinstance(value, list) else [value]

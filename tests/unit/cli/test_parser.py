@@ -31,9 +31,10 @@ def test_options_become_inputs() -> None:
 
 def test_folders_are_packages() -> None:
     assert inputs("publish", "a", "b", "--packages", "c") == {"packages": "a\nb\nc"}
-    with pytest.raises(BadInput, match=r"A project \(a\) and `dist` cannot be combined") as caught:
-        inputs("publish", "a", "--dist", "dist")
-    assert caught.value.anchor == "dist-or-packages"
+    for given in (["a"], ["--packages", "a"]):
+        with pytest.raises(BadInput, match=r"A project \(a\) and `dist` cannot be combined") as caught:
+            inputs("publish", *given, "--dist", "dist")
+        assert caught.value.anchor == "dist-or-packages"
 
 
 def test_promote() -> None:
