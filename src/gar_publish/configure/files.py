@@ -62,9 +62,14 @@ def read(path: Path) -> str:
         return path.read_bytes().decode()
     except FileNotFoundError:
         return ""
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{path} cannot be read: it is not UTF-8.",
+            fix="save the file as UTF-8, or move it away, then run the same command again",
+            anchor="settings-file",
+        ) from None
     except (OSError, ValueError) as error:
-        why = (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
-        raise _unusable(path, "read", why) from None
+        raise _unusable(path, "read", getattr(error, "strerror", "") or str(error)) from None
 
 
 def loaded(path: Path) -> dict[str, Any]:

@@ -78,8 +78,9 @@ def test_refuses_what_is_not_a_file(path: str) -> None:
 
 def test_a_file_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"caf\xe9")
-    with pytest.raises(BadInput, match=r"cannot be read: it is not UTF-8\."):
+    with pytest.raises(BadInput, match=r"cannot be read: it is not UTF-8\.") as caught:
         files.read(tmp_path / "file")
+    assert "save the file as UTF-8" in caught.value.fix
 
 
 def test_keeps_line_ends(tmp_path: Path) -> None:
