@@ -201,6 +201,21 @@ def test_what_an_earlier_build_left_is_not_published(workspace: Path, made: Made
     assert not (workspace / "build").exists()
 
 
+def test_a_project_that_expects_a_relative_build_folder(workspace: Path, made: Made) -> None:
+    (workspace / "setup.py").write_text(
+        "import os\nfrom setuptools import setup\nfrom setuptools.command.build_py import build_py\n"
+        "class Build(build_py):\n"
+        "    def run(self):\n        super().run()\n        os.stat(os.getcwd() + '/' + self.build_lib)\n"
+        "setup(name='a', version='1', packages=['a'], cmdclass={'build_py': Build})\n"
+    )
+    (workspace / "a").mkdir()
+    (workspace / "a/__init__.py").touch()
+    (wheel,) = made("wheel")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "a/__init__.py" in archive.namelist()
+    assert not (workspace / "build").exists()
+
+
 def test_variables_that_a_project_asks_for(workspace: Path, made: Made) -> None:
     """Its hooks start as fresh processes, so that a backend can read them when it is imported."""
     (workspace / "setup.py").write_text(

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -153,25 +155,46 @@ class Backend:
         *_, hook, control = cmd
         environment = self._environment
         given = {**environment.variables, **(extra_environ or {}), **self.extra}
-        if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
-            given |= self._build_base()
         tree = Path(cwd or self.tree)
-        folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
+        with self._build_base(hook, tree) as more:
+            folder = self.sandbox.call(environment, tree, hook, Path(control), given=given | more, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._print(str(warning.get("message")))
         Path(control, "output.json").write_text(json.dumps(answer))
 
-    def _build_base(self) -> dict[str, str]:
+    @contextlib.contextmanager
+    def _build_base(self, hook: str, tree: Path) -> Iterator[dict[str, str]]:
         """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
 
         https://github.com/pypa/distutils/pull/177
+
+        It is `build` where there is none, since some projects expect a relative path. In place, it is removed again.
         """
-        folder = self.sandbox.closed_folder("build")
-        settings = folder / "setup.cfg"
-        settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n", encoding="utf-8")
-        self.sandbox.give(folder)
-        return {_EXTRA_CONFIG: str(settings)}
+        usual = tree / "build"
+        if hook != "build_wheel" or _EXTRA_CONFIG in self.sandbox.variables:
+            yield {}
+        elif self._may_use(usual):
+            try:
+                yield {}
+            finally:
+                if not self.sandbox.user:
+                    shutil.rmtree(usual, ignore_errors=True)
+        else:
+            folder = self.sandbox.closed_folder("build")
+            settings = folder / "setup.cfg"
+            settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n", encoding="utf-8")
+            self.sandbox.give(folder)
+            yield {_EXTRA_CONFIG: str(settings)}
+
+    def _may_use(self, folder: Path) -> bool:
+        if self.sandbox.user:
+            return not os.path.lexists(folder)
+        try:
+            folder.mkdir()  # or another run would use it, too
+        except OSError:
+            return False
+        return True
 
     def _print(self, line: str) -> None:
         """Show a line of output, unless it is the frame of the script that calls hooks, in a traceback."""
