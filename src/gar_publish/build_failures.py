@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class FailedBuild:
         settings: The content of the files that say how the project is built.
         withheld: The variables that the build did not get.
         left_out: The files and folders that its tree did not have, and why.
+        submodules: The git submodules that are not checked out.
         is_isolated: Whether it ran as a user of its own.
     """
 
@@ -57,6 +58,7 @@ class FailedBuild:
     settings: str
     withheld: AbstractSet[str]
     left_out: Mapping[Path, str]
+    submodules: Sequence[str]
     is_isolated: bool
 
     def explain(self, error: Exception) -> BuildFailure:
@@ -117,9 +119,18 @@ class FailedBuild:
                 return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
         if self.is_isolated and (closed := _CLOSED.search(self.output)):
             return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
+        if empty := ", ".join(filter(self._is_named, self.submodules)):
+            fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
+            return f"these git submodules are not checked out: {empty}", fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         return "", ""
+
+    def _is_named(self, submodule: str) -> bool:
+        """Return whether the project or its build names a submodule, or the folder around it."""
+        *_, around, name = ("", *submodule.split("/"))
+        named = rf"(?<![\w.-]){re.escape(f'{around}/' if around else name)}"
+        return re.search(named, f"{self.output}\n{self.settings}") is not None
 
 
 def not_installed(output: str, project: str) -> Failure:

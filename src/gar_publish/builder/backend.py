@@ -45,6 +45,7 @@ import sys, tarfile
 how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
 """
+_SUBMODULE = re.compile(r"^\s*path *= *(\S+)", re.MULTILINE)
 _FRAME = re.compile(r'\s+File "(?P<file>.*)", line \d+, in ')
 
 
@@ -215,6 +216,7 @@ class Backend:
             settings="\n".join(self._settings()),
             withheld=self.withheld,
             left_out=self.left_out,
+            submodules=_empty_submodules(self.tree),
             is_isolated=bool(self.sandbox.user),
         )
         return failed.explain(error.exception if isinstance(error, build.BuildBackendException) else error)
@@ -242,6 +244,15 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
                 anchor="invalid-pyproject",
                 detail="\n".join(str(typo.message) for typo in typos),
             ) from error
+
+
+def _empty_submodules(tree: Path) -> list[str]:
+    """Return the git submodules of the checkout around a tree whose folders are empty."""
+    for folder in (tree, *tree.parents):
+        with contextlib.suppress(OSError), open_regular(folder / ".gitmodules", _LONGEST_SETTINGS) as file:
+            paths = _SUBMODULE.findall(file.read().decode(errors="replace"))
+            return [path for path in paths if (folder / path).is_dir() and not any((folder / path).iterdir())]
+    return []
 
 
 def _read_answer(file: Path) -> dict[str, Any]:

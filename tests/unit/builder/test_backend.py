@@ -398,3 +398,16 @@ def test_no_secret_of_this_process_reaches_a_hook(make: Make, said: list[str], m
     assert os.environ["SOME_TOKEN"] == "x"
     assert any("'PATH'" in line for line in said)
     assert not any("SOME_TOKEN" in line for line in said)
+
+
+def test_a_submodule_that_is_not_checked_out(make: Make, sandbox: Sandbox) -> None:
+    backend = make(f"{WHEEL}    raise FileNotFoundError('lib/fast/fast.h')\n")
+    for name in ("lib/fast", "lib/there", "theme"):
+        (sandbox.tree / name).mkdir(parents=True)
+    (sandbox.tree / "lib/there/file").touch()
+    names = ("lib/fast", "lib/there", "lib/nowhere", "theme")
+    (sandbox.tree / ".gitmodules").write_text("".join(f'[submodule "x"]\n\tpath = {name}\n' for name in names))
+    with pytest.raises(BuildFailure) as caught:
+        backend.make("wheel")
+    assert caught.value.cause == "these git submodules are not checked out: lib/fast"
+    assert "`submodules: recursive`" in caught.value.fix
