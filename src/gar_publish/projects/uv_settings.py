@@ -1,11 +1,13 @@
 """Settings of uv in pyproject.toml, of which gar-publish uses none for build requirements."""
 
 import contextlib
+import functools
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gar_publish.projects import workspaces
 from gar_publish.projects.find import Project
 from gar_publish.projects.metadata import table
 
@@ -23,35 +25,39 @@ _NAMES = (
 
 
 def unused(projects: Iterable[Project]) -> Iterator[str]:
-    """Yield a warning for each file whose settings `uv build` would use for the build requirements of projects.
+    """Yield a warning for each set of settings that `uv build` would use for the build requirements of projects.
 
-    `uv build` reads the `[tool.uv]` table of a project, or that of the uv workspace that it is in.
+    `uv build` reads the `[tool.uv]` table of a project; for a member of a uv workspace, that of the workspace's root,
+    and of its own one only the sources.
     https://docs.astral.sh/uv/concepts/configuration-files/
     """
-    warned: dict[Path, set[str]] = {}
+    read = functools.cache(lambda folder: _read(folder / "pyproject.toml"))
+    members = functools.cache(lambda root: workspaces.members(root, {"tool": {"uv": read(root)}}, {}) or ())
+    found: dict[Path, set[str]] = {}
     for project in projects:
-        for folder in (project.folder, *project.folder.parents):
-            settings = _read(folder / "pyproject.toml")
-            if folder == project.folder or "workspace" in settings:
-                found = warned.setdefault(folder / "pyproject.toml", set())
-                found |= _unused(settings, project)
-            if "workspace" in settings:
-                break
-    for file, names in warned.items():
-        if names:
+        above = () if "workspace" in read(project.folder) else project.folder.parents
+        root = next((each for each in above if project.folder in members(each)), project.folder)
+        found.setdefault(root, set()).update(_settings(read(root)))
+        for folder in (root, project.folder):
+            if project.build_requires & table(read(folder), "sources").keys():
+                found.setdefault(folder, set()).add("sources")
+    files: dict[str, list[Path]] = {}
+    for folder, names in found.items():
+        files.setdefault(", ".join(sorted(names)), []).append(folder / "pyproject.toml")
+    for listed, (file, *others) in files.items():
+        if listed:
+            more = f" and {len(others)} more" if others else ""
             yield (
-                f"gar-publish does not use {', '.join(sorted(names))} of [tool.uv] in {file} for build requirements. "
+                f"gar-publish does not use {listed} of [tool.uv] in {file}{more} for build requirements. "
                 "Set the variables of uv instead (UV_EXCLUDE_NEWER, UV_BUILD_CONSTRAINT, UV_INDEX)."
             )
 
 
-def _unused(settings: Mapping[str, Any], project: Project) -> set[str]:
+def _settings(settings: Mapping[str, Any]) -> set[str]:
     found = {name for name in _NAMES if settings.get(name)}
     indexes = settings.get("index")
     if isinstance(indexes, list) and not all(isinstance(each, dict) and each.get("explicit") for each in indexes):
         found.add("index")
-    if project.build_requires & table(settings, "sources").keys():
-        found.add("sources")
     return found
 
 

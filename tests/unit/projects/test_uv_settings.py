@@ -41,9 +41,19 @@ def test_names_what_is_not_used(tmp_path: Path, own: str, above: str, names: str
         ("", '[tool.uv]\nexclude-newer = "2024-01-01"\n'),  # no workspace
         ('[[tool.uv.index]]\nname = "a"\nurl = "x"\nexplicit = true\n', ""),
         ("[tool.uv.sources]\nother = { workspace = true }\n", WORKSPACE),
+        ('[tool.uv]\nexclude-newer = "2024-01-01"\n', WORKSPACE),  # uv reads that of the root alone
+        ("", '[tool.uv]\nindex-url = "x"\n[tool.uv.workspace]\nmembers = ["other"]\n'),
         ("[tool.uv\n", "[tool]\nuv = 1\n"),
         ('[tool.uv]\ndev-dependencies = ["pytest"]\n', ""),
     ],
 )
 def test_says_nothing_of_other_settings(tmp_path: Path, own: str, above: str) -> None:
     assert warnings(tmp_path, own, above) == []
+
+
+def test_says_what_many_files_have_once(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text('[tool.uv]\nexclude-newer = "2024-01-01"\n')
+    (warning,) = unused(Project(tmp_path / name, name) for name in "abc")
+    assert f"in {tmp_path / 'a' / 'pyproject.toml'} and 2 more for" in warning
