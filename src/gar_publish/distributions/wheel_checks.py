@@ -1,6 +1,7 @@
 """Find what is wrong with the files inside a wheel, without running any of them."""
 
 import ast
+import contextlib
 import hashlib
 import re
 import sys
@@ -14,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from gar_publish.distributions import archives
 from gar_publish.distributions.distribution import Distribution, lowest_python
 from gar_publish.errors import BuildFailure
+from gar_publish.files import open_regular
 from gar_publish.projects import git
 
 _LARGEST_MODULE = 1024 * 1024
@@ -27,6 +29,7 @@ _NEWER = (
 """What may be newer grammar than that of Python 3.9."""
 
 _CONDITION = re.compile(rb"version_info|SyntaxError")
+_NAMESPACE = re.compile(rb"\b(extend_path|declare_namespace)\(")
 _TEMPLATE = re.compile(rb"\{\{|\{%|<%|\$\{")
 _NOT_IMPORTED = {"tests", "test", "testing", "examples", "example", "docs", "doc", "templates", "template"}
 _OF_ONE_PYTHON = re.compile(r"(^|_|py_?|python_?|cp_?)[23](_?\d{1,2})?(k|plus)?(\.py)?$")
@@ -249,6 +252,7 @@ def _lacking(found: _Wheel, folder: Path) -> Iterator[tuple[str, str]]:
                 or not all(map(str.isidentifier, folders))
                 or _TEST_FILE.fullmatch(last)
                 or not path.is_file()
+                or (last == "__init__.py" and _is_of_a_namespace(path))
             ):
                 continue
             if path.suffix in _DATA:
@@ -256,6 +260,13 @@ def _lacking(found: _Wheel, folder: Path) -> Iterator[tuple[str, str]]:
                 if last.encode() not in texts:
                     continue
             yield path.relative_to(folder).as_posix(), name
+
+
+def _is_of_a_namespace(file: Path) -> bool:
+    """Return whether an `__init__.py` lets distributions share its package, which they do without it, too."""
+    with contextlib.suppress(OSError), open_regular(file, _LARGEST_MODULE) as opened:
+        return _NAMESPACE.search(opened.read()) is not None
+    return False
 
 
 def _empty(wheel: Distribution, what: str) -> BuildFailure:

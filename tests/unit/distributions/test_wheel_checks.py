@@ -142,6 +142,20 @@ def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
     assert wheel_checks.check_against_source(wheel(tmp_path, {"sample/__init__.py": ""}), tmp_path, {}) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "__path__ = extend_path(__path__, __name__)",
+        "__path__ = __import__('pkgutil').extend_path(__path__, __name__)",
+        "__import__('pkg_resources').declare_namespace(__name__)",
+    ],
+)
+def test_a_wheel_need_not_have_what_declares_a_namespace(tmp_path: Path, line: str) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "__init__.py").write_text(f"{line}\n")
+    assert wheel_checks.check_against_source(wheel(tmp_path, {"shared/sample/__init__.py": ""}), tmp_path, {}) == []
+
+
 def test_a_module_in_several_wheels_is_checked_once_for_each_lowest_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
