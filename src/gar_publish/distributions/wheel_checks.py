@@ -29,6 +29,8 @@ _NEWER = (
 """What may be newer grammar than that of Python 3.9."""
 
 _CONDITION = re.compile(rb"version_info|SyntaxError")
+_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+_LONGEST_POINTER = 200  # the specification allows 1024; without extensions, they are shorter
 _NAMESPACE = re.compile(rb"\b(extend_path|declare_namespace)\(")
 _TEMPLATE = re.compile(rb"\{\{|\{%|<%|\$\{")
 _NOT_IMPORTED = {"tests", "test", "testing", "examples", "example", "docs", "doc", "templates", "template"}
@@ -77,7 +79,7 @@ def check(wheel: Distribution) -> list[str]:
     if not found.has_files and not wheel.package.metadata.get("requires_dist"):
         raise _empty(wheel, "it has no file to install, and requires nothing")
     _check_syntax(found)
-    return list(_misplaced(found))
+    return [*_misplaced(found), *_pointers(found)]
 
 
 def check_against_source(wheel: Distribution, folder: Path, environment: Mapping[str, str]) -> list[str]:
@@ -226,6 +228,21 @@ def _misplaced(found: _Wheel) -> Iterator[str]:
         yield (
             f"{found.wheel.filename} installs {_listed(left_over)} beside all packages, outside of its own. Exclude "
             "what does not belong there in the settings of the build backend."
+        )
+
+
+def _pointers(found: _Wheel) -> Iterator[str]:
+    names = []
+    with zipfile.ZipFile(found.wheel.path) as archive:
+        for path, info in found.members.items():
+            if len(_POINTER) < info.file_size <= _LONGEST_POINTER:
+                with contextlib.suppress(zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError):
+                    if archives.read(archive, info, _LONGEST_POINTER).startswith(_POINTER):
+                        names.append(path)
+    if names:
+        yield (
+            f"{found.wheel.filename} has pointers of Git LFS instead of files: {_listed(names)}. Set `lfs: true` for "
+            "actions/checkout, or run `git lfs pull`."
         )
 
 

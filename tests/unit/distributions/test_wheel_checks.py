@@ -122,6 +122,13 @@ def test_what_is_installed_beside_other_packages_is_a_warning(tmp_path: Path) ->
     assert "installs README.md, setup.py beside all packages" in second
 
 
+def test_a_pointer_of_git_lfs_is_a_warning(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
+    files = {"sample/__init__.py": "", "sample/model.onnx": pointer, "sample/notes.txt": pointer * 2}
+    (warning,) = wheel_checks.check(wheel(tmp_path, files))
+    assert "has pointers of Git LFS instead of files: sample/model.onnx. Set `lfs: true`" in warning
+
+
 def test_what_the_source_has_and_the_wheel_lacks_is_a_warning(tmp_path: Path) -> None:
     names = "__init__.py core.py sub/__init__.py schema.json unused.json tests/test_x.py conftest.py my.local.py gen.py"
     for name in names.split():
