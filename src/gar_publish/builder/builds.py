@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -136,12 +136,26 @@ def open_sandboxes(
             if opened:
                 yield opened
                 return
-    sandboxes = Sandboxes(Path(tempfile.mkdtemp(prefix="gar-publish-")), context.environment, asked)
+    sandboxes = Sandboxes(_scratch(), context.environment, asked)
     try:
         yield sandboxes
     finally:
         sandboxes.stop()
         sandboxes.clear()
+
+
+def _scratch() -> Path:
+    """Make a folder for the builds of a run. Compilers write its path into files, so it is the same if possible."""
+    places = (Path(tempfile.gettempdir(), f"gar-publish-builds-{number}").absolute() for number in count(1))
+    return next(filter(_is_made, places))
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        folder.mkdir(0o700)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:

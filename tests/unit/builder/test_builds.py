@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,7 +13,7 @@ from gar_publish.builder import builds
 from gar_publish.builder.builds import Built, building
 from gar_publish.builder.process import Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox
-from gar_publish.context import new_context
+from gar_publish.context import Context, new_context
 from gar_publish.files import take
 from gar_publish.projects import find
 from tests.recording import RecordingConsole
@@ -152,3 +153,15 @@ def test_the_output_that_is_kept_is_bounded(build: Build, console: RecordingCons
     assert len(tail.lines) <= 20_000
     build("one", "two")
     assert [line for line in console.of("foreign") if line] == ["building one", "building two"]
+
+
+def test_builds_have_the_same_paths_in_each_run(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with builds.open_sandboxes([], context, {}, 1) as one, builds.open_sandboxes([], context, {}, 1) as beside:
+        assert one.scratch != beside.scratch
+    with builds.open_sandboxes([], context, {}, 1) as again:
+        assert again.scratch == one.scratch
+    assert list(tmp_path.glob("gar-publish-*")) == []
