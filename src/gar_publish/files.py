@@ -1,11 +1,14 @@
-"""Read the files that untrusted code made, and copy them."""
+"""Read and copy the files that untrusted code made, and make the folder for them."""
 
+import contextlib
 import errno
 import functools
 import operator
 import os
 import shutil
 import stat
+import tempfile
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -36,3 +39,16 @@ def take(file: Path, folder: Path) -> Path:
     with open_regular(file) as stream, copy.open("xb") as target:
         shutil.copyfileobj(stream, target, 1024 * 1024)
     return copy
+
+
+def usual_folder(name: str) -> Path:
+    """Make a temporary folder for this user alone. Its path is the same in each run, unless that of another run exists.
+
+    Compilers write the paths of temporary files into their results, which should be the same in each run.
+    """
+    numbers = count(1)
+    while True:
+        folder = Path(tempfile.gettempdir(), f"{name}-{next(numbers)}").absolute()
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+            return folder

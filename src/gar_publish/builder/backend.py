@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import warnings
@@ -26,6 +25,7 @@ from gar_publish.builder.sandbox import Sandbox
 from gar_publish.builder.templates import HOOK_SCRIPT
 from gar_publish.errors import BadInput, Failure
 from gar_publish.files import open_regular
+from gar_publish.projects import git
 
 Kind = Literal["wheel", "sdist"]
 
@@ -45,7 +45,6 @@ import sys, tarfile
 how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 tarfile.open(sys.argv[1]).extractall(sys.argv[2], **how)
 """
-_SUBMODULE = re.compile(r"^\s*path *= *(\S+)", re.MULTILINE)
 _FRAME = re.compile(r'\s+File "(?P<file>.*)", line \d+, in ')
 
 
@@ -157,45 +156,27 @@ class Backend:
         environment = self._environment
         given = {**environment.variables, **(extra_environ or {}), **self.extra}
         tree = Path(cwd or self.tree)
-        with self._build_base(hook, tree) as more:
-            folder = self.sandbox.call(environment, tree, hook, Path(control), given=given | more, show=self._print)
+        if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
+            given |= self._build_base(tree)
+        folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._print(str(warning.get("message")))
         Path(control, "output.json").write_text(json.dumps(answer))
 
-    @contextlib.contextmanager
-    def _build_base(self, hook: str, tree: Path) -> Iterator[dict[str, str]]:
+    def _build_base(self, tree: Path) -> dict[str, str]:
         """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
 
         https://github.com/pypa/distutils/pull/177
 
-        It is `build` where there is none, since some projects expect a relative path. In place, it is removed again.
+        Its path is relative, as the usual one is: some projects join it to the path of their tree.
         """
-        usual = tree / "build"
-        if hook != "build_wheel" or _EXTRA_CONFIG in self.sandbox.variables:
-            yield {}
-        elif self._may_use(usual):
-            try:
-                yield {}
-            finally:
-                if not self.sandbox.user:
-                    shutil.rmtree(usual, ignore_errors=True)
-        else:
-            folder = self.sandbox.closed_folder("build")
-            settings = folder / "setup.cfg"
-            settings.write_text(f"[build]\nbuild_base = {str(folder).replace('%', '%%')}\n", encoding="utf-8")
-            self.sandbox.give(folder)
-            yield {_EXTRA_CONFIG: str(settings)}
-
-    def _may_use(self, folder: Path) -> bool:
-        if self.sandbox.user:
-            return not os.path.lexists(folder)
-        try:
-            folder.mkdir()  # or another run would use it, too
-        except OSError:
-            return False
-        return True
+        folder = self.sandbox.closed_folder("build")
+        base = str(folder) if folder.drive != tree.drive else os.path.relpath(folder, tree)
+        settings = folder / "setup.cfg"
+        settings.write_text(f"[build]\nbuild_base = {base.replace('%', '%%')}\n", encoding="utf-8")
+        self.sandbox.give(folder)
+        return {_EXTRA_CONFIG: str(settings)}
 
     def _print(self, line: str) -> None:
         """Show a line of output, unless it is the frame of the script that calls hooks, in a traceback."""
@@ -216,7 +197,7 @@ class Backend:
             settings="\n".join(self._settings()),
             withheld=self.withheld,
             left_out=self.left_out,
-            submodules=_empty_submodules(self.tree),
+            submodules=git.empty_submodules(self.tree),
             is_isolated=bool(self.sandbox.user),
         )
         return failed.explain(error.exception if isinstance(error, build.BuildBackendException) else error)
@@ -244,15 +225,6 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
                 anchor="invalid-pyproject",
                 detail="\n".join(str(typo.message) for typo in typos),
             ) from error
-
-
-def _empty_submodules(tree: Path) -> list[str]:
-    """Return the git submodules of the checkout around a tree whose folders are empty."""
-    for folder in (tree, *tree.parents):
-        with contextlib.suppress(OSError), open_regular(folder / ".gitmodules", _LONGEST_SETTINGS) as file:
-            paths = _SUBMODULE.findall(file.read().decode(errors="replace"))
-            return [path for path in paths if (folder / path).is_dir() and not any((folder / path).iterdir())]
-    return []
 
 
 def _read_answer(file: Path) -> dict[str, Any]:

@@ -4,13 +4,12 @@ import contextlib
 import os
 import queue
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 
 from gar_publish.builder.backend import Backend, Kind, requirements
@@ -23,7 +22,7 @@ from gar_publish.console import Console
 from gar_publish.context import Context
 from gar_publish.distributions.leave import leave
 from gar_publish.errors import BuildFailure, Failure
-from gar_publish.files import take
+from gar_publish.files import take, usual_folder
 from gar_publish.process import check_signals
 from gar_publish.projects import uv_settings
 from gar_publish.projects.find import Project
@@ -136,26 +135,12 @@ def open_sandboxes(
             if opened:
                 yield opened
                 return
-    sandboxes = Sandboxes(_scratch(), context.environment, asked)
+    sandboxes = Sandboxes(usual_folder("gar-publish-builds"), context.environment, asked)
     try:
         yield sandboxes
     finally:
         sandboxes.stop()
         sandboxes.clear()
-
-
-def _scratch() -> Path:
-    """Make a folder for the builds of a run. Compilers write its path into files, so it is the same if possible."""
-    places = (Path(tempfile.gettempdir(), f"gar-publish-builds-{number}").absolute() for number in count(1))
-    return next(filter(_is_made, places))
-
-
-def _is_made(folder: Path) -> bool:
-    try:
-        folder.mkdir(0o700)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _clear(workers: Iterable[threading.Thread], sandboxes: Sandboxes) -> None:

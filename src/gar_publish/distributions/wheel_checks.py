@@ -236,7 +236,7 @@ def _pointers(found: _Wheel) -> Iterator[str]:
     with zipfile.ZipFile(found.wheel.path) as archive:
         for path, info in found.members.items():
             if len(_POINTER) < info.file_size <= _LONGEST_POINTER:
-                with contextlib.suppress(zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError):
+                with contextlib.suppress(*archives.UNREADABLE):
                     if archives.read(archive, info, _LONGEST_POINTER).startswith(_POINTER):
                         names.append(path)
     if names:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gar_publish.errors import BadInput
+from gar_publish.files import open_regular
 from gar_publish.projects import graph
 from gar_publish.projects.find import Project
 
@@ -20,6 +21,9 @@ _COMMITTER = re.compile(r"^committer .* (\d+) [+-]\d+$", re.MULTILINE)
 _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds. A commit may have any date."""
+
+_SUBMODULE = re.compile(r"^\s*path *= *(\S+)", re.MULTILINE)
+_LONGEST_LIST = 1024 * 1024
 
 _HANDED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT")
 
@@ -158,6 +162,15 @@ def ignored(folders: Iterable[Path], root: Path, environment: Mapping[str, str])
         names = git.ask("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *map(str, folders))
         return {git.top / name for name in names.split("\0")[:-1]}
     return set()
+
+
+def empty_submodules(tree: Path) -> list[str]:
+    """Return the submodules of the checkout around a tree whose folders are empty. git is not asked."""
+    for folder in (tree, *tree.parents):
+        with contextlib.suppress(OSError), open_regular(folder / ".gitmodules", _LONGEST_LIST) as file:
+            paths = _SUBMODULE.findall(file.read().decode(errors="replace"))
+            return [path for path in paths if (folder / path).is_dir() and not any((folder / path).iterdir())]
+    return []
 
 
 class _Git:
