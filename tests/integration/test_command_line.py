@@ -347,7 +347,7 @@ def test_output_that_cannot_be_written(doors: Doors, line: str) -> None:
             text=True,
             check=False,
         )
-    assert ended.returncode == 2
+    assert ended.returncode == 1
     assert ended.stderr.startswith("error: Standard output cannot be written: No space left on device.")
 
 

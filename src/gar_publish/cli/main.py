@@ -15,7 +15,7 @@ from gar_publish.cli.completion import script
 from gar_publish.cli.parser import new_parser, read_inputs
 from gar_publish.cli.terminal import TerminalConsole, coloured
 from gar_publish.context import Context, new_context
-from gar_publish.errors import BadInput, as_failure
+from gar_publish.errors import BadInput, Failure, as_failure
 from gar_publish.process import exit_now, hide_this_process, raise_on_signals
 from gar_publish.settings.settings import CHANGED_SINCE, OPTIONS, read_repository
 
@@ -273,14 +273,14 @@ def _print(text: str, end: str = "\n") -> None:
 
     Raises:
         BrokenPipeError: The reader of the output is gone.
-        BadInput: It cannot be written.
+        Failure: It cannot be written.
     """
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise BadInput(
+        raise Failure(
             f"Standard output cannot be written: {error.strerror}.",
             fix="make room on the disk, and run the same command again",
             anchor="outputs",
