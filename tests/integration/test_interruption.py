@@ -151,16 +151,18 @@ def test_action(chain: Doors, emulator: Emulator, fault: Fault, wanted: str) -> 
     assert seconds < AT_ONCE
     assert log.count("::error::The run was cancelled.\n") == 1
     assert "Traceback" not in log
+    summary = (chain.folder / "STEP_SUMMARY").read_text()
+    assert "### The run was cancelled." in summary
     outputs = read_file_command((chain.folder / "OUTPUT").read_text())
+    if not outputs and fault.endpoint in EARLY:
+        return  # another thread was faster than the main thread, which had not begun to publish
     statuses = [file["status"] for package in json.loads(outputs["packages"]) for file in package["files"]]
     expected = [LETTERS[letter] for letter in wanted]
     assert statuses == expected[: len(statuses)]
     assert statuses == expected or fault.endpoint in EARLY
     assert outputs["published"] == ("true" if "u" in wanted else "false")
     assert outputs["extra-index-url"] == ""
-    summary = (chain.folder / "STEP_SUMMARY").read_text()
     assert summary.startswith("### Did not finish publishing to")
-    assert "### The run was cancelled." in summary
     assert all(f"| {status} |" in summary for status in statuses)
 
 

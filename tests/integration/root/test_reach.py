@@ -159,8 +159,9 @@ def test_an_attacker_reads_and_changes_nothing(room: Path, run: Run) -> None:
 def test_hides_this_process_from_a_build_of_the_same_user(room: Path, run: Run) -> None:
     workspace = _workspace(room)
     shutil.copytree(ATTACKER, workspace / "packages/attacker")
-    orders = {"packages": ["packages/attacker"], "user": 4444, "variables": {"INPUT_TOKEN": SECRET}}
-    result = run(hide=False, **orders)
+    variables = {"INPUT_TOKEN": SECRET}
+    orders = {"packages": ["packages/attacker"], "user": 4444}
+    result = run(hide=False, variables=variables, **orders)
     assert result["failure"] is None
     (wheel,) = result["files"]
     text, loot = _loot(Path(wheel))
@@ -168,7 +169,10 @@ def test_hides_this_process_from_a_build_of_the_same_user(room: Path, run: Run) 
     assert _of_driver(loot["processes"])
     shutil.rmtree(Path(wheel).parent)
     shutil.rmtree(workspace / "packages/attacker/dist")
-    (wheel,) = run(hide=True, **orders)["files"]
+    (room / "other").mkdir()
+    (room / "other").chmod(0o1777)
+    variables["TMPDIR"] = str(room / "other")  # a process of the first build writes to its wheel once more
+    (wheel,) = run(hide=True, variables=variables, **orders)["files"]
     text, loot = _loot(Path(wheel))
     assert SECRET not in text
     assert not _of_driver(loot["processes"])
