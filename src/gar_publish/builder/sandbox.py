@@ -9,6 +9,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 from gar_publish.builder import variables
 from gar_publish.builder.environment import Environment
@@ -152,6 +153,8 @@ class Sandboxes:
         self.left_out: Mapping[Path, str] = {}
         """The files and folders that builds do not get, and why."""
         self._templates = Templates(usual)
+        self._clearing = Lock()
+        self._is_clear = False
 
     @contextlib.contextmanager
     def open(self, project: Project, number: int) -> Iterator[Sandbox]:
@@ -175,6 +178,9 @@ class Sandboxes:
         self._templates.close()
 
     def clear(self) -> None:
-        """Remove all files of the builds, after the last of them."""
+        """Remove all files of the builds, after the last of them, and only once: then another run may have the path."""
         self._templates.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        with self._clearing:
+            if not self._is_clear:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+            self._is_clear = True

@@ -14,7 +14,7 @@ from gar_publish.builder.builds import Built, building
 from gar_publish.builder.process import Tail
 from gar_publish.builder.sandbox import NotEnded, Sandbox
 from gar_publish.context import Context, new_context
-from gar_publish.files import take
+from gar_publish.files import take, usual_folder
 from gar_publish.projects import find
 from tests.recording import RecordingConsole
 
@@ -165,3 +165,15 @@ def test_builds_have_the_same_paths_in_each_run(
     with builds.open_sandboxes([], context, {}, 1) as again:
         assert again.scratch == one.scratch
     assert list(tmp_path.glob("gar-publish-*")) == []
+
+
+def test_a_run_does_not_remove_the_builds_of_the_next_one(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with builds.open_sandboxes([], context, {}, 1) as uploading:
+        uploading.clear()  # in the background, after its last build
+        following = usual_folder("gar-publish-builds")
+        assert following == uploading.scratch
+    assert following.exists()
