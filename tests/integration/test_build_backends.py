@@ -216,6 +216,20 @@ def test_a_project_that_expects_a_relative_build_folder(workspace: Path, made: M
     assert not (workspace / "build").exists()
 
 
+def test_objects_of_sources_above_the_project_stay_in_its_build_folder(workspace: Path, made: Made) -> None:
+    """Another project's objects may have the same names; and root's builds may not write outside of it."""
+    (workspace / "setup.py").write_text(
+        "import os\nfrom setuptools import Extension, setup\nfrom setuptools.command.build_ext import build_ext\n"
+        "class Build(build_ext):\n"
+        "    def run(self):\n"
+        "        folder = os.path.dirname(os.path.realpath(os.environ['DIST_EXTRA_CONFIG']))\n"
+        "        assert os.path.abspath(self.build_temp + '/../../../native/x.o').startswith(folder + '/')\n"
+        "setup(name='a', version='1', cmdclass={'build_ext': Build},\n"
+        "      ext_modules=[Extension('a', ['../../../native/x.c'])])\n"
+    )
+    made("wheel")
+
+
 def test_variables_that_a_project_asks_for(workspace: Path, made: Made) -> None:
     """Its hooks start as fresh processes, so that a backend can read them when it is imported."""
     (workspace / "setup.py").write_text(

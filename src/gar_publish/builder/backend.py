@@ -169,10 +169,12 @@ class Backend:
 
         https://github.com/pypa/distutils/pull/177
 
-        Its path is relative, as the usual one is: some projects join it to the path of their tree.
+        Its path is relative, as the usual one is: some projects join it to the path of their tree. It is deep: objects
+        of sources in folders above the tree are as far above it.
         """
         folder = self.sandbox.closed_folder("build")
-        base = str(folder) if folder.drive != tree.drive else os.path.relpath(folder, tree)
+        deep = folder / "_/_/_/_/_"
+        base = str(deep) if deep.drive != tree.drive else os.path.relpath(deep, tree)
         settings = folder / "setup.cfg"
         settings.write_text(f"[build]\nbuild_base = {base.replace('%', '%%')}\n", encoding="utf-8")
         self.sandbox.give(folder)
