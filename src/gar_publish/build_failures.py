@@ -129,8 +129,8 @@ class FailedBuild:
     def _is_named(self, submodule: str) -> bool:
         """Return whether the project or its build names a submodule, or the folder around it."""
         *_, around, name = ("", *submodule.split("/"))
-        named = rf"(?<![\w.-]){re.escape(f'{around}/' if around else name)}"
-        return re.search(named, f"{self.output}\n{self.settings}") is not None
+        named = re.escape(f"{around}/") if around else rf"{re.escape(name)}(?![\w.-])"
+        return re.search(rf"(?<![\w.-]){named}", f"{self.output}\n{self.settings}") is not None
 
 
 def not_installed(output: str, project: str) -> Failure:

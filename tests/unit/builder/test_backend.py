@@ -402,10 +402,10 @@ def test_no_secret_of_this_process_reaches_a_hook(make: Make, said: list[str], m
 
 def test_a_submodule_that_is_not_checked_out(make: Make, sandbox: Sandbox) -> None:
     backend = make(f"{WHEEL}    raise FileNotFoundError('lib/fast/fast.h')\n")
-    for name in ("lib/fast", "lib/there", "theme"):
+    for name in ("lib/fast", "lib/there", "theme", "FileNot"):
         (sandbox.tree / name).mkdir(parents=True)
     (sandbox.tree / "lib/there/file").touch()
-    names = ("lib/fast", "lib/there", "lib/nowhere", "theme")
+    names = ("lib/fast", "lib/there", "lib/nowhere", "theme", "FileNot")  # the output has FileNotFoundError
     (sandbox.tree / ".gitmodules").write_text("".join(f'[submodule "x"]\n\tpath = {name}\n' for name in names))
     with pytest.raises(BuildFailure) as caught:
         backend.make("wheel")
