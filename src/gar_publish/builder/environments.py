@@ -1,5 +1,7 @@
 """The isolated environments of a run."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import KW_ONLY, dataclass, field
@@ -61,7 +63,7 @@ class Environments:
     byte_code: ByteCode | None = None
     _lock: Lock = field(default_factory=Lock, init=False)
     _made: dict[frozenset[str], Future[Environment | None]] = field(default_factory=dict, init=False)
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1), init=False)
+    _numbers: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(lambda: count(1)), init=False)
 
     def get(self, requirements: Collection[str], *, project: str, sandbox: Sandbox) -> Environment:
         """Return an environment with these requirements. If one of them has no wheel, it is built in the sandbox.
@@ -94,10 +96,10 @@ class Environments:
     def _make_shared(self, wanted: Sequence[Requirement], project: str, sandbox: Sandbox) -> Environment | None:
         """Return an environment for every project with these requirements; None if each needs one of its own."""
         if not wanted:
-            return self._empty()
+            return self._empty(wanted)
         held = image_backends.choose(wanted) if image_backends.asks_pypi_alone(self.installer.variables) else None
         if held is not None and self._private(wanted) is None:
-            environment = Environment(self._folder(), self.path, is_trusted=self.may_fork)
+            environment = Environment(self._folder(wanted), self.path, is_trusted=self.may_fork)
             image_backends.link(held, environment.folder)
             return environment
         if not sandbox.user:
@@ -107,7 +109,7 @@ class Environments:
             return environment
         if not self.are_several:
             return None
-        environment = self._empty()
+        environment = self._empty(wanted)
         if not self._unpacked(environment, wanted, project):
             return None
         (environment.folder / ".lock").unlink(missing_ok=True)  # uv lets every user write to it
@@ -120,9 +122,10 @@ class Environments:
         Only the first way has the credential of the private repository.
         """
         is_trusted = self.may_fork and not sandbox.user
-        environment = self._empty(is_trusted=is_trusted)
+        owner = project if sandbox.user else ""
+        environment = self._empty(wanted, owner, is_trusted=is_trusted)
         if not self._unpacked(environment, wanted, project):
-            environment = self._empty(is_trusted=is_trusted)
+            environment = self._empty(wanted, owner, is_trusted=is_trusted)
             names = [str(requirement) for requirement in wanted]
             output = self.installer.build_and_install(environment, names, sandbox)
             if output is not None:
@@ -154,11 +157,13 @@ class Environments:
         asked = {canonicalize_name(each.name) for each in wanted} - {*_PUBLIC.split()}.difference(self.own)
         return self.private_index(asked).result() if asked else None
 
-    def _folder(self) -> Path:
-        return self.scratch / f"environment-{next(self._numbers)}"
+    def _folder(self, wanted: Sequence[Requirement], owner: str = "") -> Path:
+        """Return the folder of a new environment, the same in each run, whichever build is the first to need one."""
+        name = hashlib.sha256(ascii([owner, *wanted]).encode()).hexdigest()[:8]
+        return self.scratch / f"environment-{name}-{next(self._numbers[name])}"
 
-    def _empty(self, *, is_trusted: bool = False) -> Environment:
-        environment = Environment(self._folder(), self.path, is_trusted)
+    def _empty(self, wanted: Sequence[Requirement], owner: str = "", *, is_trusted: bool = False) -> Environment:
+        environment = Environment(self._folder(wanted, owner), self.path, is_trusted)
         make(environment.folder)
         return environment
 

@@ -78,6 +78,18 @@ def test_equal_requirements_share_an_environment(tmp_path: Path, variables: dict
     assert first.variables["PATH"].startswith(f"{first.folder / 'bin'}{os.pathsep}")
 
 
+def test_the_path_of_an_environment_does_not_depend_on_which_build_is_first(
+    tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compilers write the paths of headers into their results."""
+    monkeypatch.setattr(Installer, "install_wheels", lambda _self, _folder, _names, _private: None)
+    found = []
+    for run_of, order in enumerate([("a", "b"), ("b", "a")]):
+        made = environments(tmp_path / str(run_of), variables)
+        found.append({name: made.get([name], project=name).folder.name for name in order})
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("are_several", [True, False])
 def test_an_import_is_shared_in_place(
     tmp_path: Path, variables: dict[str, str], index: Index, *, are_several: bool
