@@ -127,10 +127,11 @@ class FailedBuild:
         return "", ""
 
     def _is_named(self, submodule: str) -> bool:
-        """Return whether the project or its build names a submodule, or the folder around it."""
+        """Return whether the project or its build names a submodule, or the output the folder around it."""
         *_, around, name = ("", *submodule.split("/"))
         named = re.escape(f"{around}/") if around else rf"{re.escape(name)}(?![\w.-])"
-        return re.search(rf"(?<![\w.-]){named}", f"{self.output}\n{self.settings}") is not None
+        text = self.output if around else f"{self.output}\n{self.settings}"
+        return re.search(rf"(?<![\w.-]){named}", text) is not None
 
 
 def not_installed(output: str, project: str) -> Failure:

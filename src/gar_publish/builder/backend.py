@@ -167,10 +167,8 @@ class Backend:
     def _build_base(self, tree: Path) -> dict[str, str]:
         """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
 
-        https://github.com/pypa/distutils/pull/177
-
         Its path is relative, as the usual one is: some projects join it to the path of their tree. It is deep: objects
-        of sources in folders above the tree are as far above it.
+        of sources in folders above the tree are as far above it. https://github.com/pypa/distutils/pull/177
         """
         folder = self.sandbox.closed_folder("build")
         deep = folder / "_/_/_/_/_"

@@ -38,8 +38,7 @@ class Built:
     """One project's distributions, in a folder that only gar-publish can write to, or why there are none.
 
     Attributes:
-        from_tree: If a wheel for any platform was built from the sdist, the wheel that is built without it, to be
-            compared.
+        from_tree: The wheel for any platform that was built without the sdist, to be compared with the one from it.
         seconds: How long it took.
     """
 

@@ -402,10 +402,12 @@ def test_no_secret_of_this_process_reaches_a_hook(make: Make, said: list[str], m
 
 def test_a_submodule_that_is_not_checked_out(make: Make, sandbox: Sandbox) -> None:
     backend = make(f"{WHEEL}    raise FileNotFoundError('lib/fast/fast.h')\n")
-    for name in ("lib/fast", "lib/there", "theme", "FileNot"):
+    with (sandbox.tree / "pyproject.toml").open("a") as settings:
+        settings.write("[project]\nname = 'a'\nversion = '1.0'\nreadme = 'docs/index.md'\n")
+    for name in ("lib/fast", "lib/there", "theme", "FileNot", "docs/theme"):
         (sandbox.tree / name).mkdir(parents=True)
     (sandbox.tree / "lib/there/file").touch()
-    names = ("lib/fast", "lib/there", "lib/nowhere", "theme", "FileNot")  # the output has FileNotFoundError
+    names = ("lib/fast", "lib/there", "lib/nowhere", "theme", "docs/theme", "FileNot")  # of FileNotFoundError
     (sandbox.tree / ".gitmodules").write_text("".join(f'[submodule "x"]\n\tpath = {name}\n' for name in names))
     with pytest.raises(BuildFailure) as caught:
         backend.make("wheel")
