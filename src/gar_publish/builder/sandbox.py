@@ -40,8 +40,7 @@ class Sandbox:
     user = 0
     """The user id of the code; 0 for the user who started gar-publish."""
 
-    _processes = 0
-    """The most processes of that user."""
+    _processes = 0  # the most of that user
 
     def __init__(
         self, tree: Path, scratch: Path, variables: Mapping[str, str], works: Works, templates: Templates
