@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gar_publish.console import Console
 from gar_publish.context import Context, new_context
-from gar_publish.errors import BadInput, CredentialsFailure, Failure, RegistryRefused, Unreachable, as_failure
+from gar_publish.errors import CredentialsFailure, Failure, RegistryRefused, Unreachable, as_failure
 from gar_publish.process import ignore_signals, interruptible
 from gar_publish.publish.build import build
 from gar_publish.publish.pipeline import publish
@@ -30,7 +30,7 @@ class Outlet:
     Attributes:
         console: Shows what is being done.
         hand_out: Shows a report and hands out its outputs, or hands out the failure of a run without a report.
-            May raise BadInput or OSError.
+            May raise Failure or OSError.
         error: Shows a failure.
         summary: Whether to write the step summary.
         words: Translates the text of a failure into the syntax of this front door.
@@ -81,7 +81,7 @@ def run(
     failed = bool(failures)
     try:
         outlet.hand_out(outcome)
-    except BadInput as failure:
+    except Failure as failure:
         failures.append(failure)
     except OSError as error:
         failures.append(

@@ -286,9 +286,9 @@ class TestOutputs:
             check=False,
         )
         os.close(writing)
-        assert ended.returncode == 2
+        assert ended.returncode == 1, "not 2: the docs say of a wrong input that nothing was published"
         assert f"uploaded  {HELLO}" in ended.stderr
-        assert f"`--json` names {file}, which cannot be written: {reason}." in ended.stderr
+        assert f"error: The outputs cannot be written: {reason}." in ended.stderr
         assert "Traceback" not in ended.stderr
 
     @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

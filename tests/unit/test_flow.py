@@ -106,7 +106,7 @@ def test_a_report_with_failures(door: Door, report: Report) -> None:
 @pytest.mark.parametrize(
     ("error", "what", "code"),
     [
-        (BadInput("Not written.", anchor="json-file"), "Not written.", 2),
+        (Failure("Not written.", anchor="outputs"), "Not written.", 1),
         (OSError(28, "disk full"), "THE OUTPUTS CANNOT BE WRITTEN: DISK FULL.", 1),
     ],
 )

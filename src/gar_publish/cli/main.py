@@ -93,10 +93,10 @@ def publish(options: Options, environment: Environment, console: TerminalConsole
     from gar_publish.cli import publish as publish_command  # other commands do without
 
     hide_this_process()
-    write = partial(_write, options["json"])
     if options["json"] != "-":
-        write("")  # a file that cannot be written stops the run before anything is published
-    return publish_command.run(options, environment, console, read=partial(_inputs, options, environment), write=write)
+        _write(options["json"], "")  # a file that cannot be written stops the run before anything is published
+    read, write = partial(_inputs, options, environment), partial(_write_report, options["json"])
+    return publish_command.run(options, environment, console, read=read, write=write)
 
 
 def rehearse(options: Options, environment: Environment, console: TerminalConsole) -> int:
@@ -288,18 +288,30 @@ def _print(text: str, end: str = "\n") -> None:
 
 
 def _write(file: str | None, text: str) -> None:
-    """Write to the file that `--json` names, if any."""
+    """Write to the file that `--json` names, if any.
+
+    Raises:
+        BrokenPipeError: It is standard output, whose reader is gone.
+        Failure: It cannot be written; BadInput if it is a file.
+    """
     try:
-        if file == "-":
-            print(text, end="", flush=True)
-        elif file is not None:
-            Path(file).write_text(text, encoding="utf-8")
+        _write_report(file, text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise BadInput(
             f"`--json` names {file}, which cannot be written: {error.strerror}.",
-            fix="name a file that can be written" + ("" if file == "-" else ", or - for standard output"),
+            fix="name a file that can be written, or - for standard output",
             anchor="json-file",
         ) from None
+
+
+def _write_report(file: str | None, text: str) -> None:
+    """Write to the file that `--json` names, if any. After a run, a file that cannot be written is no wrong input."""
+    if file == "-":
+        _print(text, end="")
+    elif file is not None:
+        Path(file).write_text(text, encoding="utf-8")
 
 
 COMMANDS: Mapping[str, Callable[[Options, Environment, TerminalConsole], int]] = {
