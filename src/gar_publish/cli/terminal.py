@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gar_publish.console import Lines, Unit, encoded_forms, pace, printable
 from gar_publish.errors import Failure
-from gar_publish.settings.settings import INPUTS, OPTIONS
+from gar_publish.settings.settings import OPTIONS
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -33,7 +33,7 @@ _COLOURS = {
 _COLOURED = re.compile(rf"^(?:{'|'.join(_COLOURS)})(?= )|(?<=: )(?:ok|broken)$", re.MULTILINE)
 """A status or a prefix at the start of a line, and the state of a link of the doctor at its end."""
 
-_INPUT = re.compile(rf"(?<!output )`({'|'.join(each.name for each in INPUTS)})(?:: ([^`\n]+))?`")
+_INPUT = re.compile(rf"(?<!output )`({'|'.join(OPTIONS)})(?:: ([^`\n]+))?`")
 
 
 class TerminalConsole:

@@ -98,6 +98,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
         ("`packages: libs/*`", "`libs/*`"),
         ("`promote-from` and `promote-from: us/p/r`", "`--from` and `--from us/p/r`"),
         ("pass it as `access-token`", "pass it as `--access-token FILE`"),
+        ("`outdir`", "`--outdir`"),
         *((text, text) for text in ("`--dry-run`", "`id-token: write`", "`dry-runs`", "dry-run: true", "`jobs: 1\n`")),
     ],
 )
