@@ -12,6 +12,9 @@ OAUTH_USER = "oauth2accesstoken"
 KEY_USER = "_json_key_base64"
 """https://cloud.google.com/artifact-registry/docs/python/authentication"""
 
+_PLAIN = re.compile(r"https?://[\w-]+(\.[\w-]+)+/[^\s:]*")
+"""A URL without a login, though its path may have an @."""
+
 USERS = (OAUTH_USER, KEY_USER)
 
 
@@ -53,6 +56,8 @@ def url_without_login(url: str) -> str:
 
 def redacted(url: str) -> str:
     """Return the URL without what may be a user name and password, even if it is not a valid URL."""
+    if _PLAIN.fullmatch(url):
+        return url
     return re.sub(r"^([a-zA-Z+]+://)?.*@", r"\1", url, flags=re.DOTALL)
 
 

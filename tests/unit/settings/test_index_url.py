@@ -73,6 +73,9 @@ def test_a_login_does_not_show_its_password() -> None:
         ("https://me:http://x@host/", "https://host/"),
         ("me:secret@host", "host"),
         ("https://me:sec\nret@host/", "https://host/"),
+        ("https://me.too:12/sec@ret@host.example/", "https://host.example/"),
+        ("https://one.example/ https://me:secret@host/", "https://host/"),
+        ("https://host.example/@team/simple/", "https://host.example/@team/simple/"),
         ("us/my-project/python", "us/my-project/python"),
     ],
 )
