@@ -70,7 +70,7 @@ def _is_locked(folder: Path) -> bool:
     except BlockingIOError:
         os.close(lock)
         return False
-    os.set_inheritable(lock, True)  # noqa: FBT003
+    os.set_inheritable(lock, True)  # noqa: FBT003 - it takes no keyword
     return True
 
 
