@@ -63,4 +63,10 @@ def _text(name: str, value: Any) -> str:
         raise BadInput(
             f"{name} in {TABLE} takes {takes}.", fix=f"correct {name} in pyproject.toml", anchor="project-settings"
         )
+    if not all(each.strip() for each in values or [""]):
+        raise BadInput(
+            f"{name} in {TABLE} is empty.",
+            fix=f"give {name} a value in pyproject.toml, or remove it",
+            anchor="project-settings",
+        )
     return "\n".join(values)

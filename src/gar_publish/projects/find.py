@@ -1,6 +1,7 @@
 """Find the project folders to publish, and their order."""
 
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,11 +220,13 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
     """Return the content of a TOML file; empty if there is no file."""
     if not file.is_file():
         return {}
+    text = file.read_bytes()
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        return tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
+            cause="it begins with a byte order mark; editors call this UTF-8 with BOM" if text[:3] == BOM_UTF8 else "",
             fix="correct the file at this line",
             anchor="invalid-pyproject",
         ) from error

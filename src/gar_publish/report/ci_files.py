@@ -24,12 +24,13 @@ def add_step_summary(markdown: str, environment: Mapping[str, str], console: Con
     path = environment.get(STEP_SUMMARY)
     if not path:
         return
-    if len(markdown.encode()) >= SUMMARY_LIMIT:
-        console.warning("There is no step summary: it would exceed the runner's limit of 1,024 KiB.")
-        return
+    added = f"{markdown}\n".encode()
     try:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{markdown}\n")
+        with Path(path).open("ab") as file:
+            if file.tell() + len(added) <= SUMMARY_LIMIT:
+                file.write(added)
+            else:
+                console.warning("The step summary is not complete: it would exceed the runner's limit of 1,024 KiB.")
     except OSError as error:
         console.warning(f"The step summary could not be added: cannot write {path} ({error.strerror}).")
 

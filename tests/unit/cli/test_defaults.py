@@ -60,6 +60,8 @@ def test_what_an_option_sets_is_not_read_from_a_broken_file(text: str, tmp_path:
         ("dist = 'dist'", "has no setting 'dist'; it takes repository, formats, packages"),
         ("repository = 'https://elsewhere.example/simple/'", "is a URL: a checkout must not decide which server"),
         ("repository = ['us/p/r']", r"repository in \[tool.gar-publish\] takes a string"),
+        ("packages = []", r"packages in \[tool.gar-publish\] is empty"),
+        ("repository = ' '", r"repository in \[tool.gar-publish\] is empty"),
         ("packages = [1]", r"packages in \[tool.gar-publish\] takes a string or an array of strings"),
     ],
 )

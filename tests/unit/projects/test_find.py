@@ -197,9 +197,10 @@ class TestWorkspace:
         assert labels(libs, ".") == ["libs/b"]
         write(libs, **{".": requiring("root")})
         assert labels(libs, ".") == ["."], "hatch installs the members for the development of the root"
-        (libs / "hatch.toml").write_text("[")
-        with pytest.raises(BadInput, match=r"^hatch\.toml is not valid TOML"):
+        (libs / "hatch.toml").write_text("\ufeff[envs.default]", encoding="utf-8")
+        with pytest.raises(BadInput, match=r"^hatch\.toml is not valid TOML") as caught:
             find(["."], libs)
+        assert "byte order mark" in caught.value.cause
 
     def test_that_a_glob_finds(self, libs: Path) -> None:
         write(libs, group_of=UV, group_of_libs_c=BACKEND + requiring("c"))
