@@ -70,7 +70,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
         try:
             globbed = globs.is_glob(pattern, root)
             folders = globs.folders(pattern, root) if globbed else [_named(pattern, root)]
-            packages = [project for folder in folders for project in _packages(folder, root, named=not globbed)]
+            packages = [each for folder in folders for each in _packages(folder, root, excluded, named=not globbed)]
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"`packages`: cannot read {pattern[:100]!r}: {getattr(error, 'strerror', None) or error}.",
@@ -80,7 +80,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
         if not packages:
             raise _nothing(pattern, root, globbed=globbed)
         for package in packages:
-            if not any(package.folder.is_relative_to(folder) for folder in excluded):
+            if not _is_below(package.folder, excluded):
                 found.setdefault(package.folder, package)
     if not found:
         raise BadInput(
@@ -127,8 +127,11 @@ def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
     return [[by_key[key] for key in wave] for wave in graph.waves(requirements(projects))]
 
 
-def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
-    """Yield the project in a folder, or the packages of a workspace."""
+def _packages(folder: Path, root: Path, excluded: Sequence[Path], *, named: bool) -> Iterator[Project]:
+    """Yield the project in a folder, or the packages of a workspace. The files of excluded ones are not read."""
+    if _is_below(folder, excluded):
+        yield Project(folder.resolve(), _label(folder, root))
+        return
     declared = _toml(folder / "pyproject.toml", root)
     members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root))
     if members is None:
@@ -138,6 +141,9 @@ def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
     of_uv = "workspace" in table(declared, "tool", "uv")
     found = []
     for each in (folder, *members):
+        if _is_below(each, excluded):
+            found.append((each, Project(each.resolve(), _label(each, root))))
+            continue
         declared = _toml(each / "pyproject.toml", root)
         is_project = "project" in declared or "poetry" in table(declared, "tool") or (each / "setup.py").is_file()
         if is_project and workspaces.is_package(declared, of_uv=of_uv):
@@ -145,6 +151,10 @@ def _packages(folder: Path, root: Path, *, named: bool) -> Iterator[Project]:
     inside = tuple(each.relative_to(folder).as_posix() for each, _ in found if each != folder)
     for each, project in found:
         yield replace(project, members=inside) if each == folder else project
+
+
+def _is_below(folder: Path, excluded: Sequence[Path]) -> bool:
+    return any(folder.resolve().is_relative_to(each) for each in excluded)
 
 
 def _is_project(folder: Path) -> bool:
@@ -227,7 +237,8 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
             cause="it begins with a byte order mark; editors call this UTF-8 with BOM" if text[:3] == BOM_UTF8 else "",
-            fix="correct the file at this line",
+            fix="correct the file at this line"
+            + (f", or add `!{_label(file.parent, root)}` to `packages`" if file.parent != root else ""),
             anchor="invalid-pyproject",
         ) from error
 
@@ -245,6 +256,6 @@ def same_name(name: str, one: Project, other: Project) -> BadInput:
     return BadInput(
         f"{one.label} and {other.label} have the same package name, {name}.",
         cause="one is a copy of the other, or the names are equal after normalisation",
-        fix="rename one in its pyproject.toml, or remove one from `packages`",
+        fix=f"rename one in its pyproject.toml, or exclude one: add `!{other.label}` to `packages`",
         anchor="same-project-twice",
     )

@@ -106,6 +106,12 @@ def test_a_pyproject_that_is_not_toml(root: Path, content: bytes) -> None:
         find(["packages/*"], root)
     assert caught.value.what.startswith(str(Path("packages/beta/pyproject.toml")))
     assert caught.value.anchor == "invalid-pyproject"
+    assert caught.value.fix == "correct the file at this line, or add `!packages/beta` to `packages`"
+    expected = ["packages/alpha", "packages/legacy"]
+    assert [each.label for each in find(["packages/*", "!packages/beta"], root)] == expected
+    (root / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = ['packages/*']")
+    (root / "packages/alpha/pyproject.toml").write_text("[build-system]\n[project]\nname = 'alpha'")
+    assert [each.label for each in find([".", "!packages/beta"], root)] == ["packages/alpha"]
 
 
 def test_names_the_line_of_a_toml_error(root: Path) -> None:
