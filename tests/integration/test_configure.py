@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,19 @@ INSTALL: Mapping[str, Callable[..., None]] = {
     "poetry": _poetry,
     "pdm": _pdm,
 }
+
+
+@pytest.mark.parametrize("kind", ["token", "keyring"])
+def test_uv_adds_a_package_with_the_command_that_is_shown(laptop: Laptop, kind: str) -> None:
+    pyproject = laptop.project / "pyproject.toml"
+    pyproject.write_text(PROJECT.replace('"hello"', ""))
+    shown = laptop.configure("uv", kind).err
+    command = next(line for line in shown.splitlines() if line.startswith("uv add "))
+    laptop.run(*command.replace("PACKAGE", "hello").split())
+    tool = tomllib.loads(pyproject.read_text())["tool"]["uv"]
+    assert tool["sources"] == {"hello": {"index": NAME}}
+    assert [each["explicit"] for each in tool["index"]] == [True]
+    assert f'url = "{UPLOAD_URL}hello/' in (laptop.project / "uv.lock").read_text()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,6 +57,7 @@ ELSEWHERE = (
     ("docs/emulator.md", "# The first two uploads ", "tests/integration/test_emulator_docs.py"),
     ("docs/emulator.md", "faults=", "tests/integration/test_emulator_docs.py"),
     ("docs/fidelity.md", "```toml", "emulator/src/gar_emulator/default.toml"),
+    ("docs/install.md", "uv add --index ", "tests/integration/test_configure.py"),
     ("docs/install.md", "uv publish --index ", "tests/integration/test_configure.py"),
     ("docs/local.md", "pipx install ", "tests/e2e/test_laptop.py"),
     ("docs/local.md", "uvx ", "tests/e2e/test_laptop.py"),

@@ -176,9 +176,8 @@ def uv(request: Request) -> Plan:
     if not request.secret:
         provider: toml.Values = {"keyring-provider": "subprocess"}
         edits.insert(0, Edit(settings, partial(toml.with_values, keys=keys, values=provider)))
-    names = f'[tool.uv.sources]\nPACKAGE = {{ index = "{name}" }}'
-    which = "the dependencies that come from it, and what they require from it"
-    notes = (f"Name in pyproject.toml {which}:\n{names}",) if explicit else ()
+    how = "Name the index for each package that comes from it. Otherwise, uv takes it from another, such as PyPI:"
+    notes = (f"{how}\nuv add --index {name}={request.public_index} PACKAGE",) if explicit else ()
     # With the new settings, uv would call the keyring, which is not installed yet.
     keyring = _keyring_note(request, f"uv --no-config tool install keyring --with {_KEYRING}")
     if request.secret:
