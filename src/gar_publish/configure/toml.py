@@ -51,10 +51,18 @@ def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = Mapp
     entries: Any = parent[keys[-1]]
     made: Any = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
     _set(made, {**entry, **new})
-    if isinstance(made, tomlkit.items.Table) and text.strip():
-        made.trivia.indent = "\n"
     entries.append(made)
-    return _rendered(document)
+    return _spaced(_rendered(document), f"[[{'.'.join(keys)}]]\n", made.as_string())
+
+
+def _spaced(text: str, header: str, body: str) -> str:
+    """Return the text with one empty line before and after the last table of this header."""
+    before, found, after = text.rpartition(header)
+    if not found or not after.startswith(body):
+        return text
+    parts = [before.rstrip("\n"), found + body.rstrip("\n"), after.removeprefix(body).lstrip("\n")]
+    text = "\n\n".join(filter(None, parts))
+    return text if text.endswith("\n") else f"{text}\n"
 
 
 def entries(text: str, keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,3 +1,4 @@
+import re
 import tomllib
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_new_entry_comes_last_and_changes_nothing_else(text: str) -> None:
     assert after == before
     lines = new.splitlines()
     assert all(line in lines for line in text.splitlines() if "index = [" not in line)
+
+
+@each_text
+def test_an_empty_line_stands_before_and_after_a_new_entry(text: str) -> None:
+    new = with_entry(text, KEYS, ENTRY)
+    assert "\n\n\n" not in new
+    assert not re.search(r"[^\n]\n\[", new)
 
 
 @each_text
