@@ -191,7 +191,7 @@ def test_drip_sends_single_bytes_from_the_status_line_on(local: Local) -> None:
 def test_drip_sends_the_whole_answer(local: Local, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path)
     local.upload(wheel, local.token())
-    local.emulator.inject(Fault("download", "drip", seconds=0.00001))
+    local.emulator.inject(Fault("redirected", "drip", seconds=0.00001))
     got = local.get(f"/demo-project/python/sample/{wheel.name}", local.token())
     assert got.content == wheel.read_bytes()
 
