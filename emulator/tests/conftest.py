@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import requests
 
 from emulated import Clock, Local, few_keys, make_wheel
 from gar_emulator import Emulator, World
+from gar_emulator.world.iam import Binding
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,6 +54,17 @@ def local(start: Callable[..., Local]) -> Local:
 @pytest.fixture
 def default() -> World:
     return World.default()
+
+
+@pytest.fixture
+def start_with(start: Callable[..., Local], default: World) -> Callable[[str, str], Local]:
+    """Return a function that starts an emulator in which a member has a role on the project."""
+
+    def start_with(member: str, role: str) -> Local:
+        binding = Binding(member, role, "projects/demo-project")
+        return start(replace(default, bindings=(*default.bindings, binding)))
+
+    return start_with
 
 
 @pytest.fixture

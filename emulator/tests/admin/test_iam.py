@@ -2,16 +2,13 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 
 from emulated import CLOUD_PLATFORM, PUBLISHER, Local
-from gar_emulator import World
 from gar_emulator.tokens import oauth
-from gar_emulator.world.iam import Binding
 
 HOST = "iam.googleapis.com"
 OWNER = "user:owner@example.com"
@@ -20,9 +17,8 @@ MADE = "made-here@demo-project.iam.gserviceaccount.com"
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
-    owner = Binding(OWNER, "roles/iam.serviceAccountAdmin", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, owner)))
+def local(start_with: Callable[[str, str], Local]) -> Local:
+    return start_with(OWNER, "roles/iam.serviceAccountAdmin")
 
 
 def call(local: Local, method: str, path: str, **options: Any) -> Any:
@@ -63,10 +59,8 @@ def test_other_callers_see_nothing(local: Local) -> None:
     assert local.api("POST", HOST, ACCOUNTS, local.token(), json={"accountId": "made-here"}).status_code == 403
 
 
-def test_created_key_gives_a_token(start: Callable[..., Local], default: World) -> None:
-    local = start(
-        replace(default, bindings=(*default.bindings, Binding(OWNER, "roles/owner", "projects/demo-project")))
-    )
+def test_created_key_gives_a_token(start_with: Callable[[str, str], Local]) -> None:
+    local = start_with(OWNER, "roles/owner")
     call(local, "POST", ACCOUNTS, json={"accountId": "made-here"})
     made = call(local, "POST", f"{ACCOUNTS}/{MADE}/keys")
     content = json.loads(base64.b64decode(made["privateKeyData"]))

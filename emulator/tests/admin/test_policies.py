@@ -1,12 +1,9 @@
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from emulated import POOL, PUBLISHER, PYTHON, Local
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 OWNER = "user:owner@example.com"
 JOBS = f"principalSet://{POOL}/attribute.repository_id/1"
@@ -21,9 +18,8 @@ each_host = pytest.mark.parametrize("host", HOSTS)
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
-    owner = Binding(OWNER, "roles/owner", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, owner)))
+def local(start_with: Callable[[str, str], Local]) -> Local:
+    return start_with(OWNER, "roles/owner")
 
 
 def read(local: Local, host: str, principal: str = OWNER) -> Any:

@@ -1,12 +1,9 @@
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from emulated import AUDIENCE, Local
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 HOST = "iam.googleapis.com"
 OWNER = "user:owner@example.com"
@@ -21,9 +18,8 @@ GOOD = {
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
-    owner = Binding(OWNER, "roles/iam.workloadIdentityPoolAdmin", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, owner)))
+def local(start_with: Callable[[str, str], Local]) -> Local:
+    return start_with(OWNER, "roles/iam.workloadIdentityPoolAdmin")
 
 
 def call(local: Local, method: str, path: str, **options: Any) -> Any:

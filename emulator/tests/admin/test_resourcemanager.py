@@ -1,19 +1,15 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from emulated import Local
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 HOST = "cloudresourcemanager.googleapis.com"
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
-    browser = Binding("user:dev@example.com", "roles/browser", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, browser)))
+def local(start_with: Callable[[str, str], Local]) -> Local:
+    return start_with("user:dev@example.com", "roles/browser")
 
 
 @pytest.mark.parametrize("name", ["demo-project", "123456789012"])

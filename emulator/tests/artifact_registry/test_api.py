@@ -1,7 +1,7 @@
 import base64
 import hashlib
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +10,6 @@ import pytest
 import requests
 
 from emulated import PYTHON, READ_ONLY, READER, Local
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 HOST = "artifactregistry.googleapis.com"
 ADMIN = "user:admin@example.com"
@@ -19,9 +17,8 @@ PARENT = "projects/demo-project/locations/us-central1"
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
-    admin = Binding(ADMIN, "roles/artifactregistry.admin", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, admin)))
+def local(start_with: Callable[[str, str], Local]) -> Local:
+    return start_with(ADMIN, "roles/artifactregistry.admin")
 
 
 def _call(local: Local, method: str, name: str, who: str = READER, **options: Any) -> requests.Response:
@@ -231,3 +228,47 @@ def test_version_and_package_are_deleted(local: Local, wheels: list[Path]) -> No
     _finished(local, _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN))
     assert _names(local, f"{PYTHON}/packages", "packages") == ["packages/other"]
     assert _call(local, "DELETE", f"{PYTHON}/packages/my-pkg", ADMIN).status_code == 404
+
+
+# Lists
+
+
+def test_filter(local: Local, wheels: list[Path]) -> None:
+    owner = f'owner="{PYTHON}/packages/my-pkg/versions/1.0"'
+    assert _names(local, f"{PYTHON}/files", "files", filter=owner) == [f"files/my-pkg%2F{wheels[0].name}"]
+    named = f'name="{PYTHON}/files/other*"'
+    assert _names(local, f"{PYTHON}/files", "files", filter=named) == [f"files/other%2F{wheels[2].name}"]
+    assert _names(local, f"{PYTHON}/files", "files", filter=f"{named} AND {owner}") == []
+
+
+def test_pages(local: Local, wheels: list[Path]) -> None:
+    whole = _names(local, f"{PYTHON}/files", "files")
+    found: list[str] = []
+    token = ""
+    for _ in wheels:
+        body = _call(local, "GET", f"{PYTHON}/files", params={"pageSize": "1", "pageToken": token}).json()
+        found += [item["name"].removeprefix(f"{PYTHON}/") for item in body["files"]]
+        token = body.get("nextPageToken", "")
+    assert (found, token) == (whole, "")
+    for bad in ({"pageSize": "x"}, {"pageToken": "é"}):
+        assert _call(local, "GET", f"{PYTHON}/files", params=bad).status_code == 400
+
+
+# Operations
+
+
+def test_creation_can_take_time(local: Local) -> None:
+    local.emulator.cloud.switch(operation_seconds=0.3)
+    create = ("POST", f"{PARENT}/repositories?repositoryId=slow", ADMIN)
+    operation = _call(local, *create, json={"format": "PYTHON"}).json()["name"]
+    assert "done" not in _call(local, "GET", operation, ADMIN).json()
+    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 404
+    assert _call(local, *create, json={"format": "PYTHON"}).status_code == 409
+    deadline = time.monotonic() + 10
+    while "done" not in _call(local, "GET", operation, ADMIN).json():
+        assert time.monotonic() < deadline
+    assert _call(local, "GET", f"{PARENT}/repositories/slow", ADMIN).status_code == 200
+
+
+def test_unknown_operation(local: Local) -> None:
+    assert _call(local, "GET", f"{PARENT}/operations/none").status_code == 404

@@ -1,7 +1,6 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,8 +9,6 @@ import pytest
 import requests
 
 from emulated import PUBLISHER, PYTHON, READER, Local, make_wheel
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 HOST = "artifactregistry.googleapis.com"
 ADMIN = "user:admin@example.com"
@@ -25,9 +22,8 @@ BODY = {"target": VERSION, "type": "text/plain", "files": [FILE]}
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World, tmp_path: Path) -> Local:
-    admin = Binding(ADMIN, "roles/artifactregistry.admin", "projects/demo-project")
-    running = start(replace(default, bindings=(*default.bindings, admin)))
+def local(start_with: Callable[[str, str], Local], tmp_path: Path) -> Local:
+    running = start_with(ADMIN, "roles/artifactregistry.admin")
     assert running.upload(make_wheel(tmp_path, "hello", "1.0+local"), running.token()).status_code == 200
     return running
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from emulated import PYTHON, Local
-from gar_emulator import World
-from gar_emulator.world.iam import Binding
 
 REGISTRY = ("artifactregistry.googleapis.com", f"/v1/{PYTHON}")
 ACCOUNTS = ("iam.googleapis.com", "/v1/projects/demo-project/serviceAccounts")
@@ -18,10 +16,9 @@ each_api = pytest.mark.parametrize("api", [REGISTRY, ACCOUNTS], ids=["registry",
 
 
 @pytest.fixture
-def local(start: Callable[..., Local], default: World) -> Local:
+def local(start_with: Callable[[str, str], Local]) -> Local:
     """Start an emulator in which a user owns the project."""
-    owner = Binding(f"user:{USER}", "roles/owner", "projects/demo-project")
-    return start(replace(default, bindings=(*default.bindings, owner)))
+    return start_with(f"user:{USER}", "roles/owner")
 
 
 def ask(local: Local, api: tuple[str, str], *, quota: str = "") -> tuple[int, dict[str, Any]]:

@@ -6,21 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emulated import PUBLISHER, Clock, Local, make_wheel
+from emulated import PUBLISHER, Clock, Local
 from gar_emulator import World
 
 SIMPLE = "/demo-project/python/simple/"
-
-
-@pytest.fixture
-def local(start: Callable[..., Local]) -> Local:
-    """An emulator with an index of all packages, which shows whether a caller can read."""
-    return start(root_index=True)
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    return make_wheel(tmp_path, "my-pkg")
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,10 @@ import requests
 
 from emulated import CLOUD_PLATFORM, PUBLISHER, READ_ONLY, READER, SCOPE, Clock, Local, make_wheel
 from gar_emulator import Fault, World
-from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Repository
 
 SIMPLE = "/demo-project/python/simple/"
 DENIED = "The caller does not have permission.\n"
-
-
-@pytest.fixture
-def local(start: Callable[..., Local]) -> Local:
-    """An emulator with an index of all packages, which shows whether a caller can read."""
-    return start(root_index=True)
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    return make_wheel(tmp_path, "my-pkg")
 
 
 def _said(answer: requests.Response) -> tuple[int, str]:
@@ -248,10 +236,9 @@ def test_missing_repository_is_hidden(local: Local, wheel: Path, repository: str
 
 
 def test_missing_repository_is_404_with_the_permission_on_the_project(
-    start: Callable[..., Local], default: World, wheel: Path
+    start_with: Callable[[str, str], Local], wheel: Path
 ) -> None:
-    writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
-    local = start(replace(default, bindings=(*default.bindings, writer)))
+    local = start_with("user:dev@example.com", "roles/artifactregistry.writer")
     token = local.token("user:dev@example.com")
     answer = local.upload(wheel, token, repository="us-central1/demo-project/none")
     assert _said(answer) == (404, "Requested entity was not found.\n")
@@ -260,10 +247,10 @@ def test_missing_repository_is_404_with_the_permission_on_the_project(
 
 
 def test_new_repository_is_known_after_a_delay(
-    start: Callable[..., Local], default: World, clock: Clock, wheel: Path
+    start_with: Callable[[str, str], Local], clock: Clock, wheel: Path
 ) -> None:
-    writer = Binding("user:dev@example.com", "roles/artifactregistry.writer", "projects/demo-project")
-    local = start(replace(default, bindings=(*default.bindings, writer)), repository_delay=5.0)
+    local = start_with("user:dev@example.com", "roles/artifactregistry.writer")
+    local.emulator.cloud.switch(repository_delay=5.0)
     local.emulator.cloud.create(Repository("demo-project", "us-central1", "new"))
     token = local.token("user:dev@example.com")
     assert local.upload(wheel, token, repository="us-central1/demo-project/new").status_code == 404

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulated import Local, make_wheel
+from emulated import Local
 
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.1"}
 
@@ -20,17 +20,6 @@ class Links(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
             self.found.append(dict(attrs))
-
-
-@pytest.fixture
-def local(start: Callable[..., Local]) -> Local:
-    """An emulator with an index of all packages, which shows whether a caller can read."""
-    return start(root_index=True)
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    return make_wheel(tmp_path, "my-pkg")
 
 
 def _page(local: Local, path: str = "my-pkg/", **options: Any) -> str:
