@@ -1,6 +1,5 @@
 """Publishing from one end to the other, through the real front doors, against the emulator."""
 
-import base64
 import hashlib
 import json
 import os
@@ -187,45 +186,6 @@ class TestBuild:
         assert uploads(emulator) == []
 
 
-class TestCredentials:
-    """Every kind, through the command."""
-
-    def test_workload_identity(self, hello: Doors, emulator: Emulator) -> None:
-        done, _ = publish(hello, "--dist", "dist")
-        assert done.code == 0, done.err
-        (upload,) = uploads(emulator)
-        assert upload.principal.endswith(
-            "/workloadIdentityPools/github/subject/repo:octo-org/hello:ref:refs/heads/main"
-        )
-
-    @pytest.mark.parametrize("form", ["raw", "base64"])
-    def test_key(self, hello: Doors, emulator: Emulator, form: str) -> None:
-        key = json.dumps(emulator.key(PUBLISHER))
-        given = base64.b64encode(key.encode()).decode() if form == "base64" else key
-        self.check(hello, emulator, "--credentials-json", "-", given=given)
-
-    def test_impersonation(self, hello: Doors, emulator: Emulator) -> None:
-        self.check(hello, emulator, *DIRECT, "--service-account", PUBLISHER)
-
-    def test_given_token(self, hello: Doors, emulator: Emulator) -> None:
-        self.check(hello, emulator, "--access-token", "-", given=f"{emulator.access_token(PUBLISHER)}\n")
-
-    def test_metadata_server(self, hello: Doors, emulator: Emulator) -> None:
-        self.check(hello, emulator)
-        assert any(seen.host == "metadata.google.internal" for seen in emulator.requests)
-
-    def test_google_application_credentials(self, hello: Doors, emulator: Emulator) -> None:
-        variables = {"GOOGLE_APPLICATION_CREDENTIALS": str(emulator.key_file(PUBLISHER))}
-        self.check(hello, emulator, variables=variables)
-        assert not any(seen.host == "metadata.google.internal" for seen in emulator.requests)
-
-    def check(self, hello: Doors, emulator: Emulator, *who: str, **options: Any) -> None:
-        done, report = publish(hello, "--dist", "dist", who=who, **options)
-        assert done.code == 0, done.err
-        assert statuses(report) == {HELLO: "uploaded"}
-        assert [upload.principal for upload in uploads(emulator)] == [f"serviceAccount:{PUBLISHER}"]
-
-
 class TestWhatIsThere:
     @pytest.fixture(autouse=True)
     def _published(self, hello: Doors) -> None:
@@ -253,13 +213,6 @@ class TestWhatIsThere:
         assert len(done.errors) == 1
         assert len(uploads(emulator)) == 2
 
-    def test_different_contents_of_the_only_file(self, hello: Doors, emulator: Emulator) -> None:
-        make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
-        done, report = publish(hello, "--dist", "dist")
-        assert done.code == 5
-        assert report["published"] is False
-        assert len(uploads(emulator)) == 1
-
     def test_different_contents_with_skip(self, hello: Doors, emulator: Emulator) -> None:
         theirs = hashlib.sha256(emulator.read(HELLO)).hexdigest()
         make_wheel(hello.folder / "dist", "hello", content="changed = True\n")
@@ -267,10 +220,6 @@ class TestWhatIsThere:
         assert done.code == 0
         assert statuses(report) == {HELLO: "skipped"}
         assert report["requirements-hashed"] == f"hello==1.0 --hash=sha256:{theirs}", "what pip will really get"
-
-    def test_identical_with_fail(self, hello: Doors) -> None:
-        done, _ = publish(hello, "--dist", "dist", "--if-exists", "fail")
-        assert done.code == 5
 
     @pytest.mark.parametrize("status", [400, 409])
     def test_index_that_lags_behind(self, hello: Doors, emulator: Emulator, status: int) -> None:
