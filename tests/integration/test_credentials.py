@@ -11,7 +11,6 @@ import requests
 
 from gar_emulator import Emulator, Fault
 from gar_emulator.world.iam import Binding
-from gar_emulator.world.world import Key as WorldKey
 from gar_publish.auth.http_auth import HostAuth
 from gar_publish.auth.sources import open_source
 from gar_publish.auth.tokens import TokenSource
@@ -142,14 +141,6 @@ def test_file_of_google_github_actions_auth(
     file.unlink()
 
 
-def test_reader_may_only_read(opened: Open, rights: Rights, emulator: Emulator) -> None:
-    assert rights(opened(access_token=emulator.access_token(READER))) == MAY_READ
-
-
-def test_a_malformed_token(opened: Open, rights: Rights) -> None:
-    assert rights(opened(access_token="senseless")) == UNKNOWN
-
-
 class TestLogin:
     """`gcloud auth application-default login`, whose file names a quota project or none."""
 
@@ -186,44 +177,6 @@ class TestLogin:
         (failure,) = refused.errors
         assert "764086051850" in failure
         assert failure.endswith("#quota-project")
-
-
-class TestRefused:
-    def refusal(self, source: TokenSource) -> CredentialsFailure:
-        with pytest.raises(CredentialsFailure) as caught:
-            source.token()
-        return caught.value
-
-    def test_condition(self, opened: Open, emulator: Emulator) -> None:
-        job = emulator.job(repository="evil-org/hello", repository_owner="evil-org")
-        failure = self.refusal(opened(job, workload_identity_provider=PROVIDER))
-        assert failure.anchor == "attribute-condition"
-        assert "repository_owner=evil-org" in failure.cause
-
-    def test_unknown_provider(self, opened: Open) -> None:
-        failure = self.refusal(opened(workload_identity_provider=f"{PROVIDER}-2"))
-        assert failure.anchor == "provider-missing"
-        assert f"{PROVIDER}-2" in failure.fix
-
-    @pytest.mark.parametrize("account", [READER, "nobody@demo-project.iam.gserviceaccount.com"])
-    def test_impersonation(self, account: str, opened: Open) -> None:
-        failure = self.refusal(opened(workload_identity_provider=PROVIDER, service_account=account))
-        assert failure.anchor == "impersonation-denied"
-        assert f"add-iam-policy-binding {account} --project=demo-project" in failure.fix
-        assert "attribute.repository/octo-org/" in failure.fix
-
-    def test_request_token(self, opened: Open, emulator: Emulator) -> None:
-        job = {**emulator.job(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-another-job"}
-        failure = self.refusal(opened(job, workload_identity_provider=PROVIDER))
-        assert failure.anchor == "id-token-permission"
-
-    def test_deleted_key(self, opened: Open, emulator: Emulator) -> None:
-        key = emulator.key(PUBLISHER)
-        world = emulator.cloud.world
-        emulator.cloud.world = replace(world, keys=(WorldKey(PUBLISHER, disabled=True),))
-        failure = self.refusal(opened(credentials_json=json.dumps(key)))
-        assert failure.anchor == "key-deleted"
-        assert key["private_key_id"] in failure.cause
 
 
 @pytest.mark.parametrize(
