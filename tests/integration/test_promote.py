@@ -163,12 +163,6 @@ class TestAction:
         )
         assert done.stdout == b"2\n"
 
-    def test_a_project_is_not_a_version(self, doors: Doors, emulator: Emulator) -> None:
-        step = doors.action(self.inputs("."))
-        assert step.code == 2
-        assert "'.' does not name one version of a package" in step.errors[0]
-        assert emulator.requests == []
-
 
 class TestDocument:
     """The examples of docs/promote.md work."""
@@ -224,29 +218,6 @@ class TestDependencies:
         assert "app 1.0 requires lib<3,>=1: lib 2.10, the highest version that fits, is promoted too." in done.err
         assert f"{DEV} does not have requests; gar-publish assumes that a public index does." in done.err
 
-    def test_of_an_extra(self, doors: Doors, emulator: Emulator) -> None:
-        done, _ = promote(doors, "app[speed]==1.0", "--with-dependencies")
-        assert done.code == 0, done.err
-        assert "fast 1.0" in arrived(emulator)
-
-    def test_as_they_are_named(self, doors: Doors, emulator: Emulator) -> None:
-        done, _ = promote(doors, "app==1.0", "lib==2.9", "--with-dependencies")
-        assert done.code == 0, done.err
-        assert arrived(emulator) == ["core 1.0", "lib 2.9", "app 1.0"]
-
-    def test_only_when_asked(self, doors: Doors, emulator: Emulator) -> None:
-        done, _ = promote(doors, "app==1.0", "lib==1.0")
-        assert done.code == 0, done.err
-        assert arrived(emulator) == ["lib 1.0", "app 1.0"]
-
-    def test_that_are_missing(self, doors: Doors, emulator: Emulator, tmp_path: Path) -> None:
-        store(emulator, REPOSITORIES[DEV], make_wheel(tmp_path, "app", "2.0", requires=["lib>=4"]))
-        done, _ = promote(doors, "app==2.0", "--with-dependencies")
-        assert done.code == 6
-        assert f"{DEV} does not have a version of lib that app 2.0 can use (lib>=4)." in done.errors[0]
-        assert "the repository has lib 3.0, 2.10, 2.9, 1.0" in done.errors[0]
-        assert answers(emulator) == []
-
 
 class TestOtherBytes:
     """Nothing is uploaded, whichever side has them."""
@@ -269,15 +240,6 @@ class TestOtherBytes:
         assert f"{hello[0]} in {DEV} does not match its index" in done.errors[0]
         assert report["failure"]["docs"].endswith("#source-contents")
         assert (answers(emulator), contents(emulator, PROD)) == ([], {})
-
-    def test_corrupted_in_the_destination(self, doors: Doors, emulator: Emulator, hello: Sequence[str]) -> None:
-        promote(doors, "hello==1.2.3")
-        corrupt(emulator, PROD, hello[0])
-        done, report = promote(doors, "hello==1.2.3")
-        assert done.code == 6
-        assert "does not match the upload or its index" in done.errors[0]
-        assert report["verified"] is False
-        assert len(answers(emulator)) == 3
 
 
 class TestKilled:
