@@ -1,6 +1,7 @@
 """Run the command and the actions as processes, and read their output."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -135,6 +136,12 @@ class Doors:
             check=False,
             **where,
         )
+
+
+def rows(text: str) -> int:
+    """Return how many rows a text takes on a screen of 100 columns; the runner's log does not show masks."""
+    shown = [line for line in text.splitlines() if not line.startswith("::add-mask::")]
+    return sum(max(1, math.ceil(len(line) / 100)) for line in shown)
 
 
 def uploads(emulator: Emulator) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""Each mistake of a user ends with its exit code and one message that helps, and nothing is uploaded."""
+"""Each mistake of a user ends with its exit code and one screen that helps, and nothing is uploaded."""
 
 import base64
 import html
@@ -17,7 +17,7 @@ from gar_emulator.world.iam import Binding
 from gar_emulator.world.world import Account, Key, Provider, Repository
 from gar_publish.cli.terminal import as_options
 from gar_publish.errors import DOCS
-from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, uploads
+from tests.integration.frontdoors import PROVIDER, PUBLISHER, READER, REPOSITORY, Doors, rows, uploads
 from tests.wheels import make_wheel
 
 OWNER = "owner@demo-project.iam.gserviceaccount.com"
@@ -502,6 +502,7 @@ def test_command(bad: Bad, doors: Doors, emulator: Emulator) -> None:
     (message,) = done.errors
     check_message(message, bad, as_options(bad.says), as_options(bad.fix))
     assert bad.shows in done.err
+    assert rows(done.err) <= 24, done.err
     assert "\nTraceback" not in done.err
     failure = json.loads(done.out)["failure"]
     assert failure["exit-code"] == bad.code
@@ -523,6 +524,7 @@ def test_action(bad: Bad, doors: Doors, emulator: Emulator) -> None:
     (message,) = step.errors
     check_message(message, bad, bad.says, bad.fix)
     assert bad.shows in message
+    assert rows(step.log) <= 24, step.log
     assert "Traceback" not in step.log
     summary = html.unescape(step.summary)
     assert bad.says in summary
