@@ -1,14 +1,19 @@
 """The projects of the corpus: sdists from PyPI, and git checkouts that are made from some of them."""
 
 import functools
+import hashlib
+import re
 import subprocess
+import tarfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urljoin
 
-from tests.integration.real import Real, download
+import requests
+from pip._internal.models.index import PyPI
 
 LISTED = Path(__file__).with_name("sdists.toml")
 CHECKED_OUT = (
@@ -42,6 +47,15 @@ _BELOW = {
 
 
 @dataclass(frozen=True)
+class Sdist:
+    """A source distribution on PyPI, pinned by its hash."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Project:
     """One project of the corpus.
 
@@ -52,7 +66,7 @@ class Project:
             a subfolder.
     """
 
-    sdist: Real
+    sdist: Sdist
     backend: str
     kind: Literal["sdist", "checkout", "subfolder"]
 
@@ -118,7 +132,7 @@ def projects() -> Iterator[Project]:
     """Yield all projects, by their backends."""
     for backend, sdists in tomllib.loads(LISTED.read_text(encoding="utf-8")).items():
         for name, pin in sdists.items():
-            sdist = Real(name, *pin.split())
+            sdist = Sdist(name, *pin.split())
             yield Project(sdist, backend, "sdist")
             if name in CHECKED_OUT:
                 yield Project(sdist, backend, "checkout")
@@ -136,10 +150,22 @@ def sample(of: Sequence[Project | Repository], count: int) -> list[Project | Rep
 
 
 @functools.cache
-def _downloaded(sdist: Real, downloads: Path) -> Path:
+def _downloaded(sdist: Sdist, downloads: Path) -> Path:
+    """Download an sdist, check its hash, and return the folder that it was unpacked to."""
     folder = downloads / sdist.name
     folder.mkdir()
-    return download(sdist, folder)
+    index = f"{PyPI.simple_url}/{sdist.name}/"
+    page = requests.get(index, timeout=60)
+    page.raise_for_status()
+    links = re.findall(r'href="([^"#]+)#sha256=([0-9a-f]{64})"', page.text)
+    (link,) = (href for href, sha256 in links if sha256 == sdist.sha256)
+    content = requests.get(urljoin(index, link), timeout=60).content
+    assert hashlib.sha256(content).hexdigest() == sdist.sha256
+    archive = folder / str(link).rpartition("/")[2]
+    archive.write_bytes(content)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
 
 
 def _restore(folder: Path, *, is_below: bool) -> None:

@@ -19,8 +19,8 @@ from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects import find
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.integration.real import no_index
 from tests.recording import RecordingConsole
+from tests.unit.builder.indexes import no_index
 
 Made = Callable[..., list[Path]]
 BACKENDS = {

@@ -18,8 +18,8 @@ from gar_publish.builder.builds import building
 from gar_publish.builder.templates import Kind, Template, Templates
 from gar_publish.context import new_context
 from gar_publish.projects import find
-from tests.integration.real import no_index
 from tests.recording import RecordingConsole
+from tests.unit.builder.indexes import no_index
 
 FORKED = ("a", "b")
 """Every project is built in two folders in forks of a template: what the first fork does must not change the second."""

@@ -15,8 +15,8 @@ from gar_publish.builder.builds import building
 from gar_publish.context import new_context
 from gar_publish.projects import find
 from tests.integration.frontdoors import PUBLISH, Doors
-from tests.integration.real import no_index
 from tests.recording import RecordingConsole
+from tests.unit.builder.indexes import no_index
 
 REQUIRED = '["requests>=2 ; python_version > \'3\'", "Typing_Extensions[x]"]'
 PROJECT = f"""

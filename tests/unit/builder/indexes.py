@@ -4,6 +4,8 @@ import base64
 import shutil
 import subprocess
 import threading
+from collections.abc import Collection
+from concurrent.futures import Future
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,3 +58,10 @@ class Index:
 
 def run(python: str, script: str) -> str:
     return subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def no_index(_names: Collection[str]) -> "Future[str | None]":
+    """Return the private index of builds that have none."""
+    none: Future[str | None] = Future()
+    none.set_result(None)
+    return none
