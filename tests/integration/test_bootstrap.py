@@ -192,7 +192,9 @@ def test_the_script_makes_what_the_check_expects(
     assert deleted.code == (0 if for_previews else 6), deleted.err
 
 
-def test_the_emulator_as_the_document_says(clean_env: dict[str, str], tmp_path: Path, leaks: Leaks) -> None:
+def test_the_emulator_as_the_document_says(
+    gcloud: Gcloud, clean_env: dict[str, str], tmp_path: Path, leaks: Leaks
+) -> None:
     """The blocks of docs/setup.md, in one shell, with the real gcloud and a project."""
     leaks.excuse("-m gar_publish.cli.main")  # the shell passes on what the emulator prints
     leaks.excuse("the environment of")
@@ -203,12 +205,14 @@ def test_the_emulator_as_the_document_says(clean_env: dict[str, str], tmp_path: 
         f"{start.partition('|')[0].strip()} --port 0 >emulator.env & trap 'kill $!; wait' EXIT\n"
         f"until grep -q GCE_METADATA_ROOT emulator.env; do sleep 0.1; done\n{set_up}{publish.strip()} --dist dist\n"
     )
-    environment = {**clean_env, **settings({}, "", tmp_path), "PATH": f"{Path(require()).parent}:{os.defpath}"}
+    (tmp_path / "bin").mkdir()
+    environment = {**clean_env, **settings({}, "", tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.defpath}"}
     for name in ("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "CLOUDSDK_CORE_PROJECT"):
         del environment[name]
-    done = subprocess.run(
-        ["sh", "-e"], input=script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    with gcloud.on_path(tmp_path / "bin"):
+        done = subprocess.run(
+            ["sh", "-e"], input=script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stderr
     assert "Done: jobs of octo-org/hello may publish to us-central1/demo-project/packages." in done.stderr
     assert f"uploaded  {HELLO}" in done.stderr
