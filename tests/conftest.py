@@ -13,6 +13,7 @@ import docker
 import pytest
 
 from gar_emulator import Emulator
+from tests.gcloud import Gcloud, require
 
 ROOT = Path(__file__).parent.parent
 PASSED_ON = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
@@ -50,6 +51,14 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Yield an emulator with the default world, for one test."""
     with Emulator(data=tmp_path_factory.mktemp("emulator")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
+    """Yield the real gcloud. Without gcloud, skip the test, or fail it if REQUIRE_GCLOUD=1."""
+    running = Gcloud(require(), tmp_path_factory.mktemp("gcloud"))
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

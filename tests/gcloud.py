@@ -64,6 +64,7 @@ class Gcloud:
             threading.Thread(target=server.serve_forever, args=(0.01,), name="gcloud").start()
             yield
             server.shutdown()
+        address.unlink()
 
     def _answer(self, asked: str) -> str:
         assert self._process.stdin
@@ -136,9 +137,11 @@ def _serve(lib: str, answers: IO[str]) -> None:
 
     store.IMPERSONATION_TOKEN_PROVIDER = util.ImpersonationAccessTokenProvider()
     cli = gcloud_main.CreateCLI([])
+    own = dict(os.environ)
     for line in sys.stdin:
         asked = json.loads(line)
-        os.environ.update(asked["environment"])
+        os.environ.clear()
+        os.environ.update(own | asked["environment"])
         os.chdir(asked["folder"])
         code, out, err = _execute(cli, asked["arguments"])
         answers.write(json.dumps({"code": code, "out": out, "err": err}) + "\n")

@@ -12,7 +12,7 @@ from gar_emulator import Emulator
 from gar_emulator.cloud.cloud import steady_id
 from gar_emulator.world.iam import Binding
 from tests.e2e.conftest import AUTHOR, Checkout
-from tests.gcloud import require, settings
+from tests.gcloud import Gcloud, settings
 
 pytestmark = pytest.mark.docker
 
@@ -32,14 +32,26 @@ BOOTSTRAP = (
 
 
 def test_printed_workflow_publishes(
-    act: Callable[..., str], checkout: Checkout, emulator: Emulator, clean_env: dict[str, str], tmp_path: Path
+    *,
+    act: Callable[..., str],
+    checkout: Checkout,
+    emulator: Emulator,
+    gcloud: Gcloud,
+    clean_env: dict[str, str],
+    tmp_path: Path,
 ) -> None:
-    require()
+    programs = tmp_path / "bin"
+    programs.mkdir()
     emulator.cloud.set_policy("projects/demo-project", [Binding(OWNER, "roles/owner", "projects/demo-project")])
 
     def run(*command: str, given: str = "") -> str:
-        environment = {**clean_env, **settings(emulator.exports(), emulator.access_token(OWNER), tmp_path)}
-        done = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
+        environment = {
+            **clean_env,
+            **settings(emulator.exports(), emulator.access_token(OWNER), tmp_path),
+            "PATH": f"{programs}:{clean_env['PATH']}",
+        }
+        with gcloud.on_path(programs):
+            done = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout or done.stderr
 

@@ -1,6 +1,5 @@
 """The image, run like the runner does, with production host names over TLS and no emulator settings."""
 
-import base64
 import json
 import re
 import shutil
@@ -62,7 +61,6 @@ def _credential(kind: str, production: Production, workspace: Path) -> tuple[dic
             job,
         ),
         "key": ({"credentials-json": key}, {}),
-        "key in base64": ({"credentials-json": base64.b64encode(key.encode()).decode()}, {}),
         "access token": ({"access-token": emulator.access_token(PUBLISHER)}, {}),
         "metadata server": ({}, {}),
     }
@@ -104,7 +102,6 @@ KINDS = [
     "workload identity",
     "workload identity with impersonation",
     "key",
-    "key in base64",
     "access token",
     "metadata server",
     "google-github-actions/auth",

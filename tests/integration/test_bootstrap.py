@@ -20,7 +20,7 @@ from gar_emulator.world.services import SERVICES
 from gar_emulator.world.world import Project
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.gcloud import Gcloud, require, settings
+from tests.gcloud import Gcloud, settings
 from tests.integration.frontdoors import HELLO, PUBLISHER, REPOSITORY, Doors
 from tests.leaks import Leaks
 from tests.wheels import make_wheel
@@ -48,14 +48,6 @@ def world() -> World:
 def emulator(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     with Emulator(world, data=tmp_path_factory.mktemp("emulator")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
-    """The real gcloud."""
-    running = Gcloud(require(), tmp_path_factory.mktemp("gcloud"))
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from gar_publish.publish import pipeline
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
 from tests.conftest import ROOT
-from tests.gcloud import Gcloud, require
+from tests.gcloud import Gcloud
 from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISHER, READER, REPOSITORY, Doors
 from tests.unit.servers import Memory
 from tests.wheels import make_wheel
@@ -180,14 +180,6 @@ class Scene:
 Plant = Callable[..., Scene]
 
 
-@pytest.fixture(scope="module")
-def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud]:
-    """The real gcloud."""
-    running = Gcloud(require(), tmp_path_factory.mktemp("gcloud"))
-    yield running
-    running.close()
-
-
 @pytest.fixture
 def plant(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Plants a misconfiguration; gcloud is required only if a command is run."""
@@ -196,7 +188,7 @@ def plant(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyte
         def plant(planted: Planted, viewers: Sequence[str] = VIEWER_ROLES) -> Scene:
             data = tmp_path_factory.mktemp("emulator")
             emulator = stack.enter_context(Emulator(planted.world(viewers), data=data))
-            return prepared(planted, emulator, tmp_path, lambda: request.getfixturevalue("real_gcloud"))
+            return prepared(planted, emulator, tmp_path, lambda: request.getfixturevalue("gcloud"))
 
         yield plant
 

@@ -20,7 +20,6 @@ from gar_emulator import Emulator, World
 from tests import gcloud
 from tests.blocks import DOCUMENTS, Block, as_lines, blocks
 from tests.conftest import ROOT
-from tests.gcloud import Gcloud
 from tests.integration import jobs, machine
 from tests.integration.frontdoors import PROVIDER, Doors
 from tests.integration.machine import Machine
@@ -185,15 +184,6 @@ def of(*languages: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def real_gcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcloud | None]:
-    program = gcloud.find()
-    running = Gcloud(program, tmp_path_factory.mktemp("gcloud")) if program else None
-    yield running
-    if running:
-        running.close()
-
-
-@pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory, session_env: dict[str, str]) -> Path:
     """Return what pip and uv find beside the repository: both wheels of this checkout, and some packages from PyPI."""
     folder = tmp_path_factory.mktemp("wheels")
@@ -231,7 +221,7 @@ def computer(
     *,
     production: Emulator,
     proxy: str,
-    real_gcloud: Gcloud | None,
+    request: pytest.FixtureRequest,
     wheels: Path,
     packages: Path,
     clean_env: dict[str, str],
@@ -273,7 +263,7 @@ def computer(
         "UV_PYTHON": sys.executable,
         "VIRTUAL_ENV": str(work / ".venv"),
     }
-    with real_gcloud.on_path(programs) if real_gcloud else contextlib.nullcontext():
+    with request.getfixturevalue("gcloud").on_path(programs) if gcloud.find() else contextlib.nullcontext():
         yield Machine(work, environment)
 
 
