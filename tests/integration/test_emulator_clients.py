@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from gar_emulator import Emulator, World
 from gar_emulator.world.iam import Binding
 from gar_publish.registry.attachments import FILE_NAME
-from tests.gcloud import require, settings
+from tests.gcloud import Gcloud, require
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -179,64 +180,61 @@ def test_install_from_the_index_in_json(
 
 
 @pytest.fixture
-def gcloud(run: Run, emulator: Emulator, tmp_path: Path) -> Callable[..., str]:
-    """Return a function that runs gcloud as the developer and returns its output."""
-    require()
-    environment = settings(emulator.exports(), emulator.access_token(DEVELOPER), tmp_path)
-
-    def gcloud(*arguments: str) -> str:
-        done = run("gcloud", "artifacts", *arguments, **environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return gcloud
+def artifacts(gcloud: Gcloud, emulator: Emulator) -> Callable[..., str]:
+    """Return a function that runs `gcloud artifacts` as the developer and returns its output."""
+    exports = {name: value for name, value in emulator.exports().items() if name.startswith("CLOUDSDK_API")}
+    environment = {**exports, "CLOUDSDK_CORE_PROJECT": "demo-project"}
+    token = emulator.access_token(DEVELOPER)
+    return lambda *arguments: gcloud.run(shlex.join(["gcloud", "artifacts", *arguments]), token, environment)
 
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("published")
-def test_gcloud_lists(gcloud: Callable[..., str], emulator: Emulator) -> None:
+def test_gcloud_lists(artifacts: Callable[..., str], emulator: Emulator) -> None:
     where = ["--repository=python", "--location=us-central1", "--format=json"]
-    (package,) = json.loads(gcloud("packages", "list", *where))
+    (package,) = json.loads(artifacts("packages", "list", *where))
     assert package["name"].rpartition("/")[2] == "client-check"
-    (version,) = json.loads(gcloud("versions", "list", "--package=client-check", *where))
+    (version,) = json.loads(artifacts("versions", "list", "--package=client-check", *where))
     assert version["name"].rpartition("/")[2] == "1.0"
-    files = json.loads(gcloud("files", "list", *where))
+    files = json.loads(artifacts("files", "list", *where))
     assert [item["name"].rpartition("%2F")[2] for item in files] == _names(emulator)
-    chosen = json.loads(gcloud("files", "list", "--package=client-check", "--version=1.0", *where))
+    chosen = json.loads(artifacts("files", "list", "--package=client-check", "--version=1.0", *where))
     assert len(chosen) == 2
     file = f"client-check/{_names(emulator)[0]}"
-    described = json.loads(gcloud("files", "describe", file, *where))
+    described = json.loads(artifacts("files", "describe", file, *where))
     hashes = {entry["type"]: entry["value"] for entry in described["hashes"]}
     assert hashes["SHA256"] == emulator.files()[0].sha256
 
 
-def test_gcloud_repositories(gcloud: Callable[..., str], tmp_path: Path) -> None:
-    described = json.loads(gcloud("repositories", "describe", "python", "--location=us-central1", "--format=json"))
+def test_gcloud_repositories(artifacts: Callable[..., str], tmp_path: Path) -> None:
+    described = json.loads(artifacts("repositories", "describe", "python", "--location=us-central1", "--format=json"))
     assert (described["format"], described["mode"]) == ("PYTHON", "STANDARD_REPOSITORY")
     where = ["--location=us-central1", "--format=json"]
-    gcloud("repositories", "create", "made", "--repository-format=python", *where)
-    listed = json.loads(gcloud("repositories", "list", *where))
+    artifacts("repositories", "create", "made", "--repository-format=python", *where)
+    listed = json.loads(artifacts("repositories", "list", *where))
     assert [item["name"].rpartition("/")[2] for item in listed] == ["made", "python"]
-    gcloud("repositories", "update", "made", "--update-labels=team=a", *where)
+    artifacts("repositories", "update", "made", "--update-labels=team=a", *where)
     policy = {"name": "old", "action": {"type": "Delete"}, "condition": {"tagState": "any", "olderThan": "30d"}}
     (tmp_path / "policy.json").write_text(json.dumps([policy]))
-    gcloud("repositories", "set-cleanup-policies", "made", "--policy=policy.json", "--no-dry-run", *where)
-    described = json.loads(gcloud("repositories", "describe", "made", *where))
+    artifacts(
+        "repositories", "set-cleanup-policies", "made", f"--policy={tmp_path}/policy.json", "--no-dry-run", *where
+    )
+    described = json.loads(artifacts("repositories", "describe", "made", *where))
     assert described["labels"] == {"team": "a"}
     assert described["cleanupPolicies"]["old"]["condition"] == {"tagState": "ANY", "olderThan": "2592000s"}
-    everywhere = json.loads(gcloud("repositories", "list", "--format=json"))
+    everywhere = json.loads(artifacts("repositories", "list", "--format=json"))
     assert len(everywhere) == 2
 
 
 @pytest.mark.usefixtures("published")
-def test_gcloud_deletes(gcloud: Callable[..., str], emulator: Emulator) -> None:
+def test_gcloud_deletes(artifacts: Callable[..., str], emulator: Emulator) -> None:
     where = ["--repository=python", "--location=us-central1"]
-    gcloud("versions", "delete", "1.0", "--package=client-check", *where)
+    artifacts("versions", "delete", "1.0", "--package=client-check", *where)
     assert _names(emulator) == []
 
 
 @pytest.mark.thorough
-def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator: Emulator, tmp_path: Path) -> None:
+def test_gcloud_reads_attachments(artifacts: Callable[..., str], run: Run, emulator: Emulator, tmp_path: Path) -> None:
     make_wheel(tmp_path, "hello")
     (tmp_path / "publisher").write_text(emulator.access_token(PUBLISHER))
     options = ["--repository", "us-central1/demo-project/python", "--access-token", "publisher", "--index-token=none"]
@@ -244,11 +242,11 @@ def test_gcloud_reads_attachments(gcloud: Callable[..., str], run: Run, emulator
     (made,) = json.loads((tmp_path / "report.json").read_text())["evidence"]
     where = ["--repository=python", "--location=us-central1"]
     target = f"{RESOURCE}/packages/hello/versions/1.0"
-    (listed,) = json.loads(gcloud("attachments", "list", f"--target={target}", "--format=json", *where))
+    (listed,) = json.loads(artifacts("attachments", "list", f"--target={target}", "--format=json", *where))
     assert (listed["name"], listed["target"]) == (made["attachment"], target)
     id_ = listed["name"].rpartition("/")[2]
-    assert json.loads(gcloud("attachments", "describe", id_, "--format=json", *where)) == listed
-    gcloud("attachments", "download", id_, f"--destination={tmp_path}", *where)
+    assert json.loads(artifacts("attachments", "describe", id_, "--format=json", *where)) == listed
+    artifacts("attachments", "download", id_, f"--destination={tmp_path}", *where)
     content = (tmp_path / Path(made["path"]).name).read_bytes()
     assert hashlib.sha256(content).hexdigest() == made["sha256"]
 
