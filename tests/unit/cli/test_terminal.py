@@ -131,6 +131,8 @@ def upload(console: TerminalConsole, seconds: float) -> None:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """Return a terminal, in which a bar comes after a tenth of a second."""
+    monkeypatch.setattr(terminal, "_BAR_AFTER", 0.1)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -162,7 +164,6 @@ def test_colours_can_be_turned_off(name: str, value: str, screen: Screen, monkey
 
 def test_a_bar_fits_60_columns_and_long_names(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr(terminal, "_BAR_AFTER", 0.1)
     console = TerminalConsole(screen)
     with (
         console.progress("read a_package_with_a_very_long_name-1.0.0-cp314-cp314-linux_x86_64.whl", 10**9) as one,
@@ -182,7 +183,7 @@ def test_a_bar_fits_60_columns_and_long_names(screen: Screen, monkeypatch: pytes
 
 
 def test_a_slow_upload_has_a_bar_below_all_lines(screen: Screen) -> None:
-    upload(TerminalConsole(screen), 1.6)
+    upload(TerminalConsole(screen), 0.5)
     shown = screen.getvalue()
     assert "big-1.0.whl" in shown
     assert "%" in shown
@@ -190,20 +191,22 @@ def test_a_slow_upload_has_a_bar_below_all_lines(screen: Screen) -> None:
     assert shown.rpartition("\x1b[2K")[2].strip() == "\x1b[?25h", "nothing but the cursor after the line is wiped"
 
 
-def test_a_quick_upload_has_no_bar(screen: Screen) -> None:
+def test_a_quick_upload_has_no_bar(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_BAR_AFTER", 60)
     upload(TerminalConsole(screen), 0.1)
     assert screen.getvalue() == "trying again [not markup]\n"
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_file_has_no_bar(console: TerminalConsole, stream: io.StringIO) -> None:
-    upload(console, 1.6)
+    upload(console, 0.5)
     assert stream.getvalue() == "trying again [not markup]\n"
 
 
 def test_the_bar_of_an_abandoned_upload_is_removed(screen: Screen) -> None:
     console = TerminalConsole(screen)
     with console.progress("big-1.0.whl", 1000) as show:
-        time.sleep(1.1)
+        time.sleep(0.4)
         show(100)
         console.end_progress()
         console.info("The run was cancelled.")
