@@ -23,6 +23,7 @@ from docker.types import IPAMConfig, IPAMPool
 from gar_emulator import Emulator, World
 from gar_emulator.world.world import Repository
 from tests.conftest import ROOT, build_image, copy_tree
+from tests.git import commit
 from tests.leaks import Listener
 from tests.runner import Runner
 
@@ -34,8 +35,6 @@ NETWORK = "gar-publish-test-production"
 Checkout = Callable[[str], Path]
 
 PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
-
-AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
 
 BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
 """The environment in which a docker client builds with BuildKit."""
@@ -246,8 +245,7 @@ def checkout(tmp_path: Path, emulator: Emulator, python_image: str) -> Checkout:
             file.write_text(file.read_text().replace("https://us-central1-python.pkg.dev", url))
         for file in folder.glob("*Dockerfile"):
             file.write_text(re.sub(r"^FROM .*$", f"FROM {python_image}", file.read_text(), flags=re.MULTILINE))
-        for command in (["init", "-q", "-b", "main"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
-            subprocess.run(["git", *command], cwd=folder, check=True)
+        commit(folder)
         return folder
 
     return make

@@ -17,7 +17,8 @@ from gar_emulator.world.world import Repository
 from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.e2e.conftest import AUTHOR, PUBLISHER, Checkout
+from tests.e2e.conftest import PUBLISHER, Checkout
+from tests.git import commit
 from tests.leaks import Leaks
 
 pytestmark = pytest.mark.docker
@@ -81,8 +82,7 @@ def test_matrix_builds_in_many_jobs_and_publishes_in_one(
         declared += f'[project]\nname = "more{number}"\nversion = "1.0.0"\ndescription = "One of many"\n'
         (folder / f"packages/more{number}/pyproject.toml").write_text(declared)
         (folder / f"packages/more{number}/more{number}.py").touch()
-    subprocess.run(["git", "add", "."], cwd=folder, check=True)
-    subprocess.run(["git", *AUTHOR, "commit", "-qm", "Many"], cwd=folder, check=True)
+    commit(folder)
     volumes = f"{dist}:/gar-publish:ro", f"{artifacts}:/artifacts", f"{dist.with_name('uv-of-jobs')}:/uv"
     options = [
         f"--container-options={' '.join(f'--volume={volume}' for volume in volumes)}",
@@ -284,8 +284,7 @@ def test_workflow_of_conformance_measures_and_opens_an_issue(
     (checkout / ".github/workflows").mkdir(parents=True)
     workflow = (ROOT / ".github/workflows/conformance.yml").read_text()
     (checkout / ".github/workflows/conformance.yml").write_text(workflow)
-    for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
-        subprocess.run(["git", *command], cwd=checkout, check=True)
+    commit(checkout)
     programs.mkdir()
     artifacts.mkdir()
     for name, script in PROGRAMS.items():

@@ -11,8 +11,9 @@ import pytest
 from gar_emulator import Emulator
 from gar_emulator.cloud.cloud import steady_id
 from gar_emulator.world.iam import Binding
-from tests.e2e.conftest import AUTHOR, Checkout
+from tests.e2e.conftest import Checkout
 from tests.gcloud import Gcloud, settings
+from tests.git import commit
 
 pytestmark = pytest.mark.docker
 
@@ -66,8 +67,7 @@ def test_printed_workflow_publishes(
     folder = checkout("github-workload-identity")
     (file,) = (folder / ".github/workflows").iterdir()
     file.write_text(workflow)
-    for command in (["commit", "-qam", "Publish"], ["tag", "v1.0.0"]):
-        subprocess.run(["git", *AUTHOR, *command], cwd=folder, check=True)
+    commit(folder, "v1.0.0")
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"ref": "refs/tags/v1.0.0"}))
     act(

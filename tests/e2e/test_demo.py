@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
-from tests.e2e.conftest import AUTHOR
+from tests.git import commit
 from tests.leaks import Leaks
 
 
@@ -15,8 +15,7 @@ def test_the_demo_imports_the_installed_package(tmp_path: Path, clean_env: dict[
     (commands,) = (block.text for block in blocks(ROOT / "README.md") if "make demo\n" in block.text)
     origin = tmp_path / "origin"
     copy_tree(ROOT, origin)
-    for command in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "Start"]):
-        subprocess.run(["git", *command], cwd=origin, check=True)
+    commit(origin)
     instead_of_github = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -20,6 +19,7 @@ from gar_emulator.world.iam import Binding
 from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
+from tests.git import commit
 from tests.integration.test_early_refusals import MEGABYTES_29
 from tests.integration.test_releases import Origin
 from tests.leaks import Leaks
@@ -308,9 +308,7 @@ def test_versions_from_git_need_no_safe_directory(production: Production, runner
     )
     (workspace / "hello_scm.py").touch()
     (workspace / ".gitignore").write_text("dist\n")
-    author = ["-c", "user.name=octocat", "-c", "user.email=octocat@example.org"]
-    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "Start"], [*author, "tag", "v2.3.4"]):
-        subprocess.run(["git", "-c", "safe.directory=*", *command], cwd=workspace, check=True)
+    commit(workspace, "v2.3.4")
 
     token = production.emulator.access_token(PUBLISHER)
     step = _publish(runner, leaks, {"access-token": token, "expected-version": "v2.3.4", "formats": "wheel, sdist"})

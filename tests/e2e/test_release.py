@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -15,7 +14,8 @@ import pytest
 from gar_emulator import Emulator
 from release import reference
 from tests.conftest import ROOT, copy_tree
-from tests.e2e.conftest import AUTHOR, Checkout
+from tests.e2e.conftest import Checkout
+from tests.git import git
 
 pytestmark = pytest.mark.docker
 
@@ -65,10 +65,6 @@ def test_a_release_from_the_image_to_a_job_that_uses_it(
     clean_env: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    def git(folder: Path, *arguments: str) -> str:
-        done = subprocess.run(["git", *AUTHOR, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
     def release(*arguments: str) -> str:
         command = [sys.executable, "-m", "release", *arguments]
         names = {f"GIT_{role}_{what}": "octocat" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

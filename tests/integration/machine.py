@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gar_emulator import Emulator, World
 from tests.conftest import ROOT, copy_tree
+from tests.git import git
 from tests.stored import store
 from tests.wheels import make_wheel
 
@@ -118,8 +119,7 @@ def fill_folder(folder: Path, emulator: Emulator) -> None:
         (folder / name).symlink_to(ROOT / name)
     (folder / ".gitignore").write_text("dist\n")
     for command in ("init -q -b main", "add .", "commit -qm Start", "update-ref refs/remotes/origin/main HEAD"):
-        author = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
-        subprocess.run(["git", *author, *command.split()], cwd=folder, check=True)
+        git(folder, *command.split())
     (folder / "libs/one/one.py").write_text('"""Another test."""\n')
     shutil.copy(emulator.key_file(PUBLISHER), folder / "key.json")
 

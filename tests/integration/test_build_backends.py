@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -19,6 +18,7 @@ from gar_publish.errors import BadInput, BuildFailure
 from gar_publish.projects import find
 from tests.blocks import blocks
 from tests.conftest import ROOT
+from tests.git import commit
 from tests.recording import RecordingConsole
 from tests.unit.builder.indexes import no_index
 
@@ -282,10 +282,3 @@ def test_only_an_sdist(workspace: Path, made: Made) -> None:
     with tarfile.open(sdist) as archive:
         assert "old-0.1/PKG-INFO" in archive.getnames()
     assert sdist.stat().st_mode & 0o777 == 0o644 or os.name == "nt"
-
-
-def commit(folder: Path, *tags: str) -> None:
-    person = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    tagged = (["tag", tag] for tag in tags)
-    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"], *tagged):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)

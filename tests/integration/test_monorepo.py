@@ -14,6 +14,7 @@ import pytest
 from gar_emulator import Emulator
 from gar_emulator.cloud.package_store import PackageStore, StoredFile
 from gar_emulator.server.app import Seen
+from tests.git import commit
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, publish, statuses, uploads
 
 HATCHLING = ("hatchling", "hatchling.build")
@@ -259,16 +260,11 @@ def test_a_cycle_is_refused_before_the_first_upload(doors: Doors, emulator: Emul
 
 
 def test_changed_projects_are_published_with_their_dependents(doors: Doors, emulator: Emulator) -> None:
-    def commit() -> None:
-        for command in ("add .", "-c user.name=o -c user.email=o@example.org commit -qm Change"):
-            subprocess.run(["git", *command.split()], cwd=doors.folder, check=True)
-
     for package, required in {"base": [], "middle": ["base"], "top": ["middle"], "free": []}.items():
         write(doors.folder, package, required)
-    subprocess.run(["git", "init", "-q"], cwd=doors.folder, check=True)
-    commit()
+    commit(doors.folder)
     write(doors.folder, "middle", ["base"], version="2.0")
-    commit()
+    commit(doors.folder)
     _, report = run(doors, "*", "--changed-since", "HEAD~1", code=0)
     assert statuses(report) == {wheel("middle", "2.0"): "uploaded", wheel("top"): "uploaded"}
     done, report = run(doors, "*", "--changed-since", "HEAD", code=0)

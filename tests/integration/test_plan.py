@@ -1,7 +1,6 @@
 """`gar-publish plan` as a workflow uses it, and its metadata compared with those of real backends."""
 
 import json
-import subprocess
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
@@ -14,6 +13,7 @@ from packaging.version import Version
 from gar_publish.builder.builds import building
 from gar_publish.context import new_context
 from gar_publish.projects import find
+from tests.git import commit
 from tests.integration.frontdoors import PUBLISH, Doors
 from tests.recording import RecordingConsole
 from tests.unit.builder.indexes import no_index
@@ -109,13 +109,8 @@ def checkout(doors: Doors) -> Doors:
     """A repository in which `app` requires `lib`."""
     write(doors.folder, "app", "lib")
     write(doors.folder, "lib")
-    commit(doors)
+    commit(doors.folder)
     return doors
-
-
-def commit(doors: Doors) -> None:
-    for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
-        subprocess.run(["git", *command.split()], cwd=doors.folder, check=True)
 
 
 def planned(doors: Doors, *arguments: str) -> list[str]:
@@ -140,7 +135,7 @@ def test_changed_projects(checkout: Doors) -> None:
 
 def test_says_whose_dependencies_are_unknown(checkout: Doors) -> None:
     (checkout.folder / "app/pyproject.toml").write_text('[project]\nname = "app"\ndynamic = ["dependencies"]\n')
-    commit(checkout)
+    commit(checkout.folder)
     (checkout.folder / "lib/x.py").touch()
     done = checkout.command("plan", "*", "--changed-since", "HEAD")
     assert [job["folder"] for job in json.loads(done.out)["include"]] == ["lib"]

@@ -16,6 +16,7 @@ from packaging.version import Version
 from bench import previews
 from gar_emulator import Emulator
 from gar_publish.previews.versions import label_of
+from tests.git import git
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, statuses, uploads
 from tests.integration.test_build_backends import BACKENDS
 from tests.leaks import Leaks
@@ -99,12 +100,8 @@ class PullRequest:
         self.git("switch", "-qc", "topic")
 
     def git(self, *arguments: str) -> str:
-        who = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
-        dates = {"GIT_AUTHOR_DATE": f"{self.time} +0000", "GIT_COMMITTER_DATE": f"{self.time} +0000"}
-        done = subprocess.run(
-            ["git", *who, *arguments], cwd=self.doors.folder, env=os.environ | dates, check=True, capture_output=True
-        )
-        return done.stdout.decode().strip()
+        date = f"{self.time} +0000"
+        return git(self.doors.folder, *arguments, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
 
     def commit(self) -> None:
         self.git("add", "-A")

@@ -1,12 +1,12 @@
 """The proofs of bench/ with few runs, and the complete matrix of docs/reliability.md."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bench import again, kill, matrix, memory, soak
 from bench.corpus.projects import projects
+from tests.git import commit
 
 UNSTABLE = """import setuptools, time
 setuptools.setup(name="clock", version="1", py_modules=["clock"], description=str(time.time_ns()))
@@ -22,8 +22,7 @@ def test_a_second_run_skips_what_has_the_same_contents(tmp_path: Path, capsys: p
     clock.mkdir()
     (clock / "setup.py").write_text(UNSTABLE)
     (clock / "clock.py").touch()
-    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@example.com commit -qm x"):
-        subprocess.run(["git", *command.split()], cwd=clock, check=True)
+    commit(clock)
     (six,) = (each for each in projects() if each.label == "six-1.17.0")  # its sdist has the time in its gzip header
     assert again.again([six, again.Monorepo(clock, ".")], 2, tmp_path) == 1
     table = capsys.readouterr().out

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 import zipfile
@@ -27,6 +26,7 @@ from gar_publish.publish.pipeline import publish as run_pipeline
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
+from tests.git import commit
 from tests.integration.frontdoors import (
     DIRECT,
     HELLO,
@@ -58,8 +58,7 @@ class TestBuild:
     def test_a_second_run_from_the_same_commit_publishes_nothing(self, doors: Doors, emulator: Emulator) -> None:
         """Without SOURCE_DATE_EPOCH, setuptools writes the files' times into its wheels."""
         write_project(doors.folder / "sample", "setuptools", "setuptools.build_meta")
-        for command in ("init", "add .", "-c user.name=me -c user.email=me@example.com commit -m first"):
-            subprocess.run(["git", "-C", doors.folder, *command.split()], check=True, capture_output=True)
+        commit(doors.folder)
 
         done, report = publish(doors, "sample")
 

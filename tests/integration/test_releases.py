@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gar_emulator import Emulator
+from tests.git import commit, git
 from tests.integration.frontdoors import PUBLISHER, Doors, publish, statuses, uploads
 
 BIN = Path(sys.executable).parent
@@ -43,7 +44,6 @@ class Origin:
         self._folder = folder
         self._backends = backends
         folder.mkdir()
-        self._git("init", "-q", "-b", "main")
         self.commit("1.0.0", *backends)
 
     def commit(self, version: str, *names: str) -> None:
@@ -59,16 +59,12 @@ class Origin:
                 f'[project]\nname = "{name}"\nversion = "{version}"\ndescription = "x"\nrequires-python = ">=3.9"\n'
                 'dependencies = ["six>=1"]\n'
             )
-        self._git("add", "-A")
-        self._git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "x")
+        commit(self._folder)
 
     def clone(self, folder: Path) -> Path:
         """Clone the last commit alone, as actions/checkout does."""
-        subprocess.run(["git", "clone", "-q", "--depth", "1", self._folder.as_uri(), folder], check=True)
+        git(self._folder, "clone", "-q", "--depth", "1", self._folder.as_uri(), str(folder))
         return folder
-
-    def _git(self, *arguments: str) -> None:
-        subprocess.run(["git", "-C", self._folder, *arguments], check=True)
 
 
 def run(

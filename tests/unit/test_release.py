@@ -1,6 +1,5 @@
 """A release: which version may come, its notes, and a commit that differs from its source in the image alone."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from release import changelog, reference
 from release.__main__ import main
 from release.repository import Repository
 from release.version import Refused, Version, check, declared
+from tests.git import git
 
 ROOT = Path(__file__).parent.parent.parent
 IMAGE = f"registry.example/octo-org/gar-publish@sha256:{'0123456789abcdef' * 4}"
@@ -29,12 +29,6 @@ CHANGELOG = """\
 
 [1.2.0]: https://example.org/compare
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    author = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
-    done = subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def declare(folder: Path, version: str, *, emulator: str = "", pin: str = "") -> None:

@@ -1,7 +1,6 @@
 """A build started by root: it runs as a user of its own on a copy, and reaches nothing else."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.git import git
 from tests.integration.root.rooms import IN_TREE, OWNER, Run, checkout, needs_root, own, said
 
 ATTACKER = Path(__file__).parents[2] / "e2e/projects/attacker"
@@ -275,10 +275,8 @@ def _workspace(room: Path, *, scm: bool = False) -> Path:
         f'[project]\nname = "one"\ndescription = "x"\nrequires-python = ">=3.11"\n{version}\n'
     )
     date = "2024-05-06T07:08:10+00:00"
-    environment = {**os.environ, "GIT_COMMITTER_DATE": date, "GIT_AUTHOR_DATE": date}
-    person = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "x"], ["tag", "v3.2.1"]):
-        subprocess.run(["git", *arguments], cwd=workspace, env=environment, check=True)
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["tag", "v3.2.1"]):
+        git(workspace, *arguments, GIT_COMMITTER_DATE=date, GIT_AUTHOR_DATE=date)
     own(workspace)
     return workspace
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,13 @@ from packaging.version import Version
 from gar_publish.errors import BadInput
 from gar_publish.previews import origin
 from gar_publish.previews.versions import branch_label
+from tests.git import git as run_git
 
-GIT = ("git", "-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
 FORTY = "0" * 40
 
 
 def git(folder: Path, *arguments: str, time: int = 1_795_946_401) -> str:
-    dates = {"GIT_AUTHOR_DATE": f"@{time - 500} +0100", "GIT_COMMITTER_DATE": f"@{time} +0100"}
-    done = subprocess.run(
-        [*GIT, *arguments], cwd=folder, env=os.environ | dates, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+    return run_git(folder, *arguments, GIT_AUTHOR_DATE=f"@{time - 500} +0100", GIT_COMMITTER_DATE=f"@{time} +0100")
 
 
 @pytest.fixture

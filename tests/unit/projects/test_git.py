@@ -1,7 +1,6 @@
 """Changed projects, found with a real git."""
 
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +9,7 @@ import pytest
 from gar_publish.errors import BadInput
 from gar_publish.projects.find import Project, find
 from gar_publish.projects.git import changed, ignored
-
-AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org", "-c", "protocol.file.allow=always")
-
-
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *AUTHOR, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def commit(folder: Path) -> None:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "Change")
+from tests.git import commit, git
 
 
 @pytest.fixture
@@ -31,7 +20,6 @@ def root(tmp_path: Path) -> Path:
         (folder / name).mkdir(parents=True)
         declared = f'name = "{Path(name).name}"\nversion = "1"\ndependencies = {required}\n'
         (folder / name / "pyproject.toml").write_text(f"[project]\n{declared}")
-    git(folder, "init", "-qb", "main")
     (folder / ".gitignore").write_text("*.pyc\n")
     commit(folder)
     return folder
@@ -142,7 +130,6 @@ def test_a_submodule_is_one_file(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "deep").mkdir(parents=True)
     (other / "deep/pyproject.toml").write_text("[project]\nname = 'deep'\n")
-    git(other, "init", "-q")
     commit(other)
     git(root, "submodule", "--quiet", "add", "--", str(other), "sub")
     commit(root)

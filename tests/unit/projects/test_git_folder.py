@@ -2,22 +2,16 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from gar_publish.projects.git_folder import clean_config, copy
+from tests.git import git
 
 SECRET = "canary-8c1f0e"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only root's builds get copies, on Linux")
-AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org", "-c", "protocol.file.allow=always")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", *AUTHOR, *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit(folder: Path, **files: str) -> Path:

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from gar_publish.errors import BadInput
 from gar_publish.projects.plan import matrix, select
+from tests.git import commit
 
 
 @pytest.fixture
@@ -38,11 +38,6 @@ def test_matrix(root: Path) -> None:
         ]
     }
     assert matrix([]) == {"include": []}
-
-
-def commit(root: Path) -> None:
-    for command in ("init -q", "add .", "-c user.name=o -c user.email=o@example.org commit -qm Start"):
-        subprocess.run(["git", *command.split()], cwd=root, check=True)
 
 
 def test_only_changed_projects(root: Path) -> None:

@@ -1,6 +1,5 @@
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ from gar_publish.errors import EVIDENCE_DOCS
 from gar_publish.publish import provenance
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
+from tests.git import commit, git
 from tests.unit.servers import Memory
 from tests.unit.test_docs import ROOT, headings
 from tests.wheels import make_wheel
-
-AUTHOR = ("-c", "user.name=octocat", "-c", "user.email=octocat@example.org")
 
 
 def stated(workspace: Path, *, packages: str = "a\nb", dist: str = "", **more: str) -> dict[str, Any]:
@@ -41,15 +39,10 @@ def test_a_machine_without_git_says_what_was_asked(tmp_path: Path) -> None:
 
 
 def test_a_checkout_says_its_commit_and_whether_it_differs(tmp_path: Path) -> None:
-    def git(*arguments: str) -> str:
-        command = ["git", *AUTHOR, *arguments]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
-
     (tmp_path / "file").write_text("before")
-    for arguments in (["init", "-q"], ["add", "file"], ["commit", "-qm", "Begin"]):
-        git(*arguments)
-    git("remote", "add", "origin", "https://octocat:made-up-secret@github.com/octo-org/hello")
-    checkout = {"name": "checkout", "digest": {"gitCommit": git("rev-parse", "HEAD")}}
+    commit(tmp_path)
+    git(tmp_path, "remote", "add", "origin", "https://octocat:made-up-secret@github.com/octo-org/hello")
+    checkout = {"name": "checkout", "digest": {"gitCommit": git(tmp_path, "rev-parse", "HEAD")}}
     for differs in (False, True):
         if differs:
             (tmp_path / "file").write_text("after")
