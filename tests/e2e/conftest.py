@@ -24,6 +24,7 @@ from gar_emulator import Emulator, World
 from gar_emulator.world.world import Repository
 from tests.conftest import ROOT, build_image, copy_tree
 from tests.git import commit
+from tests.integration.frontdoors import PUBLISHER
 from tests.leaks import Listener
 from tests.runner import Runner
 
@@ -34,7 +35,6 @@ NETWORK = "gar-publish-test-production"
 
 Checkout = Callable[[str], Path]
 
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 
 BUILDKIT = {"PATH": os.environ["PATH"], "DOCKER_BUILDKIT": "1"}
 """The environment in which a docker client builds with BuildKit."""

@@ -17,8 +17,9 @@ from gar_emulator.world.world import Repository
 from gar_publish.settings.repository import DELETER, PREVIEWS_LABEL
 from tests.blocks import blocks
 from tests.conftest import ROOT
-from tests.e2e.conftest import PUBLISHER, Checkout
+from tests.e2e.conftest import Checkout
 from tests.git import commit
+from tests.integration.frontdoors import PUBLISHER
 from tests.leaks import Leaks
 
 pytestmark = pytest.mark.docker

@@ -30,13 +30,13 @@ from gar_publish.settings.index_url import OAUTH_USER, Login, extra_index_option
 from tests.blocks import blocks
 from tests.conftest import ROOT
 from tests.e2e.conftest import BUILDKIT, Checkout, public_pin, upload
+from tests.integration.frontdoors import READER
 from tests.integration.test_dependency_confusion import QuietHandler
 from tests.leaks import Leaks, encodings
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
-READER = "reader@demo-project.iam.gserviceaccount.com"
 MISTAKES = {
     "argument": ("ARG SECRET\nRUN test -n $SECRET", "image"),
     "removed": ("COPY secret /etc/\nRUN rm /etc/secret", "image"),

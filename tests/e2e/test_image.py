@@ -20,6 +20,7 @@ from gar_publish import __version__
 from tests.conftest import ROOT, copy_tree
 from tests.e2e.conftest import Production
 from tests.git import commit
+from tests.integration.frontdoors import PROVIDER, PUBLISHER, REPOSITORY
 from tests.integration.test_early_refusals import MEGABYTES_29
 from tests.integration.test_releases import Origin
 from tests.leaks import Leaks
@@ -29,11 +30,8 @@ from tests.wheels import make_wheel
 pytestmark = pytest.mark.docker
 
 PROJECT = "projects/demo-project"
-REPOSITORY = "us-central1/demo-project/python"
 PROD = "us-central1/demo-project/prod"
 INDEX = "https://us-central1-python.pkg.dev/demo-project/python/simple/"
-PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 UPLOADS = "/demo-project/python/"
 Write = Callable[[str, str], Path]
 

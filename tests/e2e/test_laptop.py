@@ -9,7 +9,8 @@ import pytest
 
 from tests.blocks import blocks
 from tests.conftest import ROOT, copy_tree
-from tests.e2e.conftest import PUBLISHER, Production
+from tests.e2e.conftest import Production
+from tests.integration.frontdoors import PUBLISHER
 from tests.leaks import Leaks
 from tests.stored import store
 from tests.wheels import make_wheel

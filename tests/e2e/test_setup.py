@@ -12,13 +12,13 @@ import pytest
 from gar_emulator import Emulator
 from tests.conftest import ROOT
 from tests.e2e.conftest import Production
+from tests.integration.frontdoors import PROVIDER
 from tests.leaks import Leaks
 from tests.runner import HOST_TEMP, OWNER, Runner, Step, read_file_command
 
 pytestmark = pytest.mark.docker
 
 SETUP = ROOT / "setup" / "action.yml"
-PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
 INPUTS = {"repository": "us-central1/demo-project/python", "workload-identity-provider": PROVIDER}
 INDEX = "us-central1-python.pkg.dev/demo-project/python/simple/"
 

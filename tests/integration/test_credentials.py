@@ -19,12 +19,8 @@ from gar_publish.errors import CredentialsFailure
 from gar_publish.settings.credential import read_credential
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.transport.session import new_session
-from tests.integration.frontdoors import HELLO, PUBLISH, Doors
+from tests.integration.frontdoors import HELLO, PROVIDER, PUBLISH, PUBLISHER, Doors
 from tests.unit.servers import Memory
-
-PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
-READER = "reader@demo-project.iam.gserviceaccount.com"
 
 MAY_UPLOAD, MAY_READ, UNKNOWN = 400, 403, 401
 """The status of an empty upload: it is empty, it is forbidden, or the token is unknown."""

@@ -17,11 +17,10 @@ from gar_emulator import Emulator, World
 from gar_emulator.world.iam import Binding
 from gar_publish.registry.attachments import FILE_NAME
 from tests.gcloud import Gcloud, require
+from tests.integration.frontdoors import PUBLISHER, READER
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
-READER = "reader@demo-project.iam.gserviceaccount.com"
 DEVELOPER = "user:dev@example.com"
 HOST = "us-central1-python.pkg.dev"
 PATH = "/demo-project/python/"

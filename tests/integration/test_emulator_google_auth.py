@@ -9,9 +9,9 @@ import requests
 from google.auth import identity_pool
 
 from gar_emulator import Emulator
+from tests.integration.frontdoors import PUBLISHER
 
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github/providers/github"
-PUBLISHER = "publisher@demo-project.iam.gserviceaccount.com"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 

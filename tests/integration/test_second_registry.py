@@ -20,7 +20,7 @@ from gar_publish.registry.upload import Uploader
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from gar_publish.transport.session import new_session
-from tests.integration.frontdoors import Done, Doors, install
+from tests.integration.frontdoors import HELLO, Done, Doors, install
 from tests.recording import RecordingConsole
 from tests.wheels import make_wheel
 
@@ -46,7 +46,6 @@ with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
     print(server.server_port, flush=True)
     server.serve_forever()
 """
-HELLO = "hello-1.0-py3-none-any.whl"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import yaml
 from gar_publish.errors import Failure
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings, SetupSettings
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 STRING = {"type": "string"}
 
 each_action = pytest.mark.parametrize("folder", [ROOT, ROOT / "setup"], ids=["publish", "setup"])

@@ -10,7 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
+
 EXTRAS = {"github": "action", "cli": "emulator"}
 """The extra that a room of gar-publish may import."""
 

@@ -27,8 +27,8 @@ from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.repository import Repository
 from tests import gcloud
 from tests.blocks import blocks
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 SOURCES = [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "emulator" / "src").rglob("*.py"))]
 README = ROOT / "README.md"
 DOCUMENTS = sorted(file for folder in (".", "docs", "emulator", "examples/*") for file in ROOT.glob(f"{folder}/*.md"))

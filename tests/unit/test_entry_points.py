@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "setup"], ids=["publish", "setup"])

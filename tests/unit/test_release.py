@@ -10,9 +10,9 @@ from release import changelog, reference
 from release.__main__ import main
 from release.repository import Repository
 from release.version import Refused, Version, check, declared
+from tests.conftest import ROOT
 from tests.git import git
 
-ROOT = Path(__file__).parent.parent.parent
 IMAGE = f"registry.example/octo-org/gar-publish@sha256:{'0123456789abcdef' * 4}"
 CHANGELOG = """\
 # Changelog

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
+
 PLAIN = {
     r"To mend it": "Fix:",
     r"\bmend(s|ed|ing)?\b": "fix",

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from release.__main__ import new_parser
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 TEXT = "".join(file.read_text(encoding="utf-8") for file in WORKFLOWS)
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import uv
 
+from tests.conftest import ROOT
 from tests.integration.root.rooms import ANYBODY, Run
 
-ROOT = Path(__file__).parents[3]
 ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
 """Runs a program that sees only its own processes, so that what is left of them can be counted."""
 

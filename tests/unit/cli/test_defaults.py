@@ -6,9 +6,9 @@ import pytest
 from gar_publish.cli.defaults import read_defaults
 from gar_publish.errors import BadInput
 from tests.blocks import blocks
+from tests.conftest import ROOT
 from tests.unit.cli.test_parser import inputs
 
-ROOT = Path(__file__).parents[3]
 (TABLE,) = (block.text for block in blocks(ROOT / "docs" / "local.md") if block.language == "toml")
 REPOSITORY = "us-central1/my-project/python"
 

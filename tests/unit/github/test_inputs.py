@@ -11,8 +11,7 @@ from gar_publish.github.inputs import read_inputs, refuse_empty_secrets, refuse_
 from gar_publish.settings.credential import Ambient, read_credential
 from gar_publish.settings.inputs import Input
 from gar_publish.settings.settings import INPUTS, SETUP_INPUTS
-
-ROOT = Path(__file__).parents[3]
+from tests.conftest import ROOT
 
 
 def test_inputs_are_stripped_and_never_missing() -> None:

@@ -11,9 +11,10 @@ from gar_publish.errors import EVIDENCE_DOCS
 from gar_publish.publish import provenance
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
+from tests.conftest import ROOT
 from tests.git import commit, git
 from tests.unit.servers import Memory
-from tests.unit.test_docs import ROOT, headings
+from tests.unit.test_docs import headings
 from tests.wheels import make_wheel
 
 

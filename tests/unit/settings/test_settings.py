@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -23,8 +22,8 @@ from gar_publish.settings.settings import (
     read_repository,
     refuse_key_elsewhere,
 )
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent.parent
 KEY = json.dumps({"type": "service_account", "client_email": "a@b", "private_key": "c", "private_key_id": "1"})
 GOOGLE = Endpoints()
 PYTHON = Repository.parse("us/demo-project/python", endpoints=GOOGLE)
