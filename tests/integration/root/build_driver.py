@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from gar_publish.builder.builds import building
@@ -18,7 +20,6 @@ from gar_publish.context import new_context
 from gar_publish.errors import Failure
 from gar_publish.process import hide_this_process
 from gar_publish.projects import find
-from tests.integration.root.left import left
 from tests.recording import RecordingConsole
 
 
@@ -33,6 +34,16 @@ def interrupt_after(names: list[str]) -> None:
     while not all(map(os.path.exists, names)):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def left() -> Iterator[str]:
+    """Yield the commands of the other processes, except the first, and what removes files in the background."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        if int(file.parent.name) not in {1, os.getpid()}:
+            with suppress(OSError):
+                command = file.read_text()
+                if command and not command.startswith("/bin/rm\0-rf\0"):
+                    yield command
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The proofs of bench/ with few runs, and the complete matrix of docs/reliability.md."""
+"""The reliability tests of bench/ with few runs, and the complete matrix of docs/reliability.md."""
 
 from pathlib import Path
 
