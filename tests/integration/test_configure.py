@@ -251,14 +251,6 @@ def test_two_kinds_at_once(laptop: Laptop) -> None:
     assert "not allowed with argument --keyring" in done.err
 
 
-def test_keeps_malformed_settings(laptop: Laptop) -> None:
-    (laptop.project / "pyproject.toml").write_text("[project\n")
-    done = Doors(laptop.project, laptop.environment).command("configure", "poetry", "--repository", REPOSITORY)
-    assert done.code == 2
-    assert "pyproject.toml cannot be parsed (line 1); nothing was changed." in done.errors[0]
-    assert (laptop.project / "pyproject.toml").read_text() == "[project\n"
-
-
 @pytest.mark.parametrize(
     ("file", "tool", "text"),
     [

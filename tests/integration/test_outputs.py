@@ -56,8 +56,7 @@ class TestInstallOption:
             requests.post(upload, files={"a": b""}, auth=auth, timeout=10).status_code,
         )
 
-    @pytest.mark.parametrize("wanted", ["auto", "read-only"])
-    @pytest.mark.parametrize("account", ["", PUBLISHER])
+    @pytest.mark.parametrize(("wanted", "account"), [("auto", ""), ("read-only", PUBLISHER)])
     def test_installs_and_cannot_upload(self, hello: Doors, emulator: Emulator, wanted: str, account: str) -> None:
         step = self.act(hello, index_token=wanted, service_account=account)
         assert self.rights(step, emulator) == (200, 403)

@@ -105,10 +105,9 @@ def test_pip_installs_the_uploaded_file(doors: Doors, registry: Registry) -> Non
     assert (installed / "hello.py").is_file()
 
 
-@pytest.mark.parametrize("path", ["", "simple", "simple/"])
-def test_an_identical_file_is_skipped_for_each_form_of_the_url(doors: Doors, registry: Registry, path: str) -> None:
+def test_an_identical_file_is_skipped_for_another_form_of_the_url(doors: Doors, registry: Registry) -> None:
     publish(doors, registry)
-    done, report = publish(doors, Registry(f"{registry.url}{path}", registry.folder))
+    done, report = publish(doors, Registry(f"{registry.url}simple", registry.folder))
     assert done.code == 0, done.err
     assert status(report) == "identical"
     assert report["published"] is False
