@@ -77,6 +77,7 @@ FILES = {
 """
 
 _LIAR = """
+import json
 import os
 import socket
 import sys
