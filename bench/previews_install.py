@@ -24,10 +24,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from bench import previews
 from bench.publisher import COMMAND, DIRECT, process_environment
 from gar_emulator import Emulator
 from tests.integration.frontdoors import statuses, uploads
-from tests.integration.test_previews import PREVIEWS, REQUIRED, WHERE, WRITER, write
+from tests.integration.test_previews import REQUIRED, write
 
 OURS = 42
 TIMES = {4: 1_795_946_000, OURS: 1_795_946_401, 421: 1_795_947_000}
@@ -122,7 +123,7 @@ class PullRequests:
         event.write_text(json.dumps({"pull_request": pull_request}))
         job = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event), "GITHUB_SHA": head}
         done = subprocess.run(
-            [*COMMAND[:-1], WHERE, *DIRECT, "--preview", "--json=-", *self._packages],
+            [*COMMAND[:-1], previews.WHERE, *DIRECT, "--preview", "--json=-", *self._packages],
             cwd=self.folder,
             env=process_environment(self._emulator, self._home) | job,
             stdin=subprocess.DEVNULL,
@@ -246,7 +247,7 @@ class Installers:
         return f"{len(self._preview.pins)} packages of this commit, {compared} files compared"
 
     def _run(self, project: Path, command: str, **variables: str) -> None:
-        start = [sys.executable, "-m", "gar_publish.cli.main", "run", "--repository", WHERE, *DIRECT, "--"]
+        start = [sys.executable, "-m", "gar_publish.cli.main", "run", "--repository", previews.WHERE, *DIRECT, "--"]
         subprocess.run(
             [*start, "sh", "-c", command],
             cwd=project,
@@ -308,8 +309,8 @@ def install(clone: Path, options: argparse.Namespace, folder: Path) -> bool:
     home = folder / "home"
     home.mkdir()
     with Emulator(data=folder / "emulator") as emulator:
-        emulator.cloud.store.create(PREVIEWS)
-        emulator.cloud.set_policy(PREVIEWS.resource, [WRITER])
+        emulator.cloud.store.create(previews.REPOSITORY)
+        emulator.cloud.set_policy(previews.REPOSITORY.resource, [previews.WRITER])
         pull_requests = PullRequests(clone, options.packages, emulator, home)
         for number in (4, 421):
             report = pull_requests.open(number, options.packages)

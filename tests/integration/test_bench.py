@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench import document, many, measured, mutants, projects, real, rows, sizes, small
+from bench import document, many, measured, mutants, previews, projects, real, rows, sizes, small
 from bench.containers import PASS, VERSION, Containers
 from bench.link import FAR, NEAR
 from bench.measure import Bench, Case, Command, Summary
@@ -327,3 +327,9 @@ def test_a_seed_draws_the_same_mutants() -> None:
 )
 def test_each_kind_of_mutant(source: str, changed: list[str]) -> None:
     assert [each.source() for each in mutants.mutants(Path("a.py"), source)] == changed
+
+
+def test_a_preview_is_compared_with_publishing(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (ratio,) = previews.measure(stage, 2, 1)
+    assert ratio > 0

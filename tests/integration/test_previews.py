@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from bench.previews_kill import previews_repository
+from bench import previews
 from gar_emulator import Emulator
-from gar_emulator.world.iam import Binding
 from gar_publish.previews.versions import label_of
 from tests.git import git
 from tests.integration.frontdoors import DIRECT, REPOSITORY, Done, Doors, statuses, uploads
@@ -24,13 +23,6 @@ from tests.leaks import Leaks
 from tests.stored import store
 from tests.wheels import make_wheel
 
-WHERE = "us-central1/demo-project/previews"
-PREVIEWS = previews_repository("previews")
-_POOL = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
-WRITER = Binding(
-    f"principalSet://{_POOL}/attribute.repository_owner/octo-org", "roles/artifactregistry.writer", PREVIEWS.resource
-)
-"""Octo-org's workflows publish there."""
 REQUIRED = {
     "gp-base": [],
     "gp-setuptools": ["gp-base[fast]>=1.0,<2"],
@@ -68,7 +60,7 @@ print(json.dumps({
     for name in sys.argv[2:]
 }))
 """
-PUBLISH = ("publish", "--repository", WHERE)
+PUBLISH = ("publish", "--repository", previews.WHERE)
 
 
 def module(name: str) -> str:
@@ -149,13 +141,13 @@ class PullRequest:
 @pytest.fixture
 def pull_request(doors: Doors, emulator: Emulator, tmp_path: Path) -> PullRequest:
     """Two other pull requests have previews of the same packages, one older and one newer."""
-    emulator.cloud.store.create(PREVIEWS)
-    emulator.cloud.set_policy(PREVIEWS.resource, [WRITER])
+    emulator.cloud.store.create(previews.REPOSITORY)
+    emulator.cloud.set_policy(previews.REPOSITORY.resource, [previews.WRITER])
     for number, time in ((4, TIME - 1000), (421, TIME + 1000)):
         for name in REQUIRED:
             version = f"1.0.{5 if name == 'gp-base' else 1}.dev{time}+pr{number}.gabc1234"
             wheel = make_wheel(tmp_path / "others", name, version, content=f'SAYS = "pr{number}"')
-            store(emulator, PREVIEWS, wheel)
+            store(emulator, previews.REPOSITORY, wheel)
     return PullRequest(doors)
 
 
@@ -167,7 +159,7 @@ def install(pull_request: PullRequest, public_index: str, command: str, folder: 
     program, *arguments = shlex.split(command)
     if program == "uv":
         arguments[2:2] = ["--target", "installed", "--python", sys.executable]
-    start = ("run", "--repository", WHERE, *DIRECT, "--")
+    start = ("run", "--repository", previews.WHERE, *DIRECT, "--")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = doors.command(*start, program, *arguments, variables={**variables, "PATH": path, "PYTHONWARNINGS": ""})
     assert done.code == 0, done.out + done.err
@@ -200,7 +192,7 @@ def test_seven_backends_and_three_installers(
 
     (tmp_path / "checked").mkdir()
     for name in statuses(report):
-        (tmp_path / "checked" / name).write_bytes(emulator.read(name, WHERE))
+        (tmp_path / "checked" / name).write_bytes(emulator.read(name, previews.WHERE))
     twine = Path(sys.executable).with_name("twine")
     subprocess.run([twine, "check", *map(str, (tmp_path / "checked").iterdir())], check=True, capture_output=True)
 
@@ -233,7 +225,7 @@ def test_seven_backends_and_three_installers(
         "PYTHONWARNINGS": "",
     }
     doors = pull_request.laptop(second)
-    start = ("run", "--repository", WHERE, *DIRECT, "--")
+    start = ("run", "--repository", previews.WHERE, *DIRECT, "--")
     done = doors.command(*start, "poetry", "add", "--no-interaction", "--source=previews", *pins, variables=environment)
     assert done.code == 0, done.out + done.err
     (site,) = (second / ".venv/lib").glob("*/site-packages")
@@ -255,7 +247,7 @@ def test_files_that_are_built_already(pull_request: PullRequest, tmp_path: Path)
     for platform in ("linux_x86_64", "win_amd64"):
         make_wheel(dist, "lib", "1.0", tag=f"cp311-abi3-{platform}")
     (dist / "lib-1.0.tar.gz").write_bytes(b"an sdist")
-    given = {"repository": WHERE, "workload-identity-provider": DIRECT[1], "preview": "true"}
+    given = {"repository": previews.WHERE, "workload-identity-provider": DIRECT[1], "preview": "true"}
     step = pull_request.doors.action({**given, "dist": str(dist)}, pull_request.job)
     assert step.code == 0, step.errors
     packages = json.loads(step.outputs["packages"])
@@ -267,7 +259,7 @@ def test_files_that_are_built_already(pull_request: PullRequest, tmp_path: Path)
     for name in ("preview-install", "preview-install-uv"):
         assert step.outputs[name].endswith(f" {pins}")
         assert f"```sh\n{step.outputs[name]}\n```" in step.summary
-    assert step.summary.startswith(f"### Published the preview `pr42` to `{WHERE}`\n")
+    assert step.summary.startswith(f"### Published the preview `pr42` to `{previews.WHERE}`\n")
 
 
 def test_previews_are_not_published_among_releases(pull_request: PullRequest) -> None:
