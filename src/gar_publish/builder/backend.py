@@ -21,7 +21,7 @@ from gar_publish.build_failures import KINDS, FailedBuild
 from gar_publish.builder.environment import Environment
 from gar_publish.builder.environments import Environments
 from gar_publish.builder.process import Show
-from gar_publish.builder.sandbox import IN_TREE_VARIABLE, Sandbox
+from gar_publish.builder.sandbox import Sandbox
 from gar_publish.builder.templates import HOOK_SCRIPT
 from gar_publish.errors import BadInput, Failure
 from gar_publish.files import open_regular
@@ -157,22 +157,22 @@ class Backend:
         given = {**environment.variables, **(extra_environ or {}), **self.extra}
         tree = Path(cwd or self.tree)
         if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
-            given |= self._build_base(tree, in_tree=IN_TREE_VARIABLE in given)
+            given |= self._build_base(tree)
         folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._print(str(warning.get("message")))
         Path(control, "output.json").write_text(json.dumps(answer))
 
-    def _build_base(self, tree: Path, *, in_tree: bool) -> dict[str, str]:
+    def _build_base(self, tree: Path) -> dict[str, str]:
         """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
 
-        Its path is relative, as some projects join it to that of their tree, but not for a backend `in_tree`, which may
-        build elsewhere; and deep, for objects of sources above the tree. https://github.com/pypa/distutils/pull/177
+        Its path is relative, as the usual one is: some projects join it to the path of their tree. It is deep: objects
+        of sources in folders above the tree are as far above it. https://github.com/pypa/distutils/pull/177
         """
         folder = self.sandbox.closed_folder("build")
         deep = folder / "_/_/_/_/_"
-        base = str(deep) if in_tree or deep.drive != tree.drive else os.path.relpath(deep, tree)
+        base = str(deep) if deep.drive != tree.drive else os.path.relpath(deep, tree)
         settings = folder / "setup.cfg"
         settings.write_text(f"[build]\nbuild_base = {base.replace('%', '%%')}\n", encoding="utf-8")
         self.sandbox.give(folder)
