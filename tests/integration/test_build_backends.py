@@ -216,6 +216,23 @@ def test_a_project_that_expects_a_relative_build_folder(workspace: Path, made: M
     assert not (workspace / "build").exists()
 
 
+def test_a_backend_that_builds_in_a_copy_of_the_tree(workspace: Path, made: Made) -> None:
+    """The copy is not as deep as the tree, so a path from the tree would lead elsewhere."""
+    (workspace / "setup.py").write_text(
+        "import os, tempfile\nfrom setuptools import setup\nfrom setuptools.command.build_py import build_py\n"
+        "class Build(build_py):\n"
+        "    def run(self):\n"
+        "        tree, here = os.getcwd(), os.path.realpath(self.build_lib)\n"
+        "        os.chdir(tempfile.mkdtemp())\n"
+        "        assert os.path.realpath(self.build_lib) == here\n"
+        "        os.chdir('/')\n"
+        "        assert os.path.realpath(self.build_lib) == here\n"
+        "        os.chdir(tree)\n        super().run()\n"
+        "setup(name='a', version='1', py_modules=['setup'], cmdclass={'build_py': Build})\n"
+    )
+    made("wheel")
+
+
 def test_objects_of_sources_above_the_project_stay_in_its_build_folder(workspace: Path, made: Made) -> None:
     """Another project's objects may have the same names; and root's builds may not write outside of it."""
     (workspace / "setup.py").write_text(

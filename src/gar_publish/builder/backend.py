@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -167,12 +166,13 @@ class Backend:
     def _build_base(self, tree: Path) -> dict[str, str]:
         """Let setuptools build in an empty folder: it would publish what an earlier build has left in `build/lib`.
 
-        Its path is relative, as the usual one is: some projects join it to the path of their tree. It is deep: objects
-        of sources in folders above the tree are as far above it. https://github.com/pypa/distutils/pull/177
+        Its path is relative, as some projects join it to their tree's; and through `/`, as some build in a copy. It is
+        deep, as objects of sources above the tree are as far above it (https://github.com/pypa/distutils/pull/177).
         """
         folder = self.sandbox.closed_folder("build")
         deep = folder / "_/_/_/_/_"
-        base = str(deep) if deep.drive != tree.drive else os.path.relpath(deep, tree)
+        to_root = "../" * (len(tree.parts) + 10)
+        base = str(deep) if deep.drive != tree.drive else to_root + deep.relative_to(deep.anchor).as_posix()
         settings = folder / "setup.cfg"
         settings.write_text(f"[build]\nbuild_base = {base.replace('%', '%%')}\n", encoding="utf-8")
         self.sandbox.give(folder)
