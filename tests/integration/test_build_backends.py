@@ -247,29 +247,6 @@ def test_objects_of_sources_above_the_project_stay_in_its_build_folder(workspace
     made("wheel")
 
 
-def test_a_backend_in_the_project_that_builds_a_copy(workspace: Path, made: Made) -> None:
-    (workspace / "setup.py").write_text(
-        "import os\nfrom setuptools import setup\nfrom setuptools.command.build_py import build_py\n"
-        "class Build(build_py):\n"
-        "    def run(self):\n"
-        "        folder = os.path.dirname(os.path.realpath(os.environ['DIST_EXTRA_CONFIG']))\n"
-        "        assert os.path.realpath(self.build_lib).startswith(folder + os.sep)\n        super().run()\n"
-        "setup(name='a', version='1', packages=['a'], cmdclass={'build_py': Build})\n"
-    )
-    (workspace / "a").mkdir()
-    (workspace / "a/__init__.py").touch()
-    (workspace / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
-    (workspace / "backend.py").write_text(
-        "import os, shutil, tempfile\nfrom setuptools import build_meta\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    copy = tempfile.mkdtemp() + '/deep/copy'\n    shutil.copytree('.', copy)\n    os.chdir(copy)\n"
-        "    return build_meta.build_wheel(folder, config_settings, metadata_directory)\n"
-    )
-    made("wheel")
-
-
 def test_variables_that_a_project_asks_for(workspace: Path, made: Made) -> None:
     """Its hooks start as fresh processes, so that a backend can read them when it is imported."""
     (workspace / "setup.py").write_text(
