@@ -33,6 +33,11 @@ _MISSING = [
         r"fatal error: (?P<tool>Python\.h)",
     )
 ]
+_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
+_OFFLINE = re.compile(
+    r"Name or service not known|Temporary failure in name resolution|Network is unreachable|getaddrinfo failed|"
+    r"nodename nor servname provided"
+)
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -112,8 +117,8 @@ class FailedBuild:
         user = "as a user of its own, on a copy of the workspace" if self.is_isolated else "as you"
         return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
 
-    def _because(self) -> tuple[str, str]:
-        """Return what the sandbox has to do with a failure, and the fix; empty if it has not."""
+    def _because(self) -> tuple[str, str]:  # noqa: PLR0911 - one for each cause
+        """Return what the build lacked, and the fix; both are empty if nothing is found."""
         for path, why in self.left_out.items():
             if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", self.output):
                 return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
@@ -122,6 +127,12 @@ class FailedBuild:
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             return f"these git submodules are not checked out: {empty}", fix
+        if header := _HEADER.search(self.output):
+            fix = "install the development package of that library, or build the files earlier, and set `dist` to them"
+            return f"a library is not installed, or the build may not use it: there is no {header[1]}", fix
+        if _OFFLINE.search(self.output):
+            fix = "allow the connection, or build the files in an earlier step, and set `dist` to them"
+            return "it downloads something, and could not reach the server", fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         return "", ""

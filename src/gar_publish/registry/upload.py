@@ -318,8 +318,8 @@ def _compare_contents(distribution: Distribution, present: IndexFile, index: Ind
 def _different(distribution: Distribution, how: str) -> Conflict:
     return Conflict(
         f"The registry already has {distribution.filename} with different contents: {how}.",
-        cause="this version was published before, and a registry never replaces a file; or the project puts the "
-        "commit, the time or a random name into its files",
+        cause="this version was published before, and a registry never replaces a file; or its build adds "
+        "the commit, the time, a random name or old files",
         fix=f"raise the version of {distribution.name}, or set `if-exists: skip` to keep the registry's file",
         anchor="different-contents",
     )

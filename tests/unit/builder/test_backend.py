@@ -138,6 +138,21 @@ def test_a_missing_program(make: Make, line: str, tool: str) -> None:
     assert "cibuildwheel" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("a.c:1:10: fatal error: srtp2/srtp.h: No such file or directory", "there is no srtp2/srtp.h"),
+        ("a.c:1:10: fatal error: 'lber.h' file not found", "there is no lber.h"),
+        ("urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>", "could not reach the server"),
+    ],
+)
+def test_something_else_that_a_build_lacks(make: Make, line: str, cause: str) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    print({line!r})\n    raise SystemExit(1)\n").make("wheel")
+    assert caught.value.cause.endswith(cause)
+    assert "set `dist` to them" in caught.value.fix
+
+
 @pytest.mark.parametrize("mode", [None, 0o644])
 def test_a_program_that_cannot_be_started(make: Make, tmp_path: Path, mode: int | None) -> None:
     if mode:

@@ -113,8 +113,8 @@ def test_different_contents_are_a_conflict(
             f"registry sha256 {'00' * 32}, this file's sha256 {wheel.sha256}."
         ),
         (
-            "this version was published before, and a registry never replaces a file; or the project puts the commit, "
-            "the time or a random name into its files"
+            "this version was published before, and a registry never replaces a file; or its build adds the "
+            "commit, the time, a random name or old files"
         ),
         "raise the version of sample, or set `if-exists: skip` to keep the registry's file",
         "different-contents",
