@@ -32,7 +32,7 @@ def _read_table(file: Path) -> dict[str, str]:
     try:
         if not file.is_file():
             return {}
-        settings = dict(tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("gar-publish", {}))
+        settings = dict(tomllib.loads(file.read_text(encoding="utf-8-sig")).get("tool", {}).get("gar-publish", {}))
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise BadInput(f"{file} cannot be read: {error}.", fix="correct the file", anchor="invalid-pyproject") from None
     return {name: _text(name, value) for name, value in settings.items()}

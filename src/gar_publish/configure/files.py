@@ -59,17 +59,20 @@ def read(path: Path) -> str:
                 fix="unset the variable that names it",
                 anchor="settings-file",
             )
-        return path.read_bytes().decode()
+        text = path.read_bytes().decode()
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        raise BadInput(
-            f"{path} cannot be read: it is not UTF-8.",
-            fix="save the file as UTF-8, or move it away, then run the same command again",
-            anchor="settings-file",
-        ) from None
+        text = None
     except (OSError, ValueError) as error:
         raise _unusable(path, "read", getattr(error, "strerror", "") or str(error)) from None
+    if text is None or text.startswith("\ufeff"):
+        raise BadInput(
+            f"{path} cannot be read: it is not UTF-8, or begins with a byte order mark.",
+            fix="save the file as UTF-8 without a byte order mark, or move it away, then run the same command again",
+            anchor="settings-file",
+        )
+    return text
 
 
 def loaded(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ REPOSITORY = "us-central1/my-project/python"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "pyproject.toml").write_text(f"\ufeff{TABLE}", encoding="utf-8")  # as editors on Windows do
     return tmp_path
 
 

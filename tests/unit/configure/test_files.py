@@ -76,9 +76,10 @@ def test_refuses_what_is_not_a_file(path: str) -> None:
         files.read(Path(path))
 
 
-def test_a_file_in_another_encoding(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"caf\xe9")
-    with pytest.raises(BadInput, match=r"cannot be read: it is not UTF-8\.") as caught:
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig"])
+def test_a_file_in_another_encoding(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("café", encoding=encoding)
+    with pytest.raises(BadInput, match="not UTF-8, or begins with a byte order mark") as caught:
         files.read(tmp_path / "file")
     assert "save the file as UTF-8" in caught.value.fix
 
