@@ -25,9 +25,17 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--issuer", metavar="URL", help="the issuer of a ghe.com tenant, or of an enterprise that has its own"
     )
-    command.add_argument("--github-owner-id", type=_number, metavar="NUMBER", help="gh api users/OWNER --jq .id")
     command.add_argument(
-        "--github-repository-id", type=_number, metavar="NUMBER", help="gh api repos/OWNER/REPOSITORY --jq .id"
+        "--github-owner-id",
+        type=_number,
+        metavar="NUMBER",
+        help="GitHub's id of the owner: gh api users/OWNER --jq .id",
+    )
+    command.add_argument(
+        "--github-repository-id",
+        type=_number,
+        metavar="NUMBER",
+        help="its id of the repository: gh api repos/OWNER/REPOSITORY --jq .id",
     )
     command.add_argument(
         "--project-number", type=_number, metavar="NUMBER", help="for --workflow; without it, Google is asked"
@@ -36,7 +44,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     for name, meaning in (
         ("terraform", "print Terraform's configuration instead of a shell script"),
         ("workflow", "print the workflow that publishes"),
-        ("check", "check what exists already; needs both ids"),
+        ("check", "check what exists already; needs the ids"),
     ):
         forms.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="script", help=meaning)
 

@@ -19,7 +19,7 @@ from gar_publish.settings.repository import Repository, is_web_url
 
 _CONFUSION = (
     "{tool} installs the highest version that any index has, so a public package can replace a private one of the same "
-    "name (dependency confusion). Pin hashes, or make a virtual repository the only index with `--only`."
+    "name (dependency confusion). Pin hashes, or make the repository the only index with `--only`."
 )
 _EXCLUDE_NEWER = (
     "{where} sets exclude-newer, so uv ignores files without an upload time, and Artifact Registry may give none. If "

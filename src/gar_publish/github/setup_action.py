@@ -85,8 +85,7 @@ def _run(inputs: Mapping[str, str], environment: Mapping[str, str], console: Run
     if not settings.only:
         console.warning(
             "With an extra index, pip installs the highest version from any index, so a public package can replace a "
-            "private one of the same name. Pin hashes, use an explicit index in uv or Poetry, or set `only: true` for "
-            "a virtual repository."
+            "private one of the same name. Pin hashes, use an explicit index in uv or Poetry, or set `only: true`."
         )
     return 0
 
