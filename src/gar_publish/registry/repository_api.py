@@ -62,8 +62,8 @@ def check_label(
         raise RegistryRefused(
             f"{repository} is not a repository for previews: it lacks the label {name}={value}.",
             cause="a repository without the label may have releases, which must not be deleted",
-            fix="make a repository for previews\n  gar-publish bootstrap --github OWNER/REPOSITORY "
-            f"--repository {repository.location}/{repository.project}/previews --previews",
+            fix="make a repository for previews with the script that this prints\n  gar-publish bootstrap "
+            f"--github OWNER/REPOSITORY --repository {repository.location}/{repository.project}/previews --previews",
             anchor="previews-repository",
         )
 

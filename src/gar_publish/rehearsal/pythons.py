@@ -87,8 +87,8 @@ def _find(pythons: Sequence[Python], version: str) -> Python:
     raise BadInput(
         f"`rehearse-python` names {version}, but uv finds no Python {version}.",
         cause="uv finds " + ", ".join(str(each.version) for each in pythons),
-        fix="install it where every user can run it (in a workflow: actions/setup-python, or "
-        f"`uv python install {version}`), or remove it",
+        fix=f"install it where every user can run it (`uv python install {version}`), or remove it; the action has "
+        "only the Python of its image, so use the command for others",
         anchor="rehearse-python",
     )
 
