@@ -24,7 +24,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--folder", type=Path, default=Path(), help="the project of uv, Poetry or PDM (default: the current folder)"
     )
-    command.add_argument("--dry-run", dest="preview", action="store_true", help="show the changes, and write nothing")
+    command.add_argument(
+        "--dry-run", dest="preview", action="store_true", help="show the changes, without secrets, and write nothing"
+    )
 
 
 def _name(text: str) -> str:

@@ -130,7 +130,7 @@ def _add_installing(add: _Add) -> None:
     command = add(
         "index-url", "print the option that makes pip and uv install from a repository", _HERE, f"{_HERE} --keyring"
     )
-    command.add_argument("--bare", action="store_true", help="print the URL alone, without an option in front of it")
+    command.add_argument("--bare", action="store_true", help="print only the URL, without --extra-index-url")
     _add_repository(command, "the repository to install from")
     _add_identity(command, "the identity that installs")
     login = _add_logins(command, default="token")
@@ -170,8 +170,8 @@ def _add_others(add: _Add) -> None:
 
     command = add("previews", "list the previews of pull requests, or delete them", _HERE, f"delete 42 {_HERE}")
     command.add_argument("verb", nargs="?", choices=("list", "delete"), default="list", help="(default: list)")
-    command.add_argument("whose", nargs="?", metavar="NUMBER", help="of this pull request, or with this label")
-    command.add_argument("--older-than", metavar="DAYS", help="created earlier: 30d is a month")
+    command.add_argument("whose", nargs="?", metavar="NUMBER", help="the pull request, or a label from the list")
+    command.add_argument("--older-than", metavar="DAYS", help="only those that are older, such as 30d")
     _add_repository(command, "the repository of previews")
     _add_identity(command, "the identity that lists or deletes")
 
@@ -229,7 +229,7 @@ def _add_logins(command: argparse.ArgumentParser, *, default: str) -> argparse._
     group = command.add_argument_group("the login that the tool gets")
     logins = group.add_mutually_exclusive_group()
     for name, meaning in (
-        ("token", "a fresh token, read-only where possible"),
+        ("token", "a new token, read-only if the registry accepts that"),
         ("keyring", "no secret: the tool asks keyrings.google-artifactregistry-auth"),
     ):
         help_ = f"{meaning} (default)" if name == default else meaning

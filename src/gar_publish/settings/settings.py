@@ -166,7 +166,7 @@ class Settings(BuildSettings):
     lock: bool = flag(
         "lock",
         "Make a lock of the published packages with all their dependencies and the hashes of all files: the output "
-        "`lock`. Other dependencies than those in the repository come from the public index.",
+        "`lock`. Dependencies that the repository does not have come from the public index.",
     )
     sbom: bool = flag("sbom", "Make a CycloneDX SBOM of each wheel, and attach it to its version in Artifact Registry.")
     provenance: bool = flag(
@@ -175,8 +175,8 @@ class Settings(BuildSettings):
     )
     rehearse: bool = flag(
         "rehearse",
-        "Before the first upload, install each wheel in clean environments, and import what it brings. What fails is "
-        "not published.",
+        "Before the first upload, install each wheel in clean environments, and import it there. What fails is not "
+        "published.",
     )
     rehearse_python: tuple[str, ...] = Input(
         "rehearse-python",
@@ -193,17 +193,17 @@ class Settings(BuildSettings):
     ).field()
     name_guard: NameGuard = Input(
         "name-guard",
-        "Ask the public index for the names of the packages: `warn` tells which ones it has, too, and `strict` also "
-        "tells which ones are free there. `none` asks nothing.",
+        "Ask the public index for the names of the packages: `warn` warns of each name that it has, `strict` also of "
+        "each name that is free there. `none` asks nothing.",
         "none",
         "word",
         get_args(NameGuard),
     ).field()
     preview: bool = Input(
         "preview",
-        "Publish a preview of the pull request or the branch: what has changed, what depends on that, and all that "
-        "these need, each as a development version of the commit. For a repository of previews alone. In the action, "
-        "`delete` deletes the previews of the pull request that was closed.",
+        "Publish a preview of the pull request or the branch: the packages that have changed, those that depend on "
+        "them, and all that these need, each as a development version of the commit. The repository must be for "
+        "previews only. In the action, `delete` deletes the previews of the closed pull request.",
         "false",
         "flag",
         ("delete",),
