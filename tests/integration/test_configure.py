@@ -255,7 +255,7 @@ def test_two_kinds_at_once(laptop: Laptop) -> None:
     ("file", "tool", "text"),
     [
         (".config/pip/pip.conf", "pip", "index-url = https://me:made-up-secret@index.example.com/simple/\n"),
-        (".pypirc", "twine", "\ufeff[pypi]\npassword = made-up-secret\n"),
+        (".pypirc", "twine", "password = made-up-secret\n[pypi]\n"),
         (".config/pypoetry/auth.toml", "poetry", '[http-basic.other]\npassword = "made-up-secret\n'),
     ],
 )
