@@ -33,11 +33,23 @@ _MISSING = [
         r"fatal error: (?P<tool>Python\.h)",
     )
 ]
-_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
-_OFFLINE = re.compile(
-    r"Name or service not known|Temporary failure in name resolution|Network is unreachable|getaddrinfo failed|"
-    r"nodename nor servname provided"
+_LACKS = (
+    (
+        re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
+        "a library is not installed, or the build may not use it: there is no {}",
+        "install the development package of that library, or build the files earlier, and set `dist` to them",
+    ),
+    (
+        re.compile(
+            r"Name or service not known|Temporary failure in name resolution|Network is unreachable|"
+            r"getaddrinfo failed|nodename nor servname provided"
+        ),
+        "it downloads something, and could not reach the server",
+        "allow the connection, or build the files in an earlier step, and set `dist` to them",
+    ),
 )
+"""The output of a build that lacks something of the machine, the likely cause, and the fix."""
+
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -117,7 +129,7 @@ class FailedBuild:
         user = "as a user of its own, on a copy of the workspace" if self.is_isolated else "as you"
         return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
 
-    def _because(self) -> tuple[str, str]:  # noqa: PLR0911 - one for each cause
+    def _because(self) -> tuple[str, str]:
         """Return what the build lacked, and the fix; both are empty if nothing is found."""
         for path, why in self.left_out.items():
             if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", self.output):
@@ -127,12 +139,9 @@ class FailedBuild:
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             return f"these git submodules are not checked out: {empty}", fix
-        if header := _HEADER.search(self.output):
-            fix = "install the development package of that library, or build the files earlier, and set `dist` to them"
-            return f"a library is not installed, or the build may not use it: there is no {header[1]}", fix
-        if _OFFLINE.search(self.output):
-            fix = "allow the connection, or build the files in an earlier step, and set `dist` to them"
-            return "it downloads something, and could not reach the server", fix
+        for pattern, cause, fix in _LACKS:
+            if found := pattern.search(self.output):
+                return cause.format(*found.groups()), fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         return "", ""

@@ -230,13 +230,13 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
     """Return the content of a TOML file; empty if there is no file."""
     if not file.is_file():
         return {}
-    text = file.read_bytes()
+    content = file.read_bytes()
     try:
-        return tomllib.loads(text.decode())
+        return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 5,000 brackets
         raise BadInput(
             f"{_label(file, root)} is not valid TOML: {error}.",
-            cause="it begins with a byte order mark; editors call this UTF-8 with BOM" if text[:3] == BOM_UTF8 else "",
+            cause="it begins with a byte order mark (UTF-8 with BOM)" if content.startswith(BOM_UTF8) else "",
             fix="correct the file at this line"
             + (f", or add `!{_label(file.parent, root)}` to `packages`" if file.parent != root else ""),
             anchor="invalid-pyproject",
