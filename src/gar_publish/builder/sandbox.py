@@ -107,7 +107,7 @@ class Sandbox:
             with lent as template:
                 self._works.follow(template.order(self.order(tree, [hook, str(folder)], given)), show)
         else:
-            self.run([environment.python_executable, HOOK_SCRIPT, hook, folder], cwd=tree, extra=given, show=show)
+            self.run([environment.python_executable, "-u", HOOK_SCRIPT, hook, folder], cwd=tree, extra=given, show=show)
         return folder
 
     def _template(

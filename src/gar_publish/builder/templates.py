@@ -179,7 +179,7 @@ class ProjectTemplate:
 def _command(kind: Kind, descriptor: int) -> list[str]:
     backend = kind.backend.partition(":")[0]
     modules = [backend, *_MODULES[backend].split()] if backend else []
-    return [kind.python, str(TEMPLATE_SCRIPT), str(descriptor), str(HOOK_SCRIPT), *modules]
+    return [kind.python, "-u", str(TEMPLATE_SCRIPT), str(descriptor), str(HOOK_SCRIPT), *modules]
 
 
 class Templates:

@@ -92,10 +92,11 @@ def test_a_fork_sees_what_a_new_process_sees(
     assert fresh["files"] == "files ['0', '1', '2', '3']", "the last is the listing's own"
 
 
-def test_output_comes_in_order_and_an_exception_last(call: Call, said: list[str]) -> None:
-    deed = "import os, sys; print('one', flush=True); os.system('echo two'); raise ValueError('end')"
+@both
+def test_output_comes_in_order_and_an_exception_last(call: Call, said: list[str], backend: str) -> None:
+    deed = "import os; print('one'); os.system('echo two'); raise ValueError('end')"
     with pytest.raises(subprocess.CalledProcessError) as caught:
-        call(deed=deed)
+        call(deed=deed, backend=backend)
     assert caught.value.returncode == 1
     assert (said[:2], said[-1]) == (["one", "two"], "ValueError: end")
     assert not [line for line in said if "template.py" in line]
