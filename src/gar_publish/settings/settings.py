@@ -69,7 +69,7 @@ OUTDIR = Input("outdir", "The folder for the files that passed all checks.", "di
 
 DRY_RUN = Input(
     "dry-run",
-    "Build, check, authenticate and compare; upload nothing. `dry-run: build` needs no identity: it builds, checks, "
+    "Do everything, but change nothing in the registry. `dry-run: build` needs no identity: it builds, checks, "
     "and leaves the files in the folder dist.",
     "false",
     "flag",
