@@ -28,6 +28,7 @@ from gar_publish.settings.settings import (
     PROMOTION_INPUTS,
     PUBLISH_INPUTS,
     REPOSITORY_INPUTS,
+    beside_dist,
 )
 
 _DEFAULTS = f"Or set {REPOSITORY_VARIABLE}, or `repository` in {TABLE} of pyproject.toml."
@@ -311,12 +312,7 @@ def read_inputs(
             )
         inputs["packages"] = "\n".join([*folders, *(options.get("packages") or [])])
     if inputs.get("packages") and inputs.get("dist"):
-        raise BadInput(
-            f"A project ({inputs['packages'].splitlines()[0]}) and `dist` cannot be combined: with `dist`, nothing is "
-            "built.",
-            fix="remove one of the two",
-            anchor="dist-or-packages",
-        )
+        raise beside_dist(f"A project ({inputs['packages'].splitlines()[0]})")
     for_builds = {"formats", "packages"} if inputs.get("dist") else set()
     return inputs | read_defaults(options.keys() - inputs.keys() - for_builds, environment, folder)
 

@@ -129,12 +129,14 @@ class BuildSettings:
     outdir: str = OUTDIR.field()
 
     def __post_init__(self) -> None:
-        if self.changed_since and self.dist:
-            raise BadInput(
-                "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
-                fix="remove one of the two",
-                anchor="dist-or-packages",
-            )
+        to_build = {
+            f"A project ({self.packages[0]})": self.packages != (".",),
+            "`formats`": self.formats != {"wheel"},
+            "`--changed-since`": self.changed_since,
+        }
+        for what, is_given in to_build.items():
+            if self.dist and is_given:
+                raise beside_dist(what)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +234,10 @@ class Settings(BuildSettings):
         return cls(repository=repository, credential=credential, promotion=promotion, **settings)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if self.preview:
+            self._refuse_with_preview()
+        else:  # in a fork's preview, `packages` lists what `dist` may have
+            super().__post_init__()
         for name in ("rehearse-python", "rehearse-command"):
             if getattr(self, name.replace("-", "_")) and not self.rehearse:
                 raise BadInput(
@@ -248,8 +253,6 @@ class Settings(BuildSettings):
                 fix="correct the quotes",
                 anchor="rehearse-python",
             ) from None
-        if self.preview:
-            self._refuse_with_preview()
         if isinstance(self.credential, KeyPassword):
             refuse_key_elsewhere(self.repository)
             for name in ("create-repository", "sbom", "provenance", "preview"):
@@ -334,6 +337,15 @@ def read_build_settings(inputs: Mapping[str, str]) -> BuildSettings:
         )
     read_fields(Settings, inputs)  # a mistake in another input would show only where it is published
     return BuildSettings(**read_fields(BuildSettings, inputs))
+
+
+def beside_dist(what: str) -> BadInput:
+    """Return the refusal of what selects or changes builds, beside `dist`."""
+    return BadInput(
+        f"{what} and `dist` cannot be combined: with `dist`, nothing is built.",
+        fix="remove one of the two",
+        anchor="dist-or-packages",
+    )
 
 
 def read_repository(inputs: Mapping[str, str], endpoints: Endpoints) -> Repository:

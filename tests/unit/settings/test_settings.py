@@ -68,7 +68,6 @@ def test_every_input_is_read() -> None:
     settings = read(
         access_token="ya29.x",
         packages="libs/*\n\n  app \n",
-        dist="out",
         formats="wheel, sdist",
         if_exists="fail",
         expected_version="v1.2.3",
@@ -91,7 +90,6 @@ def test_every_input_is_read() -> None:
         repository=PYTHON,
         credential=GivenToken("ya29.x"),
         packages=("libs/*", "app"),
-        dist=("out",),
         formats=frozenset({"wheel", "sdist"}),
         if_exists="fail",
         expected_version=Version("1.2.3"),
@@ -111,6 +109,7 @@ def test_every_input_is_read() -> None:
         name_guard="strict",
     )
     assert read(changed_since="v1.0").changed_since == "v1.0"
+    assert read(dist="out").dist == ("out",)
 
 
 def test_inputs_of_the_setup_action() -> None:
@@ -201,11 +200,18 @@ def test_a_bare_repository_takes_project_and_location() -> None:
             "use `workload-identity-provider` or `credentials-json`, or set `index-token: none`",
             "index-token",
         ),
-        (
-            {"changed_since": "v1.0", "dist": "dist"},
-            "`--changed-since` and `dist` cannot be combined: with `dist`, nothing is built.",
-            "remove one of the two",
-            "dist-or-packages",
+        *(
+            (
+                {name: value, "dist": "dist"},
+                f"{what} and `dist` cannot be combined: with `dist`, nothing is built.",
+                "remove one of the two",
+                "dist-or-packages",
+            )
+            for name, value, what in (
+                ("changed_since", "v1.0", "`--changed-since`"),
+                ("formats", "sdist", "`formats`"),
+                ("packages", "libs/*", "A project (libs/*)"),
+            )
         ),
         (
             {"with_dependencies": "true"},
