@@ -238,8 +238,9 @@ class Settings(BuildSettings):
             self._refuse_with_preview()
         else:  # in a fork's preview, `packages` lists what `dist` may have
             super().__post_init__()
-        for name in ("rehearse-python", "rehearse-command"):
-            if getattr(self, name.replace("-", "_")) and not self.rehearse:
+        for name in ("rehearse-python", "rehearse-command", "rehearse-timeout"):
+            field = name.replace("-", "_")
+            if getattr(self, field) != getattr(Settings, field) and not self.rehearse:
                 raise BadInput(
                     f"`{name}` is set, but `rehearse` is not.",
                     fix=f"set `rehearse: true`, or remove `{name}`",

@@ -262,7 +262,7 @@ def test_a_bare_repository_takes_project_and_location() -> None:
                 f"set `rehearse: true`, or remove `rehearse-{name}`",
                 "rehearse-python",
             )
-            for name, value in {"python": "3.12", "command": "pytest"}.items()
+            for name, value in {"python": "3.12", "command": "pytest", "timeout": "60"}.items()
         ),
         (
             {"rehearse": "true", "rehearse_command": "say 'hello"},
