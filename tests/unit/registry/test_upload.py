@@ -18,6 +18,7 @@ from gar_publish.context import Context
 from gar_publish.distributions import distribution
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import BuildFailure, Conflict, CredentialsFailure, FileRefused, RegistryRefused, Unreachable
+from gar_publish.registry import upload
 from gar_publish.registry.index import Index, IndexFile
 from gar_publish.registry.upload import FileChanged, FormWithFile, Uploader, compare, read_back
 from gar_publish.settings.repository import Repository
@@ -419,6 +420,26 @@ def test_a_file_that_cannot_be_compared_is_different(
     server.on("/f/", Reply(200, theirs))
     listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", hashlib.sha256(theirs).hexdigest())}
     with pytest.raises(Conflict, match="with different contents: the published file cannot be compared"):
+        compare(wheel, listed, "skip-identical", index, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["other hash", "larger"])
+def test_a_file_that_is_not_the_listed_one_or_much_larger_is_different(
+    server: ScriptedServer,
+    index: Index,
+    wheel: Distribution,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    how: str,
+) -> None:
+    theirs = repacked(wheel, tmp_path / "theirs.whl")
+    sha256 = "00" * 32 if how == "other hash" else hashlib.sha256(theirs).hexdigest()
+    if how == "larger":
+        monkeypatch.setattr(upload, "_LARGER", len(theirs) - upload._TIMES_LARGER * wheel.size - 1)
+    server.on("/f/", Reply(200, theirs))
+    listed = {FILENAME: IndexFile(FILENAME, f"{server.url}/f/{FILENAME}", sha256)}
+    with pytest.raises(Conflict, match="it is much larger, or not the file that the index lists"):
         compare(wheel, listed, "skip-identical", index, tmp_path)
 
 
