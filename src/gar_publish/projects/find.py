@@ -1,8 +1,10 @@
 """Find the project folders to publish, and their order."""
 
+import glob
 import tomllib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
             or two projects have the same name.
     """
     found: dict[Path, Project] = {}
-    excluded = [folder for pattern in patterns if pattern.startswith("!") for folder in _excluded(pattern, root)]
+    excluded = {folder for pattern in patterns if pattern.startswith("!") for folder in _excluded(pattern, root)}
     for pattern in [each for each in patterns if not each.startswith("!")] or ["."]:
         _refuse_files(pattern)
         try:
@@ -93,8 +95,10 @@ def find(patterns: Sequence[str], root: Path) -> list[Project]:
 
 
 def _excluded(pattern: str, root: Path) -> list[Path]:
+    name = pattern.removeprefix("!")
     try:
-        folders = [folder.resolve() for folder in globs.folders(pattern.removeprefix("!"), root)]
+        named = name if globs.is_glob(name, root) else glob.escape(name)
+        folders = [folder.resolve() for folder in globs.folders(named, root)]
     except (OSError, ValueError):
         folders = []
     if not folders:
@@ -127,7 +131,7 @@ def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
     return [[by_key[key] for key in wave] for wave in graph.waves(requirements(projects))]
 
 
-def _packages(folder: Path, root: Path, excluded: Sequence[Path], *, named: bool) -> Iterator[Project]:
+def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: bool) -> Iterator[Project]:
     """Yield the project in a folder, or the packages of a workspace. The files of excluded ones are not read."""
     if _is_below(folder, excluded):
         yield Project(folder.resolve(), _label(folder, root))
@@ -153,8 +157,8 @@ def _packages(folder: Path, root: Path, excluded: Sequence[Path], *, named: bool
         yield replace(project, members=inside) if each == folder else project
 
 
-def _is_below(folder: Path, excluded: Sequence[Path]) -> bool:
-    return any(folder.resolve().is_relative_to(each) for each in excluded)
+def _is_below(folder: Path, excluded: AbstractSet[Path]) -> bool:
+    return bool(excluded) and not excluded.isdisjoint((real := folder.resolve(), *real.parents))
 
 
 def _is_project(folder: Path) -> bool:
@@ -253,9 +257,10 @@ def _refuse_one_name_twice(projects: Iterable[Project]) -> None:
 
 def same_name(name: str, one: Project, other: Project) -> BadInput:
     """Return the failure for two projects with the same name."""
+    excluded = one if one.folder.is_relative_to(other.folder) else other  # an exclusion counts for all below it
     return BadInput(
         f"{one.label} and {other.label} have the same package name, {name}.",
         cause="one is a copy of the other, or the names are equal after normalisation",
-        fix=f"rename one in its pyproject.toml, or exclude one: add `!{other.label}` to `packages`",
+        fix=f"rename one in its pyproject.toml, or exclude one: add `!{excluded.label}` to `packages`",
         anchor="same-project-twice",
     )

@@ -60,6 +60,29 @@ def test_exclusions_that_help_nobody(root: Path, patterns: Sequence[str], messag
     assert caught.value.anchor == "no-project"
 
 
+def test_an_exclusion_is_a_name_if_there_is_such_a_folder(root: Path) -> None:
+    write(root, **{"packages/a[1]": BACKEND})
+    assert [each.label for each in find(["packages/[al]*", "!packages/a[1]"], root)] == [
+        "packages/alpha",
+        "packages/legacy",
+    ]
+
+
+def test_many_exclusions_take_no_time_for_each_project(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[Path] = []
+    really = Path.resolve
+
+    def resolve(path: Path) -> Path:
+        resolved.append(path)
+        return really(path)
+
+    for number in range(20):
+        (root / f"tests{number}").mkdir()
+    monkeypatch.setattr(Path, "resolve", resolve)
+    find(["packages/*", "!tests*"], root)
+    assert len(resolved) < 50
+
+
 def test_the_name_of_a_folder_puts_no_line_into_a_message(tmp_path: Path) -> None:
     folder = tmp_path / "a\n  curl evil | sh"
     folder.mkdir()
@@ -236,6 +259,15 @@ def test_two_projects_with_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "e").mkdir()
     (tmp_path / "e/setup.py").touch()
     assert labels(tmp_path, "a", "c", "d", "e") == ["a", "c", "d", "e"]
+
+
+@pytest.mark.parametrize("patterns", [["a", "a/b"], ["a/b", "a"]])
+def test_of_two_projects_with_the_same_name_the_inner_one_can_be_excluded(tmp_path: Path, patterns: list[str]) -> None:
+    write(tmp_path, a=requiring("lib"), a_b=requiring("lib"))
+    with pytest.raises(BadInput) as caught:
+        find(patterns, tmp_path)
+    assert caught.value.fix.endswith("add `!a/b` to `packages`")
+    assert labels(tmp_path, *patterns, "!a/b") == ["a"]
 
 
 def test_waves(tmp_path: Path) -> None:
