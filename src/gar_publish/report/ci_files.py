@@ -4,6 +4,7 @@ See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def add_step_summary(markdown: str, environment: Mapping[str, str], console: Con
     added = f"{markdown}\n".encode()
     try:
         with Path(path).open("ab") as file:
-            if file.tell() + len(added) <= SUMMARY_LIMIT:
+            if os.fstat(file.fileno()).st_size + len(added) <= SUMMARY_LIMIT:  # a pipe has no end to tell
                 file.write(added)
             else:
                 console.warning("The step summary is not complete: it would exceed the runner's limit of 1,024 KiB.")

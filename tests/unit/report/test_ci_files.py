@@ -1,5 +1,8 @@
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from gar_publish.report import ci_files
 from gar_publish.report.ci_files import BUILDER_OUTPUT, OUTPUT_LIMIT, step_output, write_step_output
@@ -15,6 +18,15 @@ def add(markdown: str, path: Path | None) -> list[str]:
 def test_steps_add_to_each_other(tmp_path: Path) -> None:
     assert add("one", tmp_path / "summary") == add("two", tmp_path / "summary") == []
     assert (tmp_path / "summary").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no /dev/fd")
+def test_a_summary_can_be_a_pipe() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, encoding="utf-8") as output:
+        assert add("one", Path(f"/dev/fd/{writer}")) == []
+        os.close(writer)
+        assert output.read() == "one\n"
 
 
 def test_outside_a_job_there_is_no_summary() -> None:
