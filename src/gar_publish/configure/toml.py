@@ -1,7 +1,10 @@
 """Edits TOML files, and keeps every other line, comments included."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from operator import eq
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +15,9 @@ from gar_publish.configure.files import Malformed
 
 Values = Mapping[str, str | bool | None]
 """The new value of each key; None removes it."""
+
+_COMMENT = re.compile(r"\n\n((?:#[^\n]*(?:\n|\Z))+)\Z")
+"""A comment after an empty line, which ends a text."""
 
 
 def with_values(text: str, keys: Sequence[str], values: Values) -> str:
@@ -25,7 +31,7 @@ def with_values(text: str, keys: Sequence[str], values: Values) -> str:
     if any(value is not None for value in values.values()):
         table = _table(document, keys)
     _set(table, values)
-    return _rendered(document)
+    return _rendered(document, text)
 
 
 def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = MappingProxyType({})) -> str:
@@ -41,28 +47,20 @@ def with_entry(text: str, keys: Sequence[str], entry: Values, new: Values = Mapp
         Malformed: This is not TOML, or it cannot be edited.
     """
     document = _parsed(text)
-    for each in _entries(document, keys):
-        if each.get("name") == entry["name"]:
-            _set(each, entry)
-            return _rendered(document)
-    parent = _table(document, keys[:-1], bare=True)
-    if keys[-1] not in parent:
-        parent[keys[-1]] = tomlkit.aot()
-    entries: Any = parent[keys[-1]]
-    made: Any = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
-    _set(made, {**entry, **new})
-    entries.append(made)
-    return _spaced(_rendered(document), f"[[{'.'.join(keys)}]]\n", made.as_string())
-
-
-def _spaced(text: str, header: str, body: str) -> str:
-    """Return the text with one empty line before and after the last table of this header."""
-    before, found, after = text.rpartition(header)
-    if not found or not after.startswith(body):
-        return text
-    parts = [before.rstrip("\n"), found + body.rstrip("\n"), after.removeprefix(body).lstrip("\n")]
-    text = "\n\n".join(filter(None, parts))
-    return text if text.endswith("\n") else f"{text}\n"
+    found: Any = next((each for each in _entries(document, keys) if each.get("name") == entry["name"]), None)
+    if found is None:
+        parent = _table(document, keys[:-1], bare=True)
+        if keys[-1] not in parent:
+            parent[keys[-1]] = tomlkit.aot()
+        array: Any = parent[keys[-1]]
+        found = tomlkit.table() if isinstance(array, tomlkit.items.AoT) else tomlkit.inline_table()
+        _set(found, {**entry, **new})
+        array.append(found)
+    else:
+        _set(found, entry)
+    if found.unwrap() not in entries(rendered := _rendered(document, text), keys):
+        raise Malformed(None)  # tomlkit loses it if other tables are between the entries
+    return rendered
 
 
 def entries(text: str, keys: Sequence[str]) -> list[dict[str, Any]]:
@@ -127,9 +125,9 @@ def _set(table: Any, values: Values) -> None:
             table[key] = value
 
 
-def _rendered(document: tomlkit.TOMLDocument) -> str:
+def _rendered(document: tomlkit.TOMLDocument, old: str) -> str:
     """Return the text, if it parses to the document again: tomlkit cannot add to a table of dotted keys."""
-    text = document.as_string()
+    text = _placed(document.as_string(), old)
     try:
         read = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -137,3 +135,25 @@ def _rendered(document: tomlkit.TOMLDocument) -> str:
     if read != document.unwrap():
         raise Malformed(None)
     return text
+
+
+def _placed(new: str, old: str) -> str:
+    """Return the new text with what it adds above the comment of the next table, and empty lines around a new table.
+
+    For tomlkit, the comment above the header of a table belongs to the table before it.
+    """
+    lines, old_lines = new.split("\n"), old.split("\n")
+    start = len(list(takewhile(bool, map(eq, lines, old_lines))))
+    end = len(lines) - len(old_lines) + start
+    if end < start or lines[end:] != old_lines[start:]:
+        return new  # a line was changed
+    before, added, after = ("\n".join(each) for each in (lines[:start], lines[start:end], lines[end:]))
+    is_table = added.lstrip("\n").startswith("[")
+    if comment := after.startswith("[") and _COMMENT.search(before):
+        before, after = before[: comment.start()], f"{comment[1]}\n{after}"
+    elif not is_table:
+        return new
+    head = "\n\n" if is_table else "\n"
+    text = head.join(filter(None, (before.rstrip("\n"), added.strip("\n"))))
+    text = "\n\n".join(filter(None, (text, after.lstrip("\n"))))
+    return text if text.endswith("\n") else f"{text}\n"

@@ -40,8 +40,16 @@ INLINE = f"""{PYPROJECT}
 index = [{{ name = "other", url = "https://index.example.com/simple/" }}]
 """
 DOTTED = '[project]\nname = "app"\n\n[tool]\nuv.package = false\n'
+COMMENTED = "[tool.uv]\npackage = false\n\n# our rules,\n# in short\n[tool.ruff]\nline-length = 120\n"
 SCATTERED = '[tool.uv]\npackage = false\n\n[project]\nname = "app"\n\n[tool.ruff]\nline-length = 120\n'
-TEXTS = {"empty": "", "plain": PYPROJECT, "uv": WITH_UV, "inline": INLINE, "scattered": SCATTERED}
+TEXTS = {
+    "empty": "",
+    "plain": PYPROJECT,
+    "uv": WITH_UV,
+    "inline": INLINE,
+    "scattered": SCATTERED,
+    "commented": COMMENTED,
+}
 
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
@@ -63,7 +71,14 @@ def test_a_new_entry_comes_last_and_changes_nothing_else(text: str) -> None:
 def test_an_empty_line_stands_before_and_after_a_new_entry(text: str) -> None:
     new = with_entry(text, KEYS, ENTRY)
     assert "\n\n\n" not in new
-    assert not re.search(r"[^\n]\n\[", new)
+    assert not re.search(r"(?m)^[^#\n].*\n\[", new)
+
+
+def test_a_comment_stays_above_its_table() -> None:
+    new = with_entry(with_values(COMMENTED, KEYS[:-1], {"keyring-provider": "subprocess"}), KEYS, {"name": "gar"})
+    before, after = COMMENTED.split("\n\n")
+    added = 'keyring-provider = "subprocess"\n\n[[tool.uv.index]]\nname = "gar"\n'
+    assert new == f"{before}\n{added}\n{after}"
 
 
 @each_text
@@ -120,8 +135,9 @@ def test_finds_entries_in_every_notation(text: str) -> None:
         '[tool.uv]\nindex = ["gar"]\n',
         "[tool]\nuv = { package = false }\n",
         "tool = { other = { a = 1 } }\n",
+        '[[tool.uv.index]]\nname = "a"\n\n[tool.ruff]\n\n[[tool.uv.index]]\nname = "b"\n',
     ],
-    ids=["no table", "single brackets", "no tables in the list", "inline table", "table in an inline table"],
+    ids=["no table", "single brackets", "no tables in the list", "inline table", "table in inline table", "two places"],
 )
 def test_refuses_what_cannot_have_entries(text: str) -> None:
     with pytest.raises(Malformed):
