@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,23 +33,12 @@ _MISSING = [
         r"fatal error: (?P<tool>Python\.h)",
     )
 ]
-_LACKS = (
-    (
-        re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
-        "a library is not installed, or the build may not use it: there is no {}",
-        "install the development package of that library, or build the files earlier, and set `dist` to them",
-    ),
-    (
-        re.compile(
-            r"Name or service not known|Temporary failure in name resolution|Network is unreachable|"
-            r"getaddrinfo failed|nodename nor servname provided"
-        ),
-        "it downloads something, and could not reach the server",
-        "allow the connection, or build the files in an earlier step, and set `dist` to them",
-    ),
+_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
+_NO_SERVER = re.compile(
+    r"Name or service not known|Temporary failure in name resolution|Network is unreachable|getaddrinfo failed|"
+    r"nodename nor servname provided|Could not resolve host"
 )
-"""The output of a build that lacks something of the machine, the likely cause, and the fix."""
-
+_ELSEWHERE = "build the files in an earlier step, and set `dist` to them"
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -115,7 +104,7 @@ class FailedBuild:
                 anchor="missing-program",
                 detail=self.output,
             )
-        because, fix = self._because()
+        because, fix = next(self._lacks(), ("", ""))
         return BuildFailure(
             f"The build of {self.label} failed ({self.kind}).",
             cause=because or "the last lines of the build's output show why",
@@ -129,22 +118,24 @@ class FailedBuild:
         user = "as a user of its own, on a copy of the workspace" if self.is_isolated else "as you"
         return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
 
-    def _because(self) -> tuple[str, str]:
-        """Return what the build lacked, and the fix; both are empty if nothing is found."""
+    def _lacks(self) -> Iterator[tuple[str, str]]:
+        """Yield what the build lacked, and the fix, the most likely first."""
         for path, why in self.left_out.items():
             if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", self.output):
-                return f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
+                yield f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
         if self.is_isolated and (closed := _CLOSED.search(self.output)):
-            return f"the build may not use {closed[1]}: {self._how}", "let every user read it"
+            yield f"the build may not use {closed[1]}: {self._how}", "let every user read it"
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
-            return f"these git submodules are not checked out: {empty}", fix
-        for pattern, cause, fix in _LACKS:
-            if found := pattern.search(self.output):
-                return cause.format(*found.groups()), fix
+            yield f"these git submodules are not checked out: {empty}", fix
+        if header := _HEADER.search(self.output):
+            why = "a library is not installed, the project lacks the file, or its code does not fit this Python"
+            yield f"there is no {header[1]}: {why}", f"install the development package of the library, or {_ELSEWHERE}"
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
-            return f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
-        return "", ""
+            yield f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
+        if _NO_SERVER.search(self.output):
+            fix = f"allow the connection (through a proxy: `build-env: HTTPS_PROXY`), or {_ELSEWHERE}"
+            yield "it downloads something, and could not reach the server", fix
 
     def _is_named(self, submodule: str) -> bool:
         """Return whether the project or its build names a submodule, or the output the folder around it."""

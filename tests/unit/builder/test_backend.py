@@ -141,15 +141,16 @@ def test_a_missing_program(make: Make, line: str, tool: str) -> None:
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
-        ("a.c:1:10: fatal error: srtp2/srtp.h: No such file or directory", "there is no srtp2/srtp.h"),
-        ("a.c:1:10: fatal error: 'lber.h' file not found", "there is no lber.h"),
+        ("a.c:1:10: fatal error: srtp2/srtp.h: No such file or directory", "there is no srtp2/srtp.h: "),
+        ("a.c:1:10: fatal error: 'lber.h' file not found", "there is no lber.h: "),
         ("urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>", "could not reach the server"),
+        ("fatal: unable to access 'https://a.org/b/': Could not resolve host: a.org", "could not reach the server"),
     ],
 )
 def test_something_else_that_a_build_lacks(make: Make, line: str, cause: str) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    print({line!r})\n    raise SystemExit(1)\n").make("wheel")
-    assert caught.value.cause.endswith(cause)
+    assert cause in caught.value.cause
     assert "set `dist` to them" in caught.value.fix
 
 
@@ -184,10 +185,11 @@ def test_names_a_variable_that_was_withheld(make: Make) -> None:
     assert caught.value.fix == "set `build-env: RELEASE_VERSION`"
 
 
-def test_names_a_variable_that_a_file_of_the_project_reads(make: Make, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("error", ["", "Name or service not known"])
+def test_names_a_variable_that_a_file_of_the_project_reads(make: Make, sandbox: Sandbox, error: str) -> None:
     (sandbox.tree / "setup.py").write_text("os.environ.get('RELEASE_VERSION', '')")
     with pytest.raises(BuildFailure) as caught:
-        make(f"{WHEEL}    raise ValueError\n").make("wheel")
+        make(f"{WHEEL}    raise ValueError({error!r})\n").make("wheel")
     assert caught.value.fix == "set `build-env: RELEASE_VERSION`"
 
 
