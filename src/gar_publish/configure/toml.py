@@ -127,7 +127,8 @@ def _set(table: Any, values: Values) -> None:
 
 def _rendered(document: tomlkit.TOMLDocument, old: str) -> str:
     """Return the text, if it parses to the document again: tomlkit cannot add to a table of dotted keys."""
-    text = _placed(document.as_string(), old)
+    new, unchanged = document.as_string(), _parsed(old).as_string()  # tomlkit collects the entries of an array
+    text = old if new == unchanged else _placed(new, unchanged)
     try:
         read = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -42,6 +42,18 @@ index = [{{ name = "other", url = "https://index.example.com/simple/" }}]
 DOTTED = '[project]\nname = "app"\n\n[tool]\nuv.package = false\n'
 COMMENTED = "[tool.uv]\npackage = false\n\n# our rules,\n# in short\n[tool.ruff]\nline-length = 120\n"
 SCATTERED = '[tool.uv]\npackage = false\n\n[project]\nname = "app"\n\n[tool.ruff]\nline-length = 120\n'
+BY_UV = """[project]
+name = "app"
+
+[[tool.uv.index]]
+name = "first"
+
+[tool.uv.sources]
+a = { index = "first" }
+
+[[tool.uv.index]]
+name = "second"
+"""
 TEXTS = {
     "empty": "",
     "plain": PYPROJECT,
@@ -49,6 +61,7 @@ TEXTS = {
     "inline": INLINE,
     "scattered": SCATTERED,
     "commented": COMMENTED,
+    "by uv add": BY_UV,
 }
 
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -72,6 +85,10 @@ def test_an_empty_line_stands_before_and_after_a_new_entry(text: str) -> None:
     new = with_entry(text, KEYS, ENTRY)
     assert "\n\n\n" not in new
     assert not re.search(r"(?m)^[^#\n].*\n\[", new)
+
+
+def test_the_same_values_change_nothing() -> None:
+    assert with_entry(BY_UV, KEYS, {"name": "second"}) == BY_UV
 
 
 def test_a_comment_stays_above_its_table() -> None:
