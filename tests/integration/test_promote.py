@@ -218,6 +218,11 @@ class TestDependencies:
         assert "app 1.0 requires lib<3,>=1: lib 2.10, the highest version that fits, is promoted too." in done.err
         assert f"{DEV} does not have requests; gar-publish assumes that a public index does." in done.err
 
+    def test_only_when_asked(self, doors: Doors, emulator: Emulator) -> None:
+        done, _ = promote(doors, "app==1.0")
+        assert done.code == 0, done.err
+        assert arrived(emulator) == ["app 1.0"]
+
 
 class TestOtherBytes:
     """Nothing is uploaded, whichever side has them."""

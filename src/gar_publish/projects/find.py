@@ -136,8 +136,8 @@ def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: b
     if _is_below(folder, excluded):
         yield Project(folder.resolve(), _label(folder, root))
         return
-    declared = _toml(folder / "pyproject.toml", root)
-    members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root))
+    declared = _toml(folder / "pyproject.toml", root, named=named)
+    members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root, named=named))
     if members is None:
         if _is_project(folder) and (named or workspaces.is_package(declared)):
             yield _project(folder, root, declared)
@@ -230,8 +230,8 @@ def _named(name: str, root: Path) -> Path:
     return folder
 
 
-def _toml(file: Path, root: Path) -> dict[str, Any]:
-    """Return the content of a TOML file; empty if there is no file."""
+def _toml(file: Path, root: Path, *, named: bool = False) -> dict[str, Any]:
+    """Return the content of a TOML file; empty if there is no file. Nobody would exclude a folder that was named."""
     if not file.is_file():
         return {}
     content = file.read_bytes()
@@ -242,7 +242,7 @@ def _toml(file: Path, root: Path) -> dict[str, Any]:
             f"{_label(file, root)} is not valid TOML: {error}.",
             cause="it begins with a byte order mark (UTF-8 with BOM)" if content.startswith(BOM_UTF8) else "",
             fix="correct the file at this line"
-            + (f", or add `!{_label(file.parent, root)}` to `packages`" if file.parent != root else ""),
+            + ("" if named or file.parent == root else f", or add `!{_label(file.parent, root)}` to `packages`"),
             anchor="invalid-pyproject",
         ) from error
 

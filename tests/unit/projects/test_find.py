@@ -139,8 +139,9 @@ def test_a_pyproject_that_is_not_toml(root: Path, content: bytes) -> None:
 
 def test_names_the_line_of_a_toml_error(root: Path) -> None:
     (root / "packages/beta/pyproject.toml").write_text("[project]\nname = \n")
-    with pytest.raises(BadInput, match="line 2"):
+    with pytest.raises(BadInput, match="line 2") as caught:
         find(["packages/beta"], root)
+    assert caught.value.fix == "correct the file at this line", "the only project cannot be excluded"
 
 
 @pytest.mark.parametrize(
