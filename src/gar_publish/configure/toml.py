@@ -16,8 +16,8 @@ from gar_publish.configure.files import Malformed
 Values = Mapping[str, str | bool | None]
 """The new value of each key; None removes it."""
 
-_COMMENT = re.compile(r"\n\n((?:#[^\n]*(?:\n|\Z))+)\Z")
-"""A comment after an empty line, which ends a text."""
+_COMMENT = re.compile(r"(?:\A|\n\n)((?:#[^\n]*(?:\n|\Z))+)\Z")
+"""A comment at the start or after an empty line, which ends a text."""
 
 
 def with_values(text: str, keys: Sequence[str], values: Values) -> str:
