@@ -217,16 +217,16 @@ def test_a_project_that_expects_a_relative_build_folder(workspace: Path, made: M
 
 
 def test_a_backend_that_builds_in_a_copy_of_the_tree(workspace: Path, made: Made) -> None:
-    """The copy is not as deep as the tree, so a path from the tree would lead elsewhere."""
+    """The copy is at another depth than the tree, so a path from the tree would lead elsewhere."""
     (workspace / "setup.py").write_text(
         "import os, tempfile\nfrom setuptools import setup\nfrom setuptools.command.build_py import build_py\n"
         "class Build(build_py):\n"
         "    def run(self):\n"
         "        tree, here = os.getcwd(), os.path.realpath(self.build_lib)\n"
-        "        os.chdir(tempfile.mkdtemp())\n"
-        "        assert os.path.realpath(self.build_lib) == here\n"
-        "        os.chdir('/')\n"
-        "        assert os.path.realpath(self.build_lib) == here\n"
+        "        os.makedirs('copy/inside')\n"
+        "        for folder in (tree + '/copy/inside', tempfile.mkdtemp(), '/'):\n"
+        "            os.chdir(folder)\n"
+        "            assert os.path.realpath(self.build_lib) == here\n"
         "        os.chdir(tree)\n        super().run()\n"
         "setup(name='a', version='1', py_modules=['setup'], cmdclass={'build_py': Build})\n"
     )
