@@ -30,10 +30,12 @@ _MISSING = [
         r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
         rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
         r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
-        r"fatal error: (?P<tool>Python\.h)",
+        r"fatal error: '?(?P<tool>Python\.h)",
     )
 ]
-_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
+_HEADER = re.compile(r"(?s:.*)\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
+"""The last one that was missing: before it, a build may have tried what the compiler has."""
+
 _NO_SERVER = re.compile(
     r"Name or service not known|Temporary failure in name resolution|Network is unreachable|getaddrinfo failed|"
     r"nodename nor servname provided|Could not resolve host"
@@ -128,7 +130,7 @@ class FailedBuild:
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             yield f"these git submodules are not checked out: {empty}", fix
-        if header := _HEADER.search(self.output):
+        if header := _HEADER.match(self.output):
             why = "a library is not installed, the project lacks the file, or its code does not fit this Python"
             yield f"there is no {header[1]}: {why}", f"install the development package of the library, or {_ELSEWHERE}"
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):

@@ -127,6 +127,7 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
         ("CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage", "compiler"),
         ("Could not find compiler set in environment variable CC:\n\n  x86_64-linux-gnu-gcc.", "x86_64-linux-gnu-gcc"),
         ("fatal error: Python.h: No such file or directory", "Python.h"),
+        ("a.c:1:10: fatal error: 'Python.h' file not found", "Python.h"),
     ],
 )
 def test_a_missing_program(make: Make, line: str, tool: str) -> None:
@@ -143,6 +144,7 @@ def test_a_missing_program(make: Make, line: str, tool: str) -> None:
     [
         ("a.c:1:10: fatal error: srtp2/srtp.h: No such file or directory", "there is no srtp2/srtp.h: "),
         ("a.c:1:10: fatal error: 'lber.h' file not found", "there is no lber.h: "),
+        ("_try.c:1:10: fatal error: a.h: No such file\nb.c:1:10: fatal error: b.h: No such file", "there is no b.h: "),
         ("urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>", "could not reach the server"),
         ("fatal: unable to access 'https://a.org/b/': Could not resolve host: a.org", "could not reach the server"),
     ],
