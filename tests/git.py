@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+ELSEWHERE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 SETTINGS = ("user.name=octocat", "user.email=octocat@example.org", "protocol.file.allow=always", "safe.directory=*")
 
 
@@ -11,7 +12,7 @@ def git(folder: Path, *arguments: str, **variables: str) -> str:
     """Run git in a folder, with more environment variables, and return its output."""
     settings = [part for each in SETTINGS for part in ("-c", each)]
     command = ["git", *settings, *arguments]
-    environment = os.environ | variables
+    environment = os.environ | ELSEWHERE | variables
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
