@@ -131,7 +131,7 @@ class FailedBuild:
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             yield f"these git submodules are not checked out: {empty}", fix
         if header := _HEADER.match(self.output):
-            why = "a library is not installed, the project lacks the file, or its code does not fit this Python"
+            why = "a library or a build requirement is missing, or the project is incomplete or too old for this Python"
             yield f"there is no {header[1]}: {why}", f"install the development package of the library, or {_ELSEWHERE}"
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             yield f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
