@@ -139,7 +139,7 @@ def _rendered(document: tomlkit.TOMLDocument, old: str) -> str:
 
 
 def _placed(new: str, old: str) -> str:
-    """Return the new text with what it adds above the comment of the next table, and empty lines around a new table.
+    """Return the new text with what it adds above the comment of the next table, and empty lines around tables.
 
     For tomlkit, the comment above the header of a table belongs to the table before it.
     """
@@ -152,7 +152,7 @@ def _placed(new: str, old: str) -> str:
     is_table = added.lstrip("\n").startswith("[")
     if comment := after.startswith("[") and _COMMENT.search(before):
         before, after = before[: comment.start()], f"{comment[1]}\n{after}"
-    elif not is_table:
+    elif not is_table and not after.startswith("["):
         return new
     head = "\n\n" if is_table else "\n"
     text = head.join(filter(None, (before.rstrip("\n"), added.strip("\n"))))

@@ -96,6 +96,7 @@ def test_a_comment_stays_above_its_table() -> None:
     before, after = COMMENTED.split("\n\n")
     added = 'keyring-provider = "subprocess"\n\n[[tool.uv.index]]\nname = "gar"\n'
     assert new == f"{before}\n{added}\n{after}"
+    assert with_values("[pip]\n", (), {"offline": True}) == "offline = true\n\n[pip]\n"
     assert with_values("# ours\n[pip]\n", (), {"offline": True}) == "offline = true\n\n# ours\n[pip]\n"
 
 
