@@ -34,6 +34,8 @@ _COLOURED = re.compile(rf"^(?:{'|'.join(_COLOURS)})(?= )|(?<=: )(?:ok|broken)$",
 """A status or a prefix at the start of a line, and the state of a link of the doctor at its end."""
 
 _INPUT = re.compile(rf"(?<!output )`({'|'.join(OPTIONS)})(?:: ([^`\n]+))?`")
+_EXCLUSION = re.compile("`(![^`]+)`")
+"""A shell would take an exclusion without quotes for a command of its history."""
 
 
 class TerminalConsole:
@@ -152,7 +154,7 @@ def as_options(text: str, command: str = "publish", options: Container[str] = OP
             return f"`--{'no-' if value == 'false' else ''}{name}`"
         return f"`--{name} {shlex.quote(value) if ' ' in value else value}`"
 
-    return _INPUT.sub(option, text)
+    return _EXCLUSION.sub(lambda found: f"`{shlex.quote(found[1])}`", _INPUT.sub(option, text))
 
 
 class Bars:

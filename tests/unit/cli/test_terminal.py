@@ -96,6 +96,7 @@ def test_an_error_is_shown_once_with_options(stream: io.StringIO) -> None:
         ("`repository: us/p/r`", "`--repository us/p/r`"),
         ("`packages`", "`FOLDER`"),
         ("`packages: libs/*`", "`libs/*`"),
+        ("add `!libs/a` to `packages`, or remove `!`", "add `'!libs/a'` to `FOLDER`, or remove `!`"),
         ("`promote-from` and `promote-from: us/p/r`", "`--from` and `--from us/p/r`"),
         ("pass it as `access-token`", "pass it as `--access-token FILE`"),
         ("`outdir`", "`--outdir`"),
