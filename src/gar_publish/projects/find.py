@@ -134,7 +134,8 @@ def in_waves(projects: Sequence[Project]) -> list[list[Project]]:
 def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: bool) -> Iterator[Project]:
     """Yield the project in a folder, or the packages of a workspace. The files of excluded ones are not read."""
     if _is_below(folder, excluded):
-        yield Project(folder.resolve(), _label(folder, root))
+        if _is_project(folder):
+            yield Project(folder.resolve(), _label(folder, root))
         return
     declared = _toml(folder / "pyproject.toml", root, named=named)
     members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root, named=named))

@@ -41,6 +41,7 @@ def root(tmp_path: Path) -> Path:
         (["**/gamma"], ["packages/deep/gamma"]),
         (["packages/**", "!packages/deep", "!packages/l*"], ["packages/alpha", "packages/beta"]),
         (["!packages/alpha/", "packages/*"], ["packages/beta", "packages/legacy"]),
+        (["*", "packages/alpha", "!we[i]rd"], ["packages/alpha"]),
     ],
 )
 def test_folders_and_globs(root: Path, patterns: Sequence[str], labels: Sequence[str]) -> None:
@@ -52,20 +53,13 @@ def test_folders_and_globs(root: Path, patterns: Sequence[str], labels: Sequence
     [
         (["packages/*", "!packages/aplha"], "'!packages/aplha' excludes nothing"),
         (["packages/alpha", "!packages/*"], "excludes every project that it selects"),
+        (["packages/alpha", "packages/d*", "!packages/docs"], "matches no Python project"),
     ],
 )
 def test_exclusions_that_help_nobody(root: Path, patterns: Sequence[str], message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
         find(patterns, root)
     assert caught.value.anchor == "no-project"
-
-
-def test_an_exclusion_is_a_name_if_there_is_such_a_folder(root: Path) -> None:
-    write(root, **{"packages/a[1]": BACKEND})
-    assert [each.label for each in find(["packages/[al]*", "!packages/a[1]"], root)] == [
-        "packages/alpha",
-        "packages/legacy",
-    ]
 
 
 def test_many_exclusions_take_no_time_for_each_project(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
