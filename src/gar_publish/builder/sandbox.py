@@ -145,7 +145,7 @@ class Sandboxes:
     def __init__(self, scratch: Path, environment: Mapping[str, str], asked: Mapping[str, str]) -> None:
         self.scratch = scratch
         self.works = Works()
-        usual = variables.for_backend(environment, personal=not self.are_isolated)
+        usual = {"PYTHONHASHSEED": "0", **variables.for_backend(environment, personal=not self.are_isolated)}
         self._variables = {**usual, **asked}
         self.withheld = set(filter(worth_asking, environment.keys() - self._variables.keys()))
         """The variables that builds do not get, and could."""

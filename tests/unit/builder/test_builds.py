@@ -155,6 +155,13 @@ def test_the_output_that_is_kept_is_bounded(build: Build, console: RecordingCons
     assert [line for line in console.of("foreign") if line] == ["building one", "building two"]
 
 
+def test_sets_have_the_same_order_in_each_build(build: Build, console: RecordingConsole) -> None:
+    backend = BACKEND.replace('f"building {name}"', "*{str(number) for number in range(20)}")
+    assert not any(each.failure for each in build("one", "two", backend=backend))
+    first, second = (line for line in console.of("foreign") if line)
+    assert first == second
+
+
 def test_builds_have_the_same_paths_in_each_run(
     tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
