@@ -1,5 +1,6 @@
 """Find the cause of a failed build in its output, which is text that untrusted code wrote."""
 
+import os
 import re
 import signal
 import subprocess
@@ -33,14 +34,28 @@ _MISSING = [
         r"fatal error: '?(?P<tool>Python\.h)",
     )
 ]
-_HEADER = re.compile(r"(?s:.*)\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)")
-"""The last one that was missing: before it, a build may have tried what the compiler has."""
-
 _NO_SERVER = re.compile(
     r"Name or service not known|Temporary failure in name resolution|Network is unreachable|getaddrinfo failed|"
     r"nodename nor servname provided|Could not resolve host"
 )
 _ELSEWHERE = "build the files in an earlier step, and set `dist` to them"
+_LACKS = (
+    (
+        # The last one: before it, a build may have tried what the compiler has.
+        re.compile(r"(?s:.*)\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
+        "there is no {}: a library or a build requirement is missing, or the project is incomplete or for older Pythons",
+        f"install the development package of the library, or {_ELSEWHERE}",
+    ),
+    (
+        re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'\s*\Z"),
+        "it imports {}, which none of its build requirements has",
+        "add the package with this module to `requires` in the [build-system] table of pyproject.toml",
+    ),
+)
+"""The output of a build that lacks something, the likely cause, and the fix."""
+
+_NO_FILE = re.compile(r"(?i).*(?:no such file|not exist|not found|no module named).*")
+_PATH = re.compile(r"[\w./+-]*\w")
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -58,6 +73,8 @@ class FailedBuild:
         left_out: The files and folders that its tree did not have, and why.
         submodules: The git submodules that are not checked out.
         is_isolated: Whether it ran as a user of its own.
+        tree: The source tree of the build.
+        sdist_of: The source tree that the sdist of this tree was built from; None if it was not unpacked from one.
     """
 
     label: str
@@ -68,6 +85,8 @@ class FailedBuild:
     left_out: Mapping[Path, str]
     submodules: Sequence[str]
     is_isolated: bool
+    tree: Path
+    sdist_of: Path | None
 
     def explain(self, error: Exception) -> BuildFailure:
         """Return the failure with its cause, where `error` is what the call of the backend raised."""
@@ -122,6 +141,7 @@ class FailedBuild:
 
     def _lacks(self) -> Iterator[tuple[str, str]]:
         """Yield what the build lacked, and the fix, the most likely first."""
+        yield from self._not_in_sdist()
         for path, why in self.left_out.items():
             if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", self.output):
                 yield f"{path} is not in the copy of the workspace for builds: {why}", "keep it in another place"
@@ -130,14 +150,25 @@ class FailedBuild:
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             yield f"these git submodules are not checked out: {empty}", fix
-        if header := _HEADER.match(self.output):
-            why = "a library or a build requirement is missing, or the project is incomplete or too old for this Python"
-            yield f"there is no {header[1]}: {why}", f"install the development package of the library, or {_ELSEWHERE}"
+        for pattern, cause, fix in _LACKS:
+            if found := pattern.search(self.output):
+                yield cause.format(*found.groups()), fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             yield f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         if _NO_SERVER.search(self.output):
             fix = f"allow the connection (through a proxy: `build-env: HTTPS_PROXY`), or {_ELSEWHERE}"
             yield "it downloads something, and could not reach the server", fix
+
+    def _not_in_sdist(self) -> Iterator[tuple[str, str]]:
+        """Yield a file that the build did not find and the sdist lacks, as the cause, and the fix."""
+        if not self.sdist_of:
+            return
+        for path in _PATH.findall("\n".join(_NO_FILE.findall(self.output))):
+            for name in (path, f"{path.replace('.', '/')}.py"):
+                inside = os.path.relpath(self.tree / name, self.tree)
+                if os.path.lexists(self.sdist_of / inside) and not os.path.lexists(self.tree / inside):
+                    fix = "include it in the settings of the backend (setuptools: MANIFEST.in), or set `formats: wheel`"
+                    yield f"the wheel is built from the sdist, which lacks {inside}", fix
 
     def _is_named(self, submodule: str) -> bool:
         """Return whether the project or its build names a submodule, or the output the folder around it."""

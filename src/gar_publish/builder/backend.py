@@ -36,8 +36,7 @@ _FILENAMES = {
 _EXTRA_CONFIG = "DIST_EXTRA_CONFIG"
 _LINES_KEPT = 60
 _LONGEST_LINE_KEPT = 2000  # characters; patterns take quadratic time to search a line
-_LONGEST_ANSWER = 4 * 1024 * 1024
-_LONGEST_SETTINGS = 4 * 1024 * 1024
+_LONGEST_FILE = 4 * 1024 * 1024
 # Python 3.11 has no filters before 3.11.4.
 _UNPACK = """
 import sys, tarfile
@@ -68,6 +67,7 @@ class Backend:
         show: Gets each line of output as it comes.
         withheld: The variables that the build does not get.
         left_out: The files and folders that its tree does not have, and why.
+        sdist_of: The tree that the sdist of this one was built from; None if it was not unpacked from an sdist.
 
     Raises:
         BadInput: The [build-system] table is malformed.
@@ -81,6 +81,7 @@ class Backend:
     show: Show
     withheld: AbstractSet[str]
     left_out: Mapping[Path, str]
+    sdist_of: Path | None = None
     _output: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
     _builder: ProjectBuilder = field(init=False)
     _environment: Environment = field(init=False)
@@ -134,11 +135,11 @@ class Backend:
             (tree,) = (each for each in folder.iterdir() if not each.is_symlink())
             settings = (tree / "pyproject.toml").resolve()
             settings.relative_to(folder.resolve())
-            with contextlib.suppress(FileNotFoundError), open_regular(settings, _LONGEST_SETTINGS):
+            with contextlib.suppress(FileNotFoundError), open_regular(settings, _LONGEST_FILE):
                 pass
         except (subprocess.CalledProcessError, ValueError, OSError, RuntimeError) as error:  # a loop of links is one
             raise self._failure("sdist", error) from error
-        return replace(self, tree=tree)
+        return replace(self, tree=tree, sdist_of=self.tree)
 
     def _environment_of(self, requires: Collection[str]) -> Environment:
         return self.environments.get(requires, project=self.label, sandbox=self.sandbox)
@@ -152,12 +153,11 @@ class Backend:
         are shown here; pyproject_hooks would raise them in this process.
         """
         *_, hook, control = cmd
-        environment = self._environment
-        given = {**environment.variables, **(extra_environ or {}), **self.extra}
+        given = {**self._environment.variables, **(extra_environ or {}), **self.extra}
         tree = Path(cwd or self.tree)
         if hook.endswith("_wheel") and _EXTRA_CONFIG not in self.sandbox.variables:
             given |= self._build_base(tree)
-        folder = self.sandbox.call(environment, tree, hook, Path(control), given=given, show=self._print)
+        folder = self.sandbox.call(self._environment, tree, hook, Path(control), given=given, show=self._print)
         answer = _read_answer(folder / "output.json")
         for warning in answer.pop("warnings", ()):
             self._print(str(warning.get("message")))
@@ -199,12 +199,14 @@ class Backend:
             left_out=self.left_out,
             submodules=git.empty_submodules(self.tree),
             is_isolated=bool(self.sandbox.user),
+            tree=self.tree,
+            sdist_of=self.sdist_of,
         )
         return failed.explain(error.exception if isinstance(error, build.BuildBackendException) else error)
 
     def _settings(self) -> Iterator[str]:
         for name in ("pyproject.toml", "setup.py", "setup.cfg") if self.tree.resolve() == self.tree else ():
-            with contextlib.suppress(OSError), open_regular(self.tree / name, _LONGEST_SETTINGS) as file:
+            with contextlib.suppress(OSError), open_regular(self.tree / name, _LONGEST_FILE) as file:
                 yield file.read().decode(errors="replace")
 
 
@@ -230,7 +232,7 @@ def _reading(tree: Path, label: str) -> Iterator[None]:
 def _read_answer(file: Path) -> dict[str, Any]:
     """Return a hook's answer, which untrusted code wrote. Raise ValueError or OSError if it is none."""
     with open_regular(file) as stream:
-        answer = json.loads(stream.read(_LONGEST_ANSWER))
+        answer = json.loads(stream.read(_LONGEST_FILE))
     if not isinstance(answer, dict):
         raise ValueError("the answer of a hook is not a JSON object")  # noqa: TRY004 - the JSON is wrong, not an argument
     return answer

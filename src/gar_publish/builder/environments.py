@@ -126,8 +126,7 @@ class Environments:
         environment = self._empty(wanted, owner, is_trusted=is_trusted)
         if not self._unpacked(environment, wanted, project):
             environment = self._empty(wanted, owner, is_trusted=is_trusted)
-            names = [str(requirement) for requirement in wanted]
-            output = self.installer.build_and_install(environment, names, sandbox)
+            output = self.installer.build_and_install(environment, [*map(str, wanted)], sandbox)
             if output is not None:
                 raise not_installed(output, project)
         else:
@@ -143,8 +142,7 @@ class Environments:
         private = self._private(wanted)
         if not any(requirement.url for requirement in wanted):
             pins = self.pins([canonicalize_name(each.name) for each in wanted]) if private else ()
-            names = [*map(str, wanted), *pins]
-            output = self.installer.install_wheels(environment, names, private)
+            output = self.installer.install_wheels(environment, [*map(str, wanted), *pins], private)
             if output is None:
                 return True
             if "--no-build" not in output:

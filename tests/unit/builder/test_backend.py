@@ -156,6 +156,22 @@ def test_something_else_that_a_build_lacks(make: Make, line: str, cause: str) ->
     assert "set `dist` to them" in caught.value.fix
 
 
+@pytest.mark.parametrize("module", ["numpy", "numpy.distutils"])
+def test_a_module_that_no_build_requirement_has(make: Make, module: str) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    raise ModuleNotFoundError({f'No module named {module!r}'!r})\n").make("wheel")
+    assert caught.value.cause == f"it imports {module}, which none of its build requirements has"
+    assert "`requires` in the [build-system] table" in caught.value.fix
+
+
+def test_a_module_that_a_build_can_do_without(make: Make) -> None:
+    deed = "    try: import no_such_module\n    except ImportError: raise ValueError('the end')\n"
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}{deed}").make("wheel")
+    assert "ModuleNotFoundError" in caught.value.detail
+    assert caught.value.cause == "the last lines of the build's output show why"
+
+
 @pytest.mark.parametrize("mode", [None, 0o644])
 def test_a_program_that_cannot_be_started(make: Make, tmp_path: Path, mode: int | None) -> None:
     if mode:
@@ -347,6 +363,37 @@ def test_builds_a_wheel_from_an_sdist(make: Make, tmp_path: Path) -> None:
     assert unpacked.tree.name == "a-1.0"
     assert unpacked.tree.is_relative_to(tmp_path / "scratch-of-tree")
     assert unpacked.make("wheel").name == "a-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("deed", "name"),
+    [
+        ("open('requirements.txt')", "requirements.txt"),
+        ("open(os.path.abspath('lib/VERSION'))", "lib/VERSION"),
+        ("open('../README.md')", "../README.md"),
+        ("import helper", "helper.py"),
+        ("raise OSError('Readme file does not exist: README.md')", "README.md"),
+    ],
+)
+def test_a_file_that_the_sdist_lacks(make: Make, sandbox: Sandbox, deed: str, name: str) -> None:
+    for each in ("requirements.txt", "lib/VERSION", "../README.md", "helper.py", "README.md"):
+        (sandbox.tree / each).parent.mkdir(exist_ok=True)
+        (sandbox.tree / each).touch()
+    hook = f"import os\ndef get_requires_for_build_wheel(_=None): {deed}\n"
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\n{hook}")
+    unpacked = maker.unpacked(maker.make("sdist"))
+    with pytest.raises(BuildFailure) as caught:
+        unpacked.make("wheel")
+    assert caught.value.cause == f"the wheel is built from the sdist, which lacks {name}"
+    assert "`formats: wheel`" in caught.value.fix
+
+
+def test_a_file_that_the_project_lacks_too(make: Make) -> None:
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\ndef get_requires_for_build_wheel(_=None): open('x')\n")
+    unpacked = maker.unpacked(maker.make("sdist"))
+    with pytest.raises(BuildFailure) as caught:
+        unpacked.make("wheel")
+    assert caught.value.cause == "the last lines of the build's output show why"
 
 
 @pytest.mark.parametrize("folder", ["back", "deep/er"])
