@@ -16,6 +16,7 @@ from gar_publish.errors import BuildFailure, Failure, Unreachable
 
 KINDS = {"wheel": "a wheel", "sdist": "an sdist"}
 
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _TOOL = r"(?:\S*/)?(?P<tool>[\w.+-]+)"
 _COMPILER = r"(?P<tool>([\w.-]+-)?(gcc|g\+\+|cc|c\+\+|clang|gfortran|rustc|cargo|cmake|make)(-[\d.]+)?)"
 _MISSING = [
@@ -43,12 +44,17 @@ _LACKS = (
     (
         # The last one: before it, a build may have tried what the compiler has.
         re.compile(r"(?s:.*)\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
-        "there is no {}: a library or a build requirement is missing, or the project is incomplete or for older Pythons",
+        "there is no {}: a library or a build requirement is missing, or the project is incomplete or too old",
         f"install the development package of the library, or {_ELSEWHERE}",
     ),
     (
+        re.compile(r"ModuleNotFoundError: No module named 'pkg_resources'\s*\Z"),
+        "it imports pkg_resources, which setuptools 82 has no more",
+        'set `requires = ["setuptools<82"]` in the [build-system] table of pyproject.toml',
+    ),
+    (
         re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'\s*\Z"),
-        "it imports {}, which none of its build requirements has",
+        "it imports {}, which neither its build requirements nor Python {python} have",
         "add the package with this module to `requires` in the [build-system] table of pyproject.toml",
     ),
 )
@@ -137,7 +143,7 @@ class FailedBuild:
     @property
     def _how(self) -> str:
         user = "as a user of its own, on a copy of the workspace" if self.is_isolated else "as you"
-        return f"it runs {user}, with Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
+        return f"it runs {user}, with Python {_PYTHON} ({sys.executable})"
 
     def _lacks(self) -> Iterator[tuple[str, str]]:
         """Yield what the build lacked, and the fix, the most likely first."""
@@ -152,7 +158,7 @@ class FailedBuild:
             yield f"these git submodules are not checked out: {empty}", fix
         for pattern, cause, fix in _LACKS:
             if found := pattern.search(self.output):
-                yield cause.format(*found.groups()), fix
+                yield cause.format(*found.groups(), python=_PYTHON), fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             yield f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         if _NO_SERVER.search(self.output):
@@ -198,8 +204,7 @@ def not_installed(output: str, project: str) -> Failure:
         )
     return BuildFailure(
         f"The build requirements of {project} could not be installed.",
-        cause="no package index has a name or a version in `requires` of [build-system] for this Python "
-        f"({sys.version_info.major}.{sys.version_info.minor})",
+        cause=f"no package index has a name or a version in `requires` of [build-system] for this Python ({_PYTHON})",
         fix="correct `requires`; a private requirement must be a wheel in the repository that you publish to",
         anchor="build-requirements",
         detail=output,

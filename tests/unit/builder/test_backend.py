@@ -160,8 +160,15 @@ def test_something_else_that_a_build_lacks(make: Make, line: str, cause: str) ->
 def test_a_module_that_no_build_requirement_has(make: Make, module: str) -> None:
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    raise ModuleNotFoundError({f'No module named {module!r}'!r})\n").make("wheel")
-    assert caught.value.cause == f"it imports {module}, which none of its build requirements has"
+    assert caught.value.cause.startswith(f"it imports {module}, which neither its build requirements nor Python 3.")
     assert "`requires` in the [build-system] table" in caught.value.fix
+
+
+def test_a_module_that_setuptools_had(make: Make) -> None:
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    raise ModuleNotFoundError(\"No module named 'pkg_resources'\")\n").make("wheel")
+    assert caught.value.cause == "it imports pkg_resources, which setuptools 82 has no more"
+    assert "setuptools<82" in caught.value.fix
 
 
 def test_a_module_that_a_build_can_do_without(make: Make) -> None:
