@@ -58,7 +58,7 @@ def _settings(settings: Mapping[str, Any]) -> set[str]:
     indexes = settings.get("index")
     if isinstance(indexes, list) and not all(isinstance(each, dict) and each.get("explicit") for each in indexes):
         found.add("index")
-    return found
+    return found - {"index-strategy"} and found  # a strategy chooses between indexes
 
 
 def _read(file: Path) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ def warnings(tmp_path: Path, own: str, above: str = "") -> list[str]:
         ('[tool.uv]\nexclude-newer = "2024-01-01"\nindex-url = "x"\n', "", "exclude-newer, index-url"),
         ("", f'{WORKSPACE}[tool.uv]\nbuild-constraint-dependencies = ["a<2"]\n', "build-constraint-dependencies"),
         ('[[tool.uv.index]]\nname = "a"\nurl = "x"\n', "", "index"),
+        ('[tool.uv]\nindex-url = "x"\nindex-strategy = "first-index"\n', "", "index-strategy, index-url"),
         ("[tool.uv.sources]\ntool = { workspace = true }\n", "", "sources"),
     ],
 )
@@ -45,6 +46,7 @@ def test_names_what_is_not_used(tmp_path: Path, own: str, above: str, names: str
         ("", '[tool.uv]\nindex-url = "x"\n[tool.uv.workspace]\nmembers = ["other"]\n'),
         ("[tool.uv\n", "[tool]\nuv = 1\n"),
         ('[tool.uv]\ndev-dependencies = ["pytest"]\n', ""),
+        ('[tool.uv]\nindex-strategy = "unsafe-best-match"\n', ""),  # with a single index
     ],
 )
 def test_says_nothing_of_other_settings(tmp_path: Path, own: str, above: str) -> None:
