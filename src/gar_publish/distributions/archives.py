@@ -70,7 +70,7 @@ def check(path: Path, credential: bytes = b"") -> None:
 
 
 def missing(wheel: Path, other: Path) -> list[str]:
-    """Return up to five members that another wheel has and this one has not, without metadata.
+    """Return the members that another wheel has and this one has not, without metadata.
 
     Nothing is returned if the other one cannot be read: it was not checked.
     """
@@ -78,7 +78,7 @@ def missing(wheel: Path, other: Path) -> list[str]:
         check(other)
         with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(other) as two:
             names = sorted(set(two.namelist()) - set(one.namelist()))
-        return [name for name in names if ".dist-info/" not in name][:5]
+        return [name for name in names if ".dist-info/" not in name]
     return []
 
 

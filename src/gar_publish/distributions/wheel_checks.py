@@ -111,6 +111,20 @@ def check_against_source(wheel: Distribution, folder: Path, environment: Mapping
     return []
 
 
+def check_against_tree(wheel: Distribution, from_tree: Path) -> list[str]:
+    """Compare a wheel that was built from an sdist with one that was built without it, and return a warning, if any.
+
+    What belongs to tests does not count: many projects leave it out of the sdist on purpose.
+    """
+    missing = [
+        name
+        for name in archives.missing(wheel.path, from_tree)
+        if not _TEST_FILE.fullmatch(name.rpartition("/")[2]) and {"test", "tests"}.isdisjoint(name.split("/"))
+    ]
+    lacks = f"{wheel.filename} is built from the sdist, which lacks {_listed(missing)}."
+    return [f"{lacks} A wheel that is built without the sdist has them. Add them to the sdist."] if missing else []
+
+
 def may_be_broken(wheel: Distribution, path: str) -> bool:
     """Return whether a module of a wheel that some Python cannot compile may be right all the same.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gar_publish.context import Context
-from gar_publish.distributions import archives, distribution, wheel_checks
+from gar_publish.distributions import distribution, wheel_checks
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
 from gar_publish.projects.find import Project, requirements, same_name
@@ -56,11 +56,8 @@ class BuiltPackages:
                 distribution.check_built(files, project)
                 for wheel in self.check(files):
                     self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
-                if built.from_tree and (missing := archives.missing(built.files[-1], built.from_tree)):
-                    self.warn(
-                        f"{files[-1].filename} is built from the sdist, which lacks {', '.join(missing)}. "
-                        "A wheel that is built without the sdist has them. Add them to the sdist."
-                    )
+                if built.from_tree:
+                    self.warn(*wheel_checks.check_against_tree(files[-1], built.from_tree))
                 self.refuse_same_name(files[0].name, project)
             except Failure as failure:
                 self.lose(project.title, project.name, failure)

@@ -149,6 +149,17 @@ def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
     assert wheel_checks.check_against_source(wheel(tmp_path, {"sample/__init__.py": ""}), tmp_path, {}) == []
 
 
+def test_what_the_sdist_lacks_is_a_warning(tmp_path: Path) -> None:
+    tests = dict.fromkeys(("a/x_test.py", "a/test_x.py", "a/conftest.py", "a/tests/data.json"), "")
+    data = {f"a/{number}.json": "" for number in range(7)}
+    built = wheel(tmp_path / "built", {"a/__init__.py": ""})
+    complete = wheel(tmp_path / "complete", {"a/__init__.py": "", **tests})
+    assert wheel_checks.check_against_tree(built, complete.path) == []
+    complete = wheel(tmp_path / "complete", {"a/__init__.py": "", **tests, **data})
+    (warning,) = wheel_checks.check_against_tree(built, complete.path)
+    assert "sdist, which lacks a/0.json, a/1.json, a/2.json, a/3.json, a/4.json and 2 more." in warning
+
+
 @pytest.mark.parametrize(
     "line",
     [
