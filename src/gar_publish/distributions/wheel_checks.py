@@ -85,7 +85,8 @@ def check(wheel: Distribution) -> list[str]:
 def check_against_source(wheel: Distribution, folder: Path, environment: Mapping[str, str]) -> list[str]:
     """Compare a wheel with the source tree of its project.
 
-    What git ignores and what belongs to tests does not count; data count only if the wheel's own code names them.
+    What git ignores and what belongs to tests, or to a project in a package's folder, does not count; data count only
+    if the wheel's own code names them.
 
     Args:
         wheel: The wheel.
@@ -284,6 +285,7 @@ def _lacking(found: _Wheel, folder: Path) -> Iterator[tuple[str, str]]:
                 or _TEST_FILE.fullmatch(last)
                 or not path.is_file()
                 or (last == "__init__.py" and _is_of_a_namespace(path))
+                or any(_is_another_project(each, folder / place, found) for each in path.parents[: len(folders)])
             ):
                 continue
             if path.suffix in _DATA:
@@ -291,6 +293,12 @@ def _lacking(found: _Wheel, folder: Path) -> Iterator[tuple[str, str]]:
                 if last.encode() not in texts:
                     continue
             yield path.relative_to(folder).as_posix(), name
+
+
+def _is_another_project(folder: Path, base: Path, found: _Wheel) -> bool:
+    """Return whether a folder in a package has a project of its own: a `setup.py` in the wheel is a module."""
+    files = (folder / name for name in ("pyproject.toml", "setup.py"))
+    return any(each.is_file() and each.relative_to(base).as_posix() not in found.members for each in files)
 
 
 def _is_of_a_namespace(file: Path) -> bool:

@@ -143,6 +143,22 @@ def test_what_the_source_has_and_the_wheel_lacks_is_a_warning(tmp_path: Path) ->
     assert warning.startswith(f"sample-1.0-py3-none-any.whl lacks {lacking}, which the source has.")
 
 
+@pytest.mark.parametrize("marker", ["setup.py", "pyproject.toml"])
+def test_a_project_in_the_folder_of_a_package_is_another_one(tmp_path: Path, marker: str) -> None:
+    for name in (
+        "sample/__init__.py",
+        "sample/setup.py",
+        "sample/core.py",
+        f"sample/cli/{marker}",
+        "sample/cli/app/a.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    built = wheel(tmp_path, {"sample/__init__.py": "", "sample/setup.py": ""})  # a module
+    (warning,) = wheel_checks.check_against_source(built, tmp_path, {})
+    assert "lacks sample/core.py, which" in warning
+
+
 def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
     (tmp_path / "sample").mkdir()
     (tmp_path / "sample" / "__init__.py").touch()
