@@ -141,7 +141,11 @@ def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: b
     members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root, named=named))
     if members is None:
         if _is_project(folder) and (named or workspaces.is_package(declared)):
-            yield _project(folder, root, declared)
+            project = _project(folder, root, declared)
+            if project.name or {"project", "build-system"} & declared.keys() or (folder / "setup.py").is_file():
+                yield project
+            elif named:
+                raise _settings_alone(folder, root)
         return
     of_uv = "workspace" in table(declared, "tool", "uv")
     found = []
@@ -175,6 +179,16 @@ def _label(path: Path, root: Path) -> str:
     return " ".join(label.splitlines())  # after a line break, the name of a folder would look like the fix
 
 
+def _settings_alone(folder: Path, root: Path) -> BadInput:
+    """Return the failure for a folder of which setuptools would build a package that is not declared, in version 0."""
+    return BadInput(
+        f"The folder {_label(folder, root)!r} is not a Python project: its pyproject.toml has settings of tools alone.",
+        cause="its projects are in folders below, or the [project] table is missing",
+        fix=_FIX,
+        anchor="no-project",
+    )
+
+
 def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     if not globbed:
         return BadInput(
@@ -188,7 +202,7 @@ def _nothing(pattern: str, root: Path, *, globbed: bool) -> BadInput:
     return BadInput(
         f"The pattern {pattern!r} matches no Python project.",
         cause=f"none of the {len(matched)} files and folders that it matches in {root} has a setup.py, or a "
-        "pyproject.toml without uv's `package = false`",
+        "pyproject.toml that declares a package",
         fix="correct the pattern in `packages`, or check out the source before this step (actions/checkout)",
         anchor="no-project",
     )

@@ -144,7 +144,7 @@ def test_names_the_line_of_a_toml_error(root: Path) -> None:
         ('[project]\nname = "My.Package"', "my-package"),
         ("[project]\nversion = '1'", None),
         ('project = "x"', None),
-        ("", None),
+        ('[build-system]\nrequires = ["setuptools"]', None),
     ],
 )
 def test_reads_the_declared_name(tmp_path: Path, toml: str, name: str | None) -> None:
@@ -241,6 +241,20 @@ def test_finds_a_project_that_is_not_a_package_only_by_its_name(tmp_path: Path) 
     write(tmp_path, a=requiring("a"), b=requiring("b", more="[tool.uv]\npackage = false"))
     assert labels(tmp_path, "*") == ["a"]
     assert labels(tmp_path, "*", "b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("settings", ["", "[tool.ruff]\nline-length = 100\n"])
+def test_settings_of_tools_are_no_project(tmp_path: Path, settings: str) -> None:
+    """The setuptools backend would build `a-0.0.0` from a package in such a folder."""
+    write(tmp_path, **{".": settings, "libs/a": requiring("a"), "libs/b": settings})
+    assert labels(tmp_path, "**") == ["libs/a"]
+    for each in (".", "libs/b"):
+        with pytest.raises(BadInput, match="settings of tools alone") as caught:
+            find([each], tmp_path)
+        assert caught.value.anchor == "no-project"
+    (tmp_path / "libs/b/setup.cfg").write_text("[metadata]\nname = b\n")
+    (tmp_path / "setup.py").touch()
+    assert labels(tmp_path, "**") == [".", "libs/a", "libs/b"]
 
 
 def test_two_projects_with_the_same_name(tmp_path: Path) -> None:
