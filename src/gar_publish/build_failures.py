@@ -33,6 +33,7 @@ _MISSING = [
         rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
         r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
         r"fatal error: '?(?P<tool>Python\.h)",
+        r"not find (?:the )?['\"`](?P<tool>[\w.+-]+)['\"`] (?:binary|command|executable|program)\b",
     )
 ]
 _NO_SERVER = re.compile(

@@ -128,6 +128,7 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
         ("Could not find compiler set in environment variable CC:\n\n  x86_64-linux-gnu-gcc.", "x86_64-linux-gnu-gcc"),
         ("fatal error: Python.h: No such file or directory", "Python.h"),
         ("a.c:1:10: fatal error: 'Python.h' file not found", "Python.h"),
+        ("Did not find the 'go' binary. You need Go.", "go"),
     ],
 )
 def test_a_missing_program(make: Make, line: str, tool: str) -> None:

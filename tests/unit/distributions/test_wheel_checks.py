@@ -131,6 +131,7 @@ def test_a_pointer_of_git_lfs_is_a_warning(tmp_path: Path) -> None:
 
 def test_what_the_source_has_and_the_wheel_lacks_is_a_warning(tmp_path: Path) -> None:
     names = "__init__.py core.py sub/__init__.py schema.json unused.json tests/test_x.py conftest.py my.local.py gen.py"
+    names += " x_tests.py FSTests.py CoreTest.py"
     for name in names.split():
         path = tmp_path / "src" / "sample" / name
         path.parent.mkdir(parents=True, exist_ok=True)
