@@ -133,9 +133,10 @@ class FailedBuild:
                 detail=self.output,
             )
         because, fix = next(self._lacks(), ("", ""))
+        beside = ", and the wheel is built from what the sdist has" if self.sdist_of else ""
         return BuildFailure(
             f"The build of {self.label} failed ({self.kind}).",
-            cause=because or "the last lines of the build's output show why",
+            cause=because or f"the last lines of the build's output show why{beside}",
             fix=fix or "run this in the project's folder, and correct what fails\n  python -m build",
             anchor="build-failed",
             detail=self.output if isinstance(error, subprocess.CalledProcessError) else f"{self.output}\n{error}",

@@ -141,11 +141,7 @@ def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: b
     members = workspaces.members(folder, declared, _toml(folder / "hatch.toml", root, named=named))
     if members is None:
         if _is_project(folder) and (named or workspaces.is_package(declared)):
-            project = _project(folder, root, declared)
-            if project.name or {"project", "build-system"} & declared.keys() or (folder / "setup.py").is_file():
-                yield project
-            elif named:
-                raise _settings_alone(folder, root)
+            yield from _alone(folder, root, declared, named=named)
         return
     of_uv = "workspace" in table(declared, "tool", "uv")
     found = []
@@ -160,6 +156,15 @@ def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: b
     inside = tuple(each.relative_to(folder).as_posix() for each, _ in found if each != folder)
     for each, project in found:
         yield replace(project, members=inside) if each == folder else project
+
+
+def _alone(folder: Path, root: Path, declared: dict[str, Any], *, named: bool) -> Iterator[Project]:
+    """Yield the project in a folder that is no workspace, if its pyproject.toml has more than settings of tools."""
+    project = _project(folder, root, declared)
+    if project.name or {"project", "build-system"} & declared.keys() or (folder / "setup.py").is_file():
+        yield project
+    elif named:
+        raise _settings_alone(folder, root)
 
 
 def _is_below(folder: Path, excluded: AbstractSet[Path]) -> bool:
