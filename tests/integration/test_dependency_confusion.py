@@ -21,6 +21,7 @@ from gar_emulator import Emulator
 from gar_publish.settings.index_url import OAUTH_USER, Login, requirements_hashed, url_with_login
 from tests.integration.frontdoors import PUBLISHER, READER
 from tests.leaks import Leaks
+from tests.stored import store
 from tests.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -221,6 +222,36 @@ def test_an_explicit_index_of_uv_protects(run: Run, private: str, public: str, t
     run("uv", "sync")
     (packages,) = (tmp_path / "work/.venv/lib").glob("python*/site-packages")
     assert says(run, PYTHONPATH=str(packages)) == PRIVATE
+
+
+@pytest.mark.parametrize(("added", "upgraded"), [(["acme-suite"], "99.0"), (["acme-suite", "acme-tools"], "1.0")])
+def test_uv_add_takes_required_packages_from_its_index_only_until_an_upgrade(
+    *, run: Run, private: str, public: str, emulator: Emulator, tmp_path: Path, added: Sequence[str], upgraded: str
+) -> None:
+    (repository,) = emulator.cloud.repositories
+    store(emulator, repository, make_wheel(tmp_path / "dist", "acme-suite", "1.0", requires=["acme-tools"]))
+    project = tmp_path / "work/pyproject.toml"
+    project.write_text(
+        f"""\
+[project]
+name = "consumer"
+version = "1.0"
+requires-python = ">=3.11"
+
+[[tool.uv.index]]
+name = "gar"
+url = "{private}"
+explicit = true
+
+[[tool.uv.index]]
+url = "{public}"
+default = true
+"""
+    )
+    run("uv", "add", f"--index=gar={private}", *added)
+    assert 'name = "acme-tools"\nversion = "1.0"' in (tmp_path / "work/uv.lock").read_text()
+    run("uv", "lock", "--upgrade")
+    assert f'name = "acme-tools"\nversion = "{upgraded}"' in (tmp_path / "work/uv.lock").read_text()
 
 
 def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: str, tmp_path: Path) -> None:

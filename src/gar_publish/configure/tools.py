@@ -29,6 +29,10 @@ _ONE_LOGIN = (
     "uv may download files from all indexes on {host} with one stored login: {others}, too. If they need different "
     "logins, set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD for each index."
 )
+_NAME_IT = (
+    "Name the {what} for each package that comes from it, also for those that only another of your packages requires. "
+    "Otherwise, {tool} takes them from another, such as PyPI{when}:"
+)
 _TOOL_UV = ("tool", "uv")
 _KEYRING = "keyrings.google-artifactregistry-auth"
 
@@ -176,7 +180,7 @@ def uv(request: Request) -> Plan:
     if not request.secret:
         provider: toml.Values = {"keyring-provider": "subprocess"}
         edits.insert(0, Edit(settings, partial(toml.with_values, keys=keys, values=provider)))
-    how = "Name the index for each package that comes from it. Otherwise, uv takes it from another, such as PyPI:"
+    how = _NAME_IT.format(what="index", tool="uv", when=", at the latest with `uv lock --upgrade`")
     notes = (f"{how}\nuv add --index {name}={request.public_index} PACKAGE",) if explicit else ()
     # With the new settings, uv would call the keyring, which is not installed yet.
     keyring = _keyring_note(request, f"uv --no-config tool install keyring --with {_KEYRING}")
@@ -251,7 +255,8 @@ def poetry(request: Request) -> Plan:
     upload = partial(toml.with_values, keys=("repositories", name), values={"url": request.repository.upload_url})
     auth = partial(toml.with_values, keys=("http-basic", name), values=request.credential)
     own = Path(places.poetry_folder(request.machine))
-    notes = () if request.only else (f"poetry add --source {name} PACKAGE",)
+    how = _NAME_IT.format(what="source", tool="Poetry", when="")
+    notes = () if request.only else (f"{how}\npoetry add --source {name} PACKAGE",)
     return Plan(
         (
             Edit(path, partial(toml.with_entry, keys=keys, entry=entry, new=new)),

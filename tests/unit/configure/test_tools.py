@@ -118,6 +118,12 @@ def test_warns_of_dependency_confusion_for_a_user_index_of_uv(project: Path) -> 
     assert "dependency confusion" in warning
 
 
+@pytest.mark.parametrize("tool", ["uv", "poetry"])
+def test_says_that_required_packages_need_the_index_too(project: Path, tool: str) -> None:
+    (note,) = (each for each in TOOLS[tool](make_request(project)).notes if "PACKAGE" in each)
+    assert "also for those that only another of your packages requires" in note
+
+
 @pytest.mark.parametrize(
     ("tool", "text", "says"),
     [("uv", UV, ""), ("poetry", POETRY, 'priority = "supplemental"\n')],
