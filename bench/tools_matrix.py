@@ -63,7 +63,7 @@ class Tool:
         version: Its version.
         command: A shell command that installs `acme-hello` in a project.
         files: The project.
-        configured: The tool that `gar-publish configure` prepares for it.
+        configured: What `gar-publish configure` prepares for it: a tool, and perhaps an option.
         more: Requirements that its newest dependencies break.
     """
 
@@ -117,12 +117,18 @@ url = "PUBLIC_INDEX"
 priority = "primary"
 """
 _PIPFILE = f"""[[source]]
-name = "{NAME}"
+name = "pypi"
+url = "PUBLIC_INDEX"
+verify_ssl = true
+
+[[source]]
+name = "gar"
 url = "{INDEX}"
 verify_ssl = true
 
 [packages]
-acme-hello = "*"
+acme-hello = {{ version = "*", index = "gar" }}
+acme-sibling = {{ version = "*", index = "gar" }}
 """
 _TOX = f"""[tox]
 no_package = true
@@ -131,6 +137,11 @@ no_package = true
 deps = acme-hello
 pass_env = NETRC, XDG_CONFIG_DIRS, GCE_METADATA_*
 commands = python -c "{_CHECK}"
+"""
+_HATCH = f"""[envs.default]
+detached = true
+dependencies = ["acme-hello"]
+scripts.check = '''python -c "{_CHECK}"'''
 """
 _NOX = f"""import nox
 
@@ -184,6 +195,8 @@ TOOLS = (
         more=("pip==26.0",),
     ),
     Tool("tox", "4.67.15", "tox run", {"tox.ini": _TOX}),
+    Tool("tox-uv", "1.37.1", "env -u UV_PYTHON tox run", {"tox.ini": _TOX}, "uv --user", ("tox==4.67.15",)),
+    Tool("hatch", "1.18.2", "hatch run check", {"hatch.toml": _HATCH}),
     Tool("nox", "2026.10.20", "nox", {"noxfile.py": _NOX}),
     Tool("pipx", "1.18.4", "pipx install acme-hello"),
     Tool(
@@ -315,7 +328,7 @@ class Cell:
             "--json-key": ("--json-key", str(self._indexes.registry.key_file(PUBLISHER))),
         }.get(self._way, ("--token", "--access-token", "../token"))
         only = ("--only",) if tool in {"pip", "pdm"} else ()
-        yield (*_GAR_PUBLISH, "configure", tool, "--repository", REPOSITORY, *kind, *only)
+        yield (*_GAR_PUBLISH, "configure", *tool.split(), "--repository", REPOSITORY, *kind, *only)
         yield command
 
     def _name_plain_index(self) -> None:
@@ -324,7 +337,7 @@ class Cell:
             file = self._project / "pyproject.toml"
             file.write_text(file.read_text() + _PLAIN_INDEX[self._tool.name])
         else:
-            self._environment["PIP_INDEX_URL"] = INDEX
+            self._environment |= {"PIP_INDEX_URL": INDEX, "UV_INDEX": INDEX}
 
     @property
     def _declares_index(self) -> bool:

@@ -94,6 +94,7 @@ FILES = {
         "pyproject.toml",
         f"for tool in uv poetry; do {CONFIGURE}; done; uv lock; poetry check",
     ),
+    ("docs/other-tools.md", "toml"): ("Pipfile", ""),  # bench/tools_matrix.py has this form
     ("docs/troubleshooting.md", "toml"): ("pyproject.toml", "gar-publish plan"),
 }
 """Blocks that are a file, or the end of one, and a command that reads it."""

@@ -1,6 +1,7 @@
 """Some cells of `python -m bench.tools_matrix`. All of its results are in docs/install.md."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,22 @@ def test_a_cell_finds_secrets_and_strangers(both: Indexes, tmp_path: Path, leaks
         "prints a secret",
         "writes a secret into copy",
     ]
+
+
+@pytest.mark.parametrize(("configured", "stranger"), [("pip", True), ("uv --user", False)])
+def test_uv_in_another_tool_does_not_read_the_settings_of_pip(
+    *, both: Indexes, tmp_path: Path, configured: str, stranger: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").symlink_to(Path(sys.executable).with_name("uv"))
+    (nox,) = (each for each in TOOLS if each.name == "nox")
+    command = f"unset UV_PYTHON; PATH={tmp_path}/bin:$PATH nox --default-venv-backend uv"
+    files = {"noxfile.py": 'import nox\n@nox.session\ndef tests(session):\n    session.install("acme-hello")\n'}
+    changed = replace(nox, command=command, files=files, configured=configured)
+    cell = Cell(changed, "--token", both, tmp_path / "cell", CACHE)
+    cell.outcome()
+    assert ("installs the stranger's acme_hello" in cell.wrong) == stranger
+    assert bool(cell.wrong) == stranger
 
 
 def test_the_results_are_of_every_cell() -> None:
