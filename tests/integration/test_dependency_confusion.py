@@ -263,6 +263,16 @@ def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: s
     assert says(run, PYTHONPATH="lib") == PRIVATE
 
 
+@pytest.mark.parametrize("variable", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"])
+def test_an_index_url_in_a_requirements_file_replaces_those_of_the_settings(
+    *, run: Run, private: str, public: str, tmp_path: Path, emulator: Emulator, variable: str
+) -> None:
+    url = url_with_login(private, Login(OAUTH_USER, emulator.access_token(READER)))
+    shutil.rmtree(tmp_path / "public/acme-tools")
+    make_wheel(tmp_path / "public/acme-tools", "acme-tools", "0.1", content=f'SAYS = "{STRANGER}"\n')
+    assert pip(run, tmp_path, f"--index-url {public}\nacme-tools\n", **{variable: url}) == STRANGER
+
+
 @pytest.mark.parametrize(("login", "options"), [("extra", ()), ("netrc", ("--no-input",))])
 def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
     *, login: str, options: Sequence[str], run: Run, indexes: Indexes, expired: dict[str, str], tmp_path: Path

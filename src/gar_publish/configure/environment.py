@@ -73,7 +73,8 @@ def _extra_indexes(text: str) -> list[str]:
     except configparser.Error as error:
         raise Malformed(getattr(error, "lineno", None)) from None
     names = ("extra-index-url", "extra_index_url")
-    lines = [line for name in names for line in parser.get("global", name, fallback="").splitlines()]
+    values = [parser.get(section, name, fallback="") for section in parser.sections() for name in names]
+    lines = [line for value in dict.fromkeys(values) for line in value.splitlines()]
     return [each for line in lines if not line.startswith(("#", ";")) for each in line.split()]
 
 

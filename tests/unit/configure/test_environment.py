@@ -46,6 +46,12 @@ def test_other_indexes_of_pip_stay(tmp_path: Path) -> None:
     assert of(tmp_path, {**venv, "PIP_CONFIG_FILE": os.devnull})["PIP_EXTRA_INDEX_URL"] == URL
 
 
+def test_an_index_that_pip_has_for_one_command_stays(tmp_path: Path) -> None:
+    """The variable hides those of every section."""
+    write(tmp_path, "etc/pip.conf", f"[global]\ntimeout = 9\n\n[install]\nextra-index-url = {MINE}\n")
+    assert of(tmp_path)["PIP_EXTRA_INDEX_URL"] == f"{MINE} {URL}"
+
+
 def test_other_indexes_of_uv_stay(tmp_path: Path) -> None:
     assert of(tmp_path, {"UV_INDEX": f"mine={MINE} gar={URL}"})["UV_INDEX"] == f"{URL} mine={MINE}"
 
