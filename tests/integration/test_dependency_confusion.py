@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gar_emulator import Emulator
-from gar_publish.settings.index_url import OAUTH_USER, Login, requirements_hashed, url_with_login
+from gar_publish.settings.index_url import KEYRING, OAUTH_USER, Login, requirements_hashed, url_with_login
 from tests.integration.frontdoors import PUBLISHER, READER
 from tests.leaks import Leaks
 from tests.stored import store
@@ -123,6 +123,7 @@ def indexes(private: str, public: str, wheel: Path, tmp_path: Path) -> Indexes:
         "private": with_variable(private),
         "extra": f"--index-url {public}\n--extra-index-url {with_variable(private)}\n",
         "netrc": f"--index-url {public}\n--extra-index-url {private}\n",
+        "keyring": f"--index-url {public}\n--extra-index-url {url_with_login(private, KEYRING)}\n",
         "pins": requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]}),
     }
 
@@ -273,7 +274,10 @@ def test_an_index_url_in_a_requirements_file_replaces_those_of_the_settings(
     assert pip(run, tmp_path, f"--index-url {public}\nacme-tools\n", **{variable: url}) == STRANGER
 
 
-@pytest.mark.parametrize(("login", "options"), [("extra", ()), ("netrc", ("--no-input",))])
+@pytest.mark.parametrize(
+    ("login", "options"),
+    [("extra", ()), ("netrc", ("--no-input",)), ("keyring", ("--keyring-provider=disabled",))],
+)
 def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
     *, login: str, options: Sequence[str], run: Run, indexes: Indexes, expired: dict[str, str], tmp_path: Path
 ) -> None:

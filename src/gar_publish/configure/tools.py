@@ -111,7 +111,7 @@ def pip(request: Request) -> Plan:
         warnings.append(f"{path} hides other indexes: {hidden}. Add those that pip needs to `extra-index-url` there.")
     index = Edit(path, partial(ini.with_pip_index, url=request.public_index, only=request.only))
     login = netrc_file(request) if request.secret else Plan(())
-    keyring = _keyring_note(request, f"pip install keyring {_KEYRING}")
+    keyring = _keyring_note(request, f"pip install keyring {_KEYRING}", confused="pip")
     return Plan((index, *login.edits), (*login.notes, *keyring), tuple(warnings))
 
 
@@ -292,7 +292,7 @@ def pdm(request: Request) -> Plan:
         edits.append(Edit(path, partial(toml.with_values, keys=table, values=its), secret=request.secret))
     return Plan(
         tuple(edits),
-        _keyring_note(request, f"pdm self add keyring {_KEYRING}"),
+        _keyring_note(request, f"pdm self add keyring {_KEYRING}", confused="PDM"),
         indexes.warnings(name, only=request.only, new_is_explicit=False) if is_alone else _confusion(request, "PDM"),
     )
 
@@ -363,5 +363,9 @@ def _hidden(path: Path, request: Request) -> Iterator[str]:
             yield f"{redacted(each)} ({file})"
 
 
-def _keyring_note(request: Request, command: str) -> tuple[str, ...]:
-    return (f"Install the keyring's backend: {command}",) if not request.secret else ()
+def _keyring_note(request: Request, command: str, *, confused: str = "") -> tuple[str, ...]:
+    """Return how to install the keyring; `confused` is a tool that goes on without a login."""
+    if request.secret:
+        return ()
+    why = f". Without it or its login, {confused} takes public packages of the same names" if confused else ""
+    return (f"Install the keyring's backend{why if not request.only else ''}: {command}",)

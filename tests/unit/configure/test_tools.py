@@ -118,6 +118,14 @@ def test_warns_of_dependency_confusion_for_a_user_index_of_uv(project: Path) -> 
     assert "dependency confusion" in warning
 
 
+@pytest.mark.parametrize("only", [False, True])
+@pytest.mark.parametrize("tool", ["pip", "pdm"])
+def test_says_what_a_tool_does_without_the_keyring(project: Path, tool: str, *, only: bool) -> None:
+    note = TOOLS[tool](make_request(project, only=only)).notes[-1]
+    assert note.startswith("Install the keyring's backend")
+    assert ("takes public packages of the same names" in note) != only
+
+
 @pytest.mark.parametrize("tool", ["uv", "poetry"])
 def test_says_that_required_packages_need_the_index_too(project: Path, tool: str) -> None:
     (note,) = (each for each in TOOLS[tool](make_request(project)).notes if "PACKAGE" in each)
