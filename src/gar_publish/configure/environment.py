@@ -10,6 +10,7 @@ from gar_publish.configure import places
 from gar_publish.configure.files import Malformed, loaded, parsed
 from gar_publish.configure.places import Machine
 from gar_publish.projects.metadata import table
+from gar_publish.projects.workspaces import members
 from gar_publish.settings.index_url import same_index
 
 UV_FILES = ("pyproject.toml", "uv.toml")
@@ -21,7 +22,7 @@ _UV_NAME = re.compile(r"^[\w.-]+=(?=\w+://)")
 def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapping[str, str]:
     """Return the variables with which pip, uv, Poetry and PDM find the repository. Other extra indexes stay.
 
-    uv gets no index if a project has declared it: an explicit one would not be explicit any more.
+    uv gets no index if a project of the workspace has declared it: an explicit one would not be explicit any more.
 
     Args:
         url: The index of the repository, without a login.
@@ -33,7 +34,9 @@ def variables(url: str, netrc: PurePath, folder: Path, machine: Machine) -> Mapp
         BadInput: A settings file cannot be read or parsed.
     """
     given = {"NETRC": str(netrc), "PIP_EXTRA_INDEX_URL": " ".join([*other_indexes(_pip_indexes(machine), url), url])}
-    files = [each / name for each in (folder, *folder.parents) for name in UV_FILES]
+    above = (folder, *folder.parents)
+    of_workspace = [each for root in above for each in members(root, loaded(root / "pyproject.toml"), {}) or ()]
+    files = [each / name for each in (*above, *of_workspace) for name in UV_FILES]
     if uv_names(url, [*files, Path(places.uv_file(machine))]) is None:
         given["UV_INDEX"] = " ".join([url, *other_indexes(machine.environment.get("UV_INDEX", "").split(), url)])
     return given

@@ -64,6 +64,15 @@ def test_an_index_that_uv_knows_is_not_given_again(file: str, keys: str, tmp_pat
     assert "UV_INDEX" not in of(tmp_path)
 
 
+@pytest.mark.parametrize("root", ["a", "."], ids=["in the root", "in another member"])
+def test_an_index_of_another_project_of_a_workspace_is_not_given_again(root: str, tmp_path: Path) -> None:
+    write(tmp_path, f"{root}/pyproject.toml", '[tool.uv.workspace]\nmembers = ["a", "packages/*"]\n')
+    assert "UV_INDEX" in of(tmp_path)
+    index = f'[[tool.uv.index]]\nname = "x"\nurl = "{URL}"\nexplicit = true\n'
+    write(tmp_path, f"{root}/packages/one/pyproject.toml", index)
+    assert "UV_INDEX" not in of(tmp_path)
+
+
 def test_a_file_that_no_tool_could_read_is_named(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml", "[")
     with pytest.raises(BadInput, match=r"pyproject\.toml cannot be parsed"):
