@@ -123,6 +123,7 @@ def indexes(private: str, public: str, wheel: Path, tmp_path: Path) -> Indexes:
         "private": with_variable(private),
         "extra": f"--index-url {public}\n--extra-index-url {with_variable(private)}\n",
         "netrc": f"--index-url {public}\n--extra-index-url {private}\n",
+        "unset": f"--index-url {public}\n--extra-index-url {with_variable(private).replace('GAR_TOKEN', 'UNSET')}\n",
         "keyring": f"--index-url {public}\n--extra-index-url {url_with_login(private, KEYRING)}\n",
         "pins": requirements_hashed({"acme-tools==1.0": [hashlib.sha256(wheel.read_bytes()).hexdigest()]}),
     }
@@ -276,7 +277,12 @@ def test_an_index_url_in_a_requirements_file_replaces_those_of_the_settings(
 
 @pytest.mark.parametrize(
     ("login", "options"),
-    [("extra", ()), ("netrc", ("--no-input",)), ("keyring", ("--keyring-provider=disabled",))],
+    [
+        ("extra", ()),
+        ("netrc", ("--no-input",)),
+        ("keyring", ("--keyring-provider=disabled",)),
+        ("unset", ("--keyring-provider=disabled",)),
+    ],
 )
 def test_pip_with_an_expired_token_installs_the_strangers_lower_version(
     *, login: str, options: Sequence[str], run: Run, indexes: Indexes, expired: dict[str, str], tmp_path: Path
