@@ -226,6 +226,16 @@ def test_an_explicit_index_of_uv_protects(run: Run, private: str, public: str, t
     assert says(run, PYTHONPATH=str(packages)) == PRIVATE
 
 
+@pytest.mark.parametrize("installed", [STRANGER, PRIVATE])
+def test_uv_pip_uses_an_explicit_index_only_if_a_variable_names_it(
+    run: Run, private: str, public: str, tmp_path: Path, installed: str
+) -> None:
+    write_explicit_index(tmp_path, private, public)
+    named = {"UV_INDEX": f"gar={private}"} if installed == PRIVATE else {}
+    run("uv", "pip", "install", "--target=lib", "acme-tools", **named)
+    assert says(run, PYTHONPATH="lib") == installed
+
+
 @pytest.mark.parametrize(("added", "upgraded"), [(["acme-suite"], "99.0"), (["acme-suite", "acme-tools"], "1.0")])
 def test_uv_add_takes_required_packages_from_its_index_only_until_an_upgrade(
     *, run: Run, private: str, public: str, emulator: Emulator, tmp_path: Path, added: Sequence[str], upgraded: str
