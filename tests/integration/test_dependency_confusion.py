@@ -266,6 +266,30 @@ default = true
     assert f'name = "acme-tools"\nversion = "{upgraded}"' in (tmp_path / "work/uv.lock").read_text()
 
 
+@pytest.mark.parametrize(
+    ("login", "setting", "installed"),
+    [
+        ("GAR_TOKEN", "", "99.0"),
+        ("GAR_TOKEN", 'include_packages = ["acme-*"]\n', "1.0"),
+        ("UNSET", 'include_packages = ["acme-*"]\n', ""),
+        ("keyring", "", "99.0"),
+        ("keyring", 'include_packages = ["acme-*"]\n', ""),
+    ],
+)
+def test_included_packages_of_pdm_protect(
+    *, attempt: Attempt, private: str, public: str, tmp_path: Path, login: str, setting: str, installed: str
+) -> None:
+    """The keyring has no login here."""
+    url = url_with_login(private, KEYRING if login == "keyring" else Login(OAUTH_USER, "TOKEN"))
+    source = f'[[tool.pdm.source]]\nname = "gar"\nurl = "{url.replace("TOKEN", f"${{{login}}}")}"\n{setting}'
+    project = '[project]\nname = "consumer"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["acme-tools"]\n'
+    (tmp_path / "work/pyproject.toml").write_text(project + source)
+    done = attempt("pdm", "lock", PDM_PYPI_URL=public, PDM_CHECK_UPDATE="false")
+    lock = tmp_path / "work/pdm.lock"
+    assert lock.exists() == bool(installed), done.stderr
+    assert not installed or f'version = "{installed}"' in lock.read_text()
+
+
 def test_uv_uses_the_first_index_with_the_name(run: Run, private: str, public: str, tmp_path: Path) -> None:
     """The first index that has the name decides, and uv searches extra indexes before the default one."""
     (tmp_path / "work/requirements.txt").write_text(
