@@ -58,7 +58,7 @@ def _settings(settings: Mapping[str, Any]) -> set[str]:
     indexes = settings.get("index")
     if isinstance(indexes, list) and not all(isinstance(each, dict) and each.get("explicit") for each in indexes):
         found.add("index")
-    return found - {"index-strategy"} and found  # a strategy chooses between indexes
+    return set() if found == {"index-strategy"} else found  # which chooses between indexes
 
 
 def _read(file: Path) -> Mapping[str, Any]:
