@@ -82,8 +82,10 @@ def check(wheel: Distribution) -> list[str]:
     return [*_misplaced(found), *_pointers(found)]
 
 
-def check_against_source(wheel: Distribution, folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Compare a wheel with the source tree of its project.
+def check_against_source(
+    wheel: Distribution, folder: Path, environment: Mapping[str, str], from_tree: Path | None = None
+) -> list[str]:
+    """Compare a wheel with the source tree of its project, and with a wheel that was built from it.
 
     What git ignores and what belongs to tests, or to a project in a package's folder, does not count; data count only
     if the wheel's own code names them.
@@ -92,9 +94,10 @@ def check_against_source(wheel: Distribution, folder: Path, environment: Mapping
         wheel: The wheel.
         folder: The project's folder.
         environment: All variables, for git.
+        from_tree: The wheel that was built from the source tree, if this one was built from an sdist.
 
     Returns:
-        A warning about what the wheel lacks, if anything.
+        Warnings about what the wheel lacks, if anything.
 
     Raises:
         BuildFailure: The wheel has no file at all, and the source has the package.
@@ -103,27 +106,29 @@ def check_against_source(wheel: Distribution, folder: Path, environment: Mapping
     own = wheel.name.replace("-", "_")
     if not found.has_files and any((folder / each / own / "__init__.py").is_file() for each in _SOURCE_FOLDERS):
         raise _empty(wheel, f"it has no file to install, and the source has the package {own}")
-    lacking = dict(_lacking(found, folder))
+    missing = archives.missing(wheel.path, from_tree) if from_tree else []
+    lacking = {path: name for path, name in _lacking(found, folder) if name not in missing}
     tops = {folder / path.partition("/")[0] for path in lacking}
     ignored = git.ignored(tops, folder, environment) if lacking else set()
     if names := sorted(name for path, name in lacking.items() if folder / path not in ignored):
         lacks = f"{wheel.filename} lacks {_listed(names)}, which the source has."
-        return [f"{lacks} Add what is needed to the packages or package data in the settings of the build backend."]
-    return []
+        lacks += " Add what is needed to the packages or package data in the settings of the build backend."
+        return [lacks, *_not_in_sdist(wheel, missing)]
+    return _not_in_sdist(wheel, missing)
 
 
-def check_against_tree(wheel: Distribution, from_tree: Path) -> list[str]:
-    """Compare a wheel that was built from an sdist with one that was built without it, and return a warning, if any.
+def _not_in_sdist(wheel: Distribution, missing: Sequence[str]) -> list[str]:
+    """Return a warning about what a wheel lacks because the sdist does, if that is anything but tests.
 
-    What belongs to tests does not count: many projects leave it out of the sdist on purpose.
+    Many projects leave these out of the sdist on purpose.
     """
-    missing = [
+    names = [
         name
-        for name in archives.missing(wheel.path, from_tree)
+        for name in missing
         if not _TEST_FILE.fullmatch(name.rpartition("/")[2]) and {"test", "tests"}.isdisjoint(name.split("/"))
     ]
-    lacks = f"{wheel.filename} is built from the sdist, which lacks {_listed(missing)}."
-    return [f"{lacks} A wheel that is built without the sdist has them. Add them to the sdist."] if missing else []
+    lacks = f"{wheel.filename} is built from the sdist, which lacks {_listed(names)}."
+    return [f"{lacks} A wheel that is built without the sdist has them. Add them to the sdist."] if names else []
 
 
 def may_be_broken(wheel: Distribution, path: str) -> bool:

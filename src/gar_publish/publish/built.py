@@ -54,10 +54,9 @@ class BuiltPackages:
                     raise built.failure
                 files = [distribution.read(path, self.credential) for path in built.files]
                 distribution.check_built(files, project)
+                environment = self._context.environment
                 for wheel in self.check(files):
-                    self.warn(*wheel_checks.check_against_source(wheel, project.folder, self._context.environment))
-                if built.from_tree:
-                    self.warn(*wheel_checks.check_against_tree(files[-1], built.from_tree))
+                    self.warn(*wheel_checks.check_against_source(wheel, project.folder, environment, built.from_tree))
                 self.refuse_same_name(files[0].name, project)
             except Failure as failure:
                 self.lose(project.title, project.name, failure)

@@ -169,11 +169,14 @@ def test_a_complete_wheel_has_no_warning(tmp_path: Path) -> None:
 def test_what_the_sdist_lacks_is_a_warning(tmp_path: Path) -> None:
     tests = dict.fromkeys(("a/x_test.py", "a/test_x.py", "a/conftest.py", "a/tests/data.json"), "")
     data = {f"a/{number}.json": "" for number in range(7)}
-    built = wheel(tmp_path / "built", {"a/__init__.py": ""})
+    built = wheel(tmp_path / "built", {"a/__init__.py": str([*data])})
     complete = wheel(tmp_path / "complete", {"a/__init__.py": "", **tests})
-    assert wheel_checks.check_against_tree(built, complete.path) == []
+    assert wheel_checks.check_against_source(built, tmp_path, {}, complete.path) == []
     complete = wheel(tmp_path / "complete", {"a/__init__.py": "", **tests, **data})
-    (warning,) = wheel_checks.check_against_tree(built, complete.path)
+    for name in data:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (warning,) = wheel_checks.check_against_source(built, tmp_path, {}, complete.path)
     assert "sdist, which lacks a/0.json, a/1.json, a/2.json, a/3.json, a/4.json and 2 more." in warning
 
 
