@@ -85,7 +85,7 @@ _INTERVAL = 12.0
 
 
 class Lines:
-    """The progress of one upload or download, or of several builds, as a line every 12 seconds.
+    """The progress of one upload or download, or of all builds, as a line every 12 seconds.
 
     Args:
         say: Takes a line.
@@ -114,7 +114,7 @@ class Lines:
     def show(self, done: int) -> None:
         """Take the number of bytes or builds that are done."""
         now = self._clock()
-        if now - self._said < _INTERVAL or (self._unit == "builds" and self._total == 1):
+        if now - self._said < _INTERVAL:
             return
         self._said = now
         in_bytes = self._unit == "bytes"

@@ -50,6 +50,15 @@ def test_a_long_upload_has_a_line_every_12_seconds() -> None:
     ]
 
 
+def test_a_long_build_has_a_line_every_12_seconds() -> None:
+    time, shown = Time(), list[str]()
+    lines = Lines(shown.append, "Build hello", 1, "builds", clock=time.clock)
+    for _ in range(30):
+        lines.show(0)
+        time.sleep(1.0)
+    assert shown == ["Build hello: 0 of 1, 0:12", "Build hello: 0 of 1, 0:24"]
+
+
 def test_a_quick_upload_has_no_line() -> None:
     time, shown = Time(), list[str]()
     lines = Lines(shown.append, "small.whl", 1000, clock=time.clock)
