@@ -43,8 +43,7 @@ _NO_SERVER = re.compile(
 _ELSEWHERE = "build the files in an earlier step, and set `dist` to them"
 _LACKS = (
     (
-        # The last one: before it, a build may have tried what the compiler has.
-        re.compile(r"(?s:.*)\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
+        re.compile(r"\bfatal error: '?([\w./+-]+\.h(?:pp|h|xx)?)'?(?:: No such file| file not found)"),
         "there is no {}: a library or a build requirement is missing, or the project is incomplete or too old",
         f"install the development package of the library, or {_ELSEWHERE}",
     ),
@@ -56,13 +55,15 @@ _LACKS = (
     (
         re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'\s*\Z"),
         "it imports {}, which neither its build requirements nor Python {python} have",
-        "add the package with this module to `requires` in the [build-system] table of pyproject.toml",
+        "add the package with this module, in a version that has it, to `requires` of [build-system]",
     ),
 )
 """The output of a build that lacks something, the likely cause, and the fix."""
 
-_NO_FILE = re.compile(r"(?i).*(?:no such file|not exist|not found|no module named).*")
-_PATH = re.compile(r"[\w./+-]*\w")
+_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'\s*\Z")
+_OUTSIDE = re.compile(r"No such file or directory: '(\.\./[^'\n]+)'\s*\Z")
+_NO_FILE = re.compile(r"(?i)no such file|not exist|not found|no module named")
+_PATH = re.compile(r"[\w./+-]+")
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -158,9 +159,11 @@ class FailedBuild:
         if empty := ", ".join(filter(self._is_named, self.submodules)):
             fix = "set `submodules: recursive` for actions/checkout, or run\n  git submodule update --init --recursive"
             yield f"these git submodules are not checked out: {empty}", fix
+        yield from self._own_module()
         for pattern, cause, fix in _LACKS:
-            if found := pattern.search(self.output):
-                yield cause.format(*found.groups(), python=_PYTHON), fix
+            if found := pattern.findall(self.output):
+                # The last one: before it, a build may have tried what the compiler has.
+                yield cause.format(found[-1], python=_PYTHON), fix
         if names := sorted(self.withheld & set(_WORD.findall(f"{self.output}\n{self.settings}"))):
             yield f"it reads variables that builds do not get: {', '.join(names)}", f"set `build-env: {names[0]}`"
         if _NO_SERVER.search(self.output):
@@ -169,14 +172,29 @@ class FailedBuild:
 
     def _not_in_sdist(self) -> Iterator[tuple[str, str]]:
         """Yield a file that the build did not find and the sdist lacks, as the cause, and the fix."""
-        if not self.sdist_of:
+        if not self.sdist_of or self.sdist_of.resolve() != self.sdist_of:
             return
-        for path in _PATH.findall("\n".join(_NO_FILE.findall(self.output))):
-            for name in (path, f"{path.replace('.', '/')}.py"):
+        cause = "the wheel is built from the sdist, which lacks {}"
+        if found := _OUTSIDE.search(self.output):
+            yield cause.format(found[1]), "set `formats: wheel`"
+        lines = filter(_NO_FILE.search, self.output.splitlines())
+        for path in _PATH.findall("\n".join(lines)):
+            for name in (path.rstrip("./+-"), f"{path.replace('.', '/')}.py"):
                 inside = os.path.relpath(self.tree / name, self.tree)
-                if os.path.lexists(self.sdist_of / inside) and not os.path.lexists(self.tree / inside):
+                if _has(self.sdist_of, inside) and not _has(self.tree, inside):
                     fix = "include it in the settings of the backend (setuptools: MANIFEST.in), or set `formats: wheel`"
-                    yield f"the wheel is built from the sdist, which lacks {inside}", fix
+                    yield cause.format(inside), fix
+
+    def _own_module(self) -> Iterator[tuple[str, str]]:
+        """Yield a module of the project that the build did not find, as the cause, and the fix.
+
+        A package with this name in an index would be somebody else's.
+        """
+        if found := _MODULE.search(self.output):
+            for folder in (".", "src"):
+                if any(_has(self.tree, f"{folder}/{found[1]}{end}") for end in (".py", "/__init__.py")):
+                    cause = f"it imports {found[1]}, which is the project's own, and not on Python's path in a build"
+                    yield cause, f'import nothing of the project, or run `sys.path.insert(0, "{folder}")` before'
 
     def _is_named(self, submodule: str) -> bool:
         """Return whether the project or its build names a submodule, or the output the folder around it."""
@@ -184,6 +202,13 @@ class FailedBuild:
         named = re.escape(f"{around}/") if around else rf"{re.escape(name)}(?![\w.-])"
         text = self.output if around else f"{self.output}\n{self.settings}"
         return re.search(rf"(?<![\w.-]){named}", text) is not None
+
+
+def _has(tree: Path, inside: str) -> bool:
+    """Return whether a tree has a file. Its code chose the path and the links, which nothing follows."""
+    path = tree / inside
+    folders = [each for each in path.parents if each.is_relative_to(tree)]
+    return not inside.startswith("..") and not any(map(os.path.islink, folders)) and os.path.lexists(path)
 
 
 def not_installed(output: str, project: str) -> Failure:

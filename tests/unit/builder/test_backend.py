@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -162,7 +163,36 @@ def test_a_module_that_no_build_requirement_has(make: Make, module: str) -> None
     with pytest.raises(BuildFailure) as caught:
         make(f"{WHEEL}    raise ModuleNotFoundError({f'No module named {module!r}'!r})\n").make("wheel")
     assert caught.value.cause.startswith(f"it imports {module}, which neither its build requirements nor Python 3.")
-    assert "`requires` in the [build-system] table" in caught.value.fix
+    assert "`requires` of [build-system]" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "place"),
+    [
+        ("helper.py", "helper", "."),
+        ("mine/__init__.py", "mine", "."),
+        ("mine/__init__.py", "mine._speedups", "."),
+        ("src/mine/__init__.py", "mine", "src"),
+    ],
+)
+def test_a_module_of_the_project_is_in_no_package_of_an_index(
+    make: Make, sandbox: Sandbox, file: str, module: str, place: str
+) -> None:
+    (sandbox.tree / file).parent.mkdir(parents=True, exist_ok=True)
+    (sandbox.tree / file).touch()
+    with pytest.raises(BuildFailure) as caught:
+        make(f"{WHEEL}    raise ModuleNotFoundError({f'No module named {module!r}'!r})\n").make("wheel")
+    assert caught.value.cause.startswith(f"it imports {module.partition('.')[0]}, which is the project's own")
+    assert caught.value.fix.endswith(f'`sys.path.insert(0, "{place}")` before')
+
+
+def test_long_output_is_searched_at_once(make: Make) -> None:
+    """To search for the last match took four minutes."""
+    deed = "    for _ in range(60): print('not found ' + '.' * 1980)\n    raise SystemExit(1)\n"
+    started = time.monotonic()
+    with pytest.raises(BuildFailure):
+        make(f"{WHEEL}{deed}").make("wheel")
+    assert time.monotonic() - started < 60
 
 
 def test_a_module_that_setuptools_had(make: Make) -> None:
@@ -394,6 +424,19 @@ def test_a_file_that_the_sdist_lacks(make: Make, sandbox: Sandbox, deed: str, na
         unpacked.make("wheel")
     assert caught.value.cause == f"the wheel is built from the sdist, which lacks {name}"
     assert "`formats: wheel`" in caught.value.fix
+
+
+def test_nothing_is_told_of_files_outside(make: Make, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The output and the links are those of the project, which may not know what root can see."""
+    (tmp_path / "secret").touch()
+    (sandbox.tree / "link").symlink_to(tmp_path)
+    (sandbox.tree / "README.md").touch()
+    hook = "print('not found:', 'link/secret', '../secret', '../../x.c', chr(0), 'x' * 5000)\n    raise ValueError"
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\ndef get_requires_for_build_wheel(_=None):\n    {hook}\n")
+    unpacked = maker.unpacked(maker.make("sdist"))
+    with pytest.raises(BuildFailure) as caught:
+        unpacked.make("wheel")
+    assert caught.value.cause.startswith("the last lines of the build's output show why")
 
 
 def test_a_file_that_the_project_lacks_too(make: Make) -> None:
