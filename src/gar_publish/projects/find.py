@@ -161,7 +161,8 @@ def _packages(folder: Path, root: Path, excluded: AbstractSet[Path], *, named: b
 def _alone(folder: Path, root: Path, declared: dict[str, Any], *, named: bool) -> Iterator[Project]:
     """Yield the project in a folder that is no workspace, if its pyproject.toml has more than settings of tools."""
     project = _project(folder, root, declared)
-    if project.name or {"project", "build-system"} & declared.keys() or (folder / "setup.py").is_file():
+    is_declared = project.name or project.version or {"project", "build-system"} & declared.keys()
+    if is_declared or (folder / "setup.py").is_file():
         yield project
     elif named:
         raise _settings_alone(folder, root)
@@ -188,7 +189,7 @@ def _settings_alone(folder: Path, root: Path) -> BadInput:
     """Return the failure for a folder of which setuptools would build a package that is not declared, in version 0."""
     return BadInput(
         f"The folder {_label(folder, root)!r} is not a Python project: its pyproject.toml has settings of tools alone.",
-        cause="its projects are in folders below, or the [project] table is missing",
+        cause="its projects are in folders below, or its [project] or [build-system] table is missing",
         fix=_FIX,
         anchor="no-project",
     )

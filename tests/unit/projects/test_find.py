@@ -252,9 +252,12 @@ def test_settings_of_tools_are_no_project(tmp_path: Path, settings: str) -> None
         with pytest.raises(BadInput, match="settings of tools alone") as caught:
             find([each], tmp_path)
         assert caught.value.anchor == "no-project"
+    poetry = '[tool.poetry]\nname = "c"\nversion = "1"\n'  # `build` would call setuptools for it
+    write(tmp_path, **{"libs/c": poetry, "libs/d": settings})
     (tmp_path / "libs/b/setup.cfg").write_text("[metadata]\nname = b\n")
+    (tmp_path / "libs/d/setup.cfg").write_text("[metadata]\nversion = 1\n")  # the name is that of its package
     (tmp_path / "setup.py").touch()
-    assert labels(tmp_path, "**") == [".", "libs/a", "libs/b"]
+    assert labels(tmp_path, "**") == [".", "libs/a", "libs/b", "libs/d"]
 
 
 def test_two_projects_with_the_same_name(tmp_path: Path) -> None:
