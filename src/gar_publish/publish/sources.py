@@ -18,7 +18,7 @@ from gar_publish.publish.delivery import Delivery
 from gar_publish.publish.destination import Destination
 from gar_publish.publish.schedule import Package
 from gar_publish.registry.outcomes import ExistingFile, PublishedFile
-from gar_publish.settings.settings import Settings
+from gar_publish.settings.settings import Settings, beside_dist
 from gar_publish.threads import result
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class Sources:
         if preview.names is not None:
             forks.check_files(paths, preview.names)
             read = forks.bounded(read)
+        elif self._settings.packages != (".",):
+            raise beside_dist(f"A project ({self._settings.packages[0]})")
         wheels = sorted(read, key=attrgetter("name"))
         if not wheels:
             raise BadInput(

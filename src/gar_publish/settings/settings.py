@@ -129,8 +129,11 @@ class BuildSettings:
     outdir: str = OUTDIR.field()
 
     def __post_init__(self) -> None:
+        self._refuse_beside_dist(projects=self.packages)
+
+    def _refuse_beside_dist(self, projects: tuple[str, ...]) -> None:
         to_build = {
-            f"A project ({self.packages[0]})": self.packages != (".",),
+            f"A project ({''.join(projects[:1])})": projects not in {(), (".",)},
             "`formats`": self.formats != {"wheel"},
             "`--changed-since`": self.changed_since,
         }
@@ -236,8 +239,8 @@ class Settings(BuildSettings):
     def __post_init__(self) -> None:
         if self.preview:
             self._refuse_with_preview()
-        else:  # in a fork's preview, `packages` lists what `dist` may have
-            super().__post_init__()
+        # In a fork's preview, `packages` lists what `dist` may have.
+        self._refuse_beside_dist(projects=() if self.preview else self.packages)
         for name in ("rehearse-python", "rehearse-command", "rehearse-timeout"):
             field = name.replace("-", "_")
             if getattr(self, field) != getattr(Settings, field) and not self.rehearse:

@@ -236,6 +236,14 @@ def test_a_preview_has_no_sdists(bench: Bench, tmp_path: Path) -> None:
         Opened(bench, dist="dist").sources.prebuilt_preview(PREVIEW, tmp_path)
 
 
+def test_a_preview_of_built_files_takes_no_projects(bench: Bench, tmp_path: Path) -> None:
+    """Those of a fork take names: see `previews/forks.py`."""
+    make_wheel(tmp_path / "dist", "app")
+    opened = Opened(bench, dist="dist", packages="libs", preview="true", repository="us/acme/previews")
+    with pytest.raises(BadInput, match=r"A project \(libs\) and `dist` cannot be combined"):
+        opened.sources.prebuilt_preview(PREVIEW, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["app-2.0", "app-1.0.0", "App-1.0"])
 def test_a_preview_has_one_version_of_each_package(bench: Bench, tmp_path: Path, name: str) -> None:
     wheel = make_wheel(tmp_path / "dist", "app")

@@ -202,15 +202,16 @@ def test_a_bare_repository_takes_project_and_location() -> None:
         ),
         *(
             (
-                {name: value, "dist": "dist"},
+                {**inputs, "dist": "dist"},
                 f"{what} and `dist` cannot be combined: with `dist`, nothing is built.",
                 "remove one of the two",
                 "dist-or-packages",
             )
-            for name, value, what in (
-                ("changed_since", "v1.0", "`--changed-since`"),
-                ("formats", "sdist", "`formats`"),
-                ("packages", "libs/*", "A project (libs/*)"),
+            for inputs, what in (
+                ({"changed_since": "v1.0"}, "`--changed-since`"),
+                ({"changed_since": "v1.0", "preview": "true"}, "`--changed-since`"),
+                ({"formats": "sdist"}, "`formats`"),
+                ({"packages": "libs/*"}, "A project (libs/*)"),
             )
         ),
         (
