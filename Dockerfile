@@ -42,7 +42,7 @@ COPY --from=build /image /
 # For Cloud Build and `docker run --entrypoint gar-publish`.
 RUN ln -s /app/venv/bin/gar-publish /usr/local/bin/gar-publish && mkdir -m 700 /var/cache/uv
 # Here builds run. In a volume, making their folders takes a third of the time that it takes in a layer.
-VOLUME /var/lib/gar-publish
+VOLUME /srv/gar-publish
 # The default is below HOME, which the runner mounts: files of root would stay there after the job.
 ENV UV_CACHE_DIR=/var/cache/uv
 # There is no USER line: only root can always write the files that the runner mounts (outputs, summary).

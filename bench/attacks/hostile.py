@@ -33,7 +33,7 @@ GITHUB = f"{ROOM}/github"
 WORKSPACE = f"{GITHUB}/workspace"
 TMP = f"{ROOM}/tmp"
 LOOT = f"{TMP}/loot"
-SCRATCH = "/var/lib/gar-publish"
+SCRATCH = "/srv/gar-publish"
 SECRETS = (
     f"{GITHUB}/file_commands/*",
     f"{GITHUB}/home/*",

@@ -113,7 +113,7 @@ class Outside(Place):
     def _run(self, attack: Attack, orders: Mapping[str, Any], secret: str) -> "subprocess.CompletedProcess[str]":
         folder = Path(tempfile.mkdtemp(prefix="gar-publish-attacks-", dir="/var/tmp"))
         folder.chmod(0o755)
-        disk = "mkdir -p /var/lib/gar-publish; mount -t tmpfs -o mode=711,size={} tmpfs /var/lib/gar-publish; "
+        disk = "mkdir -p /srv/gar-publish; mount -t tmpfs -o mode=711,size={} tmpfs /srv/gar-publish; "
         script = f'{disk.format(attack.disk) if attack.disk else ""}"$@"; exit $?'
         try:
             return subprocess.run(
@@ -166,7 +166,7 @@ class Image(Place):
     def _run(self, attack: Attack, orders: Mapping[str, Any], secret: str) -> "subprocess.CompletedProcess[str]":
         name = f"gar-publish-attacks-{secrets.token_hex(6)}"
         variables = Room(Path("/"), secret).variables(attack) | {"PYTHONPATH": "/code", "PYTHONDONTWRITEBYTECODE": "1"}
-        disk = [f"--tmpfs=/var/lib/gar-publish:mode=711,size={attack.disk}"] if attack.disk else []
+        disk = [f"--tmpfs=/srv/gar-publish:mode=711,size={attack.disk}"] if attack.disk else []
         try:
             return subprocess.run(
                 [

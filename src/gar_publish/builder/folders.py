@@ -13,8 +13,8 @@ from pathlib import Path
 from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT
 from gar_publish.errors import BuildFailure
 
-FOLDER = Path("/var/lib/gar-publish")
-"""Below this, builds have the same paths in each run, and no other user can put a file above them."""
+FOLDER = Path("/srv/gar-publish")
+"""No other user can put a file above it, and no `.gitignore` names a folder of it: hatchling would then use none."""
 
 _LONGEST_REMOVAL = 30
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,26 @@ def test_builds_run_where_no_other_user_can_write(room: Path, run: Run) -> None:
     (room / "github/workspace/backend.py").write_text(PLACE)
     (room / "github/workspace/pyproject.toml").write_text(IN_TREE)
     (line,) = said(run(insist=True))
-    assert re.fullmatch(r"/var/lib/gar-publish/\d+/1/source/workspace", line)
+    assert re.fullmatch(r"/srv/gar-publish/\d+/1/source/workspace", line)
+
+
+IGNORED = "build/\ndist/\ndownloads/\nenv/\nlib/\nlib64/\nparts/\nsdist/\ntarget/\ntmp/\nvar/\nwheels/\n.env\n"
+"""From GitHub's `.gitignore` for Python. hatchling uses none if it matches a folder above the project."""
+
+
+def test_ignored_files_are_left_out(room: Path, run: Run) -> None:
+    project = room / "github/workspace"
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "one"\nversion = "1.0"\n'
+    )
+    (project / "one").mkdir()
+    (project / "one/__init__.py").touch()
+    (project / "one/.env").write_text(SECRET)
+    (project / ".gitignore").write_text(IGNORED)
+    wheel, sdist = sorted(run(formats=["wheel", "sdist"], insist=True)["files"])
+    with zipfile.ZipFile(wheel) as archive, tarfile.open(sdist) as source:
+        assert [name for name in [*archive.namelist(), *source.getnames()] if name.endswith(".env")] == []
 
 
 PLACE = """
