@@ -21,7 +21,7 @@ from gar_publish.builder import environment
 BACKENDS = Path(sys.prefix, "share", "gar-publish", "backends")
 """Exists only in the image."""
 PLACES = (BACKENDS, Path(sysconfig.get_path("purelib")))
-"""The folders of packages in the image. A package that backends and gar-publish both require is only in the second."""
+"""The folders of packages in the image. The second is gar-publish's own, and lacks parts that no backend needs."""
 
 _SOURCES = re.compile(
     "UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_STRATEGY|FIND_LINKS|CONFIG_FILE|EXCLUDE_NEWER|CONSTRAINT"
@@ -46,18 +46,18 @@ def choose(requirements: Collection[Requirement], places: Sequence[Path] = PLACE
     path = [str(place) for place in places]
     chosen: dict[str, Distribution] = {}
     asked: set[tuple[str, str]] = set()
-    wanted = [each for each in requirements if each.marker is None or each.marker.evaluate()]
+    wanted = [(each, path[:1]) for each in requirements if each.marker is None or each.marker.evaluate()]
     while wanted:
-        requirement = wanted.pop()
+        requirement, where = wanted.pop()
         name = canonicalize_name(requirement.name)
-        found = chosen.get(name) or next(iter(Distribution.discover(name=name, path=path)), None)
+        found = chosen.get(name) or next(iter(Distribution.discover(name=name, path=where)), None)
         if found is None or requirement.url or not requirement.specifier.contains(found.version):
             return None
         chosen[name] = found
         for extra in {"", *requirement.extras}:
             if (name, extra) not in asked:
                 asked.add((name, extra))
-                wanted += _required(found, extra)
+                wanted += [(each, path) for each in _required(found, extra)]
     return chosen.values()
 
 

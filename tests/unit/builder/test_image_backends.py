@@ -73,6 +73,15 @@ def test_chooses_nothing_if_anything_is_missing(asked: list[str], places: tuple[
     assert _chosen(places, *asked) is None
 
 
+def test_chooses_nothing_of_gar_publish_for_a_project(places: tuple[Path, Path], install: Install) -> None:
+    """The image lacks parts of it: cffi's compiler, for example."""
+    install("a-backend", "2.5", "helper")
+    install("helper", "1.0", place=1)
+    install("cffi", "2.0", place=1)
+    assert _chosen(places, "a-backend", "cffi") is None
+    assert _chosen(places, "a-backend") == ["a-backend", "helper"]
+
+
 def test_chooses_nothing_outside_the_image(tmp_path: Path, places: tuple[Path, Path], install: Install) -> None:
     install("a-backend", "2.5", place=1)
     assert _chosen((tmp_path / "none", places[1]), "a-backend") is None
