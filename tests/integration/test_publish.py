@@ -26,7 +26,7 @@ from gar_publish.publish.pipeline import publish as run_pipeline
 from gar_publish.report.report import Report
 from gar_publish.settings.endpoints import Endpoints
 from gar_publish.settings.settings import Settings
-from tests.git import commit
+from tests.git import commit, git
 from tests.integration.frontdoors import (
     DIRECT,
     HELLO,
@@ -111,6 +111,19 @@ class TestBuild:
         (doors.folder / "sample/MANIFEST.in").unlink()
         done, _ = publish(doors, "sample", "--formats", "wheel, sdist", "--dry-run")
         assert [each for each in done.warnings if "as root" not in each] == []
+
+    def test_warns_of_a_guessed_version(self, doors: Doors, tmp_path: Path) -> None:
+        write_project(tmp_path / "origin", "flit_core", "flit_core.buildapi")
+        pyproject, module = (tmp_path / "origin" / each for each in ("pyproject.toml", "sample.py"))
+        pyproject.write_text(pyproject.read_text().replace('version = "1.2.3"', 'dynamic = ["version"]'))
+        module.write_text('"""A sample."""\n__version__ = "0.1.dev1+gfbdb6d234"\n')
+        for _ in range(2):
+            commit(tmp_path / "origin")
+            module.write_text(f"{module.read_text()}\n")
+        git(doors.folder, "clone", "-q", "--depth=1", (tmp_path / "origin").as_uri(), "sample")
+        done, _ = publish(doors, "sample")
+        assert done.code == 0, done.err
+        assert any("sample 0.1.dev1+gfbdb6d234 may have a guessed version" in each for each in done.warnings)
 
     @pytest.mark.parametrize("projects", [("one",), ("one", "two")])
     def test_a_repository_that_takes_no_upload_ends_the_builds(self, doors: Doors, projects: Sequence[str]) -> None:

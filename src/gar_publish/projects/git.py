@@ -22,6 +22,9 @@ _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds. A commit may have any date."""
 
+_GUESSED = re.compile(r"0(\.0)*(\.1)?((\.post|\.dev)\d+)*(\+.+)?")
+"""A version that a version tool gives a commit without a tag: 0.1.dev1+gfbdb6d2, 0.0.0 or 0+untagged.1.gfbdb6d2."""
+
 _SUBMODULE = re.compile(r"^\s*path *= *(\S+)", re.MULTILINE)
 _LONGEST_LIST = 1024 * 1024
 
@@ -171,6 +174,16 @@ def empty_submodules(tree: Path) -> list[str]:
             paths = _SUBMODULE.findall(file.read().decode(errors="replace"))
             return [path for path in paths if (folder / path).is_dir() and not any((folder / path).iterdir())]
     return []
+
+
+def guessed(name: str, version: str, folder: Path) -> Iterator[str]:
+    """Yield a warning if a version, which its project does not declare, looks guessed in a shallow checkout."""
+    checkout = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+    if _GUESSED.fullmatch(version) and (checkout / ".git/shallow").is_file():
+        yield (
+            f"{name} {version} may have a guessed version: the checkout is shallow, so that version tools find no tag. "
+            "Set `fetch-depth: 0` for actions/checkout, or run `git fetch --unshallow --tags`."
+        )
 
 
 class _Git:

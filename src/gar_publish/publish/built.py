@@ -10,6 +10,7 @@ from gar_publish.context import Context
 from gar_publish.distributions import distribution, wheel_checks
 from gar_publish.distributions.distribution import Distribution
 from gar_publish.errors import Failure
+from gar_publish.projects import git
 from gar_publish.projects.find import Project, requirements, same_name
 from gar_publish.publish.schedule import Package
 from gar_publish.registry.outcomes import NotBuilt
@@ -58,6 +59,8 @@ class BuiltPackages:
                 for wheel in self.check(files):
                     self.warn(*wheel_checks.check_against_source(wheel, project.folder, environment, built.from_tree))
                 self.refuse_same_name(files[0].name, project)
+                if project.version is None:
+                    self.warn(*git.guessed(files[0].name, files[0].version, project.folder))
             except Failure as failure:
                 self.lose(project.title, project.name, failure)
             else:

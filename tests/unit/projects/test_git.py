@@ -8,7 +8,7 @@ import pytest
 
 from gar_publish.errors import BadInput
 from gar_publish.projects.find import Project, find
-from gar_publish.projects.git import changed, ignored
+from gar_publish.projects.git import changed, guessed, ignored
 from tests.git import commit, git
 
 
@@ -223,3 +223,25 @@ def test_ignored_files(root: Path) -> None:
     for name in ("app/x.pyc", "app/in/y.pyc", "base/z.pyc"):
         write(root, name)
     assert ignored([root / "app", root / "none"], root, os.environ) == {root / "app/x.pyc", root / "app/in/y.pyc"}
+
+
+@pytest.mark.parametrize(
+    ("version", "warnings"),
+    [
+        ("0.1.dev1+gfbdb6d234", 1),
+        ("0.1.dev1", 1),
+        ("0.0.0", 1),
+        ("0.0.0.post1.dev0+fbdb6d2", 1),
+        ("0+untagged.1.gfbdb6d2", 1),
+        ("1.2.4.dev1+gfbdb6d2", 0),
+        ("0.2", 0),
+        ("0.1a1", 0),
+        ("0.10", 0),
+    ],
+)
+def test_a_version_that_looks_guessed(version: str, warnings: int, root: Path, tmp_path: Path) -> None:
+    write(root, "lib/x.py")
+    commit(root)  # with one commit alone, a clone is not shallow
+    git(tmp_path, "clone", "-q", "--depth=1", root.as_uri(), "shallow")
+    assert len(list(guessed("lib", version, tmp_path / "shallow/lib"))) == warnings
+    assert list(guessed("lib", version, root / "lib")) == []
