@@ -32,6 +32,8 @@ _MISSING = [
         r"Do you have (?P<tool>cargo) in your PATH|puccinialin\W+_setup_(?P<of_maturin>rust)\.py",
         rf"Could not find (?:the )?compiler [^\n]*:\s+{_COMPILER}",
         r"Unknown (?P<tool>compiler)\(s\)|(?:No )?CMAKE_\w+_(?P<of_cmake>COMPILER) (?:could be found|not set)",
+        r"Unsupported (?P<of_pybind11>compiler) -- at least",
+        r"(?i)Please install (?P<of_jlpm>node\.?js) and npm",
         r"fatal error: '?(?P<tool>Python\.h)",
         r"not find (?:the )?['\"`](?P<tool>[\w.+-]+)['\"`] (?:binary|command|executable|program)\b",
     )

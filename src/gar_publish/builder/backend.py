@@ -197,7 +197,7 @@ class Backend:
             settings="\n".join(self._settings()),
             withheld=self.withheld,
             left_out=self.left_out,
-            submodules=git.empty_submodules(self.tree),
+            submodules=git.empty_submodules(self.sdist_of or self.tree),
             is_isolated=bool(self.sandbox.user),
             tree=self.tree,
             sdist_of=self.sdist_of,

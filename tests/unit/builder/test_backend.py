@@ -127,6 +127,9 @@ def test_shows_the_last_lines_of_a_failed_build(make: Make, said: list[str]) -> 
         ("CMake Error: No CMAKE_CXX_COMPILER could be found.", "compiler"),
         ("CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage", "compiler"),
         ("Could not find compiler set in environment variable CC:\n\n  x86_64-linux-gnu-gcc.", "x86_64-linux-gnu-gcc"),
+        ("RuntimeError: Unsupported compiler -- at least C++11 support is needed!", "compiler"),
+        ("ValueError: Please install Node.js and npm before continuing installation.", "Node.js"),
+        ("ValueError: Please install nodejs and npm before continuing installation.", "nodejs"),
         ("fatal error: Python.h: No such file or directory", "Python.h"),
         ("a.c:1:10: fatal error: 'Python.h' file not found", "Python.h"),
         ("Did not find the 'go' binary. You need Go.", "go"),
@@ -533,3 +536,13 @@ def test_a_submodule_that_is_not_checked_out(make: Make, sandbox: Sandbox) -> No
         backend.make("wheel")
     assert caught.value.cause == "these git submodules are not checked out: lib/fast"
     assert "`submodules: recursive`" in caught.value.fix
+
+
+def test_a_submodule_that_is_not_checked_out_and_so_not_in_the_sdist(make: Make, sandbox: Sandbox) -> None:
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\n{WHEEL}    open('lib/fast/fast.h')\n")
+    (sandbox.tree / "lib/fast").mkdir(parents=True)
+    (sandbox.tree / ".gitmodules").write_text('[submodule "fast"]\n\tpath = lib/fast\n')
+    unpacked = maker.unpacked(maker.make("sdist"))
+    with pytest.raises(BuildFailure) as caught:
+        unpacked.make("wheel")
+    assert caught.value.cause == "these git submodules are not checked out: lib/fast"
