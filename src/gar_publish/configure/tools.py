@@ -31,7 +31,7 @@ _ONE_LOGIN = (
 )
 _NAME_IT = (
     "Name the {what} for each package that comes from it, also for those that only another of your packages requires. "
-    "Otherwise, {tool} takes them from another, such as PyPI{when}:"
+    "Otherwise, {tool} takes them from another, such as PyPI{when}. The command:"
 )
 _TOOL_UV = ("tool", "uv")
 _KEYRING = "keyrings.google-artifactregistry-auth"
@@ -367,5 +367,5 @@ def _keyring_note(request: Request, command: str, *, confused: str = "") -> tupl
     """Return how to install the keyring; `confused` is a tool that goes on without a login."""
     if request.secret:
         return ()
-    why = f". Without it or its login, {confused} takes public packages of the same names" if confused else ""
-    return (f"Install the keyring's backend{why if not request.only else ''}: {command}",)
+    why = f"Without a login from the keyring, {confused} takes public packages of the same names. " if confused else ""
+    return (f"{why if not request.only else ''}Install the keyring's backend: {command}",)
