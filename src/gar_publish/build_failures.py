@@ -66,6 +66,7 @@ _MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'\s*\Z")
 _OUTSIDE = re.compile(r"No such file or directory: '(\.\./[^'\n]+)'\s*\Z")
 _NO_FILE = re.compile(r"(?i)no such file|not exist|not found|no module named")
 _PATH = re.compile(r"[\w./+-]+")
+_NAMED = re.compile(r"(?m)(?<=['\"`])\w+(?=['\"`])|(?<=: )\w+$")
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -179,8 +180,11 @@ class FailedBuild:
         cause = "the wheel is built from the sdist, which lacks {}"
         if found := _OUTSIDE.search(self.output):
             yield cause.format(found[1]), "set `formats: wheel`"
-        lines = filter(_NO_FILE.search, self.output.splitlines())
-        for path in _PATH.findall("\n".join(lines)):
+        lines = "\n".join(filter(_NO_FILE.search, self.output.splitlines()))
+        named = set(_NAMED.findall(lines))
+        for path in dict.fromkeys(_PATH.findall(lines)):
+            if path.isidentifier() and path not in named:
+                continue  # a word such as `package`
             for name in (path.rstrip("./+-"), f"{path.replace('.', '/')}.py"):
                 inside = os.path.relpath(self.tree / name, self.tree)
                 if _has(self.sdist_of, inside) and not _has(self.tree, inside):

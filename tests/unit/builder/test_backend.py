@@ -410,14 +410,16 @@ def test_builds_a_wheel_from_an_sdist(make: Make, tmp_path: Path) -> None:
     ("deed", "name"),
     [
         ("open('requirements.txt')", "requirements.txt"),
+        ("open('LICENSE')", "LICENSE"),
         ("open(os.path.abspath('lib/VERSION'))", "lib/VERSION"),
         ("open('../README.md')", "../README.md"),
         ("import helper", "helper.py"),
         ("raise OSError('Readme file does not exist: README.md')", "README.md"),
+        ("raise OSError('File does not exist: LICENSE')", "LICENSE"),
     ],
 )
 def test_a_file_that_the_sdist_lacks(make: Make, sandbox: Sandbox, deed: str, name: str) -> None:
-    for each in ("requirements.txt", "lib/VERSION", "../README.md", "helper.py", "README.md"):
+    for each in ("requirements.txt", "LICENSE", "lib/VERSION", "../README.md", "helper.py", "README.md"):
         (sandbox.tree / each).parent.mkdir(exist_ok=True)
         (sandbox.tree / each).touch()
     hook = f"import os\ndef get_requires_for_build_wheel(_=None): {deed}\n"
@@ -433,8 +435,9 @@ def test_nothing_is_told_of_files_outside(make: Make, sandbox: Sandbox, tmp_path
     """The output and the links are those of the project, which may not know what root can see."""
     (tmp_path / "secret").touch()
     (sandbox.tree / "link").symlink_to(tmp_path)
-    (sandbox.tree / "README.md").touch()
-    hook = "print('not found:', 'link/secret', '../secret', '../../x.c', chr(0), 'x' * 5000)\n    raise ValueError"
+    (sandbox.tree / "package").touch()
+    files = "'link/secret', '../secret', '../../x.c', chr(0), 'x' * 5000"
+    hook = f"print('package a was not found:', {files})\n    raise ValueError"
     maker = make(f"{sdist('backend.py', 'pyproject.toml')}\ndef get_requires_for_build_wheel(_=None):\n    {hook}\n")
     unpacked = maker.unpacked(maker.make("sdist"))
     with pytest.raises(BuildFailure) as caught:
