@@ -63,10 +63,7 @@ _LACKS = (
 """The output of a build that lacks something, the likely cause, and the fix."""
 
 _MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'\s*\Z")
-_OUTSIDE = re.compile(r"No such file or directory: '(\.\./[^'\n]+)'\s*\Z")
-_NO_FILE = re.compile(r"(?i)no such file|not exist|not found|no module named")
-_PATH = re.compile(r"[\w./+-]+")
-_NAMED = re.compile(r"(?m)(?<=['\"`])\w+(?=['\"`])|(?<=: )\w+$")
+_ABSENT = re.compile(r"(?:No such file or directory: '|not exist: |No module named ')([^'\n]+?)'?\s*\Z")
 _CLOSED = re.compile(r"Permission denied: '(/[^']+)'")
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
 
@@ -174,22 +171,18 @@ class FailedBuild:
             yield "it downloads something, and could not reach the server", fix
 
     def _not_in_sdist(self) -> Iterator[tuple[str, str]]:
-        """Yield a file that the build did not find and the sdist lacks, as the cause, and the fix."""
-        if not self.sdist_of or self.sdist_of.resolve() != self.sdist_of:
+        """Yield the file that the build did not find in the end, if the sdist lacks it, as the cause, and the fix."""
+        found = _ABSENT.search(self.output)
+        if not found or not self.sdist_of or self.sdist_of.resolve() != self.sdist_of:
             return
-        cause = "the wheel is built from the sdist, which lacks {}"
-        if found := _OUTSIDE.search(self.output):
-            yield cause.format(found[1]), "set `formats: wheel`"
-        lines = "\n".join(filter(_NO_FILE.search, self.output.splitlines()))
-        named = set(_NAMED.findall(lines))
-        for path in dict.fromkeys(_PATH.findall(lines)):
-            if path.isidentifier() and path not in named:
-                continue  # a word such as `package`
-            for name in (path.rstrip("./+-"), f"{path.replace('.', '/')}.py"):
-                inside = os.path.relpath(self.tree / name, self.tree)
-                if _has(self.sdist_of, inside) and not _has(self.tree, inside):
-                    fix = "include it in the settings of the backend (setuptools: MANIFEST.in), or set `formats: wheel`"
-                    yield cause.format(inside), fix
+        cause, name = "the wheel is built from the sdist, which lacks {}", found[1]
+        if name.startswith("../"):
+            yield cause.format(name), "set `formats: wheel`"
+        for each in (name, f"{name.replace('.', '/')}.py"):
+            inside = os.path.relpath(self.tree / each, self.tree)
+            if _has(self.sdist_of, inside) and not _has(self.tree, inside):
+                fix = "include it in the settings of the backend (setuptools: MANIFEST.in), or set `formats: wheel`"
+                yield cause.format(inside), fix
 
     def _own_module(self) -> Iterator[tuple[str, str]]:
         """Yield a module of the project that the build did not find, as the cause, and the fix.
