@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -163,6 +164,30 @@ def test_a_pdm_project_installs(only: str, doors: Doors) -> None:
     assert output.startswith("0"), output
     assert list(doors.folder.glob(".venv/lib/*/site-packages/greetings.py"))
     assert step.exported["GAR_TOKEN"] not in (doors.folder / "pdm.lock").read_text()
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_later_build_reads_the_index_with_the_netrc(doors: Doors, tmp_path: Path) -> None:
+    """On GitHub's runners, the variables have plain URLs, and only the netrc has the token."""
+    step = _set_up(doors, FEDERATION)
+    url, netrc = step.outputs["index-url"], tmp_path / "netrc"
+    login = f"login oauth2accesstoken password {step.outputs['token']}"
+    netrc.write_text(f"machine {urlsplit(url).hostname} {login}\n")
+    (doors.folder / "pyproject.toml").write_text(
+        """[build-system]
+requires = ["flit_core", "greetings"]
+build-backend = "flit_core.buildapi"
+[project]
+name = "service"
+version = "1"
+description = "A test."
+"""
+    )
+    (doors.folder / "service.py").write_text('"""A test."""\n')
+    done = doors.command("build", ".", variables={"UV_INDEX": url, "NETRC": str(netrc)})
+    assert done.code == 0, done.err
+    netrc.unlink()
+    assert "401 Unauthorized" in doors.command("build", ".", variables={"UV_INDEX": url, "NETRC": str(netrc)}).err
 
 
 def test_its_token_cannot_upload(doors: Doors, emulator: Emulator) -> None:

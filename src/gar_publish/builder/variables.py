@@ -37,7 +37,7 @@ _INSTALLER = re.compile(
     UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|INDEX_\w+_(USERNAME|PASSWORD)) |
     UV_(OFFLINE|CACHE_DIR|NO_CACHE|NATIVE_TLS|SYSTEM_CERTS|CONFIG_FILE|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY)
     | UV_(LINK_MODE|EXCLUDE_NEWER|INSECURE_HOST|PRERELEASE|RESOLUTION|PYTHON_INSTALL_DIR) | PYENV_VERSION |
-    (HTTP|HTTPS|ALL|NO)_PROXY""",
+    (HTTP|HTTPS|ALL|NO)_PROXY | NETRC""",
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -67,11 +67,11 @@ def has_cache(environment: Mapping[str, str]) -> bool:
 
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that have neither a password nor a URL with one."""
+    """Return the variables that have neither a password, nor a URL with one, nor the path of a file with one."""
 
     def is_secret(name: str, value: str) -> bool:
         if name.upper().endswith("_PROXY"):
             return "@" in value
-        return name.endswith(("_USERNAME", "_PASSWORD")) or re.search(r"://[^/\s]*@", value) is not None
+        return name.endswith(("_USERNAME", "_PASSWORD", "NETRC")) or re.search(r"://[^/\s]*@", value) is not None
 
     return {name: value for name, value in environment.items() if not is_secret(name, value)}

@@ -70,6 +70,7 @@ FOR_INSTALLER = [
     "HTTPS_PROXY",
     "https_proxy",
     "NO_PROXY",
+    "NETRC",
 ]
 
 
@@ -99,6 +100,7 @@ def test_variables_with_credentials() -> None:
     kept = {"UV_INDEX": "https://host/simple/", "HTTPS_PROXY": "http://proxy:3128", "UV_FIND_LINKS": "/a@b"}
     dropped = {
         "UV_INDEX_MINE_PASSWORD": "x",
+        "NETRC": "/home/me/.netrc",
         "UV_EXTRA_INDEX_URL": "https://host/simple/ https://me:x@host/simple/",
         "ALL_PROXY": "socks5://x@proxy",
         "http_proxy": "me:secret@proxy:3128",
