@@ -35,6 +35,7 @@ ELSEWHERE = (
     ("docs/architecture.md", "inputs ", "no test: a picture"),
     ("docs/cloud-build.md", "```yaml", "examples/cloud-build/cloudbuild.yaml"),
     ("docs/docker.md", "services:", "no test: run by hand, with docker-compose 2.26.1"),
+    ("docs/docker.md", "{", "no test: run by hand, with @devcontainers/cli 0.89.0"),
     ("docs/docker.md", "```yaml", "examples/docker-build/.github/workflows/image.yml"),
     ("docs/docker.md", "FROM python:", "tests/e2e/test_docker_recipe.py"),
     ("docs/docker.md", "LINE=", "tests/e2e/test_docker_recipe.py"),
