@@ -228,6 +228,14 @@ def not_installed(output: str, project: str) -> Failure:
             anchor="build-requirements",
             detail=output,
         )
+    if "lack of valid authentication credentials" in output:
+        return BuildFailure(
+            f"The build requirements of {project} could not be installed.",
+            cause="an index in UV_INDEX or UV_DEFAULT_INDEX has no login, or one that has expired or may not read",
+            fix="get a new login right before this step, or empty that variable in its environment",
+            anchor="build-requirements",
+            detail=output,
+        )
     return BuildFailure(
         f"The build requirements of {project} could not be installed.",
         cause=f"no package index has a name or a version in `requires` of [build-system] for this Python ({_PYTHON})",

@@ -10,6 +10,7 @@ from gar_publish.build_failures import not_installed
     [
         ("error: Failed to initialize cache at `/.cache/uv`\n  cause: Permission denied", 4, "UV_CACHE_DIR"),
         ("error: Request failed after 3 retries\n  cause: Failed to fetch: https://x/", 7, "the network"),
+        ("hint: due to a lack of valid authentication credentials (401 Unauthorized)", 4, "get a new login"),
         ("error: Because hatchlin was not found in the package registry", 4, "correct `requires`"),
     ],
 )
