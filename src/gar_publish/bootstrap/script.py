@@ -150,7 +150,7 @@ retry gcloud iam service-accounts add-iam-policy-binding "$ACCOUNT" --project="$
 
 
 def as_script(setup: Setup) -> str:
-    """Return the whole script, for any POSIX shell."""
+    """Return the whole script, for any POSIX shell, and for zsh, which is the shell of a Mac."""
     repository = _previews() if setup.previews else _REPOSITORY
     blocks = [_head(setup), _HELPERS, _names(setup), _LOGIN, _services(setup), repository, _POOL, _PROVIDER]
     return "\n".join([*blocks, _ACCOUNT if setup.account else _DIRECT, _end(setup)])
@@ -178,6 +178,7 @@ def _head(setup: Setup) -> str:
 # Needs gcloud, logged in as an owner of {setup.repository.project}{gh}. Instead of owner, these roles are enough:
 # {", ".join(f"roles/{role}" for role in roles)}.
 {{ # The shell reads the whole block before it runs the first line.
+if [ "${{ZSH_VERSION-}}" ]; then emulate sh; fi
 set -eu
 """
 

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -49,13 +50,15 @@ def run(tmp_path: Path) -> Run:
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
 
-    def run(script: str, gcloud: Mapping[str, str], gh: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def run(
+        script: str, gcloud: Mapping[str, str], gh: Mapping[str, str] | None = None, shell: str = "sh"
+    ) -> tuple[int, str]:
         log.unlink(missing_ok=True)
         program("gcloud", gcloud)
         program("gh", gh or {})
         program("sleep", {})
         environment = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}"}
-        done = subprocess.run(["sh"], input=script, env=environment, text=True, capture_output=True, check=False)
+        done = subprocess.run([shell], input=script, env=environment, text=True, capture_output=True, check=False)
         assert done.stdout == ""
         return done.returncode, (log.read_text() if log.exists() else "") + done.stderr
 
@@ -192,6 +195,16 @@ def test_only_the_apis_that_are_missing_are_enabled(run: Run) -> None:
     code, log = run(script, COMPLETE)
     assert code == 0
     assert "services enable" not in log
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_does_the_same(run: Run) -> None:
+    """Zsh alone does not split the value of a variable into words."""
+    script = as_script(make_setup(**IDS))
+    late = {"services list": ":", "projects describe": "echo 123456789012", "artifacts repositories list": "exit 1"}
+    code, log = run(script, late)
+    assert "sleep 10\n" in log
+    assert run(script, late, shell="zsh") == (code, log)
 
 
 def test_what_fails_although_all_is_there_is_not_tried_again(run: Run) -> None:
