@@ -180,7 +180,8 @@ class FailedBuild:
             yield cause.format(name), "set `formats: wheel`"
         for each in (name, f"{name.replace('.', '/')}.py"):
             inside = os.path.relpath(self.tree / each, self.tree)
-            if _has(self.sdist_of, inside) and not _has(self.tree, inside):
+            is_there = _has(self.tree, inside) and not (self.tree / inside).is_symlink()  # one that leads nowhere
+            if _has(self.sdist_of, inside) and not is_there:
                 fix = "include it in the settings of the backend (setuptools: MANIFEST.in), or set `formats: wheel`"
                 yield cause.format(inside), fix
 

@@ -444,6 +444,19 @@ def test_nothing_is_told_of_files_outside(make: Make, sandbox: Sandbox, tmp_path
     assert caught.value.cause.startswith("the last lines of the build's output show why")
 
 
+def test_a_link_that_leads_nowhere_in_the_sdist(make: Make, sandbox: Sandbox) -> None:
+    """A readme that is a link to that of the repository, for example: hatchling packs the link."""
+    (sandbox.tree / "../README.md").touch()
+    (sandbox.tree / "README.md").symlink_to("../README.md")
+    hook = "def get_requires_for_build_wheel(_=None): open('README.md')\n"
+    maker = make(f"{sdist('backend.py', 'pyproject.toml')}\n{hook}")
+    unpacked = maker.unpacked(maker.make("sdist"))
+    (unpacked.tree / "README.md").symlink_to("../README.md")  # as tarfile unpacks it
+    with pytest.raises(BuildFailure) as caught:
+        unpacked.make("wheel")
+    assert caught.value.cause == "the wheel is built from the sdist, which lacks README.md"
+
+
 def test_a_file_that_the_project_lacks_too(make: Make) -> None:
     maker = make(f"{sdist('backend.py', 'pyproject.toml')}\ndef get_requires_for_build_wheel(_=None): open('x')\n")
     unpacked = maker.unpacked(maker.make("sdist"))
