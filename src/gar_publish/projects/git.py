@@ -22,7 +22,7 @@ _PARENT = re.compile(r"^parent (\w+)$", re.MULTILINE)
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds. A commit may have any date."""
 
-_GUESSED = re.compile(r"0(\.0)*(\.1)?((\.post|\.dev)\d+)*(\+.+)?")
+_GUESSED = re.compile(r"0(\.0)*(\.1(?=\.dev))?((\.post|\.dev)\d+)*(\+.+)?")
 """A version that a version tool gives a commit without a tag: 0.1.dev1+gfbdb6d2, 0.0.0 or 0+untagged.1.gfbdb6d2."""
 
 _SUBMODULE = re.compile(r"^\s*path *= *(\S+)", re.MULTILINE)

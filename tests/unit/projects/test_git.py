@@ -234,6 +234,8 @@ def test_ignored_files(root: Path) -> None:
         ("0.0.0.post1.dev0+fbdb6d2", 1),
         ("0+untagged.1.gfbdb6d2", 1),
         ("1.2.4.dev1+gfbdb6d2", 0),
+        ("0.1", 0),
+        ("0.0.1", 0),
         ("0.2", 0),
         ("0.1a1", 0),
         ("0.10", 0),
