@@ -14,7 +14,7 @@ from gar_publish.builder.templates import HOOK_SCRIPT, TEMPLATE_SCRIPT
 from gar_publish.errors import BuildFailure
 
 FOLDER = Path("/srv/gar-publish")
-"""No other user can put a file above it, and no `.gitignore` names a folder of it: hatchling would then use none."""
+"""No other user can put a file above it. Usual `.gitignore` files name no folder of it: hatchling would use none."""
 
 _LONGEST_REMOVAL = 30
 _RUNNERS_FILES = ("WORKSPACE", "ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY", "EVENT_PATH")
